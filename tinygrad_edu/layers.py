@@ -1,0 +1,519 @@
+"""Layers: Tensors that are learned, and how they are used. A layer of layers is a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from . import init, ops
+from .init import Initializer, Rng
+from .tensor import Tensor, apply, as_tensor, no_grad, raw
+
+
+class Layer:
+    """What all layers share. A subclass sets Tensors and Layers as attributes, and writes ``forward``.
+
+    Parameters and sub-layers are found by walking the attributes (and lists, tuples and dicts in them) in the order in
+    which they were set: that order is the layout of the flat buffer. A Tensor that requires a gradient is a parameter;
+    one that does not (a running mean) is saved and loaded with them, but not trained.
+
+    Examples
+    --------
+    >>> class Scale(Layer):
+    ...     def __init__(self):
+    ...         self.factor = Tensor(2.0, requires_grad=True)
+    ...
+    ...     def forward(self, x):
+    ...         return x * self.factor
+    >>> Scale()(Tensor([1.0, 2.0]))
+    Tensor([2., 4.], op=mul)
+    """
+
+    training = True
+
+    def forward(self, x: Any) -> Tensor:
+        """What the layer computes. Called as ``layer(x)``."""
+        raise TypeError(f"{type(self).__name__} has no forward(self, x): a layer has to define it")
+
+    def __call__(self, x: Any) -> Tensor:
+        try:
+            return self.forward(x)
+        except (TypeError, ValueError) as error:
+            where = getattr(error, "layer", None)
+            if where is not None:  # the outermost layer says the whole path
+                path = next((path for path, layer in self.named_layers() if layer is where), "")
+                error.args = (f"{path or 'this layer'} ({where!r}) {error.problem}",)  # type: ignore[attr-defined]
+            raise
+
+    def refuse(self, kind: type[Exception], problem: str) -> Exception:
+        """The error to raise for an input that does not fit; the message will begin with the layer's path."""
+        error = kind(f"{self!r} {problem}")
+        error.layer, error.problem = self, problem  # type: ignore[attr-defined]
+        return error
+
+    # --- what is in it ----------------------------------------------------------------------------------------------
+
+    def named_layers(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+        """This layer and all below it, each with its path, as ("layers.0", layer); its own path is ""."""
+        yield prefix, self
+        for name, value in _contents(self):
+            if isinstance(value, Layer):
+                yield from value.named_layers(f"{prefix}.{name}" if prefix else name)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Path to Tensor, in definition order; one that is used twice is listed once."""
+        found: dict[int, tuple[str, Tensor]] = {}
+        for path, layer in self.named_layers():
+            for name, value in _contents(layer):
+                if isinstance(value, Tensor):
+                    found.setdefault(id(value), (f"{path}.{name}" if path else name, value))
+        return dict(found.values())
+
+    def named_parameters(self) -> dict[str, Tensor]:
+        """Path to parameter, as "layers.0.W", in definition order. The path becomes the parameter's name as well."""
+        named = {path: t for path, t in self._tensors().items() if t.requires_grad}
+        for path, parameter in named.items():
+            parameter.name = path
+        return named
+
+    def parameters(self) -> list[Tensor]:
+        """The parameters in definition order."""
+        return list(self.named_parameters().values())
+
+    def state_dict(self) -> dict[str, ops.Array]:
+        """Path to a copy of the numbers, of everything that is learned or kept. Ready for np.savez."""
+        return {path: t.numpy() for path, t in self._tensors().items()}
+
+    def load_state_dict(self, state: Any) -> None:
+        """Take over what `state_dict` returned.
+
+        Raises
+        ------
+        ValueError : a name is missing or unknown, or a shape differs; nothing is changed then
+        """
+        ours = self._tensors()
+        if set(state) != set(ours):
+            missing, unknown = sorted(set(ours) - set(state)), sorted(set(state) - set(ours))
+            raise ValueError(f"the state does not fit this model: missing {missing}, unknown {unknown}")
+        for path, t in ours.items():
+            if np.shape(state[path]) != t.shape:
+                raise ValueError(f"{path} has shape {t.shape}, the state has {np.shape(state[path])}")
+        for path, t in ours.items():
+            t.data = state[path]
+
+    # --- modes ------------------------------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Layer:
+        """Set this layer and all below it to training (dropout drops, batch norm learns its statistics)."""
+        for _, layer in self.named_layers():
+            layer.training = mode
+        return self
+
+    def eval(self) -> Layer:
+        """Set this layer and all below it to evaluation."""
+        return self.train(False)
+
+    # --- what it looks like ------------------------------------------------------------------------------------------
+
+    def summary(self, input_shape: tuple[int, ...] | None = None, file: Any = None) -> None:
+        """Print a table: each layer's path, shape in, shape out, number of parameters.
+
+        Parameters
+        ----------
+        input_shape : of one sample; may be left out if the first layer says what it takes
+        file : where to print, as for `print`
+
+        Raises
+        ------
+        ValueError : input_shape is needed
+
+        Examples
+        --------
+        >>> mlp([2, 3, 1]).summary()
+        layer     kind           in   ->      out  parameters
+        layers.0  Linear     (N, 2)   ->   (N, 3)           9
+        layers.1  ReLU       (N, 3)   ->   (N, 3)           0
+        layers.2  Linear     (N, 3)   ->   (N, 1)           4
+        total                                              13
+        """
+        leaves = [(path, layer) for path, layer in self.named_layers() if layer._is_leaf()]
+        shapes = self._shapes(leaves, input_shape)
+        rows = [("layer", "kind", "in", "->", "out", "parameters")]
+        for path, layer in leaves:
+            before, after = shapes.get(path, ("?", "?"))
+            rows.append((path, type(layer).__name__, before, "->", after, f"{layer._size():,}"))
+        rows.append(("total", "", "", "", "", f"{self._size():,}"))
+        widths = [max(len(row[i]) for row in rows) for i in range(6)]
+        for row in rows:
+            aligned = [f"{cell:<{w}}" if i < 2 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+            print("  ".join(aligned), file=file)
+
+    def _is_leaf(self) -> bool:
+        return not any(isinstance(value, Layer) for _, value in _contents(self))
+
+    def _size(self) -> int:
+        return sum(p.size for p in self._tensors().values() if p.requires_grad)
+
+    def _shapes(self, leaves: Sequence[tuple[str, Layer]], input_shape: tuple[int, ...] | None) -> dict[str, tuple[str, str]]:
+        """Path of each leaf to its shapes in and out, seen by sending one sample of zeros through."""
+        if input_shape is None:
+            features = next((layer.features for _, layer in leaves if hasattr(layer, "features")), None)
+            if features is None:
+                raise ValueError("no layer says what input it takes: call summary(input_shape=(...)), without the batch")
+            input_shape = (features,)
+        seen: dict[str, tuple[str, str]] = {}
+        modes = [(layer, layer.training) for _, layer in self.named_layers()]
+        dtype = next((p.dtype for p in self._tensors().values()), np.dtype(float))
+        try:
+            self.eval()
+            for path, layer in leaves:
+                layer.forward = _watched(layer.forward, path, seen)  # type: ignore[method-assign]
+            with no_grad():
+                self(np.zeros((1, *input_shape), dtype))
+        finally:
+            for _, layer in leaves:
+                vars(layer).pop("forward", None)
+            for layer, mode in modes:
+                layer.training = mode
+        return seen
+
+    def __repr__(self) -> str:
+        inside = ", ".join(repr(value) for _, value in _contents(self) if isinstance(value, Layer))
+        return f"{type(self).__name__}({inside})"
+
+
+def _contents(layer: Layer) -> Iterator[tuple[str, Any]]:
+    """(name, value) of each attribute, and of each element of the lists, tuples and dicts among them."""
+    todo = list(vars(layer).items())[::-1]
+    while todo:
+        name, value = todo.pop()
+        if isinstance(value, (Tensor, Layer)):
+            yield name, value
+        elif isinstance(value, dict):
+            todo += [(f"{name}.{key}", inner) for key, inner in value.items()][::-1]
+        elif isinstance(value, (list, tuple)):
+            todo += [(f"{name}.{i}", inner) for i, inner in enumerate(value)][::-1]
+
+
+def _watched(forward: Callable[[Any], Tensor], path: str, seen: dict[str, tuple[str, str]]) -> Callable[[Any], Tensor]:
+    def watching(x: Any) -> Tensor:
+        y = forward(x)
+        seen[path] = _batch_shape(x.shape), _batch_shape(y.shape)
+        return y
+
+    return watching
+
+
+def _batch_shape(shape: tuple[int, ...]) -> str:
+    return f"({', '.join(['N', *map(str, shape[1:])])})" if len(shape) > 1 else "(N,)"
+
+
+def _floats(layer: Layer, x: Any, like: Tensor) -> Any:
+    """x, checked to have the layer's dtype; whole numbers take it. Not converted silently: half of a model in another
+    precision is slow and hard to find."""
+    if not isinstance(x, (Tensor, np.ndarray)):
+        x = as_tensor(x)
+    if x.dtype is like.dtype or x.dtype == like.dtype:
+        return x
+    if x.dtype.kind in "iub":
+        return raw(x).astype(like.dtype)
+    raise layer.refuse(
+        TypeError,
+        f"is {like.dtype} and got {x.dtype}; say x.astype(np.{like.dtype}), or build the layer with dtype=np.{x.dtype}",
+    )
+
+
+class Linear(Layer):
+    """y = x @ W + b: every output is a weighted sum of all inputs.
+
+    Parameters
+    ----------
+    in_features, out_features : D and C
+    bias : whether there is a b; it starts at 0
+    init : a function of `init` for W
+    dtype : np.float64 or np.float32; inputs must have it
+    rng : generator or seed for W
+
+    Shapes: x (..., D), W (D, C), b (C,), y (..., C).
+
+    Raises
+    ------
+    ValueError : x's last axis is not in_features long
+    TypeError : x has the other float dtype
+
+    Examples
+    --------
+    >>> layer = Linear(2, 1, rng=0)
+    >>> layer.W.data = [[1.0], [2.0]]
+    >>> layer([[3.0, 4.0]])
+    Tensor([[11.]], op=linear)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        init: Initializer = init.glorot_uniform,
+        dtype: Any = np.float64,
+        rng: Rng = None,
+    ) -> None:
+        for size in (in_features, out_features):
+            if not isinstance(size, (int, np.integer)) or size < 1:
+                raise ValueError(f"a Linear layer's sizes are whole numbers, at least 1, got {in_features} and {out_features}")
+        self.features, self.out_features = int(in_features), int(out_features)
+        self.W = Tensor(init((in_features, out_features), rng, dtype), requires_grad=True, name="W")
+        self.b = Tensor(np.zeros(out_features, dtype), requires_grad=True, name="b") if bias else None
+
+    def forward(self, x: Any) -> Tensor:
+        x = _floats(self, x, self.W)
+        if x.shape[-1:] != (self.features,):
+            raise self.refuse(ValueError, f"takes inputs of shape (N, {self.features}), got {x.shape}")
+        if self.b is None:
+            return Tensor.matmul(x, self.W)
+        if x.ndim == 2:
+            return apply(ops.linear, x, self.W, self.b)
+        return Tensor.matmul(x, self.W) + self.b
+
+    def __repr__(self) -> str:
+        return f"Linear({self.features}, {self.out_features}{'' if self.b is not None else ', bias=False'})"
+
+
+class ReLU(Layer):
+    """`ops.relu` as a layer."""
+
+    def forward(self, x: Any) -> Tensor:
+        return apply(ops.relu, x)
+
+
+class LeakyReLU(Layer):
+    """`ops.leaky_relu` as a layer; slope is the derivative below 0."""
+
+    def __init__(self, slope: float = 0.01) -> None:
+        self.slope = slope
+
+    def forward(self, x: Any) -> Tensor:
+        return apply(ops.leaky_relu, x, slope=self.slope)
+
+
+class Tanh(Layer):
+    """`ops.tanh` as a layer."""
+
+    def forward(self, x: Any) -> Tensor:
+        return apply(ops.tanh, x)
+
+
+class Sigmoid(Layer):
+    """`ops.sigmoid` as a layer."""
+
+    def forward(self, x: Any) -> Tensor:
+        return apply(ops.sigmoid, x)
+
+
+class Softplus(Layer):
+    """`ops.softplus` as a layer."""
+
+    def forward(self, x: Any) -> Tensor:
+        return apply(ops.softplus, x)
+
+
+class Softmax(Layer):
+    """`ops.softmax` over the last axis, as a layer. Not before `losses.cross_entropy`, which has it inside."""
+
+    def forward(self, x: Any) -> Tensor:
+        return apply(ops.softmax, x)
+
+
+class Flatten(Layer):
+    """(N, ...) to (N, D): each sample becomes one row."""
+
+    def forward(self, x: Any) -> Tensor:
+        x = as_tensor(x)
+        return x.reshape(len(x), int(np.prod(x.shape[1:])))
+
+
+class Dropout(Layer):
+    """In training each element is set to 0 with probability p and the others are divided by 1 - p, so that the
+    expectation stays; in evaluation nothing happens (Srivastava et al. 2014, in the inverted form).
+
+    Parameters
+    ----------
+    p : in [0, 1)
+    rng : generator or seed for what is dropped
+
+    Examples
+    --------
+    >>> Dropout(0.5, rng=0).eval()(Tensor([1.0, 2.0]))
+    Tensor([1., 2.])
+    """
+
+    def __init__(self, p: float = 0.5, rng: Rng = None) -> None:
+        if not 0 <= p < 1:
+            raise ValueError(f"p = {p}, but the probability to drop is at least 0 and below 1")
+        self.p, self.rng = p, np.random.default_rng(rng)
+
+    def forward(self, x: Any) -> Tensor:
+        x = as_tensor(x)
+        if not self.training or self.p == 0:
+            return x
+        kept = self.rng.random(x.shape) >= self.p
+        return apply(ops.mul, x, kept.astype(x.dtype) / (1 - self.p))
+
+    def __repr__(self) -> str:
+        return f"Dropout({self.p})"
+
+
+class LayerNorm(Layer):
+    """Each sample to mean 0 and variance 1 over its last axis, then gamma · x + beta (Ba, Kiros & Hinton 2016).
+
+    Parameters
+    ----------
+    features : D, the length of the last axis
+    eps : added to the variance
+
+    Examples
+    --------
+    >>> LayerNorm(2)([[1.0, 3.0]]).numpy().round(2)
+    array([[-1.,  1.]])
+    """
+
+    def __init__(self, features: int, eps: float = 1e-5, dtype: Any = np.float64) -> None:
+        self.features, self.eps = features, eps
+        self.gamma = Tensor(np.ones(features, dtype), requires_grad=True, name="gamma")
+        self.beta = Tensor(np.zeros(features, dtype), requires_grad=True, name="beta")
+
+    def forward(self, x: Any) -> Tensor:
+        x = as_tensor(_floats(self, x, self.gamma))
+        if x.shape[-1:] != (self.features,):
+            raise self.refuse(ValueError, f"takes inputs of shape (N, {self.features}), got {x.shape}")
+        d = x - x.mean(axis=-1, keepdims=True)
+        variance = (d * d).mean(axis=-1, keepdims=True)
+        return d / (variance + self.eps).sqrt() * self.gamma + self.beta
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.features})"
+
+
+class BatchNorm1d(LayerNorm):
+    """Each feature to mean 0 and variance 1 over the batch, then gamma · x + beta (Ioffe & Szegedy 2015).
+
+    In training the batch's own mean and variance are used, and running averages of them are kept (of the unbiased
+    variance, as in PyTorch); in evaluation the running averages are used, so that samples do not depend on each other.
+
+    Parameters
+    ----------
+    features : D of inputs (N, D)
+    eps : added to the variance
+    momentum : weight of the newest batch in the running averages, in [0, 1]
+
+    Raises
+    ------
+    ValueError : a batch of one sample in training: it has no variance
+
+    Examples
+    --------
+    >>> BatchNorm1d(1)([[1.0], [3.0]]).numpy().round(2)
+    array([[-1.],
+           [ 1.]])
+    """
+
+    def __init__(self, features: int, eps: float = 1e-5, momentum: float = 0.1, dtype: Any = np.float64) -> None:
+        super().__init__(features, eps, dtype)
+        self.momentum = momentum
+        self.running_mean = Tensor(np.zeros(features, dtype), name="running_mean")
+        self.running_var = Tensor(np.ones(features, dtype), name="running_var")
+
+    def forward(self, x: Any) -> Tensor:
+        x = as_tensor(_floats(self, x, self.gamma))
+        if x.ndim != 2 or x.shape[1] != self.features:
+            raise self.refuse(ValueError, f"takes inputs of shape (N, {self.features}), got {x.shape}")
+        if not self.training:
+            return (x - self.running_mean) / (self.running_var + self.eps).sqrt() * self.gamma + self.beta
+        N = len(x)
+        if N < 2:
+            raise self.refuse(ValueError, "needs at least 2 samples in training; use drop_last=True, or eval()")
+        mean = x.mean(axis=0)
+        d = x - mean
+        variance = (d * d).mean(axis=0)
+        for running, new in ((self.running_mean, mean._data), (self.running_var, variance._data * N / (N - 1))):
+            running.data = running._data + self.momentum * (new - running._data)
+        return d / (variance + self.eps).sqrt() * self.gamma + self.beta
+
+
+class Sequential(Layer):
+    """Layers one after the other.
+
+    Examples
+    --------
+    >>> Sequential(Linear(2, 3), ReLU(), Linear(3, 1))
+    Sequential(Linear(2, 3), ReLU(), Linear(3, 1))
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Sequential takes layers, got {type(layer).__name__}")
+        self.layers = list(layers)
+
+    def forward(self, x: Any) -> Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return as_tensor(x)
+
+    def __getitem__(self, i: int) -> Layer:
+        return self.layers[i]
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+
+ACTIVATIONS: dict[str, tuple[type[Layer], Initializer]] = {  # and the initial weights that suit each
+    "relu": (ReLU, init.he_normal),
+    "leaky_relu": (LeakyReLU, init.he_normal),
+    "tanh": (Tanh, init.glorot_uniform),
+    "sigmoid": (Sigmoid, init.glorot_uniform),
+    "softplus": (Softplus, init.he_normal),
+}
+
+
+def mlp(
+    sizes: Sequence[int],
+    activation: str = "relu",
+    dropout: float = 0.0,
+    dtype: Any = np.float64,
+    rng: Rng = None,
+) -> Sequential:
+    """A multi-layer perceptron: Linear, activation (and dropout) in turn, ending with a Linear of plain scores.
+
+    Parameters
+    ----------
+    sizes : features in, hidden sizes, features out, as [64, 32, 10]
+    activation : one of `ACTIVATIONS`; it chooses the initial weights too
+    dropout : probability to drop after each hidden activation
+    dtype : of the parameters, np.float64 or np.float32
+    rng : generator or seed for weights and dropout
+
+    Raises
+    ------
+    ValueError : fewer than two sizes, or an activation that does not exist
+
+    Examples
+    --------
+    >>> mlp([2, 16, 2], activation="tanh", rng=0)
+    Sequential(Linear(2, 16), Tanh(), Linear(16, 2))
+    """
+    if len(sizes) < 2:
+        raise ValueError(f"mlp needs at least the features in and the features out, got sizes {list(sizes)}")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"no activation {activation!r}; there are {', '.join(ACTIVATIONS)}")
+    rng = np.random.default_rng(rng)
+    kind, hidden = ACTIVATIONS[activation]
+    layers: list[Layer] = []
+    for features, out in pairwise(sizes[:-1]):
+        layers += [Linear(features, out, init=hidden, dtype=dtype, rng=rng), kind()]
+        if dropout:
+            layers.append(Dropout(dropout, rng))
+    return Sequential(*layers, Linear(sizes[-2], sizes[-1], dtype=dtype, rng=rng))

@@ -1,0 +1,270 @@
+"""Every differentiable primitive, on plain NumPy arrays.
+
+An op returns its value, then one function per array argument: the vector-Jacobian product (VJP) of that argument.
+A VJP takes ``g``, the gradient of the loss with respect to ``y``, and returns the gradient with respect to the
+argument. So each line reads as one partial derivative::
+
+    def mul(a, b):
+        return a * b, lambda g: g * b, lambda g: g * a
+
+Three rules keep the file readable by people and by programs:
+
+- the body is straight-line: assignments, then one ``return``;
+- what is not differentiated (axes, labels) is keyword-only;
+- a VJP never writes into ``g``. It may return the broadcast shape: the engine (`tensor.backward`) sums it back.
+
+Where a function has a kink or a tie, the docstring says which subgradient is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+VJP: TypeAlias = Callable[[Array], Array]
+Axis: TypeAlias = int | tuple[int, ...] | None
+Result: TypeAlias = tuple[Any, ...]  # (value, VJP, ...): one VJP per array argument
+
+# --- arithmetic -------------------------------------------------------------------------------------------------
+
+
+def add(a: Array, b: Array) -> Result:
+    """y = a + b"""
+    return a + b, lambda g: g, lambda g: g
+
+
+def sub(a: Array, b: Array) -> Result:
+    """y = a - b"""
+    return a - b, lambda g: g, lambda g: -g
+
+
+def mul(a: Array, b: Array) -> Result:
+    """y = a · b"""
+    return a * b, lambda g: g * b, lambda g: g * a
+
+
+def div(a: Array, b: Array) -> Result:
+    """y = a / b"""
+    y = a / b
+    return y, lambda g: g / b, lambda g: -g * y / b
+
+
+def neg(a: Array) -> Result:
+    """y = -a"""
+    return -a, lambda g: -g
+
+
+def pow(a: Array, b: Array) -> Result:
+    """y = a^b; at b = 0 the derivative by a is 0 for every a, at a = 0 the derivative by b is taken as 0"""
+    y = a**b
+    return y, lambda g: g * b * a ** (b - (b != 0)), lambda g: g * y * np.log(np.where(a == 0, 1, a))
+
+
+def matmul(a: Array, b: Array) -> Result:
+    """y = a @ b, matrices or stacks of them: (..., n, k) @ (..., k, m) -> (..., n, m)"""
+    return a @ b, lambda g: g @ b.mT, lambda g: a.mT @ g
+
+
+def linear(x: Array, W: Array, b: Array) -> Result:
+    """y = x W + b: a batch x (N, D), weights W (D, C), bias b (C,), all in one node; summing g over the batch
+    for b is the undoing of a broadcast, so the engine does it"""
+    y = x @ W
+    y += b
+    return y, lambda g: g @ W.T, lambda g: x.T @ g, lambda g: g
+
+
+# --- elementwise ------------------------------------------------------------------------------------------------
+
+
+def exp(a: Array) -> Result:
+    """y = e^a"""
+    y = np.exp(a)
+    return y, lambda g: g * y
+
+
+def log(a: Array) -> Result:
+    """y = ln a"""
+    return np.log(a), lambda g: g / a
+
+
+def sqrt(a: Array) -> Result:
+    """y = √a; the slope at 0 is infinite, and 0 is returned there so that a norm at 0 has a gradient"""
+    y = np.sqrt(a)
+    return y, lambda g: g / (2 * np.where(y == 0, np.inf, y))
+
+
+def abs(a: Array) -> Result:
+    """y = |a|; abs'(0) = 0"""
+    return np.abs(a), lambda g: g * np.sign(a)
+
+
+def tanh(a: Array) -> Result:
+    """y = tanh a"""
+    y = np.tanh(a)
+    return y, lambda g: g * (1 - y * y)
+
+
+def sigmoid(a: Array) -> Result:
+    """y = 1 / (1 + e^(-a)), by the sign of a so that neither branch overflows"""
+    e = np.exp(-np.abs(a))
+    y = np.where(a >= 0, 1, e) / (1 + e)
+    return y, lambda g: g * y * (1 - y)
+
+
+def relu(a: Array) -> Result:
+    """y = max(a, 0); relu'(0) = 0"""
+    y = np.maximum(a, 0)
+    return y, lambda g: g * (y > 0)
+
+
+def leaky_relu(a: Array, *, slope: float = 0.01) -> Result:
+    """y = a where a > 0, slope · a elsewhere; the derivative at 0 is slope"""
+    return np.where(a > 0, a, slope * a), lambda g: np.where(a > 0, g, slope * g)
+
+
+def softplus(a: Array) -> Result:
+    """y = ln(1 + e^a), as logaddexp(0, a) so that it does not overflow; its derivative is the sigmoid"""
+    return np.logaddexp(0, a), lambda g: g * sigmoid(a)[0]
+
+
+def maximum(a: Array, b: Array) -> Result:
+    """y = the larger of a and b, elementwise; a tie gives half the gradient to each"""
+    return np.maximum(a, b), lambda g: take_side(g, a > b, a == b), lambda g: take_side(g, b > a, a == b)
+
+
+def minimum(a: Array, b: Array) -> Result:
+    """y = the smaller of a and b, elementwise; a tie gives half the gradient to each"""
+    return np.minimum(a, b), lambda g: take_side(g, a < b, a == b), lambda g: take_side(g, b < a, a == b)
+
+
+def where(a: Array, b: Array, *, condition: Array) -> Result:
+    """y = a where the condition holds, b elsewhere"""
+    return np.where(condition, a, b), lambda g: np.where(condition, g, 0), lambda g: np.where(condition, 0, g)
+
+
+def clip(a: Array, *, low: float, high: float) -> Result:
+    """y = a held within [low, high]; the derivative is 1 inside and on both bounds, 0 outside"""
+    return np.clip(a, low, high), lambda g: g * ((a >= low) & (a <= high))
+
+
+# --- reductions -------------------------------------------------------------------------------------------------
+
+
+def sum(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """y = Σ a over axis"""
+    return a.sum(axis=axis, keepdims=keepdims), lambda g: spread(g, a, axis, keepdims)
+
+
+def mean(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """y = Σ a / n over axis, n being the number of elements that each mean takes in"""
+    y = a.mean(axis=axis, keepdims=keepdims)
+    return y, lambda g: spread(g / (a.size // (y.size or 1)), a, axis, keepdims)
+
+
+def max(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """y = the largest of a over axis; ties share the gradient equally"""
+    y = a.max(axis=axis, keepdims=keepdims)
+    return y, lambda g: spread(g, a, axis, keepdims) * shares(a == spread(y, a, axis, keepdims), a, axis)
+
+
+def min(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """y = the smallest of a over axis; ties share the gradient equally"""
+    y = a.min(axis=axis, keepdims=keepdims)
+    return y, lambda g: spread(g, a, axis, keepdims) * shares(a == spread(y, a, axis, keepdims), a, axis)
+
+
+def logsumexp(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """y = ln Σ e^a over axis, with the largest element taken out first so that nothing overflows"""
+    top = a.max(axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0)
+    whole = np.log(np.exp(a - top).sum(axis=axis, keepdims=True)) + top
+    y = whole if keepdims else whole.squeeze(axis)
+    return y, lambda g: spread(g, a, axis, keepdims) * np.exp(a - whole)
+
+
+def softmax(a: Array, *, axis: int = -1) -> Result:
+    """y = e^a / Σ e^a over axis, shifted by the largest element so that nothing overflows"""
+    e = np.exp(a - a.max(axis=axis, keepdims=True))
+    y = e / e.sum(axis=axis, keepdims=True)
+    return y, lambda g: y * (g - (g * y).sum(axis=axis, keepdims=True))
+
+
+def log_softmax(a: Array, *, axis: int = -1) -> Result:
+    """y = a - ln Σ e^a over axis: the logarithm of softmax, without the exponentials that could vanish"""
+    s = a - a.max(axis=axis, keepdims=True)
+    y = s - np.log(np.exp(s).sum(axis=axis, keepdims=True))
+    return y, lambda g: g - np.exp(y) * g.sum(axis=axis, keepdims=True)
+
+
+def cross_entropy(z: Array, *, labels: Array) -> Result:
+    """y = -(1/N) Σ ln softmax(z)[label], over the N rows of z (N, C): softmax and loss in one stable node, whose
+    gradient is (softmax(z) - one_hot(labels)) / N"""
+    hot = labels[:, None] == np.arange(z.shape[1])
+    s = z - z.max(axis=1, keepdims=True)
+    e = np.exp(s)
+    total = e.sum(axis=1, keepdims=True)
+    y = (np.log(total).sum() - s[hot].sum()) / len(z)
+    return y, lambda g: (e / total - hot) * (g / len(z))
+
+
+# --- shapes -----------------------------------------------------------------------------------------------------
+
+
+def reshape(a: Array, *, shape: tuple[int, ...]) -> Result:
+    """y = the elements of a in another shape"""
+    return a.reshape(shape), lambda g: g.reshape(a.shape)
+
+
+def transpose(a: Array, *, axes: tuple[int, ...] | None = None) -> Result:
+    """y = a with its axes in the given order, reversed when none is given"""
+    return a.transpose(axes), lambda g: g.transpose(None if axes is None else np.argsort(np.mod(axes, a.ndim)))
+
+
+def astype(a: Array, *, dtype: Any) -> Result:
+    """y = a in another float dtype; the gradient comes back in a's"""
+    return a.astype(dtype), lambda g: g.astype(a.dtype)
+
+
+def getitem(a: Array, *, index: Any) -> Result:
+    """y = a[index]: slices, integers, integer or boolean arrays; an element taken twice gets both gradients"""
+    return a[index], lambda g: put(g, a, index)
+
+
+def concatenate(*arrays: Array, axis: int = 0) -> Result:
+    """y = the arrays, one after the other along an axis that they have"""
+    y = np.concatenate(arrays, axis=axis)
+    cuts = np.cumsum([a.shape[axis] for a in arrays])[:-1]
+    return y, *[lambda g, i=i: np.split(g, cuts, axis)[i] for i in range(len(arrays))]
+
+
+def stack(*arrays: Array, axis: int = 0) -> Result:
+    """y = the arrays, side by side along a new axis"""
+    return np.stack(arrays, axis), *[lambda g, i=i: np.take(g, i, axis) for i in range(len(arrays))]
+
+
+# --- helpers that the VJPs share --------------------------------------------------------------------------------
+
+
+def spread(g: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
+    """g as broad as a: what a reduction passes back goes to every element that it took in."""
+    return np.broadcast_to(g if axis is None or keepdims else np.expand_dims(g, axis), a.shape)
+
+
+def shares(hit: Array, a: Array, axis: Axis) -> Array:
+    """Where hit: one part in as many as there are hits along axis; 0 elsewhere. In a's dtype."""
+    return hit / hit.sum(axis=axis, keepdims=True, dtype=a.dtype)
+
+
+def take_side(g: Array, wins: Array, ties: Array) -> Array:
+    """g where this side wins, half of g where it ties, 0 elsewhere."""
+    return np.where(ties, g / 2, np.where(wins, g, 0))
+
+
+def put(g: Array, a: Array, index: Any) -> Array:
+    """Zeros like a, with g added at index."""
+    out = np.zeros_like(a, dtype=g.dtype)
+    np.add.at(out, index, g)
+    return out

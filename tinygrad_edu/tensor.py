@@ -1,0 +1,598 @@
+"""The graph: a Tensor remembers how it was computed, and `backward` walks that record in reverse.
+
+`apply` is the only place where a node is made and `walk` the only place where the chain rule is run. Everything
+that is specific to one function lives in `ops`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ContextDecorator
+from functools import wraps
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from .ops import VJP, Array, Axis, Result
+
+tick = count(1).__next__  # stamps every Tensor: a node is younger than its parents, unless a parent was changed since
+_recording = True
+
+
+class no_grad(ContextDecorator):
+    """Record nothing inside: ``with no_grad(): ...``, or as a decorator.
+
+    Examples
+    --------
+    >>> x = Tensor([1.0, 2.0], requires_grad=True)
+    >>> with no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+
+    def __enter__(self) -> None:
+        global _recording
+        self._before = [*getattr(self, "_before", []), _recording]
+        _recording = False
+
+    def __exit__(self, *_: object) -> None:
+        global _recording
+        _recording = self._before.pop()
+
+
+def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
+    """Run op on the data of its arguments, and record the node if any of them requires a gradient.
+
+    Parameters
+    ----------
+    op : a function of `ops`, or one of yours with the same shape: arrays in, (value, VJP, ...) out
+    args : Tensors, arrays or numbers; one VJP each. A Python number beside a Tensor keeps the Tensor's dtype
+    kwargs : what op does not differentiate
+
+    Examples
+    --------
+    >>> def cube(a):
+    ...     return a**3, lambda g: g * 3 * a**2
+    >>> x = Tensor(2.0, requires_grad=True)
+    >>> apply(cube, x).backward()
+    >>> float(x.grad)
+    12.0
+    """
+    arrays, wanted = [], False
+    for a in args:
+        if isinstance(a, Tensor):
+            if a._lent is not None:
+                a._look()
+            arrays.append(a._data)
+            wanted = wanted or a.requires_grad
+        else:
+            arrays.append(a if isinstance(a, (int, float)) and len(args) > 1 else _numbers(a))
+    y, *vjps = op(*arrays, **kwargs)
+    if not isinstance(y, np.ndarray):
+        y = np.asarray(y)
+    elif y is arrays[0]:
+        y = y.view()
+    y.setflags(write=False)  # a result that a VJP may still read: writing into it is refused by NumPy
+
+    out = Tensor.__new__(Tensor)
+    out._data, out.op, out.stamp = y, op, tick()
+    out.grad = out.name = out._home = out._lent = None
+    out.requires_grad = wanted and _recording
+    out.retains_grad = False
+    if out.requires_grad:
+        out.parents = args
+        out.vjps = tuple(
+            [v if isinstance(a, Tensor) and a.requires_grad else None for a, v in zip(args, vjps, strict=True)]
+        )
+    else:
+        out.parents = out.vjps = ()
+    return out
+
+
+def walk(root: Tensor, grad: Array) -> Iterator[tuple[Tensor, Array]]:
+    """The backward pass: yield every node with its whole gradient, from root down to the leaves.
+
+    A node is yielded only after everything that was computed from it, so its gradient is complete: the sum over all
+    paths. The gradient of an inner node is dropped as soon as it has been passed on.
+    """
+    grads = {root: grad}
+    for node in _youngest_first(root):
+        g = grads.pop(node)
+        yield node, g
+        for parent, vjp in zip(node.parents, node.vjps, strict=True):
+            if vjp is not None:
+                share = vjp(g)
+                if share.shape != parent._data.shape:
+                    share = unbroadcast(share, parent._data.shape, node)
+                grads[parent] = grads[parent] + share if parent in grads else share
+
+
+def _youngest_first(root: Tensor) -> list[Tensor]:
+    """All that root was computed from, in an order in which the chain rule may visit it.
+
+    A result is made after its arguments, so sorting by age is a topological sort. It needs no recursion.
+    """
+    nodes, seen = [root], {root}
+    for node in nodes:  # the list grows while it is read
+        for parent, vjp in zip(node.parents, node.vjps, strict=True):
+            if isinstance(parent, Tensor):
+                if parent._lent is not None:
+                    parent._look()
+                if parent.stamp > node.stamp:
+                    raise RuntimeError(
+                        f"{parent.label()} was changed after {node.label()} was computed from it, so the gradient "
+                        "would be that of another function; run the forward pass again, then backward()"
+                    )
+                if vjp is not None and parent not in seen:
+                    seen.add(parent)
+                    nodes.append(parent)
+    nodes.sort(key=lambda node: node.stamp, reverse=True)
+    return nodes
+
+
+def unbroadcast(g: Array, shape: tuple[int, ...], node: Tensor | None = None) -> Array:
+    """Sum g over the axes that broadcasting added or stretched, so that it has this shape again.
+
+    If y = a + b stretched b over the rows of a, each row of y depends on the same b: their gradients add up.
+
+    Raises
+    ------
+    RuntimeError : g does not have a shape that this one broadcasts to: the VJP of node's op is wrong
+
+    Examples
+    --------
+    >>> unbroadcast(np.ones((4, 3)), (3,))
+    array([4., 4., 4.])
+    >>> unbroadcast(np.ones((4, 3)), (4, 1))
+    array([[3.],
+           [3.],
+           [3.],
+           [3.]])
+    """
+    out = g
+    if out.ndim > len(shape):
+        out = np.add.reduce(out, axis=tuple(range(out.ndim - len(shape))))
+    stretched = tuple([i for i, n in enumerate(shape[-out.ndim :]) if n == 1 and out.shape[i] != 1])
+    if stretched:
+        out = np.add.reduce(out, axis=stretched, keepdims=True)
+    if out.shape != shape:
+        of = f"the VJP of {node.label()}" if node else "a VJP"
+        raise RuntimeError(f"{of} returned a gradient of shape {g.shape} for an argument of shape {shape}")
+    return out
+
+
+def as_tensor(x: Any) -> Tensor:
+    """x if it is a Tensor, else a constant Tensor of it."""
+    return x if isinstance(x, Tensor) else Tensor(x)
+
+
+def raw(x: Any) -> Any:
+    """The array of a Tensor; anything else as it is. For code that only reads."""
+    return x._data if isinstance(x, Tensor) else x
+
+
+def _numbers(x: Any) -> Array:
+    """x as an array of real numbers, or a TypeError that says what it holds."""
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"expected real numbers, got {type(x).__name__} of dtype {array.dtype}")
+    return array
+
+
+def _method(op: Callable[..., Result], reverse: bool = False) -> Callable[..., Tensor]:
+    """op as a method of Tensor, and, because apply takes anything, as a function too."""
+
+    @wraps(op)
+    def method(*args: Any, **kwargs: Any) -> Tensor:
+        return apply(op, *(args[::-1] if reverse else args), **kwargs)
+
+    method.__annotations__ = {}
+    return method
+
+
+def _comparison(ufunc: np.ufunc) -> Callable[..., Any]:
+    def compare(self: Tensor, other: Any) -> Any:
+        return ufunc(self._data, raw(other))
+
+    return compare
+
+
+class Tensor:
+    """An array that can remember how it was computed.
+
+    Parameters
+    ----------
+    data : anything that NumPy turns into real numbers; copied. Lists and floats become float64, as in NumPy
+    requires_grad : whether `backward` shall store the gradient with respect to this tensor in ``grad``
+    name : what messages and pictures call it
+
+    Attributes
+    ----------
+    grad : array of the data's shape and dtype, or None before the first `backward`
+    op, parents, vjps : the record: the function of `ops` that made it, its arguments, and the vector-Jacobian product
+        of each argument that needs a gradient (None for the others). Empty for a leaf
+
+    Raises
+    ------
+    TypeError : data that is not real numbers; requires_grad of anything but float32 or float64
+
+    Examples
+    --------
+    >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> loss = (x * x).sum()
+    >>> loss.backward()
+    >>> x.grad
+    array([2., 4., 6.])
+    """
+
+    __slots__ = (
+        "_data",
+        "grad",
+        "requires_grad",
+        "name",
+        "op",
+        "parents",
+        "vjps",
+        "stamp",
+        "retains_grad",
+        "_home",
+        "_lent",
+        "__weakref__",
+    )
+    op: Callable[..., Result] | None
+    parents: tuple[Any, ...]
+    vjps: tuple[VJP | None, ...]
+    _home: Array | None  # where a parameter's gradient lives: a view of its FlatBuffer
+    _lent: int | None  # once the user has held .data: a checksum, so that a change through it is noticed
+
+    def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
+        self._data: Array = _numbers(raw(data)).copy()
+        if requires_grad and self._data.dtype not in (np.float32, np.float64):
+            raise TypeError(
+                f"only float32 and float64 can require a gradient, got {self._data.dtype}; "
+                "write the numbers as floats (1.0, not 1) or use .astype(float)"
+            )
+        self.grad: Array | None = None
+        self.requires_grad = self.retains_grad = bool(requires_grad)
+        self.name = name
+        self.op, self.parents, self.vjps = None, (), ()
+        self.stamp = tick()
+        self._home = self._lent = None
+
+    # --- the numbers --------------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Array:
+        """The array itself. Assign to it, or write into it, to change a leaf; a computed tensor's is read-only."""
+        if self._lent is None and self._data.flags.writeable:
+            self._lent = self._checksum()
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if not self._data.flags.writeable:
+            raise RuntimeError(f"{self.label()} is computed, so its data cannot be replaced; use detach() for a copy")
+        if value is not self._data:
+            value = np.asarray(raw(value))
+            if value.shape != self._data.shape:
+                raise ValueError(f"{self.label()} has shape {self._data.shape}, the new data has {value.shape}")
+            self._data[...] = value  # in place: a parameter stays in its flat buffer
+        self.stamp = tick()
+        self._lent = None
+
+    def _checksum(self) -> int:
+        return hash(self._data.tobytes())
+
+    def _look(self) -> None:
+        """Notice a change that was made through ``data``, which we lent."""
+        now = self._checksum()
+        if now != self._lent:
+            self._lent, self.stamp = now, tick()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._data.dtype
+
+    def item(self) -> Any:
+        """The single number in it. Raises ValueError if there are more."""
+        return self._data.item()
+
+    def numpy(self) -> Array:
+        """A copy of the numbers, outside any graph."""
+        return self._data.copy()
+
+    def detach(self) -> Tensor:
+        """A constant copy: the same numbers, no history."""
+        return Tensor(self._data, name=self.name)
+
+    def label(self) -> str:
+        """What messages call it: its name, else its op and shape."""
+        what = self.name or ("a tensor" if self.op is None else f"the result of {self.op.__name__}")
+        return f"{what} {self.shape}"
+
+    def __repr__(self) -> str:
+        text = np.array2string(self._data, separator=", ", prefix="Tensor(")
+        dtype = "" if self._data.dtype == np.float64 else f", dtype={self._data.dtype}"
+        grad = f", op={self.op.__name__}" if self.vjps and self.op else ", requires_grad=True" * self.requires_grad
+        return f"Tensor({text}{dtype}{grad})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def __float__(self) -> float:
+        return float(self._data.item())
+
+    def __int__(self) -> int:
+        return int(self._data.item())
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    # --- gradients ----------------------------------------------------------------------------------------------
+
+    def backward(self, grad: Any = None) -> None:
+        """Add the gradient of this tensor to ``grad`` of every leaf that it was computed from.
+
+        Parameters
+        ----------
+        grad : the gradient of the final loss with respect to this tensor, of its shape; 1 for a single number
+
+        Raises
+        ------
+        RuntimeError : nothing here requires a gradient; or data that the graph needs was changed since
+        ValueError : this tensor is not a single number and grad is missing, or grad has another shape
+        """
+        if not self.requires_grad:
+            raise RuntimeError(
+                "backward() on a tensor that nothing here requires the gradient of: was it computed under no_grad(), "
+                "or from tensors without requires_grad=True?"
+            )
+        if grad is None and self.size != 1:
+            raise ValueError(
+                f"backward() starts from a single number, this tensor has shape {self.shape}: reduce it, as in "
+                f".sum().backward(), or pass grad of shape {self.shape}"
+            )
+        seed = np.ones_like(self._data) if grad is None else np.array(raw(grad), dtype=self.dtype)
+        if seed.shape != self.shape:
+            raise ValueError(f"grad has shape {seed.shape}, the tensor has {self.shape}")
+        for node, g in walk(self, seed):
+            if node.retains_grad:
+                node._accumulate(g)
+
+    def _accumulate(self, g: Array) -> None:
+        """grad += g, into the tensor's own memory: its place in the flat buffer if it has one."""
+        if self.grad is not None:
+            self.grad += g
+        elif self._home is not None:
+            np.copyto(self._home, g)
+            self.grad = self._home
+        else:
+            self.grad = np.array(g, dtype=self.dtype)
+
+    def retain_grad(self) -> Tensor:
+        """Have `backward` keep the gradient of this computed tensor as well. Returns the tensor."""
+        if not self.requires_grad:
+            raise RuntimeError("retain_grad() on a tensor that requires no gradient")
+        self.retains_grad = True
+        return self
+
+    # --- ops as methods, and as functions: tg.exp is Tensor.exp ---------------------------------------------------
+
+    add = __add__ = _method(ops.add)
+    sub = __sub__ = _method(ops.sub)
+    mul = __mul__ = _method(ops.mul)
+    div = __truediv__ = _method(ops.div)
+    neg = __neg__ = _method(ops.neg)
+    pow = __pow__ = _method(ops.pow)
+    __radd__ = _method(ops.add, reverse=True)
+    __rsub__ = _method(ops.sub, reverse=True)
+    __rmul__ = _method(ops.mul, reverse=True)
+    __rtruediv__ = _method(ops.div, reverse=True)
+    __rpow__ = _method(ops.pow, reverse=True)
+    exp = _method(ops.exp)
+    log = _method(ops.log)
+    sqrt = _method(ops.sqrt)
+    abs = __abs__ = _method(ops.abs)
+    tanh = _method(ops.tanh)
+    sigmoid = _method(ops.sigmoid)
+    relu = _method(ops.relu)
+    softplus = _method(ops.softplus)
+    maximum = _method(ops.maximum)
+    minimum = _method(ops.minimum)
+    linear = _method(ops.linear)
+
+    def leaky_relu(self, slope: float = 0.01) -> Tensor:
+        """`ops.leaky_relu`"""
+        return apply(ops.leaky_relu, self, slope=slope)
+
+    def clip(self, low: float = -np.inf, high: float = np.inf) -> Tensor:
+        """`ops.clip`"""
+        return apply(ops.clip, self, low=low, high=high)
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """`ops.sum`"""
+        return apply(ops.sum, self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """`ops.mean`"""
+        return apply(ops.mean, self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """`ops.max`"""
+        return apply(ops.max, self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """`ops.min`"""
+        return apply(ops.min, self, axis=axis, keepdims=keepdims)
+
+    def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """`ops.logsumexp`"""
+        return apply(ops.logsumexp, self, axis=axis, keepdims=keepdims)
+
+    def softmax(self, axis: int = -1) -> Tensor:
+        """`ops.softmax`"""
+        return apply(ops.softmax, self, axis=axis)
+
+    def log_softmax(self, axis: int = -1) -> Tensor:
+        """`ops.log_softmax`"""
+        return apply(ops.log_softmax, self, axis=axis)
+
+    def matmul(self, other: Any) -> Tensor:
+        """`ops.matmul`, and vectors as NumPy has them: on the left one row, on the right one column"""
+        a, b = as_tensor(self), as_tensor(other)
+        if a.ndim > 1 and b.ndim > 1:
+            return apply(ops.matmul, a, b)
+        y = apply(
+            ops.matmul,
+            a if a.ndim > 1 else a.reshape(1, -1),
+            b if b.ndim > 1 else b.reshape(-1, 1),
+        )
+        return y.reshape(y.shape[:-2] + y.shape[-2:-1] * (a.ndim > 1) + y.shape[-1:] * (b.ndim > 1))
+
+    __matmul__ = matmul
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return Tensor.matmul(other, self)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """`ops.reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``"""
+        return apply(ops.reshape, self, shape=shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """`ops.transpose`: ``t.transpose()``, ``t.transpose(1, 0)`` or ``t.transpose((1, 0))``"""
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+        return apply(ops.transpose, self, axes=tuple(order) if order else None)
+
+    @property
+    def T(self) -> Tensor:
+        """The tensor with its axes reversed."""
+        return apply(ops.transpose, self)
+
+    def astype(self, dtype: Any) -> Tensor:
+        """`ops.astype`"""
+        return apply(ops.astype, self, dtype=dtype)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        index = tuple(raw(i) for i in index) if isinstance(index, tuple) else raw(index)
+        return apply(ops.getitem, self, index=index)
+
+    # --- comparisons give plain boolean arrays: they have no gradient -----------------------------------------------
+
+    __eq__ = _comparison(np.equal)
+    __ne__ = _comparison(np.not_equal)
+    __lt__ = _comparison(np.less)
+    __le__ = _comparison(np.less_equal)
+    __gt__ = _comparison(np.greater)
+    __ge__ = _comparison(np.greater_equal)
+    __hash__ = object.__hash__
+
+    # --- NumPy on the left, and NumPy's functions ------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs:
+            if ufunc is np.matmul:
+                return Tensor.matmul(*inputs)
+            if ufunc in _UFUNCS:
+                return apply(_UFUNCS[ufunc], *inputs)
+            if ufunc in _PLAIN:
+                return ufunc(*[raw(x) for x in inputs])
+        raise TypeError(
+            f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method} does not work on a Tensor"
+            f"{' with ' + ', '.join(kwargs) if kwargs else ''}; use t.numpy() where no gradient is needed"
+        )
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if func not in _FUNCTIONS:
+            raise TypeError(f"np.{func.__name__} does not work on a Tensor; use t.numpy() where no gradient is needed")
+        return _FUNCTIONS[func](*args, **kwargs)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self.requires_grad:
+            raise TypeError("an array of a Tensor that requires a gradient would lose it; say t.numpy()")
+        return self._data.astype(dtype or self.dtype)
+
+
+def where(condition: Any, a: Any, b: Any) -> Tensor:
+    """`ops.where`: a where the condition holds, b elsewhere.
+
+    Examples
+    --------
+    >>> where(np.array([True, False]), Tensor([1.0, 2.0]), 0.0)
+    Tensor([1., 0.])
+    """
+    return apply(ops.where, a, b, condition=_numbers(raw(condition)))
+
+
+def concatenate(tensors: Any, axis: int = 0) -> Tensor:
+    """`ops.concatenate`: the tensors one after the other along an axis that they have."""
+    return apply(ops.concatenate, *tensors, axis=axis)
+
+
+def stack(tensors: Any, axis: int = 0) -> Tensor:
+    """`ops.stack`: the tensors side by side along a new axis."""
+    return apply(ops.stack, *tensors, axis=axis)
+
+
+_UFUNCS: dict[np.ufunc, Callable[..., Result]] = {
+    np.add: ops.add,
+    np.subtract: ops.sub,
+    np.multiply: ops.mul,
+    np.divide: ops.div,
+    np.negative: ops.neg,
+    np.power: ops.pow,
+    np.exp: ops.exp,
+    np.log: ops.log,
+    np.sqrt: ops.sqrt,
+    np.absolute: ops.abs,
+    np.tanh: ops.tanh,
+    np.maximum: ops.maximum,
+    np.minimum: ops.minimum,
+}
+_PLAIN = {
+    np.equal,
+    np.not_equal,
+    np.less,
+    np.less_equal,
+    np.greater,
+    np.greater_equal,
+    np.isfinite,
+    np.isnan,
+    np.isinf,
+    np.sign,
+}
+_FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.sum: Tensor.sum,
+    np.mean: Tensor.mean,
+    np.max: Tensor.max,
+    np.min: Tensor.min,
+    np.clip: Tensor.clip,
+    np.reshape: Tensor.reshape,
+    np.transpose: Tensor.transpose,
+    np.where: where,
+    np.concatenate: concatenate,
+    np.stack: stack,
+    np.shape: lambda t: t.shape,
+    np.ndim: lambda t: t.ndim,
+    np.argmax: lambda t, axis=None: np.argmax(raw(t), axis=axis),
+}
