@@ -1,1 +1,4 @@
 from .tensor import *
+from .layers import *
+from .losses import *
+from .optimizers import *

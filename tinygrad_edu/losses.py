@@ -6,6 +6,7 @@ shapes that only broadcasting would make fit: (N, 1) against (N,) would silently
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -93,8 +94,16 @@ def cross_entropy(logits: Any, labels: Any) -> Tensor:
         raise TypeError(f"labels are integers, got {labels.dtype}; say labels.astype(int) if they are whole numbers")
     if logits.op is ops.softmax:
         raise ValueError("cross_entropy got the result of softmax; it applies softmax itself: pass the logits")
-    _check_labels(labels, logits.shape[1])
-    return apply(ops.cross_entropy, logits, labels=labels)
+    try:
+        hot = _identity(logits.shape[1])[labels]
+        fits = not labels.size or labels.min() >= 0
+    except IndexError:
+        fits = False
+    if not fits:
+        classes = logits.shape[1]
+        wrong = labels[(labels < 0) | (labels >= classes)][0]
+        raise ValueError(f"label {wrong}, but with {classes} logits the labels are 0 to {classes - 1}")
+    return apply(ops.cross_entropy, logits, hot=hot)
 
 
 def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Tensor:
@@ -159,8 +168,7 @@ def _error(predictions: Any, targets: Any) -> Tensor:
     return p - t
 
 
-def _check_labels(labels: Array, classes: int) -> None:
-    """Refuse a label below 0 or not below classes. Read as unsigned, a negative number is a huge one."""
-    if labels.size and labels.view(f"u{labels.itemsize}").max() >= classes:
-        wrong = int(labels[(labels < 0) | (labels >= classes)][0])
-        raise ValueError(f"label {wrong}, but with {classes} logits the labels are 0 to {classes - 1}")
+@lru_cache(maxsize=64)
+def _identity(classes: int) -> Array:
+    """Row k is the one-hot row of class k."""
+    return np.eye(classes, dtype=bool)

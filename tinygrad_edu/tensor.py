@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator
-from functools import wraps
+from functools import lru_cache, wraps
 from itertools import count
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from . import ops
 from .ops import VJP, Array, Axis, Result
 
 tick = count(1).__next__  # stamps every Tensor: a node is younger than its parents, unless a parent was changed since
+_age = attrgetter("stamp")
+_new = object.__new__
 _recording = True
 
 
@@ -66,58 +69,66 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
         if isinstance(a, Tensor):
             if a._lent is not None:
                 a._look()
+            if a.requires_grad:
+                wanted = True
             arrays.append(a._data)
-            wanted = wanted or a.requires_grad
+        elif isinstance(a, (int, float)) and len(args) > 1:
+            arrays.append(a)
         else:
-            arrays.append(a if isinstance(a, (int, float)) and len(args) > 1 else _numbers(a))
+            arrays.append(_numbers(a))
     y, *vjps = op(*arrays, **kwargs)
     if not isinstance(y, np.ndarray):
         y = np.asarray(y)
     elif y is arrays[0]:
         y = y.view()
-    y.setflags(write=False)  # a result that a VJP may still read: writing into it is refused by NumPy
+    y.setflags(False)  # a result that a VJP may still read: NumPy refuses to write into it
 
-    out = Tensor.__new__(Tensor)
+    out = _new(Tensor)
     out._data, out.op, out.stamp = y, op, tick()
     out.grad = out.name = out._home = out._lent = None
-    out.requires_grad = wanted and _recording
     out.retains_grad = False
-    if out.requires_grad:
-        out.parents = args
-        out.vjps = tuple(
-            [v if isinstance(a, Tensor) and a.requires_grad else None for a, v in zip(args, vjps, strict=True)]
-        )
+    if wanted and _recording:
+        if len(vjps) != len(args):
+            raise TypeError(f"{op.__name__} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each")
+        out.requires_grad, out.parents, out.vjps = True, args, vjps
     else:
-        out.parents = out.vjps = ()
+        out.requires_grad, out.parents, out.vjps = False, (), ()
     return out
 
 
 def walk(root: Tensor, grad: Array) -> Iterator[tuple[Tensor, Array]]:
-    """The backward pass: yield every node with its whole gradient, from root down to the leaves.
+    """The backward pass: the chain rule from root down, yielding each leaf with its share of the gradient.
 
-    A node is yielded only after everything that was computed from it, so its gradient is complete: the sum over all
-    paths. The gradient of an inner node is dropped as soon as it has been passed on.
+    A node's turn comes only after everything that was computed from it, so its gradient is complete by then: the sum
+    over all paths. It is dropped as soon as it has been passed on. A leaf is yielded once for each use of it, and a
+    computed tensor with `Tensor.retain_grad` once; their shares add up.
     """
     grads = {root: grad}
     for node in _youngest_first(root):
         g = grads.pop(node)
-        yield node, g
-        for parent, vjp in zip(node.parents, node.vjps, strict=True):
-            if vjp is not None:
+        if node.retains_grad:
+            yield node, g
+        for parent, vjp in zip(node.parents, node.vjps):
+            if isinstance(parent, Tensor) and parent.requires_grad:
                 share = vjp(g)
                 if share.shape != parent._data.shape:
                     share = unbroadcast(share, parent._data.shape, node)
-                grads[parent] = grads[parent] + share if parent in grads else share
+                if not parent.parents:
+                    yield parent, share
+                elif parent in grads:
+                    grads[parent] = grads[parent] + share
+                else:
+                    grads[parent] = share
 
 
 def _youngest_first(root: Tensor) -> list[Tensor]:
-    """All that root was computed from, in an order in which the chain rule may visit it.
+    """The computed tensors that root depends on, in an order in which the chain rule may visit them.
 
     A result is made after its arguments, so sorting by age is a topological sort. It needs no recursion.
     """
     nodes, seen = [root], {root}
     for node in nodes:  # the list grows while it is read
-        for parent, vjp in zip(node.parents, node.vjps, strict=True):
+        for parent in node.parents:
             if isinstance(parent, Tensor):
                 if parent._lent is not None:
                     parent._look()
@@ -126,10 +137,10 @@ def _youngest_first(root: Tensor) -> list[Tensor]:
                         f"{parent.label()} was changed after {node.label()} was computed from it, so the gradient "
                         "would be that of another function; run the forward pass again, then backward()"
                     )
-                if vjp is not None and parent not in seen:
+                if parent.parents and parent not in seen:
                     seen.add(parent)
                     nodes.append(parent)
-    nodes.sort(key=lambda node: node.stamp, reverse=True)
+    nodes.sort(key=_age, reverse=True)
     return nodes
 
 
@@ -152,6 +163,8 @@ def unbroadcast(g: Array, shape: tuple[int, ...], node: Tensor | None = None) ->
            [3.],
            [3.]])
     """
+    if g.ndim == 2 and shape == g.shape[1:]:  # a bias: the sum over the batch as a product, BLAS is quicker at it
+        return _ones(len(g), g.dtype).dot(g)
     out = g
     if out.ndim > len(shape):
         out = np.add.reduce(out, axis=tuple(range(out.ndim - len(shape))))
@@ -162,6 +175,11 @@ def unbroadcast(g: Array, shape: tuple[int, ...], node: Tensor | None = None) ->
         of = f"the VJP of {node.label()}" if node else "a VJP"
         raise RuntimeError(f"{of} returned a gradient of shape {g.shape} for an argument of shape {shape}")
     return out
+
+
+@lru_cache(maxsize=64)
+def _ones(n: int, dtype: np.dtype[Any]) -> Array:
+    return np.ones(n, dtype)
 
 
 def as_tensor(x: Any) -> Tensor:
@@ -373,22 +391,21 @@ class Tensor:
                 f"backward() starts from a single number, this tensor has shape {self.shape}: reduce it, as in "
                 f".sum().backward(), or pass grad of shape {self.shape}"
             )
-        seed = np.ones_like(self._data) if grad is None else np.array(raw(grad), dtype=self.dtype)
+        if grad is None and self.ndim == 0:
+            seed = self._data.dtype.type(1)
+        else:
+            seed = np.array(1 if grad is None else raw(grad), dtype=self.dtype)
+            
         if seed.shape != self.shape:
             raise ValueError(f"grad has shape {seed.shape}, the tensor has {self.shape}")
-        for node, g in walk(self, seed):
-            if node.retains_grad:
-                node._accumulate(g)
-
-    def _accumulate(self, g: Array) -> None:
-        """grad += g, into the tensor's own memory: its place in the flat buffer if it has one."""
-        if self.grad is not None:
-            self.grad += g
-        elif self._home is not None:
-            np.copyto(self._home, g)
-            self.grad = self._home
-        else:
-            self.grad = np.array(g, dtype=self.dtype)
+        for tensor, share in walk(self, seed):  # grad += share, in place
+            if tensor.grad is not None:
+                tensor.grad += share
+            elif tensor._home is not None:  # the first share overwrites: nobody has to fill the buffer with zeros
+                tensor._home[...] = share
+                tensor.grad = tensor._home
+            else:
+                tensor.grad = np.array(share, dtype=tensor.dtype)
 
     def retain_grad(self) -> Tensor:
         """Have `backward` keep the gradient of this computed tensor as well. Returns the tensor."""

@@ -1,0 +1,148 @@
+"""Microseconds of one whole training step, ours beside PyTorch's, measured in one run.
+
+    python tests/benchmarks/step.py            # needs torch: pip install -e '.[oracle]'
+    python tests/benchmarks/step.py --profile  # where our time goes, op by op; needs no torch
+
+A step is zero_grad, forward, cross-entropy, backward and Adam, in float32, on the same data. Every framework runs in a
+process of its own, so that their thread pools do not disturb each other, and waits while the others are measured. They
+take turns: a round is one fresh model, a warm-up, and a block of steps for each. A figure is the median over the
+rounds of the median step in each block; a ratio is the median of the ratios round by round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib.metadata
+import inspect
+import multiprocessing
+import os
+import platform
+import statistics
+import time
+
+PAUSE = float(os.environ.get("PAUSE","0.2"))
+MODELS = {  # sizes, batch, steps in a block
+    "2-16-16-2": ([2, 16, 16, 2], 32, 2000),
+    "64-64-32-10": ([64, 64, 32, 10], 64, 2000),
+    "784-128-10": ([784, 128, 10], 64, 1200),
+    "784-1000-1000-10": ([784, 1000, 1000, 10], 128, 50),
+}
+
+
+def data(sizes, batch):
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    return rng.random((batch, sizes[0]), dtype=np.float32), rng.integers(0, sizes[-1], batch)
+
+
+def ours(sizes, batch):
+    import numpy as np
+
+    import tinygrad_edu as tg
+
+    X, y = data(sizes, batch)
+    model = tg.mlp(sizes, dtype=np.float32, rng=0)
+    optimizer = tg.Adam(model)
+
+    def step():
+        optimizer.zero_grad()
+        loss = tg.cross_entropy(model(X), y)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def torch_with(**adam):
+    def make(sizes, batch):
+        import torch
+
+        torch.set_num_threads(2)
+        torch.manual_seed(0)
+        X, y = map(torch.from_numpy, data(sizes, batch))
+        layers = []
+        for i, o in zip(sizes, sizes[1:]):
+            layers += [torch.nn.Linear(i, o), torch.nn.ReLU()]
+        model = torch.nn.Sequential(*layers[:-1])
+        optimizer = torch.optim.Adam(model.parameters(), **adam)
+
+        def step():
+            optimizer.zero_grad()
+            loss = torch.nn.functional.cross_entropy(model(X), y)
+            loss.backward()
+            optimizer.step()
+
+        return step
+
+    return make
+
+
+FRAMEWORKS = {
+    "ours": ours,
+    "torch fused": torch_with(fused=True),
+    "torch foreach": torch_with(foreach=True),
+    "torch single": torch_with(foreach=False, fused=False),
+}
+
+
+def worker(framework, pipe):
+    """Measure a block of steps for each (sizes, batch, steps) that arrives."""
+    while request := pipe.recv():
+        sizes, batch, steps = request
+        step = FRAMEWORKS[framework](sizes, batch)
+        for _ in range(max(5, steps // 10)):
+            step()
+        times = []
+        for _ in range(steps):
+            start = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - start)
+        pipe.send(statistics.median(times) * 1e6)
+
+
+def compare(rounds):
+    context = multiprocessing.get_context("spawn")
+    pipes = {}
+    for name in FRAMEWORKS:
+        pipes[name], theirs = context.Pipe()
+        context.Process(target=worker, args=(name, theirs), daemon=True).start()
+    print(f"\n{'MLP':<18}{'batch':>6}" + "".join(f"{name + ' us':>18}" for name in FRAMEWORKS) + f"{'torch / ours':>16}")
+    for label, (sizes, batch, steps) in MODELS.items():
+        blocks = {name: [] for name in FRAMEWORKS}
+        for i in range(rounds + 1):
+            for name, pipe in pipes.items():
+                time.sleep(PAUSE)
+                pipe.send((sizes, batch, steps))
+                took = pipe.recv()
+                if i:  # the first round warms up
+                    blocks[name].append(took)
+        medians = {name: statistics.median(took) for name, took in blocks.items()}
+        fastest = min((name for name in FRAMEWORKS if name != "ours"), key=medians.get)
+        ratio = statistics.median(b / a for a, b in zip(blocks["ours"], blocks[fastest]))
+        print(f"{label:<18}{batch:>6}" + "".join(f"{us:>18,.1f}" for us in medians.values()) + f"{ratio:>16.2f}")
+    for pipe in pipes.values():
+        pipe.send(None)
+
+
+def machine():
+    with open("/proc/cpuinfo") if os.path.exists("/proc/cpuinfo") else open(os.devnull) as file:
+        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+    versions = []
+    for name in ("numpy", "numba", "torch"):
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            versions.append(f"no {name}")
+    print(f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores; Python {platform.python_version()}; {', '.join(versions)}")
+    print("OPENBLAS_CORETYPE:", os.environ.get("OPENBLAS_CORETYPE", "not set (OpenBLAS chooses)"))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--profile", action="store_true")
+    options = parser.parse_args()
+    machine()
+    profile() if options.profile else compare(options.rounds)
