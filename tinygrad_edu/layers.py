@@ -216,7 +216,7 @@ def _floats(layer: Layer, x: Any, like: Tensor) -> Any:
     precision is slow and hard to find."""
     if not isinstance(x, (Tensor, np.ndarray)):
         x = as_tensor(x)
-    if x.dtype is like.dtype or x.dtype == like.dtype:
+    if x.dtype == like.dtype:
         return x
     if x.dtype.kind in "iub":
         return raw(x).astype(like.dtype)
@@ -269,7 +269,8 @@ class Linear(Layer):
         self.b = Tensor(np.zeros(out_features, dtype), requires_grad=True, name="b") if bias else None
 
     def forward(self, x: Any) -> Tensor:
-        x = _floats(self, x, self.W)
+        if getattr(x, "dtype", None) is not self.W._data.dtype:
+            x = _floats(self, x, self.W)
         if x.shape[-1:] != (self.features,):
             raise self.refuse(ValueError, f"takes inputs of shape (N, {self.features}), got {x.shape}")
         if self.b is None:
@@ -460,7 +461,7 @@ class Sequential(Layer):
 
     def forward(self, x: Any) -> Tensor:
         for layer in self.layers:
-            x = layer(x)
+            x = layer.forward(x)
         return as_tensor(x)
 
     def __getitem__(self, i: int) -> Layer:

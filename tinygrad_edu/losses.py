@@ -87,20 +87,21 @@ def cross_entropy(logits: Any, labels: Any) -> Tensor:
     0.6931
     """
     logits, labels = as_tensor(logits), np.asarray(raw(labels))
-    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+    shape = logits.shape
+    if len(shape) != 2 or labels.shape != shape[:1]:
         hint = "; labels are class numbers, not one-hot rows" if labels.ndim == 2 else ""
-        raise ValueError(f"cross_entropy takes logits (N, C) and labels (N,), got {logits.shape} and {labels.shape}{hint}")
+        raise ValueError(f"cross_entropy takes logits (N, C) and labels (N,), got {shape} and {labels.shape}{hint}")
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels are integers, got {labels.dtype}; say labels.astype(int) if they are whole numbers")
     if logits.op is ops.softmax:
         raise ValueError("cross_entropy got the result of softmax; it applies softmax itself: pass the logits")
     try:
-        hot = _identity(logits.shape[1])[labels]
+        hot = _identity(shape[1])[labels]
         fits = not labels.size or labels.min() >= 0
     except IndexError:
         fits = False
     if not fits:
-        classes = logits.shape[1]
+        classes = shape[1]
         wrong = labels[(labels < 0) | (labels >= classes)][0]
         raise ValueError(f"label {wrong}, but with {classes} logits the labels are 0 to {classes - 1}")
     return apply(ops.cross_entropy, logits, hot=hot)

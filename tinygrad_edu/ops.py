@@ -205,7 +205,7 @@ def cross_entropy(z: Array, *, hot: Array) -> Result:
     s = z - z.max(axis=1, keepdims=True)
     e = np.exp(s)
     total = e.sum(axis=1, keepdims=True)
-    y = (np.log(total).sum() - s[hot].sum()) / len(z)
+    y = (np.log(total)[:, 0] - s[hot]).sum() / len(z)
     return y, lambda g: (e / total - hot) * (g / len(z))
 
 

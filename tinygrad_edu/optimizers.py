@@ -107,7 +107,7 @@ class Optimizer:
         changed = tick()
         for group, (first, last, t) in runs:
             scalars = self.scalars(t, **{**group, "lr": self._rate(group["lr"], self.t)})
-            _launch(self.kernel, self._arrays(first, last), [self._dtype(x) for x in scalars])
+            _launch(self.kernel, self._arrays(first, last), np.array(scalars, self._dtype))
             for i in range(first, last):
                 self._steps[i] = t
                 self.params[i].stamp = changed
@@ -284,7 +284,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
 
 
-def _launch(kernel: Any, arrays: list[Array], scalars: list[Any]) -> None:
+def _launch(kernel: Any, arrays: list[Array], scalars: Array) -> None:
     """Run the kernel. The rules are elementwise, so the bits do not depend on how many threads share the work."""
     size = arrays[0].size
     if THREADS == 1 or size < WORTH_A_THREAD:
