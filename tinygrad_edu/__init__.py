@@ -1,4 +1,120 @@
-from .tensor import *
-from .layers import *
-from .losses import *
-from .optimizers import *
+"""tinygrad_edu: reverse-mode automatic differentiation and every update rule, small enough to read in one sitting.
+
+>>> import tinygrad_edu as tg
+>>> x = tg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+>>> (x * x).sum().backward()
+>>> x.grad
+array([2., 4., 6.])
+
+Read it in this order: `ops`, `tensor`, `losses`, `layers`, `buffers`, `kernels`, `optimizers`, `data`, `train`.
+The package imports NumPy alone; Numba arrives with the first optimizer, matplotlib with the first picture.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import init, losses, ops
+from .gradcheck import gradcheck
+from .layers import (
+    BatchNorm1d,
+    Dropout,
+    Flatten,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Softmax,
+    Softplus,
+    Tanh,
+    mlp,
+)
+from .losses import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    hinge_loss,
+    huber_loss,
+    l1_loss,
+    mse_loss,
+)
+from .tensor import Tensor, apply, concatenate, no_grad, stack, where
+
+if TYPE_CHECKING:
+    from . import data, plots
+    from .buffers import FlatBuffer
+    from .data import batches
+    from .optimizers import SGD, Adagrad, Adam, AdamW, HeavyBall, Momentum, Nesterov, Optimizer, RMSprop
+    from .train import Evaluation, History, evaluate, fit
+
+__version__ = "0.1.0"
+
+# every method of Tensor that is an op is also a function: tg.exp(x) is x.exp()
+add, sub, mul, div, neg, pow, matmul, linear = (
+    Tensor.add,
+    Tensor.sub,
+    Tensor.mul,
+    Tensor.div,
+    Tensor.neg,
+    Tensor.pow,
+    Tensor.matmul,
+    Tensor.linear,
+)
+exp, log, sqrt, abs, tanh, sigmoid, relu, leaky_relu, softplus = (
+    Tensor.exp,
+    Tensor.log,
+    Tensor.sqrt,
+    Tensor.abs,
+    Tensor.tanh,
+    Tensor.sigmoid,
+    Tensor.relu,
+    Tensor.leaky_relu,
+    Tensor.softplus,
+)
+maximum, minimum, clip, sum, mean, max, min = (
+    Tensor.maximum,
+    Tensor.minimum,
+    Tensor.clip,
+    Tensor.sum,
+    Tensor.mean,
+    Tensor.max,
+    Tensor.min,
+)
+logsumexp, softmax, log_softmax, reshape, transpose = (
+    Tensor.logsumexp,
+    Tensor.softmax,
+    Tensor.log_softmax,
+    Tensor.reshape,
+    Tensor.transpose,
+)
+
+_LATER = {  # name: the module that has it. Imported when it is first asked for (PEP 562)
+    **dict.fromkeys(["data", "plots", "buffers", "kernels", "optimizers", "train"], ""),
+    "FlatBuffer": "buffers",
+    "batches": "data",
+    **dict.fromkeys(
+        ["Optimizer", "SGD", "Momentum", "HeavyBall", "Nesterov", "Adagrad", "RMSprop", "Adam", "AdamW"], "optimizers"
+    ),
+    **dict.fromkeys(["fit", "evaluate", "History", "Evaluation"], "train"),
+}
+
+__all__ = [  # noqa: PLE0604
+    *[name for name in dir() if not name.startswith("_") and name not in ("annotations", "import_module", "Any", "TYPE_CHECKING") and name not in __builtins__],
+    *_LATER,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}")
+    module = import_module(f".{_LATER[name] or name}", __name__)
+    value = getattr(module, name) if _LATER[name] else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

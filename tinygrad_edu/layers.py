@@ -133,11 +133,11 @@ class Layer:
         Examples
         --------
         >>> mlp([2, 3, 1]).summary()
-        layer     kind           in   ->      out  parameters
-        layers.0  Linear     (N, 2)   ->   (N, 3)           9
-        layers.1  ReLU       (N, 3)   ->   (N, 3)           0
-        layers.2  Linear     (N, 3)   ->   (N, 1)           4
-        total                                              13
+        layer     kind        in  ->     out  parameters
+        layers.0  Linear  (N, 2)  ->  (N, 3)           9
+        layers.1  ReLU    (N, 3)  ->  (N, 3)           0
+        layers.2  Linear  (N, 3)  ->  (N, 1)           4
+        total                                         13
         """
         leaves = [(path, layer) for path, layer in self.named_layers() if layer._is_leaf()]
         shapes = self._shapes(leaves, input_shape)

@@ -1,0 +1,230 @@
+"""The command line: ``tinygrad-edu train`` trains a small MLP and shows what it did. Also ``python -m tinygrad_edu``.
+
+Nothing but argparse is imported before the arguments are read, so that --help and --version answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import __version__
+
+TOY_SETS = ("moons", "circles", "spirals", "blobs", "xor", "regression")
+OPTIMIZERS = {  # the class, and a learning rate that suits these small networks
+    "sgd": ("SGD", 0.1),
+    "momentum": ("Momentum", 0.5),
+    "heavy_ball": ("HeavyBall", 0.05),
+    "nesterov": ("Nesterov", 0.05),
+    "adagrad": ("Adagrad", 0.05),
+    "rmsprop": ("RMSprop", 0.001),
+    "adam": ("Adam", 0.002),
+    "adamw": ("AdamW", 0.002),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One sentence, without the usage text above it."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def whole(what: str, least: int) -> Any:
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"got {text!r}, but {what} is a whole number, at least {least}")
+        return number
+
+    return read
+
+
+def share(text: str) -> float:
+    number = real(text)
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}, but the share to drop is at least 0 and below 1")
+    return number
+
+
+def real(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"got {text!r}, but it has to be a finite number, at least 0")
+    return number
+
+
+def batch(text: str) -> int | None:
+    return None if text == "all" else whole('the batch size is "all" or', 1)(text)
+
+
+def sizes(text: str) -> list[int]:
+    return [] if text == "none" else [whole("each hidden layer's size", 1)(part) for part in text.split(",")]
+
+
+def source(text: str) -> str:
+    if text not in ("digits", *TOY_SETS) and not text.startswith("mnist:"):
+        known = ", ".join(("digits", *TOY_SETS))
+        raise argparse.ArgumentTypeError(f"there is no data {text!r}; choose from {known}, or mnist:FOLDER")
+    return text
+
+
+def parser() -> argparse.ArgumentParser:
+    top = Parser(prog="tinygrad-edu", description="Backpropagation and optimizers, from scratch and to be read.")
+    top.add_argument("--version", action="version", version=f"tinygrad-edu {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    command = commands.add_parser(
+        "train",
+        help="train a small network and show how it went",
+        description="Train a multi-layer perceptron; by default on 1,437 real handwritten digits, to read 360 others.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = command.add_argument
+    add("--data", type=source, default="digits", help=f"digits, {', '.join(TOY_SETS)}, or mnist:FOLDER with MNIST's four files")
+    add("--hidden", type=sizes, metavar="N,N", help='hidden sizes, as 64,32, or "none" (default: 128,64, toy sets 32,32)')
+    add("--activation", default="relu", choices=["relu", "leaky_relu", "tanh", "sigmoid", "softplus"], help="after each hidden layer")
+    add("--dropout", type=share, metavar="P", help="share of hidden values to drop in training (default: 0.2, toy sets 0)")
+    add("--optimizer", default="adam", choices=list(OPTIMIZERS), help="the update rule")
+    add("--lr", type=real, help="learning rate (default: one that suits the rule)")
+    add("--batch-size", type=batch, default=32, metavar="N", help='samples for each update; "all" for batch gradient descent')
+    add("--epochs", type=whole("epochs", 1), metavar="N", help="passes over the data (default: 30, toy sets 100, MNIST 5)")
+    add("--dtype", default="float64", choices=["float32", "float64"], help="of data and parameters")
+    add("--seed", type=whole("the seed", 0), default=0, metavar="N", help="of data, weights and batches")
+    add("--out", type=Path, metavar="DIR", help="where pictures and history.csv go (default: runs/DATA)")
+    add("--quick", action="store_true", help="3 epochs, unless --epochs says otherwise")
+    add("--json", action="store_true", help="print the result as one JSON object; all else goes to standard error")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, or 2 for input that cannot be used."""
+    options = parser().parse_args(arguments)
+    try:
+        return train(options)
+    except (ValueError, TypeError, OSError) as error:
+        text = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.strerror else str(error)
+        print(f"tinygrad-edu {options.command}: {text}", file=sys.stderr)
+        return 2
+
+
+def train(options: argparse.Namespace) -> int:
+    import numpy as np
+
+    import tinygrad_edu as tg
+
+    say = sys.stderr if options.json else sys.stdout
+    toy, files = options.data in TOY_SETS, options.data.startswith("mnist:")
+    hidden = options.hidden if options.hidden is not None else ([32, 32] if toy else [128, 64])
+    dropout = options.dropout if options.dropout is not None else (0.0 if toy else 0.2)
+    epochs = options.epochs or (3 if options.quick else 100 if toy else 5 if files else 30)
+    rng = np.random.default_rng(options.seed)
+
+    data = load(options.data, rng)
+    X_train, X_test = (X.astype(options.dtype) for X in (data.X_train, data.X_test))
+    labels = data.y_train.dtype.kind in "iu"
+    y_train, y_test = (y if labels else y.astype(options.dtype) for y in (data.y_train, data.y_test))
+    outputs = int(y_train.max()) + 1 if labels else y_train.shape[1]
+    kinds = f"{outputs} classes" if labels else f"{outputs} target"
+    print(f"data    {options.data}: {len(X_train):,} samples to learn from, {len(X_test):,} held out, {X_train.shape[1]} features, {kinds}\n", file=say)
+
+    shape = [X_train.shape[1], *hidden, outputs]
+    model = tg.mlp(shape, options.activation, dropout, options.dtype, rng)
+    model.summary(file=say)
+
+    name, lr = OPTIMIZERS[options.optimizer]
+    lr = lr if options.lr is None else options.lr
+    optimizer = getattr(tg, name)(model, lr=lr)
+    print(f"\nrule    {name}, {options.dtype}", file=say)
+    for line in optimizer.equation().splitlines():
+        print(f"        {line}", file=say)
+    print("kernel  getting it ready: compiled at the first use, from Numba's cache after that ...", file=say, flush=True)
+    print(f"        ready after {optimizer.compile():.2f} s\n", file=say, flush=True)
+
+    loss = tg.cross_entropy if labels else tg.mse_loss
+    start = time.perf_counter()
+    history = tg.fit(
+        model, X_train, y_train, loss, optimizer, epochs, options.batch_size, validation=(X_test, y_test), rng=rng
+    )
+    seconds = time.perf_counter() - start
+    result = tg.evaluate(model, X_test, y_test, loss)
+
+    doubled = tg.mlp(shape, options.activation, dropout, rng=0).eval()
+    doubled.load_state_dict(model.state_dict())
+    few, wanted = X_test[:8].astype(float), y_test[:8] if labels else y_test[:8].astype(float)
+    check = tg.gradcheck(lambda *_: loss(doubled(few), wanted), *doubled.parameters(), elements=20, rng=0)
+
+    steps = optimizer.t
+    print(f"\ntrained {len(history)} epochs, {steps:,} updates in {seconds:.2f} s", file=say)
+    if result.accuracy is None:
+        print(f"result  held-out loss {result.loss:.4f}", file=say)
+    else:
+        right = round(result.accuracy * len(X_test))
+        print(f"result  held-out accuracy {result.accuracy:.4f}: {right} of {len(X_test):,} that it had not seen", file=say)
+    print(f"check   {check.checked} slopes of the trained model's loss agree with its gradients,", file=say)
+    print(f"        largest relative difference {check.error:.0e}, kinks passed over: {len(check.kinks)}", file=say)
+
+    out = options.out or Path("runs") / options.data.partition(":")[0]
+    written = save(out, options.data, history, model, X_test if toy and labels else None, y_test)
+    for path in written:
+        print(f"wrote   {path}", file=say)
+    if len(written) == 1:
+        print("        no pictures: they need matplotlib (pip install 'tinygrad-edu[plot]')", file=say)
+    if options.json:
+        figures = {
+            "data": options.data,
+            "sizes": shape,
+            "optimizer": options.optimizer,
+            "lr": lr,
+            "epochs": len(history),
+            "updates": steps,
+            "seed": options.seed,
+            "dtype": options.dtype,
+            "stopped": history.stopped,
+            "train_loss": history["loss"][-1],
+            "held_out_loss": result.loss,
+            "held_out_accuracy": result.accuracy,
+            "gradcheck_error": check.error,
+            "seconds": seconds,
+            "files": [str(path) for path in written],
+        }
+        print(json.dumps(figures))
+    return 0
+
+
+def load(name: str, rng: Any) -> Any:
+    """The data of that name as a `data.Split`."""
+    from . import data
+
+    if name.startswith("mnist:"):
+        return data.mnist(name.removeprefix("mnist:"))
+    return data.digits(rng) if name == "digits" else data.split(*getattr(data, name)(rng=rng), rng=rng)
+
+
+def save(out: Path, name: str, history: Any, model: Any, X: Any, y: Any) -> list[Path]:
+    """Write history.csv and, with matplotlib, loss.png and boundary.png (X given). Returns what was written."""
+    from . import plots
+
+    out.mkdir(parents=True, exist_ok=True)
+    written = [out / "history.csv"]
+    history.to_csv(written[0])
+    try:
+        written.append(plots.loss_curve(history, out / "loss.png", f"Training on {name}"))
+        if X is not None:
+            written.append(plots.decision_boundary(model, X, y, out / "boundary.png", f"{name}: held-out samples"))
+    except ImportError:
+        pass
+    return written
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""Is this gradient right? Compare it with the slope that one sees by moving the input a little."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .init import Rng
+from .ops import Array
+from .tensor import Tensor, as_tensor, no_grad, walk
+
+STEP = 1e-5  # times max(1, |x|): near the best for central differences in float64
+TOLERANCE = 1e-6
+
+
+class Gradcheck:
+    """What `gradcheck` found.
+
+    Attributes
+    ----------
+    error : the largest relative difference between the gradient and the slope
+    checked : how many elements and directions were compared
+    kinks : where the function has a corner, so that there is no one slope to compare with: (input, index) pairs
+    """
+
+    def __init__(self) -> None:
+        self.error, self.checked = 0.0, 0
+        self.kinks: list[tuple[str, tuple[int, ...]]] = []
+
+    def __repr__(self) -> str:
+        text = f"{self.checked} slopes agree with the gradient, largest relative difference {self.error:.1e}"
+        if self.kinks:
+            name, index = self.kinks[0]
+            text += f"; {len(self.kinks)} passed over at kinks, the first at {name}{list(index)}"
+        return text
+
+
+def gradcheck(
+    f: Callable[..., Any],
+    *inputs: Any,
+    tolerance: float = TOLERANCE,
+    directions: int = 4,
+    elements: int = 64,
+    rng: Rng = 0,
+) -> Gradcheck:
+    """Compare the gradient of f with central differences, (f(x + h) - f(x - h)) / 2h, in float64.
+
+    An output that is not a single number is weighted by random numbers and summed, so that a mistake in any element
+    shows. Each input is moved along several random directions, and along each of its elements (a random choice of
+    them if it is large). Where the slopes to the left and to the right differ, the step is made smaller; if they go on
+    differing there is a corner (relu at 0), which is reported and not judged.
+
+    Parameters
+    ----------
+    f : takes the inputs as Tensors and returns a Tensor. It has to return the same for the same input, so no dropout
+    inputs : arrays or numbers, which are copied as float64; or float64 Tensors that require a gradient, such as the
+        parameters of a model that f uses: these are moved themselves, and put back
+    tolerance : the largest relative difference allowed
+    directions : random directions for each input
+    elements : how many elements of each input to check one by one
+    rng : generator or seed
+
+    Returns
+    -------
+    Gradcheck : how large the differences were and where there were kinks
+
+    Raises
+    ------
+    AssertionError : a gradient is wrong: which input, which element, both numbers
+    TypeError : a Tensor that is not float64; an f that does not return a Tensor
+    ValueError : no inputs; or f returned NaN or infinity, or different values for the same input
+
+    Examples
+    --------
+    >>> gradcheck(lambda x: x * x * x, [1.0, 2.0]).checked
+    6
+    >>> from tinygrad_edu.tensor import apply
+    >>> def square(a):  # a wrong derivative: a instead of 2a
+    ...     return a * a, lambda g: g * a
+    >>> gradcheck(lambda x: apply(square, x), [3.0])
+    Traceback (most recent call last):
+        ...
+    AssertionError: input 0 along [0]: the gradient says 3, the slope is 6 (ratio 0.5)
+    """
+    if not inputs:
+        raise ValueError("gradcheck needs at least one input to move")
+    rng = np.random.default_rng(rng)
+    tensors = [_movable(x) for x in inputs]
+    with no_grad():
+        y = _output(f, tensors)
+    weights = np.ones(y.shape)
+    if y.size != 1:
+        weights = rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1, 1], y.shape)
+
+    def loss() -> float:
+        with no_grad():
+            value = float((_output(f, tensors)._data * weights).sum())
+        if not np.isfinite(value):
+            raise ValueError("f returned NaN or infinity near this input: there is no slope to compare with")
+        return value
+
+    if loss() != loss():
+        raise ValueError("f returned different values for the same input; switch dropout off (eval())")
+    gradients = {t: np.zeros(t.shape) for t in tensors}
+    root = _output(f, tensors)
+    if root.requires_grad:
+        for leaf, share in walk(root, weights):
+            if leaf in gradients:
+                gradients[leaf] += share
+
+    found = Gradcheck()
+    for i, t in enumerate(tensors):
+        name = t.name or f"input {i}"
+        chosen = np.arange(t.size) if t.size <= elements else rng.choice(t.size, elements, replace=False)
+        for flat in chosen:
+            index = tuple(int(k) for k in np.unravel_index(flat, t.shape))
+            direction = np.zeros(t.shape)
+            direction[index] = 1
+            _compare(loss, t, gradients[t], direction, found, name, index, tolerance)
+        for _ in range(directions if t.size > 1 else 0):
+            _compare(loss, t, gradients[t], np.asarray(rng.standard_normal(t.shape)), found, name, None, tolerance)
+    return found
+
+
+def _compare(
+    loss: Callable[[], float],
+    t: Tensor,
+    gradient: Array,
+    direction: Array,
+    found: Gradcheck,
+    name: str,
+    index: tuple[int, ...] | None,
+    tolerance: float,
+) -> None:
+    """Check one slope. index is the element that is moved, None for a random direction."""
+    slope, noise, kink = _slope(loss, t, direction, tolerance)
+    if kink:
+        if index is not None:  # a direction that crosses a corner says nothing: the elements are checked one by one
+            found.kinks.append((name, index))
+        return
+    said = float((gradient * direction).sum())
+    gap = abs(said - slope)
+    error = gap / max(abs(said), abs(slope), 1e-300)
+    found.checked += 1
+    if gap > noise:
+        found.error = max(found.error, error)
+        if not error <= tolerance:
+            where = "a random direction" if index is None else str(list(index))
+            ratio = f" (ratio {said / slope:.6g})" if slope else ""
+            raise AssertionError(f"{name} along {where}: the gradient says {said:.6g}, the slope is {slope:.6g}{ratio}")
+
+
+def _slope(loss: Callable[[], float], t: Tensor, direction: Array, tolerance: float) -> tuple[float, float, bool]:
+    """(central difference, what rounding can do to it, whether there is a kink here).
+
+    Where the function is smooth, a step ten times smaller leaves the slope as it is and shrinks the gap between the
+    slopes to the right and to the left tenfold. If not, there is a corner within the step: take a smaller one.
+    """
+    home, here = t._data.copy(), loss()
+    h = STEP * max(1.0, float(np.abs(home[direction != 0]).max(initial=0)))
+    before = None
+    for _ in range(4):
+        try:
+            t.data = home + h * direction
+            ahead = loss()
+            t.data = home - h * direction
+            behind = loss()
+        finally:
+            t.data = home
+        noise = 40 * np.finfo(float).eps * max(abs(ahead), abs(behind), abs(here), 1.0) / h
+        slope, gap = (ahead - behind) / (2 * h), abs(ahead - 2 * here + behind) / h
+        if before is not None:
+            steady = abs(slope - before[0]) <= tolerance / 4 * max(abs(slope), abs(before[0])) + noise
+            if steady and gap <= 0.2 * before[2] + noise:
+                return before[0], before[1], False
+        before, h = (slope, noise, gap), h / 10
+    return slope, noise, True
+
+
+def _movable(x: Any) -> Tensor:
+    """x as a float64 leaf: a parameter itself, a copy of anything else."""
+    if isinstance(x, Tensor) and x.requires_grad and not x.parents:
+        if x.dtype != np.float64:
+            raise TypeError(f"gradcheck works in float64, {x.label()} is {x.dtype}; check a float64 copy")
+        return x
+    return Tensor(np.asarray(x.numpy() if isinstance(x, Tensor) else x, np.float64), requires_grad=True)
+
+
+def _output(f: Callable[..., Any], tensors: list[Tensor]) -> Tensor:
+    y = f(*tensors)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"f has to return a Tensor, got {type(y).__name__}")
+    return as_tensor(y)

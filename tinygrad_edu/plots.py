@@ -1,0 +1,85 @@
+"""Pictures. matplotlib is imported inside the functions: nothing else here needs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .layers import Layer
+from .tensor import no_grad, raw
+from .train import History
+
+COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # Okabe & Ito: told apart by everyone
+MARKERS = ["o", "s", "^", "D", "v", "P"]
+
+
+def loss_curve(history: History, path: Any, title: str = "Training") -> Path:
+    """Draw loss, and accuracy where there is one, against the epoch; training solid, held-out dashed.
+
+    Returns the path of the PNG. Raises ImportError without matplotlib, ValueError without epochs.
+    """
+    if not history.rows:
+        raise ValueError("there is no epoch to draw")
+    panels = [what for what in ("loss", "accuracy") if what in history.rows[0]]
+    figure, axes = _figure(len(panels), title)
+    for ax, what in zip(axes, panels, strict=True):
+        for key, label, colour, style in (
+            (what, "training", COLOURS[0], "-"),
+            (f"validation_{what}", "held-out", COLOURS[1], "--"),
+        ):
+            if key in history.rows[0]:
+                ax.plot(history["epoch"], history[key], style, color=colour, label=label, marker="." if len(history) < 3 else "")
+        ax.set(xlabel="epoch", ylabel=what)
+        ax.legend(frameon=False)
+        ax.grid(alpha=0.25)
+    if "loss" in panels and min(history["loss"]) > 0:
+        axes[0].set_yscale("log")
+    return _save(figure, path)
+
+
+def decision_boundary(model: Layer, X: Any, y: Any, path: Any, title: str = "Decision boundary") -> Path:
+    """Draw which class a model with two input features chooses where, and the samples.
+
+    Returns the path of the PNG. Raises ImportError without matplotlib, ValueError if X is not (N, 2).
+    """
+    X, y = np.asarray(raw(X)), np.asarray(raw(y))
+    if X.ndim != 2 or X.shape[1] != 2:
+        raise ValueError(f"a boundary is drawn over two features, X has shape {X.shape}")
+    low, high = X.min(axis=0), X.max(axis=0)
+    margin = 0.1 * (high - low)
+    across, up = (np.linspace(low[i] - margin[i], high[i] + margin[i], 200, dtype=X.dtype) for i in (0, 1))
+    grid = np.stack(np.meshgrid(across, up), axis=-1)
+    mode = model.training
+    with no_grad():
+        scores = raw(model.eval()(grid.reshape(-1, 2)))
+    model.train(mode)
+    chosen = scores.argmax(axis=1).reshape(200, 200)
+    figure, (ax,) = _figure(1, title)
+    classes = np.unique(y)
+    ax.contourf(across, up, chosen, levels=np.arange(scores.shape[1] + 1) - 0.5, colors=COLOURS, alpha=0.25)
+    ax.contour(across, up, chosen, levels=np.arange(1, scores.shape[1]) - 0.5, colors="black", linewidths=0.8)
+    for k in classes:
+        kind = {"color": COLOURS[k % 6], "marker": MARKERS[k % 6], "s": 16, "edgecolors": "white", "linewidths": 0.4}
+        ax.scatter(*X[y == k].T, label=f"class {k}", **kind)
+    ax.set(xlabel="feature 0", ylabel="feature 1", aspect="equal")
+    ax.legend(frameon=True)
+    return _save(figure, path)
+
+
+def _figure(panels: int, title: str) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2 * panels, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    return figure, figure.subplots(1, panels, squeeze=False)[0]
+
+
+def _save(figure: Any, path: Any) -> Path:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    return path

@@ -1,0 +1,267 @@
+"""Training: the loop of every textbook, and a record of how it went."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .data import batches
+from .init import Rng
+from .layers import Layer
+from .losses import cross_entropy
+from .ops import Array
+from .optimizers import Adam, Optimizer
+from .tensor import Tensor, no_grad, raw
+
+
+class Evaluation(NamedTuple):
+    """Mean loss over all samples, and the share that is classified rightly (None if y holds no labels)."""
+
+    loss: float
+    accuracy: float | None
+
+
+class History:
+    """What happened in each epoch: one dict a row, with the same keys in all rows.
+
+    Attributes
+    ----------
+    rows : dicts of epoch, loss, accuracy, validation_loss, validation_accuracy, lr, seconds. loss and accuracy are
+        means over the epoch's batches, taken while training; accuracy is there where y holds labels, the validation
+        columns where validation data were given
+    stopped : why training ended: "all epochs", "callback" or "interrupted"
+
+    Examples
+    --------
+    >>> history = History()
+    >>> history.rows.append({"epoch": 1, "loss": 0.5})
+    >>> history["loss"]
+    [0.5]
+    >>> print(history.to_csv())
+    epoch,loss
+    1,0.5
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.stopped = "all epochs"
+
+    def __getitem__(self, column: str) -> list[Any]:
+        return [row[column] for row in self.rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to_csv(self, path: Any = None) -> str:
+        """The rows as comma-separated values; written to path if one is given."""
+        lines = [",".join(self.rows[0])] if self.rows else []
+        text = "\n".join(lines + [",".join(map(str, row.values())) for row in self.rows])
+        if path is not None:
+            Path(path).write_text(text + "\n")
+        return text
+
+    def __repr__(self) -> str:
+        last = f", {_line(self.rows[-1])}" if self.rows else ""
+        return f"History({len(self.rows)} epochs, {self.stopped}{last})"
+
+    def _repr_html_(self) -> str:
+        if not self.rows:
+            return "<p>no epochs</p>"
+        head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in self.rows[0])
+        cells = ("".join(f"<td>{_short(value)}</td>" for value in row.values()) for row in self.rows)
+        return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+
+
+def fit(
+    model: Layer,
+    X: Any,
+    y: Any,
+    loss: Callable[..., Tensor] = cross_entropy,
+    optimizer: Optimizer | None = None,
+    epochs: int = 10,
+    batch_size: int | None = 32,
+    validation: tuple[Any, Any] | None = None,
+    rng: Rng = None,
+    progress: bool = True,
+    callback: Callable[[dict[str, Any]], Any] | None = None,
+) -> History:
+    """Train model on X and y.
+
+    Parameters
+    ----------
+    model : what is trained; left in evaluation mode
+    X, y : arrays of the same length: samples, and their labels or targets as the loss takes them
+    loss : called with the model's output and y; its value is a mean over the batch
+    optimizer : over the model's parameters; `Adam` with its defaults if None
+    epochs : passes over the data, at least 0
+    batch_size : samples for each update; None for all, 1 for stochastic descent (see `batches`)
+    validation : (X, y) to evaluate after each epoch, never to learn from
+    rng : generator or seed for the order of the samples
+    progress : show a bar (with tqdm, on a terminal) or a line for each epoch, on standard error
+    callback : called with each epoch's row; training stops when it returns something true
+
+    Returns
+    -------
+    History : one row for each epoch. Ctrl-C ends training after the batch that runs, and returns what there is
+
+    Raises
+    ------
+    ValueError : NaN or infinity in the data, lengths that differ, epochs or batch_size out of range, labels that the
+        loss refuses; or a loss that became NaN or infinite
+
+    Examples
+    --------
+    >>> from tinygrad_edu import data, mlp
+    >>> X, y = data.blobs(90, rng=0)
+    >>> history = fit(mlp([2, 8, 3], rng=0), X, y, epochs=20, rng=0, progress=False)
+    >>> history["loss"][-1] < history["loss"][0]
+    True
+    """
+    X, y = _checked("X", X), _checked("y", y)
+    if validation is not None:
+        validation = _checked("validation X", validation[0]), _checked("validation y", validation[1])
+    if not isinstance(epochs, (int, np.integer)) or epochs < 0:
+        raise ValueError(f"epochs = {epochs}, but it has to be a whole number, at least 0")
+    batches(X, y, batch_size)  # refuses what does not fit before anything is trained
+    optimizer = optimizer or Adam(model)
+    rng = np.random.default_rng(rng)
+    history = History()
+    with _ctrl_c() as interrupted, _Progress(progress, epochs) as show:
+        for epoch in range(1, epochs + 1):
+            start, total, right, seen = time.perf_counter(), 0.0, 0, 0
+            model.train()
+            for xb, yb in batches(X, y, batch_size, rng=rng):
+                optimizer.zero_grad()
+                output = model(xb)
+                cost = loss(output, yb)
+                cost.backward()
+                optimizer.step()
+
+                total += cost.item() * len(xb)
+                right += _right(output, yb)
+                seen += len(xb)
+                if interrupted:
+                    break
+            model.eval()
+            if not np.isfinite(total):
+                raise ValueError(f"the loss became {total / seen} in epoch {epoch}; a smaller learning rate may help")
+            row: dict[str, Any] = {"epoch": epoch, "loss": total / seen}
+            if _labels(output, y):
+                row["accuracy"] = right / seen
+            if validation is not None:
+                held_out = evaluate(model, *validation, loss=loss)
+                row["validation_loss"] = held_out.loss
+                if held_out.accuracy is not None:
+                    row["validation_accuracy"] = held_out.accuracy
+            row |= {"lr": optimizer.lr, "seconds": time.perf_counter() - start}
+            history.rows.append(row)
+            show(row)
+            if interrupted or (callback is not None and callback(row)):
+                history.stopped = "interrupted" if interrupted else "callback"
+                break
+    return history
+
+
+def evaluate(
+    model: Layer, X: Any, y: Any, loss: Callable[..., Tensor] = cross_entropy, batch_size: int = 1024
+) -> Evaluation:
+    """Mean loss and accuracy of model on X and y, in evaluation mode, without recording a graph.
+
+    Examples
+    --------
+    >>> from tinygrad_edu import data, mlp
+    >>> evaluate(mlp([2, 3], rng=0), *data.blobs(30, rng=0)).accuracy <= 1
+    True
+    """
+    mode = model.training
+    model.eval()
+    total, right, seen = 0.0, 0, 0
+    with no_grad():
+        for xb, yb in batches(X, y, batch_size, shuffle=False):
+            output = model(xb)
+            total += loss(output, yb).item() * len(xb)
+            right += _right(output, yb)
+            seen += len(xb)
+    model.train(mode)
+    return Evaluation(total / seen, right / seen if _labels(output, np.asarray(y)) else None)
+
+
+def _labels(output: Tensor, y: Array) -> bool:
+    """Whether y holds class numbers that the rows of output score."""
+    return output.ndim == 2 and y.ndim == 1 and y.dtype.kind in "iu"
+
+
+def _right(output: Tensor, y: Array) -> int:
+    return int((raw(output).argmax(axis=1) == y).sum()) if _labels(output, y) else 0
+
+
+def _checked(name: str, values: Any) -> Array:
+    values = np.asarray(raw(values))
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        first = np.argwhere(~np.isfinite(values))[0]
+        raise ValueError(f"{name} holds {values[tuple(first)]} at {first.tolist()}; every number has to be finite")
+    return values
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[list[bool]]:
+    """A list that is no longer empty after Ctrl-C. A second Ctrl-C interrupts at once, as usual."""
+    pressed: list[bool] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(*_: Any) -> None:
+        pressed.append(True)
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Progress:
+    """A bar where there is a terminal and tqdm, else a line an epoch, else nothing."""
+
+    def __init__(self, wanted: bool, epochs: int) -> None:
+        self.wanted, self.epochs, self.bar = wanted, epochs, None
+        if wanted and sys.stderr.isatty():
+            try:
+                from tqdm import tqdm
+
+                self.bar = tqdm(total=epochs, unit="epoch", leave=True)
+            except ImportError:
+                pass
+
+    def __enter__(self) -> Callable[[dict[str, Any]], None]:
+        return self.show
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def show(self, row: dict[str, Any]) -> None:
+        if self.bar is not None:
+            self.bar.set_postfix_str(_line(row, but=("epoch", "seconds")))
+            self.bar.update()
+        elif self.wanted:
+            print(f"epoch {row['epoch']:>{len(str(self.epochs))}}/{self.epochs}  {_line(row, but=('epoch',))}", file=sys.stderr)
+
+
+def _line(row: dict[str, Any], but: tuple[str, ...] = ()) -> str:
+    return "  ".join(f"{name.replace('_', ' ')} {_short(value)}" for name, value in row.items() if name not in but)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
