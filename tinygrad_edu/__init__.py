@@ -101,10 +101,21 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
     **dict.fromkeys(["fit", "evaluate", "History", "Evaluation"], "train"),
 }
 
-__all__ = [  # noqa: PLE0604
-    *[name for name in dir() if not name.startswith("_") and name not in ("annotations", "import_module", "Any", "TYPE_CHECKING") and name not in __builtins__],
-    *_LATER,
+# what `from tinygrad_edu import *` brings; tg.abs, tg.sum, tg.max, tg.min and tg.pow stay out of it, as in NumPy
+# fmt: off
+__all__ = [
+    "Tensor", "apply", "no_grad", "gradcheck",
+    "add", "sub", "mul", "div", "neg", "matmul", "linear", "exp", "log", "sqrt", "tanh", "sigmoid", "relu",
+    "leaky_relu", "softplus", "maximum", "minimum", "where", "clip", "mean", "logsumexp", "softmax", "log_softmax",
+    "reshape", "transpose", "concatenate", "stack",
+    "mse_loss", "l1_loss", "huber_loss", "cross_entropy", "binary_cross_entropy_with_logits", "hinge_loss",
+    "Layer", "Linear", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Softplus", "Softmax", "Flatten", "Dropout",
+    "LayerNorm", "BatchNorm1d", "Sequential", "mlp",
+    "FlatBuffer", "Optimizer", "SGD", "Momentum", "HeavyBall", "Nesterov", "Adagrad", "RMSprop", "Adam", "AdamW",
+    "batches", "fit", "evaluate", "History", "Evaluation",
+    "ops", "losses", "init", "data", "plots",
 ]
+# fmt: on
 
 
 def __getattr__(name: str) -> Any:
@@ -117,4 +128,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_LATER})

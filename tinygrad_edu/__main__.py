@@ -90,14 +90,45 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = command.add_argument
-    add("--data", type=source, default="digits", help=f"digits, {', '.join(TOY_SETS)}, or mnist:FOLDER with MNIST's four files")
-    add("--hidden", type=sizes, metavar="N,N", help='hidden sizes, as 64,32, or "none" (default: 128,64, toy sets 32,32)')
-    add("--activation", default="relu", choices=["relu", "leaky_relu", "tanh", "sigmoid", "softplus"], help="after each hidden layer")
-    add("--dropout", type=share, metavar="P", help="share of hidden values to drop in training (default: 0.2, toy sets 0)")
+    add(
+        "--data",
+        type=source,
+        default="digits",
+        help=f"digits, {', '.join(TOY_SETS)}, or mnist:FOLDER with MNIST's four files",
+    )
+    add(
+        "--hidden",
+        type=sizes,
+        metavar="N,N",
+        help='hidden sizes, as 64,32, or "none" (default: 128,64, toy sets 32,32)',
+    )
+    add(
+        "--activation",
+        default="relu",
+        choices=["relu", "leaky_relu", "tanh", "sigmoid", "softplus"],
+        help="after each hidden layer",
+    )
+    add(
+        "--dropout",
+        type=share,
+        metavar="P",
+        help="share of hidden values to drop in training (default: 0.2, toy sets 0)",
+    )
     add("--optimizer", default="adam", choices=list(OPTIMIZERS), help="the update rule")
     add("--lr", type=real, help="learning rate (default: one that suits the rule)")
-    add("--batch-size", type=batch, default=32, metavar="N", help='samples for each update; "all" for batch gradient descent')
-    add("--epochs", type=whole("epochs", 1), metavar="N", help="passes over the data (default: 30, toy sets 100, MNIST 5)")
+    add(
+        "--batch-size",
+        type=batch,
+        default=32,
+        metavar="N",
+        help='samples for each update; "all" for batch gradient descent',
+    )
+    add(
+        "--epochs",
+        type=whole("epochs", 1),
+        metavar="N",
+        help="passes over the data (default: 30, toy sets 100, MNIST 5)",
+    )
     add("--dtype", default="float64", choices=["float32", "float64"], help="of data and parameters")
     add("--seed", type=whole("the seed", 0), default=0, metavar="N", help="of data, weights and batches")
     add("--out", type=Path, metavar="DIR", help="where pictures and history.csv go (default: runs/DATA)")
@@ -134,8 +165,9 @@ def train(options: argparse.Namespace) -> int:
     labels = data.y_train.dtype.kind in "iu"
     y_train, y_test = (y if labels else y.astype(options.dtype) for y in (data.y_train, data.y_test))
     outputs = int(y_train.max()) + 1 if labels else y_train.shape[1]
-    kinds = f"{outputs} classes" if labels else f"{outputs} target"
-    print(f"data    {options.data}: {len(X_train):,} samples to learn from, {len(X_test):,} held out, {X_train.shape[1]} features, {kinds}\n", file=say)
+    kinds = f"{outputs} classes" if labels else f"{outputs} target to hit"
+    print(f"data    {options.data}: {len(X_train):,} samples to learn from, {len(X_test):,} held out,", file=say)
+    print(f"        {X_train.shape[1]} features, {kinds}\n", file=say)
 
     shape = [X_train.shape[1], *hidden, outputs]
     model = tg.mlp(shape, options.activation, dropout, options.dtype, rng)
@@ -147,7 +179,9 @@ def train(options: argparse.Namespace) -> int:
     print(f"\nrule    {name}, {options.dtype}", file=say)
     for line in optimizer.equation().splitlines():
         print(f"        {line}", file=say)
-    print("kernel  getting it ready: compiled at the first use, from Numba's cache after that ...", file=say, flush=True)
+    print(
+        "kernel  getting it ready: compiled at the first use, from Numba's cache after that ...", file=say, flush=True
+    )
     print(f"        ready after {optimizer.compile():.2f} s\n", file=say, flush=True)
 
     loss = tg.cross_entropy if labels else tg.mse_loss
@@ -169,7 +203,10 @@ def train(options: argparse.Namespace) -> int:
         print(f"result  held-out loss {result.loss:.4f}", file=say)
     else:
         right = round(result.accuracy * len(X_test))
-        print(f"result  held-out accuracy {result.accuracy:.4f}: {right} of {len(X_test):,} that it had not seen", file=say)
+        print(
+            f"result  held-out accuracy {result.accuracy:.4f}: {right} of {len(X_test):,} that it had not seen",
+            file=say,
+        )
     print(f"check   {check.checked} slopes of the trained model's loss agree with its gradients,", file=say)
     print(f"        largest relative difference {check.error:.0e}, kinks passed over: {len(check.kinks)}", file=say)
 
@@ -207,7 +244,10 @@ def load(name: str, rng: Any) -> Any:
 
     if name.startswith("mnist:"):
         return data.mnist(name.removeprefix("mnist:"))
-    return data.digits(rng) if name == "digits" else data.split(*getattr(data, name)(rng=rng), rng=rng)
+    if name == "digits":
+        return data.digits(rng)
+    X, y = getattr(data, name)(rng=rng)
+    return data.split(X, y, rng=rng)
 
 
 def save(out: Path, name: str, history: Any, model: Any, X: Any, y: Any) -> list[Path]:

@@ -49,7 +49,9 @@ class FlatBuffer:
         dtype = params[0].dtype
         stops = np.cumsum([p.size for p in params]).tolist()
         self.spans: list[tuple[int, int]] = list(zip([0, *stops[:-1]], stops, strict=True))
-        self.data, self.grad = _together(params) or (np.empty(stops[-1], dtype), np.zeros(stops[-1], dtype))
+        ready = _together(params)
+        self.data: Array = ready[0] if ready else np.empty(stops[-1], dtype)
+        self.grad: Array = ready[1] if ready else np.zeros(stops[-1], dtype)
         for p, (start, stop) in zip(params, self.spans, strict=True):
             if not np.shares_memory(p._data, self.data):
                 self._take_in(p, start, stop)

@@ -133,7 +133,7 @@ def _finish(X: Array, counts: list[int], noise: float, rng: np.random.Generator)
     return (X + noise * rng.standard_normal(X.shape))[order], labels[order]
 
 
-# --- real data ---------------------------------------------------------------------------------------------------------
+# --- real data ------------------------------------------------------------------------------------------------------
 
 
 def digits(rng: Rng = 0, test_share: float = 0.2) -> Split:
@@ -211,7 +211,9 @@ def idx(path: Any) -> Array:
         raise ValueError(f"{path} is not an IDX file: it does not begin with two zero bytes and a type")
     kind, ndim = content[2], content[3]
     if kind not in IDX_TYPES:
-        raise ValueError(f"{path}: unknown IDX type 0x{kind:02x}; known are {', '.join(f'0x{k:02x}' for k in IDX_TYPES)}")
+        raise ValueError(
+            f"{path}: unknown IDX type 0x{kind:02x}; known are {', '.join(f'0x{k:02x}' for k in IDX_TYPES)}"
+        )
     start = 4 + 4 * ndim
     if len(content) < start:
         raise ValueError(f"{path}: the header is cut off")

@@ -12,19 +12,20 @@ Python function (``kernel.py_func``) agree bit for bit in float64.
 
 from __future__ import annotations
 
+from functools import partial
 from math import sqrt
 
 from numba import njit
 
-FLAGS = {"nogil": True, "error_model": "numpy"}  # the only place where flags are written
+compiled = partial(njit, nogil=True, error_model="numpy")  # the only place where flags are written
 
 
 def kernel(rule):
     """Compile rule at its first call. The machine code is cached on disk where the install allows that."""
     try:
-        return njit(cache=True, **FLAGS)(rule)
+        return compiled(cache=True)(rule)
     except RuntimeError:  # nowhere to write the cache: a read-only install without a home folder
-        return njit(**FLAGS)(rule)
+        return compiled()(rule)
 
 
 @kernel
@@ -114,7 +115,7 @@ def adamw(p, g, m, v, lr, beta1, beta2, rest1, rest2, c1, c2, eps, keep):
     m <- beta1 · m + rest1 · g
     v <- beta2 · v + rest2 · g · g
     p <- p - lr · (c1 · m) / (sqrt(c2 · v) + eps)
-    where keep = 1 - lr · weight_decay; rest1 = 1 - beta1; rest2 = 1 - beta2; c1 = 1 / (1 - beta1^t); c2 = 1 / (1 - beta2^t)
+    where keep = 1 - lr · weight_decay; rest1, rest2, c1 and c2 as in Adam
     """
     for i in range(p.size):
         p[i] *= keep

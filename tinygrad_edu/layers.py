@@ -42,16 +42,16 @@ class Layer:
         try:
             return self.forward(x)
         except (TypeError, ValueError) as error:
-            where = getattr(error, "layer", None)
-            if where is not None:  # the outermost layer says the whole path
+            where, problem = vars(error).get("refused", (None, ""))
+            if where is not None:  # the outermost layer knows the whole path
                 path = next((path for path, layer in self.named_layers() if layer is where), "")
-                error.args = (f"{path or 'this layer'} ({where!r}) {error.problem}",)  # type: ignore[attr-defined]
+                error.args = (f"{path} ({where!r}) {problem}" if path else f"{where!r} {problem}",)
             raise
 
     def refuse(self, kind: type[Exception], problem: str) -> Exception:
         """The error to raise for an input that does not fit; the message will begin with the layer's path."""
         error = kind(f"{self!r} {problem}")
-        error.layer, error.problem = self, problem  # type: ignore[attr-defined]
+        vars(error)["refused"] = (self, problem)
         return error
 
     # --- what is in it ----------------------------------------------------------------------------------------------
@@ -148,7 +148,9 @@ class Layer:
         rows.append(("total", "", "", "", "", f"{self._size():,}"))
         widths = [max(len(row[i]) for row in rows) for i in range(6)]
         for row in rows:
-            aligned = [f"{cell:<{w}}" if i < 2 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+            aligned = [
+                f"{cell:<{w}}" if i < 2 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+            ]
             print("  ".join(aligned), file=file)
 
     def _is_leaf(self) -> bool:
@@ -157,12 +159,16 @@ class Layer:
     def _size(self) -> int:
         return sum(p.size for p in self._tensors().values() if p.requires_grad)
 
-    def _shapes(self, leaves: Sequence[tuple[str, Layer]], input_shape: tuple[int, ...] | None) -> dict[str, tuple[str, str]]:
+    def _shapes(
+        self, leaves: Sequence[tuple[str, Layer]], input_shape: tuple[int, ...] | None
+    ) -> dict[str, tuple[str, str]]:
         """Path of each leaf to its shapes in and out, seen by sending one sample of zeros through."""
         if input_shape is None:
             features = next((layer.features for _, layer in leaves if hasattr(layer, "features")), None)
             if features is None:
-                raise ValueError("no layer says what input it takes: call summary(input_shape=(...)), without the batch")
+                raise ValueError(
+                    "no layer says what input it takes: call summary(input_shape=(...)), without the batch"
+                )
             input_shape = (features,)
         seen: dict[str, tuple[str, str]] = {}
         modes = [(layer, layer.training) for _, layer in self.named_layers()]
@@ -170,7 +176,7 @@ class Layer:
         try:
             self.eval()
             for path, layer in leaves:
-                layer.forward = _watched(layer.forward, path, seen)  # type: ignore[method-assign]
+                vars(layer)["forward"] = _watched(layer.forward, path, seen)
             with no_grad():
                 self(np.zeros((1, *input_shape), dtype))
         finally:
@@ -263,7 +269,9 @@ class Linear(Layer):
     ) -> None:
         for size in (in_features, out_features):
             if not isinstance(size, (int, np.integer)) or size < 1:
-                raise ValueError(f"a Linear layer's sizes are whole numbers, at least 1, got {in_features} and {out_features}")
+                raise ValueError(
+                    f"a Linear layer's sizes are whole numbers, at least 1, got {in_features} and {out_features}"
+                )
         self.features, self.out_features = int(in_features), int(out_features)
         self.W = Tensor(init((in_features, out_features), rng, dtype), requires_grad=True, name="W")
         self.b = Tensor(np.zeros(out_features, dtype), requires_grad=True, name="b") if bias else None

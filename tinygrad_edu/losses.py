@@ -126,7 +126,9 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Tensor:
     """
     z, t = _pair(logits, targets)
     if z.op is ops.sigmoid:
-        raise ValueError("binary_cross_entropy_with_logits got the result of sigmoid; it applies it itself: pass the logits")
+        raise ValueError(
+            "binary_cross_entropy_with_logits got the result of sigmoid; it applies it itself: pass the logits"
+        )
     if t.size and not (t._data.min() >= 0 and t._data.max() <= 1):
         raise ValueError(f"targets are from 0 to 1, got values from {t._data.min()} to {t._data.max()}")
     return (z.softplus() - z * t).mean()

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -229,9 +230,7 @@ class Optimizer:
         """
         theirs, ours = [str(line) for line in state["layout"]], self._layout()
         if theirs != ours:
-            here, there = next(
-                (a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"], strict=False) if a != b
-            )
+            here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"], strict=False) if a != b)
             raise ValueError(f"this state is of another optimizer or model: it has {there} where this one has {here}")
         self.t, self._steps = int(state["t"]), [int(t) for t in state["steps"]]
         for name in self.state:
@@ -288,9 +287,10 @@ def _launch(kernel: Any, arrays: list[Array], scalars: Array) -> None:
     """Run the kernel. The rules are elementwise, so the bits do not depend on how many threads share the work."""
     size = arrays[0].size
     if THREADS == 1 or size < WORTH_A_THREAD:
-        return kernel(*arrays, *scalars)
+        kernel(*arrays, *scalars)
+        return
     cuts = [size * i // THREADS for i in range(THREADS + 1)]
-    parts = [[array[a:b] for array in arrays] for a, b in zip(cuts, cuts[1:])]
+    parts = [[array[a:b] for array in arrays] for a, b in pairwise(cuts)]
     others = [_pool().submit(kernel, *part, *scalars) for part in parts[1:]]
     kernel(*parts[0], *scalars)
     for other in others:
@@ -354,9 +354,7 @@ class Momentum(Optimizer):
 
     kernel, state = staticmethod(kernels.momentum), ("v",)
 
-    def __init__(
-        self, params: Any, lr: LearningRate = 1e-2, beta: float = 0.9, bias_correction: bool = False
-    ) -> None:
+    def __init__(self, params: Any, lr: LearningRate = 1e-2, beta: float = 0.9, bias_correction: bool = False) -> None:
         super().__init__(params, lr=lr, beta=beta, bias_correction=bias_correction)
 
     def scalars(self, t: int, lr: float, beta: float, bias_correction: bool) -> tuple[float, ...]:  # type: ignore[override]

@@ -30,7 +30,14 @@ def loss_curve(history: History, path: Any, title: str = "Training") -> Path:
             (f"validation_{what}", "held-out", COLOURS[1], "--"),
         ):
             if key in history.rows[0]:
-                ax.plot(history["epoch"], history[key], style, color=colour, label=label, marker="." if len(history) < 3 else "")
+                ax.plot(
+                    history["epoch"],
+                    history[key],
+                    style,
+                    color=colour,
+                    label=label,
+                    marker="." if len(history) < 3 else "",
+                )
         ax.set(xlabel="epoch", ylabel=what)
         ax.legend(frameon=False)
         ax.grid(alpha=0.25)

@@ -6,7 +6,7 @@ that is specific to one function lives in `ops`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ContextDecorator
 from functools import lru_cache, wraps
 from itertools import count
@@ -64,7 +64,8 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     >>> float(x.grad)
     12.0
     """
-    arrays, wanted = [], False
+    arrays: list[Any] = []
+    wanted = False
     for a in args:
         if isinstance(a, Tensor):
             if a._lent is not None:
@@ -89,7 +90,9 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     out.retains_grad = False
     if wanted and _recording:
         if len(vjps) != len(args):
-            raise TypeError(f"{op.__name__} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each")
+            raise TypeError(
+                f"{op.__name__} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each"
+            )
         out.requires_grad, out.parents, out.vjps = True, args, vjps
     else:
         out.requires_grad, out.parents, out.vjps = False, (), ()
@@ -231,7 +234,7 @@ class Tensor:
     ----------
     grad : array of the data's shape and dtype, or None before the first `backward`
     op, parents, vjps : the record: the function of `ops` that made it, its arguments, and the vector-Jacobian product
-        of each argument that needs a gradient (None for the others). Empty for a leaf
+        of each argument. A leaf has no parents
 
     Raises
     ------
@@ -262,7 +265,7 @@ class Tensor:
     )
     op: Callable[..., Result] | None
     parents: tuple[Any, ...]
-    vjps: tuple[VJP | None, ...]
+    vjps: Sequence[VJP]
     _home: Array | None  # where a parameter's gradient lives: a view of its FlatBuffer
     _lent: int | None  # once the user has held .data: a checksum, so that a change through it is noticed
 
@@ -395,7 +398,7 @@ class Tensor:
             seed = self._data.dtype.type(1)
         else:
             seed = np.array(1 if grad is None else raw(grad), dtype=self.dtype)
-            
+
         if seed.shape != self.shape:
             raise ValueError(f"grad has shape {seed.shape}, the tensor has {self.shape}")
         for tensor, share in walk(self, seed):  # grad += share, in place

@@ -256,7 +256,10 @@ class _Progress:
             self.bar.set_postfix_str(_line(row, but=("epoch", "seconds")))
             self.bar.update()
         elif self.wanted:
-            print(f"epoch {row['epoch']:>{len(str(self.epochs))}}/{self.epochs}  {_line(row, but=('epoch',))}", file=sys.stderr)
+            print(
+                f"epoch {row['epoch']:>{len(str(self.epochs))}}/{self.epochs}  {_line(row, but=('epoch',))}",
+                file=sys.stderr,
+            )
 
 
 def _line(row: dict[str, Any], but: tuple[str, ...] = ()) -> str:
@@ -264,4 +267,6 @@ def _line(row: dict[str, Any], but: tuple[str, ...] = ()) -> str:
 
 
 def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.2e}"

@@ -21,7 +21,7 @@ import platform
 import statistics
 import time
 
-PAUSE = float(os.environ.get("PAUSE","0.2"))
+PAUSE = float(os.environ.get("PAUSE", "0.2"))
 MODELS = {  # sizes, batch, steps in a block
     "2-16-16-2": ([2, 16, 16, 2], 32, 2000),
     "64-64-32-10": ([64, 64, 32, 10], 64, 2000),
@@ -108,7 +108,9 @@ def compare(rounds):
     for name in FRAMEWORKS:
         pipes[name], theirs = context.Pipe()
         context.Process(target=worker, args=(name, theirs), daemon=True).start()
-    print(f"\n{'MLP':<18}{'batch':>6}" + "".join(f"{name + ' us':>18}" for name in FRAMEWORKS) + f"{'torch / ours':>16}")
+    print(
+        f"\n{'MLP':<18}{'batch':>6}" + "".join(f"{name + ' us':>18}" for name in FRAMEWORKS) + f"{'torch / ours':>16}"
+    )
     for label, (sizes, batch, steps) in MODELS.items():
         blocks = {name: [] for name in FRAMEWORKS}
         for i in range(rounds + 1):
@@ -135,7 +137,9 @@ def machine():
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             versions.append(f"no {name}")
-    print(f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores; Python {platform.python_version()}; {', '.join(versions)}")
+    print(
+        f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores; Python {platform.python_version()}; {', '.join(versions)}"
+    )
     print("OPENBLAS_CORETYPE:", os.environ.get("OPENBLAS_CORETYPE", "not set (OpenBLAS chooses)"))
 
 
