@@ -63,14 +63,19 @@ class Layer:
             if isinstance(value, Layer):
                 yield from value.named_layers(f"{prefix}.{name}" if prefix else name)
 
+    def _named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        for name, value in _contents(self):
+            if isinstance(value, Tensor):
+                yield prefix + name, value
+            else:
+                yield from value._named_tensors(f"{prefix}{name}.")
+
     def _tensors(self) -> dict[str, Tensor]:
-        """Path to Tensor, in definition order; one that is used twice is listed once."""
-        found: dict[int, tuple[str, Tensor]] = {}
-        for path, layer in self.named_layers():
-            for name, value in _contents(layer):
-                if isinstance(value, Tensor):
-                    found.setdefault(id(value), (f"{path}.{name}" if path else name, value))
-        return dict(found.values())
+        """Path to Tensor, in definition order; one that is used twice is listed once, where it comes first."""
+        first: dict[int, tuple[str, Tensor]] = {}
+        for path, t in self._named_tensors():
+            first.setdefault(id(t), (path, t))
+        return dict(first.values())
 
     def named_parameters(self) -> dict[str, Tensor]:
         """Path to parameter, as "layers.0.W", in definition order. The path becomes the parameter's name as well."""

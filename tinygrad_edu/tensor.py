@@ -175,7 +175,7 @@ def unbroadcast(g: Array, shape: tuple[int, ...], node: Tensor | None = None) ->
     if stretched:
         out = np.add.reduce(out, axis=stretched, keepdims=True)
     if out.shape != shape:
-        of = f"the VJP of {node.label()}" if node else "a VJP"
+        of = f"the VJP of {node.label()}" if node is not None else "a VJP"
         raise RuntimeError(f"{of} returned a gradient of shape {g.shape} for an argument of shape {shape}")
     return out
 
@@ -394,11 +394,10 @@ class Tensor:
                 f"backward() starts from a single number, this tensor has shape {self.shape}: reduce it, as in "
                 f".sum().backward(), or pass grad of shape {self.shape}"
             )
-        if grad is None and self.ndim == 0:
-            seed = self._data.dtype.type(1)
+        if grad is None:
+            seed = self._data.dtype.type(1) if self.ndim == 0 else np.ones(self.shape, self.dtype)
         else:
-            seed = np.array(1 if grad is None else raw(grad), dtype=self.dtype)
-
+            seed = np.array(raw(grad), self.dtype)
         if seed.shape != self.shape:
             raise ValueError(f"grad has shape {seed.shape}, the tensor has {self.shape}")
         for tensor, share in walk(self, seed):  # grad += share, in place

@@ -1,0 +1,122 @@
+"""Losses against their formulas, their gradients against differences, and what they refuse."""
+
+import warnings
+
+import numpy as np
+import pytest
+from naive import mlp_gradients
+
+import tinygrad_edu as tg
+
+rng = np.random.default_rng(0)
+P, T = rng.standard_normal((5, 2)), rng.standard_normal((5, 2))
+SIGNS = np.sign(T)
+LABELS = np.array([0, 1, 1, 0, 1])
+
+
+def huber(p, t, delta):
+    return np.mean([e**2 / 2 if e <= delta else delta * (e - delta / 2) for e in np.abs(p - t).ravel()])
+
+
+ROWS = [
+    (tg.mse_loss, T, lambda p: np.mean([(a - b) ** 2 for a, b in zip(p.ravel(), T.ravel())])),
+    (tg.l1_loss, T, lambda p: np.mean([abs(a - b) for a, b in zip(p.ravel(), T.ravel())])),
+    (tg.huber_loss, T, lambda p: huber(p, T, 1.0)),
+    (lambda p, t: tg.huber_loss(p, t, delta=0.3), T, lambda p: huber(p, T, 0.3)),
+    (
+        tg.cross_entropy,
+        LABELS,
+        lambda p: np.mean([-np.log(np.exp(row[k]) / np.exp(row).sum()) for row, k in zip(p, LABELS)]),
+    ),
+    (
+        tg.binary_cross_entropy_with_logits,
+        (T > 0) * 1.0,
+        lambda p: -np.mean(np.log(np.where(T > 0, 1 / (1 + np.exp(-p)), 1 - 1 / (1 + np.exp(-p))))),
+    ),
+    (tg.hinge_loss, SIGNS, lambda p: np.mean([max(0, 1 - s * a) for s, a in zip(SIGNS.ravel(), p.ravel())])),
+]
+
+
+@pytest.mark.parametrize(("loss", "targets", "formula"), ROWS)
+def test_value_and_gradient(loss, targets, formula):
+    np.testing.assert_allclose(loss(P, targets).item(), formula(P), rtol=1e-13)
+    tg.gradcheck(lambda p: loss(p, targets), P)
+    assert loss(P.astype(np.float32), targets).dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_trap_17_losses_are_stable_at_logits_of_10000(dtype):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        z = tg.Tensor(np.array([[1e4, -1e4], [-1e4, 1e4]], dtype), requires_grad=True)
+        wrong = tg.cross_entropy(z, [1, 0])
+        wrong.backward()
+        assert wrong.item() == 2e4
+        assert z.grad.tolist() == [[0.5, -0.5], [-0.5, 0.5]]
+        assert tg.cross_entropy(z, [0, 1]).item() == 0
+        targets = np.array([[0, 0], [1, 1]])
+        assert tg.binary_cross_entropy_with_logits(z, targets).item() == 5000
+        assert tg.hinge_loss(z, np.array([[1, 1], [1, 1]])).item() == (1e4 + 1) / 2
+
+
+def test_a_logit_of_minus_infinity_rules_a_class_out():
+    assert tg.cross_entropy([[0.0, -np.inf, 0.0]], [2]).item() == np.log(2)
+
+
+@pytest.mark.parametrize(
+    "loss", [tg.mse_loss, tg.l1_loss, tg.huber_loss, tg.hinge_loss, tg.binary_cross_entropy_with_logits]
+)
+def test_trap_08_unequal_shapes_are_refused_even_where_they_broadcast(loss):
+    with pytest.raises(ValueError, match=r"shape \(3, 1\) and targets \(3,\)"):
+        loss(np.zeros((3, 1)), np.ones(3))
+
+
+def test_trap_09_a_softmax_into_cross_entropy_and_a_sigmoid_into_bce_are_refused():
+    z = tg.Tensor(P, requires_grad=True)
+    for logits in (z.softmax(), tg.Softmax()(z), tg.Tensor(P).softmax()):
+        with pytest.raises(ValueError, match="pass the logits"):
+            tg.cross_entropy(logits, LABELS)
+    with pytest.raises(ValueError, match="pass the logits"):
+        tg.binary_cross_entropy_with_logits(z.sigmoid(), np.ones((5, 2)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        ([0, 1, 2, 0, 0], ValueError, "label 2, but with 2 logits the labels are 0 to 1"),
+        ([0, 1, -1, 0, 0], ValueError, "label -1"),
+        (np.eye(2)[LABELS], ValueError, "not one-hot rows"),
+        ([0, 1], ValueError, r"logits \(N, C\) and labels \(N,\), got \(5, 2\) and \(2,\)"),
+        ([0.0, 1.0, 1.0, 0.0, 1.0], TypeError, "labels are integers, got float64"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(labels, error, message):
+    with pytest.raises(error, match=message):
+        tg.cross_entropy(P, labels)
+
+
+def test_other_targets_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="from 0 to 1, got values from 0.0 to 2.0"):
+        tg.binary_cross_entropy_with_logits([1.0, 2.0], [0.0, 2.0])
+    with pytest.raises(ValueError, match=r"-1 or 1, got \[0. 1.\]"):
+        tg.hinge_loss([1.0, 2.0], [0.0, 1.0])
+    with pytest.raises(ValueError, match="delta = 0"):
+        tg.huber_loss(P, T, delta=0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.int64, np.uint64])
+def test_labels_of_any_integer_type(dtype):
+    assert tg.cross_entropy(P, LABELS.astype(dtype)).item() == tg.cross_entropy(P, LABELS).item()
+
+
+def test_the_gradient_of_a_whole_network_is_the_one_derived_by_hand():
+    model = tg.mlp([3, 5, 4, 2], rng=1)
+    X = rng.standard_normal((5, 3))
+    linear = [model[0], model[2], model[4]]
+    loss, dW, db = mlp_gradients(X, LABELS, [m.W.numpy() for m in linear], [m.b.numpy() for m in linear])
+    ours = tg.cross_entropy(model(X), LABELS)
+    ours.backward()
+    np.testing.assert_allclose(ours.item(), loss, rtol=1e-13)
+    for layer, W, b in zip(linear, dW, db):
+        np.testing.assert_allclose(layer.W.grad, W, rtol=1e-11, atol=1e-15)
+        np.testing.assert_allclose(layer.b.grad, b, rtol=1e-11, atol=1e-15)

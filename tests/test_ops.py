@@ -1,0 +1,317 @@
+"""Every op: its value against NumPy, its VJPs against central differences, its dtype, its shape, its rules."""
+
+import ast
+import inspect
+import warnings
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import ops
+
+rng = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return rng.standard_normal(shape)
+
+
+def positive(*shape):
+    return rng.uniform(0.5, 2, shape)
+
+
+def log_sum_exp(a, axis=None, keepdims=False):
+    return np.log(np.exp(a).sum(axis=axis, keepdims=keepdims))
+
+
+def nll(z, labels):
+    return -np.log(np.exp(z)[np.arange(len(z)), labels] / np.exp(z).sum(axis=1)).mean()
+
+
+A = normal(3, 4)
+SQUARE = normal(3, 3)
+LABELS = np.array([2, 0, 3])
+BROADCASTS = [
+    (normal(3, 4), normal(3, 4)),
+    (normal(3, 4), normal(4)),
+    (normal(3, 1), normal(1, 4)),
+    (normal(2, 3, 4), normal(3, 1)),
+    (normal(), normal(3, 4)),
+    (normal(1, 1), normal(4)),
+    (normal(3, 4), 2.5),
+    (-1.5, normal(3, 4)),
+]
+
+
+# op, what is differentiated, the same in NumPy, the arguments
+ROWS = [
+    *[("add", lambda a, b: a + b, np.add, args) for args in BROADCASTS],
+    *[("sub", lambda a, b: a - b, np.subtract, args) for args in BROADCASTS],
+    *[("mul", lambda a, b: a * b, np.multiply, args) for args in BROADCASTS],
+    *[("div", lambda a, b: a / b, np.divide, (np.sign(a) + a, np.sign(b) + b)) for a, b in BROADCASTS],
+    *[("maximum", tg.maximum, np.maximum, args) for args in BROADCASTS],
+    *[("minimum", tg.minimum, np.minimum, args) for args in BROADCASTS],
+    *[("pow", lambda a, b: a**b, np.power, (np.abs(a) + 0.1, b)) for a, b in BROADCASTS],
+    ("pow", lambda a: a**3, lambda a: a * a * a, (normal(3, 4),)),
+    ("pow", lambda a: a**0, np.ones_like, (np.array([0.0, 2.0]),)),
+    ("neg", lambda a: -a, np.negative, (A,)),
+    ("exp", tg.exp, np.exp, (A,)),
+    ("log", tg.log, np.log, (positive(3, 4),)),
+    ("sqrt", tg.sqrt, np.sqrt, (positive(3, 4),)),
+    ("abs", tg.abs, np.abs, (A,)),
+    ("tanh", tg.tanh, np.tanh, (A,)),
+    ("sigmoid", tg.sigmoid, lambda a: 1 / (1 + np.exp(-a)), (3 * A,)),
+    ("relu", tg.relu, lambda a: a * (a > 0), (A,)),
+    ("leaky_relu", tg.leaky_relu, lambda a: np.where(a > 0, a, 0.01 * a), (A,)),
+    ("leaky_relu", lambda a: tg.leaky_relu(a, 0.3), lambda a: np.where(a > 0, a, 0.3 * a), (A,)),
+    ("softplus", tg.softplus, lambda a: np.log(1 + np.exp(a)), (A,)),
+    ("clip", lambda a: tg.clip(a, -0.5, 0.7), lambda a: np.clip(a, -0.5, 0.7), (A,)),
+    ("clip", lambda a: a.clip(low=0.1), lambda a: np.clip(a, 0.1, None), (A,)),
+    *[
+        ("where", lambda a, b: tg.where(A > 0, a, b), lambda a, b: np.where(A > 0, a, b), args)
+        for args in [(A, -A), (A, normal(4)), (normal(3, 1), 0.5)]
+    ],
+    *[
+        ("matmul", lambda a, b: a @ b, np.matmul, (normal(*i), normal(*j)))
+        for i, j in [
+            ((3, 4), (4, 2)),
+            ((4,), (4,)),
+            ((3, 4), (4,)),
+            ((4,), (4, 2)),
+            ((2, 3, 4), (4, 5)),
+            ((2, 3, 4), (2, 4, 5)),
+            ((5, 1, 3, 4), (2, 4, 2)),
+            ((2, 3, 4), (4,)),
+            ((4,), (2, 4, 3)),
+            ((1, 1), (1, 1)),
+        ]
+    ],  # fmt: skip
+    ("linear", tg.linear, lambda x, W, b: x @ W + b, (normal(5, 3), normal(3, 4), normal(4))),
+    ("linear", tg.linear, lambda x, W, b: x @ W + b, (normal(1, 3), normal(3, 1), normal(1))),
+    *[
+        (name, lambda a, f=name, k=kwargs: getattr(a, f)(**k), lambda a, f=ref, k=kwargs: f(a, **k), (a,))
+        for name, ref in [
+            ("sum", np.sum),
+            ("mean", np.mean),
+            ("max", np.max),
+            ("min", np.min),
+            ("logsumexp", log_sum_exp),
+        ]
+        for a in [A, SQUARE, normal(2, 3, 4)]
+        for kwargs in [
+            {},
+            {"keepdims": True},
+            {"axis": 0},
+            {"axis": 1},
+            {"axis": -1, "keepdims": True},
+            {"axis": (0, 1)},
+            {"axis": (0, -1), "keepdims": True},
+        ]
+    ],
+    *[
+        ("softmax", lambda a, i=i: tg.softmax(a, i), lambda a, i=i: np.exp(a) / np.exp(a).sum(i, keepdims=True), (a,))
+        for a in (A, SQUARE)
+        for i in (0, 1, -1)
+    ],  # fmt: skip
+    *[
+        ("log_softmax", lambda a, i=i: a.log_softmax(i), lambda a, i=i: a - log_sum_exp(a, i, True), (a,))
+        for a in (A, SQUARE)
+        for i in (0, -1)
+    ],
+    ("cross_entropy", lambda z: tg.cross_entropy(z, LABELS), lambda z: nll(z, LABELS), (A,)),
+    ("reshape", lambda a: a.reshape(2, 6), lambda a: a.reshape(2, 6), (A,)),
+    ("reshape", lambda a: tg.reshape(a, (-1,)), np.ravel, (A,)),
+    ("transpose", lambda a: a.T, np.transpose, (normal(2, 3, 4),)),
+    ("transpose", lambda a: a.transpose(2, 0, 1), lambda a: a.transpose(2, 0, 1), (normal(2, 3, 4),)),
+    ("transpose", lambda a: tg.transpose(a, (-1, 0, 1)), lambda a: a.transpose(2, 0, 1), (normal(2, 3, 4),)),
+    *[
+        ("getitem", lambda a, i=i: a[i], lambda a, i=i: a[i], (normal(4, 4),))
+        for i in [
+            0,
+            -1,
+            slice(1, 3),
+            (slice(None), 2),
+            (slice(None, None, -2), slice(1, None)),
+            (..., 0),
+            None,
+            (2, 3),
+            [0, 2, 2, 2],
+            np.array([[0, 1], [1, 1]]),
+            (np.array([0, 1, 1]), np.array([3, 3, 3])),
+            SQUARE[0, 0] > 9,
+            np.arange(16).reshape(4, 4) % 3 == 0,
+            (np.array([True, False, True, True]), 1),
+        ]
+    ],  # fmt: skip
+    *[
+        ("concatenate", lambda *a, i=i: tg.concatenate(a, i), lambda *a, i=i: np.concatenate(a, i), (A, normal(*s)))
+        for i, s in [(0, (2, 4)), (1, (3, 1)), (-1, (3, 5))]
+    ],  # fmt: skip
+    *[("stack", lambda *a, i=i: tg.stack(a, i), lambda *a, i=i: np.stack(a, i), (A, 2 * A, -A)) for i in (0, 1, -1)],
+    ("astype", lambda a: a.astype(np.float64) * 2, lambda a: a * 2, (A,)),
+]
+IDS = [f"{name}{i}" for i, (name, *_) in enumerate(ROWS)]
+every_row = pytest.mark.parametrize(("name", "f", "reference", "args"), ROWS, ids=IDS)
+
+
+@every_row
+def test_value_is_numpys(name, f, reference, args):
+    got = f(*[tg.Tensor(a) for a in args])
+    assert isinstance(got, tg.Tensor)
+    np.testing.assert_allclose(got.numpy(), reference(*args), rtol=1e-13, atol=1e-15, strict=True)
+
+
+@every_row
+def test_every_vjp_agrees_with_central_differences(name, f, reference, args):
+    found = tg.gradcheck(f, *args)
+    assert found.checked > 0 or np.size(f(*map(tg.Tensor, args)).numpy()) == 0
+
+
+@every_row
+def test_float32_stays_float32_and_gradients_have_the_arguments_shape(name, f, reference, args):
+    args = [tg.Tensor(np.asarray(a, np.float32), requires_grad=True) for a in args]
+    y = f(*args)
+    assert y.dtype == (np.float64 if name == "astype" else np.float32)
+    for leaf, share in tg.tensor.walk(y, np.ones(y.shape, y.dtype)):
+        assert share.dtype == np.float32
+        assert share.shape == leaf.shape
+
+
+def exported():
+    """The ops: public functions of ops.py above its helpers."""
+    source = inspect.getsource(ops)
+    tree = ast.parse(source[: source.index("# --- helpers")])
+    return [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+def test_trap_05_every_op_has_a_row_and_every_row_an_op():
+    assert {node.name for node in exported()} == {name for name, *_ in ROWS}
+
+
+@pytest.mark.parametrize("node", exported(), ids=lambda node: node.name)
+def test_an_op_is_straight_line_and_returns_one_vjp_for_each_argument(node):
+    docstring, *body, last = node.body
+    assert isinstance(docstring.value, ast.Constant)
+    assert docstring.value.value.startswith("y = ")
+    assert all(isinstance(line, ast.Assign | ast.AugAssign) for line in body)
+    assert isinstance(last, ast.Return)
+    assert isinstance(last.value, ast.Tuple)
+    value, *vjps = last.value.elts
+    if node.args.vararg is None:
+        assert len(vjps) == len(node.args.args)
+        assert all(isinstance(vjp, ast.Lambda) for vjp in vjps)
+    else:
+        assert isinstance(vjps[0].value, ast.ListComp)
+
+
+@every_row
+def test_no_vjp_writes_into_g(name, f, reference, args):
+    y = f(*[tg.Tensor(a, requires_grad=True) for a in args])
+    g = np.ones(y.shape)
+    g.setflags(write=False)
+    for node, share in tg.tensor.walk(y, g):
+        assert share.shape == node.shape
+
+
+# --- corners: what is stated in the docstrings -------------------------------------------------------------------
+
+
+def gradient(f, *args):
+    tensors = [tg.Tensor(a, requires_grad=True) for a in args]
+    f(*tensors).sum().backward()
+    return [t.grad.tolist() for t in tensors]
+
+
+@pytest.mark.parametrize(
+    ("f", "args", "expected"),
+    [
+        (tg.relu, [[-1.0, 0.0, 2.0]], [[0, 0, 1]]),
+        (tg.abs, [[-1.0, 0.0, 2.0]], [[-1, 0, 1]]),
+        (tg.leaky_relu, [[-1.0, 0.0, 2.0]], [[0.01, 0.01, 1]]),
+        (lambda a: tg.clip(a, 0, 1), [[-1.0, 0.0, 1.0, 2.0]], [[0, 1, 1, 0]]),
+        (tg.maximum, [[1.0, 2.0], [1.0, 3.0]], [[0.5, 0], [0.5, 1]]),
+        (tg.minimum, [[1.0, 2.0], [1.0, 3.0]], [[0.5, 1], [0.5, 0]]),
+    ],
+)
+def test_kinks_are_as_documented(f, args, expected):
+    assert gradient(f, *args) == expected
+
+
+def test_trap_04_sum_over_each_axis_of_a_square_matrix_is_not_transposed():
+    for axis, expected in [(0, [[1, 2, 3]] * 3), (1, [[1] * 3, [2] * 3, [3] * 3])]:
+        x = tg.Tensor(np.zeros((3, 3)), requires_grad=True)
+        x.sum(axis=axis).backward([1.0, 2.0, 3.0])
+        assert x.grad.tolist() == expected
+
+
+def test_trap_10_ties_of_max_and_min_share_equally():
+    x = [[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]]
+    assert gradient(lambda a: a.max(axis=1), x) == [[[0, 0.5, 0.5], [1 / 3] * 3]]
+    assert gradient(lambda a: a.min(), x) == [[[1, 0, 0], [0, 0, 0]]]
+
+
+def test_trap_12_a_slice_backward_has_the_whole_shape_and_repeated_indices_accumulate():
+    assert gradient(lambda a: a[1:2], [1.0, 2.0, 3.0]) == [[0, 1, 0]]
+    assert gradient(lambda a: a[[0, 2, 2, 2]], [1.0, 2.0, 3.0]) == [[1, 0, 3]]
+
+
+BIG = np.array([-1e4, -100.0, 0.0, 100.0, 1e4])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("f", "expected"),
+    [
+        (tg.sigmoid, [0, 3.720075976020836e-44, 0.5, 1, 1]),
+        (tg.tanh, [-1, -1, 0, 1, 1]),
+        (tg.softplus, [0, 3.720075976020836e-44, np.log(2), 100, 1e4]),
+        (tg.softmax, [0, 0, 0, 0, 1]),
+        (tg.log_softmax, [-2e4, -10100, -1e4, -9900, 0]),
+        (lambda a: a.logsumexp() + 0 * a, [1e4] * 5),
+    ],
+)
+def test_trap_17_saturated_inputs_give_numbers_without_a_warning(f, expected, dtype):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        x = tg.Tensor(BIG.astype(dtype), requires_grad=True)
+        y = f(x)
+        y.backward(np.ones(5))
+    np.testing.assert_allclose(
+        y.numpy(), np.array(expected, dtype), rtol=1e-6, atol=1e-43 if dtype == np.float64 else 1e-37
+    )
+    assert np.isfinite(x.grad).all()
+
+
+def test_logsumexp_of_minus_infinity_is_minus_infinity_and_keeps_the_other_rows():
+    with np.errstate(divide="ignore"):
+        y = tg.logsumexp(tg.Tensor([[-np.inf, -np.inf], [0.0, -np.inf]]), axis=1)
+    assert y.numpy().tolist() == [-np.inf, 0.0]
+
+
+def test_trap_27_sqrt_and_norm_at_zero_have_the_stated_gradient():
+    assert gradient(tg.sqrt, [0.0, 4.0]) == [[0, 0.25]]
+    assert gradient(lambda x: (x * x).sum().sqrt(), [0.0, 0.0]) == [[0, 0]]
+
+
+def test_pow_at_zero_has_the_stated_gradients():
+    assert gradient(lambda a: a**0.0, [0.0, 2.0]) == [[0, 0]]
+    assert gradient(lambda a: a**1.0, [0.0, 2.0]) == [[1, 1]]
+    assert gradient(lambda a: a**2.0, [0.0, 2.0]) == [[0, 4]]
+    assert gradient(lambda b: tg.pow(tg.Tensor([0.0, 1.0]), b), [2.0, 2.0]) == [[0, 0]]
+
+
+def test_nan_in_is_nan_out_at_that_place_only():
+    for f in (tg.relu, tg.maximum, tg.minimum):
+        args = [[np.nan, 1.0]] if f is tg.relu else [[np.nan, 1.0], [0.5, 0.5]]
+        y = f(*map(tg.Tensor, args)).numpy()
+        assert np.isnan(y[0])
+        assert np.isfinite(y[1])
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (3, 0), (1,), (1, 1)])
+def test_odd_shapes_go_through_forward_and_backward(shape):
+    x = tg.Tensor(np.ones(shape), requires_grad=True)
+    y = ((x * 2 + x.exp()).relu() - x / 2).reshape(-1).sum()
+    y.backward()
+    np.testing.assert_allclose(x.grad, np.full(shape, 2 + np.e - 0.5))

@@ -1,0 +1,72 @@
+"""The engine against PyTorch, in float64: losses, layers, and the gradients of whole networks."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.oracle
+F = torch.nn.functional if torch else None
+rng = np.random.default_rng(0)
+X, LABELS = rng.standard_normal((8, 5)), rng.integers(0, 3, 8)
+P, T = rng.standard_normal((8, 3)), rng.standard_normal((8, 3))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "targets"),
+    [
+        (tg.mse_loss, F.mse_loss, T),
+        (tg.l1_loss, F.l1_loss, T),
+        (tg.huber_loss, F.huber_loss, T),
+        (tg.cross_entropy, F.cross_entropy, LABELS),
+        (tg.binary_cross_entropy_with_logits, F.binary_cross_entropy_with_logits, (T > 0) * 1.0),
+        (tg.hinge_loss, lambda p, t: F.relu(1 - p * t).mean(), np.sign(T)),
+    ],
+)
+def test_losses_and_their_gradients(ours, theirs, targets):
+    p, q = tg.Tensor(P, requires_grad=True), torch.tensor(P, requires_grad=True)
+    a, b = ours(p, targets), theirs(q, torch.tensor(targets))
+    a.backward()
+    b.backward()
+    np.testing.assert_allclose(a.item(), b.item(), rtol=1e-13)
+    np.testing.assert_allclose(p.grad, q.grad.numpy(), rtol=1e-12, atol=1e-16)
+
+
+ACTIVATIONS = {
+    "relu": torch.nn.ReLU(),
+    "leaky_relu": torch.nn.LeakyReLU(),
+    "tanh": torch.nn.Tanh(),
+    "sigmoid": torch.nn.Sigmoid(),
+    "softplus": torch.nn.Softplus(),
+}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_network_trains_along_the_same_numbers(activation):
+    model = tg.Sequential(*[layer for part in (
+        [tg.Linear(5, 6, rng=0), tg.BatchNorm1d(6)], tg.mlp([6, 7, 6], activation, rng=1), [tg.LayerNorm(6), tg.Linear(6, 3, rng=2)],
+    ) for layer in part])  # fmt: skip
+    theirs = torch.nn.Sequential(
+        torch.nn.Linear(5, 6), torch.nn.BatchNorm1d(6), torch.nn.Linear(6, 7), ACTIVATIONS[activation],
+        torch.nn.Linear(7, 6), torch.nn.LayerNorm(6), torch.nn.Linear(6, 3),
+    ).double()  # fmt: skip
+    with torch.no_grad():
+        for p, q in zip(model.parameters(), theirs.parameters(), strict=True):
+            q.copy_(torch.tensor(p.numpy().T if p.ndim == 2 else p.numpy()))
+    optimizer, other = tg.Adam(model, lr=0.01), torch.optim.Adam(theirs.parameters(), lr=0.01)
+    for _ in range(20):
+        optimizer.zero_grad()
+        other.zero_grad()
+        a, b = tg.cross_entropy(model(X), LABELS), F.cross_entropy(theirs(torch.tensor(X)), torch.tensor(LABELS))
+        a.backward()
+        b.backward()
+        np.testing.assert_allclose(a.item(), b.item(), rtol=1e-9)
+        optimizer.step()
+        other.step()
+    for p, q in zip(model.parameters(), theirs.parameters(), strict=True):
+        np.testing.assert_allclose(
+            p.numpy(), q.detach().numpy().T if p.ndim == 2 else q.detach().numpy(), rtol=1e-7, atol=1e-9
+        )
+    theirs.eval()
+    np.testing.assert_allclose(model.eval()(X).numpy(), theirs(torch.tensor(X)).detach().numpy(), rtol=1e-7, atol=1e-9)

@@ -1,0 +1,153 @@
+"""Pictures: PNG files that hold what they say, for every history and model that they can be given."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+
+image = pytest.importorskip("matplotlib.image")
+
+from tinygrad_edu import plots  # noqa: E402
+
+# --- the loss ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 50])
+@pytest.mark.parametrize("more", [[], ["validation_loss"], ["accuracy", "validation_loss", "validation_accuracy"]])
+def test_a_loss_curve_is_a_png(tmp_path, epochs, more):
+    path = plots.loss_curve(history(epochs, *more), tmp_path / "loss.png")
+    assert path == tmp_path / "loss.png"
+    picture = read(path)
+    assert picture.shape[1] > picture.shape[0] > 100
+    assert picture.std() > 0
+
+
+def test_accuracy_gets_a_panel_of_its_own(tmp_path):
+    one = read(plots.loss_curve(history(5), tmp_path / "one.png"))
+    two = read(plots.loss_curve(history(5, "accuracy"), tmp_path / "two.png"))
+    assert two.shape[1] == 2 * one.shape[1]
+
+
+def test_the_curves_of_training_and_held_out_samples_differ_in_colour(tmp_path):
+    without = read(plots.loss_curve(history(5), tmp_path / "a.png"))
+    both = read(plots.loss_curve(history(5, "validation_loss"), tmp_path / "b.png"))
+    blue, orange = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) / 255 for c in plots.COLOURS[:2])
+    assert share_of(without, blue) > 0
+    assert share_of(without, orange) == 0
+    assert share_of(both, blue) > 0
+    assert share_of(both, orange) > 0
+
+
+def test_a_loss_of_0_can_be_drawn(tmp_path):
+    zero = tg.History()
+    zero.rows = [{"epoch": 1, "loss": 1.0}, {"epoch": 2, "loss": 0.0}]
+    assert read(plots.loss_curve(zero, tmp_path / "loss.png")).std() > 0
+
+
+def test_what_fit_returns_can_be_drawn_into_folders_that_do_not_exist_yet(tmp_path):
+    X, y = tg.data.blobs(30, rng=0)
+    trained = tg.fit(tg.mlp([2, 3], rng=0), X, y, epochs=2, validation=(X, y), progress=False)
+    assert read(plots.loss_curve(trained, tmp_path / "new" / "folders" / "loss.png")).std() > 0
+
+
+def test_a_history_without_epochs_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no epoch to draw"):
+        plots.loss_curve(tg.History(), tmp_path / "loss.png")
+    assert not list(tmp_path.iterdir())
+
+
+# --- the boundary -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("classes", [2, 3, 8])
+def test_a_boundary_is_a_png(tmp_path, classes, dtype):
+    X, y = tg.data.blobs(40, rng=0, classes=classes)
+    model = tg.mlp([2, 4, classes], dtype=dtype, rng=0)
+    path = plots.decision_boundary(model, X.astype(dtype), y, tmp_path / "new" / "boundary.png")
+    assert path == tmp_path / "new" / "boundary.png"
+    assert read(path).std() > 0
+
+
+@pytest.mark.parametrize("wall", [-0.6, 0.0, 0.6])
+def test_each_class_is_coloured_where_the_model_chooses_it(tmp_path, wall):
+    X, y = np.array([[-1.0, -1.0], [1.0, 1.0]]), np.array([0, 1])  # with the margin, the picture is from -1.2 to 1.2
+    picture = read(plots.decision_boundary(right_of(wall), X, y, tmp_path / "boundary.png"))
+    left, right = (share_of(picture, tint(colour)) for colour in plots.COLOURS[:2])
+    assert left + right > 0.3
+    assert right / (left + right) == pytest.approx((1.2 - wall) / 2.4, abs=0.03)
+
+
+def test_a_model_that_always_chooses_one_class_can_be_drawn(tmp_path):
+    X, y = tg.data.moons(20, rng=0)
+    picture = read(plots.decision_boundary(right_of(99), X, y, tmp_path / "boundary.png"))
+    assert share_of(picture, tint(plots.COLOURS[0])) > 0.3
+    assert share_of(picture, tint(plots.COLOURS[1])) == 0
+
+
+def test_whole_numbers_are_drawn_as_the_same_floats(tmp_path):
+    X, y = np.array([[-1, -1], [1, 1], [0, 1]]), np.array([0, 1, 0])
+    whole = read(plots.decision_boundary(right_of(0.5), X, y, tmp_path / "whole.png"))
+    floats = read(plots.decision_boundary(right_of(0.5), X.astype(float), y, tmp_path / "floats.png"))
+    assert np.array_equal(whole, floats)
+
+
+def test_tensors_can_be_drawn(tmp_path):
+    X, y = tg.data.moons(20, rng=0)
+    assert read(plots.decision_boundary(right_of(0), tg.Tensor(X), y, tmp_path / "boundary.png")).std() > 0
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_drawing_uses_evaluation_and_leaves_the_mode_as_it_was(tmp_path, mode):
+    model = tg.Sequential(tg.Linear(2, 2, rng=0), tg.BatchNorm1d(2)).train(mode)
+    before = model.state_dict()
+    plots.decision_boundary(model, *tg.data.moons(20, rng=0), tmp_path / "boundary.png")
+    assert [layer.training for _, layer in model.named_layers()] == [mode] * 3
+    assert all(np.array_equal(before[name], values) for name, values in model.state_dict().items())
+
+
+@pytest.mark.parametrize("shape", [(10,), (10, 1), (10, 3), (10, 2, 1)])
+def test_a_boundary_needs_two_features(tmp_path, shape):
+    with pytest.raises(ValueError, match="two features"):
+        plots.decision_boundary(right_of(0), np.zeros(shape), np.zeros(10, int), tmp_path / "boundary.png")
+
+
+@pytest.mark.parametrize("y", [np.zeros(9, int), np.zeros((10, 2), int)], ids=["short", "one-hot"])
+def test_a_boundary_needs_one_label_for_each_sample(tmp_path, y):
+    with pytest.raises(ValueError, match="label"):
+        plots.decision_boundary(right_of(0), tg.data.moons(10, rng=0)[0], y, tmp_path / "boundary.png")
+
+
+# --- helpers ----------------------------------------------------------------------------------------------------------
+
+
+def history(epochs, *more):
+    """A History of falling numbers."""
+    made = tg.History()
+    made.rows = [
+        {"epoch": k, **{what: 1 / (k + i) for i, what in enumerate(["loss", *more])}} for k in range(1, epochs + 1)
+    ]
+    return made
+
+
+def right_of(wall):
+    """A model that chooses class 1 where the first feature is above wall."""
+    model = tg.mlp([2, 2], rng=0)
+    model.load_state_dict({"layers.0.W": np.array([[-1.0, 1.0], [0.0, 0.0]]), "layers.0.b": np.array([wall, -wall])})
+    return model
+
+
+def read(path):
+    """The pixels (height, width, 3) of a file that begins as a PNG does."""
+    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    return image.imread(path)[..., :3]
+
+
+def tint(colour):
+    """A colour such as "#0072b2", seen through at a quarter, on white."""
+    return 0.75 + 0.25 * np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+
+
+def share_of(picture, colour):
+    """The share of the pixels that have this colour."""
+    return np.mean(np.abs(picture - colour).max(axis=-1) < 0.01)
