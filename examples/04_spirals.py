@@ -17,12 +17,12 @@ parser.add_argument("--out", default="runs/" + Path(__file__).stem, help="folder
 args = parser.parse_args()
 
 # A quarter of the points is held out: the accuracy on them says whether the shape was learned or the points.
-X, y = tg.data.spirals(900, noise=0.05, arms=3, rng=0)
+X, y = tg.data.spirals(900, noise=0.03, arms=3, turns=1, rng=0)
 X_train, y_train, X_test, y_test = tg.data.split(X, y, test_share=0.25, rng=0)
 epochs = 30 if args.quick else 100
 
 linear = tg.mlp([2, 3], rng=0)
-model = tg.mlp([2, 32, 32, 3], activation="tanh", rng=0)
+model = tg.mlp([2, 32, 32, 3], rng=0)
 print("The network:\n")
 model.summary()
 

@@ -96,7 +96,7 @@ def test_labels_that_do_not_fit_are_refused(labels, error, message):
 
 
 def test_other_targets_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="from 0 to 1, got values from 0.0 to 2.0"):
+    with pytest.raises(ValueError, match=r"from 0 to 1, got values from 0\.0 to 2\.0"):
         tg.binary_cross_entropy_with_logits([1.0, 2.0], [0.0, 2.0])
     with pytest.raises(ValueError, match=r"-1 or 1, got \[0. 1.\]"):
         tg.hinge_loss([1.0, 2.0], [0.0, 1.0])

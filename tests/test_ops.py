@@ -86,7 +86,7 @@ ROWS = [
             ((4,), (2, 4, 3)),
             ((1, 1), (1, 1)),
         ]
-    ],  # fmt: skip
+    ],
     ("linear", tg.linear, lambda x, W, b: x @ W + b, (normal(5, 3), normal(3, 4), normal(4))),
     ("linear", tg.linear, lambda x, W, b: x @ W + b, (normal(1, 3), normal(3, 1), normal(1))),
     *[
@@ -113,7 +113,7 @@ ROWS = [
         ("softmax", lambda a, i=i: tg.softmax(a, i), lambda a, i=i: np.exp(a) / np.exp(a).sum(i, keepdims=True), (a,))
         for a in (A, SQUARE)
         for i in (0, 1, -1)
-    ],  # fmt: skip
+    ],
     *[
         ("log_softmax", lambda a, i=i: a.log_softmax(i), lambda a, i=i: a - log_sum_exp(a, i, True), (a,))
         for a in (A, SQUARE)
@@ -143,11 +143,11 @@ ROWS = [
             np.arange(16).reshape(4, 4) % 3 == 0,
             (np.array([True, False, True, True]), 1),
         ]
-    ],  # fmt: skip
+    ],
     *[
         ("concatenate", lambda *a, i=i: tg.concatenate(a, i), lambda *a, i=i: np.concatenate(a, i), (A, normal(*s)))
         for i, s in [(0, (2, 4)), (1, (3, 1)), (-1, (3, 5))]
-    ],  # fmt: skip
+    ],
     *[("stack", lambda *a, i=i: tg.stack(a, i), lambda *a, i=i: np.stack(a, i), (A, 2 * A, -A)) for i in (0, 1, -1)],
     ("astype", lambda a: a.astype(np.float64) * 2, lambda a: a * 2, (A,)),
 ]
@@ -197,7 +197,7 @@ def test_an_op_is_straight_line_and_returns_one_vjp_for_each_argument(node):
     assert all(isinstance(line, ast.Assign | ast.AugAssign) for line in body)
     assert isinstance(last, ast.Return)
     assert isinstance(last.value, ast.Tuple)
-    value, *vjps = last.value.elts
+    _, *vjps = last.value.elts
     if node.args.vararg is None:
         assert len(vjps) == len(node.args.args)
         assert all(isinstance(vjp, ast.Lambda) for vjp in vjps)

@@ -44,9 +44,8 @@ ACTIVATIONS = {
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_a_network_trains_along_the_same_numbers(activation):
-    model = tg.Sequential(*[layer for part in (
-        [tg.Linear(5, 6, rng=0), tg.BatchNorm1d(6)], tg.mlp([6, 7, 6], activation, rng=1), [tg.LayerNorm(6), tg.Linear(6, 3, rng=2)],
-    ) for layer in part])  # fmt: skip
+    first, middle, last = tg.Linear(5, 6, rng=0), tg.mlp([6, 7, 6], activation, rng=1), tg.Linear(6, 3, rng=2)
+    model = tg.Sequential(first, tg.BatchNorm1d(6), middle, tg.LayerNorm(6), last)
     theirs = torch.nn.Sequential(
         torch.nn.Linear(5, 6), torch.nn.BatchNorm1d(6), torch.nn.Linear(6, 7), ACTIVATIONS[activation],
         torch.nn.Linear(7, 6), torch.nn.LayerNorm(6), torch.nn.Linear(6, 3),

@@ -89,12 +89,14 @@ def circles(n: int = 400, noise: float = 0.05, rng: Rng = None) -> tuple[Array, 
     return _finish(np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1), [half, n - half], noise, rng)
 
 
-def spirals(n: int = 400, noise: float = 0.02, rng: Rng = None, arms: int = 2) -> tuple[Array, Array]:
-    """Spiral arms of three quarters of a turn around the origin. X (n, 2), labels 0 to arms - 1."""
+def spirals(
+    n: int = 400, noise: float = 0.02, rng: Rng = None, arms: int = 2, turns: float = 1.5
+) -> tuple[Array, Array]:
+    """Spiral arms that wind around the origin, turns times each. X (n, 2), labels 0 to arms - 1."""
     rng, _ = _start(n, arms, noise, rng)
     counts = [len(part) for part in np.array_split(np.arange(n), arms)]
     t = np.sqrt(rng.uniform(0.01, 1, n))  # evenly along the arm, not crowded in the middle
-    angle = 1.5 * np.pi * t + np.repeat(2 * np.pi * np.arange(arms) / arms, counts)
+    angle = 2 * np.pi * (turns * t + np.repeat(np.arange(arms) / arms, counts))
     return _finish(np.stack([t * np.cos(angle), t * np.sin(angle)], 1), counts, noise, rng)
 
 

@@ -96,8 +96,8 @@ def cross_entropy(logits: Any, labels: Any) -> Tensor:
     if logits.op is ops.softmax:
         raise ValueError("cross_entropy got the result of softmax; it applies softmax itself: pass the logits")
     try:
-        hot = _identity(shape[1])[labels]
-        fits = not labels.size or labels.min() >= 0
+        hot = _one_hot(shape[1])[labels]
+        fits = np.count_nonzero(hot) == len(hot)
     except IndexError:
         fits = False
     if not fits:
@@ -172,6 +172,6 @@ def _error(predictions: Any, targets: Any) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _identity(classes: int) -> Array:
-    """Row k is the one-hot row of class k."""
-    return np.eye(classes, dtype=bool)
+def _one_hot(classes: int) -> Array:
+    """Row k has its one True at k; as many rows below have none, which labels out of range on either side pick."""
+    return np.eye(2 * classes, classes, dtype=bool)

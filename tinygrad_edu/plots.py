@@ -63,15 +63,19 @@ def decision_boundary(model: Layer, X: Any, y: Any, path: Any, title: str = "Dec
         scores = raw(model.eval()(grid.reshape(-1, 2)))
     model.train(mode)
     chosen = scores.argmax(axis=1).reshape(200, 200)
+    from matplotlib.colors import ListedColormap
+
     figure, (ax,) = _figure(1, title)
-    classes = np.unique(y)
-    ax.contourf(across, up, chosen, levels=np.arange(scores.shape[1] + 1) - 0.5, colors=COLOURS, alpha=0.25)
-    ax.contour(across, up, chosen, levels=np.arange(1, scores.shape[1]) - 0.5, colors="black", linewidths=0.8)
-    for k in classes:
-        kind = {"color": COLOURS[k % 6], "marker": MARKERS[k % 6], "s": 16, "edgecolors": "white", "linewidths": 0.4}
+    colours = [COLOURS[k % 6] for k in range(scores.shape[1])]
+    last = scores.shape[1] - 0.5
+    ax.pcolormesh(across, up, chosen, cmap=ListedColormap(colours), vmin=-0.5, vmax=last, alpha=0.25, rasterized=True)
+    for k in range(scores.shape[1]):
+        if 0 < (chosen == k).sum() < chosen.size:
+            ax.contour(across, up, chosen == k, levels=[0.5], colors="black", linewidths=0.8)
+        kind = {"color": colours[k], "marker": MARKERS[k % 6], "s": 16, "edgecolors": "white", "linewidths": 0.4}
         ax.scatter(*X[y == k].T, label=f"class {k}", **kind)
     ax.set(xlabel="feature 0", ylabel="feature 1", aspect="equal")
-    ax.legend(frameon=True)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return _save(figure, path)
 
 

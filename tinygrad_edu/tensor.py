@@ -167,7 +167,7 @@ def unbroadcast(g: Array, shape: tuple[int, ...], node: Tensor | None = None) ->
            [3.]])
     """
     if g.ndim == 2 and shape == g.shape[1:]:  # a bias: the sum over the batch as a product, BLAS is quicker at it
-        return _ones(len(g), g.dtype).dot(g)
+        return _ones(len(g), g.dtype.char).dot(g)
     out = g
     if out.ndim > len(shape):
         out = np.add.reduce(out, axis=tuple(range(out.ndim - len(shape))))
@@ -181,7 +181,7 @@ def unbroadcast(g: Array, shape: tuple[int, ...], node: Tensor | None = None) ->
 
 
 @lru_cache(maxsize=64)
-def _ones(n: int, dtype: np.dtype[Any]) -> Array:
+def _ones(n: int, dtype: str) -> Array:
     return np.ones(n, dtype)
 
 

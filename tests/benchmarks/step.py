@@ -20,8 +20,9 @@ import os
 import platform
 import statistics
 import time
+from functools import partial
+from itertools import pairwise
 
-PAUSE = float(os.environ.get("PAUSE", "0.2"))
 MODELS = {  # sizes, batch, steps in a block
     "2-16-16-2": ([2, 16, 16, 2], 32, 2000),
     "64-64-32-10": ([64, 64, 32, 10], 64, 2000),
@@ -63,7 +64,7 @@ def torch_with(**adam):
         torch.manual_seed(0)
         X, y = map(torch.from_numpy, data(sizes, batch))
         layers = []
-        for i, o in zip(sizes, sizes[1:]):
+        for i, o in pairwise(sizes):
             layers += [torch.nn.Linear(i, o), torch.nn.ReLU()]
         model = torch.nn.Sequential(*layers[:-1])
         optimizer = torch.optim.Adam(model.parameters(), **adam)
@@ -94,12 +95,7 @@ def worker(framework, pipe):
         step = FRAMEWORKS[framework](sizes, batch)
         for _ in range(max(5, steps // 10)):
             step()
-        times = []
-        for _ in range(steps):
-            start = time.perf_counter()
-            step()
-            times.append(time.perf_counter() - start)
-        pipe.send(statistics.median(times) * 1e6)
+        pipe.send(microseconds(step, steps))
 
 
 def compare(rounds):
@@ -115,7 +111,6 @@ def compare(rounds):
         blocks = {name: [] for name in FRAMEWORKS}
         for i in range(rounds + 1):
             for name, pipe in pipes.items():
-                time.sleep(PAUSE)
                 pipe.send((sizes, batch, steps))
                 took = pipe.recv()
                 if i:  # the first round warms up
@@ -128,6 +123,82 @@ def compare(rounds):
         pipe.send(None)
 
 
+def profile():
+    """Each node of one step: what NumPy takes in it, and what is left is the engine's bookkeeping."""
+    import numpy as np
+
+    import tinygrad_edu as tg
+
+    for label, (sizes, batch, steps) in MODELS.items():
+        X, y = data(sizes, batch)
+        model = tg.mlp(sizes, dtype=np.float32, rng=0)
+        optimizer = tg.Adam(model)
+        output = model(X)
+        loss = tg.cross_entropy(output, y)
+        loss.backward()
+        phases = {
+            "zero_grad": optimizer.zero_grad,
+            "forward": partial(model, X),
+            "loss": partial(tg.cross_entropy, output, y),
+            "backward": loss.backward,
+            "step": optimizer.step,
+        }
+        print(f"\n{label}, batch {batch}: microseconds, and array operations as the source of the op has them")
+        print(f"{'node':<34}{'forward':>9}{'calls':>6}{'backward':>10}{'calls':>6}")
+        sums = [0.0, 0, 0.0, 0]
+        for node, g in incoming(loss):
+            arrays = [tg.tensor.raw(a) for a in node.parents]
+            hot = {"hot": np.eye(sizes[-1], dtype=bool)[y]} if node.op is tg.ops.cross_entropy else {}
+            vjps = [f for f, a in zip(node.vjps, node.parents) if isinstance(a, tg.Tensor)]
+            forward, backward = calls(node.op)
+            row = [
+                microseconds(partial(node.op, *arrays, **hot), steps),
+                forward,
+                sum(microseconds(partial(f, g), steps) for f in vjps),
+                sum(backward[-len(vjps) :]),
+            ]
+            sums = [a + b for a, b in zip(sums, row)]
+            shapes = " ".join("x".join(map(str, a.shape)) for a in arrays)
+            print(f"{node.op.__name__ + ' ' + shapes:<34}{row[0]:>9.1f}{row[1]:>6}{row[2]:>10.1f}{row[3]:>6}")
+        print(f"{'all ops':<34}{sums[0]:>9.1f}{sums[1]:>6}{sums[2]:>10.1f}{sums[3]:>6}")
+        took = {name: microseconds(f, steps) for name, f in phases.items()}
+        total = sum(took.values())
+        print("   ".join(f"{name} {us:.1f} ({us / total:.0%})" for name, us in took.items()) + f"   sum {total:.1f}")
+        print(f"arithmetic in ops {(sums[0] + sums[2]) / total:.0%}, the rest is graph, checks, copies and Adam")
+
+
+def incoming(loss):
+    """Every computed tensor with its gradient."""
+    import tinygrad_edu as tg
+
+    for node in tg.tensor._youngest_first(loss):
+        node.retain_grad()
+    loss.backward()
+    return [(node, node.grad) for node in tg.tensor._youngest_first(loss)]
+
+
+def calls(op):
+    """Array operations in the body of an op and in each of its VJPs, counted in its source."""
+    *_, body = ast.parse(inspect.getsource(op)).body
+    count = lambda tree: sum(
+        isinstance(n, ast.BinOp | ast.UnaryOp | ast.Compare | ast.AugAssign)
+        or (isinstance(n, ast.Call) and ast.unparse(n.func) != "len")
+        for n in ast.walk(tree)
+    )
+    value, *vjps = body.body[-1].value.elts
+    return sum(map(count, body.body[1:-1])) + count(value), [count(vjp) for vjp in vjps]
+
+
+def microseconds(f, steps):
+    f()
+    times = []
+    for _ in range(steps):
+        start = time.perf_counter()
+        f()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1e6
+
+
 def machine():
     with open("/proc/cpuinfo") if os.path.exists("/proc/cpuinfo") else open(os.devnull) as file:
         names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
@@ -137,9 +208,8 @@ def machine():
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             versions.append(f"no {name}")
-    print(
-        f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores; Python {platform.python_version()}; {', '.join(versions)}"
-    )
+    cpu = names[0] if names else platform.processor()
+    print(f"{cpu}, {os.cpu_count()} cores; Python {platform.python_version()}; {', '.join(versions)}")
     print("OPENBLAS_CORETYPE:", os.environ.get("OPENBLAS_CORETYPE", "not set (OpenBLAS chooses)"))
 
 

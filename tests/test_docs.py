@@ -1,0 +1,34 @@
+"""What the README says is so. Its sessions, and those of docs/, run as doctests of their own."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_line_counts_are_right():
+    rows = re.findall(r"^\| \[(\w+\.py)\]\((.+?)\) \| (\d+) \|", README, re.M)
+    assert len(rows) == 11
+    assert {name: int(count) for name, _, count in rows} == {
+        name: len((ROOT / path).read_text().splitlines()) for name, path, _ in rows
+    }
+
+
+def test_ci_runs_the_readmes_test_command():
+    command = "python3 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox\n"
+    assert command in README
+    assert command in (ROOT / ".ci" / "run").read_text()
+
+
+def test_links_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), (page, target)
+
+
+def test_the_op_that_the_readme_shows_is_the_op():
+    source = (ROOT / "tinygrad_edu" / "ops.py").read_text().replace("(a: Array) -> Result", "(a)")
+    shown = re.search(r"```python\n(def tanh.*?)```", README, re.S).group(1)
+    assert shown in source
