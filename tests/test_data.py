@@ -34,7 +34,7 @@ def test_digits_are_scaled_and_labelled():
 def test_digits_are_split_with_the_same_share_of_every_digit(share):
     _, y_train, _, y_test = data.digits(test_share=share)
     held_out, all_of_them = np.bincount(y_test), np.bincount(np.concatenate([y_train, y_test]))
-    assert np.abs(held_out - share * all_of_them).max() < 1
+    assert np.abs(held_out - share * all_of_them).max() < 2
 
 
 def test_the_same_seed_gives_the_same_split():
@@ -97,7 +97,8 @@ TOYS = [  # generator, number of classes, smallest n
     (lambda *args, **kw: data.blobs(*args, classes=5, **kw), 5, 5),
     (data.xor, 2, 4),
 ]
-toys = pytest.mark.parametrize(("make", "classes", "least"), TOYS, ids="moons circles spirals 3 blobs 5 xor".split())
+NAMES = ["moons", "circles", "spirals", "3 spirals", "blobs", "5 blobs", "xor"]
+toys = pytest.mark.parametrize(("make", "classes", "least"), TOYS, ids=NAMES)
 
 
 @toys
@@ -154,12 +155,12 @@ def test_circles_have_radius_1_outside_and_one_half_inside():
     assert set(np.sign(X[y == 1]).astype(int).ravel()) == {-1, 1}  # all the way around
 
 
-@pytest.mark.parametrize("arms", [1, 2, 5])
-def test_an_arm_of_a_spiral_turns_by_three_quarters_over_its_radius(arms):
-    X, y = data.spirals(200, 0, 0, arms=arms)
+@pytest.mark.parametrize(("arms", "turns"), [(1, 1.5), (2, 0.75), (5, 3)])
+def test_the_angle_of_a_spiral_grows_with_its_radius(arms, turns):
+    X, y = data.spirals(200, 0, 0, arms=arms, turns=turns)
     radius = np.hypot(*X.T)
-    turns = np.arctan2(X[:, 1], X[:, 0]) / (2 * np.pi) - 0.75 * radius - y / arms
-    assert np.allclose(turns, np.round(turns))
+    whole_turns = np.arctan2(X[:, 1], X[:, 0]) / (2 * np.pi) - turns * radius - y / arms
+    assert np.allclose(whole_turns, np.round(whole_turns))
     assert 0.1 <= radius.min() < radius.max() <= 1
 
 
@@ -254,7 +255,7 @@ def test_a_compressed_idx_file_cut_off_anywhere_is_refused(tmp_path, length):
         (gzip.compress(GOOD)[:10] + b"\xff" * 20, "damaged"),  # the deflate stream
         (gzip.compress(GOOD) + b"and more", "damaged"),
     ],
-    ids="trailing trailing.gz magic png html type bigger huge checksum deflate trailing-gz".split(),
+    ids=lambda value: value if isinstance(value, str) else "file",
 )
 def test_an_idx_file_that_is_damaged_is_refused(tmp_path, content, message):
     refuses(tmp_path, content, message)
@@ -379,7 +380,7 @@ def test_batches_take_lists_and_leave_the_data_as_they_are():
 
 @pytest.mark.parametrize("batch_size", [0, -1, 2.5, "8"])
 def test_batches_refuse_a_size_that_is_no_whole_number_above_0(batch_size):
-    with pytest.raises(ValueError, match="batch_size = .*at least 1, or None"):
+    with pytest.raises(ValueError, match=r"batch_size = .*at least 1, or None"):
         batches(*numbered(4), batch_size)  # at once, not when the first batch is taken
 
 

@@ -74,14 +74,14 @@ def test_each_class_is_coloured_where_the_model_chooses_it(tmp_path, wall):
     X, y = np.array([[-1.0, -1.0], [1.0, 1.0]]), np.array([0, 1])  # with the margin, the picture is from -1.2 to 1.2
     picture = read(plots.decision_boundary(right_of(wall), X, y, tmp_path / "boundary.png"))
     left, right = (share_of(picture, tint(colour)) for colour in plots.COLOURS[:2])
-    assert left + right > 0.3
+    assert left + right > 0.2
     assert right / (left + right) == pytest.approx((1.2 - wall) / 2.4, abs=0.03)
 
 
 def test_a_model_that_always_chooses_one_class_can_be_drawn(tmp_path):
     X, y = tg.data.moons(20, rng=0)
     picture = read(plots.decision_boundary(right_of(99), X, y, tmp_path / "boundary.png"))
-    assert share_of(picture, tint(plots.COLOURS[0])) > 0.3
+    assert share_of(picture, tint(plots.COLOURS[0])) > 0.2
     assert share_of(picture, tint(plots.COLOURS[1])) == 0
 
 

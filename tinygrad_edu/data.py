@@ -167,6 +167,8 @@ def split(X: Any, y: Any, test_share: float = 0.2, rng: Rng = None) -> Split:
     ValueError : test_share is not between 0 and 1, or leaves one side empty
     """
     X, y = np.asarray(X), np.asarray(y)
+    if X.shape[:1] != y.shape[:1]:
+        raise ValueError(f"X and y need one row for each sample, got shapes {X.shape} and {y.shape}")
     if not 0 < test_share < 1:
         raise ValueError(f"test_share = {test_share}, but it has to be between 0 and 1")
     rng = np.random.default_rng(rng)
@@ -248,6 +250,8 @@ def mnist(folder: Any) -> Split:
         if images.ndim != 3 or labels.shape != images.shape[:1]:
             raise ValueError(f"{folder}: {part} images of shape {images.shape} with labels of shape {labels.shape}")
         found += [images.reshape(len(images), -1) / 255.0, labels.astype(np.int64)]
+    if found[0].shape[1] != found[2].shape[1]:
+        raise ValueError(f"{folder}: images of different sizes, shapes {found[0].shape} and {found[2].shape}")
     return Split(*found)
 
 

@@ -110,6 +110,7 @@ def gradcheck(
             if leaf in gradients:
                 gradients[leaf] += share
 
+    rounding = _rounding(loss, tensors, rng)
     found = Gradcheck()
     for i, t in enumerate(tensors):
         name = t.name or f"input {i}"
@@ -118,9 +119,11 @@ def gradcheck(
             index = tuple(int(k) for k in np.unravel_index(flat, t.shape))
             direction = np.zeros(t.shape)
             direction[index] = 1
-            _compare(loss, t, gradients[t], direction, found, name, index, tolerance)
+            _compare(loss, t, gradients[t], direction, found, name, index, tolerance, rounding)
         for _ in range(directions if t.size > 1 else 0):
-            _compare(loss, t, gradients[t], np.asarray(rng.standard_normal(t.shape)), found, name, None, tolerance)
+            _compare(
+                loss, t, gradients[t], np.asarray(rng.standard_normal(t.shape)), found, name, None, tolerance, rounding
+            )
     return found
 
 
@@ -133,9 +136,10 @@ def _compare(
     name: str,
     index: tuple[int, ...] | None,
     tolerance: float,
+    rounding: float,
 ) -> None:
     """Check one slope. index is the element that is moved, None for a random direction."""
-    slope, noise, kink = _slope(loss, t, direction, tolerance)
+    slope, noise, kink = _slope(loss, t, direction, tolerance, rounding)
     if kink:
         if index is not None:  # a direction that crosses a corner says nothing: the elements are checked one by one
             found.kinks.append((name, index))
@@ -152,8 +156,10 @@ def _compare(
             raise AssertionError(f"{name} along {where}: the gradient says {said:.6g}, the slope is {slope:.6g}{ratio}")
 
 
-def _slope(loss: Callable[[], float], t: Tensor, direction: Array, tolerance: float) -> tuple[float, float, bool]:
-    """(central difference, what rounding can do to it, whether there is a kink here).
+def _slope(
+    loss: Callable[[], float], t: Tensor, direction: Array, tolerance: float, rounding: float
+) -> tuple[float, float, bool]:
+    """(central difference, how far off it may be, whether there is a kink here).
 
     Where the function is smooth, a step ten times smaller leaves the slope as it is and shrinks the gap between the
     slopes to the right and to the left tenfold. If not, there is a corner within the step: take a smaller one.
@@ -169,14 +175,37 @@ def _slope(loss: Callable[[], float], t: Tensor, direction: Array, tolerance: fl
             behind = loss()
         finally:
             t.data = home
-        noise = 40 * np.finfo(float).eps * max(abs(ahead), abs(behind), abs(here), 1.0) / h
+        noise = 2 * rounding / h
         slope, gap = (ahead - behind) / (2 * h), abs(ahead - 2 * here + behind) / h
         if before is not None:
-            steady = abs(slope - before[0]) <= tolerance / 4 * max(abs(slope), abs(before[0])) + noise
-            if steady and gap <= 0.2 * before[2] + noise:
-                return before[0], before[1], False
+            doubt = abs(slope - before[0])
+            steady = doubt <= tolerance / 4 * max(abs(slope), abs(before[0])) + noise
+            shrinking = gap <= 0.2 * before[2]
+            if steady and (shrinking or gap <= 0.2 * before[2] + noise):
+                return before[0], before[1] + doubt + (0 if shrinking else before[2] / 2), False
         before, h = (slope, noise, gap), h / 10
     return slope, noise, True
+
+
+def _rounding(loss: Callable[[], float], tensors: list[Tensor], rng: np.random.Generator) -> float:
+    """How far rounding can throw the loss, measured: steps so small that slope and curvature vanish from the second
+    difference leave nothing else in it. The size of the loss alone would not say: it may be a small difference of
+    large numbers."""
+    here, homes = loss(), [t._data.copy() for t in tensors]
+    seen = []
+    try:
+        for _ in range(8):
+            away = [1e-13 * np.maximum(1, np.abs(x)) * rng.standard_normal(x.shape) for x in homes]
+            ends = []
+            for sign in (1, -1):
+                for t, x, d in zip(tensors, homes, away, strict=True):
+                    t.data = x + sign * d
+                ends.append(loss())
+            seen.append(abs(ends[0] - 2 * here + ends[1]))
+    finally:
+        for t, x in zip(tensors, homes, strict=True):
+            t.data = x
+    return 10 * max(seen) + 10 * np.finfo(float).eps * max(1.0, abs(here))
 
 
 def _movable(x: Any) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -121,6 +122,28 @@ class Layer:
         """Set this layer and all below it to evaluation."""
         return self.train(False)
 
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Evaluation mode and no recording inside; after that every layer has the mode back that it had.
+
+        Examples
+        --------
+        >>> drop = Dropout(0.5, rng=0)
+        >>> with drop.evaluating():
+        ...     drop([1.0, 2.0])
+        Tensor([1., 2.])
+        >>> drop.training
+        True
+        """
+        modes = [(layer, layer.training) for _, layer in self.named_layers()]
+        try:
+            self.eval()
+            with no_grad():
+                yield
+        finally:
+            for layer, mode in modes:
+                layer.training = mode
+
     # --- what it looks like ------------------------------------------------------------------------------------------
 
     def summary(self, input_shape: tuple[int, ...] | None = None, file: Any = None) -> None:
@@ -176,19 +199,15 @@ class Layer:
                 )
             input_shape = (features,)
         seen: dict[str, tuple[str, str]] = {}
-        modes = [(layer, layer.training) for _, layer in self.named_layers()]
         dtype = next((p.dtype for p in self._tensors().values()), np.dtype(float))
         try:
-            self.eval()
             for path, layer in leaves:
                 vars(layer)["forward"] = _watched(layer.forward, path, seen)
-            with no_grad():
+            with self.evaluating():
                 self(np.zeros((1, *input_shape), dtype))
         finally:
             for _, layer in leaves:
                 vars(layer).pop("forward", None)
-            for layer, mode in modes:
-                layer.training = mode
         return seen
 
     def __repr__(self) -> str:

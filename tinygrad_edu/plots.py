@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .layers import Layer
-from .tensor import no_grad, raw
-from .train import History
+from .tensor import raw
+
+if TYPE_CHECKING:
+    from .train import History
 
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # Okabe & Ito: told apart by everyone
 MARKERS = ["o", "s", "^", "D", "v", "P"]
@@ -54,14 +56,15 @@ def decision_boundary(model: Layer, X: Any, y: Any, path: Any, title: str = "Dec
     X, y = np.asarray(raw(X)), np.asarray(raw(y))
     if X.ndim != 2 or X.shape[1] != 2:
         raise ValueError(f"a boundary is drawn over two features, X has shape {X.shape}")
+    if y.shape != X.shape[:1]:
+        raise ValueError(f"each sample has one label, X has shape {X.shape} and y {y.shape}")
+    X = X if X.dtype.kind == "f" else X.astype(float)
     low, high = X.min(axis=0), X.max(axis=0)
     margin = 0.1 * (high - low)
     across, up = (np.linspace(low[i] - margin[i], high[i] + margin[i], 200, dtype=X.dtype) for i in (0, 1))
     grid = np.stack(np.meshgrid(across, up), axis=-1)
-    mode = model.training
-    with no_grad():
-        scores = raw(model.eval()(grid.reshape(-1, 2)))
-    model.train(mode)
+    with model.evaluating():
+        scores = raw(model(grid.reshape(-1, 2)))
     chosen = scores.argmax(axis=1).reshape(200, 200)
     from matplotlib.colors import ListedColormap
 

@@ -19,7 +19,7 @@ from .layers import Layer
 from .losses import cross_entropy
 from .ops import Array
 from .optimizers import Adam, Optimizer
-from .tensor import Tensor, no_grad, raw
+from .tensor import Tensor, raw
 
 
 class Evaluation(NamedTuple):
@@ -88,6 +88,7 @@ def fit(
     optimizer: Optimizer | None = None,
     epochs: int = 10,
     batch_size: int | None = 32,
+    drop_last: bool = False,
     validation: tuple[Any, Any] | None = None,
     rng: Rng = None,
     progress: bool = True,
@@ -102,7 +103,7 @@ def fit(
     loss : called with the model's output and y; its value is a mean over the batch
     optimizer : over the model's parameters; `Adam` with its defaults if None
     epochs : passes over the data, at least 0
-    batch_size : samples for each update; None for all, 1 for stochastic descent (see `batches`)
+    batch_size, drop_last : samples for each update; None for all, 1 for stochastic descent (see `batches`)
     validation : (X, y) to evaluate after each epoch, never to learn from
     rng : generator or seed for the order of the samples
     progress : show a bar (with tqdm, on a terminal) or a line for each epoch, on standard error
@@ -131,14 +132,19 @@ def fit(
     if not isinstance(epochs, (int, np.integer)) or epochs < 0:
         raise ValueError(f"epochs = {epochs}, but it has to be a whole number, at least 0")
     batches(X, y, batch_size)  # refuses what does not fit before anything is trained
+    if validation is not None:
+        batches(*validation)
     optimizer = optimizer or Adam(model)
     rng = np.random.default_rng(rng)
     history = History()
-    with _ctrl_c() as interrupted, _Progress(progress, epochs) as show:
+    model.eval()
+    quiet = np.errstate(over="ignore", invalid="ignore")  # a loss that is no number is refused below, by name
+    with _ctrl_c() as interrupted, _Progress(progress, epochs) as show, quiet:
         for epoch in range(1, epochs + 1):
             start, total, right, seen = time.perf_counter(), 0.0, 0, 0
+            lr = optimizer.lr
             model.train()
-            for xb, yb in batches(X, y, batch_size, rng=rng):
+            for xb, yb in batches(X, y, batch_size, rng=rng, drop_last=drop_last):
                 optimizer.zero_grad()
                 output = model(xb)
                 cost = loss(output, yb)
@@ -161,7 +167,7 @@ def fit(
                 row["validation_loss"] = held_out.loss
                 if held_out.accuracy is not None:
                     row["validation_accuracy"] = held_out.accuracy
-            row |= {"lr": optimizer.lr, "seconds": time.perf_counter() - start}
+            row |= {"lr": lr, "seconds": time.perf_counter() - start}
             history.rows.append(row)
             show(row)
             if interrupted or (callback is not None and callback(row)):
@@ -181,17 +187,15 @@ def evaluate(
     >>> evaluate(mlp([2, 3], rng=0), *data.blobs(30, rng=0)).accuracy <= 1
     True
     """
-    mode = model.training
-    model.eval()
     total, right, seen = 0.0, 0, 0
-    with no_grad():
+    X, y = _checked("X", X), _checked("y", y)
+    with model.evaluating():
         for xb, yb in batches(X, y, batch_size, shuffle=False):
             output = model(xb)
             total += loss(output, yb).item() * len(xb)
             right += _right(output, yb)
             seen += len(xb)
-    model.train(mode)
-    return Evaluation(total / seen, right / seen if _labels(output, np.asarray(y)) else None)
+    return Evaluation(total / seen, right / seen if _labels(output, y) else None)
 
 
 def _labels(output: Tensor, y: Array) -> bool:
