@@ -244,13 +244,15 @@ def test_a_parameter_without_a_gradient_stays_and_starts_at_its_own_first_step(c
         optimizer.step()
     assert b.item() == 3
     assert optimizer.t == 5
-    optimizer.zero_grad()
-    (a.sum() + b * 2).sum().backward()
-    optimizer.step()
     fresh = tg.Tensor([3.0], requires_grad=True)
-    fresh.grad = np.array([2.0])
-    cls([fresh], lr=0.1).step()
-    assert b.item() == fresh.item()
+    new = cls([fresh], lr=0.1)
+    for factor in (2, -3, 1):
+        optimizer.zero_grad()
+        (a.sum() + b * factor).sum().backward()
+        optimizer.step()
+        fresh.grad = np.array([float(factor)])
+        new.step()
+        assert b.item() == fresh.item()
 
 
 def test_a_parameter_in_the_middle_may_be_missing():

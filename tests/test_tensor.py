@@ -205,6 +205,9 @@ def test_trap_14_also_for_a_constant_a_view_that_was_kept_and_an_optimizer_step(
     with pytest.raises(RuntimeError, match="was changed"):
         loss.backward()
 
+
+def test_trap_14_also_for_an_optimizers_step_between_forward_and_backward():
+    x = leaf([1.0, 2.0])
     optimizer = tg.SGD([x], lr=0.1)
     first, second = (x * x).sum(), (x * x).sum()
     first.backward()

@@ -171,7 +171,7 @@ def unbroadcast(g: Array, shape: tuple[int, ...], node: Tensor | None = None) ->
     out = g
     if out.ndim > len(shape):
         out = np.add.reduce(out, axis=tuple(range(out.ndim - len(shape))))
-    stretched = tuple([i for i, n in enumerate(shape[-out.ndim :]) if n == 1 and out.shape[i] != 1])
+    stretched = tuple([i for i, n in enumerate(shape[-out.ndim :]) if n == 1])
     if stretched:
         out = np.add.reduce(out, axis=stretched, keepdims=True)
     if out.shape != shape:
