@@ -93,9 +93,9 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
             raise TypeError(
                 f"{op.__name__} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each"
             )
-        out.requires_grad, out.parents, out.vjps = True, args, vjps
+        out.requires_grad, out.parents, out.kwargs, out.vjps = True, args, kwargs, vjps
     else:
-        out.requires_grad, out.parents, out.vjps = False, (), ()
+        out.requires_grad, out.parents, out.kwargs, out.vjps = False, (), {}, ()
     return out
 
 
@@ -233,8 +233,8 @@ class Tensor:
     Attributes
     ----------
     grad : array of the data's shape and dtype, or None before the first `backward`
-    op, parents, vjps : the record: the function of `ops` that made it, its arguments, and the vector-Jacobian product
-        of each argument. A leaf has no parents
+    op, parents, kwargs, vjps : the record: the function of `ops` that made it, what it was called with, and the
+        vector-Jacobian product of each argument. A leaf has no parents
 
     Raises
     ------
@@ -256,6 +256,7 @@ class Tensor:
         "name",
         "op",
         "parents",
+        "kwargs",
         "vjps",
         "stamp",
         "retains_grad",
@@ -265,6 +266,7 @@ class Tensor:
     )
     op: Callable[..., Result] | None
     parents: tuple[Any, ...]
+    kwargs: dict[str, Any]
     vjps: Sequence[VJP]
     _home: Array | None  # where a parameter's gradient lives: a view of its FlatBuffer
     _lent: int | None  # once the user has held .data: a checksum, so that a change through it is noticed
@@ -279,7 +281,7 @@ class Tensor:
         self.grad: Array | None = None
         self.requires_grad = self.retains_grad = bool(requires_grad)
         self.name = name
-        self.op, self.parents, self.vjps = None, (), ()
+        self.op, self.parents, self.kwargs, self.vjps = None, (), {}, ()
         self.stamp = tick()
         self._home = self._lent = None
 

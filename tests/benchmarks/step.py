@@ -148,11 +148,10 @@ def profile():
         sums = [0.0, 0, 0.0, 0]
         for node, g in incoming(loss):
             arrays = [tg.tensor.raw(a) for a in node.parents]
-            hot = {"hot": np.eye(sizes[-1], dtype=bool)[y]} if node.op is tg.ops.cross_entropy else {}
             vjps = [f for f, a in zip(node.vjps, node.parents) if isinstance(a, tg.Tensor)]
             forward, backward = calls(node.op)
             row = [
-                microseconds(partial(node.op, *arrays, **hot), steps),
+                microseconds(partial(node.op, *arrays, **node.kwargs), steps),
                 forward,
                 sum(microseconds(partial(f, g), steps) for f in vjps),
                 sum(backward[-len(vjps) :]),
