@@ -198,8 +198,10 @@ def test_summary_shows_each_layer_with_its_shapes_and_leaves_no_trace():
     model.summary(file=text)
     lines = [line.split() for line in text.getvalue().splitlines()]
     assert lines[0] == ["layer", "kind", "in", "->", "out", "parameters"]
-    assert lines[1] == ["first.layers.0", "Linear", "(N,", "4)", "->", "(N,", "3)", "15"]
+    assert lines[1] == ["-", "Two", "(N,", "4)", "->", "(N,", "3)", "1"]  # a parameter of its own
+    assert lines[2] == ["first.layers.0", "Linear", "(N,", "4)", "->", "(N,", "3)", "15"]
     assert lines[-1] == ["total", "31"]
+    assert sum(int(line[-1]) for line in lines[1:-1]) == 31  # the layer that is used twice counts once
     assert all((state[k] == v).all() for k, v in model.state_dict().items())
     assert model.first[1].training
     assert "forward" not in vars(model.first[0])

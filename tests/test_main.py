@@ -193,7 +193,7 @@ def test_a_mistake_gets_one_sentence_and_status_2(tmp_path, capsys, wrong, said)
 @pytest.mark.parametrize("command", [[], ["trian"]])
 def test_a_command_is_needed(capsys, command):
     assert status(*command) == 2
-    one_line(capsys, "COMMAND" if not command else "trian")
+    one_line(capsys, "required: train" if not command else "trian")
 
 
 def test_out_that_is_a_file_is_refused_before_anything_is_trained(tmp_path, capsys):

@@ -418,7 +418,8 @@ def test_trap_19_the_state_is_arrays_and_numbers_and_names_what_does_not_fit():
     for other, here, there in [
         (tg.AdamW(model), "AdamW in float64", "Adam in float64"),
         (tg.Adam(tg.mlp([2, 4, 1], rng=0)), r"layers.0.W \(2, 4\)", r"layers.0.W \(2, 3\)"),
-        (tg.Adam(model.parameters()[:2]), "nothing", "layers.2.W"),
+        (tg.Adam(model.parameters()[:2]), "groups of 2", "layers.2.W"),
+        (tg.Adam([{"params": model.parameters()[:2]}, {"params": model.parameters()[2:]}]), "of 2, 2", "groups of 4"),
         (tg.Adam(tg.mlp([2, 3, 1], dtype=np.float32, rng=0)), "Adam in float32", "Adam in float64"),
     ]:
         with pytest.raises(ValueError, match=f"it has .*{there}.* where this one has .*{here}"):

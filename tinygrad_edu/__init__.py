@@ -6,7 +6,8 @@
 >>> x.grad
 array([2., 4., 6.])
 
-Read it in this order: `ops`, `tensor`, `losses`, `layers`, `buffers`, `kernels`, `optimizers`, `data`, `train`.
+Read it in this order: `ops`, `tensor`, `losses`, `init`, `layers`, `buffers`, `kernels`, `optimizers`, `gradcheck`,
+`data`, `train`.
 The package imports NumPy alone; Numba arrives with the first optimizer, matplotlib with the first picture.
 """
 
@@ -128,4 +129,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    mine = (name for name in globals() if name not in ("Any", "TYPE_CHECKING", "annotations", "import_module"))
+    return sorted({*mine, *_LATER})

@@ -6,6 +6,7 @@ Nothing but argparse is imported before the arguments are read, so that --help a
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import sys
@@ -73,7 +74,7 @@ def sizes(text: str) -> list[int]:
 
 
 def source(text: str) -> str:
-    if text not in ("digits", *TOY_SETS) and not text.startswith("mnist:"):
+    if text not in ("digits", *TOY_SETS) and not (text.startswith("mnist:") and text != "mnist:"):
         known = ", ".join(("digits", *TOY_SETS))
         raise argparse.ArgumentTypeError(f"there is no data {text!r}; choose from {known}, or mnist:FOLDER")
     return text
@@ -82,7 +83,7 @@ def source(text: str) -> str:
 def parser() -> argparse.ArgumentParser:
     top = Parser(prog="tinygrad-edu", description="Backpropagation and optimizers, from scratch and to be read.")
     top.add_argument("--version", action="version", version=f"tinygrad-edu {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = top.add_subparsers(dest="command", required=True, metavar="train")
     command = commands.add_parser(
         "train",
         help="train a small network and show how it went",
@@ -137,10 +138,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0; 1 if a gradient is wrong; 2 for input that cannot be used."""
+    """Run the command line and return its exit status: 0; 1 if a gradient is wrong; 2 for input that cannot be used;
+    130 after Ctrl-C outside the training loop."""
     options = parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that has no ·
     try:
         return train(options)
+    except KeyboardInterrupt:
+        print(f"tinygrad-edu {options.command}: interrupted", file=sys.stderr)
+        return 130
     except (ValueError, TypeError, OSError, MemoryError) as error:
         text = str(error)
         if isinstance(error, OSError) and error.filename:
@@ -165,13 +172,15 @@ def train(options: argparse.Namespace) -> int:
         raise ValueError(f"--out {out} is a file; it has to be a folder, or not there yet")
 
     data = load(options.data, rng)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "history.csv").touch()  # what cannot be written is said now, not after the training
     X_train, X_test = (X.astype(options.dtype) for X in (data.X_train, data.X_test))
     labels = data.y_train.dtype.kind in "iu"
     y_train, y_test = (y if labels else y.astype(options.dtype) for y in (data.y_train, data.y_test))
     outputs = int(y_train.max()) + 1 if labels else y_train.shape[1]
     kinds = f"{outputs} classes" if labels else f"{outputs} target to hit"
     print(f"data    {options.data}: {len(X_train):,} samples to learn from, {len(X_test):,} held out,", file=say)
-    print(f"        {X_train.shape[1]} features, {kinds}\n", file=say)
+    print(f"        {X_train.shape[1]} feature{'s' * (X_train.shape[1] > 1)}, {kinds}\n", file=say)
 
     shape = [X_train.shape[1], *hidden, outputs]
     model = tg.mlp(shape, options.activation, dropout, options.dtype, rng)
@@ -197,7 +206,8 @@ def train(options: argparse.Namespace) -> int:
     result = tg.evaluate(model, X_test, y_test, loss)
 
     steps = optimizer.t
-    print(f"\ntrained {len(history)} epochs, {steps:,} updates in {seconds:.2f} s", file=say)
+    ended = ", then stopped by Ctrl-C" if history.stopped == "interrupted" else ""
+    print(f"\ntrained {len(history)} epochs, {steps:,} updates in {seconds:.2f} s{ended}", file=say)
     if result.accuracy is None:
         print(f"result  held-out loss {result.loss:.4f}", file=say)
     else:
@@ -268,7 +278,6 @@ def save(out: Path, name: str, history: Any, model: Any, X: Any, y: Any) -> list
     """Write history.csv and, with matplotlib, loss.png and boundary.png (X given). Returns what was written."""
     from . import plots
 
-    out.mkdir(parents=True, exist_ok=True)
     written = [out / "history.csv"]
     history.to_csv(written[0])
     try:

@@ -173,7 +173,9 @@ def split(X: Any, y: Any, test_share: float = 0.2, rng: Rng = None) -> Split:
         raise ValueError(f"test_share = {test_share}, but it has to be between 0 and 1")
     rng = np.random.default_rng(rng)
     order = rng.permutation(len(X))
-    if y.dtype.kind in "iu":  # each sample's rank within its class, from 0 to 1: the first test_share go to the test
+    if (
+        y.ndim == 1 and y.dtype.kind in "iu"
+    ):  # each sample's rank within its class, from 0 to 1: the first test_share go to the test
         rank = np.empty(len(X))
         for label in np.unique(y):
             mine = order[y[order] == label]
@@ -247,8 +249,12 @@ def mnist(folder: Any) -> Split:
     found = []
     for part in ("train", "t10k"):
         images, labels = (idx(_find(Path(folder), f"{part}-{kind}-ubyte")) for kind in ("images-idx3", "labels-idx1"))
-        if images.ndim != 3 or labels.shape != images.shape[:1]:
+        if images.ndim != 3 or not len(images) or labels.shape != images.shape[:1]:
             raise ValueError(f"{folder}: {part} images of shape {images.shape} with labels of shape {labels.shape}")
+        if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > 255:
+            raise ValueError(
+                f"{folder}: {part} labels are not class numbers: {labels.dtype}, {labels.min()} to {labels.max()}"
+            )
         found += [images.reshape(len(images), -1) / 255.0, labels.astype(np.int64)]
     if found[0].shape[1] != found[2].shape[1]:
         raise ValueError(f"{folder}: images of different sizes, shapes {found[0].shape} and {found[2].shape}")

@@ -167,13 +167,15 @@ class Layer:
         layers.2  Linear  (N, 3)  ->  (N, 1)           4
         total                                         13
         """
-        leaves = [(path, layer) for path, layer in self.named_layers() if layer._is_leaf()]
-        shapes = self._shapes(leaves, input_shape)
         rows = [("layer", "kind", "in", "->", "out", "parameters")]
-        for path, layer in leaves:
-            before, after = shapes.get(path, ("?", "?"))
-            rows.append((path, type(layer).__name__, before, "->", after, f"{layer._size():,}"))
-        rows.append(("total", "", "", "", "", f"{self._size():,}"))
+        shapes, counted = self._shapes(input_shape), set[int]()
+        for path, layer in self.named_layers():
+            own = [t for _, t in _contents(layer) if isinstance(t, Tensor) and t.requires_grad and id(t) not in counted]
+            counted |= {id(t) for t in own}
+            if own or not any(isinstance(value, Layer) for _, value in _contents(layer)):
+                size = sum(t.size for t in own)
+                rows.append((path or "-", type(layer).__name__, *shapes.get(path, ("?", "->", "?")), f"{size:,}"))
+        rows.append(("total", "", "", "", "", f"{sum(p.size for p in self.parameters()):,}"))
         widths = [max(len(row[i]) for row in rows) for i in range(6)]
         for row in rows:
             aligned = [
@@ -181,32 +183,25 @@ class Layer:
             ]
             print("  ".join(aligned), file=file)
 
-    def _is_leaf(self) -> bool:
-        return not any(isinstance(value, Layer) for _, value in _contents(self))
-
-    def _size(self) -> int:
-        return sum(p.size for p in self._tensors().values() if p.requires_grad)
-
-    def _shapes(
-        self, leaves: Sequence[tuple[str, Layer]], input_shape: tuple[int, ...] | None
-    ) -> dict[str, tuple[str, str]]:
-        """Path of each leaf to its shapes in and out, seen by sending one sample of zeros through."""
+    def _shapes(self, input_shape: tuple[int, ...] | None) -> dict[str, tuple[str, str, str]]:
+        """Path of each layer to its shapes in and out, seen by sending one sample of zeros through."""
+        layers = list(self.named_layers())
         if input_shape is None:
-            features = next((layer.features for _, layer in leaves if hasattr(layer, "features")), None)
+            features = next((layer.features for _, layer in layers if hasattr(layer, "features")), None)
             if features is None:
                 raise ValueError(
                     "no layer says what input it takes: call summary(input_shape=(...)), without the batch"
                 )
             input_shape = (features,)
-        seen: dict[str, tuple[str, str]] = {}
+        seen: dict[str, tuple[str, str, str]] = {}
         dtype = next((p.dtype for p in self._tensors().values()), np.dtype(float))
         try:
-            for path, layer in leaves:
+            for path, layer in layers:
                 vars(layer)["forward"] = _watched(layer.forward, path, seen)
             with self.evaluating():
                 self(np.zeros((1, *input_shape), dtype))
         finally:
-            for _, layer in leaves:
+            for _, layer in layers:
                 vars(layer).pop("forward", None)
         return seen
 
@@ -228,10 +223,12 @@ def _contents(layer: Layer) -> Iterator[tuple[str, Any]]:
             todo += [(f"{name}.{i}", inner) for i, inner in enumerate(value)][::-1]
 
 
-def _watched(forward: Callable[[Any], Tensor], path: str, seen: dict[str, tuple[str, str]]) -> Callable[[Any], Tensor]:
+def _watched(
+    forward: Callable[[Any], Tensor], path: str, seen: dict[str, tuple[str, str, str]]
+) -> Callable[[Any], Tensor]:
     def watching(x: Any) -> Tensor:
         y = forward(x)
-        seen[path] = _batch_shape(x.shape), _batch_shape(y.shape)
+        seen[path] = _batch_shape(x.shape), "->", _batch_shape(y.shape)
         return y
 
     return watching
@@ -250,10 +247,10 @@ def _floats(layer: Layer, x: Any, like: Tensor) -> Any:
         return x
     if x.dtype.kind in "iub":
         return raw(x).astype(like.dtype)
-    raise layer.refuse(
-        TypeError,
-        f"is {like.dtype} and got {x.dtype}; say x.astype(np.{like.dtype}), or build the layer with dtype=np.{x.dtype}",
-    )
+    if x.dtype.kind != "f":
+        raise TypeError(f"expected real numbers, got {x.dtype}")
+    other = f", or build the layer with dtype=np.{x.dtype}" if x.dtype in (np.float32, np.float64) else ""
+    raise layer.refuse(TypeError, f"is {like.dtype} and got {x.dtype}; say x.astype(np.{like.dtype}){other}")
 
 
 class Linear(Layer):
@@ -414,6 +411,8 @@ class LayerNorm(Layer):
     """
 
     def __init__(self, features: int, eps: float = 1e-5, dtype: Any = np.float64) -> None:
+        if not isinstance(features, (int, np.integer)) or features < 1 or not eps >= 0:
+            raise ValueError(f"features is a whole number, at least 1, and eps at least 0, got {features} and {eps}")
         self.features, self.eps = features, eps
         self.gamma = Tensor(np.ones(features, dtype), requires_grad=True, name="gamma")
         self.beta = Tensor(np.zeros(features, dtype), requires_grad=True, name="beta")
@@ -455,6 +454,8 @@ class BatchNorm1d(LayerNorm):
 
     def __init__(self, features: int, eps: float = 1e-5, momentum: float = 0.1, dtype: Any = np.float64) -> None:
         super().__init__(features, eps, dtype)
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"momentum = {momentum}, but the weight of the newest batch is from 0 to 1")
         self.momentum = momentum
         self.running_mean = Tensor(np.zeros(features, dtype), name="running_mean")
         self.running_var = Tensor(np.ones(features, dtype), name="running_var")

@@ -112,6 +112,7 @@ class Optimizer:
             for i in range(first, last):
                 self._steps[i] = t
                 self.params[i].stamp = changed
+                self.params[i]._lent = None  # what the user looked at is no longer what is there
 
     def _runs(self, members: range) -> list[list[int]]:
         """The parameters that have a gradient, as few runs of neighbours with one t as possible: [first, last, t]."""
@@ -226,23 +227,31 @@ class Optimizer:
 
         Raises
         ------
-        ValueError : another rule, dtype, or list of parameters and shapes
+        ValueError : another rule, dtype, list of groups, or list of parameters and shapes; something is missing
         """
-        theirs, ours = [str(line) for line in state["layout"]], self._layout()
+        expected = self.state_dict()
+        theirs, ours = [str(line) for line in state["layout"]] if "layout" in state else [], self._layout()
         if theirs != ours:
-            here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"], strict=False) if a != b)
+            here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
             raise ValueError(f"this state is of another optimizer or model: it has {there} where this one has {here}")
-        self.t, self._steps = int(state["t"]), [int(t) for t in state["steps"]]
+        missing = [key for key in expected if key not in state]
+        if missing:
+            raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+        numbers = {key: float(state[key]) for key in expected if key.startswith("group")}
+        for key, value in numbers.items():
+            self._check(key.partition(".")[2], value, self.groups[0])
         for name in self.state:
             getattr(self, name)[...] = state[name]
-        for i, group in enumerate(self.groups):
-            for name in group:
-                if f"group{i}.{name}" in state:
-                    group[name] = type(group[name])(state[f"group{i}.{name}"])
+        self.t, self._steps = int(state["t"]), [int(t) for t in state["steps"]]
+        for key, value in numbers.items():
+            group, _, name = key.removeprefix("group").partition(".")
+            self.groups[int(group)][name] = value
 
     def _layout(self) -> list[str]:
         rule = f"{type(self).__name__} in {self.buffer.data.dtype}"
-        return [rule, *[f"{name} {p.shape}" for name, p in zip(self.names, self.params, strict=True)]]
+        params = [f"{name} {p.shape}" for name, p in zip(self.names, self.params, strict=True)]
+        groups = ", ".join(str(len(members)) for members in self._members)
+        return [rule, *params, f"groups of {groups}"]
 
     def __reduce__(self) -> Any:
         raise TypeError("an optimizer cannot be copied, its parameters lie in its buffer; use state_dict()")

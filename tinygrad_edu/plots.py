@@ -65,6 +65,8 @@ def decision_boundary(model: Layer, X: Any, y: Any, path: Any, title: str = "Dec
     grid = np.stack(np.meshgrid(across, up), axis=-1)
     with model.evaluating():
         scores = raw(model(grid.reshape(-1, 2)))
+    if scores.shape[1] == 1:  # one score: its sign chooses
+        scores = np.concatenate([-scores, scores], axis=1)
     chosen = scores.argmax(axis=1).reshape(200, 200)
     from matplotlib.colors import ListedColormap
 

@@ -6,9 +6,10 @@ that is specific to one function lives in `ops`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ContextDecorator
-from functools import lru_cache, wraps
+from functools import lru_cache
 from itertools import count
 from operator import attrgetter
 from typing import Any
@@ -21,11 +22,17 @@ from .ops import VJP, Array, Axis, Result
 tick = count(1).__next__  # stamps every Tensor: a node is younger than its parents, unless a parent was changed since
 _age = attrgetter("stamp")
 _new = object.__new__
-_recording = True
+
+
+class _Mode(threading.local):
+    recording = True
+
+
+_mode = _Mode()  # each thread has its own
 
 
 class no_grad(ContextDecorator):
-    """Record nothing inside: ``with no_grad(): ...``, or as a decorator.
+    """Record nothing inside, in this thread: ``with no_grad(): ...``, or as a decorator.
 
     Examples
     --------
@@ -37,13 +44,11 @@ class no_grad(ContextDecorator):
     """
 
     def __enter__(self) -> None:
-        global _recording
-        self._before = [*getattr(self, "_before", []), _recording]
-        _recording = False
+        self._before = [*getattr(self, "_before", []), _mode.recording]
+        _mode.recording = False
 
     def __exit__(self, *_: object) -> None:
-        global _recording
-        _recording = self._before.pop()
+        _mode.recording = self._before.pop()
 
 
 def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
@@ -77,21 +82,25 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
             arrays.append(a)
         else:
             arrays.append(_numbers(a))
-    y, *vjps = op(*arrays, **kwargs)
+    result = op(*arrays, **kwargs)
+    if not isinstance(result, tuple):
+        raise TypeError(f"{_name(op)} has to return (value, VJP, ...), got {type(result).__name__}")
+    y, *vjps = result
     if not isinstance(y, np.ndarray):
         y = np.asarray(y)
-    elif y is arrays[0]:
-        y = y.view()
+    for array in arrays:
+        if y is array:
+            y = y.view()
     y.setflags(False)  # a result that a VJP may still read: NumPy refuses to write into it
 
     out = _new(Tensor)
     out._data, out.op, out.stamp = y, op, tick()
     out.grad = out.name = out._home = out._lent = None
     out.retains_grad = False
-    if wanted and _recording:
+    if wanted and _mode.recording:
         if len(vjps) != len(args):
             raise TypeError(
-                f"{op.__name__} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each"
+                f"{_name(op)} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each"
             )
         out.requires_grad, out.parents, out.kwargs, out.vjps = True, args, kwargs, vjps
     else:
@@ -114,8 +123,11 @@ def walk(root: Tensor, grad: Array) -> Iterator[tuple[Tensor, Array]]:
         for parent, vjp in zip(node.parents, node.vjps):
             if isinstance(parent, Tensor) and parent.requires_grad:
                 share = vjp(g)
-                if share.shape != parent._data.shape:
-                    share = unbroadcast(share, parent._data.shape, node)
+                try:
+                    if share.shape != parent._data.shape:
+                        share = unbroadcast(share, parent._data.shape, node)
+                except AttributeError:
+                    raise TypeError(f"a VJP of {node.label()} returned {type(share).__name__}, not an array") from None
                 if not parent.parents:
                     yield parent, share
                 elif parent in grads:
@@ -203,14 +215,18 @@ def _numbers(x: Any) -> Array:
     return array
 
 
+def _name(op: Callable[..., Any]) -> str:
+    return getattr(op, "__name__", "an op")
+
+
 def _method(op: Callable[..., Result], reverse: bool = False) -> Callable[..., Tensor]:
     """op as a method of Tensor, and, because apply takes anything, as a function too."""
 
-    @wraps(op)
     def method(*args: Any, **kwargs: Any) -> Tensor:
         return apply(op, *(args[::-1] if reverse else args), **kwargs)
 
-    method.__annotations__ = {}
+    method.__name__ = method.__qualname__ = op.__name__
+    method.__doc__ = op.__doc__
     return method
 
 
@@ -345,13 +361,13 @@ class Tensor:
 
     def label(self) -> str:
         """What messages call it: its name, else its op and shape."""
-        what = self.name or ("a tensor" if self.op is None else f"the result of {self.op.__name__}")
+        what = self.name or ("a tensor" if self.op is None else f"the result of {_name(self.op)}")
         return f"{what} {self.shape}"
 
     def __repr__(self) -> str:
         text = np.array2string(self._data, separator=", ", prefix="Tensor(")
         dtype = "" if self._data.dtype == np.float64 else f", dtype={self._data.dtype}"
-        grad = f", op={self.op.__name__}" if self.vjps and self.op else ", requires_grad=True" * self.requires_grad
+        grad = f", op={_name(self.op)}" if self.vjps and self.op else ", requires_grad=True" * self.requires_grad
         return f"Tensor({text}{dtype}{grad})"
 
     def __format__(self, spec: str) -> str:
@@ -441,47 +457,58 @@ class Tensor:
     softplus = _method(ops.softplus)
     maximum = _method(ops.maximum)
     minimum = _method(ops.minimum)
-    linear = _method(ops.linear)
+
+    def linear(self, W: Any, b: Any) -> Tensor:
+        """y = x W + b: `ops.linear` for a batch x (N, D), `ops.matmul` and `ops.add` for other shapes"""
+        if np.ndim(raw(self)) == 2:
+            return apply(ops.linear, self, W, b)
+        return Tensor.matmul(self, W) + b
 
     def leaky_relu(self, slope: float = 0.01) -> Tensor:
-        """`ops.leaky_relu`"""
+        """y = a where a > 0, slope · a elsewhere (`ops.leaky_relu`)"""
         return apply(ops.leaky_relu, self, slope=slope)
 
-    def clip(self, low: float = -np.inf, high: float = np.inf) -> Tensor:
-        """`ops.clip`"""
+    def clip(self, low: Any = -np.inf, high: Any = np.inf) -> Tensor:
+        """y = a held within [low, high], two numbers (`ops.clip`)"""
+        if isinstance(low, Tensor) or isinstance(high, Tensor):
+            raise TypeError("clip takes numbers; bounds that are Tensors need maximum() and minimum()")
         return apply(ops.clip, self, low=low, high=high)
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """`ops.sum`"""
+        """y = Σ a over axis: an int, several, or None for all (`ops.sum`)"""
         return apply(ops.sum, self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """`ops.mean`"""
+        """y = the mean of a over axis (`ops.mean`)"""
         return apply(ops.mean, self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """`ops.max`"""
+        """y = the largest of a over axis; ties share the gradient (`ops.max`)"""
         return apply(ops.max, self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """`ops.min`"""
+        """y = the smallest of a over axis; ties share the gradient (`ops.min`)"""
         return apply(ops.min, self, axis=axis, keepdims=keepdims)
 
     def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """`ops.logsumexp`"""
+        """y = ln Σ e^a over axis, without overflow (`ops.logsumexp`)"""
         return apply(ops.logsumexp, self, axis=axis, keepdims=keepdims)
 
     def softmax(self, axis: int = -1) -> Tensor:
-        """`ops.softmax`"""
+        """y = e^a / Σ e^a over axis, without overflow (`ops.softmax`)"""
         return apply(ops.softmax, self, axis=axis)
 
     def log_softmax(self, axis: int = -1) -> Tensor:
-        """`ops.log_softmax`"""
+        """y = a - ln Σ e^a over axis (`ops.log_softmax`)"""
         return apply(ops.log_softmax, self, axis=axis)
 
     def matmul(self, other: Any) -> Tensor:
-        """`ops.matmul`, and vectors as NumPy has them: on the left one row, on the right one column"""
+        """y = a @ b (`ops.matmul`), and vectors as NumPy has them: on the left one row, on the right one column"""
         a, b = as_tensor(self), as_tensor(other)
+        if not (a.ndim and b.ndim):
+            raise ValueError(
+                f"matmul takes vectors and matrices, got shapes {a.shape} and {b.shape}; use * for numbers"
+            )
         if a.ndim > 1 and b.ndim > 1:
             return apply(ops.matmul, a, b)
         y = apply(
@@ -497,11 +524,11 @@ class Tensor:
         return Tensor.matmul(other, self)
 
     def reshape(self, *shape: Any) -> Tensor:
-        """`ops.reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``"""
+        """y = the elements in another shape (`ops.reshape`): ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``"""
         return apply(ops.reshape, self, shape=shape[0] if len(shape) == 1 else shape)
 
     def transpose(self, *axes: Any) -> Tensor:
-        """`ops.transpose`: ``t.transpose()``, ``t.transpose(1, 0)`` or ``t.transpose((1, 0))``"""
+        """y = the axes in the given order, reversed when none is given (`ops.transpose`)"""
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         return apply(ops.transpose, self, axes=tuple(order) if order else None)
 
@@ -511,7 +538,9 @@ class Tensor:
         return apply(ops.transpose, self)
 
     def astype(self, dtype: Any) -> Tensor:
-        """`ops.astype`"""
+        """y = a in another float dtype (`ops.astype`)"""
+        if np.dtype(dtype).kind != "f":
+            raise TypeError(f"astype({np.dtype(dtype)}) would lose the gradient; take t.numpy().astype(...)")
         return apply(ops.astype, self, dtype=dtype)
 
     def __getitem__(self, index: Any) -> Tensor:

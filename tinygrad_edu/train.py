@@ -134,7 +134,9 @@ def fit(
     batches(X, y, batch_size)  # refuses what does not fit before anything is trained
     if validation is not None:
         batches(*validation)
-    optimizer = optimizer or Adam(model)
+    optimizer = Adam(model) if optimizer is None else optimizer
+    if not isinstance(optimizer, Optimizer) or not callable(loss):
+        raise TypeError("optimizer is one such as tg.Adam(model), loss a function such as tg.cross_entropy")
     rng = np.random.default_rng(rng)
     history = History()
     model.eval()
@@ -200,7 +202,7 @@ def evaluate(
 
 def _labels(output: Tensor, y: Array) -> bool:
     """Whether y holds class numbers that the rows of output score."""
-    return output.ndim == 2 and y.ndim == 1 and y.dtype.kind in "iu"
+    return output.ndim == 2 and output.shape[1] > 1 and y.ndim == 1 and y.dtype.kind in "iu"
 
 
 def _right(output: Tensor, y: Array) -> int:
@@ -219,10 +221,10 @@ def _checked(name: str, values: Any) -> Array:
 def _ctrl_c() -> Iterator[list[bool]]:
     """A list that is no longer empty after Ctrl-C. A second Ctrl-C interrupts at once, as usual."""
     pressed: list[bool] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed
-        return
     before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
+        yield pressed  # elsewhere, or where somebody decides already what Ctrl-C does, it is not ours
+        return
 
     def note(*_: Any) -> None:
         pressed.append(True)
@@ -257,7 +259,9 @@ class _Progress:
 
     def show(self, row: dict[str, Any]) -> None:
         if self.bar is not None:
-            self.bar.set_postfix_str(_line(row, but=("epoch", "seconds")))
+            last = "validation_accuracy" if "validation_accuracy" in row else "validation_loss"
+            held_out = f"  held-out {last.partition('_')[2]} {_short(row[last])}" if last in row else ""
+            self.bar.set_postfix_str(f"loss {_short(row['loss'])}{held_out}", refresh=False)
             self.bar.update()
         elif self.wanted:
             print(
