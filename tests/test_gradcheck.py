@@ -88,8 +88,38 @@ def test_what_cannot_be_checked_is_refused():
         tg.gradcheck(tg.exp, tg.Tensor(np.float32(1), requires_grad=True))
     with pytest.raises(ValueError, match="different values for the same input"):
         tg.gradcheck(tg.Dropout(0.5, rng=0), np.ones(20))
-    with pytest.raises(ValueError, match="NaN or infinity"), np.errstate(all="ignore"):
+    with pytest.raises(ValueError, match="NaN or infinity"):
         tg.gradcheck(tg.log, -1.0)
+    with pytest.raises(ValueError, match="nothing could be checked: 5 kinks"):
+        tg.gradcheck(tg.abs, np.zeros(5))
+    with pytest.raises(ValueError, match="tolerance = -1"):
+        tg.gradcheck(tg.exp, 1.0, tolerance=-1)
+    with pytest.raises(RuntimeError, match="under no_grad"), tg.no_grad():
+        tg.gradcheck(tg.exp, 1.0)
+
+
+def test_the_edge_of_the_domain_and_steep_slopes_are_no_reason_to_refuse():
+    for f, x in [(tg.sqrt, 1e-8), (tg.log, 1e-6), (lambda x: (x * 1e5).softplus(), 1e-6), (lambda x: 1 / x, 1e-4)]:
+        assert tg.gradcheck(f, x).checked == 1
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1, 1e9])
+def test_an_error_of_a_tenth_of_a_percent_shows_at_any_scale(scale):
+    with pytest.raises(AssertionError):
+        tg.gradcheck(lambda x: tg.apply(lambda a: (scale * a * a, lambda g: 2.002 * scale * g * a), x), np.ones(3))
+
+
+def test_slopes_that_rounding_hides_do_not_count_as_agreement():
+    found = tg.gradcheck(lambda x, y: (1e7 + x * x).sum() + 1e6 * y, np.full(3, 1e-3), 1.0)
+    assert found.faint > 0
+    assert "too small to judge" in repr(found)
+
+
+def test_a_right_relu_network_is_not_accused_where_all_its_units_are_at_their_kink():
+    for seed in range(100):
+        model = tg.mlp([3, 8, 2], rng=seed)
+        X = np.random.default_rng(seed).integers(0, 2, (4, 3)) * float(seed % 2)
+        tg.gradcheck(lambda *_, X=X, m=model: tg.cross_entropy(m(X), [0, 1, 0, 1]), *model.parameters(), rng=seed)
 
 
 def test_a_constant_function_has_gradient_zero():

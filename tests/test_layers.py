@@ -140,6 +140,22 @@ def test_parameters_are_found_in_definition_order_and_once():
     ]
 
 
+def test_an_activation_that_forward_keeps_is_no_parameter():
+    class Keeps(tg.Layer):
+        def __init__(self):
+            self.inner = tg.Linear(4, 3, rng=0)
+
+        def forward(self, x):
+            self.h = self.inner(x).tanh()
+            return self.h
+
+    model = Keeps()
+    model(X)
+    with tg.no_grad():
+        model(X)
+    assert list(model.named_parameters()) == list(model.state_dict()) == ["inner.W", "inner.b"]
+
+
 def test_trap_13_the_order_does_not_depend_on_the_hash_seed():
     code = "import tinygrad_edu as tg; print(list(tg.mlp([2, 3, 4, 1], rng=0).named_parameters()))"
     seen = {

@@ -85,6 +85,7 @@ def test_trap_09_a_softmax_into_cross_entropy_and_a_sigmoid_into_bce_are_refused
     [
         ([0, 1, 2, 0, 0], ValueError, "label 2, but with 2 logits the labels are 0 to 1"),
         ([0, 1, -1, 0, 0], ValueError, "label -1"),
+        ([0, 1, -4, 0, 0], ValueError, "label -4"),
         (np.eye(2)[LABELS], ValueError, "not one-hot rows"),
         ([0, 1], ValueError, r"logits \(N, C\) and labels \(N,\), got \(5, 2\) and \(2,\)"),
         ([0.0, 1.0, 1.0, 0.0, 1.0], TypeError, "labels are integers, got float64"),
@@ -102,6 +103,26 @@ def test_other_targets_that_do_not_fit_are_refused():
         tg.hinge_loss([1.0, 2.0], [0.0, 1.0])
     with pytest.raises(ValueError, match="delta = 0"):
         tg.huber_loss(P, T, delta=0)
+
+
+def test_bce_of_a_confident_right_answer_is_exact_in_float32():
+    for z in (10, 20, 80):
+        x = tg.Tensor(np.float32([z]), requires_grad=True)
+        loss = tg.binary_cross_entropy_with_logits(x, [1.0])
+        loss.backward()
+        np.testing.assert_allclose(loss.item(), np.log1p(np.exp(-float(z))), rtol=1e-6)
+        np.testing.assert_allclose(x.grad, [-1 / (1 + np.exp(float(z)))], rtol=1e-6)
+
+
+def test_whole_number_predictions_do_not_truncate_the_targets():
+    assert tg.mse_loss([1, 2], [1.5, 2.5]).item() == 0.25
+
+
+def test_an_empty_batch_is_refused():
+    with pytest.raises(ValueError, match="empty batch"):
+        tg.cross_entropy(np.zeros((0, 3)), np.zeros(0, int))
+    with pytest.raises(ValueError, match="empty batch"):
+        tg.mse_loss(np.zeros(0), np.zeros(0))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.int64, np.uint64])

@@ -292,6 +292,7 @@ def test_logsumexp_of_minus_infinity_is_minus_infinity_and_keeps_the_other_rows(
 def test_trap_27_sqrt_and_norm_at_zero_have_the_stated_gradient():
     assert gradient(tg.sqrt, [0.0, 4.0]) == [[0, 0.25]]
     assert gradient(lambda x: (x * x).sum().sqrt(), [0.0, 0.0]) == [[0, 0]]
+    assert gradient(lambda x: (x * x).sum() ** 0.5, [0.0, 0.0]) == [[0, 0]]
 
 
 def test_pow_at_zero_has_the_stated_gradients():

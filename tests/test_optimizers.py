@@ -163,20 +163,22 @@ def test_a_kernel_has_one_equation_for_each_statement_in_the_same_order_and_lett
     assert isinstance(loop, ast.For)
     equations = re.findall(r"^\s*(\w+) <- (.*)$", docstring.value.value, re.M)
     assert len(equations) == len(loop.body)
-    operators = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}
     for (target, right), statement in zip(equations, loop.body):
-        source = ast.unparse(statement).replace("[i]", "")
+        statement = WithoutIndex().visit(statement)
         if isinstance(statement, ast.AugAssign):
-            left, value = (
-                ast.unparse(statement.target).replace("[i]", ""),
-                ast.unparse(statement.value).replace("[i]", ""),
-            )
-            source = f"{left} = {left} {operators[type(statement.op)]} {value}"
-            if isinstance(statement.op, ast.Mult):
-                source = f"{left} = {value} * {left}"
-        assert target == source.split(" = ")[0]
-        written = ast.unparse(ast.parse(right.replace("·", "*")))
-        assert re.sub(r"[()]", "", written) == re.sub(r"[()]", "", source.split(" = ")[1])
+            left = statement.target
+            value = ast.BinOp(ast.Name(left.id), statement.op, statement.value)
+        else:
+            (left,), value = statement.targets, statement.value
+        assert target == left.id
+        assert ast.unparse(ast.parse(right.replace("·", "*"))) == ast.unparse(value)
+
+
+class WithoutIndex(ast.NodeTransformer):
+    """m[i] as m."""
+
+    def visit_Subscript(self, node):
+        return ast.Name(node.value.id)
 
 
 @every_class
@@ -191,10 +193,13 @@ def test_the_kernel_is_named_after_its_class_and_the_equation_is_its_docstring(c
     ]
 
 
-@pytest.mark.skipif("NUMBA_DISABLE_JIT" in os.environ, reason="nothing is compiled")
+jitted = pytest.mark.skipif("NUMBA_DISABLE_JIT" in os.environ, reason="nothing is compiled")
+
+
+@jitted
 @every_dtype
 @every_class
-def test_trap_23_one_version_of_each_kernel_is_compiled_and_float32_stays_float32(cls, dtype):
+def test_trap_23_any_number_for_lr_uses_the_one_compiled_version(cls, dtype):
     p = tg.Tensor(np.ones(3, dtype), requires_grad=True)
     optimizer = cls([p], lr=1)  # a whole number
     optimizer.compile()
@@ -204,8 +209,30 @@ def test_trap_23_one_version_of_each_kernel_is_compiled_and_float32_stays_float3
         optimizer.lr = lr
         optimizer.step()
     assert len(cls.kernel.signatures) == before
-    code = "".join(cls.kernel.inspect_llvm().values()) if dtype == np.float32 and before == 1 else ""
-    assert "fpext float" not in code
+
+
+def widens(rule, optimizer):
+    """Whether the float32 version of a rule computes anything in float64."""
+    fresh = kernels.compiled()(rule)
+    numbers = np.array(optimizer.scalars(1, **optimizer.groups[0]), np.float32)
+    fresh(*[np.ones(4, np.float32)] * (2 + len(optimizer.state)), *numbers)
+    return "fpext float" in "".join(fresh.inspect_llvm().values())
+
+
+@jitted
+@every_class
+def test_trap_23_float32_arithmetic_stays_float32(cls):
+    assert not widens(cls.kernel.py_func, cls(two()))
+
+
+@jitted
+def test_trap_23_a_literal_that_widens_would_be_seen():
+    def careless(p, g, v, lr, momentum):
+        for i in range(p.size):
+            v[i] = momentum * v[i] + (1 - momentum) * g[i]
+            p[i] -= lr * v[i]
+
+    assert widens(careless, tg.HeavyBall(two()))
 
 
 @pytest.mark.parametrize("threads", [2, 3])
@@ -224,6 +251,26 @@ def test_slices_in_threads_give_the_same_bits(cls, threads, monkeypatch):
     optimizers._pool.cache_clear()
     np.testing.assert_array_equal(end(), alone)
     optimizers._pool.cache_clear()
+
+
+def test_after_a_fork_the_child_has_threads_of_its_own():
+    code = """
+import os, numpy as np, tinygrad_edu as tg
+from tinygrad_edu import optimizers
+optimizers.THREADS, optimizers.WORTH_A_THREAD = 2, 1
+p = tg.Tensor(np.ones(8), requires_grad=True)
+o = tg.SGD([p], lr=0.5)
+def step():
+    p.grad = np.ones(8)
+    o.step()
+step()
+child = os.fork()
+step()
+if not child:
+    os._exit(0 if p.numpy().tolist() == [0] * 8 else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
 
 
 # --- steps, groups, schedules ----------------------------------------------------------------------------------------
@@ -253,6 +300,64 @@ def test_a_parameter_without_a_gradient_stays_and_starts_at_its_own_first_step(c
         fresh.grad = np.array([float(factor)])
         new.step()
         assert b.item() == fresh.item()
+
+
+def test_the_steps_of_each_parameter_are_saved_and_a_schedule_counts_the_optimizers():
+    def run(resume):
+        a, b = two()
+        rates = []
+        optimizer = tg.Adam([a, b], lr=lambda t: rates.append(t) or 0.1 / t)
+        for t in range(1, 6):
+            if resume and t == 4:
+                state = optimizer.state_dict()
+                optimizer = tg.Adam([a, b], lr=optimizer.groups[0]["lr"])
+                optimizer.load_state_dict(state)
+            optimizer.zero_grad()
+            (a.sum() + b.sum() * t if t > 2 else a.sum()).backward()
+            optimizer.step()
+        return a.numpy(), b.numpy(), rates
+
+    straight, resumed = run(False), run(True)
+    np.testing.assert_array_equal(straight[0], resumed[0])
+    np.testing.assert_array_equal(straight[1], resumed[1])
+    assert straight[2] == [1, 2, 3, 4, 5]
+
+
+def test_a_schedule_out_of_range_stops_the_step_before_anything_moves():
+    a, b = two()
+    optimizer = tg.SGD([{"params": [a]}, {"params": [b], "lr": lambda t: -1.0}], lr=0.5)
+    (a.sum() + b).sum().backward()
+    with pytest.raises(ValueError, match="lr = -1"):
+        optimizer.step()
+    assert a.numpy().tolist() == [1, 2]
+    assert optimizer.t == 0
+
+
+def test_a_gradient_of_another_shape_is_refused():
+    a, b = two()
+    optimizer = tg.SGD([a, b])
+    a.grad = np.ones(3)
+    with pytest.raises(ValueError, match=r"a \(2,\) was given a gradient of shape \(3,\)"):
+        optimizer.step()
+
+
+def test_loading_keeps_numbers_as_they_are_and_refuses_bad_ones_before_changing_anything():
+    a, b = two()
+    state = tg.HeavyBall([a, b], lr=0.25, momentum=0.9).state_dict()
+    other = tg.HeavyBall([a, b], lr=1, momentum=0)
+    other.load_state_dict(state)
+    assert other.groups == [{"lr": 0.25, "momentum": 0.9}]
+    schedule = tg.HeavyBall([a, b], lr=lambda t: 1.0)
+    schedule.load_state_dict(state)
+    assert schedule.lr == 1
+    for broken, message in [
+        ({**state, "group0.lr": -5.0}, "lr = -5"),
+        ({k: v for k, v in state.items() if k != "v"}, "has no v"),
+        ({}, "of another optimizer or model"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            other.load_state_dict(broken)
+    assert other.lr == 0.25
 
 
 def test_a_parameter_in_the_middle_may_be_missing():

@@ -1,6 +1,7 @@
 """The engine: the graph, the order of the backward pass, what is kept, what is refused."""
 
 import gc
+import threading
 import weakref
 
 import numpy as np
@@ -234,6 +235,94 @@ def test_trap_14_a_result_cannot_be_written_into():
         y.data[0] = 5
     with pytest.raises(RuntimeError, match="is computed"):
         y.data = [1.0, 2.0]
+
+
+def test_trap_14_a_view_that_was_kept_is_watched_also_after_new_data():
+    x = leaf([1.0, 2.0])
+    view = x.data
+    x.data = [3.0, 4.0]
+    loss = (x * x).sum()
+    view[0] = 100
+    with pytest.raises(RuntimeError, match="was changed"):
+        loss.backward()
+
+
+def test_without_a_record_a_result_is_no_view():
+    c, w = tg.Tensor([1.0, 2.0]), leaf([1.0, 2.0])
+    d = c.reshape(2, 1)
+    with tg.no_grad():
+        old = w[:1]
+    c.data, w.data = [7.0, 7.0], [7.0, 7.0]
+    assert d.numpy().tolist() == [[1], [2]]
+    assert old.numpy().tolist() == [1]
+
+
+def test_gradcheck_between_forward_and_backward_changes_nothing():
+    w = leaf([1.0, 2.0])
+    loss = (w * w).sum()
+    tg.gradcheck(lambda w: w.exp(), w)
+    loss.backward()
+    assert w.grad.tolist() == [2, 4]
+
+
+def test_two_leaves_do_not_share_one_gradient_array():
+    a, b = leaf([1.0]), leaf([2.0])
+    for _ in range(2):
+        (a + b).sum().backward()
+    assert (a.grad.tolist(), b.grad.tolist()) == ([2], [2])
+
+
+def test_no_grad_holds_in_its_own_thread_only():
+    inside, leave, seen = threading.Event(), threading.Event(), []
+
+    def other():
+        with tg.no_grad():
+            inside.set()
+            leave.wait(10)
+            seen.append((leaf(1.0) * 2).requires_grad)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    inside.wait(10)
+    assert (leaf(1.0) * 2).requires_grad
+    leave.set()
+    thread.join()
+    assert seen == [False]
+
+
+def test_an_op_that_returns_its_second_argument_leaves_it_writable():
+    array = np.array([1.0, 2.0])
+    tg.apply(lambda a, b: (b, lambda g: 0 * g, lambda g: g), leaf([1.0, 1.0]), array)
+    array[0] = 5
+
+
+def test_an_op_that_is_not_one_is_refused_by_name():
+    def forgetful(a):
+        return a * 2
+
+    def loose(a):
+        return a * 2, lambda g: 2.0
+
+    with pytest.raises(TypeError, match=r"forgetful has to return \(value, VJP, ...\), got ndarray"):
+        tg.apply(forgetful, leaf([1.0, 2.0]))
+    with pytest.raises(TypeError, match=r"a VJP of the result of loose \(1,\) returned float, not an array"):
+        tg.apply(loose, leaf([1.0])).backward()
+
+
+def test_methods_refuse_what_would_lose_a_gradient_or_has_no_meaning():
+    x = leaf([1.0, 2.0])
+    with pytest.raises(TypeError, match="would lose the gradient"):
+        x.astype(int)
+    with pytest.raises(TypeError, match="clip takes numbers"):
+        x.clip(tg.Tensor(0.0))
+    with pytest.raises(ValueError, match="matmul takes vectors and matrices"):
+        x @ tg.Tensor(2.0)
+
+
+def test_linear_takes_a_batch_of_any_number_of_axes():
+    rng = np.random.default_rng(0)
+    for shape in [(3,), (3, 3), (3, 3, 3)]:
+        tg.gradcheck(tg.linear, rng.standard_normal(shape), rng.standard_normal((3, 2)), rng.standard_normal(2))
 
 
 def test_an_op_that_returns_its_argument_leaves_the_leaf_writable():

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from .init import Rng
 from .ops import Array
-from .tensor import Tensor, as_tensor, no_grad, walk
+from .tensor import Tensor, _mode, as_tensor, no_grad, walk
 
 STEP = 1e-5  # times max(1, |x|): near the best for central differences in float64
 TOLERANCE = 1e-6
@@ -94,8 +95,22 @@ def gradcheck(
         )
     if not inputs:
         raise ValueError("gradcheck needs at least one input to move")
+    if not _mode.recording:
+        raise RuntimeError("gradcheck cannot see a gradient under no_grad()")
     rng = np.random.default_rng(rng)
     tensors = [_movable(x) for x in inputs]
+    with _put_back(tensors), np.errstate(all="ignore"):
+        return _check(f, tensors, tolerance, directions, elements, rng)
+
+
+def _check(
+    f: Callable[..., Any],
+    tensors: list[Tensor],
+    tolerance: float,
+    directions: int,
+    elements: int,
+    rng: np.random.Generator,
+) -> Gradcheck:
     with no_grad():
         y = _output(f, tensors)
     weights = np.ones(y.shape)
@@ -103,7 +118,7 @@ def gradcheck(
         weights = rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1, 1], y.shape)
 
     def loss() -> float:
-        with no_grad(), np.errstate(all="ignore"):
+        with no_grad():
             return float((_output(f, tensors)._data * weights).sum())
 
     if not np.isfinite(loss()):
@@ -181,13 +196,11 @@ def _slope(
     before = None
     for level in range(8):
         h = step / 10**level
-        try:
-            t.data = home + h * direction
-            ahead = loss()
-            t.data = home - h * direction
-            behind = loss()
-        finally:
-            t.data = home
+        t.data = home + h * direction
+        ahead = loss()
+        t.data = home - h * direction
+        behind = loss()
+        t.data = home
         if not np.isfinite(ahead - behind):
             continue
         slope, gap, noise = (ahead - behind) / (2 * h), abs(ahead - 2 * here + behind) / h, 2 * rounding / h
@@ -207,19 +220,26 @@ def _rounding(loss: Callable[[], float], tensors: list[Tensor], rng: np.random.G
     large numbers."""
     here, homes = loss(), [t._data.copy() for t in tensors]
     seen = []
-    try:
-        for _ in range(8):
-            away = [1e-13 * np.maximum(1, np.abs(x)) * rng.standard_normal(x.shape) for x in homes]
-            ends = []
-            for sign in (1, -1):
-                for t, x, d in zip(tensors, homes, away, strict=True):
-                    t.data = x + sign * d
-                ends.append(loss())
-            seen.append(abs(ends[0] - 2 * here + ends[1]))
-    finally:
-        for t, x in zip(tensors, homes, strict=True):
-            t.data = x
+    for _ in range(8):
+        away = [1e-13 * np.maximum(1, np.abs(x)) * rng.standard_normal(x.shape) for x in homes]
+        ends = []
+        for sign in (1, -1, 0):
+            for t, x, d in zip(tensors, homes, away, strict=True):
+                t.data = x + sign * d
+            ends.append(loss())
+        seen.append(abs(ends[0] - 2 * here + ends[1]))
     return 10 * max(seen) + 10 * np.finfo(float).eps * abs(here)
+
+
+@contextmanager
+def _put_back(tensors: list[Tensor]) -> Iterator[None]:
+    """Whatever happens inside, the tensors have their numbers back, and count as unchanged."""
+    before = [(t, t._data.copy(), t.stamp) for t in tensors]
+    try:
+        yield
+    finally:
+        for t, data, stamp in before:
+            t._data[...], t.stamp = data, stamp
 
 
 def _movable(x: Any) -> Tensor:

@@ -111,7 +111,7 @@ def adam(p, g, m, v, lr, beta1, beta2, rest1, rest2, c1, c2, eps):
 @kernel
 def adamw(p, g, m, v, lr, beta1, beta2, rest1, rest2, c1, c2, eps, keep):
     """Loshchilov & Hutter 2019, algorithm 2: the decay acts on p alone and never enters m and v.
-    p <- keep · p
+    p <- p · keep
     m <- beta1 · m + rest1 · g
     v <- beta2 · v + rest2 · g · g
     p <- p - lr · (c1 · m) / (sqrt(c2 · v) + eps)

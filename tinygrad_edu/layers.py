@@ -67,7 +67,8 @@ class Layer:
     def _named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         for name, value in _contents(self):
             if isinstance(value, Tensor):
-                yield prefix + name, value
+                if value.op is None:  # not an activation that forward() kept
+                    yield prefix + name, value
             else:
                 yield from value._named_tensors(f"{prefix}{name}.")
 
@@ -187,7 +188,7 @@ class Layer:
         """Path of each layer to its shapes in and out, seen by sending one sample of zeros through."""
         layers = list(self.named_layers())
         if input_shape is None:
-            features = next((layer.features for _, layer in layers if hasattr(layer, "features")), None)
+            features = next((layer.in_features for _, layer in layers if hasattr(layer, "in_features")), None)
             if features is None:
                 raise ValueError(
                     "no layer says what input it takes: call summary(input_shape=(...)), without the batch"
@@ -268,7 +269,7 @@ class Linear(Layer):
 
     Raises
     ------
-    ValueError : x's last axis is not in_features long
+    ValueError : sizes that are not whole numbers of at least 1; an x whose last axis is not in_features long
     TypeError : x has the other float dtype
 
     Examples
@@ -293,23 +294,19 @@ class Linear(Layer):
                 raise ValueError(
                     f"a Linear layer's sizes are whole numbers, at least 1, got {in_features} and {out_features}"
                 )
-        self.features, self.out_features = int(in_features), int(out_features)
+        self.in_features, self.out_features = int(in_features), int(out_features)
         self.W = Tensor(init((in_features, out_features), rng, dtype), requires_grad=True, name="W")
         self.b = Tensor(np.zeros(out_features, dtype), requires_grad=True, name="b") if bias else None
 
     def forward(self, x: Any) -> Tensor:
         if getattr(x, "dtype", None) is not self.W._data.dtype:
             x = _floats(self, x, self.W)
-        if x.shape[-1:] != (self.features,):
-            raise self.refuse(ValueError, f"takes inputs of shape (N, {self.features}), got {x.shape}")
-        if self.b is None:
-            return Tensor.matmul(x, self.W)
-        if x.ndim == 2:
-            return apply(ops.linear, x, self.W, self.b)
-        return Tensor.matmul(x, self.W) + self.b
+        if x.shape[-1:] != (self.in_features,):
+            raise self.refuse(ValueError, f"takes inputs of shape (N, {self.in_features}), got {x.shape}")
+        return Tensor.matmul(x, self.W) if self.b is None else Tensor.linear(x, self.W, self.b)
 
     def __repr__(self) -> str:
-        return f"Linear({self.features}, {self.out_features}{'' if self.b is not None else ', bias=False'})"
+        return f"Linear({self.in_features}, {self.out_features}{'' if self.b is not None else ', bias=False'})"
 
 
 class ReLU(Layer):
@@ -396,7 +393,32 @@ class Dropout(Layer):
         return f"Dropout({self.p})"
 
 
-class LayerNorm(Layer):
+class _Norm(Layer):
+    """What the two normalisations share: their numbers, and the scale and shift that come last."""
+
+    def __init__(self, features: int, eps: float, dtype: Any) -> None:
+        if not isinstance(features, (int, np.integer)) or features < 1 or not eps >= 0:
+            raise ValueError(f"features is a whole number, at least 1, and eps at least 0, got {features} and {eps}")
+        self.in_features, self.eps = features, eps
+        self.gamma = Tensor(np.ones(features, dtype), requires_grad=True, name="gamma")
+        self.beta = Tensor(np.zeros(features, dtype), requires_grad=True, name="beta")
+
+    def take(self, x: Any) -> Tensor:
+        """x as a Tensor, checked to be of the layer's dtype and features."""
+        x = as_tensor(_floats(self, x, self.gamma))
+        if x.shape[-1:] != (self.in_features,):
+            raise self.refuse(ValueError, f"takes inputs of shape (N, {self.in_features}), got {x.shape}")
+        return x
+
+    def normal(self, d: Tensor, variance: Tensor) -> Tensor:
+        """gamma · d / √(variance + eps) + beta"""
+        return d / (variance + self.eps).sqrt() * self.gamma + self.beta
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.in_features})"
+
+
+class LayerNorm(_Norm):
     """Each sample to mean 0 and variance 1 over its last axis, then gamma · x + beta (Ba, Kiros & Hinton 2016).
 
     Parameters
@@ -411,25 +433,15 @@ class LayerNorm(Layer):
     """
 
     def __init__(self, features: int, eps: float = 1e-5, dtype: Any = np.float64) -> None:
-        if not isinstance(features, (int, np.integer)) or features < 1 or not eps >= 0:
-            raise ValueError(f"features is a whole number, at least 1, and eps at least 0, got {features} and {eps}")
-        self.features, self.eps = features, eps
-        self.gamma = Tensor(np.ones(features, dtype), requires_grad=True, name="gamma")
-        self.beta = Tensor(np.zeros(features, dtype), requires_grad=True, name="beta")
+        super().__init__(features, eps, dtype)
 
     def forward(self, x: Any) -> Tensor:
-        x = as_tensor(_floats(self, x, self.gamma))
-        if x.shape[-1:] != (self.features,):
-            raise self.refuse(ValueError, f"takes inputs of shape (N, {self.features}), got {x.shape}")
+        x = self.take(x)
         d = x - x.mean(axis=-1, keepdims=True)
-        variance = (d * d).mean(axis=-1, keepdims=True)
-        return d / (variance + self.eps).sqrt() * self.gamma + self.beta
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.features})"
+        return self.normal(d, (d * d).mean(axis=-1, keepdims=True))
 
 
-class BatchNorm1d(LayerNorm):
+class BatchNorm1d(_Norm):
     """Each feature to mean 0 and variance 1 over the batch, then gamma · x + beta (Ioffe & Szegedy 2015).
 
     In training the batch's own mean and variance are used, and running averages of them are kept (of the unbiased
@@ -461,11 +473,11 @@ class BatchNorm1d(LayerNorm):
         self.running_var = Tensor(np.ones(features, dtype), name="running_var")
 
     def forward(self, x: Any) -> Tensor:
-        x = as_tensor(_floats(self, x, self.gamma))
-        if x.ndim != 2 or x.shape[1] != self.features:
-            raise self.refuse(ValueError, f"takes inputs of shape (N, {self.features}), got {x.shape}")
+        x = self.take(x)
+        if x.ndim != 2:
+            raise self.refuse(ValueError, f"takes inputs of shape (N, {self.in_features}), got {x.shape}")
         if not self.training:
-            return (x - self.running_mean) / (self.running_var + self.eps).sqrt() * self.gamma + self.beta
+            return self.normal(x - self.running_mean, self.running_var)
         N = len(x)
         if N < 2:
             raise self.refuse(ValueError, "needs at least 2 samples in training; use drop_last=True, or eval()")
@@ -474,7 +486,7 @@ class BatchNorm1d(LayerNorm):
         variance = (d * d).mean(axis=0)
         for running, new in ((self.running_mean, mean._data), (self.running_var, variance._data * N / (N - 1))):
             running.data = running._data + self.momentum * (new - running._data)
-        return d / (variance + self.eps).sqrt() * self.gamma + self.beta
+        return self.normal(d, variance)
 
 
 class Sequential(Layer):

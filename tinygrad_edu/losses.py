@@ -6,13 +6,11 @@ shapes that only broadcasting would make fit: (N, 1) against (N,) would silently
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from . import ops
-from .ops import Array
 from .tensor import Tensor, apply, as_tensor, raw
 
 
@@ -98,19 +96,17 @@ def cross_entropy(logits: Any, labels: Any) -> Tensor:
     if logits.op is ops.softmax:
         raise ValueError("cross_entropy got the result of softmax; it applies softmax itself: pass the logits")
     try:
-        hot = _one_hot(shape[1])[labels]
-        fits = labels.min() >= 0
+        if labels.min() >= 0:
+            return apply(ops.cross_entropy, logits, labels=labels)
     except IndexError:
-        fits = False
-    if not fits:
-        classes = shape[1]
-        wrong = labels[(labels < 0) | (labels >= classes)][0]
-        raise ValueError(f"label {wrong}, but with {classes} logits the labels are 0 to {classes - 1}")
-    return apply(ops.cross_entropy, logits, hot=hot)
+        pass  # NumPy refused a label that is too large
+    wrong = labels[(labels < 0) | (labels >= shape[1])][0]
+    raise ValueError(f"label {wrong}, but with {shape[1]} logits the labels are 0 to {shape[1] - 1}")
 
 
 def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Tensor:
-    """Mean of -t ln σ(z) - (1 - t) ln(1 - σ(z)), as softplus(z) - t z, which is stable for logits z of any size.
+    """Mean of -t ln σ(z) - (1 - t) ln(1 - σ(z)). The logarithms are -softplus(-z) and -softplus(z): exact and stable
+    for logits z of any size.
 
     Parameters
     ----------
@@ -133,7 +129,7 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Tensor:
         )
     if t.size and not (t._data.min() >= 0 and t._data.max() <= 1):
         raise ValueError(f"targets are from 0 to 1, got values from {t._data.min()} to {t._data.max()}")
-    return (z.softplus() - z * t).mean()
+    return (t * (-z).softplus() + (1 - t) * z.softplus()).mean()
 
 
 def hinge_loss(scores: Any, targets: Any) -> Tensor:
@@ -162,7 +158,11 @@ def hinge_loss(scores: Any, targets: Any) -> Tensor:
 def _pair(predictions: Any, targets: Any) -> tuple[Tensor, Tensor]:
     """Both as Tensors of one shape; targets that are no Tensor take the dtype of the predictions."""
     p = as_tensor(predictions)
-    t = targets if isinstance(targets, Tensor) else Tensor(np.asarray(targets, p.dtype))
+    t = (
+        targets
+        if isinstance(targets, Tensor)
+        else Tensor(np.asarray(targets, p.dtype if p.dtype.kind == "f" else None))
+    )
     if p.shape != t.shape:
         raise ValueError(f"predictions have shape {p.shape} and targets {t.shape}; reshape one so that they are equal")
     if not p.size:
@@ -173,9 +173,3 @@ def _pair(predictions: Any, targets: Any) -> tuple[Tensor, Tensor]:
 def _error(predictions: Any, targets: Any) -> Tensor:
     p, t = _pair(predictions, targets)
     return p - t
-
-
-@lru_cache(maxsize=64)
-def _one_hot(classes: int) -> Array:
-    """Row k has its one True at k."""
-    return np.eye(classes, dtype=bool)

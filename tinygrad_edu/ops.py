@@ -11,7 +11,7 @@ Three rules keep the file readable by people and by programs:
 
 - the body is straight-line: assignments, then one ``return``;
 - what is not differentiated (axes, labels) is keyword-only;
-- a VJP never writes into ``g``. It may return the broadcast shape: the engine (`tensor.backward`) sums it back.
+- a VJP never writes into ``g``. It may return the broadcast shape: the engine (`tensor.walk`) sums it back.
 
 Where a function has a kink or a tie, the docstring says which subgradient is taken.
 """
@@ -58,9 +58,11 @@ def neg(a: Array) -> Result:
 
 
 def pow(a: Array, b: Array) -> Result:
-    """y = a^b; at b = 0 the derivative by a is 0 for every a, at a = 0 the derivative by b is taken as 0"""
+    """y = a^b. At b = 0 the derivative by a is 0 for every a. At a = 0 the derivative by a is infinite for b < 1, and
+    0 is returned as for sqrt; the derivative by b is taken as 0"""
     y = a**b
-    return y, lambda g: g * b * a ** (b - (b != 0)), lambda g: g * y * np.log(np.where(a == 0, 1, a))
+    base = np.where((a == 0) & (b < 1), np.inf, a)
+    return y, lambda g: g * b * base ** (b - (b != 0)), lambda g: g * y * np.log(np.where(a == 0, 1, a))
 
 
 def matmul(a: Array, b: Array) -> Result:
@@ -197,14 +199,14 @@ def log_softmax(a: Array, *, axis: int = -1) -> Result:
     return y, lambda g: g - np.exp(y) * g.sum(axis=axis, keepdims=True)
 
 
-def cross_entropy(z: Array, *, hot: Array) -> Result:
-    """y = -(1/N) Σ ln softmax(z)[hot]: z (N, C), one True in each row of hot (N, C); softmax and loss in one stable
-    node, whose gradient is (softmax(z) - hot) / N"""
+def cross_entropy(z: Array, *, labels: Array) -> Result:
+    """y = -(1/N) Σ ln softmax(z)[label], over the N rows of z (N, C): softmax and loss in one stable node, whose
+    gradient is (softmax(z) - one_hot(labels)) / N"""
     s = z - z.max(axis=1, keepdims=True)
     e = np.exp(s)
     total = e.sum(axis=1, keepdims=True)
-    y = (np.log(total)[:, 0] - s[hot]).sum() / len(z)
-    return y, lambda g: (e / total - hot) * (g / len(z))
+    y = (np.log(total)[:, 0] - s[np.arange(len(z)), labels]).sum() / len(z)
+    return y, lambda g: minus_one_hot(e / total, labels) * (g / len(z))
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------
@@ -232,9 +234,10 @@ def getitem(a: Array, *, index: Any) -> Result:
 
 def concatenate(*arrays: Array, axis: int = 0) -> Result:
     """y = the arrays, one after the other along an axis that they have"""
+    stops = np.cumsum([a.shape[axis] for a in arrays])
+    starts = stops - [a.shape[axis] for a in arrays]
     y = np.concatenate(arrays, axis=axis)
-    cuts = np.cumsum([a.shape[axis] for a in arrays])[:-1]
-    return y, *[lambda g, i=i: np.split(g, cuts, axis)[i] for i in range(len(arrays))]
+    return y, *[lambda g, i=i, j=j: between(g, i, j, axis) for i, j in zip(starts, stops)]
 
 
 def stack(*arrays: Array, axis: int = 0) -> Result:
@@ -258,6 +261,17 @@ def shares(hit: Array, a: Array, axis: Axis) -> Array:
 def take_side(g: Array, wins: Array, ties: Array) -> Array:
     """g where this side wins, half of g where it ties, 0 elsewhere."""
     return np.where(ties, g / 2, np.where(wins, g, 0))
+
+
+def between(g: Array, start: int, stop: int, axis: int) -> Array:
+    """The part of g from start to stop along axis."""
+    return g.swapaxes(0, axis)[start:stop].swapaxes(0, axis)
+
+
+def minus_one_hot(p: Array, labels: Array) -> Array:
+    """p, with 1 taken off at each row's label. Writes into p."""
+    p[np.arange(len(p)), labels] -= 1
+    return p
 
 
 def put(g: Array, a: Array, index: Any) -> Array:

@@ -88,9 +88,10 @@ class Optimizer:
         for name in self.state:
             setattr(self, name, np.zeros_like(self.buffer.data))
 
-    def scalars(self, t: int, lr: float) -> tuple[float, ...]:
-        """The numbers that the kernel takes after its arrays, in float64. t counts this parameter's updates."""
-        return (lr,)
+    def scalars(self, *t: Any, **hyper: Any) -> tuple[float, ...]:
+        """The numbers that the kernel takes after its arrays, from t, which counts these parameters' updates, and the
+        hyper-parameters; in float64. Here just the hyper-parameters; a rule that needs more computes it."""
+        return tuple(hyper.values())
 
     # --- the step -------------------------------------------------------------------------------------------------
 
@@ -100,14 +101,20 @@ class Optimizer:
         Raises
         ------
         RuntimeError : no parameter has a gradient; or one was moved into the buffer of another optimizer
+        ValueError : a schedule returned a learning rate out of range, or a gradient was set that has another shape
         """
-        runs = [(group, run) for group, members in zip(self.groups, self._members) for run in self._runs(members)]
-        if not runs:
+        work = []
+        for group, members in zip(self.groups, self._members):
+            runs = self._runs(members)
+            if runs:
+                lr = self._rate(group["lr"], self.t + 1)  # may raise: nothing has been changed yet
+                work += [(run, {**group, "lr": lr}) for run in runs]
+        if not work:
             raise RuntimeError("step() found no gradient: call loss.backward() first, after zero_grad()")
         self.t += 1
         changed = tick()
-        for group, (first, last, t) in runs:
-            scalars = self.scalars(t, **{**group, "lr": self._rate(group["lr"], self.t)})
+        for (first, last, t), hyper in work:
+            scalars = self.scalars(t, **hyper)
             _launch(self.kernel, self._arrays(first, last), np.array(scalars, self._dtype))
             for i in range(first, last):
                 self._steps[i] = t
@@ -127,6 +134,8 @@ class Optimizer:
                     "the same order, or none in common"
                 )
             if p.grad is not home:  # the user assigned one
+                if np.shape(p.grad) != p.shape:
+                    raise ValueError(f"{p.label()} was given a gradient of shape {np.shape(p.grad)}")
                 home[...] = p.grad  # type: ignore[index]
                 p.grad = home
             t = self._steps[i] + 1
@@ -366,7 +375,7 @@ class Momentum(Optimizer):
     def __init__(self, params: Any, lr: LearningRate = 1e-2, beta: float = 0.9, bias_correction: bool = False) -> None:
         super().__init__(params, lr=lr, beta=beta, bias_correction=bias_correction)
 
-    def scalars(self, t: int, lr: float, beta: float, bias_correction: bool) -> tuple[float, ...]:  # type: ignore[override]
+    def scalars(self, t: int, lr: float, beta: float, bias_correction: bool) -> tuple[float, ...]:
         return lr, beta, 1 - beta, 1 / (1 - beta**t) if bias_correction else 1
 
 
@@ -400,9 +409,6 @@ class HeavyBall(Optimizer):
 
     def __init__(self, params: Any, lr: LearningRate = 1e-3, momentum: float = 0.9) -> None:
         super().__init__(params, lr=lr, momentum=momentum)
-
-    def scalars(self, t: int, lr: float, momentum: float) -> tuple[float, ...]:  # type: ignore[override]
-        return lr, momentum
 
 
 class Nesterov(HeavyBall):
@@ -461,7 +467,7 @@ class Adagrad(Optimizer):
     def __init__(self, params: Any, lr: LearningRate = 1e-2, lr_decay: float = 0.0, eps: float = 1e-10) -> None:
         super().__init__(params, lr=lr, lr_decay=lr_decay, eps=eps)
 
-    def scalars(self, t: int, lr: float, lr_decay: float, eps: float) -> tuple[float, ...]:  # type: ignore[override]
+    def scalars(self, t: int, lr: float, lr_decay: float, eps: float) -> tuple[float, ...]:
         return lr / (1 + (t - 1) * lr_decay), eps
 
 
@@ -496,8 +502,12 @@ class RMSprop(Optimizer):
     def __init__(self, params: Any, lr: LearningRate = 1e-2, rho: float = 0.99, eps: float = 1e-8) -> None:
         super().__init__(params, lr=lr, rho=rho, eps=eps)
 
-    def scalars(self, t: int, lr: float, rho: float, eps: float) -> tuple[float, ...]:  # type: ignore[override]
+    def scalars(self, t: int, lr: float, rho: float, eps: float) -> tuple[float, ...]:
         return lr, rho, 1 - rho, eps
+
+
+def _adam_numbers(t: int, lr: float, beta1: float, beta2: float, eps: float) -> tuple[float, ...]:
+    return lr, beta1, beta2, 1 - beta1, 1 - beta2, 1 / (1 - beta1**t), 1 / (1 - beta2**t), eps
 
 
 class Adam(Optimizer):
@@ -533,8 +543,8 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
 
-    def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float) -> tuple[float, ...]:  # type: ignore[override]
-        return lr, beta1, beta2, 1 - beta1, 1 - beta2, 1 / (1 - beta1**t), 1 / (1 - beta2**t), eps
+    def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float) -> tuple[float, ...]:
+        return _adam_numbers(t, lr, beta1, beta2, eps)
 
 
 class AdamW(Optimizer):
@@ -575,7 +585,7 @@ class AdamW(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)
 
-    def scalars(  # type: ignore[override]
+    def scalars(
         self, t: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float
     ) -> tuple[float, ...]:
-        return *Adam.scalars(self, t, lr, beta1, beta2, eps), 1 - lr * weight_decay  # type: ignore[arg-type]
+        return *_adam_numbers(t, lr, beta1, beta2, eps), 1 - lr * weight_decay

@@ -91,13 +91,16 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     for array in arrays:
         if y is array:
             y = y.view()
+    recorded = wanted and _mode.recording
+    if not recorded and y.base is not None:
+        y = y.copy()  # without a record nobody would notice that the array behind this view was changed
     y.setflags(False)  # a result that a VJP may still read: NumPy refuses to write into it
 
     out = _new(Tensor)
     out._data, out.op, out.stamp = y, op, tick()
     out.grad = out.name = out._home = out._lent = None
     out.retains_grad = False
-    if wanted and _mode.recording:
+    if recorded:
         if len(vjps) != len(args):
             raise TypeError(
                 f"{_name(op)} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each"
@@ -118,7 +121,7 @@ def walk(root: Tensor, grad: Array) -> Iterator[tuple[Tensor, Array]]:
     grads = {root: grad}
     for node in _youngest_first(root):
         g = grads.pop(node)
-        if node.retains_grad:
+        if node.retains_grad or not node.parents:
             yield node, g
         for parent, vjp in zip(node.parents, node.vjps):
             if isinstance(parent, Tensor) and parent.requires_grad:
@@ -152,7 +155,7 @@ def _youngest_first(root: Tensor) -> list[Tensor]:
                         f"{parent.label()} was changed after {node.label()} was computed from it, so the gradient "
                         "would be that of another function; run the forward pass again, then backward()"
                     )
-                if parent.parents and parent not in seen:
+                if parent.parents and parent.requires_grad and parent not in seen:
                     seen.add(parent)
                     nodes.append(parent)
     nodes.sort(key=_age, reverse=True)
@@ -320,7 +323,8 @@ class Tensor:
                 raise ValueError(f"{self.label()} has shape {self._data.shape}, the new data has {value.shape}")
             self._data[...] = value  # in place: a parameter stays in its flat buffer
         self.stamp = tick()
-        self._lent = None
+        if self._lent is not None:
+            self._lent = self._checksum()
 
     def _checksum(self) -> int:
         return hash(self._data.tobytes())

@@ -139,9 +139,8 @@ def fit(
         raise TypeError("optimizer is one such as tg.Adam(model), loss a function such as tg.cross_entropy")
     rng = np.random.default_rng(rng)
     history = History()
-    model.eval()
     quiet = np.errstate(over="ignore", invalid="ignore")  # a loss that is no number is refused below, by name
-    with _ctrl_c() as interrupted, _Progress(progress, epochs) as show, quiet:
+    with _left_in_evaluation(model), _ctrl_c() as interrupted, _Progress(progress, epochs) as show, quiet:
         for epoch in range(1, epochs + 1):
             start, total, right, seen = time.perf_counter(), 0.0, 0, 0
             lr = optimizer.lr
@@ -215,6 +214,14 @@ def _checked(name: str, values: Any) -> Array:
         first = np.argwhere(~np.isfinite(values))[0]
         raise ValueError(f"{name} holds {values[tuple(first)]} at {first.tolist()}; every number has to be finite")
     return values
+
+
+@contextmanager
+def _left_in_evaluation(model: Layer) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        model.eval()
 
 
 @contextmanager
