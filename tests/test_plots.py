@@ -151,3 +151,12 @@ def tint(colour):
 def share_of(picture, colour):
     """The share of the pixels that have this colour."""
     return np.mean(np.abs(picture - colour).max(axis=-1) < 0.01)
+
+
+def test_a_model_with_one_score_is_drawn_by_its_sign(tmp_path):
+    X, y = tg.data.blobs(30, classes=2, rng=0)
+    one, two = tg.Linear(2, 1, rng=0), tg.Linear(2, 2, rng=0)
+    W = one.W.numpy()
+    two.W.data, two.b.data = np.concatenate([-W, W], axis=1), np.zeros(2)
+    same = [plots.decision_boundary(m, X, y, tmp_path / f"{i}.png").read_bytes() for i, m in enumerate((one, two))]
+    assert same[0] == same[1]

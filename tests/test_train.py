@@ -450,3 +450,52 @@ def same(model, state):
 def numbers(history):
     """The rows without the seconds, which differ from run to run."""
     return [{name: value for name, value in row.items() if name != "seconds"} for row in history.rows]
+
+
+def test_one_score_a_sample_has_no_accuracy():
+    X, y = tg.data.moons(40, rng=0)
+    model = tg.mlp([2, 4, 1], rng=0)
+
+    def loss(output, labels):
+        return tg.binary_cross_entropy_with_logits(output[:, 0], labels)
+
+    assert tg.evaluate(model, X, y, loss).accuracy is None
+    assert "accuracy" not in tg.fit(model, X, y, loss, epochs=1, progress=False).rows[0]
+
+
+def test_an_optimizer_class_or_a_loss_name_is_refused():
+    X, y = tg.data.moons(40, rng=0)
+    model = tg.mlp([2, 2], rng=0)
+    for wrong in ({"optimizer": tg.Adam}, {"loss": "mse"}):
+        with pytest.raises(TypeError, match=r"optimizer is one such as tg\.Adam\(model\)"):
+            tg.fit(model, X, y, progress=False, **wrong)
+
+
+def test_a_handler_that_is_not_pythons_own_is_left_alone():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        X, y = tg.data.moons(40, rng=0)
+        history = tg.fit(
+            tg.mlp([2, 2], rng=0),
+            X,
+            y,
+            epochs=2,
+            progress=False,
+            callback=lambda row: signal.raise_signal(signal.SIGINT),
+        )
+        assert history.stopped == "all epochs"
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_drop_last_leaves_a_short_batch_out():
+    X, y = tg.data.moons(33, rng=0)
+    model = tg.Sequential(tg.BatchNorm1d(2), tg.Linear(2, 2, rng=0))
+    optimizer = tg.SGD(model)
+    with pytest.raises(ValueError, match="at least 2 samples"):
+        tg.fit(model, X, y, optimizer=optimizer, epochs=1, batch_size=32, progress=False)
+    assert not model.training  # also after an error
+    optimizer = tg.SGD(model)
+    tg.fit(model, X, y, optimizer=optimizer, epochs=2, batch_size=32, drop_last=True, progress=False)
+    assert optimizer.t == 2

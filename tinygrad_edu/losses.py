@@ -95,13 +95,10 @@ def cross_entropy(logits: Any, labels: Any) -> Tensor:
         raise TypeError(f"labels are integers, got {labels.dtype}; say labels.astype(int) if they are whole numbers")
     if logits.op is ops.softmax:
         raise ValueError("cross_entropy got the result of softmax; it applies softmax itself: pass the logits")
-    try:
-        if labels.min() >= 0:
-            return apply(ops.cross_entropy, logits, labels=labels)
-    except IndexError:
-        pass  # NumPy refused a label that is too large
-    wrong = labels[(labels < 0) | (labels >= shape[1])][0]
-    raise ValueError(f"label {wrong}, but with {shape[1]} logits the labels are 0 to {shape[1] - 1}")
+    for extreme in labels.item(labels.argmin()), labels.item(labels.argmax()):  # several times as quick as min and max
+        if not 0 <= extreme < shape[1]:
+            raise ValueError(f"label {extreme}, but with {shape[1]} logits the labels are 0 to {shape[1] - 1}")
+    return apply(ops.cross_entropy, logits, labels=labels)
 
 
 def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Tensor:

@@ -202,11 +202,12 @@ def log_softmax(a: Array, *, axis: int = -1) -> Result:
 def cross_entropy(z: Array, *, labels: Array) -> Result:
     """y = -(1/N) Σ ln softmax(z)[label], over the N rows of z (N, C): softmax and loss in one stable node, whose
     gradient is (softmax(z) - one_hot(labels)) / N"""
+    hot = labels[:, None] == np.arange(z.shape[1])
     s = z - z.max(axis=1, keepdims=True)
     e = np.exp(s)
     total = e.sum(axis=1, keepdims=True)
-    y = (np.log(total)[:, 0] - s[np.arange(len(z)), labels]).sum() / len(z)
-    return y, lambda g: minus_one_hot(e / total, labels) * (g / len(z))
+    y = (np.log(total)[:, 0] - s[hot]).sum() / len(z)
+    return y, lambda g: (e / total - hot) * (g / len(z))
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------
@@ -266,12 +267,6 @@ def take_side(g: Array, wins: Array, ties: Array) -> Array:
 def between(g: Array, start: int, stop: int, axis: int) -> Array:
     """The part of g from start to stop along axis."""
     return g.swapaxes(0, axis)[start:stop].swapaxes(0, axis)
-
-
-def minus_one_hot(p: Array, labels: Array) -> Array:
-    """p, with 1 taken off at each row's label. Writes into p."""
-    p[np.arange(len(p)), labels] -= 1
-    return p
 
 
 def put(g: Array, a: Array, index: Any) -> Array:

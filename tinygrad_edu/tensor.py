@@ -88,13 +88,12 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     y, *vjps = result
     if not isinstance(y, np.ndarray):
         y = np.asarray(y)
-    for array in arrays:
-        if y is array:
-            y = y.view()
     recorded = wanted and _mode.recording
-    if not recorded and y.base is not None:
-        y = y.copy()  # without a record nobody would notice that the array behind this view was changed
-    y.setflags(False)  # a result that a VJP may still read: NumPy refuses to write into it
+    if recorded:
+        y = y.view()  # a view, because it may be an argument itself, which has to stay as it is
+    elif y.base is not None or any(y is a for a in arrays):
+        y = y.copy()  # without a record nobody would notice that what this is a view of was changed
+    y.setflags(False)  # a VJP may still read the result: NumPy refuses to write into it
 
     out = _new(Tensor)
     out._data, out.op, out.stamp = y, op, tick()
@@ -464,7 +463,7 @@ class Tensor:
 
     def linear(self, W: Any, b: Any) -> Tensor:
         """y = x W + b: `ops.linear` for a batch x (N, D), `ops.matmul` and `ops.add` for other shapes"""
-        if np.ndim(raw(self)) == 2:
+        if getattr(self, "ndim", 0) == 2:
             return apply(ops.linear, self, W, b)
         return Tensor.matmul(self, W) + b
 
