@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
         "--hidden",
         type=sizes,
         metavar="N,N",
-        help='hidden sizes, as 64,32, or "none" (default: 128,64, toy sets 32,32)',
+        help='hidden sizes, as 64,32, or "none" (default: 128,128, toy sets 32,32)',
     )
     add(
         "--activation",
@@ -112,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
         "--dropout",
         type=share,
         metavar="P",
-        help="share of hidden values to drop in training (default: 0.2, toy sets 0)",
+        help="share of hidden values to drop in training (default: 0.25, toy sets 0)",
     )
     add("--optimizer", default="adam", choices=list(OPTIMIZERS), help="the update rule (default: adam)")
     add("--lr", type=real, help="learning rate (default: one that suits the rule)")
@@ -127,7 +127,7 @@ def parser() -> argparse.ArgumentParser:
         "--epochs",
         type=whole("epochs", 1),
         metavar="N",
-        help="passes over the data (default: 30, toy sets 100, MNIST 5)",
+        help="passes over the data (default: 50, toy sets 100, MNIST 5)",
     )
     add("--dtype", default="float64", choices=["float32", "float64"], help="of data and parameters (default: float64)")
     add("--seed", type=whole("the seed", 0), default=0, metavar="N", help="of data, weights and batches (default: 0)")
@@ -163,9 +163,9 @@ def train(options: argparse.Namespace) -> int:
 
     say = sys.stderr if options.json else sys.stdout
     toy, files = options.data in TOY_SETS, options.data.startswith("mnist:")
-    hidden = options.hidden if options.hidden is not None else ([32, 32] if toy else [128, 64])
-    dropout = options.dropout if options.dropout is not None else (0.0 if toy else 0.2)
-    epochs = options.epochs or (3 if options.quick else 100 if toy else 5 if files else 30)
+    hidden = options.hidden if options.hidden is not None else ([32, 32] if toy else [128, 128])
+    dropout = options.dropout if options.dropout is not None else (0.0 if toy else 0.25)
+    epochs = options.epochs or (3 if options.quick else 100 if toy else 5 if files else 50)
     rng = np.random.default_rng(options.seed)
     out = options.out or Path("runs") / options.data.partition(":")[0]
     if out.exists() and not out.is_dir():
