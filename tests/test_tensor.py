@@ -294,6 +294,7 @@ def test_an_op_that_returns_its_second_argument_leaves_it_writable():
     array = np.array([1.0, 2.0])
     tg.apply(lambda a, b: (b, lambda g: 0 * g, lambda g: g), leaf([1.0, 1.0]), array)
     array[0] = 5
+    assert array.flags.writeable
 
 
 def test_an_op_that_is_not_one_is_refused_by_name():

@@ -30,12 +30,16 @@ OPTIMIZERS = {  # the class, and a learning rate that suits these small networks
 
 
 class Parser(argparse.ArgumentParser):
+    """argparse, but with one sentence for a mistake."""
+
     def error(self, message: str) -> NoReturn:
         """One sentence, without the usage text above it."""
         self.exit(2, f"{self.prog}: {message}\n")
 
 
 def whole(what: str, least: int) -> Any:
+    """A reader of whole numbers from least on; what names them in its error."""
+
     def read(text: str) -> int:
         try:
             number = int(text)
@@ -49,6 +53,7 @@ def whole(what: str, least: int) -> Any:
 
 
 def share(text: str) -> float:
+    """A number from 0 to below 1."""
     number = real(text)
     if not 0 <= number < 1:
         raise argparse.ArgumentTypeError(f"got {text!r}, but the share to drop is at least 0 and below 1")
@@ -56,6 +61,7 @@ def share(text: str) -> float:
 
 
 def real(text: str) -> float:
+    """A finite number, at least 0."""
     try:
         number = float(text)
     except ValueError:
@@ -66,14 +72,17 @@ def real(text: str) -> float:
 
 
 def batch(text: str) -> int | None:
+    """A batch size; None for all samples."""
     return None if text == "all" else whole('the batch size is "all" or', 1)(text)
 
 
 def sizes(text: str) -> list[int]:
+    """Hidden sizes, as in "64,32"."""
     return [] if text == "none" else [whole("each hidden layer's size", 1)(part) for part in text.split(",")]
 
 
 def source(text: str) -> str:
+    """The name of a data set, or mnist: and a folder."""
     if text not in ("digits", *TOY_SETS) and not (text.startswith("mnist:") and text != "mnist:"):
         known = ", ".join(("digits", *TOY_SETS))
         raise argparse.ArgumentTypeError(f"there is no data {text!r}; choose from {known}, or mnist:FOLDER")
@@ -81,6 +90,7 @@ def source(text: str) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
+    """All commands and options."""
     top = Parser(prog="tinygrad-edu", description="Backpropagation and optimizers, from scratch and to be read.")
     top.add_argument("--version", action="version", version=f"tinygrad-edu {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="train")
@@ -157,6 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def train(options: argparse.Namespace) -> int:
+    """Train, say how it went, check the gradient, write pictures. Returns the exit status."""
     import numpy as np
 
     import tinygrad_edu as tg
