@@ -214,17 +214,17 @@ def train(options: argparse.Namespace) -> int:
         model, X_train, y_train, loss, optimizer, epochs, options.batch_size, validation=(X_test, y_test), rng=rng
     )
     seconds = time.perf_counter() - start
-    result = tg.evaluate(model, X_test, y_test, loss)
+    result, accuracy = history.rows[-1], history.rows[-1].get("validation_accuracy")
 
     steps = optimizer.t
     ended = ", then stopped by Ctrl-C" if history.stopped == "interrupted" else ""
     print(f"\ntrained {len(history)} epochs, {steps:,} updates in {seconds:.2f} s{ended}", file=say)
-    if result.accuracy is None:
-        print(f"result  held-out loss {result.loss:.4f}", file=say)
+    if accuracy is None:
+        print(f"result  held-out loss {result['validation_loss']:.4f}", file=say)
     else:
-        right = round(result.accuracy * len(X_test))
+        right = round(accuracy * len(X_test))
         print(
-            f"result  held-out accuracy {result.accuracy:.4f}: {right} of {len(X_test):,} that it had not seen",
+            f"result  held-out accuracy {accuracy:.4f}: {right} of {len(X_test):,} that it had not seen",
             file=say,
         )
 
@@ -262,9 +262,9 @@ def train(options: argparse.Namespace) -> int:
             "seed": options.seed,
             "dtype": options.dtype,
             "stopped": history.stopped,
-            "train_loss": history["loss"][-1],
-            "held_out_loss": result.loss,
-            "held_out_accuracy": result.accuracy,
+            "train_loss": result["loss"],
+            "held_out_loss": result["validation_loss"],
+            "held_out_accuracy": accuracy,
             "gradcheck_error": check.error if check else None,
             "seconds": seconds,
             "files": [str(path) for path in written],

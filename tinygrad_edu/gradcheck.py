@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .init import Rng
 from .ops import Array
-from .tensor import Tensor, _mode, as_tensor, no_grad, walk
+from .tensor import Tensor, _mode, no_grad, walk
 
 STEP = 1e-5  # times max(1, |x|): near the best for central differences in float64
 TOLERANCE = 1e-6
@@ -121,9 +121,10 @@ def _check(
         with no_grad():
             return float((_output(f, tensors)._data * weights).sum())
 
-    if not np.isfinite(loss()):
+    here = loss()
+    if not np.isfinite(here):
         raise ValueError("f returned NaN or infinity for this input: there is no slope to compare with")
-    if loss() != loss():
+    if loss() != here:
         raise ValueError("f returned different values for the same input; switch dropout off (eval())")
     gradients = {t: np.zeros(t.shape) for t in tensors}
     root = _output(f, tensors)
@@ -132,8 +133,8 @@ def _check(
             if leaf in gradients:
                 gradients[leaf] += share
 
-    rounding = _rounding(loss, tensors, rng)
     found = Gradcheck()
+    probe = _Probe(loss, here, _rounding(loss, here, tensors, rng), tolerance, found)
     for i, t in enumerate(tensors):
         name = t.name or f"input {i}"
         chosen = np.arange(t.size) if t.size <= elements else rng.choice(t.size, elements, replace=False)
@@ -141,37 +142,38 @@ def _check(
             index = tuple(int(k) for k in np.unravel_index(flat, t.shape))
             direction = np.zeros(t.shape)
             direction[index] = 1
-            _compare(loss, t, gradients[t], direction, found, name, index, tolerance, rounding)
+            _compare(probe, t, gradients[t], direction, name, index)
         at_kinks = any(kink[0] == name for kink in found.kinks)  # then every direction is at one
         for _ in range(directions if t.size > 1 and not at_kinks else 0):
-            _compare(
-                loss, t, gradients[t], np.asarray(rng.standard_normal(t.shape)), found, name, None, tolerance, rounding
-            )
+            _compare(probe, t, gradients[t], np.asarray(rng.standard_normal(t.shape)), name, None)
     if not found.checked and any(t.size for t in tensors):
         raise ValueError(f"nothing could be checked: {len(found.kinks)} kinks, {found.faint} slopes too small to judge")
     return found
 
 
+class _Probe(NamedTuple):
+    """What every slope is measured with: the loss and its value here, how far rounding can throw it, and the record."""
+
+    loss: Callable[[], float]
+    here: float
+    rounding: float
+    tolerance: float
+    found: Gradcheck
+
+
 def _compare(
-    loss: Callable[[], float],
-    t: Tensor,
-    gradient: Array,
-    direction: Array,
-    found: Gradcheck,
-    name: str,
-    index: tuple[int, ...] | None,
-    tolerance: float,
-    rounding: float,
+    probe: _Probe, t: Tensor, gradient: Array, direction: Array, name: str, index: tuple[int, ...] | None
 ) -> None:
     """Check one slope. index is the element that is moved, None for a random direction."""
-    slope, noise, kink = _slope(loss, t, direction, tolerance, rounding)
+    found = probe.found
+    slope, noise, kink = _slope(probe, t, direction)
     if kink:
         if index is not None:  # a direction that crosses a corner says nothing: the elements are checked one by one
             found.kinks.append((name, index))
         return
     said = float((gradient * direction).sum())
     gap, scale = abs(said - slope), max(abs(said), abs(slope))
-    if not gap <= tolerance * scale + noise:
+    if not gap <= probe.tolerance * scale + noise:
         where = "a random direction" if index is None else str(list(index))
         ratio = f" (ratio {said / slope:.6g})" if slope else ""
         raise AssertionError(f"{name} along {where}: the gradient says {said:.6g}, the slope is {slope:.6g}{ratio}")
@@ -182,16 +184,15 @@ def _compare(
         found.error = max(found.error, gap / scale if scale else 0.0)
 
 
-def _slope(
-    loss: Callable[[], float], t: Tensor, direction: Array, tolerance: float, rounding: float
-) -> tuple[float, float, bool]:
+def _slope(probe: _Probe, t: Tensor, direction: Array) -> tuple[float, float, bool]:
     """(central difference, how far off it may be, whether there is a kink here).
 
     Where the function is smooth, a step ten times smaller leaves the slope as it is and shrinks the gap between the
     slopes to the right and to the left tenfold. If not, there is a corner or the edge of the domain within the step:
     take a smaller one, as long as rounding leaves something to see.
     """
-    home, here = t._data.copy(), loss()
+    loss, here, rounding, tolerance, _ = probe
+    home = t._data.copy()
     step = STEP * max(1.0, float(np.abs(home[direction != 0]).max(initial=0)))
     before = None
     for level in range(8):
@@ -214,20 +215,21 @@ def _slope(
     return 0.0, 0.0, True
 
 
-def _rounding(loss: Callable[[], float], tensors: list[Tensor], rng: np.random.Generator) -> float:
+def _rounding(loss: Callable[[], float], here: float, tensors: list[Tensor], rng: np.random.Generator) -> float:
     """How far rounding can throw the loss, measured: steps so small that slope and curvature vanish from the second
     difference leave nothing else in it. The size of the loss alone would not say: it may be a small difference of
     large numbers."""
-    here, homes = loss(), [t._data.copy() for t in tensors]
-    seen = []
+    homes, seen = [t._data.copy() for t in tensors], []
     for _ in range(8):
         away = [1e-13 * np.maximum(1, np.abs(x)) * rng.standard_normal(x.shape) for x in homes]
         ends = []
-        for sign in (1, -1, 0):
+        for sign in (1, -1):
             for t, x, d in zip(tensors, homes, away, strict=True):
                 t.data = x + sign * d
             ends.append(loss())
         seen.append(abs(ends[0] - 2 * here + ends[1]))
+    for t, x in zip(tensors, homes, strict=True):
+        t.data = x
     return 10 * max(seen) + 10 * np.finfo(float).eps * abs(here)
 
 
@@ -255,4 +257,4 @@ def _output(f: Callable[..., Any], tensors: list[Tensor]) -> Tensor:
     y = f(*tensors)
     if not isinstance(y, Tensor):
         raise TypeError(f"f has to return a Tensor, got {type(y).__name__}")
-    return as_tensor(y)
+    return y

@@ -164,7 +164,7 @@ def fit(
             if _labels(output, y):
                 row["accuracy"] = right / seen
             if validation is not None:
-                held_out = evaluate(model, *validation, loss=loss)
+                held_out = _evaluate(model, *validation, loss)
                 row["validation_loss"] = held_out.loss
                 if held_out.accuracy is not None:
                     row["validation_accuracy"] = held_out.accuracy
@@ -188,8 +188,12 @@ def evaluate(
     >>> evaluate(mlp([2, 3], rng=0), *data.blobs(30, rng=0)).accuracy <= 1
     True
     """
+    return _evaluate(model, _checked("X", X), _checked("y", y), loss, batch_size)
+
+
+def _evaluate(model: Layer, X: Array, y: Array, loss: Callable[..., Tensor], batch_size: int = 1024) -> Evaluation:
+    """evaluate, on data that has been checked."""
     total, right, seen = 0.0, 0, 0
-    X, y = _checked("X", X), _checked("y", y)
     with model.evaluating():
         for xb, yb in batches(X, y, batch_size, shuffle=False):
             output = model(xb)
