@@ -589,3 +589,8 @@ class AdamW(Optimizer):
         self, t: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float
     ) -> tuple[float, ...]:
         return *_adam_numbers(t, lr, beta1, beta2, eps), 1 - lr * weight_decay
+
+
+RULES: dict[str, type[Optimizer]] = {
+    rule.kernel.__name__: rule for rule in (SGD, Momentum, HeavyBall, Nesterov, Adagrad, RMSprop, Adam, AdamW)
+}
