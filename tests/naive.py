@@ -56,26 +56,147 @@ def adagrad(p, gradients, rates, lr_decay, eps):
     return trajectory
 
 
-def rmsprop(p, gradients, rates, rho, eps):
-    """Tieleman & Hinton 2012. The moving average is written out as the weighted sum that it is."""
-    trajectory = []
-    for t, lr in enumerate(rates, start=1):
-        weights = [(1 - rho) * rho ** (t - k) for k in range(1, t + 1)]
-        mean_square = np.sum([w * g**2 for w, g in zip(weights, gradients)], axis=0)
-        p = p - lr * gradients[t - 1] / (np.sqrt(mean_square) + eps)
+def adadelta(p, gradients, rates, rho, eps):
+    """Zeiler 2012, algorithm 1: RMS of the updates before this one over RMS of the gradients with this one."""
+    Eg, Ed, trajectory = np.zeros_like(p), np.zeros_like(p), []
+    for g, lr in zip(gradients, rates):
+        Eg = rho * Eg + (1 - rho) * g**2
+        update = -np.sqrt(Ed + eps) / np.sqrt(Eg + eps) * g
+        Ed = rho * Ed + (1 - rho) * update**2
+        p = p + lr * update
         trajectory.append(p)
     return trajectory
 
 
-def adam(p, gradients, rates, beta1, beta2, eps, weight_decay=0.0):
-    """Kingma & Ba 2015, algorithm 1; with weight_decay Loshchilov & Hutter 2019, algorithm 2, decay scaled by lr."""
+def rmsprop(p, gradients, rates, rho, eps, momentum=0.0, centered=False):
+    """Tieleman & Hinton 2012; centered after Graves 2013. The averages are written out as the sums that they are."""
+    velocity, trajectory = np.zeros_like(p), []
+    for t, (g, lr) in enumerate(zip(gradients, rates), start=1):
+        weights = [(1 - rho) * rho ** (t - k) for k in range(1, t + 1)]
+        square = np.sum([w * g**2 for w, g in zip(weights, gradients)], axis=0)
+        if centered:
+            square = square - np.sum([w * g for w, g in zip(weights, gradients)], axis=0) ** 2
+        velocity = momentum * velocity + g / (np.sqrt(np.maximum(square, 0)) + eps)
+        p = p - lr * velocity
+        trajectory.append(p)
+    return trajectory
+
+
+def adam(p, gradients, rates, beta1, beta2, eps, weight_decay=0.0, amsgrad=False):
+    """Kingma & Ba 2015, algorithm 1; with weight_decay Loshchilov & Hutter 2019, algorithm 2, decay scaled by lr; with
+    amsgrad the largest v so far (Reddi, Kale & Kumar 2018), debiased."""
+    m, v, largest, trajectory = np.zeros_like(p), np.zeros_like(p), np.zeros_like(p), []
+    for t, (g, lr) in enumerate(zip(gradients, rates), start=1):
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        largest = np.maximum(largest, v)
+        m_hat = m / (1 - beta1**t)
+        v_hat = (largest if amsgrad else v) / (1 - beta2**t)
+        p = p - lr * weight_decay * p - lr * m_hat / (np.sqrt(v_hat) + eps)
+        trajectory.append(p)
+    return trajectory
+
+
+def amsgrad(p, gradients, rates, beta1, beta2, eps):
+    return adam(p, gradients, rates, beta1, beta2, eps, amsgrad=True)
+
+
+def adamax(p, gradients, rates, beta1, beta2, eps):
+    """Kingma & Ba 2015, algorithm 2, with the maximum written out over all gradients so far."""
+    m, trajectory = np.zeros_like(p), []
+    for t, (g, lr) in enumerate(zip(gradients, rates), start=1):
+        m = beta1 * m + (1 - beta1) * g
+        u = np.max([beta2 ** (t - k) * (np.abs(gradients[k - 1]) + eps) for k in range(1, t + 1)], axis=0)
+        p = p - lr / (1 - beta1**t) * m / u
+        trajectory.append(p)
+    return trajectory
+
+
+def nadam(p, gradients, rates, beta1, beta2, eps, momentum_decay):
+    """Dozat 2016, with the paper's schedule of the momentum: mu_t = beta1 (1 - 0.5 · 0.96^(t · momentum_decay))."""
+    mu = lambda t: beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))
     m, v, trajectory = np.zeros_like(p), np.zeros_like(p), []
+    for t, (g, lr) in enumerate(zip(gradients, rates), start=1):
+        so_far = np.prod([mu(k) for k in range(1, t + 1)])
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        g_hat = g / (1 - so_far)
+        m_hat = m / (1 - so_far * mu(t + 1))
+        v_hat = v / (1 - beta2**t)
+        p = p - lr * ((1 - mu(t)) * g_hat + mu(t + 1) * m_hat) / (np.sqrt(v_hat) + eps)
+        trajectory.append(p)
+    return trajectory
+
+
+def radam(p, gradients, rates, beta1, beta2, eps):
+    """Liu et al. 2020, algorithm 2, with torch's threshold of 5; eps is added before the bias correction."""
+    m, v, trajectory = np.zeros_like(p), np.zeros_like(p), []
+    rho_inf = 2 / (1 - beta2) - 1
     for t, (g, lr) in enumerate(zip(gradients, rates), start=1):
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * g**2
         m_hat = m / (1 - beta1**t)
-        v_hat = v / (1 - beta2**t)
-        p = p - lr * weight_decay * p - lr * m_hat / (np.sqrt(v_hat) + eps)
+        rho = rho_inf - 2 * t * beta2**t / (1 - beta2**t)
+        if rho > 5:
+            length = np.sqrt(1 - beta2**t) / (np.sqrt(v) + eps)
+            r = np.sqrt(((rho - 4) * (rho - 2) * rho_inf) / ((rho_inf - 4) * (rho_inf - 2) * rho))
+            p = p - lr * m_hat * r * length
+        else:
+            p = p - lr * m_hat
+        trajectory.append(p)
+    return trajectory
+
+
+def rprop(p, gradients, rates, down, up, least, most):
+    """iRprop- (Igel & Hüsken 2000), one parameter after the other. The first rate is the first step."""
+    step, last, trajectory = np.full_like(p, rates[0]), np.zeros_like(p), []
+    for g in gradients:
+        p = p.copy()
+        for i in range(len(p)):
+            turn, now = last[i] * g[i], g[i]
+            if turn > 0:
+                step[i] = min(step[i] * up, most)
+            elif turn < 0:
+                step[i] = max(step[i] * down, least)
+                now = 0.0
+            p[i] -= np.sign(now) * step[i]
+            last[i] = now
+        trajectory.append(p)
+    return trajectory
+
+
+def asgd(p, gradients, rates, lambd, alpha, t0):
+    """Bottou 2010: a rate that falls with t, and decay. The mean of the points does not act on them."""
+    trajectory = []
+    for t, (g, lr) in enumerate(zip(gradients, rates), start=1):
+        eta = lr / (1 + lambd * lr * (t - 1)) ** alpha
+        p = p * (1 - lambd * eta) - eta * g
+        trajectory.append(p)
+    return trajectory
+
+
+def signsgd(p, gradients, rates):
+    """Bernstein et al. 2018, algorithm 1."""
+    return sgd(p, [np.sign(g) for g in gradients], rates)
+
+
+def signum(p, gradients, rates, beta):
+    """Bernstein et al. 2018, algorithm 2."""
+    m, trajectory = np.zeros_like(p), []
+    for g, lr in zip(gradients, rates):
+        m = beta * m + (1 - beta) * g
+        p = p - lr * np.sign(m)
+        trajectory.append(p)
+    return trajectory
+
+
+def lion(p, gradients, rates, beta1, beta2, weight_decay):
+    """Chen et al. 2023, algorithm 2."""
+    m, trajectory = np.zeros_like(p), []
+    for g, lr in zip(gradients, rates):
+        c = beta1 * m + (1 - beta1) * g
+        p = p - lr * (np.sign(c) + weight_decay * p)
+        m = beta2 * m + (1 - beta2) * g
         trajectory.append(p)
     return trajectory
 

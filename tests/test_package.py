@@ -25,10 +25,12 @@ IMPORTS = {
     "losses": ("ops tensor", "numpy"),
     "layers": ("init ops tensor", "numpy"),
     "buffers": ("ops tensor", "numpy"),
-    "kernels": ("", "numba"),
-    "optimizers": ("buffers kernels ops tensor", "numpy"),
+    "kernels": ("", "numba numpy"),
+    "microscope": ("", "numpy"),
+    "step": ("buffers kernels microscope ops tensor", "numpy"),
+    "optimizers": ("kernels ops step tensor", ""),
     "data": ("init ops", "numpy"),
-    "train": ("data init layers losses ops optimizers tensor", "numpy"),
+    "train": ("data init layers losses ops optimizers step tensor", "numpy"),
     "plots": ("layers tensor", "numpy"),
     "__init__": ("gradcheck init layers losses ops tensor", ""),
     "__main__": ("__init__", ""),
@@ -37,7 +39,7 @@ IMPORTS = {
 LATER = {
     "train": ("", "tqdm"),
     "plots": ("train", "matplotlib"),
-    "__init__": ("buffers data optimizers plots train", ""),
+    "__init__": ("buffers data kernels optimizers plots step train", ""),
     "__main__": ("__init__ data plots", "numpy"),
 }
 

@@ -48,7 +48,28 @@ if TYPE_CHECKING:
     from . import data, plots
     from .buffers import FlatBuffer
     from .data import batches
-    from .optimizers import SGD, Adagrad, Adam, AdamW, HeavyBall, Momentum, Nesterov, Optimizer, RMSprop
+    from .kernels import set_num_threads
+    from .optimizers import (
+        ASGD,
+        SGD,
+        Adadelta,
+        Adagrad,
+        Adam,
+        Adamax,
+        AdamW,
+        AMSGrad,
+        HeavyBall,
+        Lion,
+        Momentum,
+        NAdam,
+        Nesterov,
+        RAdam,
+        RMSprop,
+        Rprop,
+        SignSGD,
+        Signum,
+    )
+    from .step import Optimizer
     from .train import Evaluation, History, evaluate, fit
 
 __version__ = "0.1.0"
@@ -93,12 +114,34 @@ logsumexp, softmax, log_softmax, reshape, transpose = (
 )
 
 _LATER = {  # name: the module that has it. Imported when it is first asked for (PEP 562)
-    **dict.fromkeys(["data", "plots", "buffers", "kernels", "optimizers", "train"], ""),
+    **dict.fromkeys(["data", "plots", "buffers", "kernels", "step", "optimizers", "train"], ""),
     "FlatBuffer": "buffers",
     "batches": "data",
     **dict.fromkeys(
-        ["Optimizer", "SGD", "Momentum", "HeavyBall", "Nesterov", "Adagrad", "RMSprop", "Adam", "AdamW"], "optimizers"
+        [
+            "SGD",
+            "Momentum",
+            "HeavyBall",
+            "Nesterov",
+            "Adagrad",
+            "Adadelta",
+            "RMSprop",
+            "Adam",
+            "AdamW",
+            "AMSGrad",
+            "Adamax",
+            "NAdam",
+            "RAdam",
+            "Rprop",
+            "ASGD",
+            "SignSGD",
+            "Signum",
+            "Lion",
+        ],
+        "optimizers",
     ),
+    "Optimizer": "step",
+    "set_num_threads": "kernels",
     **dict.fromkeys(["fit", "evaluate", "History", "Evaluation"], "train"),
 }
 
@@ -112,7 +155,8 @@ __all__ = [
     "mse_loss", "l1_loss", "huber_loss", "cross_entropy", "binary_cross_entropy_with_logits", "hinge_loss",
     "Layer", "Linear", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Softplus", "Softmax", "Flatten", "Dropout",
     "LayerNorm", "BatchNorm1d", "Sequential", "mlp",
-    "FlatBuffer", "Optimizer", "SGD", "Momentum", "HeavyBall", "Nesterov", "Adagrad", "RMSprop", "Adam", "AdamW",
+    "FlatBuffer", "Optimizer", "SGD", "Momentum", "HeavyBall", "Nesterov", "Adagrad", "Adadelta", "RMSprop", "Adam",
+    "AdamW", "AMSGrad", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD", "SignSGD", "Signum", "Lion", "set_num_threads",
     "batches", "fit", "evaluate", "History", "Evaluation",
     "ops", "losses", "init", "data", "plots",
 ]

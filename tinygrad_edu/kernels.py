@@ -6,26 +6,47 @@ computed once by `optimizers`, in float64, and arrives as a number of the buffer
 literal as in ``1 - beta1``, would turn float32 arithmetic into float64.
 
 Letters: p parameters, g gradient, m and v running averages (v is a velocity in the momentum rules), s a sum.
+sqrt, sign, maximum and minimum let a NaN through, as Python's max would not.
 Kernels check nothing; `optimizers.Optimizer` does, once. They use no fastmath, so the compiled kernel and the plain
 Python function (``kernel.py_func``) agree bit for bit in float64.
 """
 
 from __future__ import annotations
 
-from functools import partial
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
+from itertools import pairwise
 from math import sqrt
+from typing import Any
 
-from numba import njit
+from numba import from_dtype, njit
+from numpy import integer, maximum, minimum, sign
 
 compiled = partial(njit, nogil=True, error_model="numpy")  # the only place where flags are written
 
 
 def kernel(rule):
-    """Compile rule at its first call. The machine code is cached on disk where the install allows that."""
+    """Compile rule at its first use. The machine code is cached on disk where the install allows that."""
     try:
         return compiled(cache=True)(rule)
     except RuntimeError:  # nowhere to write the cache: a read-only install without a home folder
         return compiled()(rule)
+
+
+def machine_code(rule: Any, arrays: int, dtype: Any) -> Any:
+    """A rule for so many contiguous arrays of dtype, ready to be called: compiled, or from Numba's cache, now.
+
+    Calling it goes past Numba's look at the type of every argument, half of the time of a small step. So nothing looks:
+    arrays have to be of that dtype and contiguous. Python numbers are rounded to dtype.
+    """
+    if not hasattr(rule, "py_func"):  # NUMBA_DISABLE_JIT=1
+        return rule
+    numbers = rule.py_func.__code__.co_argcount - arrays
+    element = from_dtype(dtype)
+    signature = (element[::1],) * arrays + (element,) * numbers
+    rule.compile(signature)
+    return rule.overloads[signature].entry_point
 
 
 @kernel
@@ -83,6 +104,22 @@ def adagrad(p, g, s, lr, eps):
 
 
 @kernel
+def adadelta(p, g, v, s, lr, rho, rest, eps):
+    """Zeiler 2012. d has the unit of p; s is the average from before this step.
+    v <- rho · v + rest · g · g
+    d <- sqrt(s + eps) / sqrt(v + eps) · g
+    s <- rho · s + rest · d · d
+    p <- p - lr · d
+    where rest = 1 - rho
+    """
+    for i in range(p.size):
+        v[i] = rho * v[i] + rest * g[i] * g[i]
+        d = sqrt(s[i] + eps) / sqrt(v[i] + eps) * g[i]
+        s[i] = rho * s[i] + rest * d * d
+        p[i] -= lr * d
+
+
+@kernel
 def rmsprop(p, g, v, lr, rho, rest, eps):
     """Tieleman & Hinton 2012, lecture 6.5.
     v <- rho · v + rest · g · g
@@ -92,6 +129,50 @@ def rmsprop(p, g, v, lr, rho, rest, eps):
     for i in range(p.size):
         v[i] = rho * v[i] + rest * g[i] * g[i]
         p[i] -= lr * g[i] / (sqrt(v[i]) + eps)
+
+
+@kernel
+def rmsprop_centered(p, g, v, m, lr, rest, eps):
+    """Graves 2013: divide by the standard deviation. maximum keeps v - m · m from falling below 0 by rounding.
+    v <- v + rest · (g · g - v)
+    m <- m + rest · (g - m)
+    p <- p - lr · g / (sqrt(maximum(v, m · m) - m · m) + eps)
+    where rest = 1 - rho
+    """
+    for i in range(p.size):
+        v[i] += rest * (g[i] * g[i] - v[i])
+        m[i] += rest * (g[i] - m[i])
+        p[i] -= lr * g[i] / (sqrt(maximum(v[i], m[i] * m[i]) - m[i] * m[i]) + eps)
+
+
+@kernel
+def rmsprop_momentum(p, g, v, b, lr, rho, rest, eps, momentum):
+    """RMSprop with a velocity b of scaled gradients.
+    v <- rho · v + rest · g · g
+    b <- momentum · b + g / (sqrt(v) + eps)
+    p <- p - lr · b
+    where rest = 1 - rho
+    """
+    for i in range(p.size):
+        v[i] = rho * v[i] + rest * g[i] * g[i]
+        b[i] = momentum * b[i] + g[i] / (sqrt(v[i]) + eps)
+        p[i] -= lr * b[i]
+
+
+@kernel
+def rmsprop_centered_momentum(p, g, v, m, b, lr, rest, eps, momentum):
+    """Graves 2013, both.
+    v <- v + rest · (g · g - v)
+    m <- m + rest · (g - m)
+    b <- momentum · b + g / (sqrt(maximum(v, m · m) - m · m) + eps)
+    p <- p - lr · b
+    where rest = 1 - rho
+    """
+    for i in range(p.size):
+        v[i] += rest * (g[i] * g[i] - v[i])
+        m[i] += rest * (g[i] - m[i])
+        b[i] = momentum * b[i] + g[i] / (sqrt(maximum(v[i], m[i] * m[i]) - m[i] * m[i]) + eps)
+        p[i] -= lr * b[i]
 
 
 @kernel
@@ -122,3 +203,207 @@ def adamw(p, g, m, v, lr, beta1, beta2, rest1, rest2, c1, c2, eps, keep):
         m[i] = beta1 * m[i] + rest1 * g[i]
         v[i] = beta2 * v[i] + rest2 * g[i] * g[i]
         p[i] -= lr * (c1 * m[i]) / (sqrt(c2 * v[i]) + eps)
+
+
+@kernel
+def amsgrad(p, g, m, v, x, lr, beta1, beta2, rest1, rest2, c1, c2, eps):
+    """Reddi, Kale & Kumar 2018: divide by the largest v so far, which never falls.
+    m <- beta1 · m + rest1 · g
+    v <- beta2 · v + rest2 · g · g
+    x <- maximum(x, v)
+    p <- p - lr · (c1 · m) / (sqrt(c2 · x) + eps)
+    where rest1, rest2, c1 and c2 as in Adam
+    """
+    for i in range(p.size):
+        m[i] = beta1 * m[i] + rest1 * g[i]
+        v[i] = beta2 * v[i] + rest2 * g[i] * g[i]
+        x[i] = maximum(x[i], v[i])
+        p[i] -= lr * (c1 * m[i]) / (sqrt(c2 * x[i]) + eps)
+
+
+@kernel
+def adamax(p, g, m, u, lr, beta1, beta2, rest1, c1, eps):
+    """Kingma & Ba 2015, algorithm 2: the largest |g|, slowly forgotten, in place of a mean square.
+    m <- beta1 · m + rest1 · g
+    u <- maximum(beta2 · u, abs(g) + eps)
+    p <- p - lr · (c1 · m) / u
+    where rest1 = 1 - beta1; c1 = 1 / (1 - beta1^t)
+    """
+    for i in range(p.size):
+        m[i] = beta1 * m[i] + rest1 * g[i]
+        u[i] = maximum(beta2 * u[i], abs(g[i]) + eps)
+        p[i] -= lr * (c1 * m[i]) / u[i]
+
+
+@kernel
+def nadam(p, g, m, v, lr, beta1, beta2, rest1, rest2, cg, cm, c2, eps):
+    """Dozat 2016: Adam that looks ahead, with a momentum that grows to beta1.
+    m <- beta1 · m + rest1 · g
+    v <- beta2 · v + rest2 · g · g
+    p <- p - lr · (cg · g + cm · m) / (sqrt(c2 · v) + eps)
+    where mu_t = beta1 · (1 - 0.96^(t · momentum_decay) / 2); cg = (1 - mu_t) / (1 - mu_1 ··· mu_t);
+    where cm = mu_(t+1) / (1 - mu_1 ··· mu_(t+1)); rest1, rest2 and c2 as in Adam
+    """
+    for i in range(p.size):
+        m[i] = beta1 * m[i] + rest1 * g[i]
+        v[i] = beta2 * v[i] + rest2 * g[i] * g[i]
+        p[i] -= lr * (cg * g[i] + cm * m[i]) / (sqrt(c2 * v[i]) + eps)
+
+
+@kernel
+def radam(p, g, m, v, lr, beta1, beta2, rest1, rest2, c1, eps, r, plain):
+    """Liu et al. 2020: while v rests on too few gradients, step without it.
+    m <- beta1 · m + rest1 · g
+    v <- beta2 · v + rest2 · g · g
+    p <- p - lr · (c1 · m) · (r / (sqrt(v) + eps) + plain)
+    where n = 2 / (1 - beta2) - 1; k = n - 2 · t · beta2^t / (1 - beta2^t); rest1, rest2 and c1 as in Adam;
+    where k > 5: r^2 = (1 - beta2^t) · (k - 4) · (k - 2) · n / ((n - 4) · (n - 2) · k), plain = 0; else r = 0, plain = 1
+    """
+    for i in range(p.size):
+        m[i] = beta1 * m[i] + rest1 * g[i]
+        v[i] = beta2 * v[i] + rest2 * g[i] * g[i]
+        p[i] -= lr * (c1 * m[i]) * (r / (sqrt(v[i]) + eps) + plain)
+
+
+@kernel
+def rprop(p, g, d, q, up, down, least, most):
+    """Riedmiller & Braun 1993, as iRprop- (Igel & Hüsken 2000). q is the last gradient, d the step of each parameter.
+    s <- sign(g) · sign(q)
+    d <- minimum(maximum(d · up if s > 0 else d · down if s < 0 else d, least), most)
+    q <- g - g if s < 0 else g
+    p <- p - sign(q) · d
+    """
+    for i in range(p.size):
+        s = sign(g[i]) * sign(q[i])
+        d[i] = minimum(maximum(d[i] * up if s > 0 else d[i] * down if s < 0 else d[i], least), most)
+        q[i] = g[i] - g[i] if s < 0 else g[i]
+        p[i] -= sign(q[i]) * d[i]
+
+
+@kernel
+def asgd(p, g, a, lr, keep, weight):
+    """Polyak & Juditsky 1992; Bottou 2010: descent with a falling rate, and the mean of the way as the answer.
+    p <- keep · p - lr · g
+    a <- a + weight · (p - a)
+    where lr = lr_0 / (1 + lambd · lr_0 · (t - 1))^alpha; keep = 1 - lambd · lr; weight = 1 / max(1, t - 1 - t0)
+    """
+    for i in range(p.size):
+        p[i] = keep * p[i] - lr * g[i]
+        a[i] += weight * (p[i] - a[i])
+
+
+@kernel
+def signsgd(p, g, lr):
+    """Bernstein et al. 2018: only the direction of each slope counts.
+    p <- p - lr · sign(g)
+    """
+    for i in range(p.size):
+        p[i] -= lr * sign(g[i])
+
+
+@kernel
+def signum(p, g, m, lr, beta, rest):
+    """Bernstein et al. 2018: the sign of a moving average.
+    m <- beta · m + rest · g
+    p <- p - lr · sign(m)
+    where rest = 1 - beta
+    """
+    for i in range(p.size):
+        m[i] = beta * m[i] + rest * g[i]
+        p[i] -= lr * sign(m[i])
+
+
+@kernel
+def lion(p, g, m, lr, beta1, beta2, rest1, rest2, keep):
+    """Chen et al. 2023: one average to step along, another to remember; decay as in AdamW.
+    p <- keep · p - lr · sign(beta1 · m + rest1 · g)
+    m <- beta2 · m + rest2 · g
+    where keep = 1 - lr · weight_decay; rest1 = 1 - beta1; rest2 = 1 - beta2
+    """
+    for i in range(p.size):
+        p[i] = keep * p[i] - lr * sign(beta1 * m[i] + rest1 * g[i])
+        m[i] = beta2 * m[i] + rest2 * g[i]
+
+
+# --- passes over the gradient before a rule ------------------------------------------------------------------------
+
+
+@kernel
+def add_l2(h, g, p, l2):
+    """The gradient of loss + l2 / 2 · |p|^2.
+    h <- g + l2 · p
+    """
+    for i in range(g.size):
+        h[i] = g[i] + l2 * p[i]
+
+
+@kernel
+def not_finite(g):
+    """How many of g are NaN or infinite: g - g is 0 for all others."""
+    count = 0
+    for i in range(g.size):
+        count += g[i] - g[i] != g[i] - g[i]
+    return count
+
+
+@kernel
+def sum_of_squares(g):
+    """In float64 whatever g is, in four sums side by side; always in the same order."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    whole = g.size - g.size % 4
+    for i in range(0, whole, 4):
+        a += float(g[i]) * float(g[i])
+        b += float(g[i + 1]) * float(g[i + 1])
+        c += float(g[i + 2]) * float(g[i + 2])
+        d += float(g[i + 3]) * float(g[i + 3])
+    for i in range(whole, g.size):
+        a += float(g[i]) * float(g[i])
+    return (a + b) + (c + d)
+
+
+# --- large buffers: the same kernel on disjoint slices, in threads ------------------------------------------------
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+WORTH_A_THREAD = 300_000  # elements; below, waking a thread costs more than it saves
+_threads = CORES
+
+
+def set_num_threads(n: int) -> None:
+    """How many threads share the work on large buffers; the bits of the result do not depend on it.
+
+    At the start it is the environment variable TINYGRAD_EDU_THREADS, or the number of cores. Small buffers, below
+    WORTH_A_THREAD = 300,000 parameters, are always the work of one.
+
+    Raises
+    ------
+    ValueError : n is not a whole number, at least 1
+    """
+    global _threads
+    if not isinstance(n, (int, integer)) or n < 1:
+        raise ValueError(f"the number of threads is a whole number, at least 1; got {n!r}")
+    _threads = int(n)
+
+
+@lru_cache
+def _pool(workers):
+    return ThreadPoolExecutor(workers, thread_name_prefix="tinygrad_edu")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
+if "TINYGRAD_EDU_THREADS" in os.environ:
+    wanted = os.environ["TINYGRAD_EDU_THREADS"]
+    if not wanted.isdigit() or not int(wanted):
+        raise ValueError(f"TINYGRAD_EDU_THREADS is a whole number, at least 1; got {wanted!r}")
+    set_num_threads(int(wanted))
+
+
+def launch(rule: Any, arrays: Any, numbers: Any = ()) -> int:
+    """Run machine code on arrays of one size, large ones in slices. Returns the sum of what it returned."""
+    size = arrays[0].size
+    if size < WORTH_A_THREAD or _threads == 1:
+        return rule(*arrays, *numbers) or 0
+    cuts = [size * i // _threads for i in range(_threads + 1)]
+    parts = [[array[a:b] for array in arrays] for a, b in pairwise(cuts)]
+    others = [_pool(_threads - 1).submit(rule, *part, *numbers) for part in parts[1:]]
+    return sum([rule(*parts[0], *numbers) or 0, *[other.result() or 0 for other in others]])

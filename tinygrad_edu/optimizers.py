@@ -1,321 +1,27 @@
-"""The optimizers: what each remembers, which numbers its rule takes, and the checks before a kernel runs.
+"""Every update rule as a class, in the order of `kernels`: what it remembers, and which numbers its kernel takes.
 
-An optimizer is a kernel's name, the names of its running averages (``state``), and ``scalars``: the numbers that the
-kernel takes after its arrays, in order. Everything else is `Optimizer`. The rules themselves are in `kernels`.
+An optimizer is a kernel, the names of its running averages (``state``), its hyper-parameters with their defaults, and
+``scalars``: the numbers that the kernel takes after its arrays, computed in float64 from t and the hyper-parameters.
+``parts`` says how its step is made: a rate, a direction, and what earlier gradients left in that; `Optimizer.why` reads
+it. Everything else is in `step.Optimizer`, also what ``**common`` stands for: l2 and nonfinite.
 
 Batch, mini-batch and stochastic gradient descent are one rule, `SGD`; they differ in how many samples
-``batch_size`` takes for one gradient (see `data.batches`).
+``batch_size`` takes for one gradient (see `data.batches`). Defaults are those of torch.optim.
 """
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from array import array
 from functools import lru_cache
-from itertools import pairwise
-from typing import Any, ClassVar
-
-import numpy as np
+from math import sqrt
+from typing import Any
 
 from . import kernels
-from .buffers import FlatBuffer
 from .ops import Array
-from .tensor import Tensor, tick
+from .step import LearningRate, Optimizer
+from .tensor import Tensor  # noqa: F401, for the examples
 
-LearningRate = float | Callable[[int], float]
-
-AT_LEAST_0 = (lambda x: 0 <= x < float("inf"), "a finite number, at least 0")
-BELOW_1 = (lambda x: 0 <= x < 1, "at least 0 and below 1")
-RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
-    "lr": AT_LEAST_0,
-    "lr_decay": AT_LEAST_0,
-    "weight_decay": AT_LEAST_0,
-    "momentum": BELOW_1,
-    "beta": BELOW_1,
-    "beta1": BELOW_1,
-    "beta2": BELOW_1,
-    "rho": BELOW_1,
-    "eps": (lambda x: 0 < x < float("inf"), "a finite number above 0, also in the parameters' dtype"),
-    "bias_correction": (lambda x: x in (False, True), "True or False"),
-}
-
-
-class Optimizer:
-    """What all optimizers share: groups, flat state, the step, saving and loading.
-
-    Parameters
-    ----------
-    params : a `Layer`, or what its ``parameters()`` or ``named_parameters()`` return, or a list of Tensors, or a list
-        of groups: dicts with ``params`` and any hyper-parameter that shall differ for them
-    lr : the learning rate, a number or a function of the step number t = 1, 2, ... that returns one
-
-    Attributes
-    ----------
-    t : how often `step` was called
-    buffer : the `FlatBuffer` of all parameters. Each running average in ``state`` is an attribute, a flat array
-
-    Raises
-    ------
-    ValueError : a hyper-parameter out of range, a group that names an unknown one, or parameters as in `FlatBuffer`
-    TypeError : a hyper-parameter that is not a number
-    """
-
-    kernel: ClassVar[Any]
-    state: ClassVar[tuple[str, ...]] = ()
-
-    def __init__(self, params: Any, **hyper: Any) -> None:
-        self.names: list[str] = []
-        self.params: list[Tensor] = []
-        self.groups: list[dict[str, Any]] = []  # the hyper-parameters of each group
-        self._members: list[range] = []  # and which parameters are in it
-        for group in _groups(params):
-            named = _named(group["params"], first=len(self.params))
-            self._members.append(range(len(self.params), len(self.params) + len(named)))
-            self.names += [name for name, _ in named]
-            self.params += [p for _, p in named]
-            self.groups.append({**hyper, **{name: value for name, value in group.items() if name != "params"}})
-        self.buffer = FlatBuffer(self.params)
-        self._dtype = self.buffer.data.dtype.type
-        for group in self.groups:
-            for name, value in group.items():
-                self._check(name, value, hyper)
-        self.t = 0
-        self._steps = [0] * len(self.params)  # updates of each parameter: one without a gradient is passed over
-        self._homes = [(p._data, p._home) for p in self.params]
-        self._cuts: dict[tuple[int, int], list[Array]] = {}
-        for name in self.state:
-            setattr(self, name, np.zeros_like(self.buffer.data))
-
-    def scalars(self, *t: Any, **hyper: Any) -> tuple[float, ...]:
-        """The numbers that the kernel takes after its arrays, from t, which counts these parameters' updates, and the
-        hyper-parameters; in float64. Here just the hyper-parameters; a rule that needs more computes it."""
-        return tuple(hyper.values())
-
-    # --- the step -------------------------------------------------------------------------------------------------
-
-    def step(self) -> None:
-        """Update every parameter that has a gradient, in place.
-
-        Raises
-        ------
-        RuntimeError : no parameter has a gradient; or one was moved into the buffer of another optimizer
-        ValueError : a schedule returned a learning rate out of range, or a gradient was set that has another shape
-        """
-        work = []
-        for group, members in zip(self.groups, self._members):
-            runs = self._runs(members)
-            if runs:
-                lr = self._rate(group["lr"], self.t + 1)  # may raise: nothing has been changed yet
-                work += [(run, {**group, "lr": lr}) for run in runs]
-        if not work:
-            raise RuntimeError("step() found no gradient: call loss.backward() first, after zero_grad()")
-        self.t += 1
-        changed = tick()
-        for (first, last, t), hyper in work:
-            scalars = self.scalars(t, **hyper)
-            _launch(self.kernel, self._arrays(first, last), np.array(scalars, self._dtype))
-            for i in range(first, last):
-                self._steps[i] = t
-                self.params[i].stamp = changed
-                self.params[i]._lent = None  # what the user looked at is no longer what is there
-
-    def _runs(self, members: range) -> list[list[int]]:
-        """The parameters that have a gradient, as few runs of neighbours with one t as possible: [first, last, t]."""
-        runs: list[list[int]] = []
-        for i in members:
-            p, (data, home) = self.params[i], self._homes[i]
-            if p.grad is None:
-                continue
-            if p._data is not data:
-                raise RuntimeError(
-                    f"{p.label()} now lies in another optimizer's buffer; give both optimizers the same parameters in "
-                    "the same order, or none in common"
-                )
-            if p.grad is not home:  # the user assigned one
-                if np.shape(p.grad) != p.shape:
-                    raise ValueError(f"{p.label()} was given a gradient of shape {np.shape(p.grad)}")
-                home[...] = p.grad  # type: ignore[index]
-                p.grad = home
-            t = self._steps[i] + 1
-            if runs and runs[-1][1:] == [i, t]:
-                runs[-1][1] = i + 1
-            else:
-                runs.append([i, i + 1, t])
-        return runs
-
-    def _arrays(self, first: int, last: int) -> list[Array]:
-        """data, grad and state of the parameters first to last - 1: contiguous slices."""
-        if (first, last) not in self._cuts:
-            span = slice(self.buffer.spans[first][0], self.buffer.spans[last - 1][1])
-            whole = [self.buffer.data, self.buffer.grad, *[getattr(self, name) for name in self.state]]
-            self._cuts[first, last] = [array[span] for array in whole]
-        return self._cuts[first, last]
-
-    def zero_grad(self) -> None:
-        """Forget the gradients: the next `backward` overwrites them. ``param.grad`` is None until then."""
-        for p in self.params:
-            p.grad = None
-
-    def compile(self) -> float:
-        """Have the kernel compiled, or loaded from Numba's cache, now. Returns the seconds that it took."""
-        start = time.perf_counter()
-        none = np.empty(0, self._dtype)
-        numbers = self.scalars(1, **{**self.groups[0], "lr": 0.0})
-        self.kernel(*[none] * (2 + len(self.state)), *[self._dtype(x) for x in numbers])
-        return time.perf_counter() - start
-
-    # --- hyper-parameters -------------------------------------------------------------------------------------------
-
-    @property
-    def lr(self) -> float:
-        """The learning rate that the next `step` uses (of the first group). Assign to change it for all groups."""
-        return self._rate(self.groups[0]["lr"], self.t + 1)
-
-    @lr.setter
-    def lr(self, value: LearningRate) -> None:
-        self._check("lr", value, {"lr"})
-        for group in self.groups:
-            group["lr"] = value
-
-    def _rate(self, lr: LearningRate, t: int) -> float:
-        if not callable(lr):
-            return lr
-        value = lr(t)
-        self._check("lr", value, {"lr"})
-        return value
-
-    def _check(self, name: str, value: Any, allowed: Iterable[str]) -> None:
-        if name not in allowed:
-            raise ValueError(f"{type(self).__name__} has no {name!r}; it has {', '.join(allowed)}")
-        if name == "lr" and callable(value):
-            return
-        within, text = RANGES[name]
-        if not isinstance(value, (int, float, np.number)):
-            raise TypeError(f"{name} is a number, got {type(value).__name__}")
-        if not within(float(value)) or (name == "eps" and not within(float(self._dtype(value)))):
-            raise ValueError(f"{name} = {value}, but it has to be {text}")
-
-    def equation(self) -> str:
-        """The rule as the kernel runs it, with the values of the numbers in it."""
-        lines = [line.strip() for line in self.kernel.__doc__.splitlines()]
-        rule = [line for line in lines if "<-" in line or line.startswith("where")]
-        values = ", ".join(
-            f"{name} = a function of t" if callable(value) else f"{name} = {value:g}"
-            for name, value in self.groups[0].items()
-        )
-        return "\n".join([*rule, values])
-
-    def __repr__(self) -> str:
-        values = ", ".join(f"{name}={value!r}" for name, value in self.groups[0].items())
-        return f"{type(self).__name__}({len(self.params)} parameters, {values})"
-
-    # --- saving -----------------------------------------------------------------------------------------------------
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that a resumed run needs to go on bit for bit, as arrays and numbers, ready for np.savez.
-
-        A learning rate that is a function is not in it: build the optimizer with the same function.
-        """
-        return {
-            "layout": np.array(self._layout()),
-            "t": self.t,
-            "steps": np.array(self._steps),
-            **{name: getattr(self, name).copy() for name in self.state},
-            **{
-                f"group{i}.{name}": float(value)
-                for i, group in enumerate(self.groups)
-                for name, value in group.items()
-                if not callable(value)
-            },
-        }
-
-    def load_state_dict(self, state: Any) -> None:
-        """Take over what `state_dict` returned, for the same kind of optimizer over the same parameters.
-
-        Raises
-        ------
-        ValueError : another rule, dtype, list of groups, or list of parameters and shapes; something is missing
-        """
-        expected = self.state_dict()
-        theirs, ours = [str(line) for line in state["layout"]] if "layout" in state else [], self._layout()
-        if theirs != ours:
-            here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
-            raise ValueError(f"this state is of another optimizer or model: it has {there} where this one has {here}")
-        missing = [key for key in expected if key not in state]
-        if missing:
-            raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
-        numbers = {key: float(state[key]) for key in expected if key.startswith("group")}
-        for key, value in numbers.items():
-            self._check(key.partition(".")[2], value, self.groups[0])
-        for name in self.state:
-            getattr(self, name)[...] = state[name]
-        self.t, self._steps = int(state["t"]), [int(t) for t in state["steps"]]
-        for key, value in numbers.items():
-            group, _, name = key.removeprefix("group").partition(".")
-            self.groups[int(group)][name] = value
-
-    def _layout(self) -> list[str]:
-        rule = f"{type(self).__name__} in {self.buffer.data.dtype}"
-        params = [f"{name} {p.shape}" for name, p in zip(self.names, self.params, strict=True)]
-        groups = ", ".join(str(len(members)) for members in self._members)
-        return [rule, *params, f"groups of {groups}"]
-
-    def __reduce__(self) -> Any:
-        raise TypeError("an optimizer cannot be copied, its parameters lie in its buffer; use state_dict()")
-
-
-def _groups(params: Any) -> list[dict[str, Any]]:
-    """params as a list of groups: {"params": ..., hyper-parameters that differ}."""
-    if isinstance(params, Sequence) and params and isinstance(params[0], dict):
-        for group in params:
-            if not isinstance(group, dict) or "params" not in group:
-                raise ValueError('a parameter group is a dict with "params" and the values that differ')
-        return list(params)
-    return [{"params": params}]
-
-
-def _named(params: Any, first: int) -> list[tuple[str, Tensor]]:
-    """Every parameter with its name; what has none is numbered."""
-    if hasattr(params, "named_parameters"):
-        params = params.named_parameters()
-    if isinstance(params, dict):
-        return list(params.items())
-    tensors = [params] if isinstance(params, Tensor) else list(params)
-    return [(getattr(p, "name", None) or f"parameter{i}", p) for i, p in enumerate(tensors, first)]
-
-
-# --- large buffers: the same kernel on disjoint slices, in threads ------------------------------------------------
-
-THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-WORTH_A_THREAD = 300_000  # elements; below, handing over a slice costs more than it saves
-
-
-@lru_cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS - 1, thread_name_prefix="tinygrad_edu")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
-
-
-def _launch(kernel: Any, arrays: list[Array], scalars: Array) -> None:
-    """Run the kernel. The rules are elementwise, so the bits do not depend on how many threads share the work."""
-    size = arrays[0].size
-    if THREADS == 1 or size < WORTH_A_THREAD:
-        kernel(*arrays, *scalars)
-        return
-    cuts = [size * i // THREADS for i in range(THREADS + 1)]
-    parts = [[array[a:b] for array in arrays] for a, b in pairwise(cuts)]
-    others = [_pool().submit(kernel, *part, *scalars) for part in parts[1:]]
-    kernel(*parts[0], *scalars)
-    for other in others:
-        other.result()
-
-
-# --- the rules, in the order of kernels.py -------------------------------------------------------------------------
+Numbers = tuple[float, ...]
 
 
 class SGD(Optimizer):
@@ -326,7 +32,7 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    params, lr : see `Optimizer`
+    params, lr, **common : see `Optimizer`
 
     References
     ----------
@@ -344,8 +50,8 @@ class SGD(Optimizer):
 
     kernel = staticmethod(kernels.sgd)
 
-    def __init__(self, params: Any, lr: LearningRate = 1e-3) -> None:
-        super().__init__(params, lr=lr)
+    def __init__(self, params: Any, lr: LearningRate = 1e-3, **common: Any) -> None:
+        super().__init__(params, {"lr": lr}, **common)
 
 
 class Momentum(Optimizer):
@@ -356,7 +62,7 @@ class Momentum(Optimizer):
 
     Parameters
     ----------
-    params, lr : see `Optimizer`
+    params, lr, **common : see `Optimizer`
     beta : how much of the average is kept at each step, in [0, 1)
     bias_correction : whether the average is debiased
 
@@ -371,12 +77,15 @@ class Momentum(Optimizer):
     """
 
     kernel, state = staticmethod(kernels.momentum), ("v",)
+    parts = "lr · c", "v", "v - rest · g"
 
-    def __init__(self, params: Any, lr: LearningRate = 1e-2, beta: float = 0.9, bias_correction: bool = False) -> None:
-        super().__init__(params, lr=lr, beta=beta, bias_correction=bias_correction)
+    def __init__(
+        self, params: Any, lr: LearningRate = 1e-2, beta: float = 0.9, bias_correction: bool = False, **common: Any
+    ) -> None:
+        super().__init__(params, {"lr": lr, "beta": beta, "bias_correction": bias_correction}, **common)
 
-    def scalars(self, t: int, lr: float, beta: float, bias_correction: bool) -> tuple[float, ...]:
-        return lr, beta, 1 - beta, 1 / (1 - beta**t) if bias_correction else 1
+    def scalars(self, t: int, lr: float, beta: float, bias_correction: bool) -> Numbers:
+        return lr, beta, 1 - beta, 1 / (1 - beta**t) if bias_correction else 1.0
 
 
 class HeavyBall(Optimizer):
@@ -386,7 +95,7 @@ class HeavyBall(Optimizer):
 
     Parameters
     ----------
-    params, lr : see `Optimizer`
+    params, lr, **common : see `Optimizer`
     momentum : how much of the velocity is kept at each step, in [0, 1)
 
     References
@@ -406,9 +115,10 @@ class HeavyBall(Optimizer):
     """
 
     kernel, state = staticmethod(kernels.heavy_ball), ("v",)
+    parts = "lr", "v", "v - g"
 
-    def __init__(self, params: Any, lr: LearningRate = 1e-3, momentum: float = 0.9) -> None:
-        super().__init__(params, lr=lr, momentum=momentum)
+    def __init__(self, params: Any, lr: LearningRate = 1e-3, momentum: float = 0.9, **common: Any) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum}, **common)
 
 
 class Nesterov(HeavyBall):
@@ -418,7 +128,7 @@ class Nesterov(HeavyBall):
 
     Parameters
     ----------
-    params, lr, momentum : see `HeavyBall`
+    params, lr, momentum, **common : see `HeavyBall`
 
     References
     ----------
@@ -435,6 +145,7 @@ class Nesterov(HeavyBall):
     """
 
     kernel = staticmethod(kernels.nesterov)
+    parts = "lr", "g + momentum · v", "momentum · (v - g)"
 
 
 class Adagrad(Optimizer):
@@ -444,7 +155,7 @@ class Adagrad(Optimizer):
 
     Parameters
     ----------
-    params, lr : see `Optimizer`
+    params, lr, **common : see `Optimizer`
     lr_decay : the rate at update t is lr / (1 + (t - 1) · lr_decay)
     eps : added outside the root
 
@@ -463,29 +174,74 @@ class Adagrad(Optimizer):
     """
 
     kernel, state = staticmethod(kernels.adagrad), ("s",)
+    parts = "lr / (sqrt(s) + eps)", "g", "0"
 
-    def __init__(self, params: Any, lr: LearningRate = 1e-2, lr_decay: float = 0.0, eps: float = 1e-10) -> None:
-        super().__init__(params, lr=lr, lr_decay=lr_decay, eps=eps)
+    def __init__(
+        self, params: Any, lr: LearningRate = 1e-2, lr_decay: float = 0.0, eps: float = 1e-10, **common: Any
+    ) -> None:
+        super().__init__(params, {"lr": lr, "lr_decay": lr_decay, "eps": eps}, **common)
 
-    def scalars(self, t: int, lr: float, lr_decay: float, eps: float) -> tuple[float, ...]:
+    def scalars(self, t: int, lr: float, lr_decay: float, eps: float) -> Numbers:
         return lr / (1 + (t - 1) * lr_decay), eps
+
+
+class Adadelta(Optimizer):
+    """Steps in the unit of the parameter: the size of past steps over that of past gradients. Rule: `kernels.adadelta`.
+
+    As torch.optim.Adadelta; the paper has rho = 0.95 and no lr. Both averages start at 0, so eps sets the first step,
+    √(eps / (1 - rho)), and all steps grow slowly from there.
+
+    Parameters
+    ----------
+    params, lr, **common : see `Optimizer`
+    rho : how much of both averages is kept at each step, in [0, 1)
+    eps : added inside both roots
+
+    References
+    ----------
+    Zeiler 2012, "ADADELTA: an adaptive learning rate method", algorithm 1.
+
+    Examples
+    --------
+    >>> p = Tensor([1.0], requires_grad=True)
+    >>> optimizer = Adadelta([p])
+    >>> (100 * p).sum().backward()
+    >>> optimizer.step()  # √(1e-6 / 0.1)
+    >>> print(f"{p.item():.6f}")
+    0.996838
+    """
+
+    kernel, state = staticmethod(kernels.adadelta), ("v", "s")
+    # s has moved on since: what it was follows from s <- rho · s + rest · (s + eps) / (v + eps) · g · g
+    parts = "lr · sqrt((s + rho · eps) / (rho + rest · g · g / (v + eps)) / (v + eps))", "g", "0"
+
+    def __init__(self, params: Any, lr: LearningRate = 1.0, rho: float = 0.9, eps: float = 1e-6, **common: Any) -> None:
+        super().__init__(params, {"lr": lr, "rho": rho, "eps": eps}, **common)
+
+    def scalars(self, t: int, lr: float, rho: float, eps: float) -> Numbers:
+        return lr, rho, 1 - rho, eps
 
 
 class RMSprop(Optimizer):
     """Adagrad that forgets: divide by the root of a moving average of squares. Rule: `kernels.rmsprop`.
 
     As torch.optim.RMSprop, where rho is called alpha. The lecture has rho = 0.9. There is no bias correction, so the
-    first step is lr / √(1 - rho): ten times lr.
+    first step is lr / √(1 - rho): ten times lr. Centered divides by the standard deviation; where a gradient hardly
+    changes that goes to 0, and the steps grow towards lr · g / eps. Each variant is a kernel of its own:
+    rmsprop_centered, rmsprop_momentum, rmsprop_centered_momentum.
 
     Parameters
     ----------
-    params, lr : see `Optimizer`
+    params, lr, **common : see `Optimizer`
     rho : how much of the average is kept at each step, in [0, 1)
     eps : added outside the root
+    momentum : how much of the velocity of scaled gradients is kept, in [0, 1); lr is outside it
+    centered : whether the mean is taken away from the mean square
 
     References
     ----------
-    Tieleman & Hinton 2012, "Neural networks for machine learning", lecture 6.5.
+    Tieleman & Hinton 2012, "Neural networks for machine learning", lecture 6.5. Graves 2013, "Generating sequences with
+    recurrent neural networks", which is centered, with momentum, and eps inside the root.
 
     Examples
     --------
@@ -497,16 +253,34 @@ class RMSprop(Optimizer):
     0.5000
     """
 
-    kernel, state = staticmethod(kernels.rmsprop), ("v",)
+    kernel = staticmethod(kernels.rmsprop)
 
-    def __init__(self, params: Any, lr: LearningRate = 1e-2, rho: float = 0.99, eps: float = 1e-8) -> None:
-        super().__init__(params, lr=lr, rho=rho, eps=eps)
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 1e-2,
+        rho: float = 0.99,
+        eps: float = 1e-8,
+        momentum: float = 0.0,
+        centered: bool = False,
+        **common: Any,
+    ) -> None:
+        root = "(sqrt(v) + eps)"
+        self.kernel, self.state = kernels.rmsprop_momentum if momentum else kernels.rmsprop, ("v",)
+        if centered:
+            self.kernel = kernels.rmsprop_centered_momentum if momentum else kernels.rmsprop_centered
+            self.state, root = ("v", "m"), "(sqrt(maximum(v, m · m) - m · m) + eps)"
+        self.parts = (f"lr / {root}", "g", "0")
+        if momentum:
+            self.state, self.parts = (*self.state, "b"), ("lr", "b", f"b - g / {root}")
+        super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "momentum": momentum}, **common)
 
-    def scalars(self, t: int, lr: float, rho: float, eps: float) -> tuple[float, ...]:
-        return lr, rho, 1 - rho, eps
+    def scalars(self, t: int, lr: float, rho: float, eps: float, momentum: float) -> Numbers:
+        averages = (1 - rho,) if "m" in self.state else (rho, 1 - rho)
+        return (lr, *averages, eps, momentum) if "b" in self.state else (lr, *averages, eps)
 
 
-def _adam_numbers(t: int, lr: float, beta1: float, beta2: float, eps: float) -> tuple[float, ...]:
+def _adam_numbers(t: int, lr: float, beta1: float, beta2: float, eps: float) -> Numbers:
     return lr, beta1, beta2, 1 - beta1, 1 - beta2, 1 / (1 - beta1**t), 1 / (1 - beta2**t), eps
 
 
@@ -518,7 +292,7 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    params, lr : see `Optimizer`
+    params, lr, **common : see `Optimizer`
     beta1, beta2 : how much of the averages of g and of g² is kept at each step, in [0, 1)
     eps : added outside the root
 
@@ -537,25 +311,32 @@ class Adam(Optimizer):
     """
 
     kernel, state = staticmethod(kernels.adam), ("m", "v")
+    parts = "lr / (sqrt(c2 · v) + eps)", "c1 · m", "c1 · (m - rest1 · g)"
 
     def __init__(
-        self, params: Any, lr: LearningRate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
+        self,
+        params: Any,
+        lr: LearningRate = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        **common: Any,
     ) -> None:
-        super().__init__(params, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
+        super().__init__(params, {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps}, **common)
 
-    def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float) -> tuple[float, ...]:
+    def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float) -> Numbers:
         return _adam_numbers(t, lr, beta1, beta2, eps)
 
 
 class AdamW(Optimizer):
     """Adam with decoupled weight decay: the weights shrink by themselves. Rule: `kernels.adamw`.
 
-    As torch.optim.AdamW: before Adam's step each weight is multiplied by 1 - lr · weight_decay. An L2 term in the loss
-    would instead enter m and v, and be divided by √v with the rest of the gradient.
+    As torch.optim.AdamW: before Adam's step each weight is multiplied by 1 - lr · weight_decay. An L2 term in the loss,
+    which is what l2 stands for, would instead enter m and v, and be divided by √v with the rest of the gradient.
 
     Parameters
     ----------
-    params, lr, beta1, beta2, eps : see `Adam`
+    params, lr, beta1, beta2, eps, **common : see `Adam`
     weight_decay : at least 0; the paper's λ is lr · weight_decay
 
     References
@@ -572,7 +353,7 @@ class AdamW(Optimizer):
     Tensor([0.9], requires_grad=True)
     """
 
-    kernel, state = staticmethod(kernels.adamw), ("m", "v")
+    kernel, state, parts = staticmethod(kernels.adamw), Adam.state, Adam.parts
 
     def __init__(
         self,
@@ -582,15 +363,413 @@ class AdamW(Optimizer):
         beta2: float = 0.999,
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        **common: Any,
     ) -> None:
-        super().__init__(params, lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)
+        hyper = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, hyper, **common)
 
-    def scalars(
-        self, t: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float
-    ) -> tuple[float, ...]:
+    def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float) -> Numbers:
         return *_adam_numbers(t, lr, beta1, beta2, eps), 1 - lr * weight_decay
 
 
+class AMSGrad(Adam):
+    """Adam that never forgets a large gradient: x, the largest v so far, takes the place of v. Rule: `kernels.amsgrad`.
+
+    As torch.optim.Adam(amsgrad=True): the largest raw v, then debiased. So x never falls, but c2 · x does, early on.
+    The paper has no bias correction; optax takes the largest debiased v.
+
+    Parameters
+    ----------
+    params, lr, beta1, beta2, eps, **common : see `Adam`
+
+    References
+    ----------
+    Reddi, Kale & Kumar 2018, "On the convergence of Adam and beyond", algorithm 2.
+
+    Examples
+    --------
+    >>> p = Tensor([0.0], requires_grad=True)
+    >>> optimizer = AMSGrad([p], beta1=0.0, beta2=0.5)
+    >>> for g in (4.0, 1.0):
+    ...     optimizer.zero_grad()
+    ...     (g * p).sum().backward()
+    ...     optimizer.step()
+    >>> optimizer.v, optimizer.x
+    (array([4.5]), array([8.]))
+    """
+
+    kernel, state = staticmethod(kernels.amsgrad), ("m", "v", "x")  # type: ignore[assignment]
+    parts = "lr / (sqrt(c2 · x) + eps)", "c1 · m", "c1 · (m - rest1 · g)"
+
+
+class Adamax(Optimizer):
+    """Adam with the largest |g|, slowly forgotten, in place of the root of v. Rule: `kernels.adamax`.
+
+    As torch.optim.Adamax. The paper has no eps, and divides 0 by 0 where a gradient was always 0.
+
+    Parameters
+    ----------
+    params, lr, beta1, beta2, **common : see `Adam`
+    eps : added to |g|
+
+    References
+    ----------
+    Kingma & Ba 2015, "Adam: a method for stochastic optimization", algorithm 2.
+
+    Examples
+    --------
+    >>> p = Tensor([1.0], requires_grad=True)
+    >>> optimizer = Adamax([p], lr=0.25)
+    >>> (100 * p).sum().backward()
+    >>> optimizer.step()
+    >>> print(f"{p.item():.4f}")
+    0.7500
+    """
+
+    kernel, state = staticmethod(kernels.adamax), ("m", "u")
+    parts = "lr / u", "c1 · m", "c1 · (m - rest1 · g)"
+
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 2e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        **common: Any,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps}, **common)
+
+    def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float) -> Numbers:
+        return lr, beta1, beta2, 1 - beta1, 1 / (1 - beta1**t), eps
+
+
+class NAdam(Optimizer):
+    """Adam with Nesterov's look ahead. Rule: `kernels.nadam`.
+
+    As torch.optim.NAdam. The momentum mu_t = beta1 · (1 - 0.96^(t · momentum_decay) / 2) grows from beta1 / 2 to beta1.
+    Other libraries have momentum_decay = 1, or no such growth: three different rules under one name.
+
+    Parameters
+    ----------
+    params, lr, beta1, beta2, eps, **common : see `Adam`
+    momentum_decay : how fast the momentum grows, at least 0
+
+    References
+    ----------
+    Dozat 2016, "Incorporating Nesterov momentum into Adam", ICLR workshop.
+
+    Examples
+    --------
+    >>> p = Tensor([1.0], requires_grad=True)
+    >>> optimizer = NAdam([p], lr=0.25)
+    >>> (100 * p).sum().backward()
+    >>> optimizer.step()
+    >>> print(f"{(1 - p.item()) / 0.25:.4f}")
+    1.0565
+    """
+
+    kernel, state = staticmethod(kernels.nadam), ("m", "v")
+    parts = "lr / (sqrt(c2 · v) + eps)", "cg · g + cm · m", "cm · (m - rest1 · g)"
+
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 2e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        momentum_decay: float = 4e-3,
+        **common: Any,
+    ) -> None:
+        hyper = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "momentum_decay": momentum_decay}
+        super().__init__(params, hyper, **common)
+
+    def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float, momentum_decay: float) -> Numbers:
+        mu, following = (beta1 * (1 - 0.96 ** (k * momentum_decay) / 2) for k in (t, t + 1))
+        product = _product(beta1, momentum_decay, t)
+        cg, cm = (1 - mu) / (1 - product), following / (1 - product * following)
+        return lr, beta1, beta2, 1 - beta1, 1 - beta2, cg, cm, 1 / (1 - beta2**t), eps
+
+
+def _product(beta1: float, momentum_decay: float, t: int) -> float:
+    """mu_1 ··· mu_t of NAdam. A function of t, so that no state has to be saved; the products are remembered."""
+    products = _products(beta1, momentum_decay)
+    while len(products) <= t:
+        products.append(products[-1] * beta1 * (1 - 0.96 ** (len(products) * momentum_decay) / 2))
+    return products[t]
+
+
+@lru_cache(maxsize=64)
+def _products(beta1: float, momentum_decay: float) -> array[float]:
+    return array("d", [1.0])
+
+
+class RAdam(Optimizer):
+    """Adam that does not trust v before it has seen enough. Rule: `kernels.radam`.
+
+    As torch.optim.RAdam: with beta2 = 0.999 the first five steps are descent along the debiased average alone, as long
+    as the gradient is large; from t = 6 on v is used and its variance made up for. eps is added to √v before the bias
+    correction.
+
+    Parameters
+    ----------
+    params, lr, beta1, beta2, eps, **common : see `Adam`
+
+    References
+    ----------
+    Liu et al. 2020, "On the variance of the adaptive learning rate and beyond", algorithm 2, which goes over at t = 5.
+
+    Examples
+    --------
+    >>> p = Tensor([1.0], requires_grad=True)
+    >>> optimizer = RAdam([p], lr=0.25)
+    >>> (2 * p).sum().backward()
+    >>> optimizer.step()
+    >>> p
+    Tensor([0.5], requires_grad=True)
+    """
+
+    kernel, state = staticmethod(kernels.radam), ("m", "v")
+    parts = "lr · (r / (sqrt(v) + eps) + plain)", "c1 · m", "c1 · (m - rest1 · g)"
+
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        **common: Any,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps}, **common)
+
+    def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float) -> Numbers:
+        n = 2 / (1 - beta2) - 1
+        k = n - 2 * t * beta2**t / (1 - beta2**t)
+        r, plain = 0.0, 1.0
+        if k > 5:
+            r, plain = sqrt((1 - beta2**t) * (k - 4) * (k - 2) * n / ((n - 4) * (n - 2) * k)), 0.0
+        return lr, beta1, beta2, 1 - beta1, 1 - beta2, 1 / (1 - beta1**t), eps, r, plain
+
+
+class Rprop(Optimizer):
+    """A step of its own for each parameter, longer while the slope keeps its sign, shorter when it turns.
+
+    Rule: `kernels.rprop`. As torch.optim.Rprop: after a turn the parameter waits for one step. Only for full batches:
+    a noisy gradient turns all the time. The size of the gradient does not matter.
+
+    Parameters
+    ----------
+    params, **common : see `Optimizer`
+    lr : the first step of each parameter. A change of it later has no effect; the paper has 0.1
+    down, up : factors of the step, in (0, 1) and above 1
+    least, most : between these the step stays
+
+    References
+    ----------
+    Riedmiller & Braun 1993, "A direct adaptive method for faster backpropagation learning"; Igel & Hüsken 2000.
+
+    Examples
+    --------
+    >>> p = Tensor([1.0], requires_grad=True)
+    >>> optimizer = Rprop([p], lr=0.25)
+    >>> for _ in range(2):  # steps 0.25 and 0.25 · 1.2
+    ...     optimizer.zero_grad()
+    ...     (100 * p).sum().backward()
+    ...     optimizer.step()
+    >>> print(f"{p.item():.2f}")
+    0.45
+    """
+
+    kernel, state = staticmethod(kernels.rprop), ("d", "q")
+    parts = "d", "sign(q)", "0"
+    d: Array
+
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 1e-2,
+        down: float = 0.5,
+        up: float = 1.2,
+        least: float = 1e-6,
+        most: float = 50.0,
+        **common: Any,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "down": down, "up": up, "least": least, "most": most}, **common)
+        for group, members in zip(self.groups, self._members):
+            for i in members:
+                self.d[slice(*self.buffer.spans[i])] = self._rate(group["lr"], 1)
+
+    def scalars(self, t: int, lr: float, down: float, up: float, least: float, most: float) -> Numbers:
+        return up, down, least, most
+
+
+class ASGD(Optimizer):
+    """Descent with a falling rate, and beside it the mean of all points: ``a``. Rule: `kernels.asgd`.
+
+    As torch.optim.ASGD, with the rate of this step from this step's lr. The mean starts after update t0 + 1; until then
+    a is p. Read the answer from the flat array ``optimizer.a``, or see `WeightAverage`.
+
+    Parameters
+    ----------
+    params, lr, **common : see `Optimizer`
+    lambd : decay of p at each step, times the rate, at least 0
+    alpha : the rate at update t is lr / (1 + lambd · lr · (t - 1))^alpha
+    t0 : the update after which the mean starts
+
+    References
+    ----------
+    Polyak & Juditsky 1992, "Acceleration of stochastic approximation by averaging"; Bottou 2010.
+
+    Examples
+    --------
+    >>> p = Tensor([1.0], requires_grad=True)
+    >>> optimizer = ASGD([p], lr=0.25, lambd=0.0, t0=0)
+    >>> for _ in range(3):  # 0.75, 0.5, 0.25
+    ...     optimizer.zero_grad()
+    ...     p.sum().backward()
+    ...     optimizer.step()
+    >>> p.data, optimizer.a
+    (array([0.25]), array([0.375]))
+    """
+
+    kernel, state = staticmethod(kernels.asgd), ("a",)
+
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        **common: Any,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0}, **common)
+
+    def scalars(self, t: int, lr: float, lambd: float, alpha: float, t0: float) -> Numbers:
+        rate = lr / (1 + lambd * lr * (t - 1)) ** alpha
+        return rate, 1 - lambd * rate, 1 / max(1, t - 1 - t0)
+
+
+class SignSGD(Optimizer):
+    """Every parameter moves by lr, down its slope, however steep. Rule: `kernels.signsgd`.
+
+    Parameters
+    ----------
+    params, lr, **common : see `Optimizer`
+
+    References
+    ----------
+    Bernstein, Wang, Azizzadenesheli & Anandkumar 2018, "signSGD: compressed optimisation for non-convex problems".
+
+    Examples
+    --------
+    >>> p = Tensor([1.0, 1.0], requires_grad=True)
+    >>> optimizer = SignSGD([p], lr=0.25)
+    >>> (p * [100.0, -0.01]).sum().backward()
+    >>> optimizer.step()
+    >>> p
+    Tensor([0.75, 1.25], requires_grad=True)
+    """
+
+    kernel = staticmethod(kernels.signsgd)
+    parts = "lr", "sign(g)", "0"
+
+    def __init__(self, params: Any, lr: LearningRate = 1e-3, **common: Any) -> None:
+        super().__init__(params, {"lr": lr}, **common)
+
+
+class Signum(Optimizer):
+    """SignSGD along a moving average: a vote of the latest gradients. Rule: `kernels.signum`.
+
+    Parameters
+    ----------
+    params, lr, **common : see `Optimizer`
+    beta : how much of the average is kept at each step, in [0, 1)
+
+    References
+    ----------
+    Bernstein et al. 2018, as `SignSGD`, algorithm 2.
+
+    Examples
+    --------
+    >>> p = Tensor([1.0], requires_grad=True)
+    >>> optimizer = Signum([p], lr=0.25, beta=0.5)
+    >>> for g in (10.0, -1.0):  # averages 5 and 2: the second step goes on
+    ...     optimizer.zero_grad()
+    ...     (g * p).sum().backward()
+    ...     optimizer.step()
+    >>> p
+    Tensor([0.5], requires_grad=True)
+    """
+
+    kernel, state = staticmethod(kernels.signum), ("m",)
+    parts = "lr", "sign(m)", "sign(m) - sign(g)"
+
+    def __init__(self, params: Any, lr: LearningRate = 1e-3, beta: float = 0.9, **common: Any) -> None:
+        super().__init__(params, {"lr": lr, "beta": beta}, **common)
+
+    def scalars(self, t: int, lr: float, beta: float) -> Numbers:
+        return lr, beta, 1 - beta
+
+
+class Lion(Optimizer):
+    """The sign of one moving average, while another is kept. Rule: `kernels.lion`.
+
+    Its steps are as long as `SignSGD`'s: take an lr three to ten times smaller than for `AdamW`, and a weight_decay as
+    many times larger.
+
+    Parameters
+    ----------
+    params, lr, **common : see `Optimizer`
+    beta1, beta2 : of the average that is stepped along, and of the one that is kept, in [0, 1)
+    weight_decay : decoupled, as in `AdamW`, at least 0
+
+    References
+    ----------
+    Chen et al. 2023, "Symbolic discovery of optimization algorithms", algorithm 2.
+
+    Examples
+    --------
+    >>> p = Tensor([1.0], requires_grad=True)
+    >>> optimizer = Lion([p], lr=0.25)
+    >>> (100 * p).sum().backward()
+    >>> optimizer.step()
+    >>> p
+    Tensor([0.75], requires_grad=True)
+    """
+
+    kernel, state = staticmethod(kernels.lion), ("m",)
+    # m has moved on since: beta2 · m of then is m - rest2 · g
+    parts = (
+        "lr",
+        "sign(beta1 · (m - rest2 · g) / beta2 + rest1 · g)",
+        "sign(beta1 · (m - rest2 · g) / beta2 + rest1 · g) - sign(g)",
+    )
+
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 1e-4,
+        beta1: float = 0.9,
+        beta2: float = 0.99,
+        weight_decay: float = 0.0,
+        **common: Any,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "beta1": beta1, "beta2": beta2, "weight_decay": weight_decay}, **common)
+
+    def scalars(self, t: int, lr: float, beta1: float, beta2: float, weight_decay: float) -> Numbers:
+        return lr, beta1, beta2, 1 - beta1, 1 - beta2, 1 - lr * weight_decay
+
+
+# fmt: off
 RULES: dict[str, type[Optimizer]] = {
-    rule.kernel.__name__: rule for rule in (SGD, Momentum, HeavyBall, Nesterov, Adagrad, RMSprop, Adam, AdamW)
+    rule.__name__: cls
+    for cls in (
+        SGD, Momentum, HeavyBall, Nesterov, Adagrad, Adadelta, RMSprop, Adam, AdamW, AMSGrad, Adamax, NAdam, RAdam,
+        Rprop, ASGD, SignSGD, Signum, Lion,
+    )
+    for rule in [cls.kernel]
 }
+# fmt: on

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,8 @@ from .init import Rng
 from .layers import Layer
 from .losses import cross_entropy
 from .ops import Array
-from .optimizers import Adam, Optimizer
+from .optimizers import Adam
+from .step import Optimizer
 from .tensor import Tensor, raw
 
 
@@ -149,6 +151,10 @@ def fit(
                 optimizer.zero_grad()
                 output = model(xb)
                 cost = loss(output, yb)
+                if not isfinite(cost.item()):
+                    raise ValueError(
+                        f"the loss became {cost.item()} in epoch {epoch}; a smaller learning rate may help"
+                    )
                 cost.backward()
                 optimizer.step()
 
@@ -158,8 +164,6 @@ def fit(
                 if interrupted:
                     break
             model.eval()
-            if not np.isfinite(total):
-                raise ValueError(f"the loss became {total / seen} in epoch {epoch}; a smaller learning rate may help")
             row: dict[str, Any] = {"epoch": epoch, "loss": total / seen}
             if _labels(output, y):
                 row["accuracy"] = right / seen

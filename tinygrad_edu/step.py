@@ -1,0 +1,449 @@
+"""What all optimizers share: groups of parameters, flat state, the step, the checks before it, saving and loading."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+from functools import cached_property
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from . import kernels
+from .buffers import FlatBuffer
+from .kernels import launch
+from .microscope import why
+from .ops import Array
+from .tensor import Tensor, tick
+
+LearningRate = float | Callable[[int], float]
+
+AT_LEAST_0 = (lambda x: 0 <= x < float("inf"), "a finite number, at least 0")
+ABOVE_0 = (lambda x: 0 < x < float("inf"), "a finite number above 0, also in the parameters' dtype")
+BELOW_1 = (lambda x: 0 <= x < 1, "at least 0 and below 1")
+RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    **dict.fromkeys(["lr", "l2", "lr_decay", "weight_decay", "momentum_decay", "lambd", "alpha", "t0"], AT_LEAST_0),
+    **dict.fromkeys(["momentum", "beta", "beta1", "beta2", "rho"], BELOW_1),
+    **dict.fromkeys(["eps", "least", "most"], ABOVE_0),
+    "down": (lambda x: 0 < x < 1, "above 0 and below 1"),
+    "up": (lambda x: 1 < x < float("inf"), "a finite number above 1"),
+    "bias_correction": (lambda x: x in (False, True), "True or False"),
+}
+
+
+class Optimizer:
+    """What all optimizers share: groups, flat state, the step, saving and loading.
+
+    Parameters
+    ----------
+    params : a `Layer`, or what its ``parameters()`` or ``named_parameters()`` return, or a list of Tensors, or a list
+        of groups: dicts with ``params`` and any hyper-parameter that shall differ for them
+    lr : the learning rate, a number or a function of the step number t = 1, 2, ... that returns one
+    l2 : at least 0; l2 · p is added to each gradient before the rule sees it, as torch's weight_decay does outside
+        AdamW. It is the gradient of l2 / 2 · |p|². ``weight_decay``, where a rule has it, shrinks p by itself
+    nonfinite : what `step` does when a gradient holds NaN or infinity: "raise"; "skip" the whole update, and count it
+        in ``skipped``; or "propagate", look at nothing and update
+
+    Attributes
+    ----------
+    t : how many updates there were
+    groups : the hyper-parameters of each group, a dict each; assign to change one
+    buffer : the `FlatBuffer` of all parameters. Each running average in ``state`` is an attribute, a flat array
+
+    Raises
+    ------
+    ValueError : a hyper-parameter out of range, a group that names an unknown one, or parameters as in `FlatBuffer`
+    TypeError : a hyper-parameter that is not a number
+    """
+
+    kernel: Any
+    state: tuple[str, ...] = ()
+    parts: Any = ("lr", "g", "0")  # rate, direction, and what earlier gradients left in it
+
+    def __init__(self, params: Any, hyper: dict[str, Any], l2: float = 0.0, nonfinite: str = "raise") -> None:
+        if nonfinite not in ("raise", "skip", "propagate"):
+            raise ValueError(f'nonfinite = {nonfinite!r}, but it has to be "raise", "skip" or "propagate"')
+        hyper = {"lr": hyper["lr"], "l2": l2, **hyper}
+        self.names: list[str] = []
+        self.params: list[Tensor] = []
+        self.groups: list[dict[str, Any]] = []
+        self._members: list[range] = []  # which parameters are in each
+        for group in _groups(params):
+            named = _named(group["params"], first=len(self.params))
+            self._members.append(range(len(self.params), len(self.params) + len(named)))
+            self.names += [name for name, _ in named]
+            self.params += [p for _, p in named]
+            self.groups.append({**hyper, **{name: value for name, value in group.items() if name != "params"}})
+        self.buffer = FlatBuffer(self.params)
+        self._dtype = self.buffer.data.dtype.type
+        for group in self.groups:
+            for name, value in group.items():
+                self._check(name, value, hyper)
+        self.nonfinite, self.skipped, self.t = nonfinite, 0, 0
+        self._homes = [(p, p._data, p._home) for p in self.params]
+        self._steps = [0] * len(self.params)  # updates of each parameter, up to what _whole has not written back
+        self._frozen: set[int] = set()
+        self._awake = self._homes  # those that are not frozen
+        self._whole: list[_Run] | None = None  # the runs of a step in which all of these have a gradient
+        self._last: list[_Run] = []  # the runs of the last step
+        self._cleared = False  # whether zero_grad() came after it
+        self._regularised: Array | None = None  # gradients with l2 · p added
+        for name in self.state:
+            setattr(self, name, np.zeros_like(self.buffer.data))
+
+    def scalars(self, t: int, *hyper: Any) -> tuple[float, ...]:
+        """The numbers that the kernel takes after its arrays, from t, which counts these parameters' updates, and the
+        hyper-parameters in their order, in float64. Here just the hyper-parameters; some rules compute others."""
+        return hyper
+
+    # --- the step -------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient and is not frozen, in place.
+
+        Raises
+        ------
+        RuntimeError : no parameter has a gradient; or one was moved into the buffer of another optimizer
+        ValueError : a gradient holds NaN or infinity and ``nonfinite`` is "raise"; a schedule returned a learning rate
+            out of range; or a gradient was set that has another shape. Nothing has been changed then
+        """
+        runs, group = self._runs(), None
+        for run in runs:
+            if run.group is not group:
+                group = run.group
+                lr, l2, *hyper = group.values()
+                if callable(lr):
+                    lr = self._rate(lr, self.t + 1)
+            run.numbers = self.scalars(run.t + 1, lr, *hyper)
+            run.l2 = l2
+        if self.nonfinite != "propagate":
+            for run in runs:
+                if launch(self._not_finite, run.arrays[1:2]):
+                    if self.nonfinite == "raise":
+                        raise ValueError(self._not_finite_where(run))
+                    self.skipped += 1
+                    return
+        self.t += 1
+        self._last, self._cleared, changed = runs, False, tick()
+        for run in runs:
+            run.t += 1
+            launch(self._rule, self._with_l2(run) if run.l2 else run.arrays, run.numbers)
+            for p in run.params:
+                p.stamp = changed
+                p._lent = None  # what the user looked at is no longer what is there
+        if runs is not self._whole:
+            self._settle(runs)
+
+    def _runs(self) -> list[_Run]:
+        """What there is to update: parameters with a gradient, as few runs of neighbours with one t as possible."""
+        for p, data, home in self._awake:
+            if p.grad is not home or p._data is not data:
+                break
+        else:
+            if self._whole is not None:
+                return self._whole
+        for p, data, home in self._awake:
+            if p.grad is None:
+                continue
+            if p._data is not data:
+                raise RuntimeError(
+                    f"{p.label()} now lies in another optimizer's buffer; give both optimizers the same parameters in "
+                    "the same order, or none in common"
+                )
+            if p.grad is not home:  # the user assigned one
+                if np.shape(p.grad) != p.shape:
+                    raise ValueError(f"{p.label()} was given a gradient of shape {np.shape(p.grad)}")
+                home[...] = p.grad  # type: ignore[index]
+                p.grad = home
+        self._settle(self._whole or [])
+        runs: list[_Run] = []
+        for group, members in zip(self.groups, self._members):
+            for i in members:
+                if self.params[i].grad is None or i in self._frozen:
+                    continue
+                if runs and runs[-1].last == i and runs[-1].t == self._steps[i] and runs[-1].group is group:
+                    runs[-1].last = i + 1
+                else:
+                    runs.append(_Run(i, i + 1, self._steps[i], group))
+        if not runs:
+            raise RuntimeError("found no gradient: call loss.backward() first, after zero_grad()")
+        for run in runs:
+            run.params = self.params[run.first : run.last]
+            run.arrays = self._cut(run, [self.buffer.data, self.buffer.grad, *[getattr(self, x) for x in self.state]])
+        if sum(len(run.params) for run in runs) == len(self._awake):
+            self._whole = runs
+        return runs
+
+    def _cut(self, run: _Run, arrays: list[Array]) -> list[Array]:
+        span = slice(self.buffer.spans[run.first][0], self.buffer.spans[run.last - 1][1])
+        return [a[span] for a in arrays]
+
+    def _settle(self, runs: list[_Run]) -> None:
+        """Write back how many updates the parameters of these runs have had; new runs will be made from that."""
+        for run in runs:
+            self._steps[run.first : run.last] = [run.t] * (run.last - run.first)
+        self._whole = None
+
+    def _with_l2(self, run: _Run) -> list[Array]:
+        if self._regularised is None:
+            self._regularised = np.empty_like(self.buffer.grad)
+        data, grad, *state = run.arrays
+        (g,) = self._cut(run, [self._regularised])
+        launch(self._add_l2, [g, grad, data], (run.l2,))
+        return [data, g, *state]
+
+    def _not_finite_where(self, run: _Run) -> str:
+        for i in range(run.first, run.last):
+            g = self.buffer.grad[slice(*self.buffer.spans[i])].reshape(self.params[i].shape)
+            wrong = np.argwhere(~np.isfinite(g)).tolist()
+            if wrong:
+                break
+        return (
+            f"the gradient of {self.names[i]} holds {g[tuple(wrong[0])]} at {wrong[0]}, {len(wrong)} of its {g.size} "
+            'numbers are not finite; a smaller learning rate or clip_norm() may help, or nonfinite="skip"'
+        )
+
+    # machine code, made when it is first used: a program pays for the one rule that it runs
+    @cached_property
+    def _rule(self) -> Any:
+        return kernels.machine_code(self.kernel, 2 + len(self.state), self.buffer.data.dtype)
+
+    @cached_property
+    def _not_finite(self) -> Any:
+        return kernels.machine_code(kernels.not_finite, 1, self.buffer.data.dtype)
+
+    @cached_property
+    def _add_l2(self) -> Any:
+        return kernels.machine_code(kernels.add_l2, 3, self.buffer.data.dtype)
+
+    @cached_property
+    def _sum_of_squares(self) -> Any:
+        return kernels.machine_code(kernels.sum_of_squares, 1, self.buffer.data.dtype)
+
+    def compile(self) -> float:
+        """Have what `step` runs compiled, or loaded from Numba's cache, now. Returns the seconds that it took."""
+        start = time.perf_counter()
+        _ = self._rule, self._not_finite
+        return time.perf_counter() - start
+
+    def zero_grad(self) -> None:
+        """Forget the gradients: the next `backward` overwrites them. ``param.grad`` is None until then."""
+        self._cleared = True
+        for p in self.params:
+            p.grad = None
+
+    def clip_value(self, most: float) -> None:
+        """Bring every number of the gradients into [-most, most]. Call it between backward() and step()."""
+        self._check("most", most, {"most"})
+        for run in self._runs():
+            np.clip(run.arrays[1], -most, most, out=run.arrays[1])
+
+    def clip_norm(self, most: float) -> float:
+        """Shorten the gradient of all parameters together to the length most, if it is longer.
+
+        As torch.nn.utils.clip_grad_norm_: times min(1, most / (norm + 1e-6)), the norm in float64. A norm that is not
+        finite changes nothing: `step` then does what ``nonfinite`` says. Call it between backward() and step().
+
+        Returns
+        -------
+        float : the norm before
+
+        References
+        ----------
+        Pascanu, Mikolov & Bengio 2013, "On the difficulty of training recurrent neural networks".
+
+        Examples
+        --------
+        >>> from tinygrad_edu import SGD
+        >>> p = Tensor([3.0, 4.0], requires_grad=True)
+        >>> optimizer = SGD([p], lr=1.0)
+        >>> (p * p / 2).sum().backward()
+        >>> optimizer.clip_norm(0.5)
+        5.0
+        >>> p.grad.round(3)
+        array([0.3, 0.4])
+        """
+        self._check("most", most, {"most"})
+        runs = self._runs()
+        spans = [self.buffer.spans[i] for run in runs for i in range(run.first, run.last)]
+        norm = sqrt(sum(self._sum_of_squares(self.buffer.grad[a:b]) for a, b in spans))
+        if most / (norm + 1e-6) < 1 and norm < float("inf"):
+            for run in runs:
+                run.arrays[1] *= self._dtype(most / (norm + 1e-6))
+        return norm
+
+    def freeze(self, pattern: str) -> None:
+        """Leave the parameters of that name as they are, whatever their gradients, until `unfreeze`.
+
+        pattern : a name as in ``names``, the beginning of some up to a dot ("layers.0"), or a pattern ("*.b")
+        """
+        self._frozen |= self._named(pattern)
+        self._wake()
+
+    def unfreeze(self, pattern: str = "*") -> None:
+        """Update the parameters of that name again; their step counts go on where they stood."""
+        self._frozen -= self._named(pattern)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._settle(self._whole or [])
+        self._awake = [home for i, home in enumerate(self._homes) if i not in self._frozen]
+
+    def _named(self, pattern: str) -> set[int]:
+        found = {i for i, name in enumerate(self.names) if fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")}
+        if not found:
+            raise ValueError(f"no parameter is called {pattern!r}; there are {', '.join(self.names)}")
+        return found
+
+    # --- hyper-parameters -------------------------------------------------------------------------------------------
+
+    @property
+    def lr(self) -> float:
+        """The learning rate that the next `step` uses (of the first group). Assign to change it for all groups."""
+        return self._rate(self.groups[0]["lr"], self.t + 1)
+
+    @lr.setter
+    def lr(self, value: LearningRate) -> None:
+        self._check("lr", value, {"lr"})
+        for group in self.groups:
+            group["lr"] = value
+
+    def _rate(self, lr: LearningRate, t: int) -> float:
+        if not callable(lr):
+            return lr
+        value = lr(t)
+        self._check("lr", value, {"lr"})
+        return value
+
+    def _check(self, name: str, value: Any, allowed: Iterable[str]) -> None:
+        if name not in allowed:
+            raise ValueError(f"{type(self).__name__} has no {name!r}; it has {', '.join(allowed)}")
+        if name == "lr" and callable(value):
+            return
+        within, text = RANGES[name]
+        if not isinstance(value, (int, float, np.number)):
+            raise TypeError(f"{name} is a number, got {type(value).__name__}")
+        if not within(float(value)) or (name == "eps" and not within(float(self._dtype(value)))):
+            raise ValueError(f"{name} = {value}, but it has to be {text}")
+
+    def equation(self) -> str:
+        """The rule as the kernel runs it, the conventions chosen, and the numbers in it now."""
+        lines = [line.strip() for line in self.kernel.__doc__.splitlines()]
+        text = ["g <- g + l2 · p"] * any(group["l2"] for group in self.groups)
+        text += [line for line in lines if "<-" in line or line.startswith(("where", "note"))]
+        for k, group in enumerate(self.groups):
+            shown = [f"{name} = {_number(value)}" for name, value in group.items() if name != "l2" or value]
+            text.append(f"group {k}: " * (len(self.groups) > 1) + ", ".join(shown))
+            lr, _, *hyper = group.values()
+            numbers = self._numbers(self.scalars(self.t + 1, self._rate(lr, self.t + 1), *hyper))
+            computed = [f"{name} = {value:.6g}" for name, value in numbers.items() if value != group.get(name)]
+            text += [f"at update {self.t + 1}: {', '.join(computed)}"] * bool(computed)
+        return "\n".join(text)
+
+    def _numbers(self, scalars: Iterable[float]) -> dict[str, float]:
+        """The kernel's numbers by name."""
+        code = getattr(self.kernel, "py_func", self.kernel).__code__
+        return dict(zip(code.co_varnames[2 + len(self.state) : code.co_argcount], scalars, strict=True))
+
+    why = why
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value!r}" for name, value in self.groups[0].items() if name != "l2" or value)
+        return f"{type(self).__name__}({len(self.params)} parameters, {values})"
+
+    # --- saving -----------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed run needs to go on bit for bit, as arrays and numbers, ready for np.savez.
+
+        A learning rate that is a function is not in it: build the optimizer with the same function.
+        """
+        self._settle(self._whole or [])
+        return {
+            "layout": np.array(self._layout()),
+            "t": self.t,
+            "steps": np.array(self._steps),
+            "frozen": np.array([i in self._frozen for i in range(len(self.params))]),
+            **{name: getattr(self, name).copy() for name in self.state},
+            **{
+                f"group{i}.{name}": float(value)
+                for i, group in enumerate(self.groups)
+                for name, value in group.items()
+                if not callable(value)
+            },
+        }
+
+    def load_state_dict(self, state: Any) -> None:
+        """Take over what `state_dict` returned, for the same kind of optimizer over the same parameters.
+
+        Raises
+        ------
+        ValueError : another rule, dtype, list of groups, or list of parameters and shapes; something is missing
+        """
+        expected = self.state_dict()
+        theirs, ours = [str(line) for line in state["layout"]] if "layout" in state else [], self._layout()
+        if theirs != ours:
+            here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
+            raise ValueError(f"this state is of another optimizer or model: it has {there} where this one has {here}")
+        missing = [key for key in expected if key not in state]
+        if missing:
+            raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+        numbers = {key: float(state[key]) for key in expected if key.startswith("group")}
+        for key, value in numbers.items():
+            self._check(key.partition(".")[2], value, self.groups[0])
+        for name in self.state:
+            getattr(self, name)[...] = state[name]
+        self.t, self._steps = int(state["t"]), [int(t) for t in state["steps"]]
+        self._frozen, self._last, self._whole = set(np.flatnonzero(state["frozen"]).tolist()), [], None
+        self._wake()
+        for key, value in numbers.items():
+            group, _, name = key.removeprefix("group").partition(".")
+            self.groups[int(group)][name] = value
+
+    def _layout(self) -> list[str]:
+        rule = f"{self.kernel.__name__} in {self.buffer.data.dtype}"
+        params = [f"{name} {p.shape}" for name, p in zip(self.names, self.params, strict=True)]
+        groups = ", ".join(str(len(members)) for members in self._members)
+        return [rule, *params, f"groups of {groups}"]
+
+    def __reduce__(self) -> Any:
+        raise TypeError("an optimizer cannot be copied, its parameters lie in its buffer; use state_dict()")
+
+
+class _Run:
+    """Neighbouring parameters of one group that are updated by one call, t updates old."""
+
+    __slots__ = ("arrays", "first", "group", "l2", "last", "numbers", "params", "t")
+
+    def __init__(self, first: int, last: int, t: int, group: dict[str, Any]) -> None:
+        self.first, self.last, self.t, self.group = first, last, t, group
+        self.params: list[Tensor] = []
+        self.arrays: list[Array] = []  # their stretches of data, grad and state
+        self.numbers: tuple[float, ...] = ()
+        self.l2 = 0.0
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if not callable(value) else repr(value) if hasattr(value, "lr") else "a function of t"
+
+
+def _groups(params: Any) -> list[dict[str, Any]]:
+    """params as a list of groups: {"params": ..., hyper-parameters that differ}."""
+    if isinstance(params, Sequence) and params and isinstance(params[0], dict):
+        for group in params:
+            if not isinstance(group, dict) or "params" not in group:
+                raise ValueError('a parameter group is a dict with "params" and the values that differ')
+        return list(params)
+    return [{"params": params}]
+
+
+def _named(params: Any, first: int) -> list[tuple[str, Tensor]]:
+    """Every parameter with its name; what has none is numbered."""
+    if hasattr(params, "named_parameters"):
+        params = params.named_parameters()
+    if isinstance(params, dict):
+        return list(params.items())
+    tensors = [params] if isinstance(params, Tensor) else list(params)
+    return [(getattr(p, "name", None) or f"parameter{i}", p) for i, p in enumerate(tensors, first)]
