@@ -64,6 +64,7 @@ def momentum(p, g, v, lr, beta, rest, c):
     v <- beta · v + rest · g
     p <- p - lr · c · v
     where rest = 1 - beta; c = 1, or 1 / (1 - beta^t) with bias correction
+    note: v is an average that starts at 0, and lr is outside it
     """
     for i in range(p.size):
         v[i] = beta * v[i] + rest * g[i]
@@ -75,6 +76,7 @@ def heavy_ball(p, g, v, lr, momentum):
     """Polyak 1964.
     v <- momentum · v + g
     p <- p - lr · v
+    note: v is a sum, the first gradient at t = 1, and lr is outside it
     """
     for i in range(p.size):
         v[i] = momentum * v[i] + g[i]
@@ -86,6 +88,7 @@ def nesterov(p, g, v, lr, momentum):
     """Nesterov 1983, with p stored at the look-ahead point (Sutskever et al. 2013; Bengio et al. 2012).
     v <- momentum · v + g
     p <- p - lr · (g + momentum · v)
+    note: lr is outside v, and p is the look-ahead point
     """
     for i in range(p.size):
         v[i] = momentum * v[i] + g[i]
@@ -97,6 +100,7 @@ def adagrad(p, g, s, lr, eps):
     """Duchi, Hazan & Singer 2011.
     s <- s + g · g
     p <- p - lr · g / (sqrt(s) + eps)
+    note: eps is outside the root, and s starts at 0
     """
     for i in range(p.size):
         s[i] += g[i] * g[i]
@@ -111,6 +115,7 @@ def adadelta(p, g, v, s, lr, rho, rest, eps):
     s <- rho · s + rest · d · d
     p <- p - lr · d
     where rest = 1 - rho
+    note: eps is inside both roots, and both averages start at 0, not debiased
     """
     for i in range(p.size):
         v[i] = rho * v[i] + rest * g[i] * g[i]
@@ -125,6 +130,7 @@ def rmsprop(p, g, v, lr, rho, rest, eps):
     v <- rho · v + rest · g · g
     p <- p - lr · g / (sqrt(v) + eps)
     where rest = 1 - rho
+    note: eps is outside the root, and v starts at 0, not debiased
     """
     for i in range(p.size):
         v[i] = rho * v[i] + rest * g[i] * g[i]
@@ -138,6 +144,7 @@ def rmsprop_centered(p, g, v, m, lr, rest, eps):
     m <- m + rest · (g - m)
     p <- p - lr · g / (sqrt(maximum(v, m · m) - m · m) + eps)
     where rest = 1 - rho
+    note: eps is outside the root, and both averages start at 0, not debiased
     """
     for i in range(p.size):
         v[i] += rest * (g[i] * g[i] - v[i])
@@ -152,6 +159,7 @@ def rmsprop_momentum(p, g, v, b, lr, rho, rest, eps, momentum):
     b <- momentum · b + g / (sqrt(v) + eps)
     p <- p - lr · b
     where rest = 1 - rho
+    note: lr and eps are outside b and the root, and v starts at 0, not debiased
     """
     for i in range(p.size):
         v[i] = rho * v[i] + rest * g[i] * g[i]
@@ -167,6 +175,7 @@ def rmsprop_centered_momentum(p, g, v, m, b, lr, rest, eps, momentum):
     b <- momentum · b + g / (sqrt(maximum(v, m · m) - m · m) + eps)
     p <- p - lr · b
     where rest = 1 - rho
+    note: lr and eps are outside b and the root, and both averages start at 0, not debiased
     """
     for i in range(p.size):
         v[i] += rest * (g[i] * g[i] - v[i])
@@ -182,6 +191,7 @@ def adam(p, g, m, v, lr, beta1, beta2, rest1, rest2, c1, c2, eps):
     v <- beta2 · v + rest2 · g · g
     p <- p - lr · (c1 · m) / (sqrt(c2 · v) + eps)
     where rest1 = 1 - beta1; rest2 = 1 - beta2; c1 = 1 / (1 - beta1^t); c2 = 1 / (1 - beta2^t)
+    note: eps is outside the root, both averages are debiased, and t counts updates from 1
     """
     for i in range(p.size):
         m[i] = beta1 * m[i] + rest1 * g[i]
@@ -196,7 +206,9 @@ def adamw(p, g, m, v, lr, beta1, beta2, rest1, rest2, c1, c2, eps, keep):
     m <- beta1 · m + rest1 · g
     v <- beta2 · v + rest2 · g · g
     p <- p - lr · (c1 · m) / (sqrt(c2 · v) + eps)
-    where keep = 1 - lr · weight_decay; rest1, rest2, c1 and c2 as in Adam
+    where keep = 1 - lr · weight_decay
+    where rest1 = 1 - beta1; rest2 = 1 - beta2; c1 = 1 / (1 - beta1^t); c2 = 1 / (1 - beta2^t)
+    note: the decay is decoupled and times lr, eps is outside the root, both averages are debiased
     """
     for i in range(p.size):
         p[i] *= keep
@@ -212,7 +224,8 @@ def amsgrad(p, g, m, v, x, lr, beta1, beta2, rest1, rest2, c1, c2, eps):
     v <- beta2 · v + rest2 · g · g
     x <- maximum(x, v)
     p <- p - lr · (c1 · m) / (sqrt(c2 · x) + eps)
-    where rest1, rest2, c1 and c2 as in Adam
+    where rest1 = 1 - beta1; rest2 = 1 - beta2; c1 = 1 / (1 - beta1^t); c2 = 1 / (1 - beta2^t)
+    note: x is the largest v before debiasing, and eps is outside the root
     """
     for i in range(p.size):
         m[i] = beta1 * m[i] + rest1 * g[i]
@@ -228,6 +241,7 @@ def adamax(p, g, m, u, lr, beta1, beta2, rest1, c1, eps):
     u <- maximum(beta2 · u, abs(g) + eps)
     p <- p - lr · (c1 · m) / u
     where rest1 = 1 - beta1; c1 = 1 / (1 - beta1^t)
+    note: eps is inside the maximum, and only m is debiased
     """
     for i in range(p.size):
         m[i] = beta1 * m[i] + rest1 * g[i]
@@ -241,8 +255,9 @@ def nadam(p, g, m, v, lr, beta1, beta2, rest1, rest2, cg, cm, c2, eps):
     m <- beta1 · m + rest1 · g
     v <- beta2 · v + rest2 · g · g
     p <- p - lr · (cg · g + cm · m) / (sqrt(c2 · v) + eps)
-    where mu_t = beta1 · (1 - 0.96^(t · momentum_decay) / 2); cg = (1 - mu_t) / (1 - mu_1 ··· mu_t);
-    where cm = mu_(t+1) / (1 - mu_1 ··· mu_(t+1)); rest1, rest2 and c2 as in Adam
+    where mu_t = beta1 · (1 - 0.96^(t · momentum_decay) / 2); cg = (1 - mu_t) / (1 - mu_1 ··· mu_t)
+    where cm = mu_(t+1) / (1 - mu_1 ··· mu_(t+1)); rest1 = 1 - beta1; rest2 = 1 - beta2; c2 = 1 / (1 - beta2^t)
+    note: eps is outside the root, and the momentum grows towards beta1
     """
     for i in range(p.size):
         m[i] = beta1 * m[i] + rest1 * g[i]
@@ -256,8 +271,10 @@ def radam(p, g, m, v, lr, beta1, beta2, rest1, rest2, c1, eps, r, plain):
     m <- beta1 · m + rest1 · g
     v <- beta2 · v + rest2 · g · g
     p <- p - lr · (c1 · m) · (r / (sqrt(v) + eps) + plain)
-    where n = 2 / (1 - beta2) - 1; k = n - 2 · t · beta2^t / (1 - beta2^t); rest1, rest2 and c1 as in Adam;
+    where rest1 = 1 - beta1; rest2 = 1 - beta2; c1 = 1 / (1 - beta1^t)
+    where n = 2 / (1 - beta2) - 1; k = n - 2 · t · beta2^t / (1 - beta2^t)
     where k > 5: r^2 = (1 - beta2^t) · (k - 4) · (k - 2) · n / ((n - 4) · (n - 2) · k), plain = 0; else r = 0, plain = 1
+    note: eps is added to the root before v is debiased, and v is used where k > 5
     """
     for i in range(p.size):
         m[i] = beta1 * m[i] + rest1 * g[i]
@@ -272,6 +289,7 @@ def rprop(p, g, d, q, up, down, least, most):
     d <- minimum(maximum(d · up if s > 0 else d · down if s < 0 else d, least), most)
     q <- g - g if s < 0 else g
     p <- p - sign(q) · d
+    note: after a turn the parameter waits (iRprop-), and d starts at lr
     """
     for i in range(p.size):
         s = sign(g[i]) * sign(q[i])
@@ -286,6 +304,7 @@ def asgd(p, g, a, lr, keep, weight):
     p <- keep · p - lr · g
     a <- a + weight · (p - a)
     where lr = lr_0 / (1 + lambd · lr_0 · (t - 1))^alpha; keep = 1 - lambd · lr; weight = 1 / max(1, t - 1 - t0)
+    note: lr falls with t, and a is p until t0 is over
     """
     for i in range(p.size):
         p[i] = keep * p[i] - lr * g[i]
@@ -296,6 +315,7 @@ def asgd(p, g, a, lr, keep, weight):
 def signsgd(p, g, lr):
     """Bernstein et al. 2018: only the direction of each slope counts.
     p <- p - lr · sign(g)
+    note: sign(0) = 0
     """
     for i in range(p.size):
         p[i] -= lr * sign(g[i])
@@ -307,6 +327,7 @@ def signum(p, g, m, lr, beta, rest):
     m <- beta · m + rest · g
     p <- p - lr · sign(m)
     where rest = 1 - beta
+    note: sign(0) = 0, and the average is not debiased, which its sign does not show
     """
     for i in range(p.size):
         m[i] = beta * m[i] + rest * g[i]
@@ -319,6 +340,7 @@ def lion(p, g, m, lr, beta1, beta2, rest1, rest2, keep):
     p <- keep · p - lr · sign(beta1 · m + rest1 · g)
     m <- beta2 · m + rest2 · g
     where keep = 1 - lr · weight_decay; rest1 = 1 - beta1; rest2 = 1 - beta2
+    note: the decay is decoupled and times lr
     """
     for i in range(p.size):
         p[i] = keep * p[i] - lr * sign(beta1 * m[i] + rest1 * g[i])
@@ -339,11 +361,11 @@ def add_l2(h, g, p, l2):
 
 @kernel
 def not_finite(g):
-    """How many of g are NaN or infinite: g - g is 0 for all others."""
-    count = 0
+    """Whether g holds NaN or infinity: g - g is 0 for all others, and NaN is not equal to itself."""
+    found = False
     for i in range(g.size):
-        count += g[i] - g[i] != g[i] - g[i]
-    return count
+        found |= g[i] - g[i] != g[i] - g[i]
+    return found
 
 
 @kernel
@@ -398,12 +420,16 @@ if "TINYGRAD_EDU_THREADS" in os.environ:
     set_num_threads(int(wanted))
 
 
-def launch(rule: Any, arrays: Any, numbers: Any = ()) -> int:
-    """Run machine code on arrays of one size, large ones in slices. Returns the sum of what it returned."""
-    size = arrays[0].size
-    if size < WORTH_A_THREAD or _threads == 1:
-        return rule(*arrays, *numbers) or 0
-    cuts = [size * i // _threads for i in range(_threads + 1)]
-    parts = [[array[a:b] for array in arrays] for a, b in pairwise(cuts)]
-    others = [_pool(_threads - 1).submit(rule, *part, *numbers) for part in parts[1:]]
-    return sum([rule(*parts[0], *numbers) or 0, *[other.result() or 0 for other in others]])
+def bound(rule: Any, arrays: list[Any]) -> Any:
+    """Machine code as a function of its numbers alone: run on arrays of one size, large ones in slices, in threads."""
+    return partial(rule, *arrays) if arrays[0].size < WORTH_A_THREAD else partial(_in_threads, rule, arrays)
+
+
+def _in_threads(rule, arrays, *numbers):
+    """Whether any slice returned something true. Rules are elementwise: the bits do not depend on how they are cut."""
+    if _threads == 1:
+        return rule(*arrays, *numbers)
+    cuts = [arrays[0].size * i // _threads for i in range(_threads + 1)]
+    first, *others = ([array[a:b] for array in arrays] for a, b in pairwise(cuts))
+    waiting = [_pool(_threads - 1).submit(rule, *part, *numbers) for part in others]
+    return any([rule(*first, *numbers), *[other.result() for other in waiting]])

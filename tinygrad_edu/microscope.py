@@ -27,7 +27,7 @@ class Why(NamedTuple):
         rate, direction, memory = self.parts
         lines = [
             f"{self.parameter} went from {self.before:.6g} to {self.after:.6g} in {self.update}: {self.change:+.4g}",
-            "  " + ", ".join(f"{name} = {value:.4g}" for name, value in self.numbers.items()),
+            "  " + ", ".join(f"{name} = {value:.6g}" for name, value in self.numbers.items()),
             f"  change = - rate · direction{' - decay' * (self.from_decay != 0)}",
             f"  rate = {rate} = {self.rate:.4g}",
             f"  direction = {direction} = {self.direction:.4g}",

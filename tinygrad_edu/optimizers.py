@@ -280,10 +280,6 @@ class RMSprop(Optimizer):
         return (lr, *averages, eps, momentum) if "b" in self.state else (lr, *averages, eps)
 
 
-def _adam_numbers(t: int, lr: float, beta1: float, beta2: float, eps: float) -> Numbers:
-    return lr, beta1, beta2, 1 - beta1, 1 - beta2, 1 / (1 - beta1**t), 1 / (1 - beta2**t), eps
-
-
 class Adam(Optimizer):
     """Adaptive moment estimation: momentum over RMSprop, both debiased. Rule: `kernels.adam`.
 
@@ -325,7 +321,7 @@ class Adam(Optimizer):
         super().__init__(params, {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps}, **common)
 
     def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float) -> Numbers:
-        return _adam_numbers(t, lr, beta1, beta2, eps)
+        return lr, beta1, beta2, 1 - beta1, 1 - beta2, 1 / (1 - beta1**t), 1 / (1 - beta2**t), eps
 
 
 class AdamW(Optimizer):
@@ -369,7 +365,7 @@ class AdamW(Optimizer):
         super().__init__(params, hyper, **common)
 
     def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float) -> Numbers:
-        return *_adam_numbers(t, lr, beta1, beta2, eps), 1 - lr * weight_decay
+        return *Adam.scalars(self, t, lr, beta1, beta2, eps), 1 - lr * weight_decay  # type: ignore[arg-type]
 
 
 class AMSGrad(Adam):

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import kernels
 from .buffers import FlatBuffer
-from .kernels import launch
+from .kernels import bound
 from .microscope import why
 from .ops import Array
 from .tensor import Tensor, tick
@@ -109,30 +109,32 @@ class Optimizer:
         ValueError : a gradient holds NaN or infinity and ``nonfinite`` is "raise"; a schedule returned a learning rate
             out of range; or a gradient was set that has another shape. Nothing has been changed then
         """
-        runs, group = self._runs(), None
+        runs, following, rates = self._runs(), self.t + 1, {}
         for run in runs:
-            if run.group is not group:
-                group = run.group
-                lr, l2, *hyper = group.values()
-                if callable(lr):
-                    lr = self._rate(lr, self.t + 1)
+            lr, run.l2, *hyper = run.group.values()
+            if callable(lr):
+                if id(run.group) not in rates:  # a schedule is asked once a step
+                    rates[id(run.group)] = self._rate(lr, following)
+                lr = rates[id(run.group)]
             run.numbers = self.scalars(run.t + 1, lr, *hyper)
-            run.l2 = l2
         if self.nonfinite != "propagate":
             for run in runs:
-                if launch(self._not_finite, run.arrays[1:2]):
+                if run.not_finite():
                     if self.nonfinite == "raise":
                         raise ValueError(self._not_finite_where(run))
                     self.skipped += 1
                     return
-        self.t += 1
-        self._last, self._cleared, changed = runs, False, tick()
+        changed = tick()
         for run in runs:
+            if run.l2:
+                bound(self._rule, self._with_l2(run))(*run.numbers)
+            else:
+                run.update(*run.numbers)
             run.t += 1
-            launch(self._rule, self._with_l2(run) if run.l2 else run.arrays, run.numbers)
             for p in run.params:
                 p.stamp = changed
                 p._lent = None  # what the user looked at is no longer what is there
+        self.t, self._last, self._cleared = following, runs, False
         if runs is not self._whole:
             self._settle(runs)
 
@@ -172,6 +174,7 @@ class Optimizer:
         for run in runs:
             run.params = self.params[run.first : run.last]
             run.arrays = self._cut(run, [self.buffer.data, self.buffer.grad, *[getattr(self, x) for x in self.state]])
+            run.update, run.not_finite = bound(self._rule, run.arrays), bound(self._not_finite, run.arrays[1:2])
         if sum(len(run.params) for run in runs) == len(self._awake):
             self._whole = runs
         return runs
@@ -191,7 +194,7 @@ class Optimizer:
             self._regularised = np.empty_like(self.buffer.grad)
         data, grad, *state = run.arrays
         (g,) = self._cut(run, [self._regularised])
-        launch(self._add_l2, [g, grad, data], (run.l2,))
+        bound(self._add_l2, [g, grad, data])(run.l2)
         return [data, g, *state]
 
     def _not_finite_where(self, run: _Run) -> str:
@@ -332,7 +335,7 @@ class Optimizer:
         """The rule as the kernel runs it, the conventions chosen, and the numbers in it now."""
         lines = [line.strip() for line in self.kernel.__doc__.splitlines()]
         text = ["g <- g + l2 · p"] * any(group["l2"] for group in self.groups)
-        text += [line for line in lines if "<-" in line or line.startswith(("where", "note"))]
+        text += [line for line in lines if "<-" in line or line.startswith(("where", "note:"))]
         for k, group in enumerate(self.groups):
             shown = [f"{name} = {_number(value)}" for name, value in group.items() if name != "l2" or value]
             text.append(f"group {k}: " * (len(self.groups) > 1) + ", ".join(shown))
@@ -415,12 +418,14 @@ class Optimizer:
 class _Run:
     """Neighbouring parameters of one group that are updated by one call, t updates old."""
 
-    __slots__ = ("arrays", "first", "group", "l2", "last", "numbers", "params", "t")
+    __slots__ = ("arrays", "first", "group", "l2", "last", "not_finite", "numbers", "params", "t", "update")
 
     def __init__(self, first: int, last: int, t: int, group: dict[str, Any]) -> None:
         self.first, self.last, self.t, self.group = first, last, t, group
         self.params: list[Tensor] = []
         self.arrays: list[Array] = []  # their stretches of data, grad and state
+        self.update: Any = None  # the rule on these, as a function of its numbers
+        self.not_finite: Any = None  # whether its gradient holds NaN or infinity
         self.numbers: tuple[float, ...] = ()
         self.l2 = 0.0
 

@@ -38,11 +38,12 @@ def data(sizes, batch):
     return rng.random((batch, sizes[0]), dtype=np.float32), rng.integers(0, sizes[-1], batch)
 
 
-def ours(sizes, batch):
+def ours(label):
     import numpy as np
 
     import tinygrad_edu as tg
 
+    sizes, batch, _ = MODELS[label]
     X, y = data(sizes, batch)
     model = tg.mlp(sizes, dtype=np.float32, rng=0)
     optimizer = tg.Adam(model)
@@ -56,71 +57,88 @@ def ours(sizes, batch):
     return step
 
 
-def torch_with(**adam):
-    def make(sizes, batch):
-        import torch
+def torchs(label, **adam):
+    import torch
 
-        torch.set_num_threads(2)
-        torch.manual_seed(0)
-        X, y = map(torch.from_numpy, data(sizes, batch))
-        layers = []
-        for i, o in pairwise(sizes):
-            layers += [torch.nn.Linear(i, o), torch.nn.ReLU()]
-        model = torch.nn.Sequential(*layers[:-1])
-        optimizer = torch.optim.Adam(model.parameters(), **adam)
+    torch.set_num_threads(2)
+    torch.manual_seed(0)
+    sizes, batch, _ = MODELS[label]
+    X, y = map(torch.from_numpy, data(sizes, batch))
+    layers = []
+    for i, o in pairwise(sizes):
+        layers += [torch.nn.Linear(i, o), torch.nn.ReLU()]
+    model = torch.nn.Sequential(*layers[:-1])
+    optimizer = torch.optim.Adam(model.parameters(), **adam)
 
-        def step():
-            optimizer.zero_grad()
-            loss = torch.nn.functional.cross_entropy(model(X), y)
-            loss.backward()
-            optimizer.step()
+    def step():
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(X), y)
+        loss.backward()
+        optimizer.step()
 
-        return step
-
-    return make
+    return step
 
 
 FRAMEWORKS = {
     "ours": ours,
-    "torch fused": torch_with(fused=True),
-    "torch foreach": torch_with(foreach=True),
-    "torch single": torch_with(foreach=False, fused=False),
+    "torch fused": partial(torchs, fused=True),
+    "torch foreach": partial(torchs, foreach=True),
+    "torch single": partial(torchs, foreach=False, fused=False),
 }
 
 
-def worker(framework, pipe):
-    """Measure a block of steps for each (sizes, batch, steps) that arrives."""
+def take_turns(makers, cases, rounds):
+    """{case: {name: medians in microseconds, one a round}}; makers: {name: case -> step}, cases: {case: steps in a block}.
+
+    Each of makers has a process of its own, where it waits while the others are measured.
+    """
+    context = multiprocessing.get_context("spawn")
+    pipes = {}
+    for name, make in makers.items():
+        pipes[name], theirs = context.Pipe()
+        context.Process(target=worker, args=(make, theirs), daemon=True).start()
+    for case, steps in cases.items():
+        blocks = {name: [] for name in makers}
+        for i in range(rounds + 1):
+            for name, pipe in pipes.items():
+                pipe.send((case, steps))
+                took = pipe.recv()
+                if i:  # the first round warms up
+                    blocks[name].append(took)
+        yield case, blocks
+    for pipe in pipes.values():
+        pipe.send(None)
+
+
+def worker(make, pipe):
+    """Measure a block of steps for each (case, steps) that arrives."""
     while request := pipe.recv():
-        sizes, batch, steps = request
-        step = FRAMEWORKS[framework](sizes, batch)
-        for _ in range(max(5, steps // 10)):
+        case, steps = request
+        step = make(case)
+        for _ in range(max(3, steps // 10)):
             step()
         pipe.send(microseconds(step, steps))
 
 
+def ratio(blocks, ours, theirs):
+    """The median of the ratios, round by round."""
+    return statistics.median(b / a for a, b in zip(blocks[ours], blocks[theirs]))
+
+
+def fastest(blocks, start):
+    return min((name for name in blocks if name.startswith(start)), key=lambda name: statistics.median(blocks[name]))
+
+
 def compare(rounds):
-    context = multiprocessing.get_context("spawn")
-    pipes = {}
-    for name in FRAMEWORKS:
-        pipes[name], theirs = context.Pipe()
-        context.Process(target=worker, args=(name, theirs), daemon=True).start()
     print(
         f"\n{'MLP':<18}{'batch':>6}" + "".join(f"{name + ' us':>18}" for name in FRAMEWORKS) + f"{'torch / ours':>16}"
     )
-    for label, (sizes, batch, steps) in MODELS.items():
-        blocks = {name: [] for name in FRAMEWORKS}
-        for i in range(rounds + 1):
-            for name, pipe in pipes.items():
-                pipe.send((sizes, batch, steps))
-                took = pipe.recv()
-                if i:  # the first round warms up
-                    blocks[name].append(took)
-        medians = {name: statistics.median(took) for name, took in blocks.items()}
-        fastest = min((name for name in FRAMEWORKS if name != "ours"), key=medians.get)
-        ratio = statistics.median(b / a for a, b in zip(blocks["ours"], blocks[fastest]))
-        print(f"{label:<18}{batch:>6}" + "".join(f"{us:>18,.1f}" for us in medians.values()) + f"{ratio:>16.2f}")
-    for pipe in pipes.values():
-        pipe.send(None)
+    for label, blocks in take_turns(FRAMEWORKS, {label: steps for label, (_, _, steps) in MODELS.items()}, rounds):
+        print(
+            f"{label:<18}{MODELS[label][1]:>6}"
+            + "".join(f"{statistics.median(took):>18,.1f}" for took in blocks.values())
+            + f"{ratio(blocks, 'ours', fastest(blocks, 'torch')):>16.2f}"
+        )
 
 
 def profile():
