@@ -386,15 +386,15 @@ def sum_of_squares(g):
 # --- large buffers: the same kernel on disjoint slices, in threads ------------------------------------------------
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-WORTH_A_THREAD = 300_000  # elements; below, waking a thread costs more than it saves
+WORTH_A_THREAD = 8_000_000  # bytes of all arrays; below, waking a thread costs more than it saves
 _threads = CORES
 
 
 def set_num_threads(n: int) -> None:
     """How many threads share the work on large buffers; the bits of the result do not depend on it.
 
-    At the start it is the environment variable TINYGRAD_EDU_THREADS, or the number of cores. Small buffers, below
-    WORTH_A_THREAD = 300,000 parameters, are always the work of one.
+    At the start it is the environment variable TINYGRAD_EDU_THREADS, or the number of cores. Where a rule's arrays
+    together have less than WORTH_A_THREAD = 8 MB, as Adam's below 500,000 parameters in float32, one does the work.
 
     Raises
     ------
@@ -422,7 +422,8 @@ if "TINYGRAD_EDU_THREADS" in os.environ:
 
 def bound(rule: Any, arrays: list[Any]) -> Any:
     """Machine code as a function of its numbers alone: run on arrays of one size, large ones in slices, in threads."""
-    return partial(rule, *arrays) if arrays[0].size < WORTH_A_THREAD else partial(_in_threads, rule, arrays)
+    small = arrays[0].nbytes * len(arrays) < WORTH_A_THREAD
+    return partial(rule, *arrays) if small else partial(_in_threads, rule, arrays)
 
 
 def _in_threads(rule, arrays, *numbers):

@@ -4,10 +4,10 @@
     python tests/benchmarks/kernels.py --rules    # every kernel beside the triad; needs no torch
     python tests/benchmarks/kernels.py --first    # the first step: compiled, and from Numba's cache
 
-float32, two threads. step() is all that a user calls: it looks for NaN and infinity in the gradient, which reads it once
-more, finds what there is to update, and runs the kernel. Everyone has a process of its own and they take turns, as in
-step.py. Triad is STREAM's, a[i] = b[i] + s * c[i], 12 bytes an element, run as the kernels are. Share is the bytes that
-a rule has to move (its arrays read, and all but the gradient written) in each second, over the triad's.
+float32, two threads. step() is all that a user calls: it looks for NaN and infinity in the gradient, which reads it
+once more, finds what there is to update, and runs the kernel. Everyone has a process of its own and they take turns, as
+in step.py. Triad is STREAM's, a[i] = b[i] + s * c[i], 12 bytes an element, run as the kernels are. Share is the bytes
+that a rule has to move (its arrays read, and all but the gradient written) in each second, over the triad's.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from functools import partial
+from itertools import pairwise
 
 from step import MODELS, fastest, machine, microseconds, ratio, take_turns
 
@@ -31,7 +32,7 @@ def shapes(case):
     if case in SIZES:
         return [(int(float(case)),)]
     sizes = MODELS[case][0]
-    return [shape for i, o in zip(sizes, sizes[1:]) for shape in ((i, o), (o,))]
+    return [shape for i, o in pairwise(sizes) for shape in ((i, o), (o,))]
 
 
 def arrays(case):
@@ -80,11 +81,10 @@ def compare(rounds):
         print(f"{'fused / ours':>14}{'best / ours':>14}")
         for case, blocks in take_turns(makers, CASES, rounds):
             count = sum(p.size for p, _ in arrays(case)) if case in MODELS else int(float(case))
-            print(
-                f"{case if case in MODELS else 'one array':<18}{count:>12,}"
-                + "".join(f"{statistics.median(took):>18,.1f}" for took in blocks.values())
-                + f"{ratio(blocks, 'ours', 'torch fused'):>14.2f}{ratio(blocks, 'ours', fastest(blocks, 'torch')):>14.2f}"
-            )
+            print(f"{case if case in MODELS else 'one array':<18}{count:>12,}", end="")
+            print("".join(f"{statistics.median(took):>18,.1f}" for took in blocks.values()), end="")
+            ratios = (ratio(blocks, "ours", theirs) for theirs in ("torch fused", fastest(blocks, "torch")))
+            print("".join(f"{r:>14.2f}" for r in ratios))
 
 
 def rules(rounds):
