@@ -90,7 +90,8 @@ FRAMEWORKS = {
 def take_turns(makers, cases, rounds):
     """Yields each case with {name: medians in microseconds, one a round}.
 
-    makers is {name: case -> step}, cases {case: steps in a block}. Each of makers has a process of its own, where it waits while the others are measured.
+    makers is {name: case -> step}, cases {case: steps in a block}. Each of makers has a process of its own, where it
+    waits while the others are measured.
     """
     context = multiprocessing.get_context("spawn")
     pipes = {}
