@@ -104,14 +104,9 @@ def torch_in_float64():
     torch.set_default_dtype(before)
 
 
-@pytest.mark.oracle
-@pytest.mark.usefixtures("torch_in_float64")
-@every_row_of_torch
-def test_a_200_step_trajectory_equals_torchs(cls, reference, hyper, torch_row):
-    torch = pytest.importorskip("torch")
-    p0, gradients, rates = problem()
-    p, theirs = tg.Tensor(p0, requires_grad=True), torch.tensor(p0, requires_grad=True)
-    got = run(cls([p], **hyper), p, gradients, rates)
+def torchs(torch, torch_row, p0, gradients, rates):
+    """The trajectory of an optimizer of torch."""
+    theirs = torch.tensor(p0, requires_grad=True)
     name, arguments = torch_row
     if name == "ASGD":  # torch computes the rate at the end of the step before
         rates = [*rates[1:], rates[-1]]
@@ -121,6 +116,18 @@ def test_a_200_step_trajectory_equals_torchs(cls, reference, hyper, torch_row):
         optimizer.param_groups[0]["lr"] = lr
         optimizer.step()
         expected.append(theirs.detach().numpy().copy())
+    return expected
+
+
+@pytest.mark.oracle
+@pytest.mark.usefixtures("torch_in_float64")
+@every_row_of_torch
+def test_a_200_step_trajectory_equals_torchs(cls, reference, hyper, torch_row):
+    torch = pytest.importorskip("torch")
+    p0, gradients, rates = problem()
+    p = tg.Tensor(p0, requires_grad=True)
+    got = run(cls([p], **hyper), p, gradients, rates)
+    expected = torchs(torch, torch_row, p0, gradients, rates)
     np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
 
 

@@ -1,0 +1,68 @@
+"""How far every rule is from its paper and from PyTorch: the table of docs/optimizers.md.
+
+    python tests/benchmarks/accuracy.py  # the column of torch needs it: pip install -e '.[test,oracle]'
+
+200 updates with random gradients, zeros between them, and learning rates that change, as in tests/test_optimizers.py.
+A difference is the largest over all updates and parameters, relative to the parameters' largest absolute value.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+import test_optimizers as tests
+
+import tinygrad_edu as tg
+
+
+def main():
+    try:
+        import torch
+
+        torch.set_default_dtype(torch.float64)
+    except ImportError:
+        torch = None
+    print("| rule | first step / lr at g = 0.37 and 37 | from naive.py, float64 | float32 | from torch, float64 |")
+    print("|---|---:|---:|---:|---:|")
+    for cls, reference, hyper, torch_row in tests.ROWS:
+        p0, gradients, rates = tests.problem()
+        expected = np.array(reference(p0, list(gradients), rates, **hyper))
+        cells = [" ".join([cls.__name__, *(name for name, value in hyper.items() if value is True)])]
+        if cls is tg.RMSprop and "momentum" in hyper:
+            cells[0] += " momentum"
+        cells.append(" ".join(f"{first_step(cls, hyper, g):.4g}" for g in (0.37, 37.0)))
+        for dtype in (np.float64, np.float32):
+            p = tg.Tensor(p0.astype(dtype), requires_grad=True)
+            cells.append(difference(tests.run(cls([p], **hyper), p, gradients, rates), expected))
+        if torch and torch_row:
+            p = tg.Tensor(p0, requires_grad=True)
+            got = tests.run(cls([p], **hyper), p, gradients, rates)
+            cells.append(difference(got, tests.torchs(torch, torch_row, p0, gradients, rates)))
+        else:
+            cells.append("not there" if torch else "")
+        print(f"| {' | '.join(cells)} |")
+
+
+def first_step(cls, hyper, g):
+    """With the defaults, but for what makes the variant."""
+    variant = {name: hyper[name] for name in ("centered", "bias_correction") if name in hyper}
+    if cls is tg.RMSprop and "momentum" in hyper:
+        variant["momentum"] = 0.9
+    p = tg.Tensor([1.0], requires_grad=True)
+    optimizer = cls([p], lr=1e-3, **variant)
+    p.grad = np.array([g])
+    optimizer.step()
+    return (1 - p.item()) / 1e-3
+
+
+def difference(got, expected):
+    expected = np.array(expected)
+    return f"{np.abs(np.array(got) - expected).max() / np.abs(expected).max():.0e}"
+
+
+if __name__ == "__main__":
+    main()
