@@ -29,8 +29,10 @@ IMPORTS = {
     "microscope": ("", "numpy"),
     "step": ("buffers kernels microscope ops tensor", "numpy"),
     "optimizers": ("kernels ops step tensor", ""),
+    "schedules": ("", ""),
     "data": ("init ops", "numpy"),
     "train": ("data init layers losses ops optimizers step tensor", "numpy"),
+    "rangetest": ("data init layers losses ops optimizers step tensor train", "numpy"),
     "plots": ("layers tensor", "numpy"),
     "__init__": ("gradcheck init layers losses ops tensor", ""),
     "__main__": ("__init__", ""),
@@ -38,8 +40,9 @@ IMPORTS = {
 # module: the same, inside functions or under TYPE_CHECKING: loaded later or never
 LATER = {
     "train": ("", "tqdm"),
-    "plots": ("train", "matplotlib"),
-    "__init__": ("buffers data kernels optimizers plots step train", ""),
+    "schedules": ("step", ""),
+    "plots": ("rangetest train", "matplotlib"),
+    "__init__": ("buffers data kernels optimizers plots rangetest schedules step train", ""),
     "__main__": ("__init__ data plots", "numpy"),
 }
 
@@ -86,6 +89,7 @@ def test_trap_20_importing_loads_numpy_and_nothing_heavy():
         ("tg.mlp([2, 3])([[1.0, 2.0]]).sum().backward()", False),
         ("list(tg.batches(*tg.data.moons(8)))", False),
         ("tg.data.digits()", False),
+        ("tg.schedules.cosine(0.1, 10)(5)", False),
         ("tg.SGD", True),
         ("tg.FlatBuffer", False),
     ],

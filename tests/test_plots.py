@@ -8,6 +8,7 @@ import tinygrad_edu as tg
 image = pytest.importorskip("matplotlib.image")
 
 from tinygrad_edu import plots  # noqa: E402
+from tinygrad_edu.rangetest import RangeTest  # noqa: E402
 
 # --- the loss ---------------------------------------------------------------------------------------------------------
 
@@ -116,6 +117,58 @@ def test_a_boundary_needs_two_features(tmp_path, shape):
 def test_a_boundary_needs_one_label_for_each_sample(tmp_path, y):
     with pytest.raises(ValueError, match="label"):
         plots.decision_boundary(right_of(0), tg.data.moons(10, rng=0)[0], y, tmp_path / "boundary.png")
+
+
+# --- learning rates ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suggestion", [1e-2, None])
+@pytest.mark.parametrize("lowest", [0.5, 0.0, -3.0])
+def test_a_range_test_is_drawn_with_its_suggestion(tmp_path, suggestion, lowest):
+    rates, losses = np.geomspace(1e-4, 1, 20), np.linspace(2, lowest, 20)
+    found = RangeTest(rates, losses + 0.2 * np.sin(rates * 99), losses, suggestion)
+    path = plots.lr_curve(found, tmp_path / "new" / "found.png")
+    assert path == tmp_path / "new" / "found.png"
+    picture = read(path)
+    blue, orange = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) / 255 for c in plots.COLOURS[:2])
+    assert share_of(picture, blue) > 0
+    assert (share_of(picture, orange) > 0) == (suggestion is not None)
+
+
+def test_the_suggestion_is_marked_where_it_is(tmp_path):
+    rates, orange = np.geomspace(1e-4, 1, 50), np.array([int(plots.COLOURS[1][i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    places = []
+    for suggestion in (1e-3, 1e-2, 1e-1):
+        found = RangeTest(rates, np.ones(50), np.ones(50), suggestion)
+        picture = read(plots.lr_curve(found, tmp_path / "found.png"))
+        marked = (np.abs(picture - orange).max(axis=-1) < 0.01).sum(axis=0)
+        places.append(int(marked.argmax()))
+    assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=2)  # a log axis
+    assert places[1] - places[0] > 50
+
+
+def test_what_lr_find_returns_can_be_drawn(tmp_path):
+    found = tg.lr_find(tg.mlp([2, 3], rng=0), *tg.data.blobs(30, rng=0), rng=0)
+    assert read(plots.lr_curve(found, tmp_path / "found.png")).std() > 0
+
+
+@pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (3, 1, 3), (4, 2, 3), (7, 3, 3)])
+def test_each_schedule_gets_a_panel(tmp_path, count, rows, columns):
+    chosen = [tg.schedules.constant(0.1), lambda t: 1 / t, *[tg.schedules.cosine(0.1, 50)] * 5][:count]
+    picture = read(plots.schedules(chosen, 60, tmp_path / "new" / "schedules.png"))
+    one = read(plots.schedules(chosen[:1], 60, tmp_path / "one.png"))
+    assert picture.shape[:2] == (rows * one.shape[0], columns * one.shape[1])
+
+
+def test_a_schedule_is_drawn_from_1_to_steps(tmp_path):
+    asked = []
+    plots.schedules([lambda t: asked.append(t) or 0.1], 5, tmp_path / "schedules.png")
+    assert asked == [1, 2, 3, 4, 5]
+
+
+def test_no_schedule_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no schedule to draw"):
+        plots.schedules([], 10, tmp_path / "schedules.png")
 
 
 # --- helpers ----------------------------------------------------------------------------------------------------------

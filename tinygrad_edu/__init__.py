@@ -6,8 +6,8 @@
 >>> x.grad
 array([2., 4., 6.])
 
-Read it in this order: `ops`, `tensor`, `losses`, `init`, `layers`, `buffers`, `kernels`, `optimizers`, `gradcheck`,
-`data`, `train`.
+Read it in this order: `ops`, `tensor`, `losses`, `init`, `layers`, `buffers`, `kernels`, `optimizers`, `schedules`,
+`gradcheck`, `data`, `train`, `rangetest`.
 The package imports NumPy alone; Numba arrives with the first optimizer, matplotlib with the first picture.
 """
 
@@ -45,7 +45,7 @@ from .losses import (
 from .tensor import Tensor, apply, concatenate, no_grad, stack, where
 
 if TYPE_CHECKING:
-    from . import data, plots
+    from . import data, plots, schedules
     from .buffers import FlatBuffer
     from .data import batches
     from .kernels import set_num_threads
@@ -69,6 +69,8 @@ if TYPE_CHECKING:
         SignSGD,
         Signum,
     )
+    from .rangetest import lr_find
+    from .schedules import ReduceOnPlateau
     from .step import Optimizer
     from .train import Evaluation, History, evaluate, fit
 
@@ -114,7 +116,7 @@ logsumexp, softmax, log_softmax, reshape, transpose = (
 )
 
 _LATER = {  # name: the module that has it. Imported when it is first asked for (PEP 562)
-    **dict.fromkeys(["data", "plots", "buffers", "kernels", "step", "optimizers", "train"], ""),
+    **dict.fromkeys(["data", "plots", "buffers", "kernels", "step", "optimizers", "schedules", "train", "rangetest"], ""),
     "FlatBuffer": "buffers",
     "batches": "data",
     **dict.fromkeys(
@@ -142,6 +144,8 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
     ),
     "Optimizer": "step",
     "set_num_threads": "kernels",
+    "ReduceOnPlateau": "schedules",
+    "lr_find": "rangetest",
     **dict.fromkeys(["fit", "evaluate", "History", "Evaluation"], "train"),
 }
 
@@ -157,8 +161,8 @@ __all__ = [
     "LayerNorm", "BatchNorm1d", "Sequential", "mlp",
     "FlatBuffer", "Optimizer", "SGD", "Momentum", "HeavyBall", "Nesterov", "Adagrad", "Adadelta", "RMSprop", "Adam",
     "AdamW", "AMSGrad", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD", "SignSGD", "Signum", "Lion", "set_num_threads",
-    "batches", "fit", "evaluate", "History", "Evaluation",
-    "ops", "losses", "init", "data", "plots",
+    "ReduceOnPlateau", "batches", "fit", "evaluate", "History", "Evaluation", "lr_find",
+    "ops", "losses", "init", "schedules", "data", "plots",
 ]
 # fmt: on
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from .layers import Layer
 from .tensor import raw
 
 if TYPE_CHECKING:
+    from .rangetest import RangeTest
     from .train import History
 
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # Okabe & Ito: told apart by everyone
@@ -45,6 +48,48 @@ def loss_curve(history: History, path: Any, title: str = "Training") -> Path:
         ax.grid(alpha=0.25)
     if "loss" in panels and min(history["loss"]) > 0:
         axes[0].set_yscale("log")
+    return _save(figure, path)
+
+
+def lr_curve(found: RangeTest, path: Any, title: str = "Learning-rate range test") -> Path:
+    """Draw what `lr_find` found: each batch's loss and the smoothed loss against the rate, and the suggestion.
+
+    The scale of the losses is a log one if all are above 0. Returns the path of the PNG. Raises ImportError without
+    matplotlib.
+    """
+    figure, (ax,) = _figure(1, title)
+    ax.plot(found.rates, found.losses, ".", color=COLOURS[5], markersize=4, label="loss of each batch")
+    ax.plot(found.rates, found.smoothed, color=COLOURS[0], label="smoothed")
+    if found.suggestion is not None:
+        text = f"suggestion {found.suggestion:.1e}"
+        ax.axvline(found.suggestion, color=COLOURS[1], linestyle="--", label=text)
+    ax.set(xlabel="learning rate", ylabel="loss", xscale="log")
+    if min(found.losses) > 0:
+        ax.set_yscale("log")
+    ax.legend(frameon=False)
+    ax.grid(alpha=0.25)
+    return _save(figure, path)
+
+
+def schedules(chosen: Sequence[Callable[[int], float]], steps: int, path: Any, title: str = "Learning rates") -> Path:
+    """Draw each schedule, or other function of t, over t = 1 ... steps, in a panel of its own.
+
+    Returns the path of the PNG. Raises ImportError without matplotlib, ValueError without schedules.
+    """
+    if not chosen:
+        raise ValueError("there is no schedule to draw")
+    columns = min(3, len(chosen))
+    figure, axes = _figure(columns, title, rows=-(-len(chosen) // columns), size=(3.4, 1.7))
+    times = range(1, steps + 1)
+    for i, (ax, lr) in enumerate(zip(axes, chosen)):
+        ax.plot(times, [lr(t) for t in times], color=COLOURS[i % 6])
+        ax.set_title(fill(getattr(lr, "__name__", repr(lr)), 48), fontsize=7, family="monospace")
+        ax.set_ylim(bottom=0)
+        ax.tick_params(labelsize=7)
+        ax.grid(alpha=0.25)
+    for ax in axes[len(chosen) :]:
+        ax.set_axis_off()
+    figure.supxlabel("t", fontsize=8)
     return _save(figure, path)
 
 
@@ -84,14 +129,15 @@ def decision_boundary(model: Layer, X: Any, y: Any, path: Any, title: str = "Dec
     return _save(figure, path)
 
 
-def _figure(panels: int, title: str) -> tuple[Any, Any]:
+def _figure(columns: int, title: str, rows: int = 1, size: tuple[float, float] = (5.2, 4)) -> tuple[Any, Any]:
+    """A figure and its panels, row by row; size is that of a panel, in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.2 * panels, 4), layout="constrained")
+    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title)
-    return figure, figure.subplots(1, panels, squeeze=False)[0]
+    return figure, figure.subplots(rows, columns, squeeze=False).ravel()
 
 
 def _save(figure: Any, path: Any) -> Path:

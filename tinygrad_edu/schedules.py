@@ -8,11 +8,9 @@ Give one to an optimizer, ``Adam(model, lr=cosine(0.001, steps=1000))``, and eac
 schedule keeps no state and is not built up step by step: a run that is resumed at any t goes on as if it had not
 stopped. t counts updates, not epochs: an epoch has ``ceil(N / batch_size)`` of them.
 
-**Composition.** The ``lr`` of a schedule, from which it starts or which it multiplies, is a number, another schedule,
-or any function of t. Both have the same clock; `delayed` starts the inner one later.
-
-**Convention.** PyTorch counts e = t - 1, the updates that are done. At equal arguments the functions here return what
-its schedulers do at that count, unless the docstring says otherwise.
+The ``lr`` of a schedule, which it starts from or multiplies, is a number, another schedule, or any function of t. Both
+have the same clock; `delayed` starts the inner one later. PyTorch counts e = t - 1, the updates that are done: "as X"
+says that, with equal arguments, the rate at t is that of its scheduler X at that count.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias
 
 if TYPE_CHECKING:
-    from .optimizers import Optimizer
+    from .step import Optimizer
 
 Rate: TypeAlias = Any  # float | Callable[[int], float] to who calls; inside a rule it is the number for this t
 P = ParamSpec("P")
@@ -364,7 +362,7 @@ class ReduceOnPlateau:
         self._rates()
 
     def step(self, value: float) -> None:
-        """Take one more value of the measure, and reduce the rates if it is time. NaN is no better than anything."""
+        """Take one more value of the measure, and multiply the rates if it is time. NaN is never better."""
         value, sign = float(value), 1 if self.mode == "min" else -1
         best = sign * self.best  # now less is better
         better = sign * value < best * (1 - self.threshold if best > 0 else 1 + self.threshold)
