@@ -135,16 +135,19 @@ def test_a_range_test_is_drawn_with_its_suggestion(tmp_path, suggestion, lowest)
     assert (share_of(picture, orange) > 0) == (suggestion is not None)
 
 
-def test_the_suggestion_is_marked_where_it_is(tmp_path):
-    rates, orange = np.geomspace(1e-4, 1, 50), np.array([int(plots.COLOURS[1][i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    places = []
-    for suggestion in (1e-3, 1e-2, 1e-1):
-        found = RangeTest(rates, np.ones(50), np.ones(50), suggestion)
-        picture = read(plots.lr_curve(found, tmp_path / "found.png"))
-        marked = (np.abs(picture - orange).max(axis=-1) < 0.01).sum(axis=0)
-        places.append(int(marked.argmax()))
-    assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=2)  # a log axis
-    assert places[1] - places[0] > 50
+@pytest.mark.parametrize("suggestion", [1e-3, 1e-2, 3e-1])
+def test_the_suggestion_is_marked_where_it_is_on_a_log_axis(tmp_path, suggestion):
+    found = RangeTest(np.geomspace(1e-4, 1, 50), np.ones(50), np.ones(50), suggestion)  # a level line
+    picture = read(plots.lr_curve(found, tmp_path / "found.png"))
+    left, right = columns_of(picture, plots.COLOURS[0])[[0, -1]]
+    marked = columns_of(picture, plots.COLOURS[1], at_least=60)
+    assert np.mean(marked) == pytest.approx(left + (right - left) * (np.log10(suggestion) + 4) / 4, abs=3)
+
+
+def test_losses_below_0_are_drawn_to_the_end(tmp_path):
+    found = RangeTest(np.geomspace(1e-4, 1, 50), np.linspace(2, -3, 50), np.linspace(2, -3, 50), None)
+    picture = read(plots.lr_curve(found, tmp_path / "found.png"))
+    assert columns_of(picture, plots.COLOURS[0]).max() > 0.9 * picture.shape[1]
 
 
 def test_what_lr_find_returns_can_be_drawn(tmp_path):
@@ -204,6 +207,12 @@ def tint(colour):
 def share_of(picture, colour):
     """The share of the pixels that have this colour."""
     return np.mean(np.abs(picture - colour).max(axis=-1) < 0.01)
+
+
+def columns_of(picture, colour, at_least=1):
+    """The columns in which at least so many pixels have this colour."""
+    wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.flatnonzero((np.abs(picture - wanted).max(axis=-1) < 0.01).sum(axis=0) >= at_least)
 
 
 def test_a_model_with_one_score_is_drawn_by_its_sign(tmp_path):

@@ -111,6 +111,22 @@ def test_it_ends_when_the_smoothed_loss_explodes():
     assert found.suggestion < found.rates[-1] / 10
 
 
+@pytest.mark.parametrize(("level", "seen"), [(1, 55), (100, 55), (-1, 100)])
+def test_an_explosion_is_three_times_the_first_smoothed_loss(level, seen):
+    count = iter(range(999))  # 8 times the level is added from loss 51 on: 8 · (1 - 0.9^k) > 3 from k = 5 on
+
+    def jumps(output, y):
+        return output.sum() * 0 + level * (1 if next(count) < 50 else 9)
+
+    assert len(tg.lr_find(small(), X, Y, jumps, rng=0).losses) == seen
+
+
+def test_a_first_batch_that_happens_to_be_easy_ends_nothing():
+    count = iter(range(999))
+    found = tg.lr_find(small(), X, Y, lambda output, y: output.sum() * 0 + (1.0 if next(count) else 1e-3), rng=0)
+    assert len(found.losses) == 100
+
+
 def test_a_loss_may_be_negative():
     found = tg.lr_find(small(), X, Y, lambda output, y: tg.cross_entropy(output, y) - 10, high=1e-2, rng=0)
     assert len(found.losses) == 100
@@ -204,6 +220,7 @@ def test_another_optimizer_keeps_its_buffer():
     tg.lr_find(model, X, Y, rng=0)
     expected = {name: p.numpy() for name, p in named.items()}
     tg.cross_entropy(model(X), Y).backward()
+    assert all(np.shares_memory(p.grad, optimizer.buffer.grad) for p in named.values())
     optimizer.step()
     for name, p in named.items():
         np.testing.assert_array_equal(p.numpy(), expected[name] - 0.1 * p.grad)
