@@ -116,7 +116,8 @@ logsumexp, softmax, log_softmax, reshape, transpose = (
 )
 
 _LATER = {  # name: the module that has it. Imported when it is first asked for (PEP 562)
-    **dict.fromkeys(["data", "plots", "buffers", "kernels", "step", "optimizers", "schedules", "train", "rangetest"], ""),
+    **dict.fromkeys(["data", "plots", "buffers", "kernels", "step", "optimizers", "train"], ""),
+    **dict.fromkeys(["schedules", "rangetest"], ""),
     "FlatBuffer": "buffers",
     "batches": "data",
     **dict.fromkeys(
