@@ -138,7 +138,13 @@ def test_there_is_no_suggestion_if_the_loss_never_falls(loss_now):
     count = iter(range(999))
     found = tg.lr_find(small(), X, Y, lambda output, y: output.sum() * 0 + loss_now(next(count)), rng=0)
     assert found.suggestion is None
-    assert repr(found).endswith("the loss never fell)")
+    assert repr(found).endswith("no suggestion)")
+
+
+def test_there_is_no_suggestion_if_it_ends_within_the_first_tenth():
+    factors = iter([1.0] * 5 + [np.inf])
+    found = tg.lr_find(small(), X, Y, lambda output, y: tg.cross_entropy(output, y) * next(factors), rng=0)
+    assert found.suggestion is None
 
 
 def test_the_first_tenth_does_not_count():

@@ -25,7 +25,7 @@ class RangeTest(NamedTuple):
 
     rates, losses : the rate of each update, and the loss of its batch just before it
     smoothed : the moving average of the losses
-    suggestion : a learning rate to start with; None if the loss never fell
+    suggestion : a learning rate to start with; None if the loss never fell, or exploded within the first tenth
     """
 
     rates: Array
@@ -34,7 +34,7 @@ class RangeTest(NamedTuple):
     suggestion: float | None
 
     def __repr__(self) -> str:
-        found = "the loss never fell" if self.suggestion is None else f"suggestion {self.suggestion:.1e}"
+        found = "no suggestion" if self.suggestion is None else f"suggestion {self.suggestion:.1e}"
         return f"RangeTest({len(self.rates)} rates from {self.rates[0]:.1e} to {self.rates[-1]:.1e}, {found})"
 
 
