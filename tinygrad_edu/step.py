@@ -431,7 +431,9 @@ class _Run:
 
 
 def _number(value: Any) -> str:
-    return f"{value:g}" if not callable(value) else repr(value) if hasattr(value, "lr") else "a function of t"
+    if not callable(value):
+        return f"{value:g}"
+    return "a function of t" if repr(value).startswith("<") else repr(value)
 
 
 def _groups(params: Any) -> list[dict[str, Any]]:
