@@ -2,6 +2,7 @@
 
     python tests/benchmarks/kernels.py            # needs torch: pip install -e '.[oracle]'
     python tests/benchmarks/kernels.py --rules    # every kernel beside the triad; needs no torch
+    python tests/benchmarks/kernels.py --threads  # where a second thread begins to pay
     python tests/benchmarks/kernels.py --first    # the first step: compiled, and from Numba's cache
 
 float32, two threads. step() is all that a user calls: it looks for NaN and infinity in the gradient, which reads it
@@ -132,6 +133,31 @@ def rules(rounds):
         print(f"{name:<28}{moved:>6}{small:>10.3f}{large:>10.3f}{moved / large:>8.1f}{share:>16.2f}")
 
 
+def threads(rounds):
+    """Where a second thread begins to pay: microseconds of one kernel by itself, with one thread and with two."""
+    import numpy as np
+
+    import tinygrad_edu as tg
+    from tinygrad_edu import kernels
+
+    kernels.WORTH_A_THREAD = 0
+    print(f"\n{'kernel':<14}{'parameters':>12}{'MB':>8}{'one us':>10}{'two us':>10}{'one / two':>12}")
+    for rule in (kernels.adam, kernels.heavy_ball, kernels.sgd, kernels.not_finite):
+        count = {"adam": 4, "heavy_ball": 3, "sgd": 2, "not_finite": 1}[rule.__name__]
+        code = kernels.machine_code(rule, count, np.dtype("f4"))
+        numbers = [0.5] * (rule.py_func.__code__.co_argcount - count)
+        for mb in (2, 4, 6, 8, 12, 16, 24):
+            n = mb * 250_000 // count
+            run = partial(kernels.bound(code, [np.full(n, 0.5, np.float32) for _ in range(count)]), *numbers)
+            took = {1: [], 2: []}
+            for _ in range(rounds):
+                for k in took:
+                    tg.set_num_threads(k)
+                    took[k].append(microseconds(run, 50))
+            one, two = (statistics.median(t) for t in took.values())
+            print(f"{rule.__name__:<14}{n:>12,}{mb:>8}{one:>10.1f}{two:>10.1f}{one / two:>12.2f}")
+
+
 FIRST = """
 import time
 start = time.perf_counter()
@@ -165,15 +191,12 @@ def first(rounds):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--rules", action="store_true")
-    parser.add_argument("--first", action="store_true")
+    for name in ("rules", "first", "threads"):
+        parser.add_argument(f"--{name}", action="store_true", help="this table only")
     options = parser.parse_args()
     machine()
     started = time.perf_counter()
-    if not options.first:
-        rules(options.rounds)
-    if not options.rules:
-        first(options.rounds)
-    if not (options.rules or options.first):
-        compare(options.rounds)
+    only = [table for table in (rules, threads, first) if getattr(options, table.__name__)]
+    for table in only or (rules, threads, first, compare):
+        table(options.rounds)
     print(f"\n{time.perf_counter() - started:.0f} s")
