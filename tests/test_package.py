@@ -33,17 +33,22 @@ IMPORTS = {
     "data": ("init ops", "numpy"),
     "train": ("data init layers losses ops optimizers step tensor", "numpy"),
     "rangetest": ("data init layers losses ops optimizers step tensor train", "numpy"),
+    "surfaces": ("data ops tensor", "numpy"),
+    "racing": ("init ops optimizers surfaces tensor", "numpy"),
     "plots": ("layers tensor", "numpy"),
+    "raceplots": ("plots", "numpy"),
     "__init__": ("gradcheck init layers losses ops tensor", ""),
-    "__main__": ("__init__", ""),
+    "arguments": ("__init__ surfaces", ""),
+    "__main__": ("arguments surfaces", ""),
 }
 # module: the same, inside functions or under TYPE_CHECKING: loaded later or never
 LATER = {
     "train": ("", "tqdm"),
     "schedules": ("step", ""),
     "plots": ("rangetest train", "matplotlib"),
-    "__init__": ("buffers data kernels optimizers plots rangetest schedules step train", ""),
-    "__main__": ("__init__ data plots", "numpy"),
+    "raceplots": ("racing", "PIL matplotlib"),
+    "__init__": ("buffers data kernels optimizers plots raceplots racing rangetest schedules step surfaces train", ""),
+    "__main__": ("__init__ data plots raceplots racing", "numpy"),
 }
 
 # --- who imports whom ------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@
 array([2., 4., 6.])
 
 Read it in this order: `ops`, `tensor`, `losses`, `init`, `layers`, `buffers`, `kernels`, `optimizers`, `schedules`,
-`gradcheck`, `data`, `train`, `rangetest`.
+`gradcheck`, `data`, `train`, `rangetest`; then `surfaces` and `racing`.
 The package imports NumPy alone; Numba arrives with the first optimizer, matplotlib with the first picture.
 """
 
@@ -45,7 +45,7 @@ from .losses import (
 from .tensor import Tensor, apply, concatenate, no_grad, stack, where
 
 if TYPE_CHECKING:
-    from . import data, plots, schedules
+    from . import data, plots, raceplots, schedules, surfaces
     from .buffers import FlatBuffer
     from .data import batches
     from .kernels import set_num_threads
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         SignSGD,
         Signum,
     )
+    from .racing import Race, Run, race
     from .rangetest import lr_find
     from .schedules import ReduceOnPlateau
     from .step import Optimizer
@@ -117,7 +118,7 @@ logsumexp, softmax, log_softmax, reshape, transpose = (
 
 _LATER = {  # name: the module that has it. Imported when it is first asked for (PEP 562)
     **dict.fromkeys(["data", "plots", "buffers", "kernels", "step", "optimizers", "train"], ""),
-    **dict.fromkeys(["schedules", "rangetest"], ""),
+    **dict.fromkeys(["schedules", "rangetest", "surfaces", "racing", "raceplots"], ""),
     "FlatBuffer": "buffers",
     "batches": "data",
     **dict.fromkeys(
@@ -148,6 +149,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
     "ReduceOnPlateau": "schedules",
     "lr_find": "rangetest",
     **dict.fromkeys(["fit", "evaluate", "History", "Evaluation"], "train"),
+    **dict.fromkeys(["race", "Race", "Run"], "racing"),
 }
 
 # what `from tinygrad_edu import *` brings; tg.abs, tg.sum, tg.max, tg.min and tg.pow stay out of it, as in NumPy
@@ -162,8 +164,8 @@ __all__ = [
     "LayerNorm", "BatchNorm1d", "Sequential", "mlp",
     "FlatBuffer", "Optimizer", "SGD", "Momentum", "HeavyBall", "Nesterov", "Adagrad", "Adadelta", "RMSprop", "Adam",
     "AdamW", "AMSGrad", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD", "SignSGD", "Signum", "Lion", "set_num_threads",
-    "ReduceOnPlateau", "batches", "fit", "evaluate", "History", "Evaluation", "lr_find",
-    "ops", "losses", "init", "schedules", "data", "plots",
+    "ReduceOnPlateau", "batches", "fit", "evaluate", "History", "Evaluation", "lr_find", "race", "Race", "Run",
+    "ops", "losses", "init", "schedules", "data", "plots", "surfaces", "raceplots",
 ]
 # fmt: on
 

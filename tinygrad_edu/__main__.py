@@ -1,6 +1,7 @@
-"""The command line: ``tinygrad-edu train`` trains a small MLP and shows what it did. Also ``python -m tinygrad_edu``.
+"""The command line: ``tinygrad-edu train`` trains a small MLP and shows what it did; ``tinygrad-edu race`` lets the
+update rules run on loss surfaces. Also ``python -m tinygrad_edu``. The options are in `arguments`.
 
-Nothing but argparse is imported before the arguments are read, so that --help and --version answer at once.
+Nothing heavy is imported before the arguments are read, so that --help and --version answer at once.
 """
 
 from __future__ import annotations
@@ -8,143 +9,13 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import math
 import sys
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from . import __version__
-
-TOY_SETS = ("moons", "circles", "spirals", "blobs", "xor", "regression")
-OPTIMIZERS = {  # the class, and a learning rate that suits these small networks
-    "sgd": ("SGD", 0.1),
-    "momentum": ("Momentum", 0.5),
-    "heavy_ball": ("HeavyBall", 0.05),
-    "nesterov": ("Nesterov", 0.05),
-    "adagrad": ("Adagrad", 0.05),
-    "rmsprop": ("RMSprop", 0.001),
-    "adam": ("Adam", 0.002),
-    "adamw": ("AdamW", 0.002),
-}
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse, but with one sentence for a mistake."""
-
-    def error(self, message: str) -> NoReturn:
-        """One sentence, without the usage text above it."""
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def whole(what: str, least: int) -> Any:
-    """A reader of whole numbers from least on; what names them in its error."""
-
-    def read(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = least - 1
-        if number < least:
-            raise argparse.ArgumentTypeError(f"got {text!r}, but {what} is a whole number, at least {least}")
-        return number
-
-    return read
-
-
-def share(text: str) -> float:
-    """A number from 0 to below 1."""
-    number = real(text)
-    if not 0 <= number < 1:
-        raise argparse.ArgumentTypeError(f"got {text!r}, but the share to drop is at least 0 and below 1")
-    return number
-
-
-def real(text: str) -> float:
-    """A finite number, at least 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"got {text!r}, but it has to be a finite number, at least 0")
-    return number
-
-
-def batch(text: str) -> int | None:
-    """A batch size; None for all samples."""
-    return None if text == "all" else whole('the batch size is "all" or', 1)(text)
-
-
-def sizes(text: str) -> list[int]:
-    """Hidden sizes, as in "64,32"."""
-    return [] if text == "none" else [whole("each hidden layer's size", 1)(part) for part in text.split(",")]
-
-
-def source(text: str) -> str:
-    """The name of a data set, or mnist: and a folder."""
-    if text not in ("digits", *TOY_SETS) and not (text.startswith("mnist:") and text != "mnist:"):
-        known = ", ".join(("digits", *TOY_SETS))
-        raise argparse.ArgumentTypeError(f"there is no data {text!r}; choose from {known}, or mnist:FOLDER")
-    return text
-
-
-def parser() -> argparse.ArgumentParser:
-    """All commands and options."""
-    top = Parser(prog="tinygrad-edu", description="Backpropagation and optimizers, from scratch and to be read.")
-    top.add_argument("--version", action="version", version=f"tinygrad-edu {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="train")
-    command = commands.add_parser(
-        "train",
-        help="train a small network and show how it went",
-        description="Train a multi-layer perceptron; by default on 1,437 real handwritten digits, to read 360 others.",
-    )
-    add = command.add_argument
-    add(
-        "--data",
-        type=source,
-        default="digits",
-        help=f"digits, {', '.join(TOY_SETS)}, or mnist:FOLDER with MNIST's four files (default: digits)",
-    )
-    add(
-        "--hidden",
-        type=sizes,
-        metavar="N,N",
-        help='hidden sizes, as 64,32, or "none" (default: 128,128, toy sets 32,32)',
-    )
-    add(
-        "--activation",
-        default="relu",
-        choices=["relu", "leaky_relu", "tanh", "sigmoid", "softplus"],
-        help="after each hidden layer (default: relu)",
-    )
-    add(
-        "--dropout",
-        type=share,
-        metavar="P",
-        help="share of hidden values to drop in training (default: 0.25, toy sets 0)",
-    )
-    add("--optimizer", default="adam", choices=list(OPTIMIZERS), help="the update rule (default: adam)")
-    add("--lr", type=real, help="learning rate (default: one that suits the rule)")
-    add(
-        "--batch-size",
-        type=batch,
-        default=32,
-        metavar="N",
-        help='samples for each update, or "all" (default: 32)',
-    )
-    add(
-        "--epochs",
-        type=whole("epochs", 1),
-        metavar="N",
-        help="passes over the data (default: 50, toy sets 100, MNIST 5)",
-    )
-    add("--dtype", default="float64", choices=["float32", "float64"], help="of data and parameters (default: float64)")
-    add("--seed", type=whole("the seed", 0), default=0, metavar="N", help="of data, weights and batches (default: 0)")
-    add("--out", type=Path, metavar="DIR", help="where pictures and history.csv go (default: runs/DATA)")
-    add("--quick", action="store_true", help="3 epochs, unless --epochs says otherwise")
-    add("--json", action="store_true", help="print the result as one JSON object; all else goes to standard error")
-    return top
+from .arguments import OPTIMIZERS, TOY_SETS, parser
+from .surfaces import SURFACES
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -154,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no ·
     try:
-        return train(options)
+        return {"train": train, "race": race}[options.command](options)
     except KeyboardInterrupt:
         print(f"tinygrad-edu {options.command}: interrupted", file=sys.stderr)
         return 130
@@ -179,8 +50,7 @@ def train(options: argparse.Namespace) -> int:
     epochs = options.epochs or (3 if options.quick else 100 if toy else 5 if files else 50)
     rng = np.random.default_rng(options.seed)
     out = options.out or Path("runs") / options.data.partition(":")[0]
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"--out {out} is a file; it has to be a folder, or not there yet")
+    refuse_file(out)
 
     data = load(options.data, rng)
     out.mkdir(parents=True, exist_ok=True)
@@ -273,6 +143,12 @@ def train(options: argparse.Namespace) -> int:
     return 0 if check else 1
 
 
+def refuse_file(out: Path) -> None:
+    """Raise a ValueError if there is a file where the folder out shall be."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out} is a file; it has to be a folder, or not there yet")
+
+
 def load(name: str, rng: Any) -> Any:
     """The data of that name as a `data.Split`."""
     from . import data
@@ -298,6 +174,35 @@ def save(out: Path, name: str, history: Any, model: Any, X: Any, y: Any) -> list
     except ImportError:
         pass
     return written
+
+
+def race(options: argparse.Namespace) -> int:
+    """Let the rules run, print a table, write pictures. Returns the exit status."""
+    from . import raceplots, racing
+
+    say = sys.stderr if options.json else sys.stdout
+    refuse_file(options.out)
+    options.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said now
+    written, figures = [], {}
+    for name in SURFACES if options.surface == "all" else [options.surface]:
+        found = racing.race(name, options.optimizers, options.steps, options.lr, options.seed)
+        print(f"{found}\n", file=say, flush=True)
+        figures[name] = found.figures()
+        try:
+            written.append(raceplots.contours(found, options.out / f"{name}.png"))
+            written.append(raceplots.race_losses(found, options.out / f"{name}-loss.png"))
+            if options.gif:
+                written.append(raceplots.animation(found, options.out / f"{name}.gif"))
+        except ImportError:
+            pass
+    for path in written:
+        print(f"wrote   {path}", file=say)
+    if not written:
+        print("no pictures: they need matplotlib (pip install 'tinygrad-edu[plot]')", file=say)
+    if options.json:
+        result = {"lr": options.lr, "seed": options.seed, "races": figures, "files": [str(path) for path in written]}
+        print(json.dumps(result))
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,214 @@
+"""The options of the command line, and what each may be."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import __version__
+from .surfaces import SURFACES, stated
+
+TOY_SETS = ("moons", "circles", "spirals", "blobs", "xor", "regression")
+OPTIMIZERS = {  # the class, and a learning rate that suits these small networks
+    "sgd": ("SGD", 0.1),
+    "momentum": ("Momentum", 0.5),
+    "heavy_ball": ("HeavyBall", 0.05),
+    "nesterov": ("Nesterov", 0.05),
+    "adagrad": ("Adagrad", 0.05),
+    "rmsprop": ("RMSprop", 0.001),
+    "adam": ("Adam", 0.002),
+    "adamw": ("AdamW", 0.002),
+}
+RACERS = list(stated()["valley"])  # all rules; `optimizers.RULES` has them too, but brings Numba
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but with one sentence for a mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        """One sentence, without the usage text above it."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def whole(what: str, least: int) -> Any:
+    """A reader of whole numbers from least on; what names them in its error."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"got {text!r}, but {what} is a whole number, at least {least}")
+        return number
+
+    return read
+
+
+def share(text: str) -> float:
+    """A number from 0 to below 1."""
+    number = real(text)
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}, but the share to drop is at least 0 and below 1")
+    return number
+
+
+def real(text: str) -> float:
+    """A finite number, at least 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"got {text!r}, but it has to be a finite number, at least 0")
+    return number
+
+
+def batch(text: str) -> int | None:
+    """A batch size; None for all samples."""
+    return None if text == "all" else whole('the batch size is "all" or', 1)(text)
+
+
+def sizes(text: str) -> list[int]:
+    """Hidden sizes, as in "64,32"."""
+    return [] if text == "none" else [whole("each hidden layer's size", 1)(part) for part in text.split(",")]
+
+
+def source(text: str) -> str:
+    """The name of a data set, or mnist: and a folder."""
+    if text not in ("digits", *TOY_SETS) and not (text.startswith("mnist:") and text != "mnist:"):
+        known = ", ".join(("digits", *TOY_SETS))
+        raise argparse.ArgumentTypeError(f"there is no data {text!r}; choose from {known}, or mnist:FOLDER")
+    return text
+
+
+def surface(text: str) -> str:
+    """The name of a surface, or all."""
+    if text not in (*SURFACES, "all"):
+        raise argparse.ArgumentTypeError(f"there is no surface {text!r}; choose from {', '.join(SURFACES)}, or all")
+    return text
+
+
+def rules(text: str) -> list[str] | None:
+    """The names of update rules, as in "sgd,adam"; or all."""
+    names = RACERS if text == "all" else text.split(",")
+    for name in names:
+        if name not in RACERS:
+            known = ", ".join(RACERS)
+            raise argparse.ArgumentTypeError(f"there is no rule {name!r}; choose from {known}, or all")
+    return names
+
+
+def rates(text: str) -> str | float:
+    """How learning rates are chosen, or one for all."""
+    try:
+        return text if text in ("stated", "same", "tuned") else real(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, but it has to be stated, same, tuned, or a finite number, at least 0"
+        ) from None
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    top = Parser(prog="tinygrad-edu", description="Backpropagation and optimizers, from scratch and to be read.")
+    top.add_argument("--version", action="version", version=f"tinygrad-edu {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="train|race")
+    command = commands.add_parser(
+        "train",
+        help="train a small network and show how it went",
+        description="Train a multi-layer perceptron; by default on 1,437 real handwritten digits, to read 360 others.",
+    )
+    add = command.add_argument
+    add(
+        "--data",
+        type=source,
+        default="digits",
+        help=f"digits, {', '.join(TOY_SETS)}, or mnist:FOLDER with MNIST's four files (default: digits)",
+    )
+    add(
+        "--hidden",
+        type=sizes,
+        metavar="N,N",
+        help='hidden sizes, as 64,32, or "none" (default: 128,128, toy sets 32,32)',
+    )
+    add(
+        "--activation",
+        default="relu",
+        choices=["relu", "leaky_relu", "tanh", "sigmoid", "softplus"],
+        help="after each hidden layer (default: relu)",
+    )
+    add(
+        "--dropout",
+        type=share,
+        metavar="P",
+        help="share of hidden values to drop in training (default: 0.25, toy sets 0)",
+    )
+    add("--optimizer", default="adam", choices=list(OPTIMIZERS), help="the update rule (default: adam)")
+    add("--lr", type=real, help="learning rate (default: one that suits the rule)")
+    add(
+        "--batch-size",
+        type=batch,
+        default=32,
+        metavar="N",
+        help='samples for each update, or "all" (default: 32)',
+    )
+    add(
+        "--epochs",
+        type=whole("epochs", 1),
+        metavar="N",
+        help="passes over the data (default: 50, toy sets 100, MNIST 5)",
+    )
+    add("--dtype", default="float64", choices=["float32", "float64"], help="of data and parameters (default: float64)")
+    add("--seed", type=whole("the seed", 0), default=0, metavar="N", help="of data, weights and batches (default: 0)")
+    add("--out", type=Path, metavar="DIR", help="where pictures and history.csv go (default: runs/DATA)")
+    add("--quick", action="store_true", help="3 epochs, unless --epochs says otherwise")
+    add("--json", action="store_true", help="print the result as one JSON object; all else goes to standard error")
+
+    command = commands.add_parser(
+        "race",
+        help="let the update rules run on a loss surface, and draw their paths",
+        description="Let the update rules run on a loss surface of two parameters, from one start; draw the paths, the "
+        "losses and, if asked, an animation.",
+    )
+    add = command.add_argument
+    add(
+        "--surface",
+        type=surface,
+        default="beale",
+        metavar="NAME",
+        help=f"{', '.join(SURFACES)}, or all (default: beale)",
+    )
+    add(
+        "--optimizers",
+        type=rules,
+        metavar="NAME,NAME",
+        help=f"any of {', '.join(RACERS)}, or all (default: those that courses compare)",
+    )
+    add(
+        "--steps",
+        type=whole("steps", 1),
+        metavar="N",
+        help="updates of each rule (default: as many as suit the surface)",
+    )
+    add(
+        "--lr",
+        type=rates,
+        default="stated",
+        metavar="HOW",
+        help="learning rates: stated, chosen by hand for each rule and surface; same, 0.01 for all; tuned, the fastest "
+        "of a grid from several starts; or a number for all (default: stated)",
+    )
+    add(
+        "--seed",
+        type=whole("the seed", 0),
+        default=0,
+        metavar="N",
+        help="of mini-batches and further starts (default: 0)",
+    )
+    add("--out", type=Path, default=Path("runs/race"), metavar="DIR", help="where pictures go (default: runs/race)")
+    add("--gif", action="store_true", help="draw an animation too")
+    add("--json", action="store_true", help="print the result as one JSON object; all else goes to standard error")
+    return top
