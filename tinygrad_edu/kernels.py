@@ -299,16 +299,16 @@ def rprop(p, g, d, q, up, down, least, most):
 
 
 @kernel
-def asgd(p, g, a, lr, keep, weight):
+def asgd(p, g, a, lr, keep, rest):
     """Polyak & Juditsky 1992; Bottou 2010: descent with a falling rate, and the mean of the way as the answer.
     p <- keep · p - lr · g
-    a <- a + weight · (p - a)
-    where lr = lr_0 / (1 + lambd · lr_0 · (t - 1))^alpha; keep = 1 - lambd · lr; weight = 1 / max(1, t - 1 - t0)
+    a <- p + rest · (a - p)
+    where lr = lr_0 / (1 + lambd · lr_0 · (t - 1))^alpha; keep = 1 - lambd · lr; rest = 1 - 1 / max(1, t - 1 - t0)
     note: lr falls with t, and a is p until t0 is over
     """
     for i in range(p.size):
         p[i] = keep * p[i] - lr * g[i]
-        a[i] += weight * (p[i] - a[i])
+        a[i] = p[i] + rest * (a[i] - p[i])
 
 
 @kernel
