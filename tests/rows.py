@@ -76,6 +76,17 @@ def run(optimizer, p, gradients, rates):
     return trajectory
 
 
+def path(cls, gradients, start=0.0, dtype=np.float64, **hyper):
+    """The parameters after each step."""
+    p = tg.Tensor(np.full(np.shape(gradients)[1:], start, dtype), requires_grad=True)
+    optimizer, points = cls([p], **hyper), []
+    for g in gradients:
+        p.grad = np.array(g, dtype)
+        optimizer.step()
+        points.append(p.numpy())
+    return np.array(points)
+
+
 def two():
     return [tg.Tensor([1.0, 2.0], requires_grad=True, name="a"), tg.Tensor([3.0], requires_grad=True, name="b")]
 
