@@ -2,14 +2,16 @@
 
 import ast
 import inspect
+import json
 import os
 import re
 import subprocess
 import sys
 
+import golden
 import numpy as np
 import pytest
-from rows import every_class, every_dtype, every_row, every_row_of_torch, problem, run, torchs, two
+from rows import IDS, ROWS, every_class, every_dtype, every_row, every_row_of_torch, problem, run, torchs, two
 
 import tinygrad_edu as tg
 from tinygrad_edu import kernels
@@ -34,6 +36,44 @@ def test_a_200_step_trajectory_equals_torchs(cls, reference, hyper, torch_row):
     p = tg.Tensor(p0, requires_grad=True)
     got = run(cls([p], **hyper), p, gradients, rates)
     np.testing.assert_allclose(got, torchs(torch_row, p0, gradients, rates)[0], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.oracle
+def test_asgds_mean_is_torchs():
+    pytest.importorskip("torch")
+    p0, gradients, rates = problem(60)
+    p = tg.Tensor(p0, requires_grad=True)
+    optimizer = tg.ASGD([p], lambd=0.1, alpha=0.6, t0=7)
+    run(optimizer, p, gradients, rates)
+    _, theirs = torchs(("ASGD", {"lambd": 0.1, "alpha": 0.6, "t0": 7}), p0, gradients, rates)
+    (state,) = theirs.state.values()
+    np.testing.assert_allclose(optimizer.a, state["ax"].numpy(), rtol=1e-12)
+
+
+GOLDEN = json.loads(golden.FILE.read_text(encoding="utf-8"))
+every_golden = pytest.mark.parametrize(("name", "row"), list(zip(IDS, ROWS)), ids=IDS)
+
+
+@every_golden
+def test_trajectories_are_those_on_file_to_1e_12(name, row):
+    """The file is torch's and the papers' word where torch is not installed."""
+    known = GOLDEN[name]
+    assert known["rule"] == row[0].__name__
+    assert known["hyper"].keys() == {*row[2], "l2"}  # else run tests/golden.py
+    p = tg.Tensor(GOLDEN["start"], requires_grad=True)
+    rates = GOLDEN["rates"]
+    got = run(row[0]([p], lr=rates[0], **known["hyper"]), p, np.array(GOLDEN["gradients"]), rates)
+    np.testing.assert_allclose(got, known["points"], rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.oracle
+@every_golden
+def test_the_file_is_what_torch_and_the_papers_say_now(name, row):
+    pytest.importorskip("torch")
+    start, gradients, rates = (np.array(GOLDEN[key]) for key in ("start", "gradients", "rates"))
+    assert GOLDEN[name]["hyper"] == {**row[2], "l2": golden.l2_of(row)}
+    expected = golden.trajectory(row, start, gradients, rates)
+    np.testing.assert_allclose(GOLDEN[name]["points"], expected, rtol=1e-13, atol=1e-15)
 
 
 @pytest.mark.oracle
