@@ -15,6 +15,7 @@ from rows import IDS, ROWS, every_class, every_dtype, every_row, every_row_of_to
 
 import tinygrad_edu as tg
 from tinygrad_edu import kernels
+from tinygrad_edu.optimizers import RULES
 
 
 @every_dtype
@@ -232,6 +233,30 @@ def test_trap_23_a_literal_that_widens_would_be_seen():
             p[i] -= lr * v[i]
 
     assert widens(careless, tg.HeavyBall(two()))
+
+
+@jitted
+@every_dtype
+@every_row
+def test_machine_code_does_what_numbas_dispatcher_does(cls, reference, hyper, torch_row, dtype):
+    p0, gradients, rates = problem(30)
+    p = tg.Tensor(p0.astype(dtype), requires_grad=True)
+    optimizer = cls([p], **hyper)
+    arrays = [p.numpy(), None, *[getattr(optimizer, name).copy() for name in optimizer.state]]
+    _, _, *values = optimizer.groups[0].values()
+    for t, (g, lr) in enumerate(zip(gradients.astype(dtype), rates), start=1):
+        arrays[1] = g
+        optimizer.kernel(*arrays, *[dtype(number) for number in optimizer.scalars(t, float(lr), *values)])
+        run(optimizer, p, [g], [lr])
+        for name, array in zip(["p", *optimizer.state], [arrays[0], *arrays[2:]]):
+            np.testing.assert_array_equal(p.numpy() if name == "p" else getattr(optimizer, name), array)
+
+
+def test_the_table_of_rules_has_every_exported_optimizer_under_its_kernels_name():
+    exported = [getattr(tg, name) for name in tg.__all__]
+    classes = {x for x in exported if isinstance(x, type) and issubclass(x, tg.Optimizer)} - {tg.Optimizer}
+    assert set(RULES.values()) == classes == {row[0] for row in ROWS}
+    assert {name: getattr(kernels, name) for name in RULES} == {name: cls.kernel for name, cls in RULES.items()}
 
 
 @pytest.fixture
