@@ -21,7 +21,7 @@ from math import sqrt
 from typing import Any
 
 from numba import from_dtype, njit
-from numpy import integer, maximum, minimum, sign
+from numpy import float64, integer, maximum, minimum, sign
 
 compiled = partial(njit, nogil=True, error_model="numpy")  # the only place where flags are written
 
@@ -299,16 +299,16 @@ def rprop(p, g, d, q, up, down, least, most):
 
 
 @kernel
-def asgd(p, g, a, lr, keep, weight):
+def asgd(p, g, a, lr, keep, rest):
     """Polyak & Juditsky 1992; Bottou 2010: descent with a falling rate, and the mean of the way as the answer.
     p <- keep · p - lr · g
-    a <- a + weight · (p - a)
-    where lr = lr_0 / (1 + lambd · lr_0 · (t - 1))^alpha; keep = 1 - lambd · lr; weight = 1 / max(1, t - 1 - t0)
+    a <- p + rest · (a - p)
+    where lr = lr_0 / (1 + lambd · lr_0 · (t - 1))^alpha; keep = 1 - lambd · lr; rest = 1 - 1 / max(1, t - 1 - t0)
     note: lr falls with t, and a is p until t0 is over
     """
     for i in range(p.size):
         p[i] = keep * p[i] - lr * g[i]
-        a[i] += weight * (p[i] - a[i])
+        a[i] = p[i] + rest * (a[i] - p[i])
 
 
 @kernel
@@ -374,12 +374,12 @@ def sum_of_squares(g):
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     whole = g.size - g.size % 4
     for i in range(0, whole, 4):
-        a += float(g[i]) * float(g[i])
-        b += float(g[i + 1]) * float(g[i + 1])
-        c += float(g[i + 2]) * float(g[i + 2])
-        d += float(g[i + 3]) * float(g[i + 3])
+        a += float64(g[i]) * float64(g[i])
+        b += float64(g[i + 1]) * float64(g[i + 1])
+        c += float64(g[i + 2]) * float64(g[i + 2])
+        d += float64(g[i + 3]) * float64(g[i + 3])
     for i in range(whole, g.size):
-        a += float(g[i]) * float(g[i])
+        a += float64(g[i]) * float64(g[i])
     return (a + b) + (c + d)
 
 

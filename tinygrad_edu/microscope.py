@@ -106,7 +106,7 @@ def why(self: Any, name: str, index: Any = ()) -> Why:
     after, *values = (float(x) for x in here)
     numbers = {**dict(zip(["g", *self.state], values, strict=True)), **self._numbers(run.numbers)}
     rate, direction, memory = (_value(part, numbers) for part in self.parts)
-    keep = numbers.get("keep", 1.0)
+    keep = numbers.get("keep", 1.0) or float("nan")  # a decay to 0 leaves no trace of what was there
     before = (after + rate * direction) / keep
     return Why(
         f"{name}[{', '.join(map(str, np.atleast_1d(index)))}]" if p.ndim else name,

@@ -645,7 +645,7 @@ class ASGD(Optimizer):
 
     def scalars(self, t: int, lr: float, lambd: float, alpha: float, t0: float) -> Numbers:
         rate = lr / (1 + lambd * lr * (t - 1)) ** alpha
-        return rate, 1 - lambd * rate, 1 / max(1, t - 1 - t0)
+        return rate, 1 - lambd * rate, 1 - 1 / max(1, t - 1 - t0)
 
 
 class SignSGD(Optimizer):

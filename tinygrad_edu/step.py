@@ -110,6 +110,7 @@ class Optimizer:
             out of range; or a gradient was set that has another shape. Nothing has been changed then
         """
         runs, following, rates = self._runs(), self.t + 1, {}
+        self._last = []  # a step that is refused leaves nothing to ask about
         for run in runs:
             lr, run.l2, *hyper = run.group.values()
             if callable(lr):

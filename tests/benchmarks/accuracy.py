@@ -2,34 +2,30 @@
 
     python tests/benchmarks/accuracy.py  # the column of torch needs it: pip install -e '.[test,oracle]'
 
-200 updates with random gradients, zeros between them, and learning rates that change, as in tests/test_optimizers.py.
+200 updates with random gradients, zeros between them, and learning rates that change, as in tests/rows.py.
 A difference is the largest over all updates and parameters, relative to the parameters' largest absolute value.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
-import test_optimizers as tests
+import rows
 
 import tinygrad_edu as tg
 
 
 def main():
-    try:
-        import torch
-
-        torch.set_default_dtype(torch.float64)
-    except ImportError:
-        torch = None
+    torch = find_spec("torch")
     print("| rule | first step / lr at g = 0.37 and 37 | from naive.py, float64 | float32 | from torch, float64 |")
     print("|---|---:|---:|---:|---:|")
-    for cls, reference, hyper, torch_row in tests.ROWS:
-        p0, gradients, rates = tests.problem()
+    for cls, reference, hyper, torch_row in rows.ROWS:
+        p0, gradients, rates = rows.problem()
         expected = np.array(reference(p0, list(gradients), rates, **hyper))
         cells = [" ".join([cls.__name__, *(name for name, value in hyper.items() if value is True)])]
         if cls is tg.RMSprop and "momentum" in hyper:
@@ -37,11 +33,11 @@ def main():
         cells.append(" ".join(f"{first_step(cls, hyper, g):.4g}" for g in (0.37, 37.0)))
         for dtype in (np.float64, np.float32):
             p = tg.Tensor(p0.astype(dtype), requires_grad=True)
-            cells.append(difference(tests.run(cls([p], **hyper), p, gradients, rates), expected))
+            cells.append(difference(rows.run(cls([p], **hyper), p, gradients, rates), expected))
         if torch and torch_row:
             p = tg.Tensor(p0, requires_grad=True)
-            got = tests.run(cls([p], **hyper), p, gradients, rates)
-            cells.append(difference(got, tests.torchs(torch, torch_row, p0, gradients, rates)))
+            got = rows.run(cls([p], **hyper), p, gradients, rates)
+            cells.append(difference(got, rows.torchs(torch_row, p0, gradients, rates)[0]))
         else:
             cells.append("not there" if torch else "")
         print(f"| {' | '.join(cells)} |")
