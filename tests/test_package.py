@@ -30,6 +30,7 @@ IMPORTS = {
     "step": ("buffers kernels microscope ops tensor", "numpy"),
     "optimizers": ("kernels ops step tensor", ""),
     "schedules": ("", ""),
+    "averages": ("kernels ops step tensor", "numpy"),
     "data": ("init ops", "numpy"),
     "train": ("data init layers losses ops optimizers step tensor", "numpy"),
     "rangetest": ("data init layers losses ops optimizers step tensor train", "numpy"),
@@ -47,7 +48,7 @@ LATER = {
     "schedules": ("step", ""),
     "plots": ("rangetest train", "matplotlib"),
     "raceplots": ("racing", "PIL matplotlib"),
-    "__init__": ("buffers data kernels optimizers plots raceplots racing rangetest schedules step surfaces train", ""),
+    "__init__": ("averages buffers data kernels optimizers plots raceplots racing rangetest schedules step surfaces train", ""),
     "__main__": ("__init__ data plots raceplots racing", "numpy"),
 }
 

@@ -7,7 +7,7 @@
 array([2., 4., 6.])
 
 Read it in this order: `ops`, `tensor`, `losses`, `init`, `layers`, `buffers`, `kernels`, `optimizers`, `schedules`,
-`gradcheck`, `data`, `train`, `rangetest`; then `surfaces` and `racing`.
+`averages`, `gradcheck`, `data`, `train`, `rangetest`; then `surfaces` and `racing`.
 The package imports NumPy alone; Numba arrives with the first optimizer, matplotlib with the first picture.
 """
 
@@ -46,6 +46,7 @@ from .tensor import Tensor, apply, concatenate, no_grad, stack, where
 
 if TYPE_CHECKING:
     from . import data, plots, raceplots, schedules, surfaces
+    from .averages import MovingAverage, WeightAverage
     from .buffers import FlatBuffer
     from .data import batches
     from .kernels import set_num_threads
@@ -118,7 +119,7 @@ logsumexp, softmax, log_softmax, reshape, transpose = (
 
 _LATER = {  # name: the module that has it. Imported when it is first asked for (PEP 562)
     **dict.fromkeys(["data", "plots", "buffers", "kernels", "step", "optimizers", "train"], ""),
-    **dict.fromkeys(["schedules", "rangetest", "surfaces", "racing", "raceplots"], ""),
+    **dict.fromkeys(["schedules", "averages", "rangetest", "surfaces", "racing", "raceplots"], ""),
     "FlatBuffer": "buffers",
     "batches": "data",
     **dict.fromkeys(
@@ -147,6 +148,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
     "Optimizer": "step",
     "set_num_threads": "kernels",
     "ReduceOnPlateau": "schedules",
+    **dict.fromkeys(["MovingAverage", "WeightAverage"], "averages"),
     "lr_find": "rangetest",
     **dict.fromkeys(["fit", "evaluate", "History", "Evaluation"], "train"),
     **dict.fromkeys(["race", "Race", "Run"], "racing"),
@@ -164,7 +166,7 @@ __all__ = [
     "LayerNorm", "BatchNorm1d", "Sequential", "mlp",
     "FlatBuffer", "Optimizer", "SGD", "Momentum", "HeavyBall", "Nesterov", "Adagrad", "Adadelta", "RMSprop", "Adam",
     "AdamW", "AMSGrad", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD", "SignSGD", "Signum", "Lion", "set_num_threads",
-    "ReduceOnPlateau", "batches", "fit", "evaluate", "History", "Evaluation", "lr_find", "race", "Race", "Run",
+    "ReduceOnPlateau", "MovingAverage", "WeightAverage", "batches", "fit", "evaluate", "History", "Evaluation", "lr_find", "race", "Race", "Run",
     "ops", "losses", "init", "schedules", "data", "plots", "surfaces", "raceplots",
 ]
 # fmt: on

@@ -347,6 +347,15 @@ def lion(p, g, m, lr, beta1, beta2, rest1, rest2, keep):
         m[i] = beta2 * m[i] + rest2 * g[i]
 
 
+@kernel
+def average(a, p, weight):
+    """An average of p over the steps; which one is the weight's business (see `averages`).
+    a <- a + weight · (p - a)
+    """
+    for i in range(a.size):
+        a[i] += weight * (p[i] - a[i])
+
+
 # --- passes over the gradient before a rule ------------------------------------------------------------------------
 
 
