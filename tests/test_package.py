@@ -35,6 +35,7 @@ IMPORTS = {
     "train": ("data init layers losses ops optimizers step tensor", "numpy"),
     "rangetest": ("data init layers losses ops optimizers step tensor train", "numpy"),
     "surfaces": ("data ops tensor", "numpy"),
+    "trials": ("data init layers losses ops optimizers train", "numpy"),
     "racing": ("init ops optimizers surfaces tensor", "numpy"),
     "plots": ("layers tensor", "numpy"),
     "raceplots": ("plots", "numpy"),
@@ -47,9 +48,9 @@ LATER = {
     "train": ("", "tqdm"),
     "schedules": ("step", ""),
     "plots": ("rangetest train", "matplotlib"),
-    "raceplots": ("racing", "PIL matplotlib"),
-    "__init__": ("averages buffers data kernels optimizers plots raceplots racing rangetest schedules step surfaces train", ""),
-    "__main__": ("__init__ data plots raceplots racing", "numpy"),
+    "raceplots": ("racing trials", "PIL matplotlib"),
+    "__init__": ("averages buffers data kernels optimizers plots raceplots racing rangetest schedules step surfaces train trials", ""),
+    "__main__": ("__init__ data plots raceplots racing trials", "numpy"),
 }
 
 # --- who imports whom ------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@
 array([2., 4., 6.])
 
 Read it in this order: `ops`, `tensor`, `losses`, `init`, `layers`, `buffers`, `kernels`, `optimizers`, `schedules`,
-`averages`, `gradcheck`, `data`, `train`, `rangetest`; then `surfaces` and `racing`.
+`averages`, `gradcheck`, `data`, `train`, `rangetest`; then `surfaces`, `racing` and `trials`.
 The package imports NumPy alone; Numba arrives with the first optimizer, matplotlib with the first picture.
 """
 
@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from .schedules import ReduceOnPlateau
     from .step import Optimizer
     from .train import Evaluation, History, evaluate, fit
+    from .trials import DataRace, Trial, race_on_data
 
 __version__ = "0.1.0"
 
@@ -119,7 +120,7 @@ logsumexp, softmax, log_softmax, reshape, transpose = (
 
 _LATER = {  # name: the module that has it. Imported when it is first asked for (PEP 562)
     **dict.fromkeys(["data", "plots", "buffers", "kernels", "step", "optimizers", "train"], ""),
-    **dict.fromkeys(["schedules", "averages", "rangetest", "surfaces", "racing", "raceplots"], ""),
+    **dict.fromkeys(["schedules", "averages", "rangetest", "surfaces", "racing", "raceplots", "trials"], ""),
     "FlatBuffer": "buffers",
     "batches": "data",
     **dict.fromkeys(
@@ -152,6 +153,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
     "lr_find": "rangetest",
     **dict.fromkeys(["fit", "evaluate", "History", "Evaluation"], "train"),
     **dict.fromkeys(["race", "Race", "Run"], "racing"),
+    **dict.fromkeys(["race_on_data", "DataRace", "Trial"], "trials"),
 }
 
 # what `from tinygrad_edu import *` brings; tg.abs, tg.sum, tg.max, tg.min and tg.pow stay out of it, as in NumPy
@@ -167,6 +169,7 @@ __all__ = [
     "FlatBuffer", "Optimizer", "SGD", "Momentum", "HeavyBall", "Nesterov", "Adagrad", "Adadelta", "RMSprop", "Adam",
     "AdamW", "AMSGrad", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD", "SignSGD", "Signum", "Lion", "set_num_threads",
     "ReduceOnPlateau", "MovingAverage", "WeightAverage", "batches", "fit", "evaluate", "History", "Evaluation", "lr_find", "race", "Race", "Run",
+    "race_on_data", "DataRace", "Trial",
     "ops", "losses", "init", "schedules", "data", "plots", "surfaces", "raceplots",
 ]
 # fmt: on

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .arguments import OPTIMIZERS, TOY_SETS, parser
+from .arguments import OPTIMIZERS, RACERS, TOY_SETS, parser
 from .surfaces import SURFACES
 
 
@@ -180,12 +180,19 @@ def race(options: argparse.Namespace) -> int:
     """Let the rules run, print a table, write pictures. Returns the exit status."""
     from . import raceplots, racing
 
-    say = sys.stderr if options.json else sys.stdout
+    on_data = options.data is not None
+    for name in ("surface", "steps", "lr", "gif") if on_data else ("seeds", "epochs", "quick"):
+        if getattr(options, name) is not None and getattr(options, name) is not False:
+            raise ValueError(f"--{name} {'does not go with' if on_data else 'needs'} --data")
     refuse_file(options.out)
     options.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said now
+    if on_data:
+        return race_on_data(options)
+    say = sys.stderr if options.json else sys.stdout
+    surface, lr = options.surface or "beale", "stated" if options.lr is None else options.lr
     written, figures = [], {}
-    for name in SURFACES if options.surface == "all" else [options.surface]:
-        found = racing.race(name, options.optimizers, options.steps, options.lr, options.seed)
+    for name in SURFACES if surface == "all" else [surface]:
+        found = racing.race(name, options.optimizers, options.steps, lr, options.seed)
         print(f"{found}\n", file=say, flush=True)
         figures[name] = found.figures()
         try:
@@ -200,7 +207,40 @@ def race(options: argparse.Namespace) -> int:
     if not written:
         print("no pictures: they need matplotlib (pip install 'tinygrad-edu[plot]')", file=say)
     if options.json:
-        result = {"lr": options.lr, "seed": options.seed, "races": figures, "files": [str(path) for path in written]}
+        result = {"lr": lr, "seed": options.seed, "races": figures, "files": [str(path) for path in written]}
+        print(json.dumps(result))
+    return 0
+
+
+def race_on_data(options: argparse.Namespace) -> int:
+    """Train with every rule, print a table, draw the losses. Returns the exit status."""
+    from . import raceplots, trials
+
+    say = sys.stderr if options.json else sys.stdout
+    rules = options.optimizers or RACERS
+    finished = iter(range(1, len(rules) + 1))
+    data = load(options.data, 0)
+    found = trials.race_on_data(
+        data.X_train,
+        data.y_train,
+        data.X_test,
+        data.y_test,
+        rules,
+        seeds=options.seeds or (2 if options.quick else 5),
+        epochs=options.epochs or (3 if options.quick else 20),
+        grid=trials.GRID[:: 2 if options.quick else 1],
+        rng=options.seed,
+        report=lambda run: print(f"{next(finished)}/{len(rules)}  {run.rule}", file=sys.stderr, flush=True),
+    )
+    print(f"{options.data}: {found}\n", file=say)
+    files = []
+    try:
+        files.append(raceplots.loss_bands(found, options.out / f"{options.data.partition(':')[0]}.png"))
+        print(f"wrote   {files[0]}", file=say)
+    except ImportError:
+        print("no picture: it needs matplotlib (pip install 'tinygrad-edu[plot]')", file=say)
+    if options.json:
+        result = {"data": options.data, "seed": options.seed, "rules": found.figures(), "files": list(map(str, files))}
         print(json.dumps(result))
     return 0
 

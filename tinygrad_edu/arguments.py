@@ -169,15 +169,15 @@ def parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser(
         "race",
-        help="let the update rules run on a loss surface, and draw their paths",
+        help="let the update rules run on a loss surface or on real data, and draw it",
         description="Let the update rules run on a loss surface of two parameters, from one start; draw the paths, the "
-        "losses and, if asked, an animation.",
+        "losses and, if asked, an animation. With --data: train one network with each rule, each at the best learning "
+        "rate of a grid and from the same seeds; draw the losses.",
     )
     add = command.add_argument
     add(
         "--surface",
         type=surface,
-        default="beale",
         metavar="NAME",
         help=f"{', '.join(SURFACES)}, or all (default: beale)",
     )
@@ -185,7 +185,7 @@ def parser() -> argparse.ArgumentParser:
         "--optimizers",
         type=rules,
         metavar="NAME,NAME",
-        help=f"any of {', '.join(RACERS)}, or all (default: those that courses compare)",
+        help=f"any of {', '.join(RACERS)}, or all (default: those that courses compare; with --data all)",
     )
     add(
         "--steps",
@@ -196,7 +196,6 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--lr",
         type=rates,
-        default="stated",
         metavar="HOW",
         help="learning rates: stated, chosen by hand for each rule and surface; same, 0.01 for all; tuned, the fastest "
         "of a grid from several starts; or a number for all (default: stated)",
@@ -206,9 +205,15 @@ def parser() -> argparse.ArgumentParser:
         type=whole("the seed", 0),
         default=0,
         metavar="N",
-        help="of mini-batches and further starts (default: 0)",
+        help="of mini-batches and further starts; with --data, what the seeds are drawn from (default: 0)",
     )
     add("--out", type=Path, default=Path("runs/race"), metavar="DIR", help="where pictures go (default: runs/race)")
     add("--gif", action="store_true", help="draw an animation too")
+    add(
+        "--data", type=source, metavar="NAME", help="race on data with labels, named as for train, and not on a surface"
+    )
+    add("--seeds", type=whole("seeds", 1), metavar="N", help="with --data: runs of each rule (default: 5)")
+    add("--epochs", type=whole("epochs", 1), metavar="N", help="with --data: passes over it (default: 20)")
+    add("--quick", action="store_true", help="with --data: 2 seeds, 3 epochs, and every second rate of the grid")
     add("--json", action="store_true", help="print the result as one JSON object; all else goes to standard error")
     return top

@@ -12,6 +12,7 @@ from .plots import COLOURS, MARKERS, _figure, _save
 
 if TYPE_CHECKING:
     from .racing import Race
+    from .trials import DataRace
 
 # each rule looks the same in all pictures: its place here says how
 # fmt: off
@@ -117,6 +118,50 @@ def _shades(colours: list[str]) -> list[int]:
     tints = [255 - (255 - rgb) * strength for strength in (1, 0.75, 0.5, 0.25)]
     greys = np.linspace(0, 255, 32)[:, None] * np.ones(3)
     return [int(x) for x in np.concatenate([greys, *tints]).ravel()]
+
+
+def loss_bands(found: DataRace, path: Any) -> Path:
+    """Draw each rule's training loss by epoch on real data, on a logarithmic axis: the median over seeds as a line, the
+    range over seeds as a band, and the medians of the others in grey.
+
+    A panel for each rule, the smallest loss at the end first, with its learning rate and held-out accuracy. Returns the
+    path of the PNG. Raises ImportError without matplotlib.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    runs = sorted(found.runs, key=lambda run: np.median(run.losses[:, -1]))
+    columns = min(len(runs), 6)
+    rows = -(-len(runs) // columns)
+    figure = Figure(figsize=(max(2.1 * columns, 5), 2.2 * rows + 0.9), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(f"{found.title}\n{found.conditions}", fontsize=9)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for ax, run in zip(panels, runs):
+        colour, marker, _ = runner_style(run.rule)
+        low, middle, high = (np.quantile(run.losses, share, axis=0, method="nearest") for share in (0, 0.5, 1))
+        epochs = np.arange(len(middle))
+        for other in runs:
+            ax.plot(np.quantile(other.losses, 0.5, axis=0, method="nearest"), color="0.8", linewidth=0.6)
+        ax.fill_between(epochs, low, high, color=colour, alpha=0.25, linewidth=0)
+        ax.plot(middle, color=colour, linewidth=1.8)
+        ax.plot(
+            epochs[-1],
+            middle[-1],
+            marker=marker,
+            color=colour,
+            markersize=8,
+            markeredgecolor="white",
+            markeredgewidth=0.5,
+        )
+        ax.set_title(f"{run.rule}  lr {run.lr:.2g}\n{run.fate}", fontsize=8, color=colour)
+        ax.set_yscale("log")
+        ax.grid(alpha=0.25)
+    for ax in panels[len(runs) :]:
+        ax.set_axis_off()
+    figure.supxlabel("epoch", fontsize=9)
+    figure.supylabel("training loss: median and range over seeds", fontsize=9)
+    return _save(figure, path)
 
 
 def runner_style(rule: str) -> tuple[str, str, Any]:
