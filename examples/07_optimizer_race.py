@@ -41,9 +41,9 @@ for lr in (0.1, 0.5, 0.95, 1.0, 1.1):
 
 try:
     out = Path(args.out)
-    pictures = [tg.plots.contours(found, out / "paths.png"), tg.plots.race_losses(found, out / "losses.png")]
+    pictures = [tg.raceplots.contours(found, out / "paths.png"), tg.raceplots.race_losses(found, out / "losses.png")]
     if not args.quick:
-        pictures.append(tg.plots.animation(found, out / "paths.gif"))
+        pictures.append(tg.raceplots.animation(found, out / "paths.gif"))
     print("\nThe pictures are", *pictures)
 except ImportError:
     print("\nNo pictures: matplotlib is not installed.")

@@ -49,7 +49,11 @@ LATER = {
     "schedules": ("step", ""),
     "plots": ("rangetest train", "matplotlib"),
     "raceplots": ("racing trials", "PIL matplotlib"),
-    "__init__": ("averages buffers data kernels optimizers plots raceplots racing rangetest schedules step surfaces train trials", ""),
+    "__init__": (
+        "averages buffers data kernels optimizers plots raceplots racing rangetest schedules step surfaces train "
+        "trials",
+        "",
+    ),
     "__main__": ("__init__ data plots raceplots racing trials", "numpy"),
 }
 

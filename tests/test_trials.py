@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu import plots, trials
+from tinygrad_edu import raceplots, trials
 from tinygrad_edu.__main__ import main
 from tinygrad_edu.optimizers import RULES
 
@@ -91,7 +91,7 @@ def test_a_rate_that_diverges_is_not_chosen_and_if_all_do_the_run_is_infinite(tm
     assert np.isinf(found.runs[0].losses[:, 1:]).all()
     assert "inf to inf" in str(found)
     pytest.importorskip("matplotlib")
-    assert plots.loss_bands(found, tmp_path / "a.png").stat().st_size
+    assert raceplots.loss_bands(found, tmp_path / "a.png").stat().st_size
 
 
 def test_every_rule_races_and_each_is_reported():
@@ -119,18 +119,18 @@ def test_the_table_has_medians_and_ranges_the_best_first_and_marks_the_edge_of_t
 def test_the_picture_has_a_panel_with_line_and_band_for_each_rule(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     kept = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: kept.append(figure) or path)
+    monkeypatch.setattr(raceplots, "_save", lambda figure, path: kept.append(figure) or path)
     found = two_rules()
     seeds = np.linspace(1, 2, 11)[:, None]
     found = found._replace(runs=[run._replace(losses=run.losses[0] * seeds) for run in found.runs])
-    plots.loss_bands(found, tmp_path / "a.png")
+    raceplots.loss_bands(found, tmp_path / "a.png")
     panels = kept[0].axes
     assert [ax.get_title() for ax in panels] == ["adam  lr 0.01\nheld-out 90.0%", "sgd  lr 1\nheld-out 60.0%"]
     for ax, run in zip(panels, reversed(found.runs)):
         assert ax.get_yscale() == "log"
         *others, median, end = ax.lines
         np.testing.assert_array_equal(median.get_ydata(), np.median(run.losses, axis=0))
-        assert end.get_marker() == plots.runner_style(run.rule)[1]
+        assert end.get_marker() == raceplots.runner_style(run.rule)[1]
         assert len(others) == 2
         band = ax.collections[0].get_paths()[0].vertices[:, 1]
         assert (band.min(), band.max()) == (run.losses.min(), run.losses.max())
@@ -140,7 +140,7 @@ def test_a_loss_of_0_can_be_drawn(tmp_path):
     pytest.importorskip("matplotlib")
     slow, fast = two_rules().runs
     fast.losses[:, 1:] = 0
-    assert plots.loss_bands(two_rules()._replace(runs=[slow, fast]), tmp_path / "a.png").stat().st_size
+    assert raceplots.loss_bands(two_rules()._replace(runs=[slow, fast]), tmp_path / "a.png").stat().st_size
 
 
 @pytest.mark.parametrize(

@@ -168,8 +168,8 @@ __all__ = [
     "LayerNorm", "BatchNorm1d", "Sequential", "mlp",
     "FlatBuffer", "Optimizer", "SGD", "Momentum", "HeavyBall", "Nesterov", "Adagrad", "Adadelta", "RMSprop", "Adam",
     "AdamW", "AMSGrad", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD", "SignSGD", "Signum", "Lion", "set_num_threads",
-    "ReduceOnPlateau", "MovingAverage", "WeightAverage", "batches", "fit", "evaluate", "History", "Evaluation", "lr_find", "race", "Race", "Run",
-    "race_on_data", "DataRace", "Trial",
+    "ReduceOnPlateau", "MovingAverage", "WeightAverage", "batches", "fit", "evaluate", "History", "Evaluation",
+    "lr_find", "race", "Race", "Run", "race_on_data", "DataRace", "Trial",
     "ops", "losses", "init", "schedules", "data", "plots", "surfaces", "raceplots",
 ]
 # fmt: on
