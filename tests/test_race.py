@@ -295,15 +295,17 @@ def test_a_surface_of_ones_own():
         tg.race(bowl)
 
 
-@pytest.mark.parametrize(("rule", "lr"), [("sgd", 0.6), ("sgd", 1e300), ("momentum", 1e6), ("adam", 1e308)])
+@pytest.mark.parametrize(
+    ("rule", "lr"), [("sgd", 0.6), ("sgd", 1e300), ("sgd", 1e308), ("momentum", 1e6), ("adam", 1e308)]
+)
 def test_a_rule_that_diverges_ends_there_and_says_so(rule, lr):
     steps = 100
     run = tg.race("ellipse", [rule], steps, lr).runs[0]
     end = run.diverged
     assert 0 < end < steps
-    assert run.last == end
-    assert np.isnan(run.path[end + 1 :]).all()
-    assert np.isfinite(run.path[: end + 1]).all() or lr > 1e300
+    assert run.last == (end - 1 if np.isnan(run.path[end]).all() else end)
+    assert np.isnan(run.path[run.last + 1 :]).all()
+    assert np.isfinite(run.path[: run.last + 1]).all()
     assert (abs(run.path[:end] - SURFACES["ellipse"].middle) < 10 * SURFACES["ellipse"].size).all()
     assert run.arrived is None
     assert "diverged" in str(tg.race("ellipse", [rule], steps, lr))
@@ -525,6 +527,7 @@ def test_all_surfaces_and_all_rules_as_json(tmp_path, no_matplotlib, capsys):
         (["--lr", "same"], {"lr": 0.01}),
         (["--lr", "tuned"], {"lr": tg.race("valley", ["adam"], 9, "tuned").runs[0].lr}),
         (["--lr", "1000"], {"diverged": 1}),
+        (["--lr", "1e300"], {"diverged": 1, "loss": None}),
         (["--surface", "neuron", "--seed", "5"], {"loss": tg.race("neuron", ["adam"], 9, rng=5).runs[0].losses[-1]}),
     ],
 )

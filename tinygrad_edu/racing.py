@@ -1,7 +1,6 @@
 """The race: all update rules on loss surfaces of two parameters, to see what each does.
 
-A surface is a function of two Tensors, written with Tensor operations: `backward` gives its gradient, the kernels make
-the steps, and the same function draws the contours. `raceplots` draw.
+`surfaces` has the surfaces and the learning rates, `raceplots` draws.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class Run(NamedTuple):
     @property
     def last(self) -> int:
         """The number of the last point that there is."""
-        return len(self.path) - 1 if self.diverged is None else self.diverged
+        return int(np.isfinite(self.path).all(axis=1).sum()) - 1
 
     @property
     def fate(self) -> str:
@@ -70,11 +69,12 @@ class Race(NamedTuple):
     runs: list[Run]
 
     def figures(self) -> dict[str, Any]:
-        """For each rule: lr, final loss, the step it arrived at, the closest distance and the step it diverged at."""
+        """For each rule: lr, final loss (None if that is no number), the step it arrived at, the closest distance and
+        the step it diverged at."""
         return {
             run.rule: {
                 "lr": run.lr,
-                "loss": float(run.losses[run.last]),
+                "loss": float(run.losses[run.last]) if np.isfinite(run.losses[run.last]) else None,
                 "arrived": run.arrived,
                 "closest": float(np.nanmin(run.distances)),
                 "diverged": run.diverged,
@@ -183,7 +183,7 @@ def paths(surface: Surface, rule: str, rates: Any, starts: Any, steps: int, seed
     found = np.full((steps + 1, *now.shape), np.nan)
     going = np.ones((len(rates), 1, len(starts)), bool)
     for t in range(steps + 1):
-        found[t] = np.where(going & np.isfinite(now), now, np.nan)
+        found[t] = np.where(going & np.isfinite(now).all(axis=1, keepdims=True), now, np.nan)
         with np.errstate(all="ignore"):
             going &= (abs(now - middle) < FAR * size).all(axis=1, keepdims=True)
             if t == steps or not going.any():
