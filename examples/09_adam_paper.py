@@ -91,10 +91,8 @@ for beta1, beta2 in [(beta1, beta2) for beta1 in (0.0, 0.9) for beta2 in (0.99, 
         line = f"{line:<30} {f.min():.4f} at {rates[f.argmin()]:<7.2g}| {g.min():.4f} at {rates[g.argmin()]:.2g}"
         line = f"{line:<70}" if not k else line
     print(line)
-print("\nThe paper: without correction beta2 near 1 makes training unstable, most of all early. Here, each at its best")
-print(
-    f"rate, it is worse without correction in {worse[0]} of 6 cases after {short} epochs and in {worse[1]} after {long}."
-)
+print("\nThe paper: without correction beta2 near 1 makes training unstable, most of all early. Here, each at its")
+print(f"best rate, it is worse without in {worse[0]} of 6 cases after {short} epochs and in {worse[1]} after {long}.")
 
 try:
     from matplotlib.figure import Figure

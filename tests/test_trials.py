@@ -120,6 +120,7 @@ def test_the_picture_has_a_panel_with_line_and_band_for_each_rule(tmp_path, monk
     pytest.importorskip("matplotlib")
     kept = []
     monkeypatch.setattr(raceplots, "_save", lambda figure, path: kept.append(figure) or path)
+    monkeypatch.setattr(raceplots, "_fewer_colours", lambda path: path)
     found = two_rules()
     seeds = np.linspace(1, 2, 11)[:, None]
     found = found._replace(runs=[run._replace(losses=run.losses[0] * seeds) for run in found.runs])

@@ -161,7 +161,7 @@ def loss_bands(found: DataRace, path: Any) -> Path:
         ax.set_axis_off()
     figure.supxlabel("epoch", fontsize=9)
     figure.supylabel("training loss: median and range over seeds", fontsize=9)
-    return _save(figure, path)
+    return _fewer_colours(_save(figure, path))
 
 
 def runner_style(rule: str) -> tuple[str, str, Any]:
