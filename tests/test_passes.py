@@ -316,6 +316,19 @@ def test_the_number_of_threads_is_checked():
         tg.set_num_threads(kernels.CORES)
 
 
+@pytest.mark.parametrize("place", [0, 3, 4, 5, 9])
+def test_every_threads_slice_is_looked_at(place, monkeypatch):
+    monkeypatch.setattr(kernels, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(kernels, "_threads", 3)
+    (p,) = some([10])
+    optimizer = tg.SGD([p])
+    p.grad = np.where(np.arange(10) == place, np.nan, 1.0)
+    with pytest.raises(ValueError, match=rf"gradient of p0 holds nan at \[{place}\], 1 of its 10"):
+        optimizer.step()
+    p.grad = np.ones(10)
+    optimizer.step()
+
+
 def test_the_environment_can_set_the_number_of_threads():
     code = """
 import os, sys
