@@ -10,7 +10,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.__main__ import main
-from tinygrad_edu.arguments import RACERS
+from tinygrad_edu.arguments import OPTIMIZERS
 from tinygrad_edu.optimizers import RULES
 from tinygrad_edu.racing import FIELD, arrivals, paths
 from tinygrad_edu.surfaces import SURFACES, Surface, stated
@@ -507,7 +507,7 @@ def test_all_surfaces_and_all_rules_as_json(tmp_path, no_matplotlib, capsys):
     assert printed.out.count("\n") == 1
     found = json.loads(printed.out)
     assert list(found["races"]) == list(SURFACES)
-    assert list(found["races"]["booth"]) == RACERS == list(RULES)
+    assert list(found["races"]["booth"]) == OPTIMIZERS == list(RULES)
     run = tg.race("booth", ["adam"], 2, "same").runs[0]
     assert found["races"]["booth"]["adam"] == {
         "lr": 0.01,

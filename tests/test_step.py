@@ -268,3 +268,13 @@ def test_an_optimizer_is_not_copied_by_accident():
 
 def test_repr_is_short():
     assert repr(tg.SGD(two(), lr=0.5)) == "SGD(2 parameters, lr=0.5)"
+
+
+def test_rprop_refuses_bounds_that_are_the_wrong_way_round():
+    with pytest.raises(ValueError, match="least = 1 is above most = 0.5"):
+        tg.Rprop([tg.Tensor([1.0], requires_grad=True)], least=1, most=0.5)
+
+
+def test_an_eps_too_large_for_float32_is_refused_without_a_warning():
+    with pytest.raises(ValueError, match="also in the parameters' dtype"):
+        tg.Adam([tg.Tensor(np.ones(1, np.float32), requires_grad=True)], eps=1e39)

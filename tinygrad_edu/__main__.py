@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from .arguments import OPTIMIZERS, RACERS, TOY_SETS, parser
+from .arguments import OPTIMIZERS, TOY_SETS, parser
 from .surfaces import SURFACES
 
 
@@ -26,6 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no ·
     try:
         return {"train": train, "race": race}[options.command](options)
+    except BrokenPipeError:  # who reads has read enough, as in "| head"
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, for what is flushed at the end
+        return 0
     except KeyboardInterrupt:
         print(f"tinygrad-edu {options.command}: interrupted", file=sys.stderr)
         return 130
@@ -217,7 +221,7 @@ def race_on_data(options: argparse.Namespace) -> int:
     from . import raceplots, trials
 
     say = sys.stderr if options.json else sys.stdout
-    rules = options.optimizers or RACERS
+    rules = options.optimizers or list(OPTIMIZERS)
     finished = iter(range(1, len(rules) + 1))
     data = load(options.data, 0)
     found = trials.race_on_data(

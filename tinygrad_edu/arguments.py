@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__
-from .surfaces import SURFACES, stated
+from .surfaces import SURFACES
 
 TOY_SETS = ("moons", "circles", "spirals", "blobs", "xor", "regression")
 OPTIMIZERS = {  # the class, and a learning rate that suits these small networks
@@ -17,11 +17,20 @@ OPTIMIZERS = {  # the class, and a learning rate that suits these small networks
     "heavy_ball": ("HeavyBall", 0.05),
     "nesterov": ("Nesterov", 0.05),
     "adagrad": ("Adagrad", 0.05),
+    "adadelta": ("Adadelta", 2.0),
     "rmsprop": ("RMSprop", 0.001),
     "adam": ("Adam", 0.002),
     "adamw": ("AdamW", 0.002),
+    "amsgrad": ("AMSGrad", 0.002),
+    "adamax": ("Adamax", 0.005),
+    "nadam": ("NAdam", 0.002),
+    "radam": ("RAdam", 0.005),
+    "rprop": ("Rprop", 0.001),  # for --batch-size all
+    "asgd": ("ASGD", 0.1),
+    "signsgd": ("SignSGD", 0.0003),
+    "signum": ("Signum", 0.0003),
+    "lion": ("Lion", 0.0003),
 }
-RACERS = list(stated()["valley"])  # all rules; `optimizers.RULES` has them too, but brings Numba
 
 
 class Parser(argparse.ArgumentParser):
@@ -93,10 +102,10 @@ def surface(text: str) -> str:
 
 def rules(text: str) -> list[str] | None:
     """The names of update rules, as in "sgd,adam"; or all."""
-    names = RACERS if text == "all" else text.split(",")
+    names = list(OPTIMIZERS) if text == "all" else text.split(",")
     for name in names:
-        if name not in RACERS:
-            known = ", ".join(RACERS)
+        if name not in OPTIMIZERS:
+            known = ", ".join(OPTIMIZERS)
             raise argparse.ArgumentTypeError(f"there is no rule {name!r}; choose from {known}, or all")
     return names
 
@@ -185,7 +194,7 @@ def parser() -> argparse.ArgumentParser:
         "--optimizers",
         type=rules,
         metavar="NAME,NAME",
-        help=f"any of {', '.join(RACERS)}, or all (default: those that courses compare; with --data all)",
+        help=f"any of {', '.join(OPTIMIZERS)}, or all (default: those that courses compare; with --data all)",
     )
     add(
         "--steps",

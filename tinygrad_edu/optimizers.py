@@ -594,6 +594,8 @@ class Rprop(Optimizer):
     ) -> None:
         super().__init__(params, {"lr": lr, "down": down, "up": up, "least": least, "most": most}, **common)
         for group, members in zip(self.groups, self._members):
+            if group["least"] > group["most"]:
+                raise ValueError(f"least = {group['least']} is above most = {group['most']}")
             for i in members:
                 self.d[slice(*self.buffer.spans[i])] = self._rate(group["lr"], 1)
 

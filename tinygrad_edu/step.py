@@ -329,7 +329,9 @@ class Optimizer:
         within, text = RANGES[name]
         if not isinstance(value, (int, float, np.number)):
             raise TypeError(f"{name} is a number, got {type(value).__name__}")
-        if not within(float(value)) or (name == "eps" and not within(float(self._dtype(value)))):
+        with np.errstate(over="ignore"):
+            rounded = float(self._dtype(value)) if name == "eps" else float(value)
+        if not within(float(value)) or not within(rounded):
             raise ValueError(f"{name} = {value}, but it has to be {text}")
 
     def equation(self) -> str:
