@@ -271,7 +271,7 @@ def test_repr_is_short():
 
 
 def test_rprop_refuses_bounds_that_are_the_wrong_way_round():
-    with pytest.raises(ValueError, match="least = 1 is above most = 0.5"):
+    with pytest.raises(ValueError, match=r"least = 1 is above most = 0\.5"):
         tg.Rprop([tg.Tensor([1.0], requires_grad=True)], least=1, most=0.5)
 
 
