@@ -133,16 +133,16 @@ def loss_bands(found: DataRace, path: Any) -> Path:
     runs = sorted(found.runs, key=lambda run: np.median(run.losses[:, -1]))
     columns = min(len(runs), 6)
     rows = -(-len(runs) // columns)
-    figure = Figure(figsize=(max(2.1 * columns, 5), 2.2 * rows + 0.9), layout="constrained")
+    figure = Figure(figsize=(width := max(2.1 * columns, 5), 2.2 * rows + 1.2), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(f"{found.title}\n{found.conditions}", fontsize=9)
+    figure.suptitle("\n".join(fill(line, int(13 * width)) for line in (found.title, found.conditions)), fontsize=9)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for ax, run in zip(panels, runs):
         colour, marker, _ = runner_style(run.rule)
-        low, middle, high = (np.quantile(run.losses, share, axis=0, method="nearest") for share in (0, 0.5, 1))
+        low, middle, high = (f(run.losses, axis=0) for f in (np.min, np.median, np.max))
         epochs = np.arange(len(middle))
         for other in runs:
-            ax.plot(np.quantile(other.losses, 0.5, axis=0, method="nearest"), color="0.8", linewidth=0.6)
+            ax.plot(np.median(other.losses, axis=0), color="0.8", linewidth=0.6)
         ax.fill_between(epochs, low, high, color=colour, alpha=0.25, linewidth=0)
         ax.plot(middle, color=colour, linewidth=1.8)
         ax.plot(
@@ -159,8 +159,9 @@ def loss_bands(found: DataRace, path: Any) -> Path:
         ax.grid(alpha=0.25)
     for ax in panels[len(runs) :]:
         ax.set_axis_off()
+    panels[0].xaxis.get_major_locator().set_params(integer=True)
     figure.supxlabel("epoch", fontsize=9)
-    figure.supylabel("training loss: median and range over seeds", fontsize=9)
+    figure.supylabel("training loss: median, range", fontsize=9)
     return _fewer_colours(_save(figure, path))
 
 
