@@ -357,3 +357,25 @@ def test_a_state_that_does_not_fit_is_refused_and_says_why():
     with pytest.raises(ValueError, match=r"it has no t$"):
         average.load_state_dict({key: value for key, value in state.items() if key != "t"})
     tg.WeightAverage(walk(0, cls=tg.Adam)[0], decay=None).load_state_dict(state)  # the rule does not matter
+
+
+def test_parameters_that_moved_are_refused_before_the_block():
+    p, q = (tg.Tensor([1.0], requires_grad=True) for _ in "pq")
+    average = tg.WeightAverage(tg.SGD([p, q]))
+    average.update()
+    tg.SGD([q, p])
+    with pytest.raises(RuntimeError, match="another optimizer's buffer"), average:
+        pass
+
+
+def test_no_average_takes_in_another():
+    p = tg.Tensor([1.0], requires_grad=True)
+    optimizer = tg.SGD([p], lr=1.0)
+    one, other = tg.WeightAverage(optimizer), tg.WeightAverage(optimizer)
+    one.update()
+    with one, pytest.raises(RuntimeError, match="belongs after the with block"):
+        other.update()
+    other.update()
+    state = {**other.state_dict(), "average": np.zeros(2)}
+    with pytest.raises(ValueError, match="the average has shape"):
+        one.load_state_dict(state)

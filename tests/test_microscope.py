@@ -233,3 +233,17 @@ def test_rmsprops_variants_show_the_kernel_that_runs(hyper, name):
     assert optimizer.kernel is getattr(kernels, name)
     shown = [line for line in optimizer.equation().splitlines() if "<-" in line]
     assert shown == [line.strip() for line in getattr(kernels, name).__doc__.splitlines() if "<-" in line]
+
+
+def test_a_parameter_that_changed_since_the_step_is_refused():
+    p = tg.Tensor([1.0], requires_grad=True, name="p")
+    optimizer, other = tg.SGD([p], lr=0.1), tg.Adam([p])
+    average = tg.WeightAverage(optimizer)
+    for change in (lambda: setattr(p, "data", [5.0]), other.step, average.__enter__):
+        p.grad = np.ones(1)
+        optimizer.step()
+        average.update()
+        assert optimizer.why("p", 0).rate == 0.1
+        change()
+        with pytest.raises(RuntimeError, match="p has been changed since the last step"):
+            optimizer.why("p", 0)

@@ -507,7 +507,7 @@ def test_all_surfaces_and_all_rules_as_json(tmp_path, no_matplotlib, capsys):
     assert printed.out.count("\n") == 1
     found = json.loads(printed.out)
     assert list(found["races"]) == list(SURFACES)
-    assert list(found["races"]["booth"]) == OPTIMIZERS == list(RULES)
+    assert list(found["races"]["booth"]) == list(OPTIMIZERS) == list(RULES)
     run = tg.race("booth", ["adam"], 2, "same").runs[0]
     assert found["races"]["booth"]["adam"] == {
         "lr": 0.01,
@@ -572,3 +572,11 @@ def test_out_that_is_a_file_is_refused(tmp_path, capsys):
     assert status("--out", str(tmp_path / "out")) == 2
     assert f"{tmp_path / 'out'} is a file; it has to be a folder" in capsys.readouterr().err
     assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_gradient_that_is_no_number_ends_the_path():
+    root = Surface("root", lambda x, y: x.sqrt() + y * y, (1.0, 0.5), ((0.0, 0.0),), (-1, 2, -1, 1), 5)
+    (run,) = tg.race(root, ["sgd"], lr=2.5).runs
+    assert run.diverged is not None
+    with pytest.raises(ValueError, match="there is no rule to race"):
+        tg.race("beale", [])

@@ -205,8 +205,8 @@ def test_the_rates_of_all_groups_are_left(lr):
     optimizer = tg.Momentum([{"params": [W], "lr": 0.5, "beta": 0.8}, {"params": rest}], lr=lr, bias_correction=True)
     before = [dict(group) for group in optimizer.groups]
     tg.lr_find(model, X, Y, optimizer=optimizer, rng=0)
-    assert optimizer.groups == before
-    assert repr(optimizer.groups) == repr(before)  # 1 is not 1.0, True is not 1.0
+    assert list(optimizer.groups) == before
+    assert repr(list(optimizer.groups)) == repr(before)  # 1 is not 1.0, True is not 1.0
 
 
 def test_all_groups_get_the_rate_that_is_tried():

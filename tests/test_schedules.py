@@ -560,3 +560,7 @@ def torch_rates(make, updates):
         optimizer.step()
         scheduler.step()
     return found
+
+
+def test_milestones_may_come_from_a_generator():
+    assert schedules.multistep(1.0, (x for x in [1, 2]), 0.5)(3) == 0.25

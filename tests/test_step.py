@@ -5,6 +5,7 @@ import pytest
 from rows import CLASSES, every_class, every_row, problem, run, two
 
 import tinygrad_edu as tg
+from tinygrad_edu import kernels
 
 
 @every_class
@@ -73,7 +74,7 @@ def test_loading_keeps_numbers_as_they_are_and_refuses_bad_ones_before_changing_
     state = tg.HeavyBall([a, b], lr=0.25, momentum=0.9).state_dict()
     other = tg.HeavyBall([a, b], lr=1, momentum=0)
     other.load_state_dict(state)
-    assert other.groups == [{"lr": 0.25, "l2": 0.0, "momentum": 0.9}]
+    assert list(other.groups) == [{"lr": 0.25, "l2": 0.0, "momentum": 0.9}]
     schedule = tg.HeavyBall([a, b], lr=lambda t: 1.0)
     schedule.load_state_dict(state)
     assert schedule.lr == 1
@@ -278,3 +279,112 @@ def test_rprop_refuses_bounds_that_are_the_wrong_way_round():
 def test_an_eps_too_large_for_float32_is_refused_without_a_warning():
     with pytest.raises(ValueError, match="also in the parameters' dtype"):
         tg.Adam([tg.Tensor(np.ones(1, np.float32), requires_grad=True)], eps=1e39)
+
+
+# --- what must not go wrong silently ---------------------------------------------------------------------------------
+
+
+def test_flat_arrays_are_written_into_and_never_replaced():
+    """A kernel that was given another array would read and write out of bounds."""
+    optimizer = tg.HeavyBall(two())
+    for owner, name in [(optimizer, "v"), (optimizer.buffer, "data"), (optimizer.buffer, "grad")]:
+        with pytest.raises(AttributeError):
+            setattr(owner, name, np.zeros(1))
+    with pytest.raises(AttributeError, match="this rmsprop has no b"):
+        tg.RMSprop(two()).b  # noqa: B018
+    a, b = optimizer.params
+    a.grad, b.grad = np.ones(2), np.ones(1)
+    optimizer.step()
+    optimizer.v[:] = 0
+    optimizer.step()
+    assert optimizer.v.tolist() == [1, 1, 1]
+
+
+def test_a_group_is_changed_by_assigning_what_is_checked():
+    a, b = two()
+    optimizer = tg.SGD([{"params": [a]}, {"params": [b]}], lr=0.5)
+    with pytest.raises(TypeError):
+        optimizer.groups[0] = {"lr": 1.0}
+    with pytest.raises(ValueError, match="lr = nan"):
+        optimizer.groups[0]["lr"] = float("nan")
+    with pytest.raises(TypeError, match="lr is a number, got str"):
+        optimizer.groups[1].update(lr="x")
+    with pytest.raises(ValueError, match="SGD has no 'rate'"):
+        optimizer.groups[0]["rate"] = 1.0
+    optimizer.groups[1]["lr"] = 0.25
+    a.grad, b.grad = np.ones(2), np.ones(1)
+    optimizer.step()
+    assert (a.numpy().tolist(), b.item()) == ([0.5, 1.5], 2.75)
+
+
+def test_numpy_numbers_are_computed_with_in_float64():
+    p = tg.Tensor([1.0], requires_grad=True)
+    optimizer = tg.Adam([p], lr=np.float32(0.5), beta2=np.float32(0.999))
+    assert type(optimizer.groups[0]["beta2"]) is float
+    assert optimizer.scalars(1, *[x for name, x in optimizer.groups[0].items() if name != "l2"])[6] == 1 / (
+        1 - float(np.float32(0.999))
+    )
+    with pytest.raises(TypeError, match="got complex64"):
+        optimizer.lr = np.complex64(1)
+
+
+def test_rmsprop_takes_momentum_from_any_group_and_not_later():
+    a, b = two()
+    optimizer = tg.RMSprop([{"params": [a], "momentum": 0.9}, {"params": [b]}], lr=0.1)
+    assert optimizer.kernel is kernels.rmsprop_momentum
+    plain = tg.RMSprop(tg.Tensor([1.0], requires_grad=True))
+    plain.groups[0]["momentum"] = 0.9
+    plain.params[0].grad = np.ones(1)
+    with pytest.raises(ValueError, match="this RMSprop was made without"):
+        plain.step()
+
+
+def test_gradients_that_are_swapped_arrive_as_they_were():
+    a, b = (tg.Tensor([0.0], requires_grad=True) for _ in "ab")
+    optimizer = tg.SGD([a, b], lr=1.0)
+    (a + 4 * b).sum().backward()
+    a.grad, b.grad = b.grad, a.grad
+    optimizer.step()
+    assert (a.item(), b.item()) == (-4, -1)
+    a.grad = np.array(["3"])
+    with pytest.raises(ValueError, match="dtype <U1"):
+        optimizer.step()
+
+
+def test_the_mean_of_asgd_is_p_also_where_there_was_no_update():
+    a, b = two()
+    optimizer = tg.ASGD([a, b], lr=0.1, t0=0)
+    optimizer.freeze("b")
+    a.grad, b.grad = np.ones(2), np.ones(1)
+    optimizer.step()
+    np.testing.assert_array_equal(optimizer.a, optimizer.buffer.data)
+
+
+@pytest.mark.parametrize(("key", "value"), [("v", np.zeros(1)), ("v", np.zeros(2)), ("steps", np.zeros(3, int))])
+def test_a_state_of_another_shape_is_refused_before_anything_changes(key, value):
+    optimizer = tg.Adam(two())
+    state = {**optimizer.state_dict(), "m": np.ones(3), key: value}
+    with pytest.raises(ValueError, match=f"{key} has shape"):
+        optimizer.load_state_dict(state)
+    assert optimizer.m.tolist() == [0, 0, 0]
+
+
+def test_names_that_several_parameters_have_are_told_apart():
+    one, other = tg.mlp([2, 1], rng=0), tg.mlp([2, 1], rng=0)
+    optimizer = tg.SGD([{"params": one}, {"params": other}])
+    assert optimizer.names == ["group0.layers.0.W", "group0.layers.0.b", "group1.layers.0.W", "group1.layers.0.b"]
+    assert tg.SGD([tg.Tensor([1.0], requires_grad=True, name="a") for _ in "ab"]).names == ["group0.a.0", "group0.a.1"]
+    optimizer.freeze("group1")
+    assert optimizer._frozen == {2, 3}
+    odd = tg.SGD(tg.Tensor([1.0], requires_grad=True, name="x[1]"))
+    odd.freeze("x[1]")
+    assert odd._frozen == {0}
+
+
+def test_all_frozen_is_said():
+    a, b = two()
+    optimizer = tg.SGD([a, b])
+    optimizer.freeze("*")
+    (a.sum() + b).sum().backward()
+    with pytest.raises(RuntimeError, match="all parameters are frozen"):
+        optimizer.step()

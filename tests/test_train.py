@@ -499,3 +499,13 @@ def test_drop_last_leaves_a_short_batch_out():
     optimizer = tg.SGD(model)
     tg.fit(model, X, y, optimizer=optimizer, epochs=2, batch_size=32, drop_last=True, progress=False)
     assert optimizer.t == 2
+
+
+@pytest.mark.parametrize("policy", ["skip", "propagate"])
+def test_an_optimizer_that_does_not_raise_trains_on_after_a_loss_that_is_no_number(policy):
+    model = tg.mlp([1, 1], rng=0)
+    broken = iter([True, False, False])
+    loss = lambda p, t: tg.mse_loss(p * (float("nan") if next(broken) else 1.0), t)
+    X = np.ones((3, 1))
+    history = tg.fit(model, X, X, loss, tg.SGD(model, nonfinite=policy), 1, 1, progress=False)
+    assert np.isnan(history["loss"][0]) == (policy == "propagate")

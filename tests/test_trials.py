@@ -226,3 +226,18 @@ def test_a_mistake_gets_one_sentence_and_status_2(tmp_path, capsys, wrong, said)
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     assert said in printed.err
+
+
+def test_what_diverged_is_null_in_json_and_infinite_in_the_table():
+    X, y = tg.data.blobs(60, rng=0)
+    found = tg.race_on_data(X.astype(np.float32), y, X.astype(np.float32), y, ["sgd"], seeds=2, epochs=2, grid=[1e30])
+    assert found.figures()["sgd"]["loss"] is None
+    assert "inf" in str(found)
+
+
+def test_labels_and_rules_are_checked_before_anything_is_trained():
+    X, y = tg.data.blobs(60, rng=0)
+    with pytest.raises(ValueError, match="y_test has the label 3, y only 0 to 2"):
+        tg.race_on_data(X, y, X, np.full(60, 3))
+    with pytest.raises(ValueError, match="there is no rule to race"):
+        tg.race_on_data(X, y, X, y, [])

@@ -165,15 +165,13 @@ class WeightAverage:
         self.decay, self.debias = None if decay is None else _below_1("decay", decay), bool(debias)
         self.average = np.zeros_like(optimizer.buffer.data)
         self.t = 0
-        self._own: tuple[Array, int] | None = None  # inside the block: the weights, and the optimizer's t
+        self._own: tuple[Array, int, Any] | None = None  # inside the block: the weights, the optimizer's t and guest
 
     def update(self) -> None:
         """Take in the weights as they are now. Call it after each ``optimizer.step()``."""
-        if self._own is not None:
-            raise RuntimeError("the averages are in the parameters' place: update() belongs after the with block")
-        for p, data, _ in self.optimizer._homes:
-            if p._data is not data:
-                raise RuntimeError(f"{p.label()} now lies in another optimizer's buffer; average over that optimizer")
+        if self.optimizer._guest is not None:
+            raise RuntimeError("averages are in the parameters' place: update() belongs after the with block")
+        self._look()
         self.t += 1
         self._rule(self._weight(self.t))
 
@@ -190,18 +188,26 @@ class WeightAverage:
             return (1 - self.decay) / (1 - self.decay**t)
         return 1.0 if t == 1 else 1 - self.decay
 
+    def _look(self) -> None:
+        """Whether the parameters still lie in the optimizer's buffer."""
+        for p, data, _ in self.optimizer._homes:
+            if p._data is not data:
+                raise RuntimeError(f"{p.label()} now lies in another optimizer's buffer; average over that optimizer")
+
     def __enter__(self) -> WeightAverage:
         if self._own is not None:
             raise RuntimeError("the averages are in the parameters' place already; leave that with block first")
+        self._look()
         if not self.t:
             raise RuntimeError("there is no average yet: call update() after optimizer.step()")
-        self._own = self.optimizer.buffer.data.copy(), self.optimizer.t
+        self._own = self.optimizer.buffer.data.copy(), self.optimizer.t, self.optimizer._guest
+        self.optimizer._guest = self
         self._put(self.average)
         return self
 
     def __exit__(self, kind: Any, *_: object) -> None:
         assert self._own is not None
-        (weights, t), self._own = self._own, None
+        (weights, t, self.optimizer._guest), self._own = self._own, None
         self._put(weights)
         if kind is None and self.optimizer.t != t:
             raise RuntimeError(
@@ -234,6 +240,8 @@ class WeightAverage:
         if theirs != ours:
             here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
             raise ValueError(f"this state is of another average or model: it has {there} where this one has {here}")
+        if np.shape(state["average"]) != self.average.shape:
+            raise ValueError(f"the average has shape {np.shape(state['average'])}, here {self.average.shape}")
         self.average[...], self.t = state["average"], int(state["t"])
 
     def _layout(self) -> list[str]:

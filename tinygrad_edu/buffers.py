@@ -50,11 +50,21 @@ class FlatBuffer:
         stops = np.cumsum([p.size for p in params]).tolist()
         self.spans: list[tuple[int, int]] = list(zip([0, *stops[:-1]], stops, strict=True))
         ready = _together(params)
-        self.data: Array = ready[0] if ready else np.empty(stops[-1], dtype)
-        self.grad: Array = ready[1] if ready else np.zeros(stops[-1], dtype)
+        self._data: Array = ready[0] if ready else np.empty(stops[-1], dtype)
+        self._grad: Array = ready[1] if ready else np.zeros(stops[-1], dtype)
         for p, (start, stop) in zip(params, self.spans, strict=True):
             if not np.shares_memory(p._data, self.data):
                 self._take_in(p, start, stop)
+
+    @property
+    def data(self) -> Array:
+        """All values."""
+        return self._data
+
+    @property
+    def grad(self) -> Array:
+        """All gradients."""
+        return self._grad
 
     def _take_in(self, p: Tensor, start: int, stop: int) -> None:
         data = self.data[start:stop].reshape(p.shape)

@@ -7,7 +7,7 @@ literal as in ``1 - beta1``, would turn float32 arithmetic into float64.
 
 Letters: p parameters, g gradient, m and v running averages (v is a velocity in the momentum rules), s a sum.
 sqrt, sign, maximum and minimum let a NaN through, as Python's max would not.
-Kernels check nothing; `optimizers.Optimizer` does, once. They use no fastmath, so the compiled kernel and the plain
+Kernels check nothing; `step.Optimizer` does, once. They use no fastmath, so the compiled kernel and the plain
 Python function (``kernel.py_func``) agree bit for bit in float64.
 """
 
@@ -34,6 +34,7 @@ def kernel(rule):
         return compiled()(rule)
 
 
+@lru_cache
 def machine_code(rule: Any, arrays: int, dtype: Any) -> Any:
     """A rule for so many contiguous arrays of dtype, ready to be called: compiled, or from Numba's cache, now.
 
@@ -416,17 +417,18 @@ def set_num_threads(n: int) -> None:
 
 
 @lru_cache
-def _pool(workers):
-    return ThreadPoolExecutor(workers, thread_name_prefix="tinygrad_edu")
+def _pool():
+    return ThreadPoolExecutor(64, thread_name_prefix="tinygrad_edu")  # they are started as they are needed
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
 if "TINYGRAD_EDU_THREADS" in os.environ:
-    wanted = os.environ["TINYGRAD_EDU_THREADS"]
-    if not wanted.isdigit() or not int(wanted):
-        raise ValueError(f"TINYGRAD_EDU_THREADS is a whole number, at least 1; got {wanted!r}")
-    set_num_threads(int(wanted))
+    try:
+        set_num_threads(int(os.environ["TINYGRAD_EDU_THREADS"]))
+    except ValueError:
+        _text = os.environ["TINYGRAD_EDU_THREADS"]
+        raise ValueError(f"TINYGRAD_EDU_THREADS is a whole number, at least 1; got {_text!r}") from None
 
 
 def bound(rule: Any, arrays: list[Any]) -> Any:
@@ -441,5 +443,5 @@ def _in_threads(rule, arrays, *numbers):
         return rule(*arrays, *numbers)
     cuts = [arrays[0].size * i // _threads for i in range(_threads + 1)]
     first, *others = ([array[a:b] for array in arrays] for a, b in pairwise(cuts))
-    waiting = [_pool(_threads - 1).submit(rule, *part, *numbers) for part in others]
+    waiting = [_pool().submit(rule, *part, *numbers) for part in others]
     return any([rule(*first, *numbers), *[other.result() for other in waiting]])

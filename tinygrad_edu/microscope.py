@@ -66,7 +66,8 @@ def why(self: Any, name: str, index: Any = ()) -> Why:
     ------
     ValueError : no such parameter, or it had no part in the last step
     IndexError : no such place in it
-    RuntimeError : a new gradient has arrived since the last step
+    RuntimeError : the parameter was changed, or a new gradient has arrived, since the last step. (One that was added to
+        the old one, without zero_grad(), is not noticed)
 
     Examples
     --------
@@ -95,10 +96,12 @@ def why(self: Any, name: str, index: Any = ()) -> Why:
     run = next((run for run in self._last if run.first <= i < run.last), None)
     if run is None:
         raise ValueError(f"{name} had no part in the last step: there was none, or it had no gradient or is frozen")
+    if p.stamp != self._stamp:
+        raise RuntimeError(f"{name} has been changed since the last step")
     if self._cleared and p.grad is not None:
         raise RuntimeError(f"a new gradient of {name} has arrived since the last step; ask before backward()")
     grad = self.buffer.grad if not run.l2 else self._regularised
-    arrays = [self.buffer.data, grad, *[getattr(self, letter) for letter in self.state]]
+    arrays = [self.buffer.data, grad, *self._averages.values()]
     span = slice(*self.buffer.spans[i])
     here = [a[span].reshape(p.shape)[index] for a in arrays]
     if np.ndim(here[0]):

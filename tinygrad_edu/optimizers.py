@@ -18,7 +18,7 @@ from typing import Any
 
 from . import kernels
 from .ops import Array
-from .step import LearningRate, Optimizer
+from .step import LearningRate, Optimizer, parameter_groups
 from .tensor import Tensor  # noqa: F401, for the examples
 
 Numbers = tuple[float, ...]
@@ -254,6 +254,7 @@ class RMSprop(Optimizer):
     """
 
     kernel = staticmethod(kernels.rmsprop)
+    state: tuple[str, ...] = ("v", "m", "b")  # what of it a variant has, __init__ says
 
     def __init__(
         self,
@@ -265,17 +266,20 @@ class RMSprop(Optimizer):
         centered: bool = False,
         **common: Any,
     ) -> None:
+        moving = momentum or any(group.get("momentum") for group in parameter_groups(params))
         root = "(sqrt(v) + eps)"
-        self.kernel, self.state = kernels.rmsprop_momentum if momentum else kernels.rmsprop, ("v",)
+        self.kernel, self.state = kernels.rmsprop_momentum if moving else kernels.rmsprop, ("v",)
         if centered:
-            self.kernel = kernels.rmsprop_centered_momentum if momentum else kernels.rmsprop_centered
+            self.kernel = kernels.rmsprop_centered_momentum if moving else kernels.rmsprop_centered
             self.state, root = ("v", "m"), "(sqrt(maximum(v, m · m) - m · m) + eps)"
         self.parts = (f"lr / {root}", "g", "0")
-        if momentum:
+        if moving:
             self.state, self.parts = (*self.state, "b"), ("lr", "b", f"b - g / {root}")
         super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "momentum": momentum}, **common)
 
     def scalars(self, t: int, lr: float, rho: float, eps: float, momentum: float) -> Numbers:
+        if momentum and "b" not in self.state:
+            raise ValueError(f"momentum = {momentum}, but this RMSprop was made without; give it when you make it")
         averages = (1 - rho,) if "m" in self.state else (rho, 1 - rho)
         return (lr, *averages, eps, momentum) if "b" in self.state else (lr, *averages, eps)
 
@@ -633,6 +637,7 @@ class ASGD(Optimizer):
     """
 
     kernel, state = staticmethod(kernels.asgd), ("a",)
+    a: Array
 
     def __init__(
         self,
@@ -644,6 +649,7 @@ class ASGD(Optimizer):
         **common: Any,
     ) -> None:
         super().__init__(params, {"lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0}, **common)
+        self.a[:] = self.buffer.data
 
     def scalars(self, t: int, lr: float, lambd: float, alpha: float, t0: float) -> Numbers:
         rate = lr / (1 + lambd * lr * (t - 1)) ** alpha

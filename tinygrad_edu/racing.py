@@ -141,6 +141,8 @@ def race(
     place = SURFACES[surface] if isinstance(surface, str) else surface
     names = FIELD if optimizers is None else [optimizers] if isinstance(optimizers, str) else optimizers
     rules = list(RULES if optimizers == "all" else names)
+    if not rules:
+        raise ValueError(f"there is no rule to race; choose from {', '.join(RULES)}")
     for rule in rules:
         if rule not in RULES:
             raise ValueError(f"there is no rule {rule!r}; choose from {', '.join(RULES)}")
@@ -151,7 +153,7 @@ def race(
     if lr == "tuned":
         near = np.random.default_rng([seed, 1]).standard_normal((STARTS - 1, 2)) * place.size / 50
         starts = np.concatenate([[place.start], place.start + near])
-        rates = [_best(place, rule, starts, steps, seed) for rule in rules]
+        rates = [_best(place, rule, starts, steps, [seed, 2]) for rule in rules]
         how = (
             f"tuned, best of {len(GRID)} from {GRID[0]:g} to {GRID[-1]:g} by the median number of steps, from "
             f"{STARTS} starts, to stay within {place.tolerance:g}"
@@ -177,7 +179,7 @@ def paths(surface: Surface, rule: str, rates: Any, starts: Any, steps: int, seed
     rng = np.random.default_rng(seed)
     points = [Tensor(np.array(starts, float).T, requires_grad=True) for _ in rates]
     make: Any = RULES[rule]
-    optimizer = make([{"params": [p], "lr": rate} for p, rate in zip(points, rates)])
+    optimizer = make([{"params": [p], "lr": rate} for p, rate in zip(points, rates)], nonfinite="propagate")
     now, slope = (array.reshape(len(rates), 2, len(starts)) for array in (optimizer.buffer.data, optimizer.buffer.grad))
     middle, size = surface.middle[:, None], surface.size[:, None]
     found = np.full((steps + 1, *now.shape), np.nan)

@@ -57,7 +57,8 @@ def lr_find(
     gradient is not finite, or if the smoothed loss lies above its least value by three times its first.
 
     The suggestion is a tenth of the rate at which the smoothed loss is least: there an update spoils as much as it
-    mends, so the rate for a whole training lies well below. The other usual rule, the rate at which the loss falls most
+    mends, so the rate for a whole training lies well below. (Where the loss falls to the end that is high / 10: look at
+    the curve, and raise high.) The other usual rule, the rate at which the loss falls most
     steeply, compares neighbouring losses, and so depends more on the noise of single batches.
 
     Parameters

@@ -15,7 +15,7 @@ says that, with equal arguments, the rate at t is that of its scheduler X at tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial, wraps
 from inspect import Signature, signature
@@ -107,6 +107,8 @@ def schedule(rule: Callable[Concatenate[int, P], float]) -> Callable[P, Schedule
 def _checked(where: str, name: str, value: Any) -> Any:
     """value in plain Python numbers, if it is in the range that belongs to the name."""
     within, text = RANGES.get(name, (lambda _: True, ""))
+    if name == "milestones" and isinstance(value, Iterator):
+        value = tuple(value)  # what can be read only once
     try:
         right = within(value)
     except (TypeError, ValueError):  # no number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import partial
 from math import sqrt
 from typing import Any
 
@@ -13,7 +13,6 @@ import numpy as np
 
 from . import kernels
 from .buffers import FlatBuffer
-from .kernels import bound
 from .microscope import why
 from .ops import Array
 from .tensor import Tensor, tick
@@ -21,12 +20,13 @@ from .tensor import Tensor, tick
 LearningRate = float | Callable[[int], float]
 
 AT_LEAST_0 = (lambda x: 0 <= x < float("inf"), "a finite number, at least 0")
-ABOVE_0 = (lambda x: 0 < x < float("inf"), "a finite number above 0, also in the parameters' dtype")
+ABOVE_0 = (lambda x: 0 < x < float("inf"), "a finite number above 0")
 BELOW_1 = (lambda x: 0 <= x < 1, "at least 0 and below 1")
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     **dict.fromkeys(["lr", "l2", "lr_decay", "weight_decay", "momentum_decay", "lambd", "alpha", "t0"], AT_LEAST_0),
     **dict.fromkeys(["momentum", "beta", "beta1", "beta2", "rho"], BELOW_1),
-    **dict.fromkeys(["eps", "least", "most"], ABOVE_0),
+    **dict.fromkeys(["least", "most"], ABOVE_0),
+    "eps": (ABOVE_0[0], "a finite number above 0, also in the parameters' dtype"),
     "down": (lambda x: 0 < x < 1, "above 0 and below 1"),
     "up": (lambda x: 1 < x < float("inf"), "a finite number above 1"),
     "bias_correction": (lambda x: x in (False, True), "True or False"),
@@ -49,8 +49,9 @@ class Optimizer:
     Attributes
     ----------
     t : how many updates there were
-    groups : the hyper-parameters of each group, a dict each; assign to change one
-    buffer : the `FlatBuffer` of all parameters. Each running average in ``state`` is an attribute, a flat array
+    groups : the hyper-parameters of each group, a dict each: ``groups[0]["lr"] = 0.1`` changes one
+    buffer : the `FlatBuffer` of all parameters. Each running average in ``state`` is an attribute, a flat array to read
+        or write into
 
     Raises
     ------
@@ -68,19 +69,22 @@ class Optimizer:
         hyper = {"lr": hyper["lr"], "l2": l2, **hyper}
         self.names: list[str] = []
         self.params: list[Tensor] = []
-        self.groups: list[dict[str, Any]] = []
+        groups: list[_Group] = []
         self._members: list[range] = []  # which parameters are in each
-        for group in _groups(params):
+        for group in parameter_groups(params):
             named = _named(group["params"], first=len(self.params))
             self._members.append(range(len(self.params), len(self.params) + len(named)))
             self.names += [name for name, _ in named]
             self.params += [p for _, p in named]
-            self.groups.append({**hyper, **{name: value for name, value in group.items() if name != "params"}})
+            groups.append(_Group({**hyper, **{name: value for name, value in group.items() if name != "params"}}))
+        self.names = _told_apart(self.names, self._members)
         self.buffer = FlatBuffer(self.params)
         self._dtype = self.buffer.data.dtype.type
+        self.groups = tuple(groups)
         for group in self.groups:
             for name, value in group.items():
-                self._check(name, value, hyper)
+                super(_Group, group).__setitem__(name, self._check(name, value, hyper))
+            group.check = self._check
         self.nonfinite, self.skipped, self.t = nonfinite, 0, 0
         self._homes = [(p, p._data, p._home) for p in self.params]
         self._steps = [0] * len(self.params)  # updates of each parameter, up to what _whole has not written back
@@ -88,10 +92,15 @@ class Optimizer:
         self._awake = self._homes  # those that are not frozen
         self._whole: list[_Run] | None = None  # the runs of a step in which all of these have a gradient
         self._last: list[_Run] = []  # the runs of the last step
+        self._stamp = 0  # and when it changed them
+        self._guest: Any = None  # a WeightAverage whose averages stand in the parameters' place
         self._cleared = False  # whether zero_grad() came after it
         self._regularised: Array | None = None  # gradients with l2 · p added
-        for name in self.state:
-            setattr(self, name, np.zeros_like(self.buffer.data))
+        self._averages = {name: np.zeros_like(self.buffer.data) for name in self.state}
+
+    def __init_subclass__(cls) -> None:
+        for name in cls.state:
+            setattr(cls, name, property(partial(_average, name), doc="a running average, flat"))
 
     def scalars(self, t: int, *hyper: Any) -> tuple[float, ...]:
         """The numbers that the kernel takes after its arrays, from t, which counts these parameters' updates, and the
@@ -128,14 +137,14 @@ class Optimizer:
         changed = tick()
         for run in runs:
             if run.l2:
-                bound(self._rule, self._with_l2(run))(*run.numbers)
+                self._bound(self.kernel, self._with_l2(run))(*run.numbers)
             else:
                 run.update(*run.numbers)
             run.t += 1
             for p in run.params:
                 p.stamp = changed
                 p._lent = None  # what the user looked at is no longer what is there
-        self.t, self._last, self._cleared = following, runs, False
+        self.t, self._last, self._stamp, self._cleared = following, runs, changed, False
         if runs is not self._whole:
             self._settle(runs)
 
@@ -147,6 +156,7 @@ class Optimizer:
         else:
             if self._whole is not None:
                 return self._whole
+        given = []
         for p, data, home in self._awake:
             if p.grad is None:
                 continue
@@ -156,10 +166,13 @@ class Optimizer:
                     "the same order, or none in common"
                 )
             if p.grad is not home:  # the user assigned one
-                if np.shape(p.grad) != p.shape:
-                    raise ValueError(f"{p.label()} was given a gradient of shape {np.shape(p.grad)}")
-                home[...] = p.grad  # type: ignore[index]
-                p.grad = home
+                g = np.array(p.grad)  # a copy: it may be another parameter's
+                if g.shape != p.shape or g.dtype.kind not in "fiub":
+                    raise ValueError(f"{p.label()} was given a gradient of shape {g.shape} and dtype {g.dtype}")
+                given.append((p, home, g))
+        for p, home, g in given:
+            home[...] = g  # type: ignore[index]
+            p.grad = home
         self._settle(self._whole or [])
         runs: list[_Run] = []
         for group, members in zip(self.groups, self._members):
@@ -170,12 +183,15 @@ class Optimizer:
                     runs[-1].last = i + 1
                 else:
                     runs.append(_Run(i, i + 1, self._steps[i], group))
+        if not runs and not self._awake:
+            raise RuntimeError("all parameters are frozen; unfreeze() some, or do not step")
         if not runs:
             raise RuntimeError("found no gradient: call loss.backward() first, after zero_grad()")
         for run in runs:
             run.params = self.params[run.first : run.last]
-            run.arrays = self._cut(run, [self.buffer.data, self.buffer.grad, *[getattr(self, x) for x in self.state]])
-            run.update, run.not_finite = bound(self._rule, run.arrays), bound(self._not_finite, run.arrays[1:2])
+            run.arrays = self._cut(run, [self.buffer.data, self.buffer.grad, *self._averages.values()])
+            run.update = self._bound(self.kernel, run.arrays)
+            run.not_finite = self._bound(kernels.not_finite, run.arrays[1:2])
         if sum(len(run.params) for run in runs) == len(self._awake):
             self._whole = runs
         return runs
@@ -195,7 +211,7 @@ class Optimizer:
             self._regularised = np.empty_like(self.buffer.grad)
         data, grad, *state = run.arrays
         (g,) = self._cut(run, [self._regularised])
-        bound(self._add_l2, [g, grad, data])(run.l2)
+        self._bound(kernels.add_l2, [g, grad, data])(run.l2)
         return [data, g, *state]
 
     def _not_finite_where(self, run: _Run) -> str:
@@ -209,27 +225,14 @@ class Optimizer:
             'numbers are not finite; a smaller learning rate or clip_norm() may help, or nonfinite="skip"'
         )
 
-    # machine code, made when it is first used: a program pays for the one rule that it runs
-    @cached_property
-    def _rule(self) -> Any:
-        return kernels.machine_code(self.kernel, 2 + len(self.state), self.buffer.data.dtype)
-
-    @cached_property
-    def _not_finite(self) -> Any:
-        return kernels.machine_code(kernels.not_finite, 1, self.buffer.data.dtype)
-
-    @cached_property
-    def _add_l2(self) -> Any:
-        return kernels.machine_code(kernels.add_l2, 3, self.buffer.data.dtype)
-
-    @cached_property
-    def _sum_of_squares(self) -> Any:
-        return kernels.machine_code(kernels.sum_of_squares, 1, self.buffer.data.dtype)
+    def _bound(self, kernel: Any, arrays: list[Array]) -> Any:
+        return kernels.bound(kernels.machine_code(kernel, len(arrays), self.buffer.data.dtype), arrays)
 
     def compile(self) -> float:
         """Have what `step` runs compiled, or loaded from Numba's cache, now. Returns the seconds that it took."""
         start = time.perf_counter()
-        _ = self._rule, self._not_finite
+        kernels.machine_code(self.kernel, 2 + len(self.state), self.buffer.data.dtype)
+        kernels.machine_code(kernels.not_finite, 1, self.buffer.data.dtype)
         return time.perf_counter() - start
 
     def zero_grad(self) -> None:
@@ -248,7 +251,8 @@ class Optimizer:
         """Shorten the gradient of all parameters together to the length most, if it is longer.
 
         As torch.nn.utils.clip_grad_norm_: times min(1, most / (norm + 1e-6)), the norm in float64. A norm that is not
-        finite changes nothing: `step` then does what ``nonfinite`` says. Call it between backward() and step().
+        finite changes nothing: `step` then does what ``nonfinite`` says. (In float64 numbers above 1e154 have such a
+        norm although they are finite.) Call it between backward() and step().
 
         Returns
         -------
@@ -272,7 +276,8 @@ class Optimizer:
         self._check("most", most, {"most"})
         runs = self._runs()
         spans = [self.buffer.spans[i] for run in runs for i in range(run.first, run.last)]
-        norm = sqrt(sum(self._sum_of_squares(self.buffer.grad[a:b]) for a, b in spans))
+        squares = kernels.machine_code(kernels.sum_of_squares, 1, self.buffer.grad.dtype)
+        norm = sqrt(sum(squares(self.buffer.grad[a:b]) for a, b in spans))
         if most / (norm + 1e-6) < 1 and norm < float("inf"):
             for run in runs:
                 run.arrays[1] *= self._dtype(most / (norm + 1e-6))
@@ -296,7 +301,11 @@ class Optimizer:
         self._awake = [home for i, home in enumerate(self._homes) if i not in self._frozen]
 
     def _named(self, pattern: str) -> set[int]:
-        found = {i for i, name in enumerate(self.names) if fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")}
+        found = {
+            i
+            for i, name in enumerate(self.names)
+            if name == pattern or fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
+        }
         if not found:
             raise ValueError(f"no parameter is called {pattern!r}; there are {', '.join(self.names)}")
         return found
@@ -310,29 +319,26 @@ class Optimizer:
 
     @lr.setter
     def lr(self, value: LearningRate) -> None:
-        self._check("lr", value, {"lr"})
         for group in self.groups:
             group["lr"] = value
 
     def _rate(self, lr: LearningRate, t: int) -> float:
-        if not callable(lr):
-            return lr
-        value = lr(t)
-        self._check("lr", value, {"lr"})
-        return value
+        return self._check("lr", lr(t), {"lr"}) if callable(lr) else lr
 
-    def _check(self, name: str, value: Any, allowed: Iterable[str]) -> None:
+    def _check(self, name: str, value: Any, allowed: Iterable[str]) -> Any:
+        """value as a Python number, if it is one in the range that belongs to the name."""
         if name not in allowed:
             raise ValueError(f"{type(self).__name__} has no {name!r}; it has {', '.join(allowed)}")
         if name == "lr" and callable(value):
-            return
+            return value
         within, text = RANGES[name]
-        if not isinstance(value, (int, float, np.number)):
+        if not isinstance(value, (int, float, np.integer, np.floating, np.bool_)):
             raise TypeError(f"{name} is a number, got {type(value).__name__}")
         with np.errstate(over="ignore"):
-            rounded = float(self._dtype(value)) if name == "eps" else float(value)
+            rounded = float(self._dtype(value)) if name in ("eps", "lr") else float(value)
         if not within(float(value)) or not within(rounded):
             raise ValueError(f"{name} = {value}, but it has to be {text}")
+        return value if isinstance(value, (int, float)) else value.item()
 
     def equation(self) -> str:
         """The rule as the kernel runs it, the conventions chosen, and the numbers in it now."""
@@ -372,7 +378,7 @@ class Optimizer:
             "t": self.t,
             "steps": np.array(self._steps),
             "frozen": np.array([i in self._frozen for i in range(len(self.params))]),
-            **{name: getattr(self, name).copy() for name in self.state},
+            **{name: average.copy() for name, average in self._averages.items()},
             **{
                 f"group{i}.{name}": float(value)
                 for i, group in enumerate(self.groups)
@@ -396,11 +402,14 @@ class Optimizer:
         missing = [key for key in expected if key not in state]
         if missing:
             raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+        for key, value in expected.items():
+            if np.shape(state[key]) != np.shape(value):
+                raise ValueError(f"{key} has shape {np.shape(state[key])} in this state, here {np.shape(value)}")
         numbers = {key: float(state[key]) for key in expected if key.startswith("group")}
         for key, value in numbers.items():
             self._check(key.partition(".")[2], value, self.groups[0])
-        for name in self.state:
-            getattr(self, name)[...] = state[name]
+        for name, average in self._averages.items():
+            average[...] = state[name]
         self.t, self._steps = int(state["t"]), [int(t) for t in state["steps"]]
         self._frozen, self._last, self._whole = set(np.flatnonzero(state["frozen"]).tolist()), [], None
         self._wake()
@@ -416,6 +425,32 @@ class Optimizer:
 
     def __reduce__(self) -> Any:
         raise TypeError("an optimizer cannot be copied, its parameters lie in its buffer; use state_dict()")
+
+
+class _Group(dict[str, Any]):
+    """The hyper-parameters of a group. What is assigned is checked."""
+
+    check: Callable[[str, Any, Iterable[str]], Any]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, self.check(name, value, list(self)))
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for name, value in dict(*args, **kwargs).items():
+            self[name] = value
+
+
+def _average(name: str, optimizer: Optimizer) -> Array:
+    if name not in optimizer._averages:
+        raise AttributeError(f"this {optimizer.kernel.__name__} has no {name}")
+    return optimizer._averages[name]
+
+
+def _told_apart(names: list[str], members: list[range]) -> list[str]:
+    """The names, with their group's number, and then their own, before those that several have."""
+    if len(set(names)) < len(names):
+        names = [f"group{k}.{names[i]}" for k, group in enumerate(members) for i in group]
+    return names if len(set(names)) == len(names) else [f"{name}.{i}" for i, name in enumerate(names)]
 
 
 class _Run:
@@ -439,7 +474,7 @@ def _number(value: Any) -> str:
     return "a function of t" if repr(value).startswith("<") else repr(value)
 
 
-def _groups(params: Any) -> list[dict[str, Any]]:
+def parameter_groups(params: Any) -> list[dict[str, Any]]:
     """params as a list of groups: {"params": ..., hyper-parameters that differ}."""
     if isinstance(params, Sequence) and params and isinstance(params[0], dict):
         for group in params:

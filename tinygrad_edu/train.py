@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,7 +118,7 @@ def fit(
     Raises
     ------
     ValueError : NaN or infinity in the data, lengths that differ, epochs or batch_size out of range, labels that the
-        loss refuses; or a loss that became NaN or infinite
+        loss refuses; or a loss that became NaN or infinite, unless the optimizer's ``nonfinite`` says otherwise
 
     Examples
     --------
@@ -151,22 +151,22 @@ def fit(
                 optimizer.zero_grad()
                 output = model(xb)
                 cost = loss(output, yb)
-                if not isfinite(cost.item()):
-                    raise ValueError(
-                        f"the loss became {cost.item()} in epoch {epoch}; a smaller learning rate may help"
-                    )
+                value = cost.item()
+                if not isfinite(value) and optimizer.nonfinite == "raise":
+                    raise ValueError(f"the loss became {value} in epoch {epoch}; a smaller learning rate may help")
                 cost.backward()
                 optimizer.step()
 
-                total += cost.item() * len(xb)
-                right += _right(output, yb)
-                seen += len(xb)
+                if isfinite(value) or optimizer.nonfinite == "propagate":  # else the batch was skipped
+                    total += value * len(xb)
+                    right += _right(output, yb)
+                    seen += len(xb)
                 if interrupted:
                     break
             model.eval()
-            row: dict[str, Any] = {"epoch": epoch, "loss": total / seen}
+            row: dict[str, Any] = {"epoch": epoch, "loss": total / seen if seen else nan}
             if _labels(output, y):
-                row["accuracy"] = right / seen
+                row["accuracy"] = right / seen if seen else nan
             if validation is not None:
                 held_out = _evaluate(model, *validation, loss)
                 row["validation_loss"] = held_out.loss

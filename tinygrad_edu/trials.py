@@ -62,12 +62,13 @@ class DataRace(NamedTuple):
     runs: list[Trial]
 
     def figures(self) -> dict[str, Any]:
-        """For each rule: lr; medians and ranges over seeds of training loss and held-out accuracy; median seconds."""
+        """For each rule: lr; medians and ranges over seeds of training loss (None where it diverged) and held-out
+        accuracy; median seconds."""
         return {
             run.rule: {
                 "lr": run.lr,
-                "loss": float(np.median(run.losses[:, -1])),
-                "loss_range": [float(run.losses[:, -1].min()), float(run.losses[:, -1].max())],
+                "loss": _finite(np.median(run.losses[:, -1])),
+                "loss_range": [_finite(run.losses[:, -1].min()), _finite(run.losses[:, -1].max())],
                 "accuracy": float(np.median(run.accuracies)),
                 "accuracy_range": [float(run.accuracies.min()), float(run.accuracies.max())],
                 "seconds": float(np.median(run.seconds)),
@@ -77,12 +78,13 @@ class DataRace(NamedTuple):
 
     def __str__(self) -> str:
         rows = []
-        for rule, f in sorted(self.figures().items(), key=lambda item: item[1]["loss"]):
-            edge = "*" if f["lr"] in (self.grid[0], self.grid[-1]) else ""
-            (low, high), (worst, best) = f["loss_range"], f["accuracy_range"]
+        for run in sorted(self.runs, key=lambda run: np.median(run.losses[:, -1])):
+            edge = "*" if run.lr in (self.grid[0], self.grid[-1]) else " "
+            ends, right = run.losses[:, -1], run.accuracies
             rows.append(
-                f"{rule:<12} {f['lr']:>7.2g}{edge or ' '} {f['loss']:9.3g}  {f'{low:.3g} to {high:.3g}':<20} "
-                f"{f['accuracy']:7.1%}  {f'{worst:.1%} to {best:.1%}':<16} {f['seconds']:7.2f}"
+                f"{run.rule:<12} {run.lr:>7.2g}{edge} {np.median(ends):9.3g}  "
+                f"{f'{ends.min():.3g} to {ends.max():.3g}':<20} {np.median(right):7.1%}  "
+                f"{f'{right.min():.1%} to {right.max():.1%}':<16} {np.median(run.seconds):7.2f}"
             )
         edges = any(run.lr in (self.grid[0], self.grid[-1]) for run in self.runs)
         note = ["* at the edge of the grid: a rate beyond it may be better"] if edges else []
@@ -116,7 +118,7 @@ def race_on_data(
     ----------
     X, y : samples (N, D) and labels 0 to C - 1 to learn from
     X_test, y_test : held-out samples and labels
-    optimizers : names in `optimizers.RULES`, or None for all of them. Their other numbers are the defaults
+    optimizers : names in `optimizers.RULES`, or None or "all" for all of them. Their other numbers are the defaults
     seeds : how many runs of each rule, at least 1
     epochs : passes over the data, at least 1
     hidden : sizes of the hidden layers of the ReLU network
@@ -142,7 +144,10 @@ def race_on_data(
     >>> [run.rule for run in found.runs], found.runs[0].losses.shape
     (['sgd', 'adam'], (2, 4))
     """
-    rules = [optimizers] if isinstance(optimizers, str) else list(RULES if optimizers is None else optimizers)
+    whom = RULES if optimizers in (None, "all") else [optimizers] if isinstance(optimizers, str) else optimizers
+    rules = list(whom or ())
+    if not rules:
+        raise ValueError(f"there is no rule to race; choose from {', '.join(RULES)}")
     for rule in rules:
         if rule not in RULES:
             raise ValueError(f"there is no rule {rule!r}; choose from {', '.join(RULES)}")
@@ -155,6 +160,8 @@ def race_on_data(
         raise ValueError(
             f"X is (N, D) and y holds N labels, N at least 1; got shapes {X.shape} and {y.shape}, y of {y.dtype}"
         )
+    if np.max(y_test) > y.max():
+        raise ValueError(f"y_test has the label {np.max(y_test)}, y only 0 to {y.max()}")
     sizes = [X.shape[1], *hidden, int(y.max()) + 1]
     drawn = np.random.default_rng(rng).choice(2**32, size=seeds + TUNING, replace=False).tolist()
 
@@ -176,6 +183,10 @@ def race_on_data(
     return DataRace(title, conditions, grid, found)
 
 
+def _finite(loss: Any) -> float | None:
+    return float(loss) if np.isfinite(loss) else None
+
+
 def best_rate(losses: Array) -> int:
     """Which learning rate `race_on_data` takes: its number, from losses of shape (rates, seeds, epochs + 1)."""
     epochs = losses.shape[2] - 1
@@ -195,7 +206,7 @@ def _train(
     y_test: Any,
 ) -> tuple[Array, float, float]:
     """One run: the losses, the held-out accuracy, the seconds."""
-    model, make = mlp(sizes, rng=seed), RULES[rule]
+    model, make = mlp(sizes, dtype=X.dtype if X.dtype.kind == "f" else float, rng=seed), RULES[rule]
     optimizer = make(model, lr=lr, nonfinite="propagate")  # type: ignore[call-arg]
     optimizer.compile()
     order = np.random.default_rng([seed, 1])
