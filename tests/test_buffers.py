@@ -90,3 +90,13 @@ def test_an_iterator_works_and_scalars_and_empty_parameters_have_a_place():
     buffer = tg.FlatBuffer(iter(params))
     assert buffer.data.tolist() == [1, 2]
     assert params[0].shape == ()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_flat_arrays_start_where_a_line_of_the_cache_does(dtype):
+    for size in (1, 7, 1000, 100_000):
+        optimizer = tg.Adam(tg.Tensor(np.ones(size, dtype), requires_grad=True))
+        for array in (optimizer.buffer.data, optimizer.buffer.grad, optimizer.m, optimizer.v):
+            assert array.ctypes.data % 64 == 0
+            assert (array.size, array.dtype) == (size, dtype)
+            assert array.flags.c_contiguous

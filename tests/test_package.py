@@ -30,7 +30,7 @@ IMPORTS = {
     "step": ("buffers kernels microscope ops tensor", "numpy"),
     "optimizers": ("kernels ops step tensor", ""),
     "schedules": ("", ""),
-    "averages": ("kernels ops step tensor", "numpy"),
+    "averages": ("buffers kernels ops step tensor", "numpy"),
     "data": ("init ops", "numpy"),
     "train": ("data init layers losses ops optimizers step tensor", "numpy"),
     "rangetest": ("data init layers losses ops optimizers step tensor train", "numpy"),

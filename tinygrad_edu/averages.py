@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from . import kernels
+from .buffers import aligned
 from .ops import Array
 from .step import Optimizer
 from .tensor import raw, tick
@@ -163,7 +164,7 @@ class WeightAverage:
             raise TypeError(f"the weights are those of an optimizer such as tg.Adam, got {type(optimizer).__name__}")
         self.optimizer = optimizer
         self.decay, self.debias = None if decay is None else _below_1("decay", decay), bool(debias)
-        self.average = np.zeros_like(optimizer.buffer.data)
+        self.average = aligned(optimizer.buffer.data.size, optimizer.buffer.data.dtype)
         self.t = 0
         self._own: tuple[Array, int, Any] | None = None  # inside the block: the weights, the optimizer's t and guest
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import kernels
-from .buffers import FlatBuffer
+from .buffers import FlatBuffer, aligned
 from .microscope import why
 from .ops import Array
 from .tensor import Tensor, tick
@@ -96,7 +96,7 @@ class Optimizer:
         self._guest: Any = None  # a WeightAverage whose averages stand in the parameters' place
         self._cleared = False  # whether zero_grad() came after it
         self._regularised: Array | None = None  # gradients with l2 · p added
-        self._averages = {name: np.zeros_like(self.buffer.data) for name in self.state}
+        self._averages = {name: aligned(self.buffer.data.size, self._dtype) for name in self.state}
 
     def __init_subclass__(cls) -> None:
         for name in cls.state:
@@ -208,7 +208,7 @@ class Optimizer:
 
     def _with_l2(self, run: _Run) -> list[Array]:
         if self._regularised is None:
-            self._regularised = np.empty_like(self.buffer.grad)
+            self._regularised = aligned(self.buffer.grad.size, self._dtype)
         data, grad, *state = run.arrays
         (g,) = self._cut(run, [self._regularised])
         self._bound(kernels.add_l2, [g, grad, data])(run.l2)

@@ -108,7 +108,9 @@ def rules(rounds):
     for size in ("1e5", "1e7"):
         n = int(float(size))
         rng = np.random.default_rng(0)
-        space = [rng.random(n, np.float32) for _ in range(6)]
+        space = [tg.buffers.aligned(n, np.float32) for _ in range(6)]
+        for array in space:
+            array[:] = rng.random(n, np.float32)
         run = {"triad": (kernels.bound(kernels.machine_code(triad, 3, np.dtype("f4")), space[:3]), (0.5,), 12)}
         for name, cls, variant in optimizers:
             optimizer = cls(tg.Tensor(np.ones(2, np.float32), requires_grad=True), **variant)
@@ -148,7 +150,10 @@ def threads(rounds):
         numbers = [0.5] * (rule.py_func.__code__.co_argcount - count)
         for mb in (2, 4, 6, 8, 12, 16, 24):
             n = mb * 250_000 // count
-            run = partial(kernels.bound(code, [np.full(n, 0.5, np.float32) for _ in range(count)]), *numbers)
+            space = [tg.buffers.aligned(n, np.float32) for _ in range(count)]
+            for array in space:
+                array[:] = 0.5
+            run = partial(kernels.bound(code, space), *numbers)
             took = {1: [], 2: []}
             for _ in range(rounds):
                 for k in took:

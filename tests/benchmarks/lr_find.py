@@ -2,7 +2,7 @@
 constant learning rate of a grid, which is the one with the lowest loss after 8 epochs. Beside it the other usual rule,
 the rate at which the smoothed loss falls most steeply on the log axis.
 
-    python tests/benchmarks/lr_find.py  # half a minute
+    python tests/benchmarks/lr_find.py  # some seconds
 """
 
 import platform
