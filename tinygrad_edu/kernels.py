@@ -396,7 +396,7 @@ def sum_of_squares(g):
 # --- large buffers: the same kernel on disjoint slices, in threads ------------------------------------------------
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-WORTH_A_THREAD = 12_000_000  # bytes of all arrays; below, waking a thread costs more than it saves
+WORTH_A_THREAD = 18_000_000  # bytes of all arrays; below, waking a thread costs more than it saves
 GRAIN = 16  # elements: slices start where a line of the processor's cache does
 _threads = CORES
 
@@ -405,7 +405,7 @@ def set_num_threads(n: int) -> None:
     """How many threads share the work on large buffers; the bits of the result do not depend on it.
 
     At the start it is the environment variable TINYGRAD_EDU_THREADS, or the number of cores. Where a rule's arrays
-    together have less than WORTH_A_THREAD = 12 MB, as Adam's below 750,000 parameters in float32, one does the work.
+    together have less than WORTH_A_THREAD = 18 MB, as Adam's below 1,125,000 parameters in float32, one does the work.
 
     Raises
     ------
