@@ -79,7 +79,7 @@ class FlatBuffer:
 
 
 def aligned(size: int, dtype: Any) -> Array:
-    """Zeros that start where a line of the processor's cache does: kernels took up to 1.8 times as long elsewhere."""
+    """Zeros that start where a line of the processor's cache does: else every second vector lies across two lines."""
     wider = np.zeros(size + LINE // np.dtype(dtype).itemsize, dtype)
     start = -wider.ctypes.data % LINE // wider.itemsize
     return wider[start : start + size]
