@@ -102,8 +102,8 @@ def test_every_rule_races_and_each_is_reported():
 
 def two_rules():
     losses = np.array([[2.0, 0.5, 0.1], [2.5, 0.7, 0.3], [2.2, 0.6, 0.2]])
-    fast = tg.Trial("adam", 0.01, losses, np.array([0.9, 1.0, 0.8]), np.array([1.0, 3.0, 2.0]))
-    slow = tg.Trial("sgd", 1.0, 10 * losses, np.array([0.5, 0.6, 0.7]), np.array([1.0, 1.0, 1.0]))
+    fast = trials.Trial("adam", 0.01, losses, np.array([0.9, 1.0, 0.8]), np.array([1.0, 3.0, 2.0]))
+    slow = trials.Trial("sgd", 1.0, 10 * losses, np.array([0.5, 0.6, 0.7]), np.array([1.0, 1.0, 1.0]))
     return tg.DataRace("a network", "some epochs", np.array([0.01, 0.1, 1, 10]), [slow, fast])
 
 

@@ -70,12 +70,12 @@ if TYPE_CHECKING:
         SignSGD,
         Signum,
     )
-    from .racing import Race, Run, race
+    from .racing import Race, race
     from .rangetest import lr_find
     from .schedules import ReduceOnPlateau
     from .step import Optimizer
     from .train import Evaluation, History, evaluate, fit
-    from .trials import DataRace, Trial, race_on_data
+    from .trials import DataRace, race_on_data
 
 __version__ = "0.1.0"
 
@@ -152,8 +152,8 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
     **dict.fromkeys(["MovingAverage", "WeightAverage"], "averages"),
     "lr_find": "rangetest",
     **dict.fromkeys(["fit", "evaluate", "History", "Evaluation"], "train"),
-    **dict.fromkeys(["race", "Race", "Run"], "racing"),
-    **dict.fromkeys(["race_on_data", "DataRace", "Trial"], "trials"),
+    **dict.fromkeys(["race", "Race"], "racing"),
+    **dict.fromkeys(["race_on_data", "DataRace"], "trials"),
 }
 
 # what `from tinygrad_edu import *` brings; tg.abs, tg.sum, tg.max, tg.min and tg.pow stay out of it, as in NumPy
@@ -169,7 +169,7 @@ __all__ = [
     "FlatBuffer", "Optimizer", "SGD", "Momentum", "HeavyBall", "Nesterov", "Adagrad", "Adadelta", "RMSprop", "Adam",
     "AdamW", "AMSGrad", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD", "SignSGD", "Signum", "Lion", "set_num_threads",
     "ReduceOnPlateau", "MovingAverage", "WeightAverage", "batches", "fit", "evaluate", "History", "Evaluation",
-    "lr_find", "race", "Race", "Run", "race_on_data", "DataRace", "Trial",
+    "lr_find", "race", "Race", "race_on_data", "DataRace",
     "ops", "losses", "init", "schedules", "data", "plots", "surfaces", "raceplots",
 ]
 # fmt: on

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -189,7 +190,9 @@ def race(options: argparse.Namespace) -> int:
         if getattr(options, name) is not None and getattr(options, name) is not False:
             raise ValueError(f"--{name} {'does not go with' if on_data else 'needs'} --data")
     refuse_file(options.out)
-    options.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said now
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=options.out):  # what cannot be written is said now
+        pass
     if on_data:
         return race_on_data(options)
     say = sys.stderr if options.json else sys.stdout

@@ -505,7 +505,7 @@ def _products(beta1: float, momentum_decay: float) -> array[float]:
     return array("d", [1.0])
 
 
-class RAdam(Optimizer):
+class RAdam(Adam):
     """Adam that does not trust v before it has seen enough. Rule: `kernels.radam`.
 
     As torch.optim.RAdam: with beta2 = 0.999 the first five steps are descent along the debiased average alone, as long
@@ -530,19 +530,8 @@ class RAdam(Optimizer):
     Tensor([0.5], requires_grad=True)
     """
 
-    kernel, state = staticmethod(kernels.radam), ("m", "v")
+    kernel = staticmethod(kernels.radam)
     parts = "lr · (r / (sqrt(v) + eps) + plain)", "c1 · m", "c1 · (m - rest1 · g)"
-
-    def __init__(
-        self,
-        params: Any,
-        lr: LearningRate = 1e-3,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        **common: Any,
-    ) -> None:
-        super().__init__(params, {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps}, **common)
 
     def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float) -> Numbers:
         n = 2 / (1 - beta2) - 1

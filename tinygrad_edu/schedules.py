@@ -107,8 +107,7 @@ def schedule(rule: Callable[Concatenate[int, P], float]) -> Callable[P, Schedule
 def _checked(where: str, name: str, value: Any) -> Any:
     """value in plain Python numbers, if it is in the range that belongs to the name."""
     within, text = RANGES.get(name, (lambda _: True, ""))
-    if name == "milestones" and isinstance(value, Iterator):
-        value = tuple(value)  # what can be read only once
+    value = tuple(value) if isinstance(value, Iterator) else value  # which can be read only once
     try:
         right = within(value)
     except (TypeError, ValueError):  # no number
