@@ -83,8 +83,9 @@ class Optimizer:
         self.groups = tuple(groups)
         for group in self.groups:
             for name, value in group.items():
-                super(_Group, group).__setitem__(name, self._check(name, value, hyper))
+                dict.__setitem__(group, name, self._check(name, value, hyper))
             group.check = self._check
+            group.sort_out()
         self.nonfinite, self.skipped, self.t = nonfinite, 0, 0
         self._homes = [(p, p._data, p._home) for p in self.params]
         self._steps = [0] * len(self.params)  # updates of each parameter, up to what _whole has not written back
@@ -118,15 +119,14 @@ class Optimizer:
         ValueError : a gradient holds NaN or infinity and ``nonfinite`` is "raise"; a schedule returned a learning rate
             out of range; or a gradient was set that has another shape. Nothing has been changed then
         """
-        runs, following, rates = self._runs(), self.t + 1, {}
+        runs, following, group = self._runs(), self.t + 1, None
         self._last = []  # a step that is refused leaves nothing to ask about
         for run in runs:
-            lr, run.l2, *hyper = run.group.values()
-            if callable(lr):
-                if id(run.group) not in rates:  # a schedule is asked once a step
-                    rates[id(run.group)] = self._rate(lr, following)
-                lr = rates[id(run.group)]
-            run.numbers = self.scalars(run.t + 1, lr, *hyper)
+            if run.group is not group:  # the runs of a group are neighbours, and a schedule is asked once a step
+                group = run.group
+                lr = self._rate(group.lr, following)
+            run.l2 = group.l2
+            run.numbers = self.scalars(run.t + 1, lr, *group.rest)
         if self.nonfinite != "propagate":
             for run in runs:
                 if run.not_finite():
@@ -348,8 +348,7 @@ class Optimizer:
         for k, group in enumerate(self.groups):
             shown = [f"{name} = {_number(value)}" for name, value in group.items() if name != "l2" or value]
             text.append(f"group {k}: " * (len(self.groups) > 1) + ", ".join(shown))
-            lr, _, *hyper = group.values()
-            numbers = self._numbers(self.scalars(self.t + 1, self._rate(lr, self.t + 1), *hyper))
+            numbers = self._numbers(self.scalars(self.t + 1, self._rate(group.lr, self.t + 1), *group.rest))
             computed = [f"{name} = {value:.6g}" for name, value in numbers.items() if value != group.get(name)]
             text += [f"at update {self.t + 1}: {', '.join(computed)}"] * bool(computed)
         return "\n".join(text)
@@ -428,12 +427,21 @@ class Optimizer:
 
 
 class _Group(dict[str, Any]):
-    """The hyper-parameters of a group. What is assigned is checked."""
+    """The hyper-parameters of a group. What is assigned is checked. lr, l2 and the rest are kept ready for the step."""
 
     check: Callable[[str, Any, Iterable[str]], Any]
+    lr: LearningRate
+    l2: float
+    rest: tuple[Any, ...]
 
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, self.check(name, value, list(self)))
+        self.sort_out()
+
+    def sort_out(self) -> None:
+        """Take apart what there is: lr and l2 come first."""
+        self.lr, self.l2, *rest = self.values()
+        self.rest = tuple(rest)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         for name, value in dict(*args, **kwargs).items():
@@ -458,7 +466,7 @@ class _Run:
 
     __slots__ = ("arrays", "first", "group", "l2", "last", "not_finite", "numbers", "params", "t", "update")
 
-    def __init__(self, first: int, last: int, t: int, group: dict[str, Any]) -> None:
+    def __init__(self, first: int, last: int, t: int, group: _Group) -> None:
         self.first, self.last, self.t, self.group = first, last, t, group
         self.params: list[Tensor] = []
         self.arrays: list[Array] = []  # their stretches of data, grad and state
