@@ -12,6 +12,7 @@ Batch, mini-batch and stochastic gradient descent are one rule, `SGD`; they diff
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from functools import lru_cache
 from math import sqrt
 from typing import Any
@@ -766,3 +767,14 @@ RULES: dict[str, type[Optimizer]] = {
     for rule in [cls.kernel]
 }
 # fmt: on
+
+
+def rule_names(wanted: str | Iterable[str]) -> list[str]:
+    """The names in wanted, which is one, several, or "all". ValueError if there are none, or one is not in RULES."""
+    names = list(RULES if wanted == "all" else [wanted] if isinstance(wanted, str) else wanted)
+    if not names:
+        raise ValueError(f"there is no rule to race; choose from {', '.join(RULES)}")
+    for name in names:
+        if name not in RULES:
+            raise ValueError(f"there is no rule {name!r}; choose from {', '.join(RULES)}")
+    return names

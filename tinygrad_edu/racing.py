@@ -12,7 +12,7 @@ import numpy as np
 
 from .init import Rng
 from .ops import Array
-from .optimizers import RULES
+from .optimizers import RULES, rule_names
 from .surfaces import SURFACES, Surface, stated
 from .tensor import Tensor, stack
 
@@ -139,13 +139,7 @@ def race(
     if isinstance(surface, str) and surface not in SURFACES:
         raise ValueError(f"there is no surface {surface!r}; choose from {', '.join(SURFACES)}")
     place = SURFACES[surface] if isinstance(surface, str) else surface
-    names = FIELD if optimizers is None else [optimizers] if isinstance(optimizers, str) else optimizers
-    rules = list(RULES if optimizers == "all" else names)
-    if not rules:
-        raise ValueError(f"there is no rule to race; choose from {', '.join(RULES)}")
-    for rule in rules:
-        if rule not in RULES:
-            raise ValueError(f"there is no rule {rule!r}; choose from {', '.join(RULES)}")
+    rules = rule_names(FIELD if optimizers is None else optimizers)
     steps = place.steps if steps is None else steps
     if steps < 1:
         raise ValueError(f"steps = {steps}, but a race has at least 1")

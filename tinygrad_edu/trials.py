@@ -17,7 +17,7 @@ from .init import Rng
 from .layers import mlp
 from .losses import cross_entropy
 from .ops import Array
-from .optimizers import RULES
+from .optimizers import RULES, rule_names
 from .train import evaluate
 
 GRID = 10.0 ** (np.arange(-8, 5) / 2)  # the learning rates to choose from: 1e-4 to 100, two a decade
@@ -144,13 +144,7 @@ def race_on_data(
     >>> [run.rule for run in found.runs], found.runs[0].losses.shape
     (['sgd', 'adam'], (2, 4))
     """
-    whom = RULES if optimizers in (None, "all") else [optimizers] if isinstance(optimizers, str) else optimizers
-    rules = list(whom or ())
-    if not rules:
-        raise ValueError(f"there is no rule to race; choose from {', '.join(RULES)}")
-    for rule in rules:
-        if rule not in RULES:
-            raise ValueError(f"there is no rule {rule!r}; choose from {', '.join(RULES)}")
+    rules = rule_names("all" if optimizers is None else optimizers)
     grid = np.array(grid, float)
     for name, n in (("seeds", seeds), ("epochs", epochs), ("the number of rates in the grid", grid.size)):
         if n < 1:
