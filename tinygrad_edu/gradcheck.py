@@ -129,7 +129,7 @@ def _check(
     gradients = {t: np.zeros(t.shape) for t in tensors}
     root = _output(f, tensors)
     if root.requires_grad:
-        for leaf, share in walk(root, weights):
+        for _, _, leaf, share, _ in walk(root, weights):
             if leaf in gradients:
                 gradients[leaf] += share
 

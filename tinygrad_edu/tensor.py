@@ -110,32 +110,35 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     return out
 
 
-def walk(root: Tensor, grad: Array) -> Iterator[tuple[Tensor, Array]]:
-    """The backward pass: the chain rule from root down, yielding each leaf with its share of the gradient.
+def walk(root: Tensor, grad: Array) -> Iterator[tuple[Tensor, Array, Tensor, Array, Array]]:
+    """The backward pass: the chain rule from root down, yielding every share of the gradient as it is passed on.
 
-    A node's turn comes only after everything that was computed from it, so its gradient is complete by then: the sum
-    over all paths. It is dropped as soon as it has been passed on. A leaf is yielded once for each use of it, and a
-    computed tensor with `Tensor.retain_grad` once; their shares add up.
+    A node's turn comes only after everything that was computed from it, so its gradient g is complete by then: the sum
+    over all paths. It is dropped as soon as it has been passed on.
+
+    Yields
+    ------
+    (node, g, parent, share, whole) : node passes share on to parent, one of the arguments that it was computed from, in
+        their order. share has the parent's shape; whole is what the VJP returned, before `unbroadcast`. The shares of
+        computed tensors are added up here, those of leaves are for the caller to add. A node that keeps its gradient
+        (`Tensor.retain_grad`; a leaf that is the root) comes as (node, g, node, g, g) before it passes anything on
     """
     grads = {root: grad}
     for node in _youngest_first(root):
         g = grads.pop(node)
-        if node.retains_grad or not node.parents:
-            yield node, g
+        if node.retains_grad:
+            yield node, g, node, g, g
         for parent, vjp in zip(node.parents, node.vjps):
             if isinstance(parent, Tensor) and parent.requires_grad:
-                share = vjp(g)
+                whole = share = vjp(g)
                 try:
                     if share.shape != parent._data.shape:
                         share = unbroadcast(share, parent._data.shape, node)
                 except AttributeError:
                     raise TypeError(f"a VJP of {node.label()} returned {type(share).__name__}, not an array") from None
-                if not parent.parents:
-                    yield parent, share
-                elif parent in grads:
-                    grads[parent] = grads[parent] + share
-                else:
-                    grads[parent] = share
+                if parent.parents:
+                    grads[parent] = grads[parent] + share if parent in grads else share
+                yield node, g, parent, share, whole
 
 
 def _youngest_first(root: Tensor) -> list[Tensor]:
@@ -421,14 +424,15 @@ class Tensor:
             seed = np.array(raw(grad), self.dtype)
         if seed.shape != self.shape:
             raise ValueError(f"grad has shape {seed.shape}, the tensor has {self.shape}")
-        for tensor, share in walk(self, seed):  # grad += share, in place
-            if tensor.grad is not None:
-                tensor.grad += share
-            elif tensor._home is not None:  # the first share overwrites: nobody has to fill the buffer with zeros
-                tensor._home[...] = share
-                tensor.grad = tensor._home
-            else:
-                tensor.grad = np.array(share, dtype=tensor.dtype)
+        for node, _, parent, share, _ in walk(self, seed):
+            if not parent.parents or parent is node:  # a leaf, or asked for: grad += share, in place
+                if parent.grad is not None:
+                    parent.grad += share
+                elif parent._home is not None:  # the first share overwrites: nobody has to fill the buffer with zeros
+                    parent._home[...] = share
+                    parent.grad = parent._home
+                else:
+                    parent.grad = np.array(share, dtype=parent.dtype)
 
     def retain_grad(self) -> Tensor:
         """Have `backward` keep the gradient of this computed tensor as well. Returns the tensor."""
