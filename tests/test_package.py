@@ -22,6 +22,7 @@ IMPORTS = {
     "tensor": ("ops", "numpy"),
     "init": ("ops", "numpy"),
     "gradcheck": ("init ops tensor", "numpy"),
+    "notation": ("ops tensor", "numpy"),
     "losses": ("ops tensor", "numpy"),
     "layers": ("init ops tensor", "numpy"),
     "buffers": ("ops tensor", "numpy"),

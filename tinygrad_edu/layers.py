@@ -387,7 +387,7 @@ class Dropout(Layer):
         if not self.training or self.p == 0:
             return x
         kept = self.rng.random(x.shape) >= self.p
-        return apply(ops.mul, x, kept.astype(x.dtype) / (1 - self.p))
+        return apply(ops.mul, x, Tensor(kept.astype(x.dtype) / (1 - self.p), name="mask"))
 
     def __repr__(self) -> str:
         return f"Dropout({self.p})"

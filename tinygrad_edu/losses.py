@@ -158,7 +158,7 @@ def _pair(predictions: Any, targets: Any) -> tuple[Tensor, Tensor]:
     t = (
         targets
         if isinstance(targets, Tensor)
-        else Tensor(np.asarray(targets, p.dtype if p.dtype.kind == "f" else None))
+        else Tensor(np.asarray(targets, p.dtype if p.dtype.kind == "f" else None), name="targets")
     )
     if p.shape != t.shape:
         raise ValueError(f"predictions have shape {p.shape} and targets {t.shape}; reshape one so that they are equal")
