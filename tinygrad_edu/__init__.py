@@ -42,7 +42,7 @@ from .losses import (
     l1_loss,
     mse_loss,
 )
-from .tensor import Tensor, apply, concatenate, no_grad, stack, where
+from .tensor import Tensor, apply, concatenate, einsum, no_grad, stack, where
 
 if TYPE_CHECKING:
     from . import data, plots, raceplots, schedules, surfaces
@@ -80,43 +80,22 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # every method of Tensor that is an op is also a function: tg.exp(x) is x.exp()
-add, sub, mul, div, neg, pow, matmul, linear = (
-    Tensor.add,
-    Tensor.sub,
-    Tensor.mul,
-    Tensor.div,
-    Tensor.neg,
-    Tensor.pow,
-    Tensor.matmul,
-    Tensor.linear,
-)
-exp, log, sqrt, abs, tanh, sigmoid, relu, leaky_relu, softplus = (
-    Tensor.exp,
-    Tensor.log,
-    Tensor.sqrt,
-    Tensor.abs,
-    Tensor.tanh,
-    Tensor.sigmoid,
-    Tensor.relu,
-    Tensor.leaky_relu,
-    Tensor.softplus,
-)
-maximum, minimum, clip, sum, mean, max, min = (
-    Tensor.maximum,
-    Tensor.minimum,
-    Tensor.clip,
-    Tensor.sum,
-    Tensor.mean,
-    Tensor.max,
-    Tensor.min,
-)
-logsumexp, softmax, log_softmax, reshape, transpose = (
-    Tensor.logsumexp,
-    Tensor.softmax,
-    Tensor.log_softmax,
-    Tensor.reshape,
-    Tensor.transpose,
-)
+# fmt: off
+add, sub, mul, div = Tensor.add, Tensor.sub, Tensor.mul, Tensor.div
+neg, pow, matmul, linear = Tensor.neg, Tensor.pow, Tensor.matmul, Tensor.linear
+exp, expm1, log, log1p = Tensor.exp, Tensor.expm1, Tensor.log, Tensor.log1p
+sin, cos, erf, sqrt, abs = Tensor.sin, Tensor.cos, Tensor.erf, Tensor.sqrt, Tensor.abs
+tanh, sigmoid, relu, leaky_relu = Tensor.tanh, Tensor.sigmoid, Tensor.relu, Tensor.leaky_relu
+elu, silu, gelu, softplus = Tensor.elu, Tensor.silu, Tensor.gelu, Tensor.softplus
+maximum, minimum, clip = Tensor.maximum, Tensor.minimum, Tensor.clip
+sum, mean, var, std = Tensor.sum, Tensor.mean, Tensor.var, Tensor.std
+norm, prod, cumsum = Tensor.norm, Tensor.prod, Tensor.cumsum
+max, min, argmax = Tensor.max, Tensor.min, Tensor.argmax
+logsumexp, softmax, log_softmax = Tensor.logsumexp, Tensor.softmax, Tensor.log_softmax
+reshape, transpose, squeeze = Tensor.reshape, Tensor.transpose, Tensor.squeeze
+expand_dims, broadcast_to = Tensor.expand_dims, Tensor.broadcast_to
+flip, pad, take_along_axis = Tensor.flip, Tensor.pad, Tensor.take_along_axis
+# fmt: on
 
 _LATER = {  # name: the module that has it. Imported when it is first asked for (PEP 562)
     **dict.fromkeys(["data", "plots", "buffers", "kernels", "step", "optimizers", "train"], ""),
@@ -160,9 +139,11 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
 # fmt: off
 __all__ = [
     "Tensor", "apply", "no_grad", "gradcheck",
-    "add", "sub", "mul", "div", "neg", "matmul", "linear", "exp", "log", "sqrt", "tanh", "sigmoid", "relu",
-    "leaky_relu", "softplus", "maximum", "minimum", "where", "clip", "mean", "logsumexp", "softmax", "log_softmax",
-    "reshape", "transpose", "concatenate", "stack",
+    "add", "sub", "mul", "div", "neg", "matmul", "linear", "einsum", "exp", "expm1", "log", "log1p", "sin", "cos",
+    "erf", "sqrt", "tanh", "sigmoid", "relu", "leaky_relu", "elu", "silu", "gelu", "softplus", "maximum", "minimum",
+    "where", "clip", "mean", "var", "std", "norm", "prod", "cumsum", "argmax", "logsumexp", "softmax", "log_softmax",
+    "reshape", "transpose", "squeeze", "expand_dims", "broadcast_to", "flip", "pad", "take_along_axis",
+    "concatenate", "stack",
     "mse_loss", "l1_loss", "huber_loss", "cross_entropy", "binary_cross_entropy_with_logits", "hinge_loss",
     "Layer", "Linear", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Softplus", "Softmax", "Flatten", "Dropout",
     "LayerNorm", "BatchNorm1d", "Sequential", "mlp",

@@ -18,7 +18,9 @@ Where a function has a kink or a tie, the docstring says which subgradient is ta
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from string import ascii_letters
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -76,6 +78,13 @@ def linear(x: Array, W: Array, b: Array) -> Result:
     return x.dot(W) + b, lambda g: g.dot(W.T), lambda g: x.T.dot(g), lambda g: g
 
 
+def einsum(*arrays: Array, subscripts: str) -> Result:
+    """y = Σ of the products of the arrays' elements over the letters that y has not: "ij,jk->ik" is a @ b, "ii" the
+    trace. Letters, "..." and an output left out are as in np.einsum"""
+    y = np.einsum(subscripts, *arrays)
+    return y, *[lambda g, i=i: einsum_share(g, i, arrays, subscripts) for i in range(len(arrays))]
+
+
 # --- elementwise ------------------------------------------------------------------------------------------------
 
 
@@ -85,9 +94,35 @@ def exp(a: Array) -> Result:
     return y, lambda g: g * y
 
 
+def expm1(a: Array) -> Result:
+    """y = e^a - 1; near 0 all digits are kept, where the subtraction would cancel them"""
+    return np.expm1(a), lambda g: g * np.exp(a)
+
+
 def log(a: Array) -> Result:
     """y = ln a"""
     return np.log(a), lambda g: g / a
+
+
+def log1p(a: Array) -> Result:
+    """y = ln(1 + a); near 0 all digits are kept, where the addition would round them away"""
+    return np.log1p(a), lambda g: g / (1 + a)
+
+
+def sin(a: Array) -> Result:
+    """y = sin a"""
+    return np.sin(a), lambda g: g * np.cos(a)
+
+
+def cos(a: Array) -> Result:
+    """y = cos a"""
+    return np.cos(a), lambda g: -g * np.sin(a)
+
+
+def erf(a: Array) -> Result:
+    """y = 2/√π ∫ e^(-t²) dt from 0 to a; NumPy has none, so math.erf takes the elements one by one: exact, and 30 times
+    the cost of tanh"""
+    return each(math.erf, a), lambda g: g * 2 / np.pi**0.5 * np.exp(-a * a)
 
 
 def sqrt(a: Array) -> Result:
@@ -108,7 +143,7 @@ def tanh(a: Array) -> Result:
 
 
 def sigmoid(a: Array) -> Result:
-    """y = 1 / (1 + e^(-a)), by the sign of a so that neither branch overflows"""
+    """y = 1 / (1 + e^(-a)); by the sign of a so that neither branch overflows"""
     e = np.exp(-np.abs(a))
     y = np.where(a >= 0, 1, e) / (1 + e)
     return y, lambda g: g * y * (1 - y)
@@ -125,8 +160,27 @@ def leaky_relu(a: Array, *, slope: float = 0.01) -> Result:
     return np.where(a > 0, a, slope * a), lambda g: np.where(a > 0, g, slope * g)
 
 
+def elu(a: Array, *, alpha: float = 1.0) -> Result:
+    """y = a where a > 0, alpha · (e^a - 1) elsewhere; the derivative at 0 is alpha"""
+    low = np.minimum(a, 0)
+    return np.where(a > 0, a, alpha * np.expm1(low)), lambda g: g * np.where(a > 0, 1, alpha * np.exp(low))
+
+
+def silu(a: Array) -> Result:
+    """y = a · sigmoid(a); also called swish"""
+    s = sigmoid(a)[0]
+    return a * s, lambda g: g * s * (1 + a * (1 - s))
+
+
+def gelu(a: Array) -> Result:
+    """y = a · Φ(a), where Φ(a) is the share of a normal distribution below a; the exact form, by math.erfc, at the cost
+    of `erf`; not the approximation by tanh"""
+    share = each(math.erfc, a / -(2**0.5)) / 2
+    return a * share, lambda g: g * (share + a * np.exp(-a * a / 2) / (2 * np.pi) ** 0.5)
+
+
 def softplus(a: Array) -> Result:
-    """y = ln(1 + e^a), as logaddexp(0, a) so that it does not overflow; its derivative is the sigmoid"""
+    """y = ln(1 + e^a); as logaddexp(0, a) so that it does not overflow; its derivative is the sigmoid"""
     return np.logaddexp(0, a), lambda g: g * sigmoid(a)[0]
 
 
@@ -162,6 +216,41 @@ def mean(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     """y = Σ a / n over axis, n being the number of elements that each mean takes in"""
     y = a.mean(axis=axis, keepdims=keepdims)
     return y, lambda g: spread(g / (a.size // (y.size or 1)), a, axis, keepdims)
+
+
+def var(a: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Result:
+    """y = Σ (a - mean)² / (n - ddof) over axis; ddof is 0 as in NumPy: the mean square. ddof = 1, the estimate from a
+    sample, is PyTorch's default"""
+    d = a - a.mean(axis=axis, keepdims=True)
+    y = a.var(axis=axis, ddof=ddof, keepdims=keepdims)
+    n = a.size // (y.size or 1)
+    return y, lambda g: spread(g * 2 / (n - ddof), a, axis, keepdims) * d
+
+
+def std(a: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Result:
+    """y = √(Σ (a - mean)² / (n - ddof)) over axis; ddof as for `var`; the gradient at y = 0 is 0"""
+    d = a - a.mean(axis=axis, keepdims=True)
+    y = a.std(axis=axis, ddof=ddof, keepdims=keepdims)
+    n = a.size // (y.size or 1)
+    return y, lambda g: spread(g / np.where(y == 0, np.inf, y) / (n - ddof), a, axis, keepdims) * d
+
+
+def norm(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """y = √(Σ a²) over axis; the length of a vector, the Frobenius norm of a matrix; the gradient at y = 0 is 0"""
+    y = np.sqrt((a * a).sum(axis=axis, keepdims=keepdims))
+    return y, lambda g: spread(g / np.where(y == 0, np.inf, y), a, axis, keepdims) * a
+
+
+def prod(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """y = Π a over axis; the derivative by an element is the product of the others, zeros among them or not"""
+    y = a.prod(axis=axis, keepdims=keepdims)
+    return y, lambda g: spread(g, a, axis, keepdims) * others(a, axis)
+
+
+def cumsum(a: Array, *, axis: int | None = None) -> Result:
+    """y = a_0, a_0 + a_1, ... along axis, all elements in a row when axis is None; a_i is in y_i and all after it, so
+    its gradient is the same sum from the other end"""
+    return a.cumsum(axis), lambda g: np.flip(np.flip(g, axis).cumsum(axis), axis).reshape(a.shape)
 
 
 def max(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
@@ -223,6 +312,21 @@ def transpose(a: Array, *, axes: tuple[int, ...] | None = None) -> Result:
     return a.transpose(axes), lambda g: g.transpose(None if axes is None else np.argsort(np.mod(axes, a.ndim)))
 
 
+def broadcast_to(a: Array, *, shape: tuple[int, ...]) -> Result:
+    """y = a, repeated to a shape that it broadcasts to; adding the repeats up again is left to the engine"""
+    return np.broadcast_to(a, shape), lambda g: g
+
+
+def flip(a: Array, *, axis: Axis = None) -> Result:
+    """y = a with its elements in reverse order along axis, along all when axis is None"""
+    return np.flip(a, axis), lambda g: np.flip(g, axis)
+
+
+def pad(a: Array, *, width: Any, value: float = 0.0) -> Result:
+    """y = a with a border of the constant value; width is one number, (before, after), or such a pair for each axis"""
+    return np.pad(a, width, constant_values=value), lambda g: crop(g, a, width)
+
+
 def astype(a: Array, *, dtype: Any) -> Result:
     """y = a in another float dtype; the gradient comes back in a's"""
     return a.astype(dtype), lambda g: g.astype(a.dtype)
@@ -254,6 +358,19 @@ def spread(g: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
     return np.broadcast_to(g if axis is None or keepdims else np.expand_dims(g, axis), a.shape)
 
 
+def each(f: Callable[[float], float], a: Array) -> Array:
+    """f of every element, one by one: for what math has and NumPy has not. In a's dtype, float64 for integers."""
+    return np.fromiter(map(f, a.flat), np.result_type(a, 0.0), a.size).reshape(a.shape)
+
+
+def others(a: Array, axis: Axis) -> Array:
+    """For each element of a the product of all others along axis: their whole product is divided by the element, with
+    zeros left out. Each zero that is not the element itself makes it 0."""
+    zero, filled = a == 0, np.where(a == 0, 1, a)
+    zeros_among_others = zero.sum(axis=axis, keepdims=True) - zero
+    return np.where(zeros_among_others == 0, filled.prod(axis=axis, keepdims=True) / filled, 0)
+
+
 def shares(hit: Array, a: Array, axis: Axis) -> Array:
     """Where hit: one part in as many as there are hits along axis; 0 elsewhere. In a's dtype."""
     return hit / hit.sum(axis=axis, keepdims=True, dtype=a.dtype)
@@ -274,3 +391,36 @@ def put(g: Array, a: Array, index: Any) -> Array:
     out = np.zeros_like(a, dtype=g.dtype)
     np.add.at(out, index, g)
     return out
+
+
+def crop(g: Array, a: Array, width: Any) -> Array:
+    """The part of g where a was before it was padded."""
+    before = np.broadcast_to(width, (a.ndim, 2))[:, 0]
+    return g[tuple(slice(i, i + n) for i, n in zip(before, a.shape))]
+
+
+def einsum_share(g: Array, i: int, arrays: tuple[Array, ...], subscripts: str) -> Array:
+    """The gradient for arrays[i]: y is linear in it, so it is the same product with g in its place, over its letters.
+
+    The ones keep a letter that no other array has: every element along it gets the same. Where arrays[i] has a letter
+    twice, y has seen its diagonal alone, and the rest gets 0.
+    """
+    terms, out = einsum_letters(subscripts, arrays)
+    ones = np.ones_like(arrays[i], g.dtype)
+    mine = "".join(dict.fromkeys(terms[i]))  # each letter once
+    share = np.einsum(",".join([*terms, out]) + "->" + mine, *arrays[:i], ones, *arrays[i + 1 :], g)
+    place = dict(zip(mine, np.ix_(*map(np.arange, share.shape))))
+    whole = np.zeros([place[c].size for c in terms[i]], share.dtype)
+    whole[tuple(place[c] for c in terms[i])] = share
+    return whole
+
+
+def einsum_letters(subscripts: str, arrays: tuple[Array, ...]) -> tuple[list[str], str]:
+    """The letters of each array and of the result: "..." becomes letters, and a result that was left out is written."""
+    inputs, arrow, out = subscripts.replace(" ", "").partition("->")
+    if not arrow:  # the letters that come once, in alphabetical order
+        out = "..." + "".join(c for c in sorted(set(inputs) - set(".,")) if inputs.count(c) == 1)
+    terms, free = inputs.split(","), "".join(c for c in ascii_letters if c not in subscripts)
+    dots = [np.ndim(a) - len(term.replace("...", "")) for term, a in zip(terms, arrays)]
+    *terms, out = [term.replace("...", free[len(free) - n :]) for term, n in zip([*terms, out], [*dots, np.max(dots)])]
+    return terms, out

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ContextDecorator
 from functools import lru_cache
+from inspect import signature
 from itertools import count
 from operator import attrgetter
 from typing import Any
@@ -229,6 +230,17 @@ def _method(op: Callable[..., Result], reverse: bool = False) -> Callable[..., T
 
     def method(*args: Any, **kwargs: Any) -> Tensor:
         return apply(op, *(args[::-1] if reverse else args), **kwargs)
+
+    method.__name__ = method.__qualname__ = op.__name__
+    method.__doc__ = op.__doc__
+    return method
+
+
+def _reduction(op: Callable[..., Result]) -> Callable[..., Tensor]:
+    """op over an axis, several, or all (None), as a method of Tensor and as a function."""
+
+    def method(self: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return apply(op, self, axis=axis, keepdims=keepdims)
 
     method.__name__ = method.__qualname__ = op.__name__
     method.__doc__ = op.__doc__
@@ -455,15 +467,29 @@ class Tensor:
     __rtruediv__ = _method(ops.div, reverse=True)
     __rpow__ = _method(ops.pow, reverse=True)
     exp = _method(ops.exp)
+    expm1 = _method(ops.expm1)
     log = _method(ops.log)
+    log1p = _method(ops.log1p)
+    sin = _method(ops.sin)
+    cos = _method(ops.cos)
+    erf = _method(ops.erf)
     sqrt = _method(ops.sqrt)
     abs = __abs__ = _method(ops.abs)
     tanh = _method(ops.tanh)
     sigmoid = _method(ops.sigmoid)
     relu = _method(ops.relu)
+    silu = _method(ops.silu)
+    gelu = _method(ops.gelu)
     softplus = _method(ops.softplus)
     maximum = _method(ops.maximum)
     minimum = _method(ops.minimum)
+    sum = _reduction(ops.sum)
+    mean = _reduction(ops.mean)
+    norm = _reduction(ops.norm)
+    prod = _reduction(ops.prod)
+    max = _reduction(ops.max)
+    min = _reduction(ops.min)
+    logsumexp = _reduction(ops.logsumexp)
 
     def linear(self, W: Any, b: Any) -> Tensor:
         """y = x W + b: `ops.linear` for a batch x (N, D), `ops.matmul` and `ops.add` for other shapes"""
@@ -475,31 +501,31 @@ class Tensor:
         """y = a where a > 0, slope · a elsewhere (`ops.leaky_relu`)"""
         return apply(ops.leaky_relu, self, slope=slope)
 
-    def clip(self, low: Any = -np.inf, high: Any = np.inf) -> Tensor:
-        """y = a held within [low, high], two numbers (`ops.clip`)"""
+    def elu(self, alpha: float = 1.0) -> Tensor:
+        """y = a where a > 0, alpha · (e^a - 1) elsewhere (`ops.elu`)"""
+        return apply(ops.elu, self, alpha=alpha)
+
+    def clip(self, low: Any = None, high: Any = None) -> Tensor:
+        """y = a held within [low, high], two numbers, None for no bound (`ops.clip`)"""
         if isinstance(low, Tensor) or isinstance(high, Tensor):
             raise TypeError("clip takes numbers; bounds that are Tensors need maximum() and minimum()")
-        return apply(ops.clip, self, low=low, high=high)
+        return apply(ops.clip, self, low=-np.inf if low is None else low, high=np.inf if high is None else high)
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """y = Σ a over axis: an int, several, or None for all (`ops.sum`)"""
-        return apply(ops.sum, self, axis=axis, keepdims=keepdims)
+    def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
+        """y = the variance of a over axis: divided by n - ddof, as in NumPy (`ops.var`)"""
+        return apply(ops.var, self, axis=axis, ddof=ddof, keepdims=keepdims)
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """y = the mean of a over axis (`ops.mean`)"""
-        return apply(ops.mean, self, axis=axis, keepdims=keepdims)
+    def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
+        """y = the standard deviation of a over axis, the root of `var` (`ops.std`)"""
+        return apply(ops.std, self, axis=axis, ddof=ddof, keepdims=keepdims)
 
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """y = the largest of a over axis; ties share the gradient (`ops.max`)"""
-        return apply(ops.max, self, axis=axis, keepdims=keepdims)
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        """y = the sums of a up to each element along axis (`ops.cumsum`)"""
+        return apply(ops.cumsum, self, axis=axis)
 
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """y = the smallest of a over axis; ties share the gradient (`ops.min`)"""
-        return apply(ops.min, self, axis=axis, keepdims=keepdims)
-
-    def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """y = ln Σ e^a over axis, without overflow (`ops.logsumexp`)"""
-        return apply(ops.logsumexp, self, axis=axis, keepdims=keepdims)
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
+        """Where the largest element is along axis, the first of several: plain integers, which have no gradient"""
+        return np.argmax(raw(self), axis=axis, keepdims=keepdims)
 
     def softmax(self, axis: int = -1) -> Tensor:
         """y = e^a / Σ e^a over axis, without overflow (`ops.softmax`)"""
@@ -544,6 +570,35 @@ class Tensor:
         """The tensor with its axes reversed."""
         return apply(ops.transpose, self)
 
+    def squeeze(self, axis: Axis = None) -> Tensor:
+        """y = a without its axes of length 1, or without those named (`ops.reshape`)"""
+        return apply(ops.reshape, self, shape=np.squeeze(raw(self), axis).shape)
+
+    def expand_dims(self, axis: int | tuple[int, ...]) -> Tensor:
+        """y = a with an axis of length 1 at each place named (`ops.reshape`)"""
+        return apply(ops.reshape, self, shape=np.expand_dims(raw(self), axis).shape)
+
+    def broadcast_to(self, shape: int | tuple[int, ...]) -> Tensor:
+        """y = a repeated to this shape, by the rules of broadcasting (`ops.broadcast_to`)"""
+        return apply(ops.broadcast_to, self, shape=shape)
+
+    def flip(self, axis: Axis = None) -> Tensor:
+        """y = a in reverse order along axis, along all when none is given (`ops.flip`)"""
+        return apply(ops.flip, self, axis=axis)
+
+    def pad(self, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Tensor:
+        """y = a with a border: one width, (before, after), or such a pair for each axis (`ops.pad`)"""
+        if mode != "constant":
+            raise ValueError(f'pad has mode="constant" alone, got {mode!r}; flip, concatenate and slices make others')
+        return apply(ops.pad, self, width=pad_width, value=constant_values)
+
+    def take_along_axis(self, indices: Any, axis: int | None = -1) -> Tensor:
+        """y = the elements along axis at integer indices, which have as many axes as a: ``t.argmax(1, keepdims=True)``
+        does. None counts through all elements (`ops.reshape`, `ops.getitem`)"""
+        a = as_tensor(self)
+        places = np.take_along_axis(np.arange(a.size).reshape(a.shape), raw(indices), axis)
+        return a.reshape(-1)[places]
+
     def astype(self, dtype: Any) -> Tensor:
         """y = a in another float dtype (`ops.astype`)"""
         if np.dtype(dtype).kind != "f":
@@ -568,10 +623,10 @@ class Tensor:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs:
-            if ufunc is np.matmul:
-                return Tensor.matmul(*inputs)
             if ufunc in _UFUNCS:
                 return apply(_UFUNCS[ufunc], *inputs)
+            if ufunc in _COMPOSED:
+                return _COMPOSED[ufunc](*inputs)
             if ufunc in _PLAIN:
                 return ufunc(*[raw(x) for x in inputs])
         raise TypeError(
@@ -580,9 +635,18 @@ class Tensor:
         )
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        name = f"{func.__module__}.{func.__name__}".replace("numpy", "np")
         if func not in _FUNCTIONS:
-            raise TypeError(f"np.{func.__name__} does not work on a Tensor; use t.numpy() where no gradient is needed")
-        return _FUNCTIONS[func](*args, **kwargs)
+            raise TypeError(f"{name} does not work on a Tensor; use t.numpy() where no gradient is needed")
+        ours = _FUNCTIONS[func]
+        try:
+            signature(ours).bind(*args, **kwargs)
+        except TypeError as error:
+            takes = ", ".join(signature(ours).parameters)
+            raise TypeError(
+                f"{name} of a Tensor takes ({takes}): {error}; use t.numpy() where no gradient is needed"
+            ) from None
+        return ours(*args, **kwargs)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.requires_grad:
@@ -611,6 +675,31 @@ def stack(tensors: Any, axis: int = 0) -> Tensor:
     return apply(ops.stack, *tensors, axis=axis)
 
 
+def einsum(subscripts: str, *operands: Any) -> Tensor:
+    """`ops.einsum`: the sum of products that the letters say, any number of operands.
+
+    Examples
+    --------
+    >>> a = Tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> einsum("ij,ij->i", a, a)
+    Tensor([ 5., 25.])
+    >>> einsum("ii", a)
+    Tensor(5.)
+    """
+    if not isinstance(subscripts, str):
+        raise TypeError(
+            f'einsum begins with its letters, as einsum("ij,jk->ik", a, b), got {type(subscripts).__name__}'
+        )
+    return apply(ops.einsum, *operands, subscripts=subscripts)
+
+
+def _dot(a: Any, b: Any) -> Tensor:
+    a, b = as_tensor(a), as_tensor(b)
+    if b.ndim > 2:
+        raise ValueError(f"np.dot of a Tensor takes up to two axes on the right, got {b.shape}; say which with einsum")
+    return a @ b if a.ndim and b.ndim else a * b
+
+
 _UFUNCS: dict[np.ufunc, Callable[..., Result]] = {
     np.add: ops.add,
     np.subtract: ops.sub,
@@ -619,12 +708,21 @@ _UFUNCS: dict[np.ufunc, Callable[..., Result]] = {
     np.negative: ops.neg,
     np.power: ops.pow,
     np.exp: ops.exp,
+    np.expm1: ops.expm1,
     np.log: ops.log,
+    np.log1p: ops.log1p,
+    np.sin: ops.sin,
+    np.cos: ops.cos,
     np.sqrt: ops.sqrt,
     np.absolute: ops.abs,
     np.tanh: ops.tanh,
     np.maximum: ops.maximum,
     np.minimum: ops.minimum,
+}
+_COMPOSED: dict[np.ufunc, Callable[..., Tensor]] = {
+    np.matmul: Tensor.matmul,
+    np.square: lambda a: a * a,
+    np.reciprocal: lambda a: 1 / a,
 }
 _PLAIN = {
     np.equal,
@@ -638,18 +736,38 @@ _PLAIN = {
     np.isinf,
     np.sign,
 }
-_FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.sum: Tensor.sum,
-    np.mean: Tensor.mean,
-    np.max: Tensor.max,
-    np.min: Tensor.min,
-    np.clip: Tensor.clip,
-    np.reshape: Tensor.reshape,
-    np.transpose: Tensor.transpose,
+_FUNCTIONS: dict[
+    Any, Callable[..., Any]
+] = {  # in NumPy's order; after axis by name, because NumPy has dtype and out there
+    np.sum: lambda a, axis=None, *, keepdims=False: Tensor.sum(a, axis, keepdims),
+    np.mean: lambda a, axis=None, *, keepdims=False: Tensor.mean(a, axis, keepdims),
+    np.var: lambda a, axis=None, *, ddof=0, keepdims=False: Tensor.var(a, axis, ddof, keepdims),
+    np.std: lambda a, axis=None, *, ddof=0, keepdims=False: Tensor.std(a, axis, ddof, keepdims),
+    np.linalg.norm: lambda x, *, axis=None, keepdims=False: Tensor.norm(x, axis, keepdims),
+    np.prod: lambda a, axis=None, *, keepdims=False: Tensor.prod(a, axis, keepdims),
+    np.cumsum: lambda a, axis=None: Tensor.cumsum(a, axis),
+    np.max: lambda a, axis=None, *, keepdims=False: Tensor.max(a, axis, keepdims),
+    np.min: lambda a, axis=None, *, keepdims=False: Tensor.min(a, axis, keepdims),
+    np.argmax: lambda a, axis=None, *, keepdims=False: Tensor.argmax(a, axis, keepdims),
+    np.clip: lambda a, a_min=None, a_max=None: Tensor.clip(a, a_min, a_max),
+    np.reshape: lambda a, shape: Tensor.reshape(a, shape),
+    np.transpose: lambda a, axes=None: Tensor.transpose(a, axes),
+    np.squeeze: lambda a, axis=None: Tensor.squeeze(a, axis),
+    np.expand_dims: lambda a, axis: Tensor.expand_dims(a, axis),
+    np.broadcast_to: lambda array, shape: Tensor.broadcast_to(array, shape),
+    np.flip: lambda m, axis=None: Tensor.flip(m, axis),
+    np.pad: lambda array, pad_width, mode="constant", *, constant_values=0.0: Tensor.pad(
+        array, pad_width, mode, constant_values
+    ),
+    np.take_along_axis: lambda arr, indices, axis=-1: Tensor.take_along_axis(arr, indices, axis),
     np.where: where,
     np.concatenate: concatenate,
     np.stack: stack,
-    np.shape: lambda t: t.shape,
-    np.ndim: lambda t: t.ndim,
-    np.argmax: lambda t, axis=None: np.argmax(raw(t), axis=axis),
+    np.vstack: lambda tup: concatenate([t if np.ndim(raw(t)) > 1 else Tensor.reshape(t, 1, -1) for t in tup]),
+    np.hstack: lambda tup: concatenate(tup, axis=min(np.ndim(raw(tup[0])), 2) - 1),
+    np.dot: _dot,
+    np.outer: lambda a, b: Tensor.reshape(a, -1, 1) * Tensor.reshape(b, 1, -1),
+    np.einsum: einsum,
+    np.shape: lambda a: a.shape,
+    np.ndim: lambda a: a.ndim,
 }
