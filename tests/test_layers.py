@@ -1,6 +1,7 @@
 """Layers: what they compute, what they hold and in which order, modes, saving, the summary, errors with a path."""
 
 import io
+import math
 import os
 import subprocess
 import sys
@@ -47,6 +48,9 @@ def test_linear_is_x_times_W_plus_b_for_one_sample_a_batch_and_more_axes():
         (tg.Tanh(), np.tanh),
         (tg.Sigmoid(), lambda x: 1 / (1 + np.exp(-x))),
         (tg.Softplus(), lambda x: np.log1p(np.exp(x))),
+        (tg.ELU(0.5), lambda x: np.where(x > 0, x, 0.5 * np.expm1(x))),
+        (tg.SiLU(), lambda x: x / (1 + np.exp(-x))),
+        (tg.GELU(), lambda x: x * (1 + np.vectorize(math.erf)(x / np.sqrt(2))) / 2),
         (tg.Softmax(), lambda x: np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)),
         (tg.Flatten(), lambda x: x.reshape(6, 4)),
     ],
@@ -118,7 +122,7 @@ def test_mlp_chooses_weights_that_suit_the_activation():
     np.testing.assert_allclose(relu[0].W.numpy().var(), 2 / 300, rtol=0.02)
     np.testing.assert_allclose(tanh[0].W.numpy().var(), 2 / 500, rtol=0.02)
     assert repr(tg.mlp([2, 3, 1], dropout=0.1, rng=0)) == "Sequential(Linear(2, 3), ReLU(), Dropout(0.1), Linear(3, 1))"
-    with pytest.raises(ValueError, match="no activation 'rely'; there are relu, leaky_relu, tanh"):
+    with pytest.raises(ValueError, match="no activation 'rely'; there are relu, leaky_relu, elu, silu, gelu, tanh"):
         tg.mlp([2, 1], activation="rely")
     with pytest.raises(ValueError, match="at least the features in"):
         tg.mlp([2])

@@ -166,7 +166,7 @@ def test_trap_13_the_numbers_are_the_same_in_every_process_and_for_every_hash_se
         (["--optimizer", "adamm"], ["'adamm'", "sgd", "adamw"]),
         (["--data", "moon"], ["'moon'", "digits", "moons", "mnist:FOLDER"]),
         (["--data", "mnist:no/such/folder"], ["no/such/folder", "train-images-idx3-ubyte"]),
-        (["--activation", "gelu"], ["'gelu'", "relu"]),
+        (["--activation", "swish"], ["'swish'", "relu"]),
         (["--lr", "-1"], ["'-1'", "at least 0"]),
         (["--lr", "nan"], ["'nan'", "finite"]),
         (["--lr", "inf"], ["'inf'", "finite"]),

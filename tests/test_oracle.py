@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from graphs import ROWS, random_graph, result
+from test_properties import GRAPHS, cases
 
 import tinygrad_edu as tg
 
@@ -36,6 +38,9 @@ def test_losses_and_their_gradients(ours, theirs, targets):
 ACTIVATIONS = {
     "relu": torch.nn.ReLU(),
     "leaky_relu": torch.nn.LeakyReLU(),
+    "elu": torch.nn.ELU(),
+    "silu": torch.nn.SiLU(),
+    "gelu": torch.nn.GELU(),
     "tanh": torch.nn.Tanh(),
     "sigmoid": torch.nn.Sigmoid(),
     "softplus": torch.nn.Softplus(),
@@ -69,3 +74,39 @@ def test_a_network_trains_along_the_same_numbers(activation):
         )
     theirs.eval()
     np.testing.assert_allclose(model.eval()(X).numpy(), theirs(torch.tensor(X)).detach().numpy(), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.torch])
+def test_every_op_on_random_arguments(name):
+    for case, arrays, keywords, rng in cases(name, 40):
+        ours, theirs = (
+            [tg.Tensor(a, requires_grad=True) for a in arrays],
+            [torch.tensor(a, requires_grad=True) for a in arrays],
+        )
+        y, z = result(name, ours, keywords, "ours"), result(name, theirs, keywords, "torch")
+        np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=1e-12, atol=1e-13, err_msg=case, strict=True)
+        weights = rng.standard_normal(y.shape)
+        y.backward(weights)
+        z.backward(torch.tensor(weights))
+        compare([t.grad for t in ours], theirs, case)
+
+
+@pytest.mark.parametrize("seed", range(GRAPHS))
+def test_random_graphs(seed):
+    graph = random_graph(np.random.default_rng(seed))
+    ours = [tg.Tensor(leaf, requires_grad=True) for leaf in graph.leaves]
+    theirs = [torch.tensor(leaf, requires_grad=True) for leaf in graph.leaves]
+    a, b = graph.loss(ours, "ours"), graph.loss(theirs, "torch")
+    a.backward()
+    b.backward()
+    np.testing.assert_allclose(a.item(), b.item(), rtol=1e-10)
+    compare([t.grad for t in ours], theirs, f"graph {seed}")
+
+
+def compare(gradients, theirs, case):
+    """Equal to 1e-10 of the largest number among them; a leaf without an influence may have None or zeros."""
+    expected = np.concatenate([(torch.zeros_like(t) if t.grad is None else t.grad).ravel() for t in theirs])
+    got = np.concatenate(
+        [np.zeros(t.numel()) if g is None else g.ravel() for g, t in zip(gradients, theirs, strict=True)]
+    )
+    np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max(initial=0), err_msg=case)

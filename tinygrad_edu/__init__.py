@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from . import init, losses, ops
 from .gradcheck import gradcheck
 from .layers import (
+    ELU,
+    GELU,
     BatchNorm1d,
     Dropout,
     Flatten,
@@ -29,6 +31,7 @@ from .layers import (
     ReLU,
     Sequential,
     Sigmoid,
+    SiLU,
     Softmax,
     Softplus,
     Tanh,
@@ -145,8 +148,8 @@ __all__ = [
     "reshape", "transpose", "squeeze", "expand_dims", "broadcast_to", "flip", "pad", "take_along_axis",
     "concatenate", "stack",
     "mse_loss", "l1_loss", "huber_loss", "cross_entropy", "binary_cross_entropy_with_logits", "hinge_loss",
-    "Layer", "Linear", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Softplus", "Softmax", "Flatten", "Dropout",
-    "LayerNorm", "BatchNorm1d", "Sequential", "mlp",
+    "Layer", "Linear", "ReLU", "LeakyReLU", "ELU", "SiLU", "GELU", "Tanh", "Sigmoid", "Softplus", "Softmax", "Flatten",
+    "Dropout", "LayerNorm", "BatchNorm1d", "Sequential", "mlp",
     "FlatBuffer", "Optimizer", "SGD", "Momentum", "HeavyBall", "Nesterov", "Adagrad", "Adadelta", "RMSprop", "Adam",
     "AdamW", "AMSGrad", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD", "SignSGD", "Signum", "Lion", "set_num_threads",
     "ReduceOnPlateau", "MovingAverage", "WeightAverage", "batches", "fit", "evaluate", "History", "Evaluation",

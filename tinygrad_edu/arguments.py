@@ -146,7 +146,7 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--activation",
         default="relu",
-        choices=["relu", "leaky_relu", "tanh", "sigmoid", "softplus"],
+        choices=["relu", "leaky_relu", "elu", "silu", "gelu", "tanh", "sigmoid", "softplus"],
         help="after each hidden layer (default: relu)",
     )
     add(

@@ -326,6 +326,30 @@ class LeakyReLU(Layer):
         return apply(ops.leaky_relu, x, slope=self.slope)
 
 
+class ELU(Layer):
+    """`ops.elu` as a layer; alpha is how far below 0 it goes."""
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+    def forward(self, x: Any) -> Tensor:
+        return apply(ops.elu, x, alpha=self.alpha)
+
+
+class SiLU(Layer):
+    """`ops.silu` as a layer."""
+
+    def forward(self, x: Any) -> Tensor:
+        return apply(ops.silu, x)
+
+
+class GELU(Layer):
+    """`ops.gelu` as a layer."""
+
+    def forward(self, x: Any) -> Tensor:
+        return apply(ops.gelu, x)
+
+
 class Tanh(Layer):
     """`ops.tanh` as a layer."""
 
@@ -519,6 +543,9 @@ class Sequential(Layer):
 ACTIVATIONS: dict[str, tuple[type[Layer], Initializer]] = {  # and the initial weights that suit each
     "relu": (ReLU, init.he_normal),
     "leaky_relu": (LeakyReLU, init.he_normal),
+    "elu": (ELU, init.he_normal),
+    "silu": (SiLU, init.he_normal),
+    "gelu": (GELU, init.he_normal),
     "tanh": (Tanh, init.glorot_uniform),
     "sigmoid": (Sigmoid, init.glorot_uniform),
     "softplus": (Softplus, init.he_normal),
