@@ -239,7 +239,8 @@ def torch_pad(a, pad_width, constant_values):
 
 
 def torch_take(a, indices, axis):
-    return torch.take_along_dim(a, torch.tensor(indices) % (a.numel() if axis is None else a.shape[axis]), axis)
+    a, axis = (a.reshape(-1), 0) if axis is None else (a, axis)
+    return torch.take_along_dim(a, torch.tensor(indices) % a.shape[axis], axis)
 
 
 def torch_expand_dims(a, axis):
