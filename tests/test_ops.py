@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from graphs import erf
 
 import tinygrad_edu as tg
 from tinygrad_edu import ops
@@ -57,7 +58,12 @@ ROWS = [
     ("pow", lambda a: a**0, np.ones_like, (np.array([0.0, 2.0]),)),
     ("neg", lambda a: -a, np.negative, (A,)),
     ("exp", tg.exp, np.exp, (A,)),
+    ("expm1", tg.expm1, np.expm1, (A,)),
     ("log", tg.log, np.log, (positive(3, 4),)),
+    ("log1p", tg.log1p, np.log1p, (positive(3, 4) - 1.4,)),
+    ("sin", tg.sin, np.sin, (3 * A,)),
+    ("cos", tg.cos, np.cos, (3 * A,)),
+    ("erf", tg.erf, erf, (2 * A,)),
     ("sqrt", tg.sqrt, np.sqrt, (positive(3, 4),)),
     ("abs", tg.abs, np.abs, (A,)),
     ("tanh", tg.tanh, np.tanh, (A,)),
@@ -65,6 +71,10 @@ ROWS = [
     ("relu", tg.relu, lambda a: a * (a > 0), (A,)),
     ("leaky_relu", tg.leaky_relu, lambda a: np.where(a > 0, a, 0.01 * a), (A,)),
     ("leaky_relu", lambda a: tg.leaky_relu(a, 0.3), lambda a: np.where(a > 0, a, 0.3 * a), (A,)),
+    ("elu", tg.elu, lambda a: np.where(a > 0, a, np.exp(a) - 1), (A,)),
+    ("elu", lambda a: tg.elu(a, 0.3), lambda a: np.where(a > 0, a, 0.3 * (np.exp(a) - 1)), (A,)),
+    ("silu", tg.silu, lambda a: a / (1 + np.exp(-a)), (3 * A,)),
+    ("gelu", tg.gelu, lambda a: a / 2 * (1 + erf(a / np.sqrt(2))), (A,)),
     ("softplus", tg.softplus, lambda a: np.log(1 + np.exp(a)), (A,)),
     ("clip", lambda a: tg.clip(a, -0.5, 0.7), lambda a: np.clip(a, -0.5, 0.7), (A,)),
     ("clip", lambda a: a.clip(low=0.1), lambda a: np.clip(a, 0.1, None), (A,)),
@@ -97,6 +107,10 @@ ROWS = [
             ("max", np.max),
             ("min", np.min),
             ("logsumexp", log_sum_exp),
+            ("var", np.var),
+            ("std", np.std),
+            ("norm", lambda a, axis=None, keepdims=False: np.sqrt(np.sum(a * a, axis=axis, keepdims=keepdims))),
+            ("prod", np.prod),
         ]
         for a in [A, SQUARE, normal(2, 3, 4)]
         for kwargs in [
@@ -119,9 +133,61 @@ ROWS = [
         for a in (A, SQUARE)
         for i in (0, -1)
     ],
+    ("var", lambda a: a.var(1, ddof=1), lambda a: a.var(1, ddof=1), (A,)),
+    ("std", lambda a: a.std((0, 2), ddof=2), lambda a: a.std((0, 2), ddof=2), (normal(2, 3, 4),)),
+    ("prod", lambda a: a.prod(1), lambda a: a.prod(1), (np.array([[0.0, 2, 3], [4, 0, 0], [1, 2, 3]]),)),
+    *[("cumsum", lambda a, i=i: a.cumsum(i), lambda a, i=i: a.cumsum(i), (normal(2, 3, 4),)) for i in (None, 0, 1, -1)],
+    *[
+        (
+            "einsum",
+            lambda *a, s=s: tg.einsum(s, *a),
+            lambda *a, s=s: np.einsum(s, *a),
+            [normal(*shape) for shape in shapes],
+        )
+        for s, *shapes in [
+            ("ij,jk->ik", (3, 4), (4, 2)),
+            ("kj, ij", (2, 4), (3, 4)),
+            ("i,i", (4,), (4,)),
+            ("ij->", (3, 4)),
+            ("ba", (3, 4)),
+            ("ii", (3, 3)),
+            ("ii->i", (3, 3)),
+            ("iij,j->i", (3, 3, 4), (4,)),
+            ("iii", (2, 2, 2)),
+            ("i,ij,j->", (3,), (3, 4), (4,)),
+            ("ij,ij->i", (3, 1), (3, 4)),
+            ("...ij,...jk->...ik", (5, 1, 3, 4), (2, 4, 2)),
+            ("...i,i", (2, 3, 4), (4,)),
+            ("...ii->...i", (2, 1, 3, 3)),
+            ("...i,...i->i...", (4,), (2, 3, 4)),
+            (",i", (), (3,)),
+        ]
+    ],
     ("cross_entropy", lambda z: tg.cross_entropy(z, LABELS), lambda z: nll(z, LABELS), (A,)),
     ("reshape", lambda a: a.reshape(2, 6), lambda a: a.reshape(2, 6), (A,)),
     ("reshape", lambda a: tg.reshape(a, (-1,)), np.ravel, (A,)),
+    *[
+        ("reshape", lambda a, i=i: a.squeeze(i), lambda a, i=i: np.squeeze(a, i), (normal(1, 3, 1),))
+        for i in (None, 0, -1)
+    ],
+    *[
+        ("reshape", lambda a, i=i: a.expand_dims(i), lambda a, i=i: np.expand_dims(a, i), (normal(2, 3),))
+        for i in (0, -1, (0, 2))
+    ],
+    *[
+        ("broadcast_to", lambda a, s=s: a.broadcast_to(s), lambda a, s=s: np.broadcast_to(a, s), (normal(3, 1),))
+        for s in [(3, 1), (3, 4), (2, 3, 4)]
+    ],
+    *[("flip", lambda a, i=i: a.flip(i), lambda a, i=i: np.flip(a, i), (A,)) for i in (None, 0, -1, (0, 1))],
+    *[
+        (
+            "pad",
+            lambda a, w=w, v=v: a.pad(w, constant_values=v),
+            lambda a, w=w, v=v: np.pad(a, w, constant_values=v),
+            (A,),
+        )
+        for w, v in [(0, 0.0), (1, 0.0), ((0, 2), 7.0), (((1, 2), (0, 3)), -1.0)]
+    ],
     ("transpose", lambda a: a.T, np.transpose, (normal(2, 3, 4),)),
     ("transpose", lambda a: a.transpose(2, 0, 1), lambda a: a.transpose(2, 0, 1), (normal(2, 3, 4),)),
     ("transpose", lambda a: tg.transpose(a, (-1, 0, 1)), lambda a: a.transpose(2, 0, 1), (normal(2, 3, 4),)),
@@ -142,6 +208,20 @@ ROWS = [
             SQUARE[0, 0] > 9,
             np.arange(16).reshape(4, 4) % 3 == 0,
             (np.array([True, False, True, True]), 1),
+        ]
+    ],
+    *[
+        (
+            "getitem",
+            lambda a, i=i, k=k: a.take_along_axis(i, k),
+            lambda a, i=i, k=k: np.take_along_axis(a, i, k),
+            (normal(3, 3),),
+        )
+        for i, k in [
+            (np.array([[0], [2], [1]]), 1),
+            (np.array([[2, 2, -3]]), 0),
+            (np.array([[0, 1, 1], [1, 2, 2]]), -2),
+            (np.array([8, 0, 8]), None),
         ]
     ],
     *[
@@ -232,6 +312,16 @@ def gradient(f, *args):
         (lambda a: tg.clip(a, 0, 1), [[-1.0, 0.0, 1.0, 2.0]], [[0, 1, 1, 0]]),
         (tg.maximum, [[1.0, 2.0], [1.0, 3.0]], [[0.5, 0], [0.5, 1]]),
         (tg.minimum, [[1.0, 2.0], [1.0, 3.0]], [[0.5, 1], [0.5, 0]]),
+        (lambda a: tg.elu(a, 0.5), [[-np.inf, 0.0, 2.0]], [[0, 0.5, 1]]),
+        (lambda a: tg.prod(a), [[0.0, 2.0, 3.0]], [[6, 0, 0]]),
+        (lambda a: tg.prod(a), [[0.0, 2.0, 0.0]], [[0, 0, 0]]),
+        (lambda a: tg.prod(a, axis=1), [[[0.0, 2.0], [3.0, 5.0], [0.0, 0.0]]], [[[2, 0], [5, 3], [0, 0]]]),
+        (lambda a: tg.std(a, axis=1), [[[2.0, 2.0], [1.0, 3.0]]], [[[0, 0], [-0.5, 0.5]]]),
+        (lambda a: tg.std(a), [3.0], [0]),
+        (lambda a: tg.norm(a, axis=1), [[[0.0, 0.0], [0.0, -2.0]]], [[[0, 0], [0, -1]]]),
+        (lambda a: tg.norm(a), [0.0], [0]),
+        (lambda a: tg.einsum("ii", a), [[[1.0, 2.0], [3.0, 4.0]]], [[[1, 0], [0, 1]]]),
+        (lambda a: tg.take_along_axis(a, [0, 0], 0), [[1.0, 2.0]], [[2, 0]]),
     ],
 )
 def test_kinks_are_as_documented(f, args, expected):
@@ -269,6 +359,12 @@ BIG = np.array([-1e4, -100.0, 0.0, 100.0, 1e4])
         (tg.softmax, [0, 0, 0, 0, 1]),
         (tg.log_softmax, [-2e4, -10100, -1e4, -9900, 0]),
         (lambda a: a.logsumexp() + 0 * a, [1e4] * 5),
+        (tg.erf, [-1, -1, 0, 1, 1]),
+        (tg.gelu, [0, 0, 0, 100, 1e4]),
+        (tg.silu, [0, -3.720075976020836e-42, 0, 100, 1e4]),
+        (tg.elu, [-1, -1, 0, 100, 1e4]),
+        (lambda a: (-a.abs()).expm1(), [-1, -1, 0, -1, -1]),
+        (lambda a: a.abs().log1p(), [np.log(10001), np.log(101), 0, np.log(101), np.log(10001)]),
     ],
 )
 def test_trap_17_saturated_inputs_give_numbers_without_a_warning(f, expected, dtype):
@@ -303,11 +399,54 @@ def test_pow_at_zero_has_the_stated_gradients():
 
 
 def test_nan_in_is_nan_out_at_that_place_only():
-    for f in (tg.relu, tg.maximum, tg.minimum):
-        args = [[np.nan, 1.0]] if f is tg.relu else [[np.nan, 1.0], [0.5, 0.5]]
-        y = f(*map(tg.Tensor, args)).numpy()
-        assert np.isnan(y[0])
-        assert np.isfinite(y[1])
+    one = (tg.relu, tg.elu, tg.silu, tg.gelu, tg.erf, tg.expm1, tg.log1p, tg.sin, tg.cos, tg.cumsum, tg.flip, tg.pad)
+    for f in (*one, tg.maximum, tg.minimum):
+        args = [[1.0, np.nan]] if f in one else [[1.0, np.nan], [0.5, 0.5]]
+        y = f(*map(tg.Tensor, args), *[1] * (f is tg.pad)).numpy()
+        assert np.isnan(y).sum() == 1
+        assert np.isnan(y[{tg.flip: 0, tg.pad: 2}.get(f, 1)])
+
+
+def test_small_numbers_keep_their_digits():
+    tiny = tg.Tensor([1e-20, -1e-20])
+    assert tg.log1p(tiny).numpy().tolist() == tg.expm1(tiny).numpy().tolist() == tiny.numpy().tolist()
+    x = tg.Tensor([-10.0, -30.0], requires_grad=True)
+    np.testing.assert_allclose(tg.gelu(x).numpy(), [-7.619853024160527e-23, -30 * 4.906713927148187e-198], rtol=1e-12)
+    x.expm1().sum().backward()
+    np.testing.assert_allclose(x.grad, np.exp([-10, -30]), rtol=1e-15)
+
+
+def test_whole_numbers_become_float64_and_what_is_no_number_is_refused():
+    for f in (tg.erf, tg.gelu, tg.elu, tg.silu, tg.sin, tg.expm1, tg.var, tg.norm):
+        y = f(tg.Tensor([1, 2]))
+        assert y.dtype == np.float64
+        np.testing.assert_array_equal(y.numpy(), f(tg.Tensor([1.0, 2.0])).numpy())
+        with pytest.raises(TypeError, match="real numbers"):
+            f([1j])
+
+
+def test_argmax_is_plain_integers():
+    x = tg.Tensor([[1.0, 3.0, 3.0], [2.0, 0.0, 1.0]], requires_grad=True)
+    assert x.argmax() == 1
+    assert tg.argmax(x, axis=1).tolist() == [1, 0]
+    assert x.argmax(1, keepdims=True).tolist() == [[1], [0]]
+    assert not isinstance(x.argmax(1), tg.Tensor)
+
+
+@pytest.mark.parametrize(
+    ("f", "error", "said"),
+    [
+        (lambda x: tg.einsum(x, [0, 1], x, [1, 2]), TypeError, "begins with its letters"),
+        (lambda x: tg.einsum("ij,jk", x, np.ones((3, 2))), ValueError, "could not be broadcast|match"),
+        (lambda x: x.pad(1, mode="reflect"), ValueError, "constant"),
+        (lambda x: x.take_along_axis([[0.0]], 1), IndexError, "integer"),
+        (lambda x: x.squeeze(0), ValueError, "not equal to one"),
+        (lambda x: x.broadcast_to((2, 3)), ValueError, "broadcast"),
+    ],
+)
+def test_what_does_not_fit_is_refused(f, error, said):
+    with pytest.raises(error, match=said):
+        f(tg.Tensor(np.ones((2, 4)), requires_grad=True))
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (0, 3), (3, 0), (1,), (1, 1)])

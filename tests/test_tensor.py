@@ -446,17 +446,60 @@ def test_numpys_functions_give_tensors_or_refuse_by_name():
         (np.stack([t, t]).reshape(-1), [1, 4, 1, 4]),
         (np.transpose(t), [[1], [4]]),
         (np.matmul(t, np.ones((2, 1))), [[5]]),
+        (np.expm1(t), np.expm1([[1, 4]])),
+        (np.log1p(t), np.log1p([[1, 4]])),
+        (np.sin(t), np.sin([[1, 4]])),
+        (np.cos(t), np.cos([[1, 4]])),
+        (np.square(t), [[1, 16]]),
+        (np.reciprocal(t), [[1, 0.25]]),
+        (np.var(t), 2.25),
+        (np.var(t, axis=1, ddof=1), [4.5]),
+        (np.std(t, 0, keepdims=True), [[0, 0]]),
+        (np.std(t, ddof=1), np.sqrt(4.5)),
+        (np.linalg.norm(t, axis=1, keepdims=True), [[np.sqrt(17)]]),
+        (np.prod(t, axis=(0, 1)), 4),
+        (np.max(t, 1, keepdims=True), [[4]]),
+        (np.min(t), 1),
+        (np.cumsum(t, axis=1), [[1, 5]]),
+        (np.clip(t, None, 3), [[1, 3]]),
+        (np.clip(t, 2), [[2, 4]]),
+        (np.reshape(t, shape=(2,)), [1, 4]),
+        (np.transpose(t, axes=(1, 0)), [[1], [4]]),
+        (np.squeeze(t), [1, 4]),
+        (np.squeeze(t, axis=0), [1, 4]),
+        (np.expand_dims(t, 0), [[[1, 4]]]),
+        (np.broadcast_to(t, (2, 2)), [[1, 4], [1, 4]]),
+        (np.flip(t, axis=1), [[4, 1]]),
+        (np.pad(t, ((0, 0), (1, 0)), "constant", constant_values=7), [[7, 1, 4]]),
+        (np.take_along_axis(t, np.array([[1, 1]]), axis=1), [[4, 4]]),
+        (np.einsum("ij,ij->", t, t), 17),
+        (np.einsum("ij,j", np.ones((2, 2)), t[0]), [5, 5]),
+        (np.dot(t, np.ones((2, 1))), [[5]]),
+        (np.dot(t[0], t[0]), 17),
+        (np.dot(2.0, t), [[2, 8]]),
+        (np.outer(np.ones(2), t), [[1, 4], [1, 4]]),
+        (np.vstack([t, np.zeros(2)]), [[1, 4], [0, 0]]),
+        (np.hstack([t, np.zeros((1, 1))]), [[1, 4, 0]]),
+        (np.hstack([t[0], np.zeros(1)]), [1, 4, 0]),
     ]:
         assert isinstance(got, tg.Tensor)
         assert got.requires_grad
         np.testing.assert_array_equal(got.numpy(), expected)
     assert np.argmax(t) == 1
+    assert np.argmax(t, axis=1, keepdims=True).tolist() == [[1]]
+    assert np.ndim(t) == 2
     assert np.shape(t) == (1, 2)
     assert np.isfinite(t).all()
     for call, name in [
         (lambda: np.arctan(t), "np.arctan"),
         (lambda: np.add.reduce(t), "np.add.reduce"),
-        (lambda: np.linalg.norm(t), "np.norm"),
+        (lambda: np.linalg.det(t), r"np\.linalg\.det"),
+        (lambda: np.linalg.norm(t, ord=1), r"np\.linalg\.norm of a Tensor takes \(x, axis, keepdims\).*'ord'"),
+        (lambda: np.sum(t, dtype=np.float32), r"np\.sum of a Tensor takes \(a, axis, keepdims\).*'dtype'"),
+        (lambda: np.var(t, 0, None), r"np\.var of a Tensor takes \(a, axis, ddof, keepdims\): too many positional"),
+        (lambda: np.einsum("ij->ji", t, optimize=True), r"np\.einsum.*'optimize'"),
+        (lambda: np.mean(t, out=np.zeros(())), r"np\.mean.*'out'; use t\.numpy\(\)"),
+        (lambda: np.where(t), r"np\.where of a Tensor takes \(condition, a, b\)"),
         (lambda: np.exp(t, out=np.zeros((1, 2))), "np.exp"),
     ]:
         with pytest.raises(TypeError, match=name):

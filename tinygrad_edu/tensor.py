@@ -596,7 +596,7 @@ class Tensor:
         """y = the elements along axis at integer indices, which have as many axes as a: ``t.argmax(1, keepdims=True)``
         does. None counts through all elements (`ops.reshape`, `ops.getitem`)"""
         a = as_tensor(self)
-        places = np.take_along_axis(np.arange(a.size).reshape(a.shape), raw(indices), axis)
+        places = np.take_along_axis(np.arange(a.size).reshape(a.shape), np.asarray(raw(indices)), axis)
         return a.reshape(-1)[places]
 
     def astype(self, dtype: Any) -> Tensor:
