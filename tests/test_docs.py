@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import op_table
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -32,3 +34,9 @@ def test_the_op_that_the_readme_shows_is_the_op():
     source = (ROOT / "tinygrad_edu" / "ops.py").read_text().replace("(a: Array) -> Result", "(a)")
     shown = re.search(r"```python\n(def tanh.*?)```", README, re.S).group(1)
     assert shown in source
+
+
+def test_the_table_of_ops_is_what_their_source_says():
+    assert (ROOT / "docs" / "ops.md").read_text() == op_table.page(), (
+        "PYTHONPATH=. python tests/op_table.py > docs/ops.md"
+    )

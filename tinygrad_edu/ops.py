@@ -60,7 +60,7 @@ def neg(a: Array) -> Result:
 
 
 def pow(a: Array, b: Array) -> Result:
-    """y = a^b. At b = 0 the derivative by a is 0 for every a. At a = 0 the derivative by a is infinite for b < 1, and
+    """y = a^b; at b = 0 the derivative by a is 0 for every a. At a = 0 the derivative by a is infinite for b < 1, and
     0 is returned as for sqrt; the derivative by b is taken as 0"""
     y = a**b
     base = np.where((a == 0) & (b < 1), np.inf, a)
@@ -68,19 +68,19 @@ def pow(a: Array, b: Array) -> Result:
 
 
 def matmul(a: Array, b: Array) -> Result:
-    """y = a @ b, matrices or stacks of them: (..., n, k) @ (..., k, m) -> (..., n, m)"""
+    """y = a @ b; matrices or stacks of them: (..., n, k) @ (..., k, m) -> (..., n, m)"""
     return a @ b, lambda g: g @ b.mT, lambda g: a.mT @ g
 
 
 def linear(x: Array, W: Array, b: Array) -> Result:
-    """y = x W + b: a batch x (N, D), weights W (D, C), bias b (C,), all in one node; summing g over the batch
+    """y = x W + b; a batch x (N, D), weights W (D, C), bias b (C,), all in one node; summing g over the batch
     for b is the undoing of a broadcast, so the engine does it. Of two matrices ``.dot`` is ``@`` at half the cost"""
     return x.dot(W) + b, lambda g: g.dot(W.T), lambda g: x.T.dot(g), lambda g: g
 
 
 def einsum(*arrays: Array, subscripts: str) -> Result:
-    """y = Σ of the products of the arrays' elements over the letters that y has not: "ij,jk->ik" is a @ b, "ii" the
-    trace. Letters, "..." and an output left out are as in np.einsum"""
+    """y = Σ of products of elements, over the letters that y has not; "ij,jk->ik" is a @ b, "ii" the trace. Letters, "..."
+    and an output left out mean what they mean to np.einsum"""
     y = np.einsum(subscripts, *arrays)
     return y, *[lambda g, i=i: einsum_share(g, i, arrays, subscripts) for i in range(len(arrays))]
 
@@ -173,9 +173,9 @@ def silu(a: Array) -> Result:
 
 
 def gelu(a: Array) -> Result:
-    """y = a · Φ(a), where Φ(a) is the share of a normal distribution below a; the exact form, by math.erfc, at the cost
-    of `erf`; not the approximation by tanh"""
-    share = each(math.erfc, a / -(2**0.5)) / 2
+    """y = a · Φ(a); Φ(a) is the share of a normal distribution below a. The exact form, by math.erfc, at the cost of
+    `erf`; not the approximation by tanh"""
+    share = each(math.erfc, -a / 2**0.5) / 2
     return a * share, lambda g: g * (share + a * np.exp(-a * a / 2) / (2 * np.pi) ** 0.5)
 
 
@@ -213,7 +213,7 @@ def sum(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
 
 
 def mean(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
-    """y = Σ a / n over axis, n being the number of elements that each mean takes in"""
+    """y = Σ a / n over axis; n is the number of elements that each mean takes in"""
     y = a.mean(axis=axis, keepdims=keepdims)
     return y, lambda g: spread(g / (a.size // (y.size or 1)), a, axis, keepdims)
 
@@ -248,8 +248,8 @@ def prod(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
 
 
 def cumsum(a: Array, *, axis: int | None = None) -> Result:
-    """y = a_0, a_0 + a_1, ... along axis, all elements in a row when axis is None; a_i is in y_i and all after it, so
-    its gradient is the same sum from the other end"""
+    """y = a_0, a_0 + a_1, ... along axis; over all elements when it is None. a_i is in y_i and in all after it, so its
+    gradient is the same sum from the other end"""
     return a.cumsum(axis), lambda g: np.flip(np.flip(g, axis).cumsum(axis), axis).reshape(a.shape)
 
 
@@ -266,7 +266,7 @@ def min(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
 
 
 def logsumexp(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
-    """y = ln Σ e^a over axis, with the largest element taken out first so that nothing overflows"""
+    """y = ln Σ e^a over axis; with the largest element taken out first so that nothing overflows"""
     top = a.max(axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
     whole = np.log(np.exp(a - top).sum(axis=axis, keepdims=True)) + top
@@ -275,21 +275,21 @@ def logsumexp(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
 
 
 def softmax(a: Array, *, axis: int = -1) -> Result:
-    """y = e^a / Σ e^a over axis, shifted by the largest element so that nothing overflows"""
+    """y = e^a / Σ e^a over axis; shifted by the largest element so that nothing overflows"""
     e = np.exp(a - a.max(axis=axis, keepdims=True))
     y = e / e.sum(axis=axis, keepdims=True)
     return y, lambda g: y * (g - (g * y).sum(axis=axis, keepdims=True))
 
 
 def log_softmax(a: Array, *, axis: int = -1) -> Result:
-    """y = a - ln Σ e^a over axis: the logarithm of softmax, without the exponentials that could vanish"""
+    """y = a - ln Σ e^a over axis; the logarithm of softmax, without the exponentials that could vanish"""
     s = a - a.max(axis=axis, keepdims=True)
     y = s - np.log(np.exp(s).sum(axis=axis, keepdims=True))
     return y, lambda g: g - np.exp(y) * g.sum(axis=axis, keepdims=True)
 
 
 def cross_entropy(z: Array, *, labels: Array) -> Result:
-    """y = -(1/N) Σ ln softmax(z)[label], over the N rows of z (N, C): softmax and loss in one stable node, whose
+    """y = -(1/N) Σ ln softmax(z)[label]; over the N rows of z (N, C): softmax and loss in one stable node, whose
     gradient is (softmax(z) - one_hot(labels)) / N"""
     hot = labels[:, None] == np.arange(z.shape[1])
     s = z - z.max(axis=1, keepdims=True)
@@ -313,17 +313,17 @@ def transpose(a: Array, *, axes: tuple[int, ...] | None = None) -> Result:
 
 
 def broadcast_to(a: Array, *, shape: tuple[int, ...]) -> Result:
-    """y = a, repeated to a shape that it broadcasts to; adding the repeats up again is left to the engine"""
+    """y = a repeated to a shape; by the rules of broadcasting, which the engine undoes for every op"""
     return np.broadcast_to(a, shape), lambda g: g
 
 
 def flip(a: Array, *, axis: Axis = None) -> Result:
-    """y = a with its elements in reverse order along axis, along all when axis is None"""
+    """y = a in reverse order along axis; along all axes when it is None"""
     return np.flip(a, axis), lambda g: np.flip(g, axis)
 
 
 def pad(a: Array, *, width: Any, value: float = 0.0) -> Result:
-    """y = a with a border of the constant value; width is one number, (before, after), or such a pair for each axis"""
+    """y = a inside a border of value; width is one number, (before, after), or such a pair for each axis"""
     return np.pad(a, width, constant_values=value), lambda g: crop(g, a, width)
 
 
@@ -333,7 +333,7 @@ def astype(a: Array, *, dtype: Any) -> Result:
 
 
 def getitem(a: Array, *, index: Any) -> Result:
-    """y = a[index]: slices, integers, integer or boolean arrays; an element taken twice gets both gradients"""
+    """y = a[index]; slices, integers, integer or boolean arrays; an element taken twice gets both gradients"""
     return a[index], lambda g: put(g, a, index)
 
 
