@@ -12,8 +12,8 @@ HEAD = """\
 
 What [ops.py](../tinygrad_edu/ops.py) says, as a table: this page is made from its source by `tests/op_table.py`, and a
 test compares them. `g` is the gradient of the loss with respect to `y`; the third column has the gradient with respect
-to each argument, as it is run, before the engine undoes broadcasting. Ops take arrays; on Tensors they are functions and
-methods, `tg.tanh(t)` and `t.tanh()`, with NumPy's names for the other arguments.
+to each argument, as it is run, before the engine undoes broadcasting. Ops take arrays; Tensors have them as functions
+and methods, `tg.tanh(t)` and `t.tanh()`, with NumPy's names for the other arguments.
 """
 
 

@@ -79,8 +79,8 @@ def linear(x: Array, W: Array, b: Array) -> Result:
 
 
 def einsum(*arrays: Array, subscripts: str) -> Result:
-    """y = Σ of products of elements, over the letters that y has not; "ij,jk->ik" is a @ b, "ii" the trace. Letters, "..."
-    and an output left out mean what they mean to np.einsum"""
+    """y = Σ of products of elements, over the letters that y has not; "ij,jk->ik" is a @ b, "ii" the trace. Letters,
+    "..." and an output left out mean what they mean to np.einsum"""
     y = np.einsum(subscripts, *arrays)
     return y, *[lambda g, i=i: einsum_share(g, i, arrays, subscripts) for i in range(len(arrays))]
 
