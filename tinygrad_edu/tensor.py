@@ -640,13 +640,15 @@ class Tensor:
             raise TypeError(f"{name} does not work on a Tensor; use t.numpy() where no gradient is needed")
         ours = _FUNCTIONS[func]
         try:
-            signature(ours).bind(*args, **kwargs)
-        except TypeError as error:
-            takes = ", ".join(signature(ours).parameters)
-            raise TypeError(
-                f"{name} of a Tensor takes ({takes}): {error}; use t.numpy() where no gradient is needed"
-            ) from None
-        return ours(*args, **kwargs)
+            return ours(*args, **kwargs)
+        except TypeError:
+            try:
+                signature(ours).bind(*args, **kwargs)
+            except TypeError as error:
+                takes = ", ".join(signature(ours).parameters)
+                problem = f"{name} of a Tensor takes ({takes}): {error}; use t.numpy() where no gradient is needed"
+                raise TypeError(problem) from None
+            raise
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.requires_grad:
