@@ -42,7 +42,7 @@ def test_help_names_every_option_and_every_choice(capsys):
     text = capsys.readouterr().out
     options = ["--data", "--hidden", "--activation", "--dropout", "--optimizer", "--lr", "--batch-size", "--epochs"]
     options += ["--dtype", "--seed", "--out", "--quick", "--json", "mnist:FOLDER", "digits"]
-    for word in [*options, *OPTIMIZERS, *TOY_SETS]:
+    for word in [*options, *OPTIMIZERS, *TOY_SETS, *tg.layers.ACTIVATIONS]:
         assert word in text
 
 
