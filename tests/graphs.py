@@ -67,16 +67,27 @@ def over(rng, shape):
     return [], {"axis": some_axes(rng, shape), "keepdims": bool(rng.integers(2))}
 
 
-def over_some(rng, shape):
-    return None if 0 in shape else over(rng, shape)
+def some_of(draw):
+    """What draw gives, if there is at least one element along its axis."""
+
+    def drawn(rng, shape):
+        shapes, keywords = draw(rng, shape)
+        return (shapes, keywords) if taken_in(shape, keywords["axis"]) else None
+
+    return drawn
+
+
+def taken_in(shape, axis):
+    return np.prod([shape[i] for i in dims(shape, axis)], dtype=int)
+
+
+over_some = some_of(over)
 
 
 def spread_over(rng, shape):
-    if 0 in shape:
-        return None
     _, keywords = over(rng, shape)
-    n = np.prod([shape[i] for i in dims(shape, keywords["axis"])], dtype=int)
-    return [], {**keywords, "ddof": int(rng.integers(2)) if n > 1 else 0}
+    n = taken_in(shape, keywords["axis"])
+    return ([], {**keywords, "ddof": int(rng.integers(2)) if n > 1 else 0}) if n else None
 
 
 def along(rng, shape):
@@ -84,7 +95,7 @@ def along(rng, shape):
 
 
 def along_one(rng, shape):
-    return ([], {"axis": one_axis(rng, shape, none=False)}) if shape and 0 not in shape else None
+    return some_of(lambda *_: ([], {"axis": one_axis(rng, shape, none=False)}))(rng, shape) if shape else None
 
 
 def product(rng, shape):
@@ -330,9 +341,7 @@ ROWS = {
     "cumsum": Row(along, tg.cumsum, np.cumsum, flat_if_none(lambda a, i: a.cumsum(i))),
     "max": Row(over_some, tg.max, np.max, over_dims(lambda a, **k: a.amax(**k))),
     "min": Row(over_some, tg.min, np.min, over_dims(lambda a, **k: a.amin(**k))),
-    "argmax": Row(
-        lambda rng, shape: None if 0 in shape else along(rng, shape), tg.argmax, np.argmax, None
-    ),  # no gradient
+    "argmax": Row(some_of(along), tg.argmax, np.argmax, None),  # no gradient
     "logsumexp": Row(
         over_some,
         tg.logsumexp,

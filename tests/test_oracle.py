@@ -79,11 +79,12 @@ def test_a_network_trains_along_the_same_numbers(activation):
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.torch])
 def test_every_op_on_random_arguments(name):
     for case, arrays, keywords, rng in cases(name, 40):
-        ours, theirs = (
-            [tg.Tensor(a, requires_grad=True) for a in arrays],
-            [torch.tensor(a, requires_grad=True) for a in arrays],
-        )
-        y, z = result(name, ours, keywords, "ours"), result(name, theirs, keywords, "torch")
+        ours = [tg.Tensor(a, requires_grad=True) for a in arrays]
+        theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
+        y = result(name, ours, keywords, "ours")
+        if y.size == 0:  # torch.var would warn that it has nothing to do
+            continue
+        z = result(name, theirs, keywords, "torch")
         np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=1e-12, atol=1e-13, err_msg=case, strict=True)
         weights = rng.standard_normal(y.shape)
         y.backward(weights)
