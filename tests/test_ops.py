@@ -285,6 +285,15 @@ def test_an_op_is_straight_line_and_returns_one_vjp_for_each_argument(node):
         assert isinstance(vjps[0].value, ast.ListComp)
 
 
+@pytest.mark.parametrize("node", exported(), ids=lambda node: node.name)
+def test_the_defaults_of_an_op_are_those_of_its_method(node):
+    defaults = getattr(ops, node.name).__kwdefaults__ or {}
+    method = getattr(tg.Tensor, node.name, None) or getattr(tg, node.name, None)
+    if defaults and node.name != "transpose":  # which takes t.transpose(1, 0) as well
+        parameters = inspect.signature(method).parameters
+        assert defaults == {name: parameters[name].default for name in defaults}
+
+
 @every_row
 def test_no_vjp_writes_into_g(name, f, reference, args):
     y = f(*[tg.Tensor(a, requires_grad=True) for a in args])
@@ -440,6 +449,7 @@ def test_argmax_is_plain_integers():
         (lambda x: tg.einsum("ij,jk", x, np.ones((3, 2))), ValueError, "could not be broadcast|match"),
         (lambda x: x.pad(1, mode="reflect"), ValueError, "constant"),
         (lambda x: x.take_along_axis([[0.0]], 1), IndexError, "integer"),
+        (lambda x: np.dot(x, np.ones((2, 4, 2))), ValueError, "up to two axes on the right, got \\(2, 4, 2\\)"),
         (lambda x: x.squeeze(0), ValueError, "not equal to one"),
         (lambda x: x.broadcast_to((2, 3)), ValueError, "broadcast"),
     ],

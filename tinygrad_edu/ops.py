@@ -322,9 +322,9 @@ def flip(a: Array, *, axis: Axis = None) -> Result:
     return np.flip(a, axis), lambda g: np.flip(g, axis)
 
 
-def pad(a: Array, *, width: Any, value: float = 0.0) -> Result:
-    """y = a inside a border of value; width is one number, (before, after), or such a pair for each axis"""
-    return np.pad(a, width, constant_values=value), lambda g: crop(g, a, width)
+def pad(a: Array, *, pad_width: Any, constant_values: float = 0.0) -> Result:
+    """y = a inside a border of one value; as wide as one number says, (before, after), or such a pair for each axis"""
+    return np.pad(a, pad_width, constant_values=constant_values), lambda g: crop(g, a, pad_width)
 
 
 def astype(a: Array, *, dtype: Any) -> Result:
@@ -393,9 +393,9 @@ def put(g: Array, a: Array, index: Any) -> Array:
     return out
 
 
-def crop(g: Array, a: Array, width: Any) -> Array:
+def crop(g: Array, a: Array, pad_width: Any) -> Array:
     """The part of g where a was before it was padded."""
-    before = np.broadcast_to(width, (a.ndim, 2))[:, 0]
+    before = np.broadcast_to(pad_width, (a.ndim, 2))[:, 0]
     return g[tuple(slice(i, i + n) for i, n in zip(before, a.shape))]
 
 
@@ -406,9 +406,8 @@ def einsum_share(g: Array, i: int, arrays: tuple[Array, ...], subscripts: str) -
     twice, y has seen its diagonal alone, and the rest gets 0.
     """
     terms, out = einsum_letters(subscripts, arrays)
-    ones = np.ones_like(arrays[i], g.dtype)
     mine = "".join(dict.fromkeys(terms[i]))  # each letter once
-    share = np.einsum(",".join([*terms, out]) + "->" + mine, *arrays[:i], ones, *arrays[i + 1 :], g)
+    share = np.einsum(",".join([*terms, out]) + "->" + mine, *arrays[:i], np.ones_like(arrays[i]), *arrays[i + 1 :], g)
     place = dict(zip(mine, np.ix_(*map(np.arange, share.shape))))
     whole = np.zeros([place[c].size for c in terms[i]], share.dtype)
     whole[tuple(place[c] for c in terms[i])] = share

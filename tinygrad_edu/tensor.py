@@ -590,7 +590,7 @@ class Tensor:
         """y = a with a border: one width, (before, after), or such a pair for each axis (`ops.pad`)"""
         if mode != "constant":
             raise ValueError(f'pad has mode="constant" alone, got {mode!r}; flip, concatenate and slices make others')
-        return apply(ops.pad, self, width=pad_width, value=constant_values)
+        return apply(ops.pad, self, pad_width=pad_width, constant_values=constant_values)
 
     def take_along_axis(self, indices: Any, axis: int | None = -1) -> Tensor:
         """y = the elements along axis at integer indices, which have as many axes as a: ``t.argmax(1, keepdims=True)``
@@ -751,7 +751,7 @@ _FUNCTIONS: dict[
     np.max: lambda a, axis=None, *, keepdims=False: Tensor.max(a, axis, keepdims),
     np.min: lambda a, axis=None, *, keepdims=False: Tensor.min(a, axis, keepdims),
     np.argmax: lambda a, axis=None, *, keepdims=False: Tensor.argmax(a, axis, keepdims),
-    np.clip: lambda a, a_min=None, a_max=None: Tensor.clip(a, a_min, a_max),
+    np.clip: lambda a, a_min, a_max: Tensor.clip(a, a_min, a_max),
     np.reshape: lambda a, shape: Tensor.reshape(a, shape),
     np.transpose: lambda a, axes=None: Tensor.transpose(a, axes),
     np.squeeze: lambda a, axis=None: Tensor.squeeze(a, axis),
