@@ -113,19 +113,8 @@ def layer(rng, shape):
 
 LETTERS = (
     *(",i->i", "i->", "i,i", "i,j->ji", "i,i,i->i", "ij->ji", "ij->j", "ij,jk", "ij,jk->ki", "ij,jk,kl->il", "ij,j,i"),
-    *(
-        "ij,k->ik",
-        "ij,ij->i",
-        "ii",
-        "ii->i",
-        "ii,i->i",
-        "iij->j",
-        "ijj,j->ij",
-        "ijk->kj",
-        "bij,bjk->bik",
-        "bij,kj->bik",
-    ),
-    *("...,...", "...i,i", "...i,ij->...j", "i...->...", "...ij,...jk", "...ii->...i"),
+    *("ij,k->ik", "ij,ij->i", "ii", "ii->i", "ii,i->i", "iij->j", "ijj,j->ij", "ijk->kj"),
+    *("bij,bjk->bik", "bij,kj->bik", "...,...", "...i,i", "...i,ij->...j", "i...->...", "...ij,...jk", "...ii->...i"),
 )
 
 
