@@ -506,6 +506,7 @@ def test_numpys_functions_give_tensors_or_refuse_by_name():
         lambda x: np.pad(x, ((0, 0), (1, 2)), "constant", constant_values=7),
         lambda x: np.take_along_axis(x, np.array([[1], [2]]), axis=1),
         lambda x: np.take_along_axis(x, np.array([5, 0]), None),
+        *[lambda x: np.take_along_axis(x, np.array([[1], [2]]))] * (np.lib.NumpyVersion(np.__version__) >= "2.3.0"),
         lambda x: np.einsum("ij,ij->", x, x),
         lambda x: np.einsum("ij,j", np.ones((2, 3)), x[0]),
         lambda x: np.dot(x, np.ones((3, 2))),
