@@ -440,6 +440,7 @@ def test_argmax_is_plain_integers():
     assert tg.argmax(x, axis=1).tolist() == [1, 0]
     assert x.argmax(1, keepdims=True).tolist() == [[1], [0]]
     assert not isinstance(x.argmax(1), tg.Tensor)
+    assert x.take_along_axis(x.argmax(1, keepdims=True)).numpy().tolist() == [[3], [2]]
 
 
 @pytest.mark.parametrize(
