@@ -225,6 +225,10 @@ def _name(op: Callable[..., Any]) -> str:
     return getattr(op, "__name__", "an op")
 
 
+def _np_name(func: Any) -> str:
+    return f"{func.__module__}.{func.__name__}".replace("numpy", "np")
+
+
 def _method(op: Callable[..., Result], reverse: bool = False) -> Callable[..., Tensor]:
     """op as a method of Tensor, and, because apply takes anything, as a function too."""
 
@@ -635,9 +639,8 @@ class Tensor:
         )
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        name = f"{func.__module__}.{func.__name__}".replace("numpy", "np")
         if func not in _FUNCTIONS:
-            raise TypeError(f"{name} does not work on a Tensor; use t.numpy() where no gradient is needed")
+            raise TypeError(f"{_np_name(func)} does not work on a Tensor; use t.numpy() where no gradient is needed")
         ours = _FUNCTIONS[func]
         try:
             return ours(*args, **kwargs)
@@ -646,8 +649,9 @@ class Tensor:
                 signature(ours).bind(*args, **kwargs)
             except TypeError as error:
                 takes = ", ".join(signature(ours).parameters)
-                problem = f"{name} of a Tensor takes ({takes}): {error}; use t.numpy() where no gradient is needed"
-                raise TypeError(problem) from None
+                raise TypeError(
+                    f"{_np_name(func)} of a Tensor takes ({takes}): {error}; use t.numpy() where no gradient is needed"
+                ) from None
             raise
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
