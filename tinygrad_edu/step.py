@@ -15,7 +15,7 @@ from . import kernels
 from .buffers import FlatBuffer, aligned
 from .microscope import why
 from .ops import Array
-from .tensor import Tensor, tick
+from .tensor import Tensor, tick, warn
 
 LearningRate = float | Callable[[int], float]
 
@@ -93,9 +93,9 @@ class Optimizer:
         self._awake = self._homes  # those that are not frozen
         self._whole: list[_Run] | None = None  # the runs of a step in which all of these have a gradient
         self._last: list[_Run] = []  # the runs of the last step
-        self._stamp = 0  # and when it changed them
+        self._stamp = -1  # and when it changed them
         self._guest: Any = None  # a WeightAverage whose averages stand in the parameters' place
-        self._cleared = False  # whether zero_grad() came after it
+        self._quiet = False  # no warnings any more: there was one, or the user assigns gradients himself
         self._regularised: Array | None = None  # gradients with l2 · p added
         self._averages = {name: aligned(self.buffer.data.size, self._dtype) for name in self.state}
 
@@ -134,7 +134,8 @@ class Optimizer:
                         raise ValueError(self._not_finite_where(run))
                     self.skipped += 1
                     return
-        changed = tick()
+        again, changed = None, tick()
+        spent = -changed if self._quiet else changed
         for run in runs:
             if run.l2:
                 self._bound(self.kernel, self._with_l2(run))(*run.numbers)
@@ -142,16 +143,28 @@ class Optimizer:
                 run.update(*run.numbers)
             run.t += 1
             for p in run.params:
-                p.stamp = changed
+                if p._spent == self._stamp:
+                    again = p
+                p.stamp, p._spent = changed, spent
                 p._lent = None  # what the user looked at is no longer what is there
-        self.t, self._last, self._stamp, self._cleared = following, runs, changed, False
+        self.t, self._last, self._stamp = following, runs, changed
         if runs is not self._whole:
             self._settle(runs)
+        if again is not None:
+            self._warn_once(
+                f"step() used the gradient of {again.label()} for the second time: there was no backward() since the last "
+                "step; call zero_grad() and backward() before each step()"
+            )
+
+    def _warn_once(self, message: str) -> None:
+        if not self._quiet:
+            self._quiet = True
+            warn(message)
 
     def _runs(self) -> list[_Run]:
         """What there is to update: parameters with a gradient, as few runs of neighbours with one t as possible."""
         for p, data, home in self._awake:
-            if p.grad is not home or p._data is not data:
+            if p._grad is not home or p._data is not data:
                 break
         else:
             if self._whole is not None:
@@ -170,9 +183,10 @@ class Optimizer:
                 if g.shape != p.shape or g.dtype.kind not in "fiub":
                     raise ValueError(f"{p.label()} was given a gradient of shape {g.shape} and dtype {g.dtype}")
                 given.append((p, home, g))
+        self._quiet |= bool(given)
         for p, home, g in given:
             home[...] = g  # type: ignore[index]
-            p.grad = home
+            p.grad, p._spent = home, 0
         self._settle(self._whole or [])
         runs: list[_Run] = []
         for group, members in zip(self.groups, self._members):
@@ -187,6 +201,16 @@ class Optimizer:
             raise RuntimeError("all parameters are frozen; unfreeze() some, or do not step")
         if not runs:
             raise RuntimeError("found no gradient: call loss.backward() first, after zero_grad()")
+        missed = [
+            name
+            for i, (name, p) in enumerate(zip(self.names, self.params))
+            if p.grad is None and p.requires_grad and i not in self._frozen
+        ]
+        if missed:
+            self._warn_once(
+                f"no gradient came to {', '.join(missed)}, so step() changes nothing there: is it used in the loss? If "
+                "that is meant, freeze() it"
+            )
         for run in runs:
             run.params = self.params[run.first : run.last]
             run.arrays = self._cut(run, [self.buffer.data, self.buffer.grad, *self._averages.values()])
@@ -237,9 +261,8 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Forget the gradients: the next `backward` overwrites them. ``param.grad`` is None until then."""
-        self._cleared = True
         for p in self.params:
-            p.grad = None
+            p._grad = None
 
     def clip_value(self, most: float) -> None:
         """Bring every number of the gradients into [-most, most]. Call it between backward() and step()."""

@@ -6,13 +6,17 @@ that is specific to one function lives in `ops`.
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ContextDecorator
 from functools import lru_cache
 from inspect import signature
 from itertools import count
 from operator import attrgetter
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -23,6 +27,7 @@ from .ops import VJP, Array, Axis, Result
 tick = count(1).__next__  # stamps every Tensor: a node is younger than its parents, unless a parent was changed since
 _age = attrgetter("stamp")
 _new = object.__new__
+_HERE = os.path.dirname(__file__) + os.sep
 
 
 class _Mode(threading.local):
@@ -50,6 +55,10 @@ class no_grad(ContextDecorator):
 
     def __exit__(self, *_: object) -> None:
         _mode.recording = self._before.pop()
+
+
+class NotKept(RuntimeError, AttributeError):
+    """``grad`` of a computed tensor was asked for. An AttributeError too, for hasattr and inspect."""
 
 
 def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
@@ -98,7 +107,7 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
 
     out = _new(Tensor)
     out._data, out.op, out.stamp = y, op, tick()
-    out.grad = out.name = out._home = out._lent = None
+    out.name = out._home = out._lent = None  # and _grad stays empty: see grad
     out.retains_grad = False
     if recorded:
         if len(vjps) != len(args):
@@ -213,6 +222,21 @@ def raw(x: Any) -> Any:
     return x._data if isinstance(x, Tensor) else x
 
 
+def outside(frame: FrameType | None) -> FrameType | None:
+    """The nearest frame, from this one outwards, that is not of this package: the user's line."""
+    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    return frame
+
+
+def warn(message: str) -> None:
+    """Warn, pointing at the user's line; Python shows a warning once for each line."""
+    level, frame, end = 1, sys._getframe(), outside(sys._getframe())
+    while frame is not end:
+        level, frame = level + 1, frame.f_back  # type: ignore[union-attr, assignment]
+    warnings.warn(message, stacklevel=level)
+
+
 def _numbers(x: Any) -> Array:
     """x as an array of real numbers, or a TypeError that says what it holds."""
     array = np.asarray(x)
@@ -288,7 +312,7 @@ class Tensor:
 
     __slots__ = (
         "_data",
-        "grad",
+        "_grad",
         "requires_grad",
         "name",
         "op",
@@ -299,6 +323,7 @@ class Tensor:
         "retains_grad",
         "_home",
         "_lent",
+        "_spent",
         "__weakref__",
     )
     op: Callable[..., Result] | None
@@ -307,6 +332,7 @@ class Tensor:
     vjps: Sequence[VJP]
     _home: Array | None  # where a parameter's gradient lives: a view of its FlatBuffer
     _lent: int | None  # once the user has held .data: a checksum, so that a change through it is noticed
+    _spent: int  # the stamp of the step() that used grad, 0 before; negative if nobody is to be warned
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
         self._data: Array = _numbers(raw(data)).copy()
@@ -315,12 +341,13 @@ class Tensor:
                 f"only float32 and float64 can require a gradient, got {self._data.dtype}; "
                 "write the numbers as floats (1.0, not 1) or use .astype(float)"
             )
-        self.grad: Array | None = None
+        self._grad: Array | None = None
         self.requires_grad = self.retains_grad = bool(requires_grad)
         self.name = name
         self.op, self.parents, self.kwargs, self.vjps = None, (), {}, ()
         self.stamp = tick()
         self._home = self._lent = None
+        self._spent = 0
 
     # --- the numbers --------------------------------------------------------------------------------------------
 
@@ -412,6 +439,21 @@ class Tensor:
 
     # --- gradients ----------------------------------------------------------------------------------------------
 
+    @property
+    def grad(self) -> Array | None:
+        """The gradient, or None before the first `backward`. A computed tensor has one if `retain_grad` asked for it."""
+        if self.op is None or self.retains_grad:
+            return self._grad
+        if self.requires_grad:
+            raise NotKept(
+                f"backward() keeps no gradient of {self.label()}, because it is computed: call retain_grad() on it before"
+            )
+        return None
+
+    @grad.setter
+    def grad(self, value: Array | None) -> None:
+        self._grad = value
+
     def backward(self, grad: Any = None) -> None:
         """Add the gradient of this tensor to ``grad`` of every leaf that it was computed from.
 
@@ -440,21 +482,31 @@ class Tensor:
             seed = np.array(raw(grad), self.dtype)
         if seed.shape != self.shape:
             raise ValueError(f"grad has shape {seed.shape}, the tensor has {self.shape}")
+        stale = None
         for node, _, parent, share, _ in walk(self, seed):
             if not parent.parents or parent is node:  # a leaf, or asked for: grad += share, in place
-                if parent.grad is not None:
-                    parent.grad += share
+                if parent._grad is not None:
+                    parent._grad += share
+                    if parent._spent > 0 and parent._grad is parent._home:  # not one that the user assigned
+                        stale = stale or parent.label()
                 elif parent._home is not None:  # the first share overwrites: nobody has to fill the buffer with zeros
                     parent._home[...] = share
-                    parent.grad = parent._home
+                    parent._grad = parent._home
                 else:
-                    parent.grad = np.array(share, dtype=parent.dtype)
+                    parent._grad = np.array(share, dtype=parent.dtype)
+                parent._spent = 0
+        if stale:
+            warn(
+                f"backward() added to a gradient of {stale} that step() has used already: call zero_grad() before each "
+                "backward() that shall not add up"
+            )
 
     def retain_grad(self) -> Tensor:
         """Have `backward` keep the gradient of this computed tensor as well. Returns the tensor."""
         if not self.requires_grad:
             raise RuntimeError("retain_grad() on a tensor that requires no gradient")
-        self.retains_grad = True
+        if not self.retains_grad:
+            self.retains_grad, self._grad, self._spent = True, None, 0
         return self
 
     # --- ops as methods, and as functions: tg.exp is Tensor.exp ---------------------------------------------------
