@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from . import init, ops
 from .init import Initializer, Rng
-from .tensor import Tensor, apply, as_tensor, no_grad, raw
+from .tensor import Tensor, apply, as_tensor, no_grad, outside, raw
 
 
 class Layer:
@@ -43,16 +45,43 @@ class Layer:
         try:
             return self.forward(x)
         except (TypeError, ValueError) as error:
-            where, problem = vars(error).get("refused", (None, ""))
-            if where is not None:  # the outermost layer knows the whole path
-                path = next((path for path, layer in self.named_layers() if layer is where), "")
-                error.args = (f"{path} ({where!r}) {problem}" if path else f"{where!r} {problem}",)
+            caller: FrameType | None = sys._getframe(1)
+            while caller is not None and caller.f_code is not Layer.__call__.__code__:
+                caller = caller.f_back
+            if caller is None:  # the outermost layer knows the whole path
+                self._explain(error, x)
             raise
+
+    def _explain(self, error: Exception, x: Any) -> None:
+        """Say in which layer the error arose, and which shapes the layers before it gave; what the user's own code
+        raised stays as it is."""
+        frames, tb = [], error.__traceback__
+        while tb is not None:
+            frames, tb = [*frames, tb.tb_frame], tb.tb_next
+        at, where = [(i, frame.f_locals["self"]) for i, frame in enumerate(frames) if _is_layer(frame)][-1]
+        refused = vars(error).get("refused")
+        if refused is None and all(outside(frame) is frame for frame in frames[at:]):
+            return
+        path = next((path for path, layer in self.named_layers() if layer is where), "")
+        what = f"{path} ({where!r})" if path else repr(where)
+        if refused is None:
+            error.add_note(f"in {what}")
+        else:
+            error.args = (f"{what} {refused}",)
+        if path:
+            layers, before = dict(self.named_layers()), []
+            for earlier, (_, shape) in self._trial(x).items():
+                if earlier == path:
+                    break
+                if not any(isinstance(value, Layer) for _, value in _contents(layers[earlier])):
+                    before.append(f"{earlier} {layers[earlier]!r} gave {shape}")
+            shapes = [f"the input {np.shape(raw(x))}", *["..."] * (len(before) > 6), *before[-6:]]
+            error.add_note(f"shapes before it: {', '.join(shapes)}")
 
     def refuse(self, kind: type[Exception], problem: str) -> Exception:
         """The error to raise for an input that does not fit; the message will begin with the layer's path."""
         error = kind(f"{self!r} {problem}")
-        vars(error)["refused"] = (self, problem)
+        vars(error)["refused"] = problem
         return error
 
     # --- what is in it ----------------------------------------------------------------------------------------------
@@ -194,13 +223,20 @@ class Layer:
                     "no layer says what input it takes: call summary(input_shape=(...)), without the batch"
                 )
             input_shape = (features,)
-        seen: dict[str, tuple[str, str, str]] = {}
         dtype = next((p.dtype for p in self._tensors().values()), np.dtype(float))
+        seen = self._trial(np.zeros((1, *input_shape), dtype), strict=True)
+        return {path: (_batch_shape(given), "->", _batch_shape(got)) for path, (given, got) in seen.items()}
+
+    def _trial(self, x: Any, strict: bool = False) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+        """Path of each layer to its shapes in and out, seen by sending x through once more, in evaluation mode; as far
+        as that goes, unless strict."""
+        layers = list(self.named_layers())
+        seen: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
         try:
             for path, layer in layers:
                 vars(layer)["forward"] = _watched(layer.forward, path, seen)
-            with self.evaluating():
-                self(np.zeros((1, *input_shape), dtype))
+            with self.evaluating(), suppress(*[] if strict else [Exception]):
+                (self if strict else self.forward)(x)
         finally:
             for _, layer in layers:
                 vars(layer).pop("forward", None)
@@ -209,6 +245,10 @@ class Layer:
     def __repr__(self) -> str:
         inside = ", ".join(repr(value) for _, value in _contents(self) if isinstance(value, Layer))
         return f"{type(self).__name__}({inside})"
+
+
+def _is_layer(frame: FrameType) -> bool:
+    return isinstance(frame.f_locals.get("self"), Layer)
 
 
 def _contents(layer: Layer) -> Iterator[tuple[str, Any]]:
@@ -225,11 +265,11 @@ def _contents(layer: Layer) -> Iterator[tuple[str, Any]]:
 
 
 def _watched(
-    forward: Callable[[Any], Tensor], path: str, seen: dict[str, tuple[str, str, str]]
+    forward: Callable[[Any], Tensor], path: str, seen: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
 ) -> Callable[[Any], Tensor]:
     def watching(x: Any) -> Tensor:
         y = forward(x)
-        seen[path] = _batch_shape(x.shape), "->", _batch_shape(y.shape)
+        seen[path] = np.shape(raw(x)), y.shape
         return y
 
     return watching
