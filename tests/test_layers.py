@@ -234,7 +234,7 @@ def test_summary_shows_each_layer_with_its_shapes_and_leaves_no_trace():
 def test_an_input_of_the_wrong_shape_is_refused_with_the_layers_path():
     inner = tg.Sequential(tg.Linear(4, 3), tg.ReLU(), tg.Linear(5, 2))
     with pytest.raises(
-        ValueError, match=r"^layers.1.layers.2 \(Linear\(5, 2\)\) takes inputs of shape \(N, 5\), got \(6, 3\)$"
+        ValueError, match=r"^layers.1.layers.2 \(Linear\(5, 2\)\) takes inputs of shape \(N, 5\), got \(6, 3\)\n"
     ):
         tg.Sequential(tg.ReLU(), inner)(X)
     with pytest.raises(ValueError, match=r"^Linear\(4, 3\) takes inputs of shape \(N, 4\), got \(6, 2\)$"):

@@ -25,6 +25,7 @@ IMPORTS = {
     "notation": ("ops tensor", "numpy"),
     "losses": ("ops tensor", "numpy"),
     "layers": ("init ops tensor", "numpy"),
+    "debugging": ("layers ops tensor", "numpy"),
     "buffers": ("ops tensor", "numpy"),
     "kernels": ("", "numba numpy"),
     "microscope": ("", "numpy"),
@@ -51,8 +52,8 @@ LATER = {
     "plots": ("rangetest train", "matplotlib"),
     "raceplots": ("racing trials", "PIL matplotlib"),
     "__init__": (
-        "averages buffers data kernels optimizers plots raceplots racing rangetest schedules step surfaces train "
-        "trials",
+        "averages buffers data debugging kernels optimizers plots raceplots racing rangetest schedules step surfaces "
+        "train trials",
         "",
     ),
     "__main__": ("__init__ data plots raceplots racing trials", "numpy"),

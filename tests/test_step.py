@@ -7,7 +7,6 @@ from rows import CLASSES, every_class, every_row, problem, run, two
 import tinygrad_edu as tg
 from tinygrad_edu import kernels
 
-
 passed_over = pytest.mark.filterwarnings("ignore:no gradient came to")
 
 

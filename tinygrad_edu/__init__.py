@@ -7,7 +7,7 @@
 array([2., 4., 6.])
 
 Read it in this order: `ops`, `tensor`, `losses`, `init`, `layers`, `buffers`, `kernels`, `optimizers`, `schedules`,
-`averages`, `gradcheck`, `data`, `train`, `rangetest`; then `surfaces`, `racing` and `trials`.
+`averages`, `gradcheck`, `debugging`, `data`, `train`, `rangetest`; then `surfaces`, `racing` and `trials`.
 The package imports NumPy alone; Numba arrives with the first optimizer, matplotlib with the first picture.
 """
 
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .averages import MovingAverage, WeightAverage
     from .buffers import FlatBuffer
     from .data import batches
+    from .debugging import debug
     from .kernels import set_num_threads
     from .optimizers import (
         ASGD,
@@ -102,9 +103,12 @@ flip, pad, take_along_axis = Tensor.flip, Tensor.pad, Tensor.take_along_axis
 
 _LATER = {  # name: the module that has it. Imported when it is first asked for (PEP 562)
     **dict.fromkeys(["data", "plots", "buffers", "kernels", "step", "optimizers", "train"], ""),
-    **dict.fromkeys(["schedules", "averages", "rangetest", "surfaces", "racing", "raceplots", "trials"], ""),
+    **dict.fromkeys(
+        ["schedules", "averages", "rangetest", "surfaces", "racing", "raceplots", "trials", "debugging"], ""
+    ),
     "FlatBuffer": "buffers",
     "batches": "data",
+    "debug": "debugging",
     **dict.fromkeys(
         [
             "SGD",
@@ -141,7 +145,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
 # what `from tinygrad_edu import *` brings; tg.abs, tg.sum, tg.max, tg.min and tg.pow stay out of it, as in NumPy
 # fmt: off
 __all__ = [
-    "Tensor", "apply", "no_grad", "gradcheck",
+    "Tensor", "apply", "no_grad", "debug", "gradcheck",
     "add", "sub", "mul", "div", "neg", "matmul", "linear", "einsum", "exp", "expm1", "log", "log1p", "sin", "cos",
     "erf", "sqrt", "tanh", "sigmoid", "relu", "leaky_relu", "elu", "silu", "gelu", "softplus", "maximum", "minimum",
     "where", "clip", "mean", "var", "std", "norm", "prod", "cumsum", "argmax", "logsumexp", "softmax", "log_softmax",

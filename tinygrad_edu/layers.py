@@ -55,9 +55,10 @@ class Layer:
     def _explain(self, error: Exception, x: Any) -> None:
         """Say in which layer the error arose, and which shapes the layers before it gave; what the user's own code
         raised stays as it is."""
-        frames, tb = [], error.__traceback__
+        frames, tb = list[FrameType](), error.__traceback__
         while tb is not None:
-            frames, tb = [*frames, tb.tb_frame], tb.tb_next
+            frames.append(tb.tb_frame)
+            tb = tb.tb_next
         at, where = [(i, frame.f_locals["self"]) for i, frame in enumerate(frames) if _is_layer(frame)][-1]
         refused = vars(error).get("refused")
         if refused is None and all(outside(frame) is frame for frame in frames[at:]):

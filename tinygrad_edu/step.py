@@ -15,7 +15,7 @@ from . import kernels
 from .buffers import FlatBuffer, aligned
 from .microscope import why
 from .ops import Array
-from .tensor import Tensor, tick, warn
+from .tensor import Tensor, tick, warn, watchers
 
 LearningRate = float | Callable[[int], float]
 
@@ -134,6 +134,7 @@ class Optimizer:
                         raise ValueError(self._not_finite_where(run))
                     self.skipped += 1
                     return
+        before = self.buffer.data.copy() if watchers else None
         again, changed = None, tick()
         spent = -changed if self._quiet else changed
         for run in runs:
@@ -150,10 +151,12 @@ class Optimizer:
         self.t, self._last, self._stamp = following, runs, changed
         if runs is not self._whole:
             self._settle(runs)
+        for watcher in watchers:
+            watcher.step(self, before)
         if again is not None:
             self._warn_once(
-                f"step() used the gradient of {again.label()} for the second time: there was no backward() since the last "
-                "step; call zero_grad() and backward() before each step()"
+                f"step() used the gradient of {again.label()} a second time: there was no backward() since the step "
+                "before; call zero_grad() and backward() before each step()"
             )
 
     def _warn_once(self, message: str) -> None:

@@ -35,6 +35,7 @@ class _Mode(threading.local):
 
 
 _mode = _Mode()  # each thread has its own
+watchers: list[Any] = []  # each `debug` that is active, to be shown every op, backward pass and step
 
 
 class no_grad(ContextDecorator):
@@ -92,7 +93,11 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
             arrays.append(a)
         else:
             arrays.append(_numbers(a))
-    result = op(*arrays, **kwargs)
+    try:
+        result = op(*arrays, **kwargs)
+    except ValueError as error:
+        error.add_note(f"{_name(op)} was given shapes {' and '.join(str(np.shape(a)) for a in arrays)}")
+        raise
     if not isinstance(result, tuple):
         raise TypeError(f"{_name(op)} has to return (value, VJP, ...), got {type(result).__name__}")
     y, *vjps = result
@@ -117,6 +122,9 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
         out.requires_grad, out.parents, out.kwargs, out.vjps = True, args, kwargs, vjps
     else:
         out.requires_grad, out.parents, out.kwargs, out.vjps = False, (), {}, ()
+    if watchers:
+        for watcher in watchers:
+            watcher.op(out, args, kwargs)
     return out
 
 
@@ -233,7 +241,7 @@ def warn(message: str) -> None:
     """Warn, pointing at the user's line; Python shows a warning once for each line."""
     level, frame, end = 1, sys._getframe(), outside(sys._getframe())
     while frame is not end:
-        level, frame = level + 1, frame.f_back  # type: ignore[union-attr, assignment]
+        level, frame = level + 1, frame.f_back  # type: ignore[assignment]
     warnings.warn(message, stacklevel=level)
 
 
@@ -245,7 +253,7 @@ def _numbers(x: Any) -> Array:
     return array
 
 
-def _name(op: Callable[..., Any]) -> str:
+def _name(op: Callable[..., Any] | None) -> str:
     return getattr(op, "__name__", "an op")
 
 
@@ -441,12 +449,13 @@ class Tensor:
 
     @property
     def grad(self) -> Array | None:
-        """The gradient, or None before the first `backward`. A computed tensor has one if `retain_grad` asked for it."""
+        """The gradient, None before the first `backward`. Of a computed tensor only if `retain_grad` asked for it."""
         if self.op is None or self.retains_grad:
             return self._grad
         if self.requires_grad:
             raise NotKept(
-                f"backward() keeps no gradient of {self.label()}, because it is computed: call retain_grad() on it before"
+                f"backward() keeps no gradient of {self.label()}, because it is computed; before backward(), call "
+                "retain_grad() on it"
             )
         return None
 
@@ -482,8 +491,10 @@ class Tensor:
             seed = np.array(raw(grad), self.dtype)
         if seed.shape != self.shape:
             raise ValueError(f"grad has shape {seed.shape}, the tensor has {self.shape}")
-        stale = None
-        for node, _, parent, share, _ in walk(self, seed):
+        stale, shares = None, walk(self, seed)
+        for watcher in watchers:
+            shares = watcher.backward(self, shares)
+        for node, _, parent, share, _ in shares:
             if not parent.parents or parent is node:  # a leaf, or asked for: grad += share, in place
                 if parent._grad is not None:
                     parent._grad += share

@@ -21,7 +21,7 @@ from .losses import cross_entropy
 from .ops import Array
 from .optimizers import Adam
 from .step import Optimizer
-from .tensor import Tensor, raw
+from .tensor import Tensor, raw, warn
 
 
 class Evaluation(NamedTuple):
@@ -118,7 +118,8 @@ def fit(
     Raises
     ------
     ValueError : NaN or infinity in the data, lengths that differ, epochs or batch_size out of range, labels that the
-        loss refuses; or a loss that became NaN or infinite, unless the optimizer's ``nonfinite`` says otherwise
+        loss refuses; an optimizer over another model; or a loss that became NaN or infinite, unless the optimizer's
+        ``nonfinite`` says otherwise
 
     Examples
     --------
@@ -139,6 +140,7 @@ def fit(
     optimizer = Adam(model) if optimizer is None else optimizer
     if not isinstance(optimizer, Optimizer) or not callable(loss):
         raise TypeError("optimizer is one such as tg.Adam(model), loss a function such as tg.cross_entropy")
+    _trains(optimizer, model)
     rng = np.random.default_rng(rng)
     history = History()
     quiet = np.errstate(over="ignore", invalid="ignore")  # a loss that is no number is refused below, by name
@@ -205,6 +207,19 @@ def _evaluate(model: Layer, X: Array, y: Array, loss: Callable[..., Tensor], bat
             right += _right(output, yb)
             seen += len(xb)
     return Evaluation(total / seen, right / seen if _labels(output, y) else None)
+
+
+def _trains(optimizer: Optimizer, model: Layer) -> None:
+    """Whether it does: name what of the model it was not given."""
+    given = set(map(id, optimizer.params))
+    named = model.named_parameters()
+    left = [name for name, p in named.items() if id(p) not in given]
+    if left and len(left) == len(named):
+        raise ValueError("the optimizer has none of this model's parameters; build it from this model")
+    if left:
+        warn(
+            f"the optimizer was not given {', '.join(left)}, so fit() does not train it; if that is meant, freeze() it"
+        )
 
 
 def _labels(output: Tensor, y: Array) -> bool:
