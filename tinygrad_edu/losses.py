@@ -87,7 +87,10 @@ def cross_entropy(logits: Any, labels: Any) -> Tensor:
     logits, labels = as_tensor(logits), np.asarray(raw(labels))
     shape = logits.shape
     if len(shape) != 2 or labels.shape != shape[:1]:
-        hint = "; labels are class numbers, not one-hot rows" if labels.ndim == 2 else ""
+        hint = (
+            "; labels are class numbers, not one-hot rows: take labels.argmax(axis=1)" if labels.shape == shape else ""
+        )
+        hint = "; take labels.ravel()" if labels.shape == (*shape[:1], 1) else hint
         raise ValueError(f"cross_entropy takes logits (N, C) and labels (N,), got {shape} and {labels.shape}{hint}")
     if not labels.size:
         raise ValueError("cross_entropy got an empty batch: it has no mean")
@@ -97,7 +100,10 @@ def cross_entropy(logits: Any, labels: Any) -> Tensor:
         raise ValueError("cross_entropy got the result of softmax; it applies softmax itself: pass the logits")
     for extreme in labels.item(labels.argmin()), labels.item(labels.argmax()):  # several times as quick as min and max
         if not 0 <= extreme < shape[1]:
-            raise ValueError(f"label {extreme}, but with {shape[1]} logits the labels are 0 to {shape[1] - 1}")
+            raise ValueError(
+                f"label {extreme}, but with {shape[1]} logits the labels are 0 to {shape[1] - 1}; the last layer gives one "
+                "for each class"
+            )
     return apply(ops.cross_entropy, logits, labels=labels)
 
 
@@ -161,7 +167,8 @@ def _pair(predictions: Any, targets: Any) -> tuple[Tensor, Tensor]:
         else Tensor(np.asarray(targets, p.dtype if p.dtype.kind == "f" else None), name="targets")
     )
     if p.shape != t.shape:
-        raise ValueError(f"predictions have shape {p.shape} and targets {t.shape}; reshape one so that they are equal")
+        fix = f"say targets.reshape{p.shape}" if p.size == t.size else "they have to be equal"
+        raise ValueError(f"predictions have shape {p.shape} and targets {t.shape}; {fix}")
     if not p.size:
         raise ValueError("the loss got an empty batch: it has no mean")
     return p, t

@@ -218,7 +218,8 @@ def _trains(optimizer: Optimizer, model: Layer) -> None:
         raise ValueError("the optimizer has none of this model's parameters; build it from this model")
     if left:
         warn(
-            f"the optimizer was not given {', '.join(left)}, so fit() does not train it; if that is meant, freeze() it"
+            f"the optimizer was not given {', '.join(left)}, so fit() does not train it; build it from the model, and "
+            "freeze() what shall stay"
         )
 
 
