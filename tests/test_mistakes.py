@@ -192,7 +192,7 @@ TABLE = {
     "labels changed in place": (
         labels_changed_under_debug,
         RuntimeError,
-        r"^labels of cross_entropy, an array \(6,\), was changed since the forward pass, at .*, loss = .* pass a copy",
+        r"^labels of cross_entropy, an array \(6,\), was changed since the forward pass, at .*, `loss = .* pass a copy",
     ),
     "integers": (
         lambda: leaf([1, 2]),

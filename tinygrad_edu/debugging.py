@@ -82,7 +82,7 @@ class debug(ContextDecorator):
     ...     y = x.log()
     Traceback (most recent call last):
         ...
-    RuntimeError: forward: log made -inf at [1] (1 of 2 numbers), from numbers of 0 to 4, at ...:2, y = x.log();
+    RuntimeError: forward: log made -inf at [1] (1 of 2 numbers), from numbers of 0 to 4, at ...:2, `y = x.log()`;
     log wants numbers above 0; cross_entropy and log_softmax take the logits and need no log of yours
     """
 
@@ -195,10 +195,10 @@ class debug(ContextDecorator):
         inputs = [np.asarray(raw(a)) for a in args]
         for i, (a, x) in enumerate(zip(args, inputs)):
             if np.isnan(x).any():
-                what = a.label() if isinstance(a, Tensor) else f"argument {i}, an array {x.shape},"
+                what = a.label() if isinstance(a, Tensor) else f"argument {i}, an array {x.shape}"
                 raise RuntimeError(
-                    f"forward: {_name(out.op)} was given {_first(x, np.isnan(x))} of {what}{site}; {FIX}, or look at "
-                    "the data"
+                    f"forward: {_name(out.op)} was given {_first(x, np.isnan(x))} of {what},{site}; {FIX}, or look "
+                    "at the data"
                 )
         given = all(np.isfinite(x).all() for x in inputs)
         wrong = ~np.isfinite(out._data) if given else np.isnan(out._data)
@@ -217,7 +217,7 @@ class debug(ContextDecorator):
                 if _checksum(array) != before:
                     raise RuntimeError(
                         f"{what} of {_name(node.op)}, an array {array.shape}, was changed since the forward pass,"
-                        f"{self._sites[node.stamp]}: the gradient would be that of another function; pass a copy"
+                        f"{self._sites[node.stamp]}; the gradient would be that of another function, so pass a copy"
                     )
         for node, g, parent, share, whole in passes:
             wrong = ~np.isfinite(share)
@@ -249,7 +249,7 @@ def _site(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site:
     line = "an unknown line"
     if user is not None:
         source = linecache.getline(user.f_code.co_filename, user.f_lineno).strip()
-        line = f"{user.f_code.co_filename}:{user.f_lineno}{f', {source}' if source else ''}"
+        line = f"{user.f_code.co_filename}:{user.f_lineno}{f', `{source}`' if source else ''}"
     given = {f"argument {i}": a for i, a in enumerate(args)}
     for name, value in kwargs.items():
         given |= {name: value} if not isinstance(value, tuple) else {f"{name}[{i}]": a for i, a in enumerate(value)}
