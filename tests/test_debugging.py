@@ -333,11 +333,8 @@ def test_watching_changes_no_bit():
 
 
 def test_after_it_the_graph_goes_as_soon_as_the_loss():
-    gc.collect()
-    gc.disable()
-    try:
+    def learn(model):
         with tg.debug(show=False) as watch:
-            model = tg.mlp([4, 3, 2], rng=0)
             hidden = model[0](X)
             loss = tg.cross_entropy(model[2](hidden), LABELS)
             loss.backward()
@@ -345,5 +342,10 @@ def test_after_it_the_graph_goes_as_soon_as_the_loss():
         del hidden, loss
         assert [ref() for ref in seen] == [None, None]
         assert watch._sites == {}
+
+    gc.collect()
+    gc.disable()
+    try:
+        learn(tg.mlp([4, 3, 2], rng=0))
     finally:
         gc.enable()

@@ -5,6 +5,7 @@ import ast
 import builtins
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -84,6 +85,11 @@ def test_the_table_has_no_circles():
 def test_trap_22_kernels_are_compiled_in_one_file_with_one_set_of_flags():
     users = {m: text.count("njit(") + text.count("njit,") for m in IMPORTS if "njit" in (text := source(m))}
     assert users == {"kernels": 1}
+
+
+def test_every_trap_has_a_test_by_its_number():
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    assert {int(number) for number in re.findall(r"^def test_trap_(\d\d)_", tests, re.M)} == set(range(1, 31))
 
 
 # --- what an import loads --------------------------------------------------------------------------------------------

@@ -1,5 +1,9 @@
 """Pictures: PNG files that hold what they say, for every history and model that they can be given."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -7,8 +11,30 @@ import tinygrad_edu as tg
 
 image = pytest.importorskip("matplotlib.image")
 
-from tinygrad_edu import plots  # noqa: E402
+from tinygrad_edu import plots, raceplots  # noqa: E402
 from tinygrad_edu.rangetest import RangeTest  # noqa: E402
+
+
+def test_trap_30_no_picture_needs_another_program(tmp_path, monkeypatch):
+    def absent(*args, **kwargs):
+        raise FileNotFoundError("there is no other program")
+
+    for start in ("Popen", "run", "check_output"):
+        monkeypatch.setattr(subprocess, start, absent)
+    monkeypatch.setattr(os, "system", absent)
+    X, y = tg.data.moons(20, rng=0)
+    race, trial = tg.race("beale", steps=3), tg.race_on_data(X, y, X, y, "sgd", seeds=2, epochs=1, grid=[0.1])
+    for draw, *what in [
+        (plots.loss_curve, history(3)),
+        (plots.decision_boundary, tg.mlp([2, 2], rng=0), X, y),
+        (plots.schedules, [tg.schedules.cosine(0.1, 5)], 5),
+        (raceplots.contours, race),
+        (raceplots.race_losses, race),
+        (raceplots.loss_bands, trial),
+    ]:
+        assert read(draw(*what, tmp_path / "picture.png")).std() > 0
+    assert not {"graphviz", "pydot", "pygraphviz"} & set(sys.modules)
+
 
 # --- the loss ---------------------------------------------------------------------------------------------------------
 

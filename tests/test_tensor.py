@@ -137,17 +137,110 @@ def test_no_grad_nests_survives_errors_and_decorates():
     assert (leaf(1.0) * 2).requires_grad
 
 
-def test_trap_29_dropping_the_loss_frees_the_graph_at_once():
-    model = tg.mlp([3, 4, 2], rng=0)
+class Everything(tg.Layer):
+    """Every layer and activation, and forward() keeps what it computed."""
+
+    def __init__(self):
+        kinds = (tg.ReLU, tg.LeakyReLU, tg.Tanh, tg.Sigmoid, tg.Softplus, tg.Softmax, tg.Flatten)
+        self.all = tg.Sequential(
+            *(kind() for kind in kinds),
+            tg.Linear(3, 4, rng=0),
+            tg.Dropout(0.5, rng=0),
+            tg.LayerNorm(4),
+            tg.BatchNorm1d(4),
+        )
+
+    def forward(self, x):
+        return self.all(x)
+
+
+def cube(a):
+    return a**3, lambda g: g * 3 * a**2
+
+
+def broken(a):
+    return a * 1, lambda g: g[:, :1, None]
+
+
+def learn(x):
+    loss = tg.mse_loss(Everything()(x), np.ones((5, 4)))
+    loss.backward()
+    return loss
+
+
+def learn_with_retain_grad(x):
+    h = (x * 2).retain_grad()
+    (h * h).sum().backward()
+    assert h.grad.shape == h.shape
+    return h
+
+
+def learn_with_an_op_of_ones_own(x):
+    h = tg.apply(cube, x)
+    h.sum().backward()
+    return h
+
+
+def learn_under_debug(x):
+    with tg.debug(show=False):
+        return learn(x)
+
+
+def learn_twice(x):
+    loss = learn(x)
+    loss.backward()
+    return loss
+
+
+def fail_in_backward(x):
+    h = tg.apply(broken, x)
+    try:
+        h.sum().backward()
+    except RuntimeError as error:
+        return h if "returned a gradient of shape" in str(error) else None
+
+
+def fail_in_a_layer(x):
+    h = x * 2
+    try:
+        tg.Sequential(tg.Tanh(), Everything(), tg.Linear(3, 2))(h)
+    except ValueError as error:
+        return h if "layers.2" in str(error) else None
+
+
+def ask_for_grad(x):
+    h = x * 2
+    try:
+        h.grad  # noqa: B018
+    except RuntimeError as error:
+        return h if "retain_grad" in str(error) else None
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        learn,
+        learn_twice,
+        learn_with_retain_grad,
+        learn_with_an_op_of_ones_own,
+        learn_under_debug,
+        fail_in_backward,
+        fail_in_a_layer,
+        ask_for_grad,
+    ],
+)
+def test_trap_29_dropping_the_loss_frees_everything_at_once(use):
+    """Every Tensor that was made on the way, and the arrays that the VJPs hold."""
+    use(leaf(np.ones((5, 3))))  # what is loaded and compiled at the first time
     gc.collect()
     gc.disable()
     try:
-        hidden = model[1](model[0](np.ones((5, 3))))
-        loss = tg.cross_entropy(model[2](hidden), np.zeros(5, int))
-        loss.backward()
-        seen = weakref.ref(hidden), weakref.ref(loss)
-        del hidden, loss
-        assert [ref() for ref in seen] == [None, None]
+        before = {id(t) for t in gc.get_objects() if isinstance(t, tg.Tensor)}
+        x = leaf(np.ones((5, 3)))
+        last = weakref.ref(use(x).sum())
+        kept = [t for t in gc.get_objects() if isinstance(t, tg.Tensor) and id(t) not in before and t is not x]
+        assert len(kept) == 0
+        assert last() is None
     finally:
         gc.enable()
 

@@ -242,9 +242,11 @@ def _site(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site:
     user, layers = outside(frame), list[Layer]()
     while frame is not None:
         code = frame.f_code
-        owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
-        if isinstance(owner, Layer) and owner not in layers:
-            layers.append(owner)
+        if (
+            code.co_name == "forward" and code.co_argcount
+        ):  # of others nothing is read: Python would keep what it showed
+            owner = frame.f_locals[code.co_varnames[0]]
+            layers += [owner] * isinstance(owner, Layer)
         frame = frame.f_back
     line = "an unknown line"
     if user is not None:

@@ -59,7 +59,10 @@ class Layer:
         while tb is not None:
             frames.append(tb.tb_frame)
             tb = tb.tb_next
-        at, where = [(i, frame.f_locals["self"]) for i, frame in enumerate(frames) if _is_layer(frame)][-1]
+        at, where = 0, self
+        for i, frame in enumerate(frames[1:], 1):  # not ours: it holds the error, and a frame keeps what it has shown
+            if isinstance(frame.f_locals.get("self"), Layer):
+                at, where = i, frame.f_locals["self"]
         refused = vars(error).get("refused")
         if refused is None and all(outside(frame) is frame for frame in frames[at:]):
             return
@@ -246,10 +249,6 @@ class Layer:
     def __repr__(self) -> str:
         inside = ", ".join(repr(value) for _, value in _contents(self) if isinstance(value, Layer))
         return f"{type(self).__name__}({inside})"
-
-
-def _is_layer(frame: FrameType) -> bool:
-    return isinstance(frame.f_locals.get("self"), Layer)
 
 
 def _contents(layer: Layer) -> Iterator[tuple[str, Any]]:

@@ -163,11 +163,13 @@ def fit(
                     total += value * len(xb)
                     right += _right(output, yb)
                     seen += len(xb)
+                labelled = _labels(output, y)
+                del output, cost  # their graph goes before the next one grows
                 if interrupted:
                     break
             model.eval()
             row: dict[str, Any] = {"epoch": epoch, "loss": total / seen if seen else nan}
-            if _labels(output, y):
+            if labelled:
                 row["accuracy"] = right / seen if seen else nan
             if validation is not None:
                 held_out = _evaluate(model, *validation, loss)

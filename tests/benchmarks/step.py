@@ -2,6 +2,7 @@
 
     python tests/benchmarks/step.py            # needs torch: pip install -e '.[oracle]'
     python tests/benchmarks/step.py --profile  # where our time goes, op by op; needs no torch
+    python tests/benchmarks/step.py --checks   # what the checks cost, and debug(); needs no torch
 
 A step is zero_grad, forward, cross-entropy, backward and Adam, in float32, on the same data. Every framework runs in a
 process of its own, so that their thread pools do not disturb each other, and waits while the others are measured. They
@@ -55,6 +56,39 @@ def ours(label):
         optimizer.step()
 
     return step
+
+
+def unchecked(label):
+    """The same step by apply alone: nothing looks at shapes, dtypes, labels, or for NaN in the gradients."""
+    import numpy as np
+
+    import tinygrad_edu as tg
+
+    sizes, batch, _ = MODELS[label]
+    X, y = data(sizes, batch)
+    model = tg.mlp(sizes, dtype=np.float32, rng=0)
+    optimizer = tg.Adam(model, nonfinite="propagate")
+
+    def step():
+        optimizer.zero_grad()
+        x = X
+        for layer in model.layers:
+            x = (
+                tg.apply(tg.ops.linear, x, layer.W, layer.b)
+                if isinstance(layer, tg.Linear)
+                else tg.apply(tg.ops.relu, x)
+            )
+        loss = tg.apply(tg.ops.cross_entropy, x, labels=y)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def debugged(label):
+    import tinygrad_edu as tg
+
+    return tg.debug(show=False)(ours(label))
 
 
 def torchs(label, **adam):
@@ -139,6 +173,17 @@ def compare(rounds):
             f"{label:<18}{MODELS[label][1]:>6}"
             + "".join(f"{statistics.median(took):>18,.1f}" for took in blocks.values())
             + f"{ratio(blocks, 'ours', fastest(blocks, 'torch')):>16.2f}"
+        )
+
+
+def checks(rounds):
+    makers = {"as it is": ours, "unchecked": unchecked, "debug()": debugged}
+    print(f"\n{'MLP':<18}{'batch':>6}" + "".join(f"{name + ' us':>16}" for name in makers) + f"{'checks cost':>14}")
+    for label, blocks in take_turns(makers, {label: steps for label, (_, _, steps) in MODELS.items()}, rounds):
+        print(
+            f"{label:<18}{MODELS[label][1]:>6}"
+            + "".join(f"{statistics.median(took):>16,.1f}" for took in blocks.values())
+            + f"{1 - ratio(blocks, 'as it is', 'unchecked'):>14.1%}"
         )
 
 
@@ -235,6 +280,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--checks", action="store_true")
     options = parser.parse_args()
     machine()
-    profile() if options.profile else compare(options.rounds)
+    if options.profile:
+        profile()
+    else:
+        (checks if options.checks else compare)(options.rounds)
