@@ -152,7 +152,7 @@ TABLE = {
     "backward without zero_grad": (
         a_second_backward_without_zero_grad,
         UserWarning,
-        r"^backward\(\) added to a gradient of layers\.\d\.\w \(.*\) that step\(\) has used already: call zero_grad",
+        r"^backward\(\) added to the gradient of layers\.\d\.\w \(.*\), which step\(\) has used already: call zero",
     ),
     "step twice": (
         step_twice,

@@ -161,13 +161,13 @@ class debug(ContextDecorator):
         ...     tg.SGD(model, lr=0.001).step()
         >>> print(watch.report())
         layer     update / weight  always 0
-        layers.0         0.000456
+        layers.0          0.00046
         layers.1                     1 of 2
         1 step, 2 samples. An update of about 0.001 of the weight is usual; a unit that is always 0 does not learn
         """
         rows = [("layer", "update / weight", "always 0")]
         for layer in sorted({*self.ratios, *self.dead}, key=_in_order):
-            ratio = f"{np.nanmedian(self.ratios[layer]):.3g}" if layer in self.ratios else ""
+            ratio = f"{np.nanmedian(self.ratios[layer]):.2g}" if layer in self.ratios else ""
             dead = f"{self.dead[layer].sum()} of {self.dead[layer].size}" if layer in self.dead else ""
             rows.append((layer, ratio, dead))
         widths = [max(len(row[i]) for row in rows) for i in range(3)]

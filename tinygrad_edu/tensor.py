@@ -508,8 +508,8 @@ class Tensor:
                 parent._spent = 0
         if stale:
             warn(
-                f"backward() added to a gradient of {stale} that step() has used already: call zero_grad() before each "
-                "backward() that shall not add up"
+                f"backward() added to the gradient of {stale}, which step() has used already: call zero_grad() between "
+                "step() and the next backward()"
             )
 
     def retain_grad(self) -> Tensor:

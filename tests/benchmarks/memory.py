@@ -2,15 +2,15 @@
 
     python tests/benchmarks/memory.py  # Linux; needs torch: pip install -e '.[oracle]'
 
-Each row of each library is a process of its own. It loads everything by training a tiny network, then asks the kernel to
-forget the peak of its resident memory, builds the model and Adam, and makes five steps: zero_grad, forward, cross-entropy,
-backward, step, in float32. The figures are resident memory above what there was before the model, as /proc/self/status has
-it: at rest after the steps, and at the peak. So they hold whatever a library allocates, in whatever way. Arrays of 64 kB
-and more get pages of their own from the system (MALLOC_MMAP_THRESHOLD_), so that what is freed counts as freed.
+Each row of each library is a process of its own. It loads everything by training a tiny network, then has the kernel
+forget the peak of its resident memory, builds the model and Adam, and makes five steps: zero_grad, forward,
+cross-entropy, backward, step, in float32. The figures are resident memory above what there was before the model, as
+/proc/self/status has it: at rest after the steps, and at the peak. So they hold whatever a library allocates. Arrays
+of 64 kB and more get pages of their own (MALLOC_MMAP_THRESHOLD_), so that what is freed counts as freed.
 
-"least" is computed: parameters, gradients and two averages, and what the backward pass of any library has to have when the
-forward pass ends: the output of each ReLU, and the logits. With --keep each step still holds the graph of the step before
-while it runs forward, as in a loop that assigns to one variable `loss` without `del loss`.
+"least" is computed: parameters, gradients and two averages, and what the backward pass of any library has to have when
+the forward pass ends: the output of each ReLU, and the logits. With --keep each step still holds the graph of the one
+before while it runs forward, as in a loop that assigns to one variable `loss` without `del loss`.
 """
 
 from __future__ import annotations
@@ -105,9 +105,8 @@ def main():
     machine()
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(64 * 1024)}
     print(f"\n{'':<18}{'':>6}{'':>8}{'ours':>18}{'torch':>18}{'peak':>16}")
-    print(
-        f"{'MLP, megabytes':<18}{'batch':>6}{'least':>8}{'at rest':>9}{'peak':>9}{'at rest':>9}{'peak':>9}{'torch / ours':>16}"
-    )
+    columns = f"{'at rest':>9}{'peak':>9}"
+    print(f"{'MLP, megabytes':<18}{'batch':>6}{'least':>8}{columns}{columns}{'torch / ours':>16}")
     for sizes, batch in CASES:
         label, figures = "-".join(map(str, sizes)), []
         for library in LIBRARIES:
