@@ -20,6 +20,7 @@ from .tensor import Tensor, _name, _youngest_first, outside, raw, watchers
 
 FIXES = {
     "log": "log wants numbers above 0; cross_entropy and log_softmax take the logits and need no log of yours",
+    "log1p": "log1p wants numbers above -1",
     "exp": "e^x overflows above 709 (88 in float32); softmax, logsumexp and softplus do not",
     "div": "a divisor is 0 or nearly so; add a small number to it",
     "sqrt": "a root wants numbers of at least 0; add a small number, or look where the negative ones come from",
