@@ -138,6 +138,9 @@ def test_what_why_cannot_answer():
     b.grad = np.ones(1)
     optimizer.step()
     optimizer.why("b", 0)
+    b.grad = np.ones(1)
+    with pytest.raises(RuntimeError, match=r"a new gradient of b has arrived since the last step"):
+        optimizer.why("b", 0)
     with pytest.raises(ValueError, match=r"a had no part in the last step: .* frozen"):
         optimizer.why("a", 0)
 

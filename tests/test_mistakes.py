@@ -286,6 +286,10 @@ def test_who_assigns_gradients_may_step_as_often_as_he_likes():
     w.sum().backward()
     optimizer.step()
     assert w.numpy().tolist() == [-1, 0]
+    model, optimizer = trained()
+    for p in optimizer.params:
+        p.grad = np.zeros(p.shape)
+    tg.cross_entropy(model(X), LABELS).backward()  # adds to these
 
 
 def test_two_optimizers_may_step_on_one_gradient():
@@ -305,8 +309,18 @@ def test_a_frozen_parameter_needs_no_gradient():
     tg.cross_entropy(model(X), LABELS).backward()
     optimizer.step()
     other = Branches()
+    optimizer = tg.SGD(other, lr=0.1)
     other.forgotten.W.requires_grad = other.forgotten.b.requires_grad = False
-    trained(other)
+    tg.cross_entropy(other(X), LABELS).backward()
+    optimizer.step()
+
+
+def test_a_range_test_between_backward_and_step_does_not_count():
+    model = network()
+    optimizer = tg.SGD(model, lr=0.1)
+    tg.cross_entropy(model(X), LABELS).backward()
+    tg.lr_find(model, X, LABELS, optimizer=optimizer, steps=10)
+    optimizer.step()
 
 
 def test_each_warning_comes_once():
@@ -399,6 +413,20 @@ def test_of_layers_within_layers_the_outermost_speaks_once_and_leaves_no_trace()
     assert model.inner[2].rng.bit_generator.state == once.bit_generator.state != draws  # drawn from by the call alone
     new = 0.9 * state["inner.layers.1.running_mean"] + 0.1 * model.inner[0](X).numpy().mean(axis=0)
     np.testing.assert_allclose(norm.running_mean.numpy(), new, rtol=1e-12)
+
+
+def test_only_what_came_before_is_named_and_no_container():
+    model = tg.Sequential(tg.Sequential(tg.Linear(4, 3)), tg.BatchNorm1d(3), tg.Tanh())
+    with pytest.raises(ValueError, match="needs at least 2 samples") as caught:
+        model(X[:1])  # in evaluation mode, in which the shapes are looked up, it goes through
+    assert caught.value.__notes__ == ["shapes before it: the input (1, 4), layers.0.layers.0 Linear(4, 3) gave (1, 3)"]
+
+
+def test_a_summary_of_layers_that_do_not_fit_says_where():
+    with pytest.raises(
+        ValueError, match=r"^layers\.1 \(Linear\(5, 2\)\) takes inputs .*\nshapes before it: .* gave \(1, 3\)$"
+    ):
+        tg.Sequential(tg.Linear(4, 3), tg.Linear(5, 2)).summary()
 
 
 def test_of_many_layers_the_last_six_are_named():

@@ -5,6 +5,7 @@ import csv
 import signal
 import sys
 import threading
+import weakref
 from xml.etree import ElementTree
 
 import numpy as np
@@ -509,3 +510,20 @@ def test_an_optimizer_that_does_not_raise_trains_on_after_a_loss_that_is_no_numb
     X = np.ones((3, 1))
     history = tg.fit(model, X, X, loss, tg.SGD(model, nonfinite=policy), 1, 1, progress=False)
     assert np.isnan(history["loss"][0]) == (policy == "propagate")
+
+
+def test_a_graph_is_gone_before_the_next_one_grows():
+    class Spy(tg.Layer):
+        def __init__(self):
+            self.linear, self.seen = tg.Linear(2, 2, rng=0), []
+
+        def forward(self, x):
+            alive.append([ref() is not None for ref in self.seen])
+            y = self.linear(x)
+            self.seen.append(weakref.ref(y))
+            return y
+
+    alive = []
+    tg.fit(Spy(), *tg.data.moons(8, rng=0), epochs=2, batch_size=4, validation=tg.data.moons(4, rng=1), progress=False)
+    assert len(alive) == 6
+    assert not any(map(any, alive))

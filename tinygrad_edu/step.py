@@ -189,7 +189,7 @@ class Optimizer:
         self._quiet |= bool(given)
         for p, home, g in given:
             home[...] = g  # type: ignore[index]
-            p.grad, p._spent = home, 0
+            p.grad = home
         self._settle(self._whole or [])
         runs: list[_Run] = []
         for group, members in zip(self.groups, self._members):
