@@ -10,17 +10,19 @@ import ast
 import copy
 import inspect
 import keyword
+import math
 import re
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .ops import Result
-from .tensor import Tensor, _youngest_first
+from .tensor import Tensor, _youngest_first, raw
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "silu", "elu")
 LETTERS = {"linear": "z", "matmul": "z", "softmax": "p", **dict.fromkeys(ACTIVATIONS, "h")}  # anything else is a v
@@ -154,7 +156,7 @@ def forward_order(root: Tensor) -> list[Tensor]:
 
 
 def names(root: Tensor) -> dict[int, str]:
-    """A Python name for every tensor and array of the graph below root, by ``id``; none is given twice.
+    """A Python name for every tensor, array and list of the graph below root, by ``id``; none is given twice.
 
     Tensors keep their names: "x" stays x, "layers.0.W" and "layers.2.W" become W1 and W2. What has none is named as
     people do: X the data, z what a linear layer gives, h1 = relu(z1), loss the result, v anything else. Python numbers
@@ -173,22 +175,23 @@ def names(root: Tensor) -> dict[int, str]:
     nodes = forward_order(root)
     for node in nodes:
         for value in (*node.parents, *node.kwargs.values()):
-            if isinstance(value, (Tensor, np.ndarray)) and id(value) not in stems:
+            listed = isinstance(value, list) and any(value is parent for parent in node.parents)
+            if (listed or isinstance(value, (Tensor, np.ndarray))) and id(value) not in stems:
                 role = next((key for key, given in node.kwargs.items() if given is value), None)
                 stems[id(value)] = _stem(value, role)
         stems.setdefault(id(node), _stem(node, "loss" if node is root and node.size == 1 else None))
     if not nodes[-1].parents:
         stems[id(root)] = _stem(root, None)
-    many = {stem for stem, count in Counter(stems.values()).items() if count > 1}
+    many = {stem for stem, times in Counter(stems.values()).items() if times > 1}
     if many & {"z", "W"}:
         many |= {"z", "h", "W", "b"} & set(stems.values())
     taken = set(stems.values()) - many
+    numbers = {stem: count(1) for stem in many}
     given: dict[int, str] = {}
     for key, stem in stems.items():
-        name, k = stem, 0
-        while stem in many and (k == 0 or name in taken):
-            k += 1
-            name = f"{stem}{k}"
+        name = stem
+        if stem in many:
+            name = next(numbered for k in numbers[stem] if (numbered := f"{stem}{k}") not in taken)
         taken.add(name)
         given[key] = name
     return given
@@ -206,4 +209,239 @@ def _stem(value: Any, role: str | None) -> str:
         return role
     if isinstance(value, Tensor) and value.op is not None and value.parents:
         return LETTERS.get(getattr(value.op, "__name__", ""), "v")
-    return "X" if np.ndim(value if isinstance(value, np.ndarray) else value._data) > 1 else "x"
+    return "X" if np.ndim(raw(value)) > 1 else "x"
+
+
+# --- formulas in the names of a graph ---------------------------------------------------------------------------------
+
+
+class Written(NamedTuple):
+    """An expression out of an op's source, in the names of a graph.
+
+    Attributes
+    ----------
+    tree : the expression
+    where : the op's own values that it needs: what each is called, and its expression, in the order of the source
+    """
+
+    tree: ast.expr
+    where: tuple[tuple[str, ast.expr], ...]
+
+    def __str__(self) -> str:
+        return unparsed(self.tree)
+
+
+def written(node: Tensor, expression: ast.expr, called: Mapping[int, str]) -> Written:
+    """An expression out of the source of node's op in the names of a graph, with what is known beforehand worked out.
+
+    Known are the arguments that are not differentiated, Python numbers, and ``.size``.
+
+    Parameters
+    ----------
+    expression : in the op's own words, as ``read(node.op).vjp(0)``
+    called : the names of the graph, from `names`
+
+    Raises
+    ------
+    ValueError : the op assigns to one of its arguments, so that the name does not say which value is meant
+
+    Examples
+    --------
+    >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> y = x**3
+    >>> print(written(y, read(y.op).vjp(0), names(y)))
+    d_v * 3 * x ** 2
+    >>> y = x.mean()
+    >>> print(written(y, read(y.op).vjp(0), names(y)))
+    spread(d_loss / 2, x, None, False)
+    """
+    assert node.op is not None
+    recipe = read(node.op)
+    assigned = Counter(name for line in recipe.lines for name in _stored(line))
+    again = next((arg for arg in recipe.args if arg in assigned), None)
+    if again:
+        raise ValueError(f"{node.op.__name__} assigns to its argument {again}")
+    values = [_literal(parent, called, ast.Name("_")) for parent in node.parents]
+    given = {**recipe.defaults, **node.kwargs}
+    known: dict[str, ast.expr] = {key: _literal(value, called, ast.Name(key)) for key, value in given.items()}
+    known |= {recipe.args[0]: ast.Tuple(values)} if recipe.starred else dict(zip(recipe.args, values, strict=True))
+    known["g"] = ast.Name(f"d_{called[id(node)]}")
+    result = recipe.value.id if isinstance(recipe.value, ast.Name) else ""
+    if assigned[result] == 1:  # the value itself, which has a name in the graph
+        known[result] = ast.Name(called[id(node)])
+    sizes = {called[id(v)]: np.size(raw(v)) for v in (node, *node.parents) if id(v) in called}
+    work_out = _WorkOut(given, sizes, known)
+    taken = {*called.values()}
+    lines: list[tuple[ast.expr, ast.expr]] = []
+    for line in recipe.lines:
+        own = [name for name in _stored(line) if not (name == result and name in known)]
+        value = work_out(line.value)
+        if len(own) == 1 == assigned[own[0]] and isinstance(value, (ast.Name, ast.Constant)):
+            known[own[0]] = value
+        elif own:
+            known |= {name: ast.Name(f"{name}_" if name in taken else name) for name in own}
+            lines.append((renamed(line.targets[0], known), value))
+    tree = work_out(expression)
+    needed, where = loaded(tree), []
+    for target, value in reversed(lines):
+        if needed & loaded(target):
+            where.append((unparsed(target), value))
+            needed |= loaded(value)
+    return Written(tree, tuple(where[::-1]))
+
+
+def computed_as(node: Tensor, called: Mapping[int, str]) -> str:
+    """How a computed tensor was computed: the expression in its op's source, or a call of the op if that takes several.
+
+    Examples
+    --------
+    >>> x = Tensor([[1.0, 2.0]], requires_grad=True, name="x")
+    >>> [computed_as(y, names(y)) for y in (x * 2, x.tanh(), x.sum(axis=1), x.softmax())]
+    ['x * 2', 'np.tanh(x)', 'x.sum(axis=1)', 'softmax(x)']
+    """
+    op: Any = node.op
+    given: dict[str, Any] = {}
+    try:
+        recipe = read(op)
+        value, given = recipe.value, recipe.defaults
+        if isinstance(value, ast.Name):
+            value = next((line.value for line in recipe.lines[::-1] if value.id in _stored(line)), value)
+        formula = written(node, value, called)
+        if not formula.where:
+            return str(formula)
+    except ValueError:  # then the numbers have to do
+        pass
+    args = [_literal(parent, called, ast.Name("...")) for parent in node.parents]
+    rest = {key: value for key, value in node.kwargs.items() if key not in given or given[key] is not value}
+    keywords = [ast.keyword(key, _literal(value, called, ast.Name("..."))) for key, value in rest.items()]
+    return unparsed(ast.Call(ast.Name(getattr(op, "__name__", "op")), args, keywords))
+
+
+def unparsed(tree: ast.expr) -> str:
+    """The expression as text; a negative number beside an operator is put in brackets.
+
+    Examples
+    --------
+    >>> unparsed(ast.BinOp(ast.Constant(2), ast.Mult(), ast.Constant(-3)))
+    '2 * (-3)'
+    """
+    return ast.unparse(_Tidy().visit(copy.deepcopy(tree)))
+
+
+def loaded(tree: ast.AST) -> set[str]:
+    """The names in an expression."""
+    return {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
+
+
+def _stored(line: ast.Assign) -> list[str]:
+    """The names that an assignment binds."""
+    return [part.id for part in ast.walk(line.targets[0]) if isinstance(part, ast.Name)]
+
+
+def _literal(value: Any, called: Mapping[int, str], otherwise: ast.expr) -> ast.expr:
+    """How a value is written down: by its name, or as it is; otherwise, if it is neither short nor named, so."""
+    if id(value) in called:
+        return ast.Name(called[id(value)])
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        number = ast.Attribute(ast.Name("np"), "nan" if math.isnan(value) else "inf")
+        return ast.UnaryOp(ast.USub(), number) if value < 0 else number
+    if value is None or value is ... or isinstance(value, (bool, int, float, str)):
+        return ast.Constant(value)
+    if isinstance(value, tuple):
+        return ast.Tuple([_literal(part, called, otherwise) for part in value])
+    if isinstance(value, slice):
+        parts = [_literal(part, called, otherwise) for part in (value.start, value.stop, value.step)]
+        return ast.Call(ast.Name("slice"), parts, [])
+    return otherwise
+
+
+class _WorkOut(ast.NodeTransformer):
+    """Puts in what is known, and works out what follows from it: 2 != 0, x ** 1, np.where(False, np.inf, x)."""
+
+    def __init__(self, given: Mapping[str, Any], sizes: Mapping[str, int], known: Mapping[str, ast.expr]) -> None:
+        self.given, self.sizes, self.known = given, sizes, known
+
+    def __call__(self, tree: ast.expr) -> ast.expr:
+        tree = copy.deepcopy(tree)
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call):  # a.sum(axis=None, keepdims=False) is a.sum()
+                call.keywords = [part for part in call.keywords if not self._says_nothing(part)]
+        result = self.visit(renamed(tree, self.known))
+        assert isinstance(result, ast.expr)
+        return result
+
+    def _says_nothing(self, part: ast.keyword) -> bool:
+        return isinstance(part.value, ast.Name) and self.given.get(part.value.id, ...) in (None, False)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        self.generic_visit(node)
+        size = self.sizes.get(node.value.id) if node.attr == "size" and isinstance(node.value, ast.Name) else None
+        return node if size is None else ast.Constant(size)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        for known, other in ((node.left, node.right), (node.right, node.left)):
+            if isinstance(node.op, ast.BitAnd) and isinstance(known, ast.Constant):  # True or False
+                return other if known.value is True else known
+        if isinstance(node.op, ast.Pow):
+            return node.left if isinstance(node.right, ast.Constant) and node.right.value == 1 else node
+        return _constant(node, node.left, node.right)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        self.generic_visit(node)
+        return _constant(node, *node.values)
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        self.generic_visit(node)
+        return _constant(node, node.left, *node.comparators)
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        if ast.unparse(node.func) == "np.where" and isinstance(node.args[0], ast.Constant):
+            return node.args[1 if node.args[0].value else 2]
+        return node
+
+
+def _constant(node: ast.expr, *parts: ast.expr) -> ast.expr:
+    """The expression worked out, if its parts are numbers."""
+    if not all(isinstance(part, ast.Constant) for part in parts):
+        return node
+    try:
+        return ast.Constant(eval(ast.unparse(node), {"__builtins__": {}}))
+    except ArithmeticError:
+        return node
+
+
+class _Tidy(ast.NodeTransformer):
+    """Brackets around negative numbers beside an operator; x[0:2] for x[slice(0, 2, None)]."""
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        self.generic_visit(node)
+        index = node.slice
+        node.slice = (
+            ast.Tuple([_colons(part) for part in index.elts]) if isinstance(index, ast.Tuple) else _colons(index)
+        )
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        node.left, node.right = _bracketed(node.left), _bracketed(node.right)
+        return node
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        self.generic_visit(node)
+        node.operand = _bracketed(node.operand)
+        return node
+
+
+def _bracketed(part: ast.expr) -> ast.expr:
+    text = ast.unparse(part) if isinstance(part, (ast.Name, ast.Constant)) else ""
+    return ast.Name(f"({text})") if text.startswith("-") else part
+
+
+def _colons(index: ast.expr) -> ast.expr:
+    if not isinstance(index, ast.Call) or ast.unparse(index.func) != "slice":
+        return index
+    return ast.Slice(*[None if ast.unparse(part) == "None" else part for part in index.args])

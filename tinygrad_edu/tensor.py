@@ -17,12 +17,16 @@ from inspect import signature
 from itertools import count
 from operator import attrgetter
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import ops
 from .ops import VJP, Array, Axis, Result
+
+if TYPE_CHECKING:
+    from .explain import Step
+    from .graph import Graph
 
 tick = count(1).__next__  # stamps every Tensor: a node is younger than its parents, unless a parent was changed since
 _age = attrgetter("stamp")
@@ -157,6 +161,28 @@ def walk(root: Tensor, grad: Array) -> Iterator[tuple[Tensor, Array, Tensor, Arr
                 if parent.parents:
                     grads[parent] = grads[parent] + share if parent in grads else share
                 yield node, g, parent, share, whole
+
+
+def first_gradient(root: Tensor, grad: Any) -> Array:
+    """What `walk` starts from: grad, or 1 for a single number. Raises what `Tensor.backward` says."""
+    if not root.requires_grad:
+        raise RuntimeError(
+            "backward() on a tensor that nothing here requires the gradient of: was it computed under no_grad(), "
+            "or from tensors without requires_grad=True?"
+        )
+    if grad is None:
+        if root._data.ndim == 0:
+            return root._data.dtype.type(1)
+        if root.size == 1:
+            return np.ones(root.shape, root.dtype)
+        raise ValueError(
+            f"backward() starts from a single number, this tensor has shape {root.shape}: reduce it, as in "
+            f".sum().backward(), or pass grad of shape {root.shape}"
+        )
+    seed = np.array(raw(grad), root.dtype)
+    if seed.shape != root.shape:
+        raise ValueError(f"grad has shape {seed.shape}, the tensor has {root.shape}")
+    return seed
 
 
 def _youngest_first(root: Tensor) -> list[Tensor]:
@@ -475,23 +501,7 @@ class Tensor:
         RuntimeError : nothing here requires a gradient; or data that the graph needs was changed since
         ValueError : this tensor is not a single number and grad is missing, or grad has another shape
         """
-        if not self.requires_grad:
-            raise RuntimeError(
-                "backward() on a tensor that nothing here requires the gradient of: was it computed under no_grad(), "
-                "or from tensors without requires_grad=True?"
-            )
-        if grad is None and self.size != 1:
-            raise ValueError(
-                f"backward() starts from a single number, this tensor has shape {self.shape}: reduce it, as in "
-                f".sum().backward(), or pass grad of shape {self.shape}"
-            )
-        if grad is None:
-            seed = self._data.dtype.type(1) if self.ndim == 0 else np.ones(self.shape, self.dtype)
-        else:
-            seed = np.array(raw(grad), self.dtype)
-        if seed.shape != self.shape:
-            raise ValueError(f"grad has shape {seed.shape}, the tensor has {self.shape}")
-        stale, shares = None, walk(self, seed)
+        stale, shares = None, walk(self, first_gradient(self, grad))
         for watcher in watchers:
             shares = watcher.backward(self, shares)
         for node, _, parent, share, _ in shares:
@@ -511,6 +521,18 @@ class Tensor:
                 f"backward() added to the gradient of {stale}, which step() has used already: call zero_grad() between "
                 "step() and the next backward()"
             )
+
+    def steps(self, grad: Any = None) -> Iterator[Step]:
+        """What `backward` does, node by node, each step with its formula and numbers (`explain.steps`); a dry run."""
+        from .explain import steps
+
+        return steps(self, grad)
+
+    def graph(self, grad: Any = None) -> Graph:
+        """How this tensor was computed, as a picture: text, Mermaid, DOT or SVG (`graph.Graph`)."""
+        from .graph import Graph
+
+        return Graph(self, grad)
 
     def retain_grad(self) -> Tensor:
         """Have `backward` keep the gradient of this computed tensor as well. Returns the tensor."""
