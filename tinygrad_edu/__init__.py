@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import init, losses, ops
+from .explain import explain
 from .gradcheck import gradcheck
 from .layers import (
     ELU,
@@ -145,7 +146,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
 # what `from tinygrad_edu import *` brings; tg.abs, tg.sum, tg.max, tg.min and tg.pow stay out of it, as in NumPy
 # fmt: off
 __all__ = [
-    "Tensor", "apply", "no_grad", "debug", "gradcheck",
+    "Tensor", "apply", "no_grad", "debug", "gradcheck", "explain",
     "add", "sub", "mul", "div", "neg", "matmul", "linear", "einsum", "exp", "expm1", "log", "log1p", "sin", "cos",
     "erf", "sqrt", "tanh", "sigmoid", "relu", "leaky_relu", "elu", "silu", "gelu", "softplus", "maximum", "minimum",
     "where", "clip", "mean", "var", "std", "norm", "prod", "cumsum", "argmax", "logsumexp", "softmax", "log_softmax",

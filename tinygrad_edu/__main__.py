@@ -1,5 +1,6 @@
 """The command line: ``tinygrad-edu train`` trains a small MLP and shows what it did; ``tinygrad-edu race`` lets the
-update rules run on loss surfaces. Also ``python -m tinygrad_edu``. The options are in `arguments`.
+update rules run on loss surfaces; ``tinygrad-edu explain`` goes through a backward pass. Also
+``python -m tinygrad_edu``. The options are in `arguments`.
 
 Nothing heavy is imported before the arguments are read, so that --help and --version answer at once.
 """
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no ·
     try:
-        return {"train": train, "race": race}[options.command](options)
+        return {"train": train, "race": race, "explain": explain}[options.command](options)
     except BrokenPipeError:  # who reads has read enough, as in "| head"
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, for what is flushed at the end
         return 0
@@ -250,6 +251,96 @@ def race_on_data(options: argparse.Namespace) -> int:
         result = {"data": options.data, "seed": options.seed, "rules": found.figures(), "files": list(map(str, files))}
         print(json.dumps(result))
     return 0
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Go through the backward pass of a formula or a small network, and check its gradient. Returns the exit status."""
+    import tinygrad_edu as tg
+
+    from .tables import Table, brief
+
+    if (options.formula is None) == (options.mlp is None):
+        raise ValueError('give a formula, as in explain "(x*y + x).tanh()" --at x=2,y=-3, or else --mlp 2,3,1')
+    f, leaves = network(options.mlp, options.seed) if options.mlp else formula(options.formula, options.at)
+    result = f()
+    found = tg.explain(result)
+    shown = result.graph() if options.format in ("mermaid", "dot") else found
+    written = str(found) if options.format == "text" else getattr(shown, options.format)()
+    out = sys.stderr if options.json else sys.stdout
+    say = out if options.format == "text" else sys.stderr
+    print(written, file=out)
+    if options.svg:
+        try:
+            print(f"wrote   {result.graph().svg(options.svg)}", file=sys.stderr)
+        except ImportError:
+            raise ValueError("--svg needs matplotlib (pip install 'tinygrad-edu[plot]')") from None
+
+    right = True
+    try:
+        if not options.mlp:
+            rows = [(f"d_{x.name}", brief(slope(f, x))) for x in leaves]
+            print(f"\n{Table('By central differences, (f(x + h) - f(x - h)) / 2h', ('name', 'value'), rows)}", file=say)
+        print(f"\nCheck: {tg.gradcheck(f, *leaves)}.", file=say)
+    except AssertionError as error:
+        right = False
+        print(f"\nCheck: WRONG. {error}", file=say)
+    except ValueError as error:
+        print(f"\nNo check by central differences: {error}.", file=say)
+    if options.json:
+        gradients = {name: g.tolist() for name, g in found.gradients.items()}
+        print(json.dumps({"value": result.item(), "gradients": gradients, "right": right}))
+    return 0 if right else 1
+
+
+def formula(text: str, at: dict[str, float]) -> tuple[Any, list[Any]]:
+    """A function that works out the formula, and its variables."""
+    from .expression import evaluate
+    from .notation import forward_order
+    from .tensor import Tensor
+
+    leaves = {name: Tensor(value, requires_grad=True, name=name) for name, value in at.items()}
+
+    def f(*_: Any) -> Tensor:
+        result = evaluate(text, leaves)
+        if result.parents and "f" not in at:
+            result.name = "f"
+        return result
+
+    used = {id(p) for node in forward_order(f()) for p in (node, *node.parents)}
+    unused = ", ".join(name for name, leaf in leaves.items() if id(leaf) not in used)
+    if unused:
+        raise ValueError(f"--at has a value for {unused}, which the formula does not use")
+    return f, list(leaves.values())
+
+
+def network(sizes: list[int], seed: int) -> tuple[Any, list[Any]]:
+    """A function that works out the loss of a random network on 4 random samples, and its parameters."""
+    import numpy as np
+
+    import tinygrad_edu as tg
+
+    if len(sizes) < 2:
+        raise ValueError("--mlp needs at least two sizes, as 2,1: inputs, hidden layers, outputs")
+    rng = np.random.default_rng(seed)
+    model = tg.mlp(sizes, "tanh", rng=rng)
+    X = rng.standard_normal((4, sizes[0]))
+    if sizes[-1] == 1:
+        targets = rng.standard_normal((4, 1))
+        return lambda *_: tg.mse_loss(model(X), targets), model.parameters()
+    labels = rng.integers(0, sizes[-1], 4)
+    return lambda *_: tg.cross_entropy(model(X), labels), model.parameters()
+
+
+def slope(f: Any, x: Any) -> float:
+    """How fast f changes with the number x: the central difference."""
+    here = x.item()
+    h = 1e-5 * max(1, abs(here))
+    x.data = here + h
+    ahead = f().item()
+    x.data = here - h
+    behind = f().item()
+    x.data = here
+    return float(ahead - behind) / (2 * h)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -120,11 +121,26 @@ def rates(text: str) -> str | float:
         ) from None
 
 
+def point(text: str) -> dict[str, float]:
+    """Where a formula is worked out, as in "x=2,y=-3"."""
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = (word.strip() for word in part.partition("="))
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if not name.isidentifier() or iskeyword(name) or name in found or not math.isfinite(value):
+            raise argparse.ArgumentTypeError(f"got {part!r}, but it has to be names with finite numbers, as x=2,y=-3")
+        found[name] = value
+    return found
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands and options."""
     top = Parser(prog="tinygrad-edu", description="Backpropagation and optimizers, from scratch and to be read.")
     top.add_argument("--version", action="version", version=f"tinygrad-edu {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="train|race")
+    commands = top.add_subparsers(dest="command", required=True, metavar="train|race|explain")
     command = commands.add_parser(
         "train",
         help="train a small network and show how it went",
@@ -224,5 +240,32 @@ def parser() -> argparse.ArgumentParser:
     add("--seeds", type=whole("seeds", 1), metavar="N", help="with --data: runs of each rule (default: 5)")
     add("--epochs", type=whole("epochs", 1), metavar="N", help="with --data: passes over it (default: 20)")
     add("--quick", action="store_true", help="with --data: 2 seeds, 3 epochs, and every second rate of the grid")
+    add("--json", action="store_true", help="print the result as one JSON object; all else goes to standard error")
+
+    command = commands.add_parser(
+        "explain",
+        help="show the backward pass of a formula or of a small network, step by step",
+        description="Work out a formula and its gradient step by step: each local derivative as a formula and with "
+        "numbers, what is added to what, and a check by central differences.",
+    )
+    add = command.add_argument
+    add(
+        "formula",
+        nargs="?",
+        metavar="FORMULA",
+        help='as "(x*y + x).tanh()" or "h = x*y; h*h + h"; one that begins with - goes into brackets',
+    )
+    add("--at", type=point, default={}, metavar="x=2,y=-3", help="the values of the variables")
+    add("--mlp", type=sizes, metavar="N,N,N", help="a random network of these sizes instead, as 2,3,1, and 4 samples")
+    add(
+        "--seed", type=whole("the seed", 0), default=0, metavar="N", help="with --mlp: of weights and data (default: 0)"
+    )
+    add(
+        "--format",
+        default="text",
+        choices=["text", "markdown", "html", "mermaid", "dot"],
+        help="tables as text, in Markdown or HTML; or the graph, in Mermaid or DOT (default: text)",
+    )
+    add("--svg", type=Path, metavar="PATH", help="draw the graph into this file")
     add("--json", action="store_true", help="print the result as one JSON object; all else goes to standard error")
     return top

@@ -27,7 +27,9 @@ LIMIT = 100  # nodes that explain() writes down one by one
 
 
 def explain(root: Tensor, grad: Any = None) -> Explanation:
-    """The forward and the backward pass below root as tables: print it, ask for ``.markdown()``, or let a notebook show it.
+    """The forward and the backward pass below root, as tables: print them, or ask for ``.markdown()`` or ``.html()``.
+
+    In a notebook they show by themselves. A graph of more than 100 computed tensors is summed up by layer.
 
     Parameters
     ----------
@@ -42,11 +44,12 @@ def explain(root: Tensor, grad: Any = None) -> Explanation:
     >>> x = Tensor(3.0, requires_grad=True, name="x")
     >>> print(explain(x * x + x))
     The forward pass
-      x     given     3
-      v     x * x     9
-      loss  v + x    12
+      name  computed as  value
+      x     given        3
+      v     x * x        9
+      loss  v + x        12
     <BLANKLINE>
-    The backward pass: d_x is how fast loss changes with x
+    The backward pass: d_x is how fast loss changes with x, and so on
     1. loss = v + x   [add]   loss = 12   d_loss = 1
          d_v = d_loss = 1
          d_x += d_loss = 1
@@ -58,7 +61,8 @@ def explain(root: Tensor, grad: Any = None) -> Explanation:
                 use 3 of 3: 4 += 3 gives 7
     <BLANKLINE>
     The gradients: what backward() adds to .grad
-      d_x  7
+      name  value
+      d_x   7
     """
     return Explanation(root, grad)
 
@@ -103,12 +107,11 @@ def _steps(root: Tensor, seed: Array, called: dict[int, str]) -> Iterator[Step]:
 
 def _sum(before: Array | None, value: Array, parent: Tensor) -> Array:
     """As `backward` adds up: what a leaf gets has the leaf's dtype."""
-    if before is None:
-        return np.array(value, dtype=None if parent.parents else parent.dtype)
     if parent.parents:
-        return before + value
-    after = before.copy()
-    after += value
+        return value if before is None else before + value
+    after = np.array(value if before is None else before, dtype=parent.dtype)
+    if before is not None:
+        after += value
     return after
 
 
@@ -157,9 +160,8 @@ class Step:
         return f"<step {self.number}: {self.op or 'leaf'}, {self.name}>"
 
     def __str__(self) -> str:
-        what = (
-            f"{self.number}. {f'{self.name} = {self.expression}   [{self.op}]' if self.op else f'{self.name}, a leaf'}"
-        )
+        how = f" = {self.expression}   [{self.op}]" if self.op else ", a leaf"
+        what = f"{self.number}. {self.name}{how}"
         numbers = [f"{self.name} = {brief(self.node)}", f"d_{self.name} = {brief(self.g)}"]
         more = [f"Numbers only: {self.note}."] if self.note else []
         if self.kept:
@@ -231,7 +233,8 @@ class Share:
     def helpers(self) -> list[str]:
         if isinstance(self._written, str):
             return []
-        said, scope = {}, _scope(self.step.node)
+        said: dict[str, None] = {}
+        scope = _scope(self.step.node)
         for tree in (self._written.tree, *(value for _, value in self._written.where)):
             for name in sorted(loaded(tree)):
                 function = scope.get(name)
@@ -311,7 +314,8 @@ def _wrapped(lines: list[str]) -> str:
 
 def _scope(node: Tensor) -> dict[str, Any]:
     """What the names in the source of a node's op stand for: np, and the functions that it calls."""
-    return getattr(node.op, "__globals__", {})
+    op: Any = node.op
+    return op.__globals__ | inspect.getclosurevars(op).nonlocals
 
 
 # --- the whole pass ---------------------------------------------------------------------------------------------------
@@ -351,7 +355,7 @@ class Explanation:
             yield Table(title, ("layer or op", "steps", "ops", "norms of the gradients that arrive"), self._summary())
         else:
             yield Table("The forward pass", ("name", "computed as", "value"), self._forward())
-            columns = ("step", "node", "its gradient", "goes to", "formula", "share", "sum so far")
+            columns = ("step", "node", "its gradient", "goes to", "formula", "share", "the sum so far")
             result = self.called[id(self.root)]
             title = f"The backward pass: d_x is how fast {result} changes with x, and so on"
             yield Table(title, columns, self._backward())
@@ -388,7 +392,7 @@ class Explanation:
         return list(rows.values())
 
     def _backward(self) -> list[tuple[str, ...]]:
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for step in self.steps:
             cells = (str(step.number), f"{step.name} = {step.expression}" if step.op else step.name, brief(step.g))
             if not step.shares:
@@ -396,12 +400,13 @@ class Explanation:
             for share in step.shares:
                 formula = [share.formula or share.note, *(f"where {line}" for line in share.where)]
                 value = f"{share.numbers} = {brief(share.value)}" if share.numbers else brief(share.value)
-                rows.append((*cells, share.to, "; ".join(formula + share.stretched), value, brief(share.after)))
+                after = brief(share.after) if share.uses > 1 else ""
+                rows.append((*cells, share.to, "; ".join(formula + share.stretched), value, after))
                 cells = ("", "", "")
         return rows
 
     def _summary(self) -> list[tuple[str, ...]]:
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for name, steps in self._groups.items():
             ops = Counter(op for op, _ in steps)
             norms = [size for _, size in steps]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from . import ops
 from .tensor import Tensor, apply
 
-LENGTH, DEPTH = 500, 30  # characters, and brackets or operators within each other
+LENGTH, DEPTH = 500, 100  # characters, and brackets or operators within each other
 OPERATORS: dict[type[ast.operator], tuple[str, Callable[..., Any]]] = {
     ast.Add: ("+", ops.add),
     ast.Sub: ("-", ops.sub),
@@ -21,7 +22,7 @@ OPERATORS: dict[type[ast.operator], tuple[str, Callable[..., Any]]] = {
     ast.Div: ("/", ops.div),
     ast.Pow: ("**", ops.pow),
 }
-FUNCTIONS = {  # name: (the op, how many arguments)
+FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {  # name: (the op, how many arguments)
     **{op.__name__: (op, 1) for op in (ops.exp, ops.log, ops.sqrt, ops.abs, ops.tanh, ops.sigmoid, ops.relu)},
     **{op.__name__: (op, 1) for op in (ops.softplus, ops.leaky_relu)},
     **{op.__name__: (op, 2) for op in (ops.maximum, ops.minimum)},
@@ -56,7 +57,8 @@ def evaluate(text: str, values: Mapping[str, Tensor]) -> Tensor:
     if len(text) > LENGTH:
         raise ValueError(f"the formula has {len(text):,} characters, {LENGTH} are the limit")
     try:
-        lines = ast.parse(text.strip()).body
+        with warnings.catch_warnings(action="error"):
+            lines = ast.parse(text.strip()).body
     except (SyntaxError, RecursionError, MemoryError, ValueError):
         raise ValueError(f"{_quoted(text)} is not a formula that can be read, as (x*y + x).tanh() can") from None
     known = dict(values)
@@ -69,13 +71,13 @@ def evaluate(text: str, values: Mapping[str, Tensor]) -> Tensor:
             if name in known:
                 raise ValueError(f"{name} has a value already; choose another name")
             known[name] = _value(line.value, known, DEPTH)
-            if isinstance(known[name], Tensor) and known[name].name is None:
+            if isinstance(known[name], Tensor) and known[name].parents:
                 known[name].name = name
         else:
             raise ValueError(f"{_shown(line)} is not allowed: only name = formula, and one formula at the end")
     if result is None:
         raise ValueError("there is no formula, as (x*y + x).tanh() is one")
-    if not isinstance(result, Tensor) or not result.requires_grad:
+    if not isinstance(result, Tensor):
         raise ValueError("the formula has no variable in it, so there is nothing to differentiate")
     return result
 
@@ -84,7 +86,7 @@ def _value(part: ast.expr, known: Mapping[str, Any], depth: int) -> Any:
     """A Tensor; or a number, where there is no variable in this part of the formula."""
     if not depth:
         raise ValueError(f"the formula is nested deeper than {DEPTH} levels; name parts of it, as in h = x*y; h*h + h")
-    if isinstance(part, ast.Constant) and type(part.value) in (int, float):
+    if isinstance(part, ast.Constant) and isinstance(part.value, (int, float)) and not isinstance(part.value, bool):
         return _number(part.value, part)
     if isinstance(part, ast.Name):
         if part.id not in known:
@@ -145,10 +147,13 @@ def _number(value: float, part: ast.expr) -> float:
 
 
 def _shown(part: ast.AST) -> str:
-    return _quoted(ast.unparse(part))
+    try:
+        return _quoted(ast.unparse(part))
+    except RecursionError:
+        return "this part of the formula"
 
 
 def _quoted(text: str) -> str:
     """The text on one line, shortened."""
-    text = " ".join(text.split())
+    text = "".join(c if c.isprintable() else " " for c in text).strip()
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, NamedTuple
@@ -78,7 +79,7 @@ class Graph:
         order = forward_order(root)
         if len(order) > LIMIT:
             raise ValueError(
-                f"a picture of {len(order):,} computed tensors cannot be read, {LIMIT} are the limit; draw a part of it "
+                f"nobody could read a picture of {len(order):,} computed tensors, {LIMIT} are the limit; draw a part "
                 "(an inner tensor, fewer layers or time steps), or print explain(loss), which sums it up"
             )
         called = names(root)
@@ -107,7 +108,9 @@ class Graph:
         while stack:
             i, first, rest = stack.pop()
             title, *numbers = self.nodes[i].lines()
-            lines.append(f"{first}{self.nodes[i].name}, as above" if i in seen else f"{first}{title}: {', '.join(numbers)}")
+            lines.append(
+                f"{first}{self.nodes[i].name}, as above" if i in seen else f"{first}{title}: {', '.join(numbers)}"
+            )
             if i not in seen:
                 below = self.nodes[i].parents
                 marks = [("├─ ", "│  ")] * (len(below) - 1) + [("└─ ", "   ")] * bool(below)
@@ -159,7 +162,7 @@ def short(x: Any) -> str:
 
 def _mermaid(text: str) -> str:
     """As text between quotes in Mermaid: what has a meaning there becomes an entity."""
-    return "".join(c if c.isalnum() or c in " _=.,+-:/()" else f"#{ord(c)};" for c in text)
+    return "".join(f"#{ord(c)};" if c in '"#&;<>`\\' or not c.isprintable() else c for c in text)
 
 
 # --- where the boxes stand --------------------------------------------------------------------------------------------
@@ -207,7 +210,7 @@ def layout(graph: Graph, gap: float = 5, space: float = 0.9) -> Layout:
         widths += [0.0] * len(bends)
     near: list[list[int]] = [[] for _ in column]
     for chain in chains:
-        for a, b in zip(chain, chain[1:]):
+        for a, b in pairwise(chain):
             near[a].append(b)
             near[b].append(a)
     columns = [[i for i, c in enumerate(column) if c == k] for k in range(max(column) + 1)]
@@ -247,7 +250,7 @@ def _apart(wanted: list[float], heights: list[float], space: float) -> Array:
     >>> _apart([0, 0, 9], [1, 1, 1], 1)
     array([-1.,  1.,  9.])
     """
-    steps = [0.0, *((a + b) / 2 + space for a, b in zip(heights, heights[1:]))]
+    steps = [0.0, *((a + b) / 2 + space for a, b in pairwise(heights))]
     offsets = np.cumsum(steps)
     pools: list[tuple[float, int]] = []  # (mean, how many): neighbours that would touch move as one
     for target in np.array(wanted) - offsets:

@@ -21,11 +21,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import ops
 from .ops import Result
 from .tensor import Tensor, _youngest_first, raw
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "silu", "elu")
 LETTERS = {"linear": "z", "matmul": "z", "softmax": "p", **dict.fromkeys(ACTIVATIONS, "h")}  # anything else is a v
+TAKEN = {"np", "g", "len", "slice", *vars(ops)}  # what the formulas call has its name already
 
 
 class Recipe(NamedTuple):
@@ -89,7 +91,7 @@ def read(op: Callable[..., Result]) -> Recipe:
     except (OSError, TypeError, SyntaxError):
         raise ValueError(f"the source of {name} cannot be read; define it in a file") from None
     problem = f"{name} is not straight-line: assignments, then one return of the value and a lambda for each argument"
-    if not isinstance(tree, ast.FunctionDef):
+    if not isinstance(tree, ast.FunctionDef) or tree.decorator_list:  # what a decorator does is not in this source
         raise ValueError(problem)
     documented = isinstance(tree.body[0], ast.Expr) and isinstance(tree.body[0].value, ast.Constant)
     *lines, last = tree.body[documented:]
@@ -204,7 +206,7 @@ def _stem(value: Any, role: str | None) -> str:
         stem = re.sub(r"\W", "_", own.rpartition(".")[2])
         if not stem.isidentifier() or stem.startswith("d_"):  # d_x is the gradient of x
             stem = f"t_{stem}"
-        return f"{stem}_" if keyword.iskeyword(stem) or stem in ("np", "g") else stem
+        return f"{stem}_" if keyword.iskeyword(stem) or stem in TAKEN else stem
     if role is not None:
         return role
     if isinstance(value, Tensor) and value.op is not None and value.parents:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,7 @@ def decision_boundary(model: Layer, X: Any, y: Any, path: Any, title: str = "Dec
 
 
 def computation(graph: Graph, path: Any) -> Path:
-    """Draw how a tensor was computed (`Tensor.graph`): values in blue, gradients in orange, parameters with a thick frame.
+    """Draw how a tensor was computed (`Tensor.graph`): values blue, gradients orange, leaves in a thick frame.
 
     Returns the path of the SVG, or of the PNG if it ends so. Raises ImportError without matplotlib.
     """
@@ -153,14 +154,14 @@ def computation(graph: Graph, path: Any) -> Path:
     for points in placed.lines:
         points = points * unit
         curve, codes = [points[0]], [Curve.MOVETO]
-        for a, b in zip(points, points[1:]):
+        for a, b in pairwise(points):
             middle = (a[0] + b[0]) / 2
             curve += [(middle, a[1]), (middle, b[1]), b]
             codes += [Curve.CURVE4] * 3
-        arrow = {"arrowstyle": "-|>", "mutation_scale": 9, "color": "0.45", "linewidth": 0.9}
+        arrow: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 9, "color": "0.45", "linewidth": 0.9}
         ax.add_patch(FancyArrowPatch(path=Curve(curve, codes), **arrow))
     for node, (x, y, width, height) in zip(graph.nodes, boxes, strict=True):
-        style = {"facecolor": "0.95" if node.kind == "data" else "white", "edgecolor": "0.3"}
+        style: dict[str, Any] = {"facecolor": "0.95" if node.kind == "data" else "white", "edgecolor": "0.3"}
         frame = "round,pad=0,rounding_size=0.06"
         corner, thick = (x - width / 2, y - height / 2), 1.8 if node.kind == "leaf" else 0.9
         ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=frame, linewidth=thick, **style))

@@ -46,7 +46,7 @@ def norm(x: Any) -> float:
 
     Examples
     --------
-    >>> norm(np.array([3e200, 4e200]))
+    >>> print(f"{norm(np.array([3e200, 4e200])):.4g}")
     5e+200
     """
     x = np.abs(np.asarray(x, dtype=float)).ravel()
@@ -83,7 +83,7 @@ class Table(NamedTuple):
     rows: Sequence[tuple[str, ...]]
 
     def __str__(self) -> str:
-        rows = [[textwrap.shorten(cell, 72, placeholder=" ...") for cell in row] for row in self._all()]
+        rows = [[textwrap.shorten(cell, 84, placeholder=" ...") for cell in row] for row in self._all()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip() for row in rows]
         return "\n".join([self.title, *(f"  {line}" for line in lines)])
