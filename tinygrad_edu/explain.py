@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -91,13 +91,13 @@ def _steps(root: Tensor, seed: Array, called: dict[int, str]) -> Iterator[Step]:
     uses = Counter(id(p) for node in forward_order(root) for p in node.parents if _passes_to(p))
     used: Counter[int] = Counter()
     totals: dict[int, Array] = {}
-    for number, (_, group) in enumerate(groupby(walk(root, seed), key=lambda row: id(row[0])), 1):
-        rows = list(group)
-        node, g = rows[0][:2]
-        kept = rows[0][2] is node
-        step = Step(number, node, called, g, kept, [])
+    rows = walk(root, seed)
+    for number, (node, g, parent, value, whole) in enumerate(rows, 1):
+        step = Step(number, node, called, g, node.retains_grad, [])
         places = [i for i, p in enumerate(node.parents) if _passes_to(p)]
-        for i, (_, _, parent, value, whole) in zip(places, rows[kept:], strict=True):
+        first = [] if step.kept else [(node, g, parent, value, whole)]
+        shares = chain(first, islice(rows, len(places) - len(first)))
+        for i, (_, _, parent, value, whole) in zip(places, shares, strict=True):
             key = id(parent)
             before, used[key] = totals.get(key), used[key] + 1
             after = totals[key] = _sum(before, value, parent)
@@ -258,7 +258,7 @@ class Share:
             for digits in (6, 7, 8, 10, 12, 17):  # as many as it takes to find the same with a calculator
                 given = {name: ast.Name(f"{value:.{digits}g}") for name, value in values.items()}
                 text = unparsed(renamed(formula.tree, given))
-                if f"{float(eval(text, scope)):.6g}" == brief(self.value):
+                if brief(eval(text, scope)) == brief(self.value):
                     return text
         except (ArithmeticError, AttributeError, NameError, SyntaxError, TypeError):  # 1 / 0; 3.shape; inf
             pass

@@ -263,9 +263,9 @@ def written(node: Tensor, expression: ast.expr, called: Mapping[int, str]) -> Wr
     again = next((arg for arg in recipe.args if arg in assigned), None)
     if again:
         raise ValueError(f"{node.op.__name__} assigns to its argument {again}")
-    values = [_literal(parent, called, ast.Name("_")) for parent in node.parents]
+    values = [_literal(parent, called) or ast.Name("...") for parent in node.parents]
     given = {**recipe.defaults, **node.kwargs}
-    known: dict[str, ast.expr] = {key: _literal(value, called, ast.Name(key)) for key, value in given.items()}
+    known: dict[str, ast.expr] = {key: _literal(value, called) or ast.Name(key) for key, value in given.items()}
     known |= {recipe.args[0]: ast.Tuple(values)} if recipe.starred else dict(zip(recipe.args, values, strict=True))
     known["g"] = ast.Name(f"d_{called[id(node)]}")
     result = recipe.value.id if isinstance(recipe.value, ast.Name) else ""
@@ -313,9 +313,9 @@ def computed_as(node: Tensor, called: Mapping[int, str]) -> str:
             return str(formula)
     except ValueError:  # then the numbers have to do
         pass
-    args = [_literal(parent, called, ast.Name("...")) for parent in node.parents]
+    args = [_literal(parent, called) or ast.Name("...") for parent in node.parents]
     rest = {key: value for key, value in node.kwargs.items() if key not in given or given[key] is not value}
-    keywords = [ast.keyword(key, _literal(value, called, ast.Name("..."))) for key, value in rest.items()]
+    keywords = [ast.keyword(key, _literal(value, called) or ast.Name("...")) for key, value in rest.items()]
     return unparsed(ast.Call(ast.Name(getattr(op, "__name__", "op")), args, keywords))
 
 
@@ -340,8 +340,8 @@ def _stored(line: ast.Assign) -> list[str]:
     return [part.id for part in ast.walk(line.targets[0]) if isinstance(part, ast.Name)]
 
 
-def _literal(value: Any, called: Mapping[int, str], otherwise: ast.expr) -> ast.expr:
-    """How a value is written down: by its name, or as it is; otherwise, if it is neither short nor named, so."""
+def _literal(value: Any, called: Mapping[int, str]) -> ast.expr | None:
+    """How a value is written down: by its name, or as it is; None if it has no name and is not simple."""
     if id(value) in called:
         return ast.Name(called[id(value)])
     if isinstance(value, np.generic):
@@ -351,12 +351,14 @@ def _literal(value: Any, called: Mapping[int, str], otherwise: ast.expr) -> ast.
         return ast.UnaryOp(ast.USub(), number) if value < 0 else number
     if value is None or value is ... or isinstance(value, (bool, int, float, str)):
         return ast.Constant(value)
-    if isinstance(value, tuple):
-        return ast.Tuple([_literal(part, called, otherwise) for part in value])
     if isinstance(value, slice):
-        parts = [_literal(part, called, otherwise) for part in (value.start, value.stop, value.step)]
-        return ast.Call(ast.Name("slice"), parts, [])
-    return otherwise
+        inside = _literal((value.start, value.stop, value.step), called)
+        return ast.Call(ast.Name("slice"), inside.elts, []) if isinstance(inside, ast.Tuple) else None
+    if isinstance(value, (tuple, list)) and len(value) <= 8:
+        parts = [part for part in (_literal(part, called) for part in value) if part]
+        if len(parts) == len(value):
+            return ast.Tuple(parts) if isinstance(value, tuple) else ast.List(parts)
+    return None
 
 
 class _WorkOut(ast.NodeTransformer):
@@ -375,7 +377,8 @@ class _WorkOut(ast.NodeTransformer):
         return result
 
     def _says_nothing(self, part: ast.keyword) -> bool:
-        return isinstance(part.value, ast.Name) and self.given.get(part.value.id, ...) in (None, False)
+        value = self.given.get(part.value.id, ...) if isinstance(part.value, ast.Name) else ...
+        return value is None or value is False  # and not 0
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         self.generic_visit(node)
@@ -397,7 +400,15 @@ class _WorkOut(ast.NodeTransformer):
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         self.generic_visit(node)
+        if isinstance(node.ops[0], ast.Is) and isinstance(node.left, (ast.Constant, ast.Tuple)):  # axes is None
+            return ast.Constant(ast.unparse(node.left) == ast.unparse(node.comparators[0]))
         return _constant(node, node.left, *node.comparators)
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        self.generic_visit(node)
+        if isinstance(node.test, ast.Constant):
+            return node.body if node.test.value else node.orelse
+        return node
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)

@@ -25,7 +25,7 @@ def brief(x: Any) -> str:
     """
     x = np.asarray(raw(x))
     if x.ndim == 0:
-        return f"{x.item():.6g}"
+        return f"{x.item() + 0.0:.6g}"  # -0.0 is 0
     if x.size == 0:
         return f"{x.shape}, empty"
     if x.size == 1:
@@ -38,7 +38,7 @@ def brief(x: Any) -> str:
 
 def sized(x: Any) -> str:
     """A number; or the norm of an array."""
-    return f"{x.item():.6g}" if x.size == 1 else f"{norm(x):.4g}"
+    return f"{x.item() + 0.0:.6g}" if x.size == 1 else f"{norm(x):.4g}"
 
 
 def norm(x: Any) -> float:
@@ -55,7 +55,7 @@ def norm(x: Any) -> float:
 
 
 def _nested(numbers: Any) -> str:
-    return f"[{', '.join(map(_nested, numbers))}]" if isinstance(numbers, list) else f"{numbers:.4g}"
+    return f"[{', '.join(map(_nested, numbers))}]" if isinstance(numbers, list) else f"{numbers + 0.0:.4g}"
 
 
 class Table(NamedTuple):
