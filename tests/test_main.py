@@ -157,6 +157,138 @@ def test_trap_13_the_numbers_are_the_same_in_every_process_and_for_every_hash_se
     assert results[0] == results[1]
 
 
+# --- explain ---------------------------------------------------------------------------------------------------------
+
+FORMULA = ["explain", "(x*y + x).tanh()", "--at", "x=2,y=-3"]
+
+
+def test_explain_goes_through_a_formula_and_checks_it(capsys):
+    assert main(FORMULA) == 0
+    text = capsys.readouterr().out
+    for line in (
+        "  f     np.tanh(v2)  -0.999329",
+        "     d_v2 = d_f * (1 - f * f) = 1 * (1 - (-0.9993293) * (-0.9993293)) = 0.00134095",
+        "            use 2 of 2: 0.00134095 += -0.00402285 gives -0.0026819",
+    ):
+        assert line in text.splitlines()
+    by_steps, measured = text.split("The gradients")[1].split("By central differences")
+    assert re.findall(r"d_(\w)   (\S+)", by_steps) == re.findall(r"d_(\w)   (\S+)", measured)
+    assert "Check: 2 slopes agree with the gradient" in measured
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("form", "begins", "has"),
+    [
+        ("markdown", "**The forward pass**", "| 1 | `f = np.tanh(v2)` | 1 | v2 | `d_f * (1 - f * f)` |"),
+        ("html", "<table>", "<td>d_f * (1 - f * f)</td>"),
+        ("mermaid", "flowchart LR", "f = np.tanh(v2)<br/>-0.9993<br/>d_f = 1"),
+        ("dot", "digraph {", "n3 -> n4"),
+    ],
+)
+def test_explain_prints_other_forms_alone(capsys, form, begins, has):
+    assert main([*FORMULA, "--format", form]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith(begins)
+    assert has in printed.out
+    assert "Check" not in printed.out
+    assert "Check: 2 slopes agree" in printed.err
+
+
+@pytest.mark.parametrize(("sizes", "loss"), [("2,3,1", "v2.mean()"), ("3,4,4,2", "cross_entropy(z3, labels=labels)")])
+def test_explain_goes_through_a_network(capsys, sizes, loss):
+    assert main(["explain", "--mlp", sizes]) == 0
+    text = capsys.readouterr().out
+    assert loss in text
+    assert "d_h1 * (1 - h1 * h1)" in text
+    assert re.search(r"Check: \d+ slopes agree", text)
+    assert main(["explain", "--mlp", sizes, "--seed", "1"]) == 0
+    assert capsys.readouterr().out != text
+
+
+def test_explain_gives_json(capsys):
+    assert main([*FORMULA, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    slope = 1 - np.tanh(-4) ** 2
+    assert found["value"] == pytest.approx(np.tanh(-4))
+    assert found["gradients"] == pytest.approx({"x": -2 * slope, "y": 2 * slope}, rel=1e-9)
+    assert found["right"] is True
+
+
+def test_explain_draws_the_graph(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "new" / "graph.svg"
+    assert main([*FORMULA, "--svg", str(path)]) == 0
+    assert f"wrote   {path}" in capsys.readouterr().err
+    assert "<svg" in path.read_text(encoding="utf-8")
+
+
+def test_explain_says_that_a_picture_needs_matplotlib(tmp_path, monkeypatch, capsys):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"] + ["matplotlib"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    assert status(*FORMULA, "--svg", str(tmp_path / "graph.svg")) == 2
+    assert capsys.readouterr().err == (
+        "tinygrad-edu explain: --svg needs matplotlib (pip install 'tinygrad-edu[plot]')\n"
+    )
+
+
+def test_explain_finds_a_wrong_derivative(monkeypatch, capsys):
+    from tinygrad_edu import expression, ops
+
+    def tanh(a):
+        return np.tanh(a), lambda g: g * 2
+
+    monkeypatch.setitem(expression.FUNCTIONS, "tanh", (tanh, 1))
+    assert tanh is not ops.tanh
+    assert main(["explain", "tanh(x)", "--at", "x=1"]) == 1
+    assert "Check: WRONG. x along []: the gradient says 2, the slope is 0.419974" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("formula", "at", "said"),
+    [("relu(x)", "x=0", "nothing could be checked: 1 kinks"), ("log(x)", "x=1e-9", "log(x) is nan at this point")],
+)
+def test_explain_says_where_nothing_can_be_checked(capsys, formula, at, said):
+    assert main(["explain", formula, "--at", at]) == 0
+    assert f"No check by central differences: {said}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ([], ["give a formula", "--mlp 2,3,1"]),
+        (["x", "--at", "x=1", "--mlp", "2,1"], ["give a formula", "or else"]),
+        (["--mlp", "2"], ["at least two sizes"]),
+        (["--mlp", "2,0"], ["'0'", "at least 1"]),
+        (["--mlp", "2,3,1", "--at", "x=1"], ["--at", "formula"]),
+        (["x*z", "--at", "x=1"], ["z has no value", "--at z=2"]),
+        (["x", "--at", "x=1,y=2"], ["y", "does not use"]),
+        (["x", "--at", "x"], ["'x'", "finite numbers, as x=2,y=-3"]),
+        (["x", "--at", "x=one"], ["'x=one'"]),
+        (["x", "--at", "x=nan"], ["'x=nan'"]),
+        (["x", "--at", "x=1,x=2"], ["'x=2'"]),
+        (["x", "--at", "2=1"], ["'2=1'"]),
+        (["x", "--at", "if=1"], ["'if=1'"]),
+        (["__import__('os')", "--at", "x=1"], ["no function __import__", "tanh"]),
+        (["9**9**9**9", "--at", "x=1"], ["too large"]),
+        (["x", "--at", "x=1", "--format", "pdf"], ["'pdf'", "mermaid"]),
+    ],
+)
+def test_a_mistake_in_explain_gets_one_sentence_and_status_2(capsys, wrong, said):
+    assert status("explain", *wrong) == 2
+    one_line(capsys, *said)
+
+
+def test_explain_needs_no_numba_and_no_matplotlib():
+    code = f"""
+import sys
+from tinygrad_edu.__main__ import main
+main({FORMULA})
+print(sorted({{"numba", "matplotlib", "tqdm"}} & set(sys.modules)))
+"""
+    assert run("-c", code).stdout.splitlines()[-1] == "[]"
+
+
 # --- mistakes --------------------------------------------------------------------------------------------------------
 
 

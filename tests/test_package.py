@@ -24,6 +24,10 @@ IMPORTS = {
     "init": ("ops", "numpy"),
     "gradcheck": ("init ops tensor", "numpy"),
     "notation": ("ops tensor", "numpy"),
+    "tables": ("tensor", "numpy"),
+    "explain": ("notation ops tables tensor", "numpy"),
+    "graph": ("explain notation ops tables tensor", "numpy"),
+    "expression": ("ops tensor", "numpy"),
     "losses": ("ops tensor", "numpy"),
     "layers": ("init ops tensor", "numpy"),
     "debugging": ("layers ops tensor", "numpy"),
@@ -40,14 +44,16 @@ IMPORTS = {
     "surfaces": ("data ops tensor", "numpy"),
     "trials": ("data init layers losses ops optimizers train", "numpy"),
     "racing": ("init ops optimizers surfaces tensor", "numpy"),
-    "plots": ("layers tensor", "numpy"),
+    "plots": ("graph layers tensor", "numpy"),
     "raceplots": ("plots", "numpy"),
-    "__init__": ("gradcheck init layers losses ops tensor", ""),
+    "__init__": ("explain gradcheck init layers losses ops tensor", ""),
     "arguments": ("__init__ surfaces", ""),
     "__main__": ("arguments surfaces", ""),
 }
 # module: the same, inside functions or under TYPE_CHECKING: loaded later or never
 LATER = {
+    "tensor": ("explain graph", ""),
+    "graph": ("plots", ""),
     "train": ("", "tqdm"),
     "schedules": ("step", ""),
     "plots": ("rangetest train", "matplotlib"),
@@ -57,7 +63,7 @@ LATER = {
         "train trials",
         "",
     ),
-    "__main__": ("__init__ data plots raceplots racing trials", "numpy"),
+    "__main__": ("__init__ data expression notation plots raceplots racing tables tensor trials", "numpy"),
 }
 
 # --- who imports whom ------------------------------------------------------------------------------------------------

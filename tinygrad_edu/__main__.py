@@ -261,6 +261,8 @@ def explain(options: argparse.Namespace) -> int:
 
     if (options.formula is None) == (options.mlp is None):
         raise ValueError('give a formula, as in explain "(x*y + x).tanh()" --at x=2,y=-3, or else --mlp 2,3,1')
+    if options.mlp and options.at:
+        raise ValueError("--at goes with a formula, not with --mlp")
     f, leaves = network(options.mlp, options.seed) if options.mlp else formula(options.formula, options.at)
     result = f()
     found = tg.explain(result)

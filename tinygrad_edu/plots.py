@@ -187,5 +187,5 @@ def _figure(columns: int, title: str, rows: int = 1, size: tuple[float, float] =
 def _save(figure: Any, path: Any) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
     return path
