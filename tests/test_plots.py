@@ -105,6 +105,15 @@ def test_the_same_graph_gives_the_same_file(tmp_path):
     assert draw("one.svg") == draw("two.svg")
 
 
+def test_a_notebook_shows_a_graph_as_a_picture_where_there_is_matplotlib(monkeypatch):
+    graph = tg.Tensor(2.0, requires_grad=True, name="x").graph()
+    assert "<svg" in graph._repr_svg_()
+    assert ">d_x = 1</text>" in graph._repr_svg_()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"] + ["matplotlib"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    assert graph._repr_svg_() is None
+
+
 def test_values_are_blue_gradients_orange_and_no_box_is_cut_off(tmp_path):
     x = tg.Tensor(2.0, requires_grad=True)
     with_gradients = read((x.tanh() + x).graph().svg(tmp_path / "a.png"))

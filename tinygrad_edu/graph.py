@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from textwrap import shorten
 from typing import Any, NamedTuple
 
@@ -146,6 +147,13 @@ class Graph:
         from .plots import computation
 
         return computation(self, path)
+
+    def _repr_svg_(self) -> str | None:
+        with TemporaryDirectory() as folder:
+            try:
+                return self.svg(Path(folder) / "graph.svg").read_text(encoding="utf-8")
+            except ImportError:  # then the notebook shows the text
+                return None
 
     def edges(self) -> list[tuple[int, int]]:
         """(from, to), in the order of the nodes; an edge for each pair, also where an op takes a tensor twice."""
