@@ -1,6 +1,7 @@
 """Formulas that somebody typed: right where they are on the list, refused with a sentence where they are not."""
 
 import math
+import warnings
 
 import pytest
 from hypothesis import given
@@ -126,6 +127,7 @@ def test_a_variable_that_is_used_twice_is_shared():
         ("maximum(x)", "maximum takes 2 values"),
         ("x.maximum()", "maximum takes 2 values"),
         ("tanh(a=x)", "tanh takes 1 value"),
+        ("tanh(x, a=y)", "tanh takes 1 value"),
         ("tanh(*x)", "is not allowed"),
         ("tanh(**x)", "tanh takes 1 value"),
         ("9**9**9**9 * x", r"9 \*\* 9 \*\* 9 is too large"),
@@ -156,6 +158,17 @@ def test_anything_else_is_refused_with_a_sentence(text, said):
     assert len(str(caught.value)) < 250
     assert values["x"].name == "x"
     assert values["x"].item() == 2
+
+
+def test_what_pythons_parser_warns_of_is_refused_whatever_is_done_with_warnings():
+    with warnings.catch_warnings(action="ignore"), pytest.raises(ValueError, match="is not a formula"):
+        evaluate("1if x else y", at(x=2.0, y=-3.0))
+
+
+def test_whole_numbers_are_written_without_a_point():
+    result = evaluate("2 * 3 * x", at(x=2.0))
+    assert (result.parents[0], type(result.parents[0])) == (6, int)
+    assert type(evaluate("0.5 * x", at(x=2.0)).parents[0]) is float
 
 
 @given(text=st.text(alphabet="xy0123456789.+-*/() _[]{}:;=,'\"\\#@<>|&^%~!ehtan", max_size=60))

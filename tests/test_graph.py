@@ -84,6 +84,7 @@ def test_every_form_has_every_node_and_every_edge(seed):
         assert len(re.findall(r"^  n\d+ ?[\[(]", text, re.M)) == n
     lines = str(graph).splitlines()
     assert sum("as above" not in line for line in lines) == n
+    assert len(lines) == 1 + len(edges)
 
 
 def test_awkward_names_do_not_break_mermaid():

@@ -135,3 +135,93 @@ def test_the_order_is_that_of_the_computation():
     a = x * 3
     b = a + x
     assert notation.forward_order(b) == [a, b]
+
+
+def test_a_hundred_thousand_names():
+    x = leaf(1.0, "x")
+    y = x
+    for _ in range(50_000):
+        y = y * 1.0
+    assert len(set(named(y))) == 50_001
+
+
+def test_a_list_has_a_name():
+    assert named((leaf([1.0, 2.0], "w") * [3.0, 4.0]).sum()) == ["w", "x", "v", "loss"]
+
+
+def test_a_name_that_a_formula_calls_is_not_given_to_a_tensor():
+    assert named(leaf([1.0], "spread") * leaf([1.0], "sigmoid") * leaf([1.0], "len")).count("spread_") == 1
+
+
+# --- formulas in the names of a graph ---------------------------------------------------------------------------------
+
+X = leaf([[1.0, 2.0], [3.0, 4.0]], "x")
+S, HALF = leaf(2.0, "s"), leaf(0.5, "half")
+
+
+def reassigned(a):
+    y = np.exp(a)
+    s = y * 2
+    y = s + 1
+    return y, lambda g: g * s
+
+
+def renamed_twice(a):
+    t = a
+    u = t * 3
+    t = u
+    return t * t, lambda g: g * 2 * t * 3
+
+
+def divided(a, b):
+    return a * b, lambda g: g * (1 / b), lambda g: g
+
+
+def masked(a, *, flag=True):
+    y = a * 2
+    return y, lambda g: g * 2 * (flag & (a > 0))
+
+
+@pytest.mark.parametrize(
+    ("y", "expression", "formula", "where"),
+    [
+        (S * 3, "s * 3", "d_loss * 3", []),
+        (S**2, "s ** 2", "d_loss * 2 * s", []),
+        (S**3, "s ** 3", "d_loss * 3 * s ** 2", []),
+        (S**-1, "s ** (-1)", "d_loss * (-1) * base ** (-2)", ["base = np.where(s == 0, np.inf, s)"]),
+        (S**0.5, "s ** 0.5", "d_loss * 0.5 * base ** (-0.5)", ["base = np.where(s == 0, np.inf, s)"]),
+        (2**S, "2 ** s", "d_loss * loss * np.log(2)", []),
+        (0**S, "0 ** s", "d_loss * loss * np.log(1)", []),
+        (S - -1, "s - (-1)", "d_loss", []),
+        (S.clip(-np.inf, 3.0), "np.clip(s, -np.inf, 3.0)", "d_loss * ((s >= -np.inf) & (s <= 3.0))", []),
+        (X.sum(), "x.sum()", "spread(d_loss, x, None, False)", []),
+        (X.sum(axis=0), "x.sum(axis=0)", "spread(d_v, x, 0, False)", []),
+        (X.sum(axis=(0, 1)), "x.sum(axis=(0, 1))", "spread(d_loss, x, (0, 1), False)", []),
+        (X.mean(), "x.mean()", "spread(d_loss / 4, x, None, False)", []),
+        (X.mean(axis=1), "x.mean(axis=1)", "spread(d_v / 2, x, 1, False)", []),
+        (X.softmax(), "softmax(x)", "p * (d_p - (d_p * p).sum(axis=-1, keepdims=True))", []),
+        (X.softmax(axis=0), "softmax(x, axis=0)", "p * (d_p - (d_p * p).sum(axis=0, keepdims=True))", []),
+        (S.leaky_relu(0.3), "np.where(s > 0, s, 0.3 * s)", "np.where(s > 0, d_loss, 0.3 * d_loss)", []),
+        (X.T, "x.transpose(None)", "d_v.transpose(None)", []),
+        (X.transpose(1, 0), "x.transpose((1, 0))", "d_v.transpose(np.argsort(np.mod((1, 0), x.ndim)))", []),
+        (X[0:1], "x[0:1]", "put(d_v, x, slice(0, 1, None))", []),
+        (X[1, ::2], "x[1, ::2]", "put(d_loss, x, (1, slice(None, None, 2)))", []),
+        (X[[0, 1, 1]], "x[[0, 1, 1]]", "put(d_v, x, [0, 1, 1])", []),
+        (X[..., None], "x[..., None]", "put(d_v, x, (..., None))", []),
+        (X[[0] * 9], "x[index]", "put(d_v, x, index)", []),
+        (X[[0] * 9, 0], "x[index]", "put(d_v, x, index)", []),
+        (tg.apply(reassigned, S), "reassigned(s)", "d_loss * s_", ["y = np.exp(s)", "s_ = y * 2"]),
+        (tg.apply(renamed_twice, S), "renamed_twice(s)", "d_loss * 2 * u * 3", ["u = s * 3"]),
+        (tg.apply(divided, HALF, 0), "half * 0", "d_loss * (1 / 0)", []),
+        (tg.apply(masked, S), "s * 2", "d_loss * 2 * (s > 0)", []),
+        (tg.apply(masked, S, flag=False), "s * 2", "d_loss * 2 * False", []),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_expression_is_short_and_in_the_names_of_the_graph(y, expression, formula, where):
+    called = notation.names(y)
+    assert notation.computed_as(y, called) == expression
+    i = next(i for i, p in enumerate(y.parents) if isinstance(p, Tensor))
+    found = notation.written(y, notation.read(y.op).vjp(i), called)
+    assert str(found) == formula
+    assert [f"{name} = {notation.unparsed(value)}" for name, value in found.where] == where

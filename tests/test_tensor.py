@@ -48,6 +48,13 @@ def test_trap_02_a_graph_100000_deep_goes_backward_and_away():
     del y
 
 
+def test_backward_starts_from_1_for_any_shape_of_a_single_number():
+    for shape in ((), (1,), (1, 1)):
+        x = leaf(np.full(shape, 2.0))
+        (x * 3).backward()
+        np.testing.assert_array_equal(x.grad, np.full(shape, 3.0), strict=True)
+
+
 def test_trap_03_a_second_backward_adds_exactly_the_same_again():
     x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
     loss = ((x * w).tanh() * x).sum()

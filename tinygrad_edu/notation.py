@@ -278,7 +278,7 @@ def written(node: Tensor, expression: ast.expr, called: Mapping[int, str]) -> Wr
     for line in recipe.lines:
         own = [name for name in _stored(line) if not (name == result and name in known)]
         value = work_out(line.value)
-        if len(own) == 1 == assigned[own[0]] and isinstance(value, (ast.Name, ast.Constant)):
+        if len(own) == 1 and isinstance(value, (ast.Name, ast.Constant)):
             known[own[0]] = value
         elif own:
             known |= {name: ast.Name(f"{name}_" if name in taken else name) for name in own}
