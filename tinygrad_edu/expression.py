@@ -22,9 +22,10 @@ OPERATORS: dict[type[ast.operator], tuple[str, Callable[..., Any]]] = {
     ast.Div: ("/", ops.div),
     ast.Pow: ("**", ops.pow),
 }
+UNARY = (ops.exp, ops.expm1, ops.log, ops.log1p, ops.sqrt, ops.abs, ops.sin, ops.cos, ops.tanh, ops.erf)
+ACTIVATIONS = (ops.sigmoid, ops.relu, ops.leaky_relu, ops.elu, ops.silu, ops.gelu, ops.softplus)
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {  # name: (the op, how many arguments)
-    **{op.__name__: (op, 1) for op in (ops.exp, ops.log, ops.sqrt, ops.abs, ops.tanh, ops.sigmoid, ops.relu)},
-    **{op.__name__: (op, 1) for op in (ops.softplus, ops.leaky_relu)},
+    **{op.__name__: (op, 1) for op in UNARY + ACTIVATIONS},
     **{op.__name__: (op, 2) for op in (ops.maximum, ops.minimum)},
 }
 
