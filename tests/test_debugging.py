@@ -53,6 +53,11 @@ def test_the_first_infinity_is_named_with_its_op_layer_and_line():
     )
 
 
+def test_a_layer_that_is_used_alone_has_no_path():
+    with pytest.raises(RuntimeError, match=r"log made -inf, from numbers of 0 to 0, in Log\(\) at "), tg.debug():
+        Log()(leaf(0.0))
+
+
 def test_outside_a_layer_the_line_alone_is_named_also_where_nothing_is_recorded():
     where = here(+2)
     with pytest.raises(RuntimeError) as caught, tg.debug(), tg.no_grad():

@@ -225,7 +225,7 @@ class debug(ContextDecorator):
             if wrong.any():
                 site = self._sites.get(node.stamp, " called before debug()")
                 name = _name(node.op)
-                if node is parent or not np.isfinite(g).all():
+                if not np.isfinite(g).all():
                     told = (
                         f"the gradient that came to {name} holds {_first(g, ~np.isfinite(g))}: shares that add up, or "
                     )
@@ -243,9 +243,7 @@ def _site(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site:
     user, layers = outside(frame), list[Layer]()
     while frame is not None:
         code = frame.f_code
-        if (
-            code.co_name == "forward" and code.co_argcount
-        ):  # of others nothing is read: Python would keep what it showed
+        if code.co_name == "forward" and code.co_argcount:  # Python keeps what a frame has shown: read no others
             owner = frame.f_locals[code.co_varnames[0]]
             layers += [owner] * isinstance(owner, Layer)
         frame = frame.f_back

@@ -59,26 +59,25 @@ def ours(label):
 
 
 def unchecked(label):
-    """The same step by apply alone: nothing looks at shapes, dtypes, labels, or for NaN in the gradients."""
+    """The same step, in which nothing looks at dtypes, shapes, labels, or for NaN in the gradients."""
     import numpy as np
 
     import tinygrad_edu as tg
 
+    class Trusting(tg.Linear):
+        def forward(self, x):
+            return tg.Tensor.linear(x, self.W, self.b)
+
     sizes, batch, _ = MODELS[label]
     X, y = data(sizes, batch)
     model = tg.mlp(sizes, dtype=np.float32, rng=0)
+    for layer in model.layers:
+        layer.__class__ = Trusting if isinstance(layer, tg.Linear) else type(layer)
     optimizer = tg.Adam(model, nonfinite="propagate")
 
     def step():
         optimizer.zero_grad()
-        x = X
-        for layer in model.layers:
-            x = (
-                tg.apply(tg.ops.linear, x, layer.W, layer.b)
-                if isinstance(layer, tg.Linear)
-                else tg.apply(tg.ops.relu, x)
-            )
-        loss = tg.apply(tg.ops.cross_entropy, x, labels=y)
+        loss = tg.apply(tg.ops.cross_entropy, model(X), labels=y)
         loss.backward()
         optimizer.step()
 
