@@ -238,6 +238,7 @@ def test_the_markdown_has_the_sum_where_there_are_several_uses():
     x = leaf(3.0, "x")
     rows = tg.explain(x * x + x * 2).markdown().splitlines()
     assert "|  |  |  | x | `d_v1 * x` | `1 * 3 = 3` | 8 |" in rows
+    assert "| 1 | `loss = v1 + v2` | 1 | v1 | `d_loss` | 1 |  |" in rows
 
 
 def test_an_op_from_a_prompt_is_shown_by_numbers_and_a_sentence():

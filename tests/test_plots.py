@@ -123,9 +123,9 @@ def test_values_are_blue_gradients_orange_and_no_box_is_cut_off(tmp_path):
     assert share_of(with_gradients, orange) > 0
     assert share_of(values, blue) > 0
     assert share_of(values, orange) == 0
-    y = x
+    y, other = x, tg.Tensor(3.0, requires_grad=True)
     for _ in range(4):
-        y = y * x + 3 / y  # edges past several columns
+        y = y * x + other / y  # edges past several columns, above and below all boxes
     for picture in (with_gradients, values, read(y.graph().svg(tmp_path / "c.png"))):
         assert (picture[[0, -1], :, :3] == 1).all()
         assert (picture[:, [0, -1], :3] == 1).all()
