@@ -121,7 +121,7 @@ def test_a_variable_that_is_used_twice_is_shared():
         ("x // y", "the operators are"),
         ("x % y", "the operators are"),
         ("x << 99999999", "the operators are"),
-        ("floor(x)", "there is no function floor; there are exp, log"),
+        ("floor(x)", "there is no function floor; there are exp, expm1, log"),
         ("tanh()", "tanh takes 1 value"),
         ("tanh(x, y)", "tanh takes 1 value"),
         ("maximum(x)", "maximum takes 2 values"),
