@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from .buffers import FlatBuffer
     from .data import batches
     from .debugging import debug
+    from .doctor import Finding, Report, diagnose, diagnose_layer, diagnose_op
     from .kernels import set_num_threads
     from .optimizers import (
         ASGD,
@@ -107,6 +108,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
     **dict.fromkeys(
         ["schedules", "averages", "rangetest", "surfaces", "racing", "raceplots", "trials", "debugging"], ""
     ),
+    **dict.fromkeys(["doctor", "mistakes"], ""),
     "FlatBuffer": "buffers",
     "batches": "data",
     "debug": "debugging",
@@ -139,6 +141,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
     **dict.fromkeys(["MovingAverage", "WeightAverage"], "averages"),
     "lr_find": "rangetest",
     **dict.fromkeys(["fit", "evaluate", "History", "Evaluation"], "train"),
+    **dict.fromkeys(["diagnose", "diagnose_op", "diagnose_layer", "Report", "Finding"], "doctor"),
     **dict.fromkeys(["race", "Race"], "racing"),
     **dict.fromkeys(["race_on_data", "DataRace"], "trials"),
 }
@@ -146,7 +149,8 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
 # what `from tinygrad_edu import *` brings; tg.abs, tg.sum, tg.max, tg.min and tg.pow stay out of it, as in NumPy
 # fmt: off
 __all__ = [
-    "Tensor", "apply", "no_grad", "debug", "gradcheck", "explain",
+    "Tensor", "apply", "no_grad", "debug", "gradcheck", "explain", "diagnose", "diagnose_op", "diagnose_layer",
+    "Report", "Finding",
     "add", "sub", "mul", "div", "neg", "matmul", "linear", "einsum", "exp", "expm1", "log", "log1p", "sin", "cos",
     "erf", "sqrt", "tanh", "sigmoid", "relu", "leaky_relu", "elu", "silu", "gelu", "softplus", "maximum", "minimum",
     "where", "clip", "mean", "var", "std", "norm", "prod", "cumsum", "argmax", "logsumexp", "softmax", "log_softmax",

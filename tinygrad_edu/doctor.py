@@ -1,0 +1,405 @@
+"""What is wrong with this gradient? Not only that it is wrong: the mistake by name, and a hint.
+
+The numbers of a student are compared with the right ones, then with those that every mistake in `mistakes` leads to.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import ops
+from .gradcheck import STEP, TOLERANCE, Gradcheck, _Probe, _put_back, _rounding, _slope
+from .init import Rng
+from .layers import Layer, _contents
+from .mistakes import MISTAKES, Graph, Hypothesis, factors, hypotheses
+from .ops import Array, Result
+from .tensor import Tensor, apply, no_grad, raw, unbroadcast
+
+
+class Finding(NamedTuple):
+    """What there is to say about one gradient.
+
+    Attributes
+    ----------
+    name : whose gradient, as "W", "input 0" or "layers.0.W"
+    mistake : a key of `mistakes.MISTAKES`; "unknown" if it is wrong and no mistake explains it; None if it is right
+    text : the likely mistake in a sentence
+    hint : one hint; empty if it is right
+    said, expected : the numbers that were given, and the right ones
+    """
+
+    name: str
+    mistake: str | None
+    text: str
+    hint: str
+    said: Array
+    expected: Array
+
+
+class Report:
+    """What `diagnose` and its like found. Print it.
+
+    Attributes
+    ----------
+    subject : what was checked, and on which input
+    findings : one `Finding` for each gradient
+    """
+
+    def __init__(self, subject: str, findings: Sequence[Finding], raise_on_error: bool = False) -> None:
+        self.subject, self.findings = subject, tuple(findings)
+        if raise_on_error and not self.right:
+            raise AssertionError(str(self))
+
+    @property
+    def right(self) -> bool:
+        """Whether nothing is wrong."""
+        return all(found.mistake is None for found in self.findings)
+
+    @property
+    def mistakes(self) -> dict[str, str | None]:
+        """The name of each gradient, and the key of its mistake, or None."""
+        return {found.name: found.mistake for found in self.findings}
+
+    def __repr__(self) -> str:
+        width = max((len(found.name) for found in self.findings), default=0)
+        lines, hinted = [self.subject, ""], ""
+        for found in self.findings:
+            lines.append(f"{found.name:<{width}}  {'right' if found.mistake is None else 'WRONG'}{': ' * bool(found.text)}{found.text}")
+            if found.mistake is not None:
+                lines += [f"    {line}" for line in _side_by_side(found.said, found.expected)]
+                if found.hint and found.hint != hinted:
+                    lines.append(f"    Hint: {found.hint}")
+                    hinted = found.hint
+        return "\n".join(lines)
+
+
+def _side_by_side(said: Array, expected: Array, most: int = 4) -> list[str]:
+    """A few of the numbers: those that differ most."""
+    if said.shape != expected.shape:
+        return [f"yours {_few(said)}", f"right {_few(expected)}"]
+    if not np.isfinite(said).any():
+        return [f"right {_few(expected)}"]
+    gap = np.abs(said - expected)
+    order = np.sort(np.argsort(-np.where(np.isnan(gap), np.inf, gap), axis=None, kind="stable")[:most])
+    rows = [("at", "yours", "right", "yours / right")]
+    for flat in order:
+        index = np.unravel_index(flat, said.shape)
+        yours, right = said[index], expected[index]
+        ratio = f"{yours / right:.6g}" if abs(right) > 1e-12 * np.abs(expected).max() else "-"
+        rows.append((str([int(k) for k in index]) if index else "", f"{yours:.6g}", f"{right:.6g}", ratio))
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = ["  ".join(f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True)) for row in rows]
+    return lines + [f"and {said.size - most} more"] * (said.size > most)
+
+
+def _few(a: Array, most: int = 4) -> str:
+    numbers = ", ".join(f"{x:.4g}" for x in a.flat[:most])
+    return f"{a.shape}: {numbers}{', ...' if a.size > most else ''}"
+
+
+# --- gradients computed by hand --------------------------------------------------------------------------------------
+
+
+def diagnose(
+    f: Callable[..., Any],
+    inputs: Any,
+    gradients: Any,
+    *,
+    raise_on_error: bool = False,
+    tolerance: float = TOLERANCE,
+    rng: Rng = 0,
+) -> Report:
+    """Compare gradients that were computed by hand with the right ones, and name the mistake in each that is wrong.
+
+    The right gradients are the engine's, if f runs on Tensors, as plain NumPy code often does; central differences
+    have to agree with them. Otherwise they are central differences, and only mistakes that show in the numbers alone
+    are named (sign, constant factor, transposed, swapped), not those inside the chain rule.
+
+    Parameters
+    ----------
+    f : takes the inputs and returns a number; of several numbers the sum counts
+    inputs : a dict of name to array, in the order in which f takes them; or a sequence of arrays; or one array
+    gradients : the same, with the gradients. None stands for one that is missing
+    raise_on_error : raise AssertionError with the report if anything is wrong
+    tolerance : how far off a gradient may be, relative to its largest number; float32 gradients get more
+    rng : generator or seed, for the directions in which the engine is checked
+
+    Returns
+    -------
+    Report : print it, or ask it for ``right`` and ``mistakes``
+
+    Raises
+    ------
+    AssertionError : raise_on_error is set and a gradient is wrong
+    TypeError : an input or a gradient that is not real numbers
+    ValueError : names or a number of gradients that do not fit the inputs; f returned NaN or infinity, or different
+        values for the same input
+
+    Examples
+    --------
+    >>> x, y = np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 5.0])
+    >>> loss = lambda w: ((w * x - y) ** 2).mean()
+    >>> diagnose(loss, {"w": 1.0}, {"w": 2 * ((x - y) * x).mean()}).right
+    True
+    >>> print(diagnose(loss, {"w": 1.0}, {"w": 2 * ((x - y) * x).sum()}))
+    """
+    if not tolerance > 0:
+        raise ValueError(f"tolerance = {tolerance} has to be above 0")
+    named, answers = _by_name(inputs, gradients)
+    tensors = [Tensor(x.astype(float), requires_grad=True, name=name) for name, x in named.items()]
+    case = _Case(f, tensors, np.random.default_rng(rng))
+    precisions = [_precision(s, x) for s, x in zip(answers, named.values(), strict=True)]
+    findings = case.judge(answers, precisions, tolerance)
+    what = getattr(f, "__name__", "f").replace("<lambda>", "f")
+    given = "".join(f"\n  {name} {_few(x)}" for name, x in named.items())
+    subject = f"The gradient of {what} = {case.here:.6g}{case.summed} with respect to{given}\n{case.witness}"
+    return Report(subject, findings, raise_on_error)
+
+
+def _by_name(inputs: Any, gradients: Any) -> tuple[dict[str, Array], list[Array | None]]:
+    """The inputs by name, and the gradients in their order."""
+    if isinstance(inputs, Mapping):
+        if not isinstance(gradients, Mapping):
+            raise ValueError(f"inputs is a dict, so gradients has to be one, got {type(gradients).__name__}")
+        unknown = [name for name in gradients if name not in inputs]
+        if unknown:
+            raise ValueError(f"gradients of {unknown}, but the inputs are {list(inputs)}")
+        return (
+            {str(name): _numbers(x, f"input {name}") for name, x in inputs.items()},
+            [_answer(gradients.get(name), str(name)) for name in inputs],
+        )
+    if not isinstance(inputs, (list, tuple)):
+        inputs, gradients = [inputs], [gradients]
+    elif not isinstance(gradients, (list, tuple)) or len(gradients) != len(inputs):
+        count = len(gradients) if isinstance(gradients, (list, tuple)) else type(gradients).__name__
+        raise ValueError(f"{len(inputs)} inputs need a list of {len(inputs)} gradients, got {count}")
+    names = [f"input {i}" for i in range(len(inputs))]
+    return (
+        {name: _numbers(x, name) for name, x in zip(names, inputs)},
+        [_answer(g, name) for name, g in zip(names, gradients)],
+    )
+
+
+def _numbers(x: Any, what: str) -> Array:
+    array = np.asarray(raw(x))
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{what} has to be real numbers, got {type(x).__name__} of dtype {array.dtype}")
+    return array.copy()
+
+
+def _answer(g: Any, name: str) -> Array | None:
+    return None if g is None else _numbers(g, f"the gradient of {name}")
+
+
+def _precision(*arrays: Array | None) -> float:
+    """The coarsest eps of these."""
+    return max(float(np.finfo(a.dtype if a is not None and a.dtype.kind == "f" else float).eps) for a in arrays)
+
+
+# --- right or wrong, and why ------------------------------------------------------------------------------------------
+
+
+class _Case:
+    """A function at a point: the right gradients, how sure they are, and what a wrong one may come from.
+
+    Attributes
+    ----------
+    here : the value of f, or the sum of its values
+    graph : the record, None if there is none or central differences do not agree with it
+    right : the gradient of each tensor
+    noise : for each, how far rounding in float64 may throw it
+    hidden : for each, where there is a kink, so that nothing can be said
+    """
+
+    def __init__(self, f: Callable[..., Any], tensors: list[Tensor], rng: np.random.Generator) -> None:
+        self.f, self.tensors, self.rng = f, tensors, rng
+        with np.errstate(all="ignore"):
+            y, self.on_arrays = self._first()
+            self.summed = f" (the sum of {np.size(raw(y))} values)" if np.size(raw(y)) != 1 else ""
+            self.here = self._value()
+            if not np.isfinite(self.here):
+                raise ValueError("f returned NaN or infinity for this input: it has no gradient there")
+            if self._value() != self.here:
+                raise ValueError("f returned different values for the same input; switch dropout off, or fix its seed")
+            self.graph = Graph(y, tensors) if isinstance(y, Tensor) else None
+            with _put_back(tensors):
+                rounding = _rounding(self._value, self.here, tensors, rng)
+                self.probe = _Probe(self._value, self.here, rounding, TOLERANCE, Gradcheck())
+                if self.graph is None or not self._agrees(self.graph):
+                    self.graph = None
+                    self._differences()
+            if self.graph is not None:
+                self.witness = "The right numbers are the engine's; central differences agree with them."
+                self.right, self.noise = self.graph.right, [2.0**-29 * r for r in self.graph.rounding(rng)]
+                self.hidden = [np.zeros(t.shape, bool) for t in tensors]
+
+    def _first(self) -> tuple[Any, bool]:
+        """What f returns, and whether it wants plain arrays."""
+        try:
+            self.problem = "f leaves the engine on its way, by .numpy(), .data or the like"
+            return self.f(*self.tensors), False
+        except Exception as error:  # NumPy functions that Tensors do not have, or anything else that only arrays can do
+            problem = error
+        try:
+            y = self.f(*[t.numpy() for t in self.tensors])
+        except Exception as error:
+            raise error from problem
+        self.problem = f"f does not run on Tensors ({type(problem).__name__}: {problem})"
+        return y, True
+
+    def _value(self) -> float:
+        with no_grad():
+            return float(np.sum(raw(self.f(*[t.numpy() if self.on_arrays else t for t in self.tensors]))))
+
+    def _agrees(self, graph: Graph) -> bool:
+        """Whether the slope along one random direction for each tensor is what the graph's gradients say."""
+        for t, gradient in zip(self.tensors, graph.right, strict=True):
+            direction = np.asarray(self.rng.standard_normal(t.shape))
+            slope, noise, kink = _slope(self.probe, t, direction)
+            share = gradient * direction
+            if not kink and abs(slope - share.sum()) > 1e-5 * np.abs(share).sum() + noise:
+                return False
+        return True
+
+    def _differences(self) -> None:
+        """Without a graph: every slope by moving one number."""
+        self.right = [np.zeros(t.shape) for t in self.tensors]
+        self.noise = [np.zeros(t.shape) for t in self.tensors]
+        self.hidden = [np.zeros(t.shape, bool) for t in self.tensors]
+        for t, *arrays in zip(self.tensors, self.right, self.noise, self.hidden, strict=True):
+            for index in np.ndindex(t.shape):
+                direction = np.zeros(t.shape)
+                direction[index] = 1
+                for array, value in zip(arrays, _slope(self.probe, t, direction), strict=True):
+                    array[index] = value
+        self.witness = (
+            f"The right numbers are central differences: {self.problem}. So mistakes inside the chain rule have no names."
+        )
+
+    def judge(self, said: list[Array | None], precisions: list[float], tolerance: float) -> list[Finding]:
+        """A finding for each tensor."""
+        allowed = []
+        for right, noise, eps in zip(self.right, self.noise, precisions, strict=True):
+            usual = float(np.median(noise)) if noise.size else 0.0
+            factor = 20 * eps / np.finfo(float).eps if self.graph is not None else 1.0
+            relative = max(tolerance, 100 * eps) * np.abs(right).max(initial=0)
+            allowed.append(relative + factor * np.maximum(noise, usual))
+        made: list[Hypothesis] = []
+        return [self._finding(i, said, allowed, made) for i in range(len(said))]
+
+    def _finding(self, i: int, all_said: list[Array | None], allowed: list[Array], made: list[Hypothesis]) -> Finding:
+        said, right, name = all_said[i], self.right[i], self.tensors[i].name or ""
+        if said is None:
+            return _finding(name, "missing gradient", np.full(right.shape, np.nan), right)
+        if said.shape == right.shape:
+            said = np.where(self.hidden[i], right, said)  # at a kink there is nothing to compare with
+            if (np.abs(said - right) <= allowed[i]).all():
+                text = f"{int(self.hidden[i].sum())} at a kink were not judged" if self.hidden[i].any() else ""
+                return Finding(name, None, text, "", said, right)
+            for other_side in self.other_sides():
+                if (np.abs(said - other_side[i]) <= allowed[i]).all():
+                    return Finding(name, None, "but for the choice at a kink, where both are right", "", said, right)
+        if not np.isfinite(said).all():
+            return _finding(name, "nan", said, right)
+        return _finding(name, *self._explain(i, said, all_said, allowed[i], made), said, right)
+
+    def other_sides(self) -> list[list[Array]]:
+        """The gradients if every kink is taken from its right, and from its left."""
+        if self.graph is None:
+            return []
+        with np.errstate(all="ignore"):
+            return [self.graph.nudged(side) for side in (1, -1)]
+
+    def _explain(
+        self, i: int, said: Array, all_said: Sequence[Array | None], allowed: Array, made: list[Hypothesis]
+    ) -> tuple[str, str]:
+        """(key, sentence) of the simplest mistake that leads to these numbers."""
+        limit = float(allowed.max(initial=0))
+        if np.abs(said).max(initial=0) <= limit:
+            return "zero", MISTAKES["zero"][0]
+        constants = factors(self.graph, [t.shape for t in self.tensors])
+        found = [(cost, *told) for cost, *told in _relations(said, self.right[i], limit, constants, "", free=True)]
+        for j, other in enumerate(self.right):
+            if j != i:
+                text = f"this is the gradient of {self.tensors[j].name}"
+                found += [(2 + cost, "swapped", words) for cost, _, words in _relations(said, other, limit, (), text)]
+        if self.graph is not None and min(found, default=(9,))[0] > 3:
+            if not made:
+                with np.errstate(all="ignore"):
+                    made += hypotheses(self.graph.in_plain_terms(), all_said)
+            for key, text, gradients in made:
+                wrong = gradients[i]
+                if wrong is not None and np.isfinite(wrong).all():
+                    some = constants if said.size > 1 else ()
+                    found += [(3 + cost, key, words) for cost, _, words in _relations(said, wrong, limit, some, text)]
+        if found:
+            _, key, text = min(found, key=lambda f: f[0])
+            return key, text
+        if said.shape != self.right[i].shape:
+            return "shape", f"its shape is {said.shape}, that of {self.tensors[i].name} is {self.right[i].shape}"
+        wrong_at = np.argwhere(np.abs(said - self.right[i]) > allowed)
+        text = MISTAKES["unknown"][0]
+        if len(wrong_at) <= said.size / 2:
+            text += f"; {len(wrong_at)} of {said.size} are wrong, the first at {[int(k) for k in wrong_at[0]]}"
+        return "unknown", text
+
+
+def _relations(
+    said: Array, made: Array, limit: float, constants: Sequence[tuple[float, str]], text: str, free: bool = False
+) -> list[tuple[float, str, str]]:
+    """(cost, key, sentence) for each simple way in which said comes from made: sign, constant, transpose, shape.
+
+    text is what is wrong with made already; free allows any constant.
+    """
+    forms = [(0.0, "", made)]
+    if made.ndim > 1 and (said.shape != made.shape or not np.array_equal(made, made.T)):
+        forms.append((1.0, "transposed", made.T))
+    if made.shape != said.shape and _squeezed(made) == _squeezed(said):
+        forms.append((1.0, "shape", made.reshape(said.shape)))
+    found = []
+    for cost, key, form in forms:
+        if form.shape != said.shape or not np.abs(form).max(initial=0) > limit:
+            continue
+        scale = float(np.vdot(form, said) / np.vdot(form, form))
+        if not np.abs(said - scale * form).max() <= limit * max(1.0, abs(scale)):
+            continue
+        parts = [text] if text else []
+        parts += [MISTAKES[key][0]] if key else []
+        if abs(scale - 1) < 1e-4:
+            found.append((cost, key, parts))
+            continue
+        turned = [MISTAKES["sign"][0]] if scale < 0 else []
+        if abs(scale + 1) < 1e-4:
+            found.append((cost + 1, key or "sign", parts + turned))
+            continue
+        words = [words for value, words in constants if abs(abs(scale) / value - 1) < 1e-4]
+        if words:
+            found.append((cost + 1 + len(turned) / 2, key or "factor", parts + turned + [words[0]]))
+        elif free and np.count_nonzero(np.abs(form) > limit) > 1:
+            found.append((cost + 5, key or "factor", [*parts, f"{scale:.6g} times the right one"]))
+    return [(cost, key, "; and ".join(parts)) for cost, key, parts in found]
+
+
+def _squeezed(a: Array) -> tuple[int, ...]:
+    return tuple(n for n in a.shape if n != 1)
+
+
+def _finding(name: str, key: str, *told: Any) -> Finding:
+    """A wrong one: (name, key, said, expected), or with a sentence of its own after the key."""
+    *text, said, expected = told
+    return Finding(name, key, text[0] if text else MISTAKES[key][0], MISTAKES[key][1], said, expected)
+
+
+# --- an op -------------------------------------------------------------------------------------------------------------
+
+
+def diagnose_op(op: Callable[..., Result], *args: Any, raise_on_error: bool = False, rng: Rng = 0, **kwargs: Any) -> Report:
+    raise NotImplementedError
+
+
+def diagnose_layer(layer: Layer, x: Any, *, raise_on_error: bool = False, rng: Rng = 0) -> Report:
+    raise NotImplementedError

@@ -1,0 +1,445 @@
+"""What goes wrong when gradients are computed by hand: every mistake as a sentence, a hint, and a way to make it.
+
+A mistake in the chain rule is made, not described: the recorded graph is run backwards once more with one VJP
+exchanged for the wrong one. What comes out is what somebody gets who makes that mistake, so it can be compared with
+what somebody got. `doctor` does the comparing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import ops
+from .ops import VJP, Array, Result
+from .tensor import Tensor, _youngest_first, apply, unbroadcast, walk
+
+# key: (what it is, one hint)
+MISTAKES = {
+    "sign": (
+        "the sign is turned round",
+        "a - b passes g to a and -g to b; and the error is prediction - target, not target - prediction.",
+    ),
+    "factor": ("a constant factor", "Write down the loss with its 1/N and its squares, and follow each constant."),
+    "transposed": (
+        "transposed",
+        "A gradient has the shape of what it belongs to. For y = x @ W: dW = x.T @ dy and dx = dy @ W.T.",
+    ),
+    "shape": ("the numbers are right, the shape is not", "A gradient has the shape of what it belongs to: keepdims?"),
+    "unsummed": (
+        "not summed over the axis that broadcasting stretched",
+        "One number that was used many times gets the sum of all their gradients, as in db = dz.sum(axis=0).",
+    ),
+    "axis": ("summed over the wrong axis", "Sum over the axis that broadcasting added: for a bias that is the batch."),
+    "path": (
+        "a path is lost",
+        "What is used several times gets the sum over its uses: add with +=, do not overwrite with =.",
+    ),
+    "missing": ("a local derivative is missing", "Each step back multiplies by the derivative of the step forward."),
+    "doubled": ("a local derivative is there twice", "Each step forward has one factor on the way back, not two."),
+    "activated": (
+        "the derivative is taken at the activation instead of at its input",
+        "With a = sigmoid(z) the derivative is a * (1 - a). sigmoid'(a) would apply the sigmoid once more.",
+    ),
+    "unactivated": (
+        "the formula in terms of the activation is given its input",
+        "tanh'(z) = 1 - a**2 with a = tanh(z), and sigmoid'(z) = a * (1 - a) with a = sigmoid(z): a, not z.",
+    ),
+    "value": (
+        "multiplied by the value of a function instead of by its derivative",
+        "Going back you need the slope of the function, not its value.",
+    ),
+    "side": ("the derivative is taken on the wrong side of 0", "relu passes g on where its input was positive."),
+    "other": ("the derivative of another activation", "tanh' = 1 - a**2, sigmoid' = a * (1 - a), relu' = (z > 0)."),
+    "softmax": (
+        "softmax and cross-entropy are taken apart wrongly",
+        "Softmax and mean cross-entropy together give dz = (p - one_hot) / N, and nothing else is multiplied to it.",
+    ),
+    "updated": (
+        "passed back through weights that were updated already",
+        "Compute all gradients first, with the weights of the forward pass. Update after that.",
+    ),
+    "swapped": ("the gradient of something else", "Compare which letter is behind the d in your last line."),
+    "zero": ("all zero", "Does the chain reach it? Look for an assignment that was never run."),
+    "missing gradient": ("no gradient was given", "Fill it in: an array of the input's shape."),
+    "nan": ("there is NaN or infinity in it", "Look for a division by 0, log(0), or exp of a large number."),
+    "ignored": ("g is not used", "A VJP passes on g times the local derivative: begin it with g *."),
+    "nonlinear": ("not linear in g", "A VJP multiplies g by something that does not depend on g."),
+    "writes": ("writes into what it was given", "Work on a copy: others still need that array. g * b, not g *= b."),
+    "raises": ("raises an error", "Run that line alone, with arrays of these shapes."),
+    "count": ("the number of VJPs is wrong", "Return the value, then one function for each positional argument."),
+    "wrong value": ("the value is wrong", "Look at the forward formula first: its derivative comes after."),
+    "detached": (
+        "the way from the output back to it is cut",
+        "Look for .numpy(), .data, .detach(), float(...) or no_grad() in forward.",
+    ),
+    "unregistered": (
+        "used by forward, but not among the parameters",
+        "Set it in __init__ as an attribute: self.W = Tensor(..., requires_grad=True).",
+    ),
+    "unused": ("a parameter that forward does not use", "Use it, or do not make it."),
+    "random": ("different values for the same input", "Switch randomness off: layer.eval(), or a fixed seed."),
+    "unknown": ("wrong, and no mistake that is known here explains the numbers", ""),
+}
+ACTIVATIONS = (ops.sigmoid, ops.tanh, ops.relu, ops.leaky_relu, ops.softplus)
+RECOGNISED = (ops.sigmoid, ops.tanh, ops.relu, ops.softmax, ops.log_softmax)
+BY_VALUE = {ops.sigmoid: lambda y: y * (1 - y), ops.tanh: lambda y: 1 - y * y}
+
+
+class Hypothesis(NamedTuple):
+    """One mistake, made: what it is, and the gradients that it leads to, one for each input (None: not this one's)."""
+
+    key: str
+    text: str
+    gradients: Sequence[Array | None]
+
+
+# --- two ops that are only needed to take a loss apart -----------------------------------------------------------------
+
+
+def square(a: Array) -> Result:
+    """y = a²"""
+    return a * a, lambda g: 2 * g * a
+
+
+def log_loss(p: Array, *, labels: Array) -> Result:
+    """y = -(1/N) Σ ln p[label]: `ops.cross_entropy` without its softmax"""
+    hot = labels[:, None] == np.arange(p.shape[1])
+    return -np.log(p[hot]).sum() / len(p), lambda g: -g * hot / p / len(p)
+
+
+# --- a graph that can be run backwards wrongly ---------------------------------------------------------------------------
+
+
+class Graph:
+    """A recorded computation, its inputs, and the gradient of its sum with respect to each.
+
+    Attributes
+    ----------
+    nodes : the computed tensors, youngest first
+    right : the gradient of each input
+    g : the gradient of each computed tensor
+    wholes : for each input, what its VJPs returned before broadcasting was undone
+    """
+
+    def __init__(self, root: Tensor, inputs: Sequence[Tensor]) -> None:
+        self.root, self.inputs = root, list(inputs)
+        self.nodes = _youngest_first(root)
+        self.g: dict[Tensor, Array] = {}
+        self.wholes: dict[Tensor, list[Array]] = {t: [] for t in inputs}
+        self.right = self.gradients()
+
+    def gradients(self, exchanged: Mapping[tuple[Tensor, int], VJP] | None = None) -> list[Array]:
+        """The gradient of each input, with the VJP of some (node, number of the argument) exchanged for another."""
+        before = {node: node.vjps for node, _ in exchanged or ()}
+        try:
+            for (node, i), vjp in (exchanged or {}).items():
+                node.vjps = [*node.vjps[:i], vjp, *node.vjps[i + 1 :]]
+            sums = {t: np.zeros_like(t._data) for t in self.inputs}
+            if self.root.requires_grad:
+                for node, g, parent, share, whole in walk(self.root, np.ones_like(self.root._data)):
+                    if parent in sums:
+                        sums[parent] = sums[parent] + share
+                    if exchanged is None:
+                        self.g[node] = g
+                        self.wholes.get(parent, []).append(whole)
+            return list(sums.values())
+        finally:
+            for node, vjps in before.items():
+                node.vjps = vjps
+
+    def edges(self) -> Iterator[tuple[Tensor, int, Tensor]]:
+        """(node, i, argument i of it) wherever a gradient is passed on, in forward order."""
+        for node in self.nodes[::-1]:
+            for i, parent in enumerate(node.parents):
+                if isinstance(parent, Tensor) and parent.requires_grad:
+                    yield node, i, parent
+
+    def rebuilt(self, dtype: Any = np.float64, plain: bool = False) -> Graph:
+        """The same computation once more: in another precision, or in plain terms (see `_plain`)."""
+
+        def cast(x: Any) -> Any:
+            x = x._data if isinstance(x, Tensor) else x
+            return x.astype(dtype) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+
+        new: dict[int, Tensor] = {
+            id(t): Tensor(t._data.astype(dtype), requires_grad=True, name=t.name) for t in self.inputs
+        }
+        inputs = list(new.values())
+        earlier = list(inputs)
+        for node in self.nodes[::-1] if self.root.parents else ():
+            args = [new[id(p)] if id(p) in new else cast(p) for p in node.parents]
+            assert node.op is not None
+            made = apply(node.op, *args, **node.kwargs)
+            new[id(node)] = _plain(made, earlier) if plain else made
+            earlier.append(new[id(node)])
+        return Graph(new[id(self.root)], inputs)
+
+    def in_plain_terms(self) -> Graph:
+        """Rebuilt so that a sigmoid is one node however it was written; as it is where that changes the gradients."""
+        if len(self.nodes) > 300:
+            return self
+        try:
+            plain = self.rebuilt(plain=True)
+        except Exception:  # an op of the user's that does not run twice
+            return self
+        same = all(
+            np.allclose(a, b, rtol=1e-7, atol=1e-9 * np.abs(a).max(initial=0)) for a, b in zip(self.right, plain.right)
+        )
+        return plain if same else self
+
+    def rounding(self, rng: np.random.Generator) -> list[Array]:
+        """How far off each number of the gradients is when everything is computed in float32, and rounded at random."""
+        eps = np.finfo(np.float32).eps
+
+        def shaken(vjp: VJP) -> VJP:
+            return lambda g: vjp(np.asarray(g * (1 + eps * rng.uniform(-1, 1, g.shape)).astype(g.dtype)))
+
+        try:
+            low = self.rebuilt(np.float32)
+            found = low.gradients({(node, i): shaken(node.vjps[i]) for node, i, _ in low.edges()})
+            return [np.nan_to_num(np.abs(a - b), posinf=0) for a, b in zip(found, self.right, strict=True)]
+        except Exception:  # an op of the user's that float32 does not suit
+            return [np.zeros(t.shape) for t in self.inputs]
+
+    def nudged(self, side: int) -> list[Array]:
+        """The gradients that one gets who takes the other side at every kink: each op's input moved by next to nothing."""
+        exchanged: dict[tuple[Tensor, int], VJP] = {}
+        for node, i, parent in self.edges():
+            a = parent._data
+            step = side * (1e-12 * np.abs(a).max(initial=0) + 1e-300) * np.arange(a.size, 0, -1).reshape(a.shape)
+            args = [p._data if isinstance(p, Tensor) else p for p in node.parents]
+            args[i] = a + step / max(a.size, 1)
+            assert node.op is not None
+            exchanged[node, i] = node.op(*args, **node.kwargs)[1 + i]
+        return self.gradients(exchanged)
+
+
+def _plain(v: Tensor, earlier: list[Tensor]) -> Tensor:
+    """The node v in plain terms: an activation or a softmax is one node, recognised by its values however it was
+    written, and a softmax and the logarithm after it are two."""
+    if not v.requires_grad:
+        return v
+    for op in RECOGNISED:
+        for u in earlier if v.op is not op and v.size > 1 else ():  # the oldest: softmax(z), not softmax(z - max)
+            if u.shape == v.shape and u.requires_grad and not (op in RECOGNISED[3:] and u.ndim == 0):
+                y = op(u._data)[0]
+                if abs(y.flat[0] - v._data.flat[0]) < 1e-6 and np.allclose(y, v._data, rtol=1e-9, atol=1e-12):
+                    if not np.array_equal(y, u._data) and np.ptp(u._data):
+                        v = apply(op, u)
+                        break
+    a = v.parents[0]
+    if v.op is ops.mul and a is v.parents[1] or v.op is ops.pow and np.all(_raw(v.parents[1]) == 2):
+        return apply(square, a)
+    if v.op is ops.cross_entropy:
+        return apply(log_loss, apply(ops.softmax, a), **v.kwargs)
+    if v.op is ops.log_softmax:
+        return apply(ops.softmax, a, **v.kwargs).log()
+    if v.op is ops.softplus and v.size:
+        return -(1 - apply(ops.sigmoid, a)).log()
+    return v
+
+
+def _raw(x: Any) -> Any:
+    return x._data if isinstance(x, Tensor) else x
+
+
+# --- the mistakes of the chain rule --------------------------------------------------------------------------------------
+
+
+def hypotheses(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesis]:
+    """Every mistake that can be made in this graph, made. said is what the student has, for weights updated early."""
+    found: dict[tuple[str, str, Any, int], list[tuple[Tensor, int, VJP]]] = {}
+    for node, i, _ in graph.edges():
+        for key, text, vjp in wrong_vjps(node, i):
+            found.setdefault((key, text, node.op, i), []).append((node, i, vjp))
+    for key in MISTAKES:
+        for (k, text, _, _), made in found.items():
+            if k == key:
+                if len(made) > 1:
+                    yield Hypothesis(key, f"{text}, everywhere", graph.gradients({(n, i): v for n, i, v in made}))
+                for count, (node, i, vjp) in enumerate(made, 1):
+                    where = f" ({_ordinal(count)} of {len(made)})" if len(made) > 1 else ""
+                    yield Hypothesis(key, text + where, graph.gradients({(node, i): vjp}))
+    yield from _lost_paths(graph)
+    yield from _sums(graph)
+    yield from _updated(graph, said)
+    for node, g in graph.g.items():
+        if node.parents:
+            text = f"this is the gradient of {_label(node)}, one of the values on the way"
+            yield Hypothesis("swapped", text, [g] * len(graph.inputs))
+
+
+def wrong_vjps(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
+    """(key, sentence, wrong VJP) for argument i of a node."""
+    op, vjp, a, y = node.op, node.vjps[i], node.parents[i]._data, node._data
+    args, what = [_raw(p) for p in node.parents], _name(op)
+
+    def at(*inputs: Any) -> VJP:
+        assert op is not None
+        made: VJP = op(*inputs, **node.kwargs)[1 + i]
+        return made
+
+    if op is ops.softmax:
+        axis = node.kwargs.get("axis", -1)
+
+        def inner(g: Array) -> Array:
+            return (g * y).sum(axis=axis, keepdims=True)
+
+        yield "softmax", "only the diagonal p (1 - p) of the softmax's derivative is used", lambda g: g * y * (1 - y)
+        yield "softmax", "p (1 - p) is multiplied to p - one_hot, which has it already", lambda g: vjp(g) * y * (1 - y)
+        yield "softmax", "the one-hot of the labels is not subtracted from p", lambda g: -y * inner(g)
+        yield "softmax", "of p - one_hot the p is missing", lambda g: g * y
+    if a.shape == y.shape:
+        yield "missing", f"the derivative of {what} is missing", lambda g: g
+        yield "doubled", f"the derivative of {what} is there twice", lambda g: vjp(vjp(g))
+    if op in ACTIVATIONS:
+        yield "activated", f"the derivative of {what} is taken at {what}(z), not at z", at(y)
+        if op in BY_VALUE:
+            slope = BY_VALUE[op](a)
+            text = f"the derivative of {what}, a formula in a = {what}(z), is given z instead of a"
+            yield "unactivated", text, lambda g: g * slope
+        yield "value", f"multiplied by {what}(z) itself, not by its derivative", lambda g: g * y
+        yield "side", f"the derivative of {what} is taken on the wrong side of 0", at(-a)
+        yield "side", f"the derivative of {what} looks at the sign of the gradient, not of z", lambda g: g * (g > 0)
+        for other in ACTIVATIONS[:3]:
+            if other is not op:
+                yield "other", f"the derivative of {_name(other)} is used, where {what} was", other(a)[1]
+    if op in (ops.matmul, ops.linear) and i < 2 and np.ndim(args[1 - i]) == 2:
+        turned = args[1 - i].T
+        if turned.shape == args[1 - i].shape:
+            other_way = [turned if k == 1 - i else x for k, x in enumerate(args)]
+            text = "a square matrix is not transposed on the way back" if i == 0 else "x is not transposed in x.T @ dy"
+            yield "transposed", text, at(*other_way)
+    yield "sign", f"the sign is turned round at {what}", lambda g: -vjp(g)
+
+
+def _lost_paths(graph: Graph) -> Iterator[Hypothesis]:
+    into: dict[Tensor, list[tuple[Tensor, int]]] = {}
+    for node, i, parent in graph.edges():
+        into.setdefault(parent, []).append((node, i))
+    for parent, edges in into.items():
+        nothing = np.zeros_like(parent._data)
+        n, label = len(edges), _label(parent)
+        for k, kept in enumerate(edges if 1 < n <= 20 else ()):
+            text = f"only one of the {n} paths through {label} is there, the one by {_name(kept[0].op)}"
+            lost = [*edges[:k], *edges[k + 1 :]]
+            yield Hypothesis("path", text, graph.gradients(dict.fromkeys(lost, lambda g: nothing)))
+        for edge in edges if 2 < n <= 20 else ():
+            text = f"one of the {n} paths through {label} is lost, the one by {_name(edge[0].op)}"
+            yield Hypothesis("path", text, graph.gradients({edge: lambda g: nothing}))
+
+
+def _sums(graph: Graph) -> Iterator[Hypothesis]:
+    """Broadcasting undone wrongly: not at all, or along other axes."""
+    for k, t in enumerate(graph.inputs):
+        wholes = [whole for whole in graph.wholes[t] if whole.shape != t.shape]
+        if len(wholes) != 1 or len(graph.wholes[t]) != 1:
+            continue
+        (whole,) = wholes
+        for count in range(whole.ndim + 1):
+            for axes in combinations(range(whole.ndim), count):
+                made: list[Array | None] = [None] * len(graph.inputs)
+                made[k] = whole.sum(axis=axes)
+                if count == 0:
+                    key, text = "unsummed", f"not summed over the axis that broadcasting stretched: {whole.shape}"
+                elif count == whole.ndim and t.size > 1:
+                    key, text = "axis", "summed over all axes"
+                else:
+                    key, text = "axis", f"summed over axis {', '.join(map(str, axes))}, which is the wrong one"
+                yield Hypothesis(key, text, made)
+
+
+def _updated(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesis]:
+    """Passed back through W - lr · dW. The learning rate is unknown: it is read off the numbers, then tried."""
+    number = {id(t): k for k, t in enumerate(graph.inputs)}
+    uses = []  # (node, i, which input the other argument is, whether it is transposed)
+    for node, i, _ in graph.edges():
+        if node.op in (ops.matmul, ops.linear, ops.mul) and len(node.parents) > 1 - i >= 0:
+            other = node.parents[1 - i]
+            turned = isinstance(other, Tensor) and other.op is ops.transpose
+            weight = other.parents[0] if turned else other
+            k = number.get(id(weight))
+            if k is not None and node.parents[i].parents and np.shape(said[k]) == weight.shape:
+                uses.append((node, i, k, turned))
+
+    def with_steps(lr: float, chosen: Sequence[Any], gradients: Sequence[Any]) -> list[Array]:
+        exchanged: dict[tuple[Tensor, int], VJP] = {}
+        for node, i, k, turned in chosen:
+            new = graph.inputs[k]._data - lr * gradients[k]
+            args = [(new.T if turned else new) if j == 1 - i else _raw(p) for j, p in enumerate(node.parents)]
+            assert node.op is not None
+            exchanged[node, i] = node.op(*args, **node.kwargs)[1 + i]
+        return graph.gradients(exchanged)
+
+    rates: list[float] = []
+    for use in uses:
+        for right, made, s in zip(graph.right, with_steps(1.0, [use], said), said, strict=True):
+            if s is not None and np.shape(s) == right.shape and right.size > 1:
+                change, seen = right - made, right - s
+                if np.any(change) and np.any(seen):
+                    lr = float((change * seen).sum() / (change * change).sum())
+                    if 0 < lr < 100 and np.abs(seen - lr * change).max() < 1e-5 * np.abs(right).max():
+                        rates.append(lr)
+    for lr in rates[:3]:
+        text = f"passed back through weights that were updated already, with a learning rate of {lr:.4g}"
+        yield Hypothesis("updated", text, with_steps(lr, uses, said))
+
+
+def _name(op: Callable[..., Any] | None) -> str:
+    name = getattr(op, "__name__", "the op")
+    return {"log_loss": "the loss's logarithm", "square": "the square", "log": "the logarithm"}.get(name, name)
+
+
+def _label(t: Tensor) -> str:
+    return t.name or f"the result of {_name(t.op)}"
+
+
+def _ordinal(n: int) -> str:
+    return {1: "the first", 2: "the second", 3: "the third"}.get(n, f"number {n}")
+
+
+# --- constants -----------------------------------------------------------------------------------------------------------
+
+
+def factors(graph: Graph | None, shapes: Sequence[tuple[int, ...]]) -> list[tuple[float, str]]:
+    """(number, what it means) for the constants that get lost on the way back: 2, the batch size and their like."""
+    sizes: dict[int, str] = {}
+    for node in graph.nodes if graph is not None and graph.root.parents else ():
+        if node.op in (ops.mean, ops.cross_entropy, log_loss):
+            a = node.parents[0]
+            n = len(a._data) if node.op is not ops.mean else a.size // max(node.size, 1)
+            sizes.setdefault(n, f"N = {n}" if n == len(np.atleast_1d(a._data)) else f"{n}, all numbers of it")
+        if node.op is ops.div and np.ndim(_raw(node.parents[1])) == 0 and not isinstance(node.parents[1], Tensor):
+            n = int(node.parents[1])
+            if n == node.parents[1] > 1:
+                sizes.setdefault(n, f"N = {n}")
+        if node.ndim == 2:
+            shapes = [*shapes, node.shape]
+    for shape in [s for s in shapes if len(s) == 2]:
+        sizes.setdefault(shape[0], f"{shape[0]}, the length of axis 0")
+        sizes.setdefault(shape[1], f"{shape[1]}, the length of axis 1")
+    sizes = {n: words for n, words in sizes.items() if n > 1}
+    known = [(float(n), f"{n} times too large: the 1/N of the mean was forgotten ({words})") for n, words in sizes.items()]
+    known += [(1 / n, f"{n} times too small: divided by N once too often ({words})") for n, words in sizes.items()]
+    known += [(2.0, "twice too large: a 2 too many, or one path counted twice")]
+    known += [(0.5, "half of what it should be: the 2 of a square's derivative was forgotten")]
+    for n, words in sizes.items():
+        known += [(n / 2, f"{n} / 2 times too large: the mean's 1/N was forgotten ({words}), and the square's 2")]
+        known += [(2 * n, f"2 · {n} times too large: the mean's 1/N was forgotten ({words}), and a 2 is too many")]
+        known += [(0.5 / n, f"2 · {n} times too small: divided by N once too often ({words}), and the 2 is missing")]
+    for n, m in combinations(sizes, 2):
+        for k, j in ((n, m), (m, n)):
+            known += [(k / j, f"{k} / {j} of what it should be: divided by {sizes[j]}, instead of by {sizes[k]}")]
+    merged: list[tuple[float, str]] = []
+    for value, words in known:
+        plain = value in (2, 0.5) or value in sizes or 1 / value in sizes
+        same = [k for k, (other, _) in enumerate(merged) if abs(other - value) < 1e-9 * value]
+        if not same:
+            merged.append((value, words))
+        elif plain and len(words) < 80:
+            merged[same[0]] = value, f"{merged[same[0]][1]}; or {words}"
+    return [(value, words) for value, words in merged if abs(value - 1) > 1e-9]
