@@ -54,8 +54,9 @@ if TYPE_CHECKING:
     from .buffers import FlatBuffer
     from .data import batches
     from .debugging import debug
-    from .doctor import Finding, Report, diagnose, diagnose_layer, diagnose_op
+    from .doctor import Finding, Report, diagnose
     from .kernels import set_num_threads
+    from .layerdoctor import diagnose_layer, diagnose_op
     from .optimizers import (
         ASGD,
         SGD,
@@ -108,7 +109,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
     **dict.fromkeys(
         ["schedules", "averages", "rangetest", "surfaces", "racing", "raceplots", "trials", "debugging"], ""
     ),
-    **dict.fromkeys(["doctor", "mistakes"], ""),
+    **dict.fromkeys(["doctor", "layerdoctor", "mistakes"], ""),
     "FlatBuffer": "buffers",
     "batches": "data",
     "debug": "debugging",
@@ -141,7 +142,8 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
     **dict.fromkeys(["MovingAverage", "WeightAverage"], "averages"),
     "lr_find": "rangetest",
     **dict.fromkeys(["fit", "evaluate", "History", "Evaluation"], "train"),
-    **dict.fromkeys(["diagnose", "diagnose_op", "diagnose_layer", "Report", "Finding"], "doctor"),
+    **dict.fromkeys(["diagnose", "Report", "Finding"], "doctor"),
+    **dict.fromkeys(["diagnose_op", "diagnose_layer"], "layerdoctor"),
     **dict.fromkeys(["race", "Race"], "racing"),
     **dict.fromkeys(["race_on_data", "DataRace"], "trials"),
 }

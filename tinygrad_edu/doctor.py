@@ -5,19 +5,17 @@ The numbers of a student are compared with the right ones, then with those that 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import ops
 from .gradcheck import TOLERANCE, Gradcheck, _Probe, _put_back, _rounding, _slope
 from .init import Rng
-from .layers import Layer
 from .mistakes import MISTAKES, Graph, Hypothesis, factors, hypotheses
-from .ops import Array, Result
-from .tensor import Tensor, no_grad, raw, unbroadcast
+from .ops import Array
+from .tensor import Tensor, no_grad, raw
 
 
 class Finding(NamedTuple):
@@ -68,7 +66,9 @@ class Report:
         width = max((len(found.name) for found in self.findings), default=0)
         lines, hinted = [self.subject, ""], ""
         for found in self.findings:
-            lines.append(f"{found.name:<{width}}  {'right' if found.mistake is None else 'WRONG'}{': ' * bool(found.text)}{found.text}")
+            lines.append(
+                f"{found.name:<{width}}  {'right' if found.mistake is None else 'WRONG'}{': ' * bool(found.text)}{found.text}"
+            )
             if found.mistake is not None:
                 lines += [f"    {line}" for line in _side_by_side(found.said, found.expected)]
                 if found.hint and found.hint != hinted:
@@ -154,6 +154,7 @@ def diagnose(
     named, answers = _by_name(inputs, gradients)
     tensors = [Tensor(x.astype(float), requires_grad=True, name=name) for name, x in named.items()]
     case = _Case(f, tensors, np.random.default_rng(rng))
+    case.shapes = [x.shape for x in named.values()]
     precisions = [_precision(s, x) for s, x in zip(answers, named.values(), strict=True)]
     findings = case.judge(answers, precisions, tolerance)
     what = getattr(f, "__name__", "f").replace("<lambda>", "f")
@@ -215,12 +216,14 @@ class _Case:
     right : the gradient of each tensor
     noise : for each, how far rounding in float64 may throw it
     hidden : for each, where there is a kink, so that nothing can be said
+    shapes : those whose lengths may be the N of a mean
     """
 
     def __init__(
         self, f: Callable[..., Any], tensors: list[Tensor], rng: np.random.Generator, engine: bool = True
     ) -> None:
         self.f, self.tensors, self.rng = f, tensors, rng
+        self.shapes: list[tuple[int, ...]] = []
         with np.errstate(all="ignore"):
             y, self.on_arrays = self._first()
             self.summed = f" (the sum of {np.size(raw(y))} values)" if np.size(raw(y)) != 1 else ""
@@ -280,9 +283,7 @@ class _Case:
                 direction[index] = 1
                 for array, value in zip(arrays, _slope(self.probe, t, direction), strict=True):
                     array[index] = value
-        self.witness = (
-            f"The right numbers are central differences: {self.problem}. So mistakes inside the chain rule have no names."
-        )
+        self.witness = f"The right numbers are central differences: {self.problem}. So mistakes inside the chain rule have no names."
 
     def judge(self, said: list[Array | None], precisions: list[float], tolerance: float) -> list[Finding]:
         """A finding for each tensor."""
@@ -325,7 +326,7 @@ class _Case:
         limit = float(allowed.max(initial=0))
         if np.abs(said).max(initial=0) <= limit:
             return "zero", MISTAKES["zero"][0]
-        constants = factors(self.graph, [t.shape for t in self.tensors])
+        constants = factors(self.graph, self.shapes)
         found = [(cost, *told) for cost, *told in _relations(said, self.right[i], limit, constants, "", free=True)]
         for j, other in enumerate(self.right):
             if j != i:
@@ -384,7 +385,9 @@ def _relations(
         if words:
             found.append((cost + 1 + len(turned) / 2, key or "factor", parts + turned + [words[0]]))
         elif free and np.count_nonzero(np.abs(form) > limit) > 1:
-            found.append((cost + 5, key or "factor", [*parts, f"{scale:.6g} times the right one"]))
+            fraction = Fraction(scale).limit_denominator(20)
+            times = fraction if abs(fraction / scale - 1) < 1e-6 else f"{scale:.6g}"
+            found.append((cost + 5, key or "factor", [*parts, f"{times} times the right one"]))
     return [(cost, key, "; and ".join(parts)) for cost, key, parts in found]
 
 
@@ -396,196 +399,3 @@ def _finding(name: str, key: str, *told: Any) -> Finding:
     """A wrong one: (name, key, said, expected), or with a sentence of its own after the key."""
     *text, said, expected = told
     return Finding(name, key, text[0] if text else MISTAKES[key][0], MISTAKES[key][1], said, expected)
-
-
-# --- an op and a layer -------------------------------------------------------------------------------------------------
-
-
-def diagnose_op(op: Callable[..., Result], *args: Any, raise_on_error: bool = False, rng: Rng = 0, **kwargs: Any) -> Report:
-    """Check an op of one's own, a function that returns (value, VJP, ...): its value, and each VJP for a random g.
-
-    What has to hold: one VJP for each argument; g is used, linearly, and not written into; g times the local
-    derivative is the slope of the value, seen by central differences. An op that has the name of one in `ops` has to
-    have its values too.
-
-    Parameters
-    ----------
-    op : arrays in, (value, VJP, ...) out
-    args, kwargs : what to call it with; without args, random arrays of shape (3, 4), or (3, 4) and (4, 3)
-    raise_on_error, rng : as in `diagnose`
-
-    Examples
-    --------
-    >>> def cube(a):
-    ...     return a**3, lambda g: 3 * a**2
-    >>> print(diagnose_op(cube, [1.0, 2.0]))
-    """
-    rng = np.random.default_rng(rng)
-    title, signature = getattr(op, "__name__", "the op"), inspect.signature(op).parameters.values()
-    names = [p.name for p in signature if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    arrays = [np.array(raw(a), float) for a in args] or _some_inputs(op, len(names), kwargs, rng)
-    names = names if len(names) == len(arrays) else [f"argument {i}" for i in range(len(arrays))]
-    subject = f"The op {title} at" + "".join(f"\n  {n} {_few(a)}" for n, a in zip(names, arrays))
-    given = [a.copy() for a in arrays]
-    try:
-        with np.errstate(all="ignore"):
-            y, *vjps = op(*given, **kwargs)
-            value = np.asarray(y, float)
-    except Exception as error:
-        problem = f"{title} with these arguments raised {type(error).__name__}: {error}"
-        return Report(subject, [_finding("value", "raises", problem, *_nothing)], raise_on_error)
-    if len(vjps) != len(arrays) or not all(callable(vjp) for vjp in vjps):
-        problem = f"{len(arrays)} arguments, and {sum(map(callable, vjps))} VJPs"
-        return Report(subject, [_finding("value", "count", problem, *_nothing)], raise_on_error)
-    findings = [_check_value(op, value, arrays, given, kwargs)]
-    if findings[0].mistake is None:
-        g = rng.standard_normal(value.shape)
-        tensors = [Tensor(a, requires_grad=True, name=n) for n, a in zip(names, arrays)]
-        case = _Case(lambda *inputs: (op(*inputs, **kwargs)[0] * g).sum(), tensors, rng)
-        shares = [_share(vjp, g, a, given) for vjp, a in zip(vjps, given)]
-        judged = case.judge([share for share, _ in shares], [_precision(None)] * len(arrays), TOLERANCE)
-        for found, (_, told) in zip(judged, shares):
-            findings.append(_finding(found.name, *told, found.said, found.expected) if told else found)
-        subject += f"\nEach VJP is given the same random g {_few(g)}\n{case.witness}"
-    return Report(subject, findings, raise_on_error)
-
-
-_nothing = np.zeros(0), np.zeros(0)
-
-
-def _some_inputs(op: Callable[..., Result], count: int, kwargs: Any, rng: np.random.Generator) -> list[Array]:
-    """Random arguments that op takes: of both signs if it can, and of the shapes of a matrix product if it must."""
-    tried: list[Array] = []
-    for shapes in ([(3, 4)] * count, [(3, 4), (4, 3)][:count]):
-        for shift in (0.0, 3.0):
-            tried = [np.tanh(rng.standard_normal(shape)) + shift for shape in shapes]
-            try:
-                with np.errstate(all="ignore"):
-                    if np.isfinite(op(*[a.copy() for a in tried], **kwargs)[0]).all():
-                        return tried
-            except Exception:
-                continue
-    return tried
-
-
-def _check_value(op: Callable[..., Result], value: Array, arrays: list[Array], given: list[Array], kwargs: Any) -> Finding:
-    """Is it finite, the same each time, and ours if ours has its name? And are the arguments as they were?"""
-    name = getattr(op, "__name__", "")
-    if not np.isfinite(value).all():
-        return _finding("value", "nan", value, value)
-    if any(not np.array_equal(a, b) for a, b in zip(arrays, given, strict=True)):
-        return _finding("value", "writes", f"{name} changed its arguments", *_nothing)
-    again = np.asarray(op(*[a.copy() for a in arrays], **kwargs)[0], float)
-    if not np.array_equal(value, again):
-        return _finding("value", "random", value, again)
-    try:
-        ours = np.asarray(getattr(ops, name)(*arrays, **kwargs)[0], float)
-    except Exception:  # there is none of this name, or it takes something else
-        return Finding("value", None, "", "", value, value)
-    if ours.shape == value.shape and np.allclose(value, ours, rtol=1e-7, atol=1e-9):
-        return Finding("value", None, f"that of ops.{name}", "", value, ours)
-    return _finding("value", "wrong value", f"ops.{name} has another value", value, ours)
-
-
-def _share(vjp: Callable[[Array], Any], g: Array, a: Array, given: list[Array]) -> tuple[Array, tuple[str, ...]]:
-    """What a VJP makes of g, and (key, sentence) if its behaviour is wrong already, whatever the numbers."""
-    sent, before = g.copy(), [x.copy() for x in given]
-    try:
-        share, double = np.array(raw(vjp(sent)), float), np.array(raw(vjp(2 * g)), float)
-    except Exception as error:
-        return np.full(a.shape, np.nan), ("raises", f"its VJP raised {type(error).__name__}: {error}")
-    told: tuple[str, ...] = ()
-    if not np.array_equal(sent, g):
-        told = "writes", "its VJP writes into g"
-    elif any(not np.array_equal(x, y) for x, y in zip(before, given, strict=True)):
-        told = "writes", "its VJP writes into an argument"
-    elif share.any() and double.shape == share.shape and np.allclose(double, share):
-        told = "ignored", "its VJP does not use g"
-    elif double.shape != share.shape or not np.allclose(double, 2 * share, equal_nan=True):
-        told = "nonlinear", "its VJP is not linear in g: for 2 g it does not return twice as much"
-    try:
-        return unbroadcast(share, a.shape), told
-    except RuntimeError:
-        return share, told
-
-
-def diagnose_layer(layer: Layer, x: Any, *, raise_on_error: bool = False, rng: Rng = 0) -> Report:
-    """Check a layer of one's own: the engine's gradient of every parameter and of the input, and what is left out.
-
-    The output is weighted by random numbers and summed. Central differences say what the gradients have to be. A wrong
-    one comes from an op of one's own, which is then checked by itself, or from a way that was cut by ``.numpy()`` or
-    the like. A Tensor without requires_grad that forward uses while training counts as a forgotten parameter.
-
-    Parameters
-    ----------
-    layer : of float64
-    x : an input for it; its gradient is checked if it is of floats
-    raise_on_error, rng : as in `diagnose`
-
-    Raises
-    ------
-    TypeError : the layer is not float64
-
-    Examples
-    --------
-    >>> class Scale(Layer):
-    ...     def __init__(self):
-    ...         self.factor = Tensor([2.0, 3.0], requires_grad=True)
-    ...
-    ...     def forward(self, x):
-    ...         return x * self.factor.numpy()
-    >>> print(diagnose_layer(Scale(), [[1.0, 2.0]]))
-    """
-    rng = np.random.default_rng(rng)
-    parameters = layer.named_parameters()
-    for t in parameters.values():
-        if t.dtype != np.float64:
-            raise TypeError(f"{t.label()} is {t.dtype}, too coarse for central differences; build the layer in float64")
-    x = np.asarray(raw(x))
-    given: Any = Tensor(x.astype(float), requires_grad=True, name="input") if x.dtype.kind == "f" else x
-    tensors = [*parameters.values(), *([given] if isinstance(given, Tensor) else [])]
-    subject = f"The layer {layer!r} for an input {_few(x)}"
-    kept = [(t, t.numpy()) for t in layer._tensors().values() if not t.requires_grad]
-    try:
-        y = layer(given)
-        assert isinstance(y, Tensor), f"forward has to return a Tensor, got {type(y).__name__}"
-        weights = rng.standard_normal(y.shape)
-        graph = Graph((y * weights).sum(), tensors)
-        case = _Case(lambda *_: (layer(given) * weights).sum(), tensors, rng, engine=False)
-    except Exception as error:
-        key = "random" if "different values for the same input" in str(error) else "raises"
-        text = MISTAKES[key][0] if key == "random" else f"{type(error).__name__}: {error}"
-        return Report(subject, [_finding("forward", key, text, *_nothing)], raise_on_error)
-    findings = []
-    for found, t in zip(case.judge(list(graph.right), [_precision(None)] * len(tensors), TOLERANCE), tensors, strict=True):
-        if not graph.wholes[t]:  # nothing arrives there
-            cut = found.mistake is not None
-            found = _finding(found.name, "detached" if cut else "unused", found.said, found.expected)
-        findings.append(found)
-    findings += _left_out(layer, graph, case)
-    for node in {node.op: node for node in graph.nodes}.values():
-        if node.op is not None and node.op.__module__ != ops.__name__:
-            report = diagnose_op(node.op, *node.parents, rng=rng, **node.kwargs)
-            name = getattr(node.op, "__name__", "its op")
-            findings += [f._replace(name=f"{name}: {f.name}") for f in report.findings if f.mistake is not None]
-    for t, numbers in kept:  # running averages and the like
-        if not np.array_equal(t.numpy(), numbers):
-            t.data = numbers
-    return Report(f"{subject}\nThe right numbers are central differences; yours are the engine's.", findings, raise_on_error)
-
-
-def _left_out(layer: Layer, graph: Graph, case: _Case) -> list[Finding]:
-    """What forward uses, and training would not change."""
-    findings, known = [], {id(t) for t in case.tensors}
-    for _, _, t in graph.edges():
-        if not t.parents and id(t) not in known:
-            known.add(id(t))
-            findings.append(_finding(t.name or f"a tensor {t.shape}", "unregistered", *_nothing))
-    for path, t in layer._tensors().items():
-        if not t.requires_grad and t.dtype.kind == "f" and layer.training:
-            with _put_back([t]):
-                t.data = t.numpy() * 1.1 + 0.1
-                if case.value() != case.here:
-                    text = "used by forward, but without requires_grad=True: it would never be trained"
-                    findings.append(_finding(path, "unregistered", text, *_nothing))
-    return findings

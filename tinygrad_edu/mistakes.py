@@ -417,13 +417,15 @@ def factors(graph: Graph | None, shapes: Sequence[tuple[int, ...]]) -> list[tupl
             n = int(node.parents[1])
             if n == node.parents[1] > 1:
                 sizes.setdefault(n, f"N = {n}")
-        if node.ndim == 2:
+        if node.ndim == 2 and shapes:
             shapes = [*shapes, node.shape]
     for shape in [s for s in shapes if len(s) == 2]:
         sizes.setdefault(shape[0], f"{shape[0]}, the length of axis 0")
         sizes.setdefault(shape[1], f"{shape[1]}, the length of axis 1")
     sizes = {n: words for n, words in sizes.items() if n > 1}
-    known = [(float(n), f"{n} times too large: the 1/N of the mean was forgotten ({words})") for n, words in sizes.items()]
+    known = [
+        (float(n), f"{n} times too large: the 1/N of the mean was forgotten ({words})") for n, words in sizes.items()
+    ]
     known += [(1 / n, f"{n} times too small: divided by N once too often ({words})") for n, words in sizes.items()]
     known += [(2.0, "twice too large: a 2 too many, or one path counted twice")]
     known += [(0.5, "half of what it should be: the 2 of a square's derivative was forgotten")]
