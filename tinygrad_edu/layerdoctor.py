@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .doctor import Finding, Report, _Case, _few, _finding, _precision
-from .gradcheck import TOLERANCE, _put_back
+from .doctor import Finding, Report, _Case, _few, _finding
+from .gradcheck import _put_back
 from .init import Rng
 from .layers import Layer
 from .mistakes import MISTAKES, Graph
@@ -62,7 +62,7 @@ def diagnose_op(
         tensors = [Tensor(a, requires_grad=True, name=n) for n, a in zip(names, arrays)]
         case = _Case(lambda *inputs: (op(*inputs, **kwargs)[0] * g).sum(), tensors, rng)
         shares = [_share(vjp, g, a, given) for vjp, a in zip(vjps, given)]
-        judged = case.judge([share for share, _ in shares], [_precision(None)] * len(arrays), TOLERANCE)
+        judged = case.judge([share for share, _ in shares])
         for found, (_, told) in zip(judged, shares):
             findings.append(_finding(found.name, *told, found.said, found.expected) if told else found)
         subject += f"\nEach VJP is given the same random g {_few(g)}\n{case.witness}"
@@ -179,7 +179,7 @@ def diagnose_layer(layer: Layer, x: Any, *, raise_on_error: bool = False, rng: R
         return Report(subject, [_finding("forward", key, text, *_nothing)], raise_on_error)
     findings = []
     for found, t in zip(
-        case.judge(list(graph.right), [_precision(None)] * len(tensors), TOLERANCE), tensors, strict=True
+        case.judge(list(graph.right)), tensors, strict=True
     ):
         if not graph.wholes[t]:  # nothing arrives there
             cut = found.mistake is not None
