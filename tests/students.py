@@ -4,6 +4,7 @@ Nothing of ours is used but `tg.diagnose`, in `confusion`, which counts what the
 """
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Network:
 
     Parameters
     ----------
-    loss : "cross-entropy" after softmax, "binary" cross-entropy after a sigmoid, or "squares", the mean squared error, of
+    loss : "cross-entropy" after softmax, "binary" cross-entropy after a sigmoid, or the mean squared error: "squares" of
         linear outputs, or of "sigmoids"
     square : whether all layers and the batch have one width
     tied : whether the first two layers share their weights, which need to be square
@@ -54,7 +55,7 @@ class Network:
         if self.loss == "cross-entropy":
             self.Y = np.eye(C)[rng.integers(0, C, N)]
         self.inputs = {}
-        for k, (n, m) in enumerate(zip(widths, widths[1:]), 1):
+        for k, (n, m) in enumerate(pairwise(widths), 1):
             if not (tied and k == 2):
                 self.inputs[f"W{k}"] = rng.standard_normal((n, m))
             self.inputs[f"b{k}"] = 0.5 * rng.standard_normal(m)

@@ -66,9 +66,8 @@ class Report:
         width = max((len(found.name) for found in self.findings), default=0)
         lines, hinted = [self.subject, ""], ""
         for found in self.findings:
-            lines.append(
-                f"{found.name:<{width}}  {'right' if found.mistake is None else 'WRONG'}{': ' * bool(found.text)}{found.text}"
-            )
+            verdict = "right" if found.mistake is None else "WRONG"
+            lines.append(f"{found.name:<{width}}  {verdict}{': ' * bool(found.text)}{found.text}")
             if found.mistake is not None:
                 lines += [f"    {line}" for line in _side_by_side(found.said, found.expected)]
                 if found.hint and found.hint != hinted:
@@ -155,7 +154,8 @@ def diagnose(
     tensors = [Tensor(x.astype(float), requires_grad=True, name=name) for name, x in named.items()]
     case = _Case(f, tensors, np.random.default_rng(rng))
     case.shapes = [x.shape for x in named.values()]
-    eps = max(float(np.finfo(a.dtype).eps) for a in (*named.values(), *answers, np.zeros(0)) if a is not None and a.dtype.kind == "f")
+    floats = [a.dtype for a in (*named.values(), *answers) if a is not None and a.dtype.kind == "f"]
+    eps = max(float(np.finfo(dtype).eps) for dtype in [np.dtype(float), *floats])
     findings = case.judge(answers, tolerance, eps)
     what = getattr(f, "__name__", "f").replace("<lambda>", "f")
     given = "".join(f"\n  {name} {_few(x)}" for name, x in named.items())
@@ -241,25 +241,27 @@ class _Case:
                 self.hidden = [np.zeros(t.shape, bool) for t in tensors]
 
     def _first(self) -> tuple[Any, bool]:
-        """What f returns, and whether it wants plain arrays."""
-        try:
-            self.problem = "f leaves the engine on its way, by .numpy(), .data or the like"
-            return self.f(*self.tensors), False
-        except Exception as error:  # NumPy functions that Tensors do not have, or anything else that only arrays can do
-            problem = error
-        try:
-            y = self.f(*[t.numpy() for t in self.tensors])
-        except Exception as error:
-            raise error from problem
-        self.problem = f"f does not run on Tensors ({type(problem).__name__}: {problem})"
-        return y, True
+        """What f returns, of Tensors if it takes them, and whether it takes plain arrays, which are quicker to move."""
+        self.problem = "f leaves the engine on its way, by .numpy(), .data or the like"
+        outcomes: list[Any] = []
+        for inputs in (self.tensors, [t.numpy() for t in self.tensors]):
+            try:
+                outcomes.append(self.f(*inputs))
+            except Exception as error:  # whatever a student's f may raise
+                outcomes.append(error)
+        y, on_arrays = outcomes[0], not isinstance(outcomes[1], Exception)
+        if isinstance(y, Exception):
+            if not on_arrays:
+                raise outcomes[1] from y
+            self.problem, y = f"f does not run on Tensors ({type(y).__name__}: {y})", outcomes[1]
+        return y, on_arrays
 
     def value(self) -> float:
         with no_grad():
             return float(np.sum(raw(self.f(*[t.numpy() if self.on_arrays else t for t in self.tensors]))))
 
     def _agrees(self, graph: Graph) -> bool:
-        """Whether the slope along one random direction for each tensor is what the graph's gradients say. Where rounding
+        """Whether the slope along a random direction for each tensor is what the graph's gradients say. Where rounding
         makes a staircase of f, as of ln(1 - p) with p near 1, there is no slope to see, and the graph is believed."""
         stair = max(abs(graph.rebuilt(shaken=self.rng).root._data.sum() - self.here) for _ in range(2)) / STEP
         for t, gradient in zip(self.tensors, graph.right, strict=True):
@@ -294,10 +296,13 @@ class _Case:
                 direction[index] = 1
                 for array, value in zip(arrays, self._measure(t, direction), strict=True):
                     array[index] = value
-        self.witness = f"The right numbers are central differences: {self.problem}. So mistakes inside the chain rule have no names."
+        self.witness = (
+            f"The right numbers are central differences: {self.problem}.\n"
+            "So only mistakes that show in the numbers alone have names here."
+        )
 
     def judge(
-        self, said: list[Array | None], tolerance: float = TOLERANCE, eps: float = float(np.finfo(float).eps)
+        self, said: Sequence[Array | None], tolerance: float = TOLERANCE, eps: float = float(np.finfo(float).eps)
     ) -> list[Finding]:
         """A finding for each tensor. eps is that of the coarsest dtype that was computed in."""
         relative = [max(tolerance, 100 * eps) * np.abs(right).max(initial=0) for right in self.right]
@@ -346,12 +351,12 @@ class _Case:
         if np.abs(said).max(initial=0) <= limit:
             return "zero", MISTAKES["zero"][0]
         constants = factors(self.graph, self.shapes)
-        found = [(cost, *told) for cost, *told in _relations(said, self.right[i], limit, constants, "", free=True)]
+        found = _relations(said, self.right[i], limit, constants, "", free=True)
         for j, other in enumerate(self.right):
             if j != i:
                 text = f"this is the gradient of {self.tensors[j].name}"
                 found += [(2 + cost, "swapped", words) for cost, _, words in _relations(said, other, limit, (), text)]
-        if self.graph is not None and min(found, default=(9,))[0] > 3:
+        if self.graph is not None and all(cost > 3 for cost, _, _ in found):
             if not made:
                 with np.errstate(all="ignore"):
                     made += hypotheses(self.graph.in_plain_terms(), all_said)
@@ -389,7 +394,7 @@ def _relations(
         if form.shape != said.shape or not np.abs(form).max(initial=0) > limit:
             continue
         scale = float(np.vdot(form, said) / np.vdot(form, form))
-        if not np.abs(said - scale * form).max() <= limit * max(1.0, abs(scale)):
+        if not np.abs(said - scale * form).max() <= max(limit * max(1.0, abs(scale)), 1e-5 * np.abs(said).max()):
             continue
         parts = [text] if text else []
         parts += [MISTAKES[key][0]] if key else []

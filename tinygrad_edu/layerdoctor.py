@@ -178,9 +178,7 @@ def diagnose_layer(layer: Layer, x: Any, *, raise_on_error: bool = False, rng: R
         text = MISTAKES[key][0] if key == "random" else f"{type(error).__name__}: {error}"
         return Report(subject, [_finding("forward", key, text, *_nothing)], raise_on_error)
     findings = []
-    for found, t in zip(
-        case.judge(list(graph.right)), tensors, strict=True
-    ):
+    for found, t in zip(case.judge(list(graph.right)), tensors, strict=True):
         if not graph.wholes[t]:  # nothing arrives there
             cut = found.mistake is not None
             found = _finding(found.name, "detached" if cut else "unused", found.said, found.expected)

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import ops
 from .ops import VJP, Array, Result
-from .tensor import Tensor, _youngest_first, apply, unbroadcast, walk
+from .tensor import Tensor, _youngest_first, apply, walk
 
 # key: (what it is, one hint)
 MISTAKES = {
@@ -87,7 +87,7 @@ MISTAKES = {
 ACTIVATIONS = (ops.sigmoid, ops.tanh, ops.relu, ops.leaky_relu, ops.softplus)
 KINKED = (ops.relu, ops.leaky_relu, ops.abs, ops.maximum, ops.minimum, ops.max, ops.min, ops.clip)
 RECOGNISED = (ops.sigmoid, ops.tanh, ops.relu, ops.softmax, ops.log_softmax)
-BY_VALUE = {ops.sigmoid: lambda y: y * (1 - y), ops.tanh: lambda y: 1 - y * y}
+BY_VALUE: dict[Any, VJP] = {ops.sigmoid: lambda y: y * (1 - y), ops.tanh: lambda y: 1 - y * y}
 
 
 class Hypothesis(NamedTuple):
@@ -98,7 +98,7 @@ class Hypothesis(NamedTuple):
     gradients: Sequence[Array | None]
 
 
-# --- two ops that are only needed to take a loss apart -----------------------------------------------------------------
+# --- two ops that are only needed to take a loss apart ---------------------------------------------------------------
 
 
 def square(a: Array) -> Result:
@@ -112,7 +112,7 @@ def log_loss(p: Array, *, labels: Array) -> Result:
     return -np.log(p[hot]).sum() / len(p), lambda g: -g * hot / p / len(p)
 
 
-# --- a graph that can be run backwards wrongly ---------------------------------------------------------------------------
+# --- a graph that can be run backwards wrongly -----------------------------------------------------------------------
 
 
 class Graph:
@@ -159,10 +159,8 @@ class Graph:
                 if isinstance(parent, Tensor) and parent.requires_grad:
                     yield node, i, parent
 
-    def rebuilt(
-        self, dtype: Any = np.float64, plain: bool = False, shaken: np.random.Generator | None = None
-    ) -> Graph:
-        """The same computation once more: in another precision, in plain terms (see `_plain`), or with shaken values."""
+    def rebuilt(self, dtype: Any = np.float64, plain: bool = False, shaken: np.random.Generator | None = None) -> Graph:
+        """The computation once more: in another precision, in plain terms (see `_plain`), or with shaken values."""
 
         def cast(x: Any) -> Any:
             x = x._data if isinstance(x, Tensor) else x
@@ -195,8 +193,8 @@ class Graph:
         return plain if same else self
 
     def rounding(self, rng: np.random.Generator) -> list[Array]:
-        """How far rounding in float64 may throw each number of the gradients, seen in two ways: everything computed once
-        more in float32; and, in plain terms, with the last bits of every value and every gradient made random."""
+        """How far rounding in float64 may throw each number of the gradients, seen in two ways: all computed once more in
+        float32; and, in plain terms, with the last bits of every value and every gradient made random."""
         found = [np.zeros(t.shape) for t in self.inputs]
         plain = self.in_plain_terms()
 
@@ -220,7 +218,7 @@ class Graph:
         return found
 
     def nudged(self, side: int) -> list[Array]:
-        """The gradients that one gets who takes the other side at every kink: each op's input moved by next to nothing."""
+        """The gradients with the other side taken at every kink: the inputs of its op moved by next to nothing."""
         exchanged: dict[tuple[Tensor, int], VJP] = {}
         for node, i, parent in self.edges():
             if node.op in KINKED:
@@ -252,19 +250,18 @@ def _plain(v: Tensor, earlier: list[Tensor]) -> Tensor:
     written, and a softmax and the logarithm after it are two."""
     if not v.requires_grad:
         return v
-    for op in RECOGNISED:
-        for u in earlier if v.op is not op and v.size > 1 else ():  # the oldest: softmax(z), not softmax(z - max)
-            if u.shape == v.shape and u.requires_grad and not (op in RECOGNISED[3:] and u.ndim == 0):
-                y = op(u._data)[0]
-                if abs(y.flat[0] - v._data.flat[0]) < 1e-6 and np.allclose(y, v._data, rtol=1e-9, atol=1e-12):
-                    if not np.array_equal(y, u._data) and np.ptp(u._data):
-                        v = apply(op, u)
-                        break
+    if v.op is ops.maximum:  # np.maximum(z, 0)
+        inputs = [p for p in v.parents if np.ndim(_raw(p)) or _raw(p) != 0]
+        v = apply(ops.relu, *inputs) if len(inputs) == 1 else v
+    if v.op not in RECOGNISED and np.ptp(v._data) if v.size else 0:
+        kin = [u for u in earlier if u.shape == v.shape and u.requires_grad and not np.array_equal(u._data, v._data)]
+        for op in RECOGNISED[: 5 if v.ndim else 3]:
+            for u in kin:  # the oldest first: softmax(z), not softmax(z - max)
+                if v.op not in RECOGNISED and np.allclose(op(u._data)[0], v._data, rtol=1e-9, atol=1e-12):
+                    v = apply(op, u)
     a = v.parents[0]
-    if v.op is ops.mul and a is v.parents[1] or v.op is ops.pow and np.all(_raw(v.parents[1]) == 2):
+    if (v.op is ops.mul and a is v.parents[1]) or (v.op is ops.pow and np.all(_raw(v.parents[1]) == 2)):
         return apply(square, a)
-    if v.op is ops.maximum and np.ndim(_raw(v.parents[1])) == 0 and _raw(v.parents[1]) == 0:
-        return apply(ops.relu, a)
     if v.op is ops.cross_entropy:
         return apply(log_loss, apply(ops.softmax, a), **v.kwargs)
     if v.op is ops.log_softmax:
@@ -278,7 +275,7 @@ def _raw(x: Any) -> Any:
     return x._data if isinstance(x, Tensor) else x
 
 
-# --- the mistakes of the chain rule --------------------------------------------------------------------------------------
+# --- the mistakes of the chain rule ----------------------------------------------------------------------------------
 
 
 def hypotheses(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesis]:
@@ -359,15 +356,18 @@ def _lost_paths(graph: Graph) -> Iterator[Hypothesis]:
     for node, i, parent in graph.edges():
         into.setdefault(parent, []).append((node, i))
     for parent, edges in into.items():
-        nothing = np.zeros_like(parent._data)
         n, label = len(edges), _label(parent)
         for k, kept in enumerate(edges if 1 < n <= 20 else ()):
             text = f"only one of the {n} paths through {label} is there, the one by {_name(kept[0].op)}"
             lost = [*edges[:k], *edges[k + 1 :]]
-            yield Hypothesis("path", text, graph.gradients(dict.fromkeys(lost, lambda g: nothing)))
+            yield Hypothesis("path", text, graph.gradients(dict.fromkeys(lost, _nothing_for(parent))))
         for edge in edges if 2 < n <= 20 else ():
             text = f"one of the {n} paths through {label} is lost, the one by {_name(edge[0].op)}"
-            yield Hypothesis("path", text, graph.gradients({edge: lambda g: nothing}))
+            yield Hypothesis("path", text, graph.gradients({edge: _nothing_for(parent)}))
+
+
+def _nothing_for(parent: Tensor) -> VJP:
+    return lambda g: np.zeros_like(parent._data)
 
 
 def _sums(graph: Graph) -> Iterator[Hypothesis]:
@@ -400,7 +400,8 @@ def _updated(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesis]
             turned = isinstance(other, Tensor) and other.op is ops.transpose
             weight = other.parents[0] if turned else other
             k = number.get(id(weight))
-            if k is not None and node.parents[i].parents and np.shape(said[k]) == weight.shape:
+            given = said[k] if k is not None else None
+            if given is not None and node.parents[i].parents and given.shape == weight.shape:
                 uses.append((node, i, k, turned))
 
     def with_steps(lr: float, chosen: Sequence[Any], gradients: Sequence[Any]) -> list[Array]:
@@ -439,7 +440,7 @@ def _ordinal(n: int) -> str:
     return {0: "the first", 1: "the second", 2: "the third"}.get(n, f"number {n + 1}")
 
 
-# --- constants -----------------------------------------------------------------------------------------------------------
+# --- constants -------------------------------------------------------------------------------------------------------
 
 
 def factors(graph: Graph | None, shapes: Sequence[tuple[int, ...]]) -> list[tuple[float, str]]:
