@@ -33,8 +33,8 @@ class Network:
 
     Parameters
     ----------
-    loss : "cross-entropy" after softmax, "binary" cross-entropy after a sigmoid, or the mean squared error: "squares" of
-        linear outputs, or of "sigmoids"
+    loss : "cross-entropy" after softmax, "binary" cross-entropy after a sigmoid, or the mean squared error: "squares"
+        of linear outputs, or of "sigmoids"
     square : whether all layers and the batch have one width
     tied : whether the first two layers share their weights, which need to be square
     skip : whether the second layer's input is added to its output

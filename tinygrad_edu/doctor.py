@@ -242,19 +242,23 @@ class _Case:
 
     def _first(self) -> tuple[Any, bool]:
         """What f returns, of Tensors if it takes them, and whether it takes plain arrays, which are quicker to move."""
-        self.problem = "f leaves the engine on its way, by .numpy(), .data or the like"
+        self.problem = "those of the engine do not agree with them: f leaves it, by .numpy(), .data or the like"
         outcomes: list[Any] = []
         for inputs in (self.tensors, [t.numpy() for t in self.tensors]):
             try:
                 outcomes.append(self.f(*inputs))
             except Exception as error:  # whatever a student's f may raise
                 outcomes.append(error)
-        y, on_arrays = outcomes[0], not isinstance(outcomes[1], Exception)
+        y, array = outcomes
         if isinstance(y, Exception):
-            if not on_arrays:
-                raise outcomes[1] from y
-            self.problem, y = f"f does not run on Tensors ({type(y).__name__}: {y})", outcomes[1]
-        return y, on_arrays
+            if isinstance(array, Exception):
+                raise y if isinstance(array, AttributeError) else array
+            self.problem, y = f"f does not run on Tensors ({type(y).__name__}: {y})", array
+        elif not isinstance(y, Tensor):
+            self.problem = f"of Tensors f returns {type(y).__name__}"
+        if isinstance(y, (tuple, list)):
+            raise TypeError(f"f has to return a number or an array, got {type(y).__name__}")
+        return y, not isinstance(array, Exception)
 
     def value(self) -> float:
         with no_grad():
@@ -332,8 +336,12 @@ class _Case:
             return Finding(name, None, text, "", said, right)
         if not np.isfinite(said).all():
             return _finding(name, "nan", said, right)
-        if any(self._fits(i, said, allowed, sides[i]) for sides in self.other_sides()):
-            return Finding(name, None, "but for the choice at a kink, where both are right", "", said, right)
+        if said.shape != right.shape:
+            return _finding(name, *self._explain(i, said, all_said, allowed, made), said, right)
+        sides = [right, *[gradients[i] for gradients in self.other_sides()]]
+        if self._fits(i, said, allowed, np.clip(said, np.min(sides, axis=0), np.max(sides, axis=0))):
+            text = "but for the choice at a kink, where any slope between the two sides is right"
+            return Finding(name, None, text, "", said, right)
         return _finding(name, *self._explain(i, said, all_said, allowed, made), said, right)
 
     def other_sides(self) -> list[list[Array]]:
@@ -394,24 +402,27 @@ def _relations(
         if form.shape != said.shape or not np.abs(form).max(initial=0) > limit:
             continue
         scale = float(np.vdot(form, said) / np.vdot(form, form))
-        if not np.abs(said - scale * form).max() <= max(limit * max(1.0, abs(scale)), 1e-5 * np.abs(said).max()):
+        if scale == 0:
             continue
-        parts = [text] if text else []
-        parts += [MISTAKES[key][0]] if key else []
-        if abs(scale - 1) < 1e-4:
-            found += [(cost, key, parts)] if parts else []
+        value, words = min([(1.0, ""), *constants], key=lambda known: abs(np.log(abs(scale) / known[0])))
+        named = float(np.copysign(value, scale))
+        parts = [part for part in (text, MISTAKES[key][0] if key else "") if part]
+        for times in (named, scale) if free and np.count_nonzero(np.abs(form) > limit) > 1 else (named,):
+            if np.abs(said - times * form).max() <= max(limit * max(1.0, abs(times)), 1e-5 * np.abs(said).max()):
+                break
+        else:
             continue
-        turned = [MISTAKES["sign"][0]] if scale < 0 else []
-        if abs(scale + 1) < 1e-4:
-            found.append((cost + 1, key or "sign", parts + turned))
-            continue
-        words = [words for value, words in constants if abs(abs(scale) / value - 1) < 1e-4]
-        if words:
-            found.append((cost + 1 + len(turned) / 2, key or "factor", parts + turned + [words[0]]))
-        elif free and np.count_nonzero(np.abs(form) > limit) > 1:
-            fraction = Fraction(scale).limit_denominator(20)
-            times = fraction if abs(fraction / scale - 1) < 1e-6 else f"{scale:.6g}"
-            found.append((cost + 5, key or "factor", [*parts, f"{times} times the right one"]))
+        if times != named:
+            simple = Fraction(times).limit_denominator(20)
+            number = simple if abs(simple / times - 1) < 1e-6 else f"{times:.6g}"
+            found.append((cost + 5, key or "factor", [*parts, f"{number} times the right one"]))
+        elif words:
+            turned = [MISTAKES["sign"][0]] if times < 0 else []
+            found.append((cost + 1 + len(turned) / 2, key or "factor", [*parts, *turned, words]))
+        elif times < 0:
+            found.append((cost + 1, key or "sign", [*parts, MISTAKES["sign"][0]]))
+        elif parts:
+            found.append((cost, key, parts))
     return [(cost, key, "; and ".join(parts)) for cost, key, parts in found]
 
 

@@ -174,7 +174,9 @@ class Graph:
         for node in self.nodes[::-1] if self.root.parents else ():
             args = [new[id(p)] if id(p) in new else cast(p) for p in node.parents]
             assert node.op is not None
-            made = apply(node.op if shaken is None else _unsteady(node.op, shaken), *args, **node.kwargs)
+            made = apply(node.op, *args, **node.kwargs)
+            if shaken is not None:
+                made._data = _shaken(made._data, shaken)
             new[id(node)] = _plain(made, earlier) if plain else made
             earlier.append(new[id(node)])
         return Graph(new[id(self.root)], inputs)
@@ -193,27 +195,26 @@ class Graph:
         return plain if same else self
 
     def rounding(self, rng: np.random.Generator) -> list[Array]:
-        """How far rounding in float64 may throw each number of the gradients, seen in two ways: all computed once more in
-        float32; and, in plain terms, with the last bits of every value and every gradient made random."""
-        found = [np.zeros(t.shape) for t in self.inputs]
-        plain = self.in_plain_terms()
-
-        def shaken(a: Array) -> Array:
-            return _shaken(a, rng)
+        """How far rounding in float64 may throw each number of the gradients, seen in two ways: all computed once more
+        in float32; and, in plain terms, with the last bits of every value and every gradient made random."""
 
         def unsteady(node: Tensor, i: int) -> VJP:
-            vjp, y = node.vjps[i], node._data
-            if getattr(node.op, "__name__", "") == "softmax":  # p - one_hot: where p is near 1, few digits are left
-                return lambda g: y * (shaken(g) - (shaken(g) * y).sum(axis=node.kwargs.get("axis", -1), keepdims=True))
-            return lambda g: vjp(shaken(g))
+            vjp, y, axis = node.vjps[i], node._data, node.kwargs.get("axis", -1)
+            if node.op is ops.softmax:  # p - one_hot: where p is near 1, few digits are left
+                return lambda g: y * (_shaken(g, rng) - (_shaken(g, rng) * y).sum(axis=axis, keepdims=True))
+            return lambda g: vjp(_shaken(g, rng))
 
-        for share, make in ((2.0**-29, lambda: self.rebuilt(np.float32)), (0.25, lambda: plain.rebuilt(shaken=rng))):
+        found = [np.zeros(t.shape) for t in self.inputs]
+        for share in (2.0**-29, 0.25):  # of what is seen: float32 has 29 bits less, the shaken numbers have 2
             try:
-                again = make()
-                got = again.gradients({} if share < 0.1 else {(n, i): unsteady(n, i) for n, i, _ in again.edges()})
+                if share < 0.25:
+                    seen = self.rebuilt(np.float32).right
+                else:
+                    again = self.in_plain_terms().rebuilt(shaken=rng)
+                    seen = again.gradients({(node, i): unsteady(node, i) for node, i, _ in again.edges()})
             except Exception:  # an op of the user's that does not run so
                 continue
-            for old, a, b in zip(found, got, self.right, strict=True):
+            for old, a, b in zip(found, seen, self.right, strict=True):
                 np.maximum(old, share * np.nan_to_num(np.abs(a - b), posinf=0), out=old)
         return found
 
@@ -232,17 +233,6 @@ class Graph:
 def _shaken(a: Array, rng: np.random.Generator) -> Array:
     """a with its last bits made random."""
     return np.asarray(a * (1 + 2.0**-50 * rng.uniform(-1, 1, np.shape(a))))
-
-
-def _unsteady(op: Callable[..., Result], rng: np.random.Generator) -> Callable[..., Result]:
-    """op with its value shaken."""
-
-    def run(*args: Any, **kwargs: Any) -> Result:
-        y, *vjps = op(*args, **kwargs)
-        return _shaken(y, rng), *vjps
-
-    run.__name__ = getattr(op, "__name__", "op")
-    return run
 
 
 def _plain(v: Tensor, earlier: list[Tensor]) -> Tensor:
@@ -284,15 +274,17 @@ def hypotheses(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesi
     for node, i, _ in graph.edges():
         for key, text, vjp in wrong_vjps(node, i):
             found.setdefault((key, text, node.op, i), []).append((node, i, vjp))
-    for key in MISTAKES:
-        for (k, text, _, _), made in found.items():
-            for some in _choices(len(made)) if k == key else ():
-                where = "" if len(made) == 1 else f" ({' and '.join(map(_ordinal, some))} of {len(made)})"
-                where = ", everywhere" if 1 < len(made) == len(some) else where
-                yield Hypothesis(key, text + where, graph.gradients({made[j][:2]: made[j][2] for j in some}))
-    yield from _lost_paths(graph)
-    yield from _sums(graph)
-    yield from _updated(graph, said)
+    for last in (False, True):  # a sign at one place only is the least likely
+        for key in MISTAKES:
+            for (k, text, _, _), made in found.items():
+                for some in _choices(len(made)) if k == key and last == (k == "sign") else ():
+                    where = "" if len(made) == 1 else f" ({' and '.join(map(_ordinal, some))} of {len(made)})"
+                    where = ", everywhere" if 1 < len(made) == len(some) else where
+                    yield Hypothesis(key, text + where, graph.gradients({made[j][:2]: made[j][2] for j in some}))
+        if not last:
+            yield from _lost_paths(graph)
+            yield from _sums(graph)
+            yield from _updated(graph, said)
     for node, g in graph.g.items():
         if node.parents:
             text = f"this is the gradient of {_label(node)}, one of the values on the way"
