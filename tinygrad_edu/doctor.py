@@ -336,12 +336,11 @@ class _Case:
             return Finding(name, None, text, "", said, right)
         if not np.isfinite(said).all():
             return _finding(name, "nan", said, right)
-        if said.shape != right.shape:
-            return _finding(name, *self._explain(i, said, all_said, allowed, made), said, right)
-        sides = [right, *[gradients[i] for gradients in self.other_sides()]]
-        if self._fits(i, said, allowed, np.clip(said, np.min(sides, axis=0), np.max(sides, axis=0))):
-            text = "but for the choice at a kink, where any slope between the two sides is right"
-            return Finding(name, None, text, "", said, right)
+        if said.shape == right.shape:
+            sides = [right, *[gradients[i] for gradients in self.other_sides()]]
+            if self._fits(i, said, allowed, np.clip(said, np.min(sides, axis=0), np.max(sides, axis=0))):
+                text = "but for the choice at a kink, where any slope between the two sides is right"
+                return Finding(name, None, text, "", said, right)
         return _finding(name, *self._explain(i, said, all_said, allowed, made), said, right)
 
     def other_sides(self) -> list[list[Array]]:

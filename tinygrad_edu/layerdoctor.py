@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .doctor import Finding, Report, _Case, _few, _finding
+from .doctor import Finding, Report, _Case, _few, _finding, _numbers
 from .gradcheck import _put_back
 from .init import Rng
 from .layers import Layer
@@ -48,13 +48,16 @@ def diagnose_op(
     given = [a.copy() for a in arrays]
     try:
         with np.errstate(all="ignore"):
-            y, *vjps = op(*given, **kwargs)
-            value = np.asarray(y, float)
+            result = op(*given, **kwargs)
+            value = np.asarray(result[0], float)
     except Exception as error:
         problem = f"{title} with these arguments raised {type(error).__name__}: {error}"
         return Report(subject, [_finding("value", "raises", problem, *_nothing)], raise_on_error)
-    if len(vjps) != len(arrays) or not all(callable(vjp) for vjp in vjps):
-        problem = f"{len(arrays)} arguments, and {sum(map(callable, vjps))} VJPs"
+    vjps = [vjp for vjp in result[1:] if callable(vjp)] if isinstance(result, tuple) else []
+    if not len(vjps) == len(arrays) == len(result) - 1:
+        problem = f"{len(arrays)} arguments, and {len(vjps)} VJPs"
+        if not isinstance(result, tuple):
+            problem = f"{title} returned {type(result).__name__}, not a tuple (value, VJP, ...)"
         return Report(subject, [_finding("value", "count", problem, *_nothing)], raise_on_error)
     findings = [_check_value(op, value, arrays, given, kwargs)]
     if findings[0].mistake is None:
@@ -112,7 +115,7 @@ def _share(vjp: Callable[[Array], Any], g: Array, a: Array, given: list[Array]) 
     """What a VJP makes of g, and (key, sentence) if its behaviour is wrong already, whatever the numbers."""
     sent, before = g.copy(), [x.copy() for x in given]
     try:
-        share, double = np.array(raw(vjp(sent)), float), np.array(raw(vjp(2 * g)), float)
+        share, double = (_numbers(vjp(x), "what it returns").astype(float) for x in (sent, 2 * g))
     except Exception as error:
         return np.full(a.shape, np.nan), ("raises", f"its VJP raised {type(error).__name__}: {error}")
     told: tuple[str, ...] = ()

@@ -292,11 +292,11 @@ def hypotheses(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesi
 
 
 def _choices(n: int) -> Iterator[tuple[int, ...]]:
-    """Where among n places a mistake was made: everywhere, at one of them, or, of a few, at any of them."""
-    yield tuple(range(n))
+    """Where among n places a mistake was made: at one of them; of a few, at any several; or everywhere."""
     for k in range(1, n):
         if k == 1 or n <= 4:
             yield from combinations(range(n), k)
+    yield tuple(range(n))
 
 
 def wrong_vjps(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:

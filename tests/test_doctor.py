@@ -1,0 +1,243 @@
+"""Who is right is never accused, who is wrong always is, and what cannot be judged is said. What a mistake is called is
+tested with the mistakes."""
+
+import numpy as np
+import pytest
+import students
+
+import tinygrad_edu as tg
+
+
+def square(x):
+    return (x * x).sum()
+
+
+def sinh(x):
+    return np.sinh(x).sum()  # which Tensors do not have
+
+
+# --- who is right ----------------------------------------------------------------------------------------------------
+
+
+def test_a_thousand_random_right_cases_and_none_is_accused():
+    rng = np.random.default_rng(0)
+    for _ in range(1000):
+        net = students.network(rng)
+        if rng.random() < 0.3:  # saturated, or hardly anything
+            net.inputs = {name: x * 10.0 ** rng.uniform(-3, 1) for name, x in net.inputs.items()}
+        if rng.random() < 0.3:  # zeros, so that relu is at its kink
+            net.X = np.round(net.X)
+            net.inputs = {name: 0 * x if name[0] == "b" else x for name, x in net.inputs.items()}
+        order, dtype = rng.permutation(len(net.X)), rng.choice([np.float64, np.float32])
+        with np.errstate(all="ignore"):
+            loss = net(*net.inputs.values())
+            X, Y = net.X, net.Y
+            net.X, net.Y = X[order], Y[order]  # sums in another order
+            given = net.gradients(dtype=dtype)
+            net.X, net.Y = X, Y
+        if np.isfinite(loss) and all(np.isfinite(g).all() for g in given.values()):
+            report = tg.diagnose(net, net.inputs, given)
+            assert report.right, report
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_one_number_that_is_wrong_by_a_tenth_of_a_percent_is_found(dtype):
+    rng = np.random.default_rng(1)
+    for _ in range(15):
+        net = students.network(rng)
+        given = net.gradients(dtype=dtype)
+        name = str(rng.choice(list(given)))
+        largest = np.unravel_index(np.abs(given[name]).argmax(), given[name].shape)
+        if abs(given[name][largest]) > 1e-3:
+            given[name][largest] *= 1.001
+            report = tg.diagnose(net, net.inputs, given)
+            assert [key for key, mistake in report.mistakes.items() if mistake] == [name], report
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1, 1e30])
+def test_the_size_of_the_numbers_does_not_matter(scale):
+    x = np.array([1.0, -2.0, 0.5])
+    assert tg.diagnose(lambda x: scale * square(x), x, 2 * scale * x).right
+    assert tg.diagnose(lambda x: scale * square(x), x, -2 * scale * x).mistakes == {"input 0": "sign"}
+
+
+def test_a_gradient_that_is_nothing_but_rounding_is_right():
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    shift = lambda b: tg.softmax(x + b.reshape(1, 1)).sum() if isinstance(b, tg.Tensor) else 4.0
+    assert tg.diagnose(shift, 0.3, 1e-17).right
+    assert not tg.diagnose(shift, 0.3, 1e-3).right
+
+
+def test_where_the_loss_is_a_staircase_the_engine_is_believed():
+    z = np.array([33.0, 30.0])  # 1 - p has hardly a digit left
+    loss = lambda z: -np.mean(np.log(1 - 1 / (1 + np.exp(-z))))
+    assert tg.diagnose(loss, z, 1 / (1 + np.exp(-z)) / 2, tolerance=0.3).right
+
+
+def test_float32_is_given_more_room_than_float64():
+    x = np.random.default_rng(0).standard_normal(100)
+    near = 2 * x * (1 + 5e-6)
+    assert tg.diagnose(square, x, near.astype(np.float32)).right
+    assert not tg.diagnose(square, x, near).right
+    assert tg.diagnose(square, x, near, tolerance=1e-5).right
+
+
+# --- kinks -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("said", "right"), [(0, True), (1, True), (0.5, True), (-0.1, False), (7, False)])
+def test_at_a_kink_any_slope_between_the_two_sides_is_right(said, right):
+    report = tg.diagnose(lambda x: tg.relu(x).sum(), np.array([-1.0, 0.0, 1.0]), np.array([0, said, 1]))
+    assert report.right == right
+    assert ("a kink" in str(report)) == (right and said != 0)
+
+
+@pytest.mark.parametrize("said", [[1, 0, 0], [0, 1, 0], [0.5, 0.5, 0]])
+def test_a_tie_may_go_to_any(said):
+    assert tg.diagnose(np.max, np.array([2.0, 2.0, 1.0]), np.array(said)).right
+
+
+def test_without_the_engine_what_is_at_a_kink_is_not_judged():
+    x = np.array([-1.0, 0.0, 1.0])
+    f = lambda x: np.sinh(np.fmax(x, 0)).sum()
+    report = tg.diagnose(f, x, np.array([0, 77, np.cosh(1)]))
+    assert report.right
+    assert "1 at a kink were not judged" in str(report)
+    assert not tg.diagnose(f, x, np.array([0.1, 77, np.cosh(1)])).right
+
+
+# --- where the right numbers come from -------------------------------------------------------------------------------
+
+
+def test_a_function_that_tensors_do_not_have_is_judged_by_differences():
+    x = np.array([0.5, -1.0])
+    report = tg.diagnose(sinh, x, np.cosh(x))
+    assert report.right
+    assert "central differences: f does not run on Tensors (TypeError: np.sinh" in str(report)
+    assert tg.diagnose(sinh, x, -np.cosh(x)).mistakes == {"input 0": "sign"}
+    assert tg.diagnose(sinh, x, 3 * np.cosh(x)).findings[0].text == "3 times the right one"
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: (tg.Tensor(x.numpy() if isinstance(x, tg.Tensor) else x) * x).sum(),  # half of it is detached
+        lambda x: float(tg.Tensor(x).item() ** 2),
+    ],
+)
+def test_a_function_that_leaves_the_engine_is_judged_by_differences(f):
+    report = tg.diagnose(f, [3.0], [6.0])
+    assert report.right
+    assert "The right numbers are central differences" in str(report)
+    assert tg.diagnose(f, [3.0], [3.0]).mistakes == {"input 0": "factor"}
+
+
+def test_of_several_values_the_sum_counts():
+    report = tg.diagnose(lambda x: x * x, np.arange(3.0), 2 * np.arange(3.0))
+    assert report.right
+    assert "(the sum of 3 values)" in str(report)
+
+
+def test_a_function_of_nothing():
+    assert tg.diagnose(lambda x: 3.0, np.ones(2), np.zeros(2)).right
+    assert tg.diagnose(lambda x, y: x * x, [2.0, np.ones(3)], [4.0, np.zeros(3)]).right
+    assert not tg.diagnose(lambda x, y: x * x, [2.0, np.ones(3)], [4.0, np.ones(3)]).right
+    assert tg.diagnose(lambda x: x, 2.0, 1.0).right
+
+
+def test_the_inputs_stay_as_they_are():
+    x = np.arange(3.0)
+    t = tg.Tensor(x, requires_grad=True)
+
+    def f(x):
+        y = square(x)
+        if isinstance(x, np.ndarray):
+            x += 1
+        return y
+
+    assert tg.diagnose(f, [x], [2 * x]).right
+    assert tg.diagnose(square, [t], [2 * x]).right
+    assert x.tolist() == t.numpy().tolist() == [0, 1, 2]
+    assert t.grad is None
+
+
+# --- how it is asked -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("inputs", "gradients", "names"),
+    [
+        ({"w": 2.0}, {"w": 4.0}, ["w"]),
+        ([2.0], [4.0], ["input 0"]),
+        ((2.0,), [np.float32(4)], ["input 0"]),
+        (2, 4, ["input 0"]),
+        (np.array([[1, 2]]), [[2, 4]], ["input 0"]),
+        (np.zeros((0, 3)), np.zeros((0, 3)), ["input 0"]),
+        (tg.Tensor([1.0, 3.0]), tg.Tensor([2.0, 6.0]), ["input 0"]),
+    ],
+)
+def test_inputs_are_a_dict_a_sequence_or_one_array(inputs, gradients, names):
+    report = tg.diagnose(square, inputs, gradients)
+    assert report.right
+    assert list(report.mistakes) == names
+
+
+def test_a_gradient_that_is_missing_or_not_a_number():
+    x = np.ones(3)
+    assert tg.diagnose(square, {"x": x}, {"x": None}).mistakes == {"x": "missing gradient"}
+    assert tg.diagnose(square, {"x": x}, {}).mistakes == {"x": "missing gradient"}
+    assert tg.diagnose(square, {"x": x}, {"x": [2, np.nan, 2]}).mistakes == {"x": "nan"}
+    assert tg.diagnose(square, {"x": x}, {"x": [2, np.inf, 2]}).mistakes == {"x": "nan"}
+
+
+@pytest.mark.parametrize(
+    ("f", "inputs", "gradients", "error", "message"),
+    [
+        (square, {"x": 1.0}, {"y": 1.0}, ValueError, r"gradients of \['y'\], but the inputs are \['x'\]"),
+        (square, {"x": 1.0}, [1.0], ValueError, "inputs is a dict, so gradients has to be one, got list"),
+        (square, [1.0], [1.0, 2.0], ValueError, "1 inputs need a list of 1 gradients, got 2"),
+        (square, [1.0], np.ones(1), ValueError, "got ndarray"),
+        (square, {"x": 1.0}, {"x": "one"}, TypeError, "the gradient of x has to be real numbers, got str"),
+        (square, 1j, 1.0, TypeError, "input 0 has to be real numbers, got complex"),
+        (lambda x: (x, x), 1.0, 1.0, TypeError, "f has to return a number or an array, got tuple"),
+        (lambda x: x * np.random.default_rng().random(), 1.0, 1.0, ValueError, "different values for the same input"),
+        (np.log, -1.0, 1.0, ValueError, "NaN or infinity for this input: it has no gradient there"),
+        (lambda x: x.tahn(), 1.0, 1.0, AttributeError, "'Tensor' object has no attribute 'tahn'"),
+        (lambda x: np.sinh(x) @ np.ones(3), np.ones(2), np.ones(2), ValueError, "matmul"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(f, inputs, gradients, error, message):
+    with pytest.raises(error, match=message):
+        tg.diagnose(f, inputs, gradients)
+
+
+def test_the_tolerance_is_above_0():
+    with pytest.raises(ValueError, match="tolerance = 0 has to be above 0"):
+        tg.diagnose(square, 1.0, 2.0, tolerance=0)
+
+
+def test_one_line_grades_an_exercise():
+    assert tg.diagnose(square, 3.0, 6.0, raise_on_error=True).right
+    with pytest.raises(AssertionError, match=r"WRONG: half of what it should be[^$]*Hint"):
+        tg.diagnose(square, 3.0, 3.0, raise_on_error=True)
+
+
+# --- the note --------------------------------------------------------------------------------------------------------
+
+
+def test_the_note_has_both_numbers_the_worst_first_and_each_hint_once():
+    w = np.arange(1.0, 7.0).reshape(2, 3)
+    report = tg.diagnose(lambda a, b: square(a) + square(b), {"a": w, "b": w}, {"a": -2 * w, "b": -2 * w})
+    note = str(report)
+    lines = note.splitlines()
+    assert lines[0] == "The gradient of f = 182 with respect to"
+    assert lines[1] == "  a (2, 3): 1, 2, 3, 4, ..."
+    assert "a  WRONG: the sign is turned round" in lines
+    assert "    [1, 2]    -12     12             -1" in lines
+    assert "    [0, 0]     -2      2             -1" not in lines
+    assert note.count("and 2 more") == 2
+    assert note.count("Hint:") == 1
+    found = report.findings[0]
+    assert found.said.tolist() == (-2 * w).tolist()
+    np.testing.assert_allclose(found.expected, 2 * w)
+    assert repr(report) == note
