@@ -226,3 +226,24 @@ def confusion(plant, count, seed=0):
             else:
                 accused += key is not None
     return said, accused
+
+
+def right_case(rng):
+    """A random network and its right gradients, as somebody else's computer may round them: in float32 or float64, with
+    the batch in another order, and often where it is hard: saturated, nearly linear, or with relu at its kink. None
+    where the loss or the gradients overflow."""
+    net = network(rng)
+    if rng.random() < 0.3:
+        net.inputs = {name: x * 10.0 ** rng.uniform(-3, 1) for name, x in net.inputs.items()}
+    if rng.random() < 0.3:
+        net.X = np.round(net.X)
+        net.inputs = {name: 0 * x if name[0] == "b" else x for name, x in net.inputs.items()}
+    order, dtype = rng.permutation(len(net.X)), rng.choice([np.float64, np.float32])
+    with np.errstate(all="ignore"):
+        loss = net(*net.inputs.values())
+        X, Y = net.X, net.Y
+        net.X, net.Y = X[order], Y[order]
+        given = net.gradients(dtype=dtype)
+        net.X, net.Y = X, Y
+    fine = np.isfinite(loss) and all(np.isfinite(g).all() for g in given.values())
+    return (net, given) if fine else None

@@ -48,7 +48,7 @@ def diagnose_op(
     given = [a.copy() for a in arrays]
     try:
         with np.errstate(all="ignore"):
-            result = op(*given, **kwargs)
+            result: Any = op(*given, **kwargs)
             value = np.asarray(result[0], float)
     except Exception as error:
         problem = f"{title} with these arguments raised {type(error).__name__}: {error}"
