@@ -201,7 +201,7 @@ def test_some_of_the_numbers():
     given[4] = 0.5
     (found,) = tg.diagnose(lambda x: (x * x).sum(), {"x": x}, {"x": given}).findings
     assert found.mistake == "unknown"
-    assert found.text.endswith("1 of 6 are wrong, the first at [4]")
+    assert found.text.endswith("1 of 6 is wrong, the first at [4]")
 
 
 def test_the_engine_is_as_it_was_after_a_wrong_run():

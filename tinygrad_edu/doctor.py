@@ -64,15 +64,17 @@ class Report:
 
     def __repr__(self) -> str:
         width = max((len(found.name) for found in self.findings), default=0)
-        lines, hinted = [self.subject, ""], ""
+        lines, first = [self.subject, ""], dict[str, str]()  # sentence: whose mistake it was first
         for found in self.findings:
-            verdict = "right" if found.mistake is None else "WRONG"
-            lines.append(f"{found.name:<{width}}  {verdict}{': ' * bool(found.text)}{found.text}")
-            if found.mistake is not None:
-                lines += [f"    {line}" for line in _side_by_side(found.said, found.expected)]
-                if found.hint and found.hint != hinted:
-                    lines.append(f"    Hint: {found.hint}")
-                    hinted = found.hint
+            if found.mistake is None:
+                lines.append(f"{found.name:<{width}}  right{': ' * bool(found.text)}{found.text}")
+                continue
+            before = first.setdefault(found.text, found.name)
+            text = found.text if before == found.name else f"the same as with {before}"
+            lines.append(f"{found.name:<{width}}  WRONG: {text}")
+            lines += [f"    {line}" for line in _side_by_side(found.said, found.expected)]
+            if before == found.name and found.hint:
+                lines.append(f"    Hint: {found.hint}")
         return "\n".join(lines)
 
 
@@ -380,7 +382,8 @@ class _Case:
         wrong_at = np.argwhere(np.abs(said - self.right[i]) > allowed)
         text = MISTAKES["unknown"][0]
         if len(wrong_at) <= said.size / 2:
-            text += f"; {len(wrong_at)} of {said.size} are wrong, the first at {[int(k) for k in wrong_at[0]]}"
+            verb = "is" if len(wrong_at) == 1 else "are"
+            text += f"; {len(wrong_at)} of {said.size} {verb} wrong, the first at {[int(k) for k in wrong_at[0]]}"
         return "unknown", text
 
 

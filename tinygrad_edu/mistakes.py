@@ -23,7 +23,10 @@ MISTAKES = {
         "the sign is turned round",
         "a - b passes g to a and -g to b; and the error is prediction - target, not target - prediction.",
     ),
-    "factor": ("a constant factor", "Write down the loss with its 1/N and its squares, and follow each constant."),
+    "factor": (
+        "a constant factor",
+        "Follow each constant of the formula: the 1/N of a mean, the 2 of a square, the n of a**n.",
+    ),
     "transposed": (
         "transposed",
         "A gradient has the shape of what it belongs to. For y = x @ W: dW = x.T @ dy and dx = dy @ W.T.",
@@ -56,7 +59,7 @@ MISTAKES = {
     "other": ("the derivative of another activation", "tanh' = 1 - a**2, sigmoid' = a * (1 - a), relu' = (z > 0)."),
     "softmax": (
         "softmax and cross-entropy are taken apart wrongly",
-        "Softmax and mean cross-entropy together give dz = (p - one_hot) / N, and nothing else is multiplied to it.",
+        "Softmax alone: dz = p * (dp - (dp * p).sum()). With mean cross-entropy: dz = (p - one_hot) / N, and that is all.",
     ),
     "updated": (
         "passed back through weights that were updated already",
@@ -82,9 +85,9 @@ MISTAKES = {
     ),
     "unused": ("a parameter that forward does not use", "Use it, or do not make it."),
     "random": ("different values for the same input", "Switch randomness off: layer.eval(), or a fixed seed."),
-    "unknown": ("wrong, and no mistake that is known here explains the numbers", ""),
+    "unknown": ("no mistake that is known here explains the numbers", ""),
 }
-ACTIVATIONS = (ops.sigmoid, ops.tanh, ops.relu, ops.leaky_relu, ops.softplus)
+ACTIVATIONS = (ops.sigmoid, ops.tanh, ops.relu, ops.leaky_relu, ops.softplus, ops.elu, ops.silu, ops.gelu)
 KINKED = (ops.relu, ops.leaky_relu, ops.abs, ops.maximum, ops.minimum, ops.max, ops.min, ops.clip)
 RECOGNISED = (ops.sigmoid, ops.tanh, ops.relu, ops.softmax, ops.log_softmax)
 BY_VALUE: dict[Any, VJP] = {ops.sigmoid: lambda y: y * (1 - y), ops.tanh: lambda y: 1 - y * y}
@@ -256,8 +259,6 @@ def _plain(v: Tensor, earlier: list[Tensor]) -> Tensor:
         return apply(log_loss, apply(ops.softmax, a), **v.kwargs)
     if v.op is ops.log_softmax:
         return apply(ops.softmax, a, **v.kwargs).log()
-    if v.op is ops.softplus and v.size:
-        return -(1 - apply(ops.sigmoid, a)).log()
     return v
 
 
@@ -316,7 +317,11 @@ def wrong_vjps(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
             return (g * y).sum(axis=axis, keepdims=True)
 
         yield "softmax", "only the diagonal p (1 - p) of the softmax's derivative is used", lambda g: g * y * (1 - y)
-        yield "softmax", "p (1 - p) is multiplied to p - one_hot, which has it already", lambda g: vjp(g) * y * (1 - y)
+        yield (
+            "softmax",
+            "p - one_hot is multiplied by p (1 - p), which is in it already",
+            lambda g: vjp(g) * y * (1 - y),
+        )
         yield "softmax", "the one-hot of the labels is not subtracted from p", lambda g: -y * inner(g)
         yield "softmax", "of p - one_hot the p is missing", lambda g: g * y
     if a.shape == y.shape:
@@ -328,6 +333,9 @@ def wrong_vjps(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
             slope = BY_VALUE[op](a)
             text = f"the derivative of {what}, a formula in a = {what}(z), is given z instead of a"
             yield "unactivated", text, lambda g: g * slope
+        if op is ops.softplus:  # the logarithm of a sigmoid, in a loss
+            s = ops.sigmoid(a)[0]
+            yield "doubled", "the derivative of sigmoid is there twice", lambda g: vjp(g) * s * (1 - s)
         yield "value", f"multiplied by {what}(z) itself, not by its derivative", lambda g: g * y
         yield "side", f"the derivative of {what} is taken on the wrong side of 0", at(-a)
         yield "side", f"the derivative of {what} looks at the sign of the gradient, not of z", lambda g: g * (g > 0)
@@ -374,7 +382,7 @@ def _sums(graph: Graph) -> Iterator[Hypothesis]:
                 made: list[Array | None] = [None] * len(graph.inputs)
                 made[k] = whole.sum(axis=axes)
                 if count == 0:
-                    key, text = "unsummed", f"not summed over the axis that broadcasting stretched: {whole.shape}"
+                    key, text = "unsummed", f"not summed over what broadcasting stretched: its shape is {whole.shape}"
                 elif count == whole.ndim and t.size > 1:
                     key, text = "axis", "summed over all axes"
                 else:
