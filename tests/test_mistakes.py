@@ -28,14 +28,15 @@ def test_every_key_is_explained():
 @pytest.mark.parametrize(
     ("times", "words"),
     [
-        (12, "12 times too large: the 1/N of the mean was forgotten (12, all numbers of it)"),
+        (12, "12 times too large: the 1/N of the mean was forgotten (N = 12, of (4, 3))"),
         (1 / 12, "12 times too small: divided by N once too often"),
         (2, "twice too large"),
         (0.5, "half of what it should be: the 2 of a square's derivative was forgotten"),
-        (3, "3 times too large"),
-        (12 / 2, "12 / 2 times too large: the mean's 1/N was forgotten (12, all numbers of it), and the square's 2"),
+        (3, "12 / 4 of what it should be: divided by 4, the length of axis 0, instead of by N = 12"),
+        (5, "5 times too large: the 1/N of the mean was forgotten (5, the length of axis 0)"),
+        (12 / 2, "12 / 2 times too large: the mean's 1/N was forgotten (N = 12, of (4, 3)), and the square's 2"),
         (12 / 4 / 2, "3 / 2 times too large"),
-        (12 / 5, "12 / 5 of what it should be: divided by 5, the length of axis 0, instead of by 12"),
+        (12 / 5, "12 / 5 of what it should be: divided by 5, the length of axis 0, instead of by N = 12"),
         (-12, "the sign is turned round; and 12 times too large"),
         (0.7, "7/10 times the right one"),
         (np.pi, "3.14159 times the right one"),
@@ -58,7 +59,16 @@ def test_the_batch_and_the_classes_are_known_by_their_lengths():
     assert known[7] == "7 times too large: the 1/N of the mean was forgotten (N = 7)"
     assert known[5] == "5 times too large: the 1/N of the mean was forgotten (5, the length of axis 1)"
     assert 1 not in known
-    assert "divided by N = 7, instead of by 5" in known[5 / 7]
+    assert known[7 / 5].endswith("divided by 5, the length of axis 1, instead of by N = 7")
+
+
+def test_of_a_batch_of_two_nobody_can_tell():
+    x = np.array([1.0, 3.0])
+    (found,) = tg.diagnose(lambda w: ((w * x) ** 2).mean(), {"w": [1.0, 2.0]}, {"w": 2 * x * x * [1.0, 2.0]}).findings
+    assert found.text == (
+        "twice too large: a 2 too many, or one path counted twice; "
+        "or 2 times too large: the 1/N of the mean was forgotten (N = 2)"
+    )
 
 
 def test_a_constant_of_a_single_number_needs_a_name():

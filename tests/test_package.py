@@ -23,6 +23,9 @@ IMPORTS = {
     "tensor": ("ops", "numpy"),
     "init": ("ops", "numpy"),
     "gradcheck": ("init ops tensor", "numpy"),
+    "mistakes": ("ops tensor", "numpy"),
+    "doctor": ("gradcheck init mistakes ops tensor", "numpy"),
+    "layerdoctor": ("doctor gradcheck init layers mistakes ops tensor", "numpy"),
     "notation": ("ops tensor", "numpy"),
     "tables": ("tensor", "numpy"),
     "explain": ("notation ops tables tensor", "numpy"),
@@ -59,8 +62,8 @@ LATER = {
     "plots": ("rangetest train", "matplotlib"),
     "raceplots": ("racing trials", "PIL matplotlib"),
     "__init__": (
-        "averages buffers data debugging kernels optimizers plots raceplots racing rangetest schedules step surfaces "
-        "train trials",
+        "averages buffers data debugging doctor kernels layerdoctor optimizers plots raceplots racing rangetest schedules "
+        "step surfaces train trials",
         "",
     ),
     "__main__": ("__init__ data expression notation plots raceplots racing tables tensor trials", "numpy"),

@@ -59,7 +59,7 @@ MISTAKES = {
     "other": ("the derivative of another activation", "tanh' = 1 - a**2, sigmoid' = a * (1 - a), relu' = (z > 0)."),
     "softmax": (
         "softmax and cross-entropy are taken apart wrongly",
-        "Softmax alone: dz = p * (dp - (dp * p).sum()). With mean cross-entropy: dz = (p - one_hot) / N, and that is all.",
+        "Softmax alone: dz = p * (dp - (dp * p).sum()). With mean cross-entropy: dz = (p - one_hot) / N, no more.",
     ),
     "updated": (
         "passed back through weights that were updated already",
@@ -317,11 +317,8 @@ def wrong_vjps(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
             return (g * y).sum(axis=axis, keepdims=True)
 
         yield "softmax", "only the diagonal p (1 - p) of the softmax's derivative is used", lambda g: g * y * (1 - y)
-        yield (
-            "softmax",
-            "p - one_hot is multiplied by p (1 - p), which is in it already",
-            lambda g: vjp(g) * y * (1 - y),
-        )
+        text = "p - one_hot is multiplied by p (1 - p), which is in it already"
+        yield "softmax", text, lambda g: vjp(g) * y * (1 - y)
         yield "softmax", "the one-hot of the labels is not subtracted from p", lambda g: -y * inner(g)
         yield "softmax", "of p - one_hot the p is missing", lambda g: g * y
     if a.shape == y.shape:
@@ -339,6 +336,10 @@ def wrong_vjps(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
         yield "value", f"multiplied by {what}(z) itself, not by its derivative", lambda g: g * y
         yield "side", f"the derivative of {what} is taken on the wrong side of 0", at(-a)
         yield "side", f"the derivative of {what} looks at the sign of the gradient, not of z", lambda g: g * (g > 0)
+        for other in BY_VALUE:
+            text = f"the derivative of {_name(other)}, a formula in its value, is used where {what} was"
+            if other is not op:
+                yield "other", text, _times(BY_VALUE[other](y))
         for other in ACTIVATIONS[:3]:
             if other is not op:
                 yield "other", f"the derivative of {_name(other)} is used, where {what} was", other(a)[1]
@@ -349,6 +350,10 @@ def wrong_vjps(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
             text = "a square matrix is not transposed on the way back" if i == 0 else "x is not transposed in x.T @ dy"
             yield "transposed", text, at(*other_way)
     yield "sign", f"the sign is turned round at {what}", lambda g: -vjp(g)
+
+
+def _times(slope: Array) -> VJP:
+    return lambda g: g * slope
 
 
 def _lost_paths(graph: Graph) -> Iterator[Hypothesis]:
@@ -421,8 +426,8 @@ def _updated(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesis]
                 if np.any(change) and np.any(seen):
                     lr = float((change * seen).sum() / (change * change).sum())
                     if 0 < lr < 100 and np.abs(seen - lr * change).max() < 1e-5 * np.abs(right).max():
-                        rates.append(lr)
-    for lr in rates[:3]:
+                        rates.append(round(lr, 8))
+    for lr in dict.fromkeys(rates[:12]):
         text = f"passed back through weights that were updated already, with a learning rate of {lr:.4g}"
         yield Hypothesis("updated", text, with_steps(lr, uses, said))
 
@@ -444,42 +449,43 @@ def _ordinal(n: int) -> str:
 
 
 def factors(graph: Graph | None, shapes: Sequence[tuple[int, ...]]) -> list[tuple[float, str]]:
-    """(number, what it means) for the constants that get lost on the way back: 2, the batch size and their like."""
-    sizes: dict[int, str] = {}
+    """(number, what it means) for the constants that get lost on the way back: 2, the batch size and their like.
+
+    The likelier come first: the N of a mean in the graph, then the lengths of matrices. Of one number the first counts.
+    """
+    means: dict[int, str] = {}
+    lengths: dict[int, str] = {}
     for node in graph.nodes if graph is not None and graph.root.parents else ():
+        a = node.parents[0]
         if node.op in (ops.mean, ops.cross_entropy, log_loss):
-            a = node.parents[0]
             n = len(a._data) if node.op is not ops.mean else a.size // max(node.size, 1)
-            sizes.setdefault(n, f"N = {n}" if n == len(np.atleast_1d(a._data)) else f"{n}, all numbers of it")
-        if node.op is ops.div and np.ndim(_raw(node.parents[1])) == 0 and not isinstance(node.parents[1], Tensor):
-            n = int(node.parents[1])
-            if n == node.parents[1] > 1:
-                sizes.setdefault(n, f"N = {n}")
-        if node.ndim == 2 and shapes:
-            shapes = [*shapes, node.shape]
-    for shape in [s for s in shapes if len(s) == 2]:
-        sizes.setdefault(shape[0], f"{shape[0]}, the length of axis 0")
-        sizes.setdefault(shape[1], f"{shape[1]}, the length of axis 1")
-    sizes = {n: words for n, words in sizes.items() if n > 1}
+            means.setdefault(n, f"N = {n}" if n == len(np.atleast_1d(a._data)) else f"N = {n}, of {a.shape}")
+        b = _raw(node.parents[1]) if node.op is ops.div else 0
+        if np.ndim(b) == 0 and b > 1 and b == int(b):
+            means.setdefault(int(b), f"N = {int(b)}")
+        shapes = [*shapes, node.shape] if shapes else shapes
+    for shape in shapes:
+        for axis, n in enumerate(shape if len(shape) == 2 else ()):
+            lengths.setdefault(n, f"{n}, the length of axis {axis}")
+    sizes = {n: words for n, words in (lengths | means).items() if n > 1}
     known = [
-        (float(n), f"{n} times too large: the 1/N of the mean was forgotten ({words})") for n, words in sizes.items()
+        (2.0, "twice too large: a 2 too many, or one path counted twice"),
+        (0.5, "half of what it should be: the 2 of a square's derivative was forgotten"),
     ]
-    known += [(1 / n, f"{n} times too small: divided by N once too often ({words})") for n, words in sizes.items()]
-    known += [(2.0, "twice too large: a 2 too many, or one path counted twice")]
-    known += [(0.5, "half of what it should be: the 2 of a square's derivative was forgotten")]
-    for n, words in sizes.items():
-        known += [(n / 2, f"{n} / 2 times too large: the mean's 1/N was forgotten ({words}), and the square's 2")]
-        known += [(2 * n, f"2 · {n} times too large: the mean's 1/N was forgotten ({words}), and a 2 is too many")]
-        known += [(0.5 / n, f"2 · {n} times too small: divided by N once too often ({words}), and the 2 is missing")]
-    for n, m in combinations(sizes, 2):
-        for k, j in ((n, m), (m, n)):
-            known += [(k / j, f"{k} / {j} of what it should be: divided by {sizes[j]}, instead of by {sizes[k]}")]
-    merged: list[tuple[float, str]] = []
+    for n in sorted(sizes, key=lambda n: n not in means):
+        w = sizes[n]
+        known += [
+            (n, f"{n} times too large: the 1/N of the mean was forgotten ({w})"),
+            (1 / n, f"{n} times too small: divided by N once too often ({w})"),
+            (n / 2, f"{n} / 2 times too large: the mean's 1/N was forgotten ({w}), and the square's 2"),
+            (2 * n, f"2 · {n} times too large: the mean's 1/N was forgotten ({w}), and a 2 is too many"),
+            (0.5 / n, f"2 · {n} times too small: divided by N once too often ({w}), and the 2 is missing"),
+        ]
+        for m in sizes if n in means else ():
+            known += [(n / m, f"{n} / {m} of what it should be: divided by {sizes[m]}, instead of by {w}")]
+    first: dict[float, tuple[float, str]] = {}
     for value, words in known:
-        plain = value in (2, 0.5) or value in sizes or 1 / value in sizes
-        same = [k for k, (other, _) in enumerate(merged) if abs(other - value) < 1e-9 * value]
-        if not same:
-            merged.append((value, words))
-        elif plain and len(words) < 80:
-            merged[same[0]] = value, f"{merged[same[0]][1]}; or {words}"
-    return [(value, words) for value, words in merged if abs(value - 1) > 1e-9]
+        _, before = first.setdefault(round(value, 9), (value, words))
+        if words.startswith("2 times too "):  # N is 2: nobody can tell
+            first[round(value, 9)] = value, f"{before}; or {words}"
+    return [told for told in first.values() if told[0] != 1]
