@@ -92,7 +92,7 @@ def _side_by_side(said: Array, expected: Array, most: int = 4) -> list[str]:
     for flat in order:
         index = np.unravel_index(flat, said.shape)
         yours, right = said[index], expected[index]
-        ratio = f"{yours / right:.6g}" if abs(right) > 1e-12 * np.abs(expected).max() else "-"
+        ratio = f"{yours / right + 0:.6g}" if abs(right) > 1e-12 * np.abs(expected).max() else "-"
         rows.append((str([int(k) for k in index]) if index else "", f"{yours:.6g}", f"{right:.6g}", ratio))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = ["  ".join(f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True)) for row in rows]
@@ -149,6 +149,14 @@ def diagnose(
     >>> diagnose(loss, {"w": 1.0}, {"w": 2 * ((x - y) * x).mean()}).right
     True
     >>> print(diagnose(loss, {"w": 1.0}, {"w": 2 * ((x - y) * x).sum()}))
+    The gradient of f = 1.66667 with respect to
+      w (): 1
+    The right numbers are the engine's; central differences agree with them.
+    <BLANKLINE>
+    w  WRONG: 3 times too large: the 1/N of the mean was forgotten (N = 3)
+        at  yours     right  yours / right
+              -14  -4.66667              3
+        Hint: Follow each constant of the formula: the 1/N of a mean, the 2 of a square, the n of a**n.
     """
     if not tolerance > 0:
         raise ValueError(f"tolerance = {tolerance} has to be above 0")

@@ -37,7 +37,8 @@ def diagnose_op(
     --------
     >>> def cube(a):
     ...     return a**3, lambda g: 3 * a**2
-    >>> print(diagnose_op(cube, [1.0, 2.0]))
+    >>> diagnose_op(cube, [1.0, 2.0]).findings[1].text
+    'its VJP does not use g'
     """
     rng = np.random.default_rng(rng)
     title, signature = getattr(op, "__name__", "the op"), inspect.signature(op).parameters.values()
@@ -159,6 +160,15 @@ def diagnose_layer(layer: Layer, x: Any, *, raise_on_error: bool = False, rng: R
     ...     def forward(self, x):
     ...         return x * self.factor.numpy()
     >>> print(diagnose_layer(Scale(), [[1.0, 2.0]]))
+    The layer Scale() for an input (1, 2): 1, 2
+    The right numbers are central differences; yours are the engine's.
+    <BLANKLINE>
+    factor  WRONG: the way from the output back to it is cut
+         at  yours     right  yours / right
+        [0]      0   0.12573              0
+        [1]      0  -0.26421              0
+        Hint: Look for .numpy(), .data, .detach(), float(...) or no_grad() in forward.
+    input   right
     """
     rng = np.random.default_rng(rng)
     parameters = layer.named_parameters()

@@ -409,10 +409,10 @@ def _updated(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesis]
             if given is not None and node.parents[i].parents and given.shape == weight.shape:
                 uses.append((node, i, k, turned))
 
-    def with_steps(lr: float, chosen: Sequence[Any], gradients: Sequence[Any]) -> list[Array]:
+    def with_steps(lr: float, chosen: Sequence[tuple[Tensor, int, int, bool]]) -> list[Array]:
         exchanged: dict[tuple[Tensor, int], VJP] = {}
         for node, i, k, turned in chosen:
-            new = graph.inputs[k]._data - lr * gradients[k]
+            new = graph.inputs[k]._data - lr * np.asarray(said[k])
             args = [(new.T if turned else new) if j == 1 - i else _raw(p) for j, p in enumerate(node.parents)]
             assert node.op is not None
             exchanged[node, i] = node.op(*args, **node.kwargs)[1 + i]
@@ -420,7 +420,7 @@ def _updated(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesis]
 
     rates: list[float] = []
     for use in uses:
-        for right, made, s in zip(graph.right, with_steps(1.0, [use], said), said, strict=True):
+        for right, made, s in zip(graph.right, with_steps(1.0, [use]), said, strict=True):
             if s is not None and np.shape(s) == right.shape and right.size > 1:
                 change, seen = right - made, right - s
                 if np.any(change) and np.any(seen):
@@ -429,7 +429,7 @@ def _updated(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesis]
                         rates.append(round(lr, 8))
     for lr in dict.fromkeys(rates[:12]):
         text = f"passed back through weights that were updated already, with a learning rate of {lr:.4g}"
-        yield Hypothesis("updated", text, with_steps(lr, uses, said))
+        yield Hypothesis("updated", text, with_steps(lr, uses))
 
 
 def _name(op: Callable[..., Any] | None) -> str:
