@@ -341,9 +341,12 @@ class Linear(Layer):
     def forward(self, x: Any) -> Tensor:
         if getattr(x, "dtype", None) is not self.W._data.dtype:
             x = _floats(self, x, self.W)
-        if x.shape[-1:] != (self.in_features,):
-            raise self.refuse(ValueError, f"takes inputs of shape (N, {self.in_features}), got {x.shape}")
-        return Tensor.matmul(x, self.W) if self.b is None else Tensor.linear(x, self.W, self.b)
+        try:
+            return Tensor.matmul(x, self.W) if self.b is None else Tensor.linear(x, self.W, self.b)
+        except ValueError:
+            if x.shape[-1:] == (self.in_features,):
+                raise
+            raise self.refuse(ValueError, f"takes inputs of shape (N, {self.in_features}), got {x.shape}") from None
 
     def __repr__(self) -> str:
         return f"Linear({self.in_features}, {self.out_features}{'' if self.b is not None else ', bias=False'})"
