@@ -60,7 +60,9 @@ def test_a_gradient_that_is_nothing_but_rounding_is_right():
 def test_where_the_loss_is_a_staircase_the_engine_is_believed():
     z = np.array([33.0, 30.0])  # 1 - p has hardly a digit left
     loss = lambda z: -np.mean(np.log(1 - 1 / (1 + np.exp(-z))))
-    assert tg.diagnose(loss, z, 1 / (1 + np.exp(-z)) / 2, tolerance=0.3).right
+    report = tg.diagnose(loss, z, 1 / (1 + np.exp(-z)) / 2, tolerance=0.3)
+    assert report.right
+    assert "rounding hides the slopes of f" in str(report)
 
 
 def test_float32_is_given_more_room_than_float64():
@@ -129,6 +131,8 @@ def test_of_several_values_the_sum_counts():
 
 def test_a_function_of_nothing():
     assert tg.diagnose(lambda x: 3.0, np.ones(2), np.zeros(2)).right
+    assert tg.diagnose(lambda x: tg.Tensor(3.0), np.ones(2), np.zeros(2)).right
+    assert tg.diagnose(lambda x: tg.Tensor(3.0, requires_grad=True), np.ones(2), np.zeros(2)).right
     assert tg.diagnose(lambda x, y: x * x, [2.0, np.ones(3)], [4.0, np.zeros(3)]).right
     assert not tg.diagnose(lambda x, y: x * x, [2.0, np.ones(3)], [4.0, np.ones(3)]).right
     assert tg.diagnose(lambda x: x, 2.0, 1.0).right

@@ -225,6 +225,29 @@ def test_the_engine_is_as_it_was_after_a_wrong_run():
     np.testing.assert_array_equal(graph.gradients()[0], graph.right[0])
 
 
+def test_a_long_graph_is_not_searched_for_ever():
+    rng = np.random.default_rng(0)
+    x, c = rng.standard_normal((4, 3)), rng.standard_normal((4, 3))
+
+    def f(W):
+        h, hs = x, []
+        for _ in range(40):
+            hs.append(h)
+            h = np.tanh(h @ W)
+        return (h * c).sum(), hs, h
+
+    W = rng.standard_normal((3, 3))
+    _, hs, h = f(W)
+    right, wrong, g, bad = np.zeros((3, 3)), np.zeros((3, 3)), c, c
+    for k in range(39, -1, -1):
+        after = hs[k + 1] if k < 39 else h
+        right, g = right + hs[k].T @ (g * (1 - after**2)), g * (1 - after**2) @ W.T
+        wrong, bad = wrong + hs[k].T @ bad, bad @ W.T
+    assert tg.diagnose(lambda W: f(W)[0], {"W": W}, {"W": right}).right
+    (found,) = tg.diagnose(lambda W: f(W)[0], {"W": W}, {"W": wrong}).findings
+    assert found.text == "the derivative of tanh is missing, everywhere"
+
+
 def test_a_graph_that_cannot_be_put_in_plain_terms_is_kept():
     t = tg.Tensor(np.linspace(-1, 1, 6), requires_grad=True)
     y = t

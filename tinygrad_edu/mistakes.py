@@ -182,7 +182,7 @@ class Graph:
                 made._data = _shaken(made._data, shaken)
             new[id(node)] = _plain(made, earlier) if plain else made
             earlier.append(new[id(node)])
-        return Graph(new[id(self.root)], inputs)
+        return Graph(new.get(id(self.root), self.root), inputs)
 
     def in_plain_terms(self) -> Graph:
         """Rebuilt so that a sigmoid is one node however it was written; as it is where that changes the gradients."""
@@ -205,6 +205,8 @@ class Graph:
             vjp, y, axis = node.vjps[i], node._data, node.kwargs.get("axis", -1)
             if node.op is ops.softmax:  # p - one_hot: where p is near 1, few digits are left
                 return lambda g: y * (_shaken(g, rng) - (_shaken(g, rng) * y).sum(axis=axis, keepdims=True))
+            if node.op in BY_VALUE:  # and 1 - a
+                return _times(BY_VALUE[node.op](_shaken(y, rng)))
             return lambda g: vjp(_shaken(g, rng))
 
         found = [np.zeros(t.shape) for t in self.inputs]
@@ -275,17 +277,20 @@ def hypotheses(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesi
     for node, i, _ in graph.edges():
         for key, text, vjp in wrong_vjps(node, i):
             found.setdefault((key, text, node.op, i), []).append((node, i, vjp))
-    for last in (False, True):  # a sign at one place only is the least likely
-        for key in MISTAKES:
-            for (k, text, _, _), made in found.items():
-                for some in _choices(len(made)) if k == key and last == (k == "sign") else ():
-                    where = "" if len(made) == 1 else f" ({' and '.join(map(_ordinal, some))} of {len(made)})"
-                    where = ", everywhere" if 1 < len(made) == len(some) else where
-                    yield Hypothesis(key, text + where, graph.gradients({made[j][:2]: made[j][2] for j in some}))
-        if not last:
-            yield from _lost_paths(graph)
-            yield from _sums(graph)
-            yield from _updated(graph, said)
+
+    def made(*keys: str) -> Iterator[Hypothesis]:
+        for key in keys:
+            for (k, text, _, _), places in found.items():
+                for some in _choices(len(places)) if k == key else ():
+                    where = "" if len(places) == 1 else f" ({' and '.join(map(_ordinal, some))} of {len(places)})"
+                    where = ", everywhere" if 1 < len(places) == len(some) else where
+                    yield Hypothesis(key, text + where, graph.gradients({places[j][:2]: places[j][2] for j in some}))
+
+    yield from made(*[key for key in MISTAKES if key != "sign"])
+    yield from _lost_paths(graph)
+    yield from _sums(graph)
+    yield from _updated(graph, said)
+    yield from made("sign")  # turned round at one place only: the least likely
     for node, g in graph.g.items():
         if node.parents:
             text = f"this is the gradient of {_label(node)}, one of the values on the way"
@@ -293,10 +298,9 @@ def hypotheses(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesi
 
 
 def _choices(n: int) -> Iterator[tuple[int, ...]]:
-    """Where among n places a mistake was made: at one of them; of a few, at any several; or everywhere."""
-    for k in range(1, n):
-        if k == 1 or n <= 4:
-            yield from combinations(range(n), k)
+    """Where among n places a mistake was made: at one, if there are few; of very few, at several; everywhere."""
+    for k in range(1, n if n <= 4 else 2 if n <= 12 else 1):
+        yield from combinations(range(n), k)
     yield tuple(range(n))
 
 
@@ -321,7 +325,7 @@ def wrong_vjps(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
         yield "softmax", text, lambda g: vjp(g) * y * (1 - y)
         yield "softmax", "the one-hot of the labels is not subtracted from p", lambda g: -y * inner(g)
         yield "softmax", "of p - one_hot the p is missing", lambda g: g * y
-    if a.shape == y.shape:
+    if a.shape == y.shape and op not in (ops.add, ops.sub, ops.neg):
         yield "missing", f"the derivative of {what} is missing", lambda g: g
         yield "doubled", f"the derivative of {what} is there twice", lambda g: vjp(vjp(g))
     if op in ACTIVATIONS:
@@ -404,8 +408,8 @@ def _updated(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesis]
             other = node.parents[1 - i]
             turned = isinstance(other, Tensor) and other.op is ops.transpose
             weight = other.parents[0] if turned else other
-            k = number.get(id(weight))
-            given = said[k] if k is not None else None
+            k = number.get(id(weight), -1)
+            given = said[k] if k >= 0 else None
             if given is not None and node.parents[i].parents and given.shape == weight.shape:
                 uses.append((node, i, k, turned))
 
