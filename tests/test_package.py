@@ -39,6 +39,10 @@ IMPORTS = {
     "microscope": ("", "numpy"),
     "step": ("buffers kernels microscope ops tensor", "numpy"),
     "optimizers": ("kernels ops step tensor", ""),
+    "ruledoctor": ("doctor init ops optimizers step tensor", "numpy"),
+    "checks": ("doctor losses ops tensor", "numpy"),
+    "submission": ("", "numpy"),  # it is run by itself, so it imports nothing of ours
+    "grading": ("checks submission", "numpy"),
     "schedules": ("", ""),
     "averages": ("buffers kernels ops step tensor", "numpy"),
     "data": ("init ops", "numpy"),
@@ -58,15 +62,17 @@ LATER = {
     "tensor": ("explain graph", ""),
     "graph": ("plots", ""),
     "train": ("", "tqdm"),
+    "checks": ("ruledoctor", ""),
+    "grading": ("__main__", ""),
     "schedules": ("step", ""),
     "plots": ("rangetest train", "matplotlib"),
     "raceplots": ("racing trials", "PIL matplotlib"),
     "__init__": (
-        "averages buffers data debugging doctor kernels layerdoctor optimizers plots raceplots racing rangetest schedules "
-        "step surfaces train trials",
+        "averages buffers data debugging doctor kernels layerdoctor optimizers plots raceplots racing rangetest "
+        "ruledoctor schedules step surfaces train trials",
         "",
     ),
-    "__main__": ("__init__ data expression notation plots raceplots racing tables tensor trials", "numpy"),
+    "__main__": ("__init__ data expression grading notation plots raceplots racing tables tensor trials", "numpy"),
 }
 
 # --- who imports whom ------------------------------------------------------------------------------------------------
@@ -74,7 +80,9 @@ LATER = {
 
 def test_every_module_has_its_row_in_the_table():
     assert set(IMPORTS) == {path.stem for path in HERE.glob("*.py")}
-    assert not [path for path in HERE.iterdir() if path.is_dir() and path.name != "__pycache__"]  # flat
+    folders = {path.name for path in HERE.iterdir() if path.is_dir()} - {"__pycache__"}
+    assert folders == {"exercises"}  # flat, but for files that are handed out, not imported
+    assert not list((HERE / "exercises").glob("__init__.py"))
 
 
 @pytest.mark.parametrize("module", IMPORTS)
@@ -120,6 +128,7 @@ def test_trap_20_importing_loads_numpy_and_nothing_heavy():
         ("tg.schedules.cosine(0.1, 10)(5)", False),
         ("tg.SGD", True),
         ("tg.FlatBuffer", False),
+        ("tg.diagnose_optimizer", True),
     ],
 )
 def test_numba_comes_with_the_first_optimizer_and_no_earlier(use, comes):
@@ -191,7 +200,7 @@ def test_trap_21_a_read_only_install_can_be_used(tmp_path):
     try:
         first, second = python(STEP, install, NUMBA_DISABLE_JIT="0", **nowhere).splitlines()
     finally:
-        for path in [install, install / "tinygrad_edu"]:
+        for path in [install, install / "tinygrad_edu", install / "tinygrad_edu" / "exercises"]:
             path.chmod(0o755)  # so that it can be removed
     assert first == f"{install / 'tinygrad_edu' / '__init__.py'} 0.5 1.0"
     assert "cannot cache" in second  # Numba alone would have refused

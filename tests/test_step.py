@@ -394,3 +394,31 @@ def test_all_frozen_is_said():
     (a.sum() + b).sum().backward()
     with pytest.raises(RuntimeError, match="all parameters are frozen"):
         optimizer.step()
+
+
+# --- a rule of one's own ----------------------------------------------------------------------------------------------
+
+
+def shrink(p, g, rate, bend):
+    """p <- p - rate · (g + bend)"""
+    for i in range(p.size):
+        p[i] -= rate * (g[i] + bend)
+
+
+class Shrink(tg.Optimizer):
+    kernel = staticmethod(tg.kernels.kernel(shrink))
+
+    def __init__(self, params, lr=0.1, bend=0.0):
+        super().__init__(params, {"lr": lr, "bend": bend})
+
+
+def test_a_rule_of_ones_own_may_have_numbers_of_its_own():
+    p = tg.Tensor([1.0, 2.0], requires_grad=True)
+    optimizer = Shrink([p], lr=0.5, bend=-3.0)
+    p.grad = np.array([1.0, 2.0])
+    optimizer.step()
+    assert p.numpy().tolist() == [2.0, 2.5]
+    with pytest.raises(ValueError, match="bend = inf, but it has to be a finite number"):
+        Shrink([p], bend=float("inf"))
+    with pytest.raises(TypeError, match="bend is a number, got str"):
+        Shrink([p], bend="a")

@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     )
     from .racing import Race, race
     from .rangetest import lr_find
+    from .ruledoctor import diagnose_optimizer
     from .schedules import ReduceOnPlateau
     from .step import Optimizer
     from .train import Evaluation, History, evaluate, fit
@@ -109,7 +110,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
     **dict.fromkeys(
         ["schedules", "averages", "rangetest", "surfaces", "racing", "raceplots", "trials", "debugging"], ""
     ),
-    **dict.fromkeys(["doctor", "layerdoctor", "mistakes"], ""),
+    **dict.fromkeys(["doctor", "layerdoctor", "ruledoctor", "mistakes"], ""),
     "FlatBuffer": "buffers",
     "batches": "data",
     "debug": "debugging",
@@ -144,6 +145,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
     **dict.fromkeys(["fit", "evaluate", "History", "Evaluation"], "train"),
     **dict.fromkeys(["diagnose", "Report", "Finding"], "doctor"),
     **dict.fromkeys(["diagnose_op", "diagnose_layer"], "layerdoctor"),
+    "diagnose_optimizer": "ruledoctor",
     **dict.fromkeys(["race", "Race"], "racing"),
     **dict.fromkeys(["race_on_data", "DataRace"], "trials"),
 }
@@ -152,7 +154,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
 # fmt: off
 __all__ = [
     "Tensor", "apply", "no_grad", "debug", "gradcheck", "explain", "diagnose", "diagnose_op", "diagnose_layer",
-    "Report", "Finding",
+    "diagnose_optimizer", "Report", "Finding",
     "add", "sub", "mul", "div", "neg", "matmul", "linear", "einsum", "exp", "expm1", "log", "log1p", "sin", "cos",
     "erf", "sqrt", "tanh", "sigmoid", "relu", "leaky_relu", "elu", "silu", "gelu", "softplus", "maximum", "minimum",
     "where", "clip", "mean", "var", "std", "norm", "prod", "cumsum", "argmax", "logsumexp", "softmax", "log_softmax",

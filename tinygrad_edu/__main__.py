@@ -1,6 +1,6 @@
 """The command line: ``tinygrad-edu train`` trains a small MLP and shows what it did; ``tinygrad-edu race`` lets the
-update rules run on loss surfaces; ``tinygrad-edu explain`` goes through a backward pass. Also
-``python -m tinygrad_edu``. The options are in `arguments`.
+update rules run on loss surfaces; ``tinygrad-edu explain`` goes through a backward pass; ``tinygrad-edu exercise``
+hands out exercises and checks them. Also ``python -m tinygrad_edu``. The options are in `arguments`.
 
 Nothing heavy is imported before the arguments are read, so that --help and --version answer at once.
 """
@@ -28,7 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no ·
     try:
-        return {"train": train, "race": race, "explain": explain}[options.command](options)
+        commands = {"train": train, "race": race, "explain": explain, "exercise": exercise}
+        return commands[options.command](options)
     except BrokenPipeError:  # who reads has read enough, as in "| head"
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, for what is flushed at the end
         return 0
@@ -343,6 +344,13 @@ def slope(f: Any, x: Any) -> float:
     behind = f().item()
     x.data = here
     return float(ahead - behind) / (2 * h)
+
+
+def exercise(options: argparse.Namespace) -> int:
+    """List the exercises, hand them out, check or grade what came back. Returns the exit status."""
+    from . import grading
+
+    return grading.run(options)
 
 
 if __name__ == "__main__":

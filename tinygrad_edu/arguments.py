@@ -76,6 +76,14 @@ def real(text: str) -> float:
     return number
 
 
+def above_0(text: str) -> float:
+    """A finite number above 0."""
+    number = real(text)
+    if not number:
+        raise argparse.ArgumentTypeError(f"got {text!r}, but it has to be above 0")
+    return number
+
+
 def batch(text: str) -> int | None:
     """A batch size; None for all samples."""
     return None if text == "all" else whole('the batch size is "all" or', 1)(text)
@@ -140,7 +148,7 @@ def parser() -> argparse.ArgumentParser:
     """All commands and options."""
     top = Parser(prog="tinygrad-edu", description="Backpropagation and optimizers, from scratch and to be read.")
     top.add_argument("--version", action="version", version=f"tinygrad-edu {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="train|race|explain")
+    commands = top.add_subparsers(dest="command", required=True, metavar="train|race|explain|exercise")
     command = commands.add_parser(
         "train",
         help="train a small network and show how it went",
@@ -268,4 +276,25 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--svg", type=Path, metavar="PATH", help="draw the graph into this file")
     add("--json", action="store_true", help="print the result as one JSON object; all else goes to standard error")
+
+    command = commands.add_parser(
+        "exercise",
+        help="eight exercises from the chain rule to Adam, checked by the doctor",
+        description="Eight exercises from the chain rule to Adam. Start on them, write the functions, check them: the "
+        "doctor names what is wrong.",
+    )
+    parts = command.add_subparsers(dest="part", required=True, metavar="list|start|check|grade")
+    parts.add_parser("list", help="the exercises, a line each")
+    part = parts.add_parser("start", help="copy the exercises into a folder, to be filled in")
+    part.add_argument("number", nargs="?", type=int, choices=range(1, 9), metavar="N", help="only this one (1 to 8)")
+    part.add_argument("folder", type=Path, metavar="DIR", help="where they go")
+    part.add_argument("--force", action="store_true", help="begin again: overwrite what is there")
+    check = parts.add_parser("check", help="check a file, or all exercises in a folder")
+    check.add_argument("target", type=Path, metavar="FILE|DIR", help="what you wrote")
+    grade = parts.add_parser("grade", help="check the submissions in a folder, write a table")
+    grade.add_argument("folder", type=Path, metavar="DIR", help="holds a folder, or a file, for each student")
+    grade.add_argument("--out", type=Path, metavar="DIR", help="for grades.csv and grades.json (default: the same DIR)")
+    for part in (check, grade):
+        part.add_argument("--seed", type=whole("the seed", 0), metavar="N", help="of the random numbers (default: new)")
+        part.add_argument("--timeout", type=above_0, default=10.0, metavar="S", help="seconds for a file (default: 10)")
     return top

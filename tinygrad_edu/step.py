@@ -21,6 +21,7 @@ LearningRate = float | Callable[[int], float]
 
 AT_LEAST_0 = (lambda x: 0 <= x < float("inf"), "a finite number, at least 0")
 ABOVE_0 = (lambda x: 0 < x < float("inf"), "a finite number above 0")
+FINITE = (lambda x: abs(x) < float("inf"), "a finite number")  # what is asked of a number that only your rule has
 BELOW_1 = (lambda x: 0 <= x < 1, "at least 0 and below 1")
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     **dict.fromkeys(["lr", "l2", "lr_decay", "weight_decay", "momentum_decay", "lambd", "alpha", "t0"], AT_LEAST_0),
@@ -357,7 +358,7 @@ class Optimizer:
             raise ValueError(f"{type(self).__name__} has no {name!r}; it has {', '.join(allowed)}")
         if name == "lr" and callable(value):
             return value
-        within, text = RANGES[name]
+        within, text = RANGES.get(name, FINITE)
         if not isinstance(value, (int, float, np.integer, np.floating, np.bool_)):
             raise TypeError(f"{name} is a number, got {type(value).__name__}")
         with np.errstate(over="ignore"):

@@ -1,0 +1,290 @@
+"""A file of somebody else's, run in a process of its own that answers questions: "what does f return for these arrays?"
+
+Nothing that the file does can pass for a judgement: numbers go in, numbers come out, and what is right is decided where
+the file never ran. Endless loops, crashes, sys.exit() and floods of output end the process, or its answer, and nothing
+else. It is no sandbox: the file may read and write whatever its user may.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+LONGEST = 10_000_000  # characters of one answer
+SHOWN = 2_000  # characters of what is printed
+MEMORY = 2_000_000_000  # bytes that the process may ask for
+
+
+class Failed(Exception):
+    """The file gave no answer: a key as of `doctor.Finding`, and a sentence."""
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(text)
+        self.key, self.text = key, text
+
+
+# --- the side that asks ----------------------------------------------------------------------------------------------
+
+
+class Submission:
+    """The functions of a file, called in another process. Use it in a ``with`` statement.
+
+    Parameters
+    ----------
+    path : of the file
+    seconds : for all of it together, starting Python included
+    memory : bytes that the process may ask for, where the system can limit that
+
+    Raises
+    ------
+    Failed : the file cannot be run; also from `ask`
+    """
+
+    def __init__(self, path: str | Path, seconds: float = 10.0, memory: int = MEMORY) -> None:
+        self.path, self.seconds = Path(path), seconds
+        self.printed = ""
+        self.process: subprocess.Popen[bytes] | None = None
+        self.memory = memory
+
+    def __enter__(self) -> Submission:
+        self.folder = tempfile.TemporaryDirectory(prefix="exercise-", ignore_cleanup_errors=True)
+        self.deadline = time.monotonic() + self.seconds
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-X", "utf8", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.folder.name,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            start_new_session=True,
+        )
+        self.answers: queue.Queue[bytes] = queue.Queue()
+        self.readers = [
+            threading.Thread(target=read, args=(self.process,), daemon=True) for read in (self._listen, self._watch)
+        ]
+        for reader in self.readers:
+            reader.start()
+        try:
+            self._exchange({"path": str(self.path.resolve()), "memory": self.memory, "seconds": self.seconds})
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process is not None
+        with contextlib.suppress(OSError):  # it may have ended already
+            os.killpg(self.process.pid, signal.SIGKILL) if hasattr(os, "killpg") else self.process.kill()
+        self.process.wait()
+        for reader in self.readers:
+            reader.join(timeout=1)  # longer only if a process that left the group holds the pipe
+        if not any(reader.is_alive() for reader in self.readers):
+            with contextlib.suppress(OSError), self.process:  # closes the pipes
+                pass
+        self.folder.cleanup()
+
+    def ask(self, name: str, *args: Any, returns: int = 1) -> list[Array]:
+        """What the function of that name returns for these arrays and numbers: so many arrays."""
+        try:
+            reply = self._exchange({"name": name, "args": [_packed(a) for a in args], "returns": returns})
+        except Failed as problem:
+            shapes = [f"an array {a.shape}" if np.ndim(a) else f"{a:.6g}" for a in args if not isinstance(a, list)]
+            given = f", when {name} was given {', '.join(shapes)}" if problem.key == "error" else ""
+            raise Failed(problem.key, problem.text + given) from None
+        try:
+            arrays = [_unpacked(value) for value in reply["values"]]
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise Failed("no answer", "it wrote into the channel that its answers take") from None
+        if len(arrays) != returns or not all(isinstance(array, np.ndarray) for array in arrays):
+            raise Failed("no answer", "it wrote into the channel that its answers take")
+        return arrays
+
+    def _exchange(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Send a message and wait for the reply."""
+        assert self.process is not None
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):  # nobody is there: then there is no reply either
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.flush()
+        try:
+            line = self.answers.get(timeout=max(0.0, self.deadline - time.monotonic()))
+        except queue.Empty:
+            raise Failed("time", f"not done after {self.seconds:g} seconds: is there a loop without end?") from None
+        if not line:
+            raise Failed("ended", _ending(self.process.wait(timeout=5)))
+        try:
+            reply = json.loads(line)
+            if "problem" in reply:
+                raise Failed(_plain(str(reply["problem"])), _plain(str(reply["text"])))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise Failed("no answer", "it wrote into the channel that its answers take") from None
+        return reply
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        """Put every line that comes into the queue; an empty one at the end."""
+        stream = process.stdout
+        assert stream is not None
+        while line := stream.readline(LONGEST):
+            if self.answers.qsize() < 100:  # one is expected
+                self.answers.put(line)
+        self.answers.put(b"")
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        """Read all that is printed, keep the beginning."""
+        stream = process.stderr
+        assert stream is not None
+        kept = b""
+        while some := stream.read1(1 << 16):  # type: ignore[attr-defined]
+            kept = (kept + some)[: 4 * SHOWN]
+            self.printed = _plain(kept.decode("utf-8", "replace"), keep="\n\t")[:SHOWN]
+
+
+def _ending(status: int) -> str:
+    if status >= 0:
+        return f"it ended Python by itself, with status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = str(-status)
+    return f"Python was ended by signal {name}"
+
+
+def _plain(text: str, keep: str = "") -> str:
+    """The text without what could disturb a terminal or a table."""
+    return "".join(c if c.isprintable() or c in keep else " " for c in text)
+
+
+def _packed(value: Any) -> Any:
+    """An array as what JSON can hold; a float goes through unchanged to the last bit. Anything else as it is."""
+    if isinstance(value, np.ndarray):
+        return {"dtype": str(value.dtype), "shape": value.shape, "data": value.ravel().tolist()}
+    return value
+
+
+def _unpacked(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return tuple(value) if isinstance(value, list) else value
+    if value["dtype"] not in ("float64", "float32", "float16", "int64", "int32", "int8", "uint8", "bool"):
+        raise ValueError
+    return np.array(value["data"], value["dtype"]).reshape(value["shape"])
+
+
+# --- the side that answers: a process that runs this file ------------------------------------------------------------
+
+
+def serve(questions: IO[str], answers: IO[str]) -> None:
+    """Run the file that the first message names, then answer what is asked, one line each."""
+
+    def reply(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    task = json.loads(questions.readline())
+    path = Path(task["path"])
+    limit(task["memory"], task["seconds"])
+    namespace: dict[str, Any] = {"__name__": "submission", "__file__": str(path)}
+    sys.path.append(str(path.parent))  # last, so that a random.py of the student's hides nobody's random
+
+    def attempt(action: Callable[[], dict[str, Any]]) -> None:
+        try:
+            message = action()
+        except BaseException as error:  # also SystemExit and KeyboardInterrupt
+            message = {"problem": _key(error), "text": _sentence(error, path)}
+        reply(message)
+
+    def load() -> dict[str, Any]:
+        exec(compile(path.read_bytes(), str(path), "exec"), namespace)
+        return {}
+
+    def call(name: str, args: Sequence[Any], returns: int) -> dict[str, Any]:
+        if not callable(namespace.get(name)):
+            raise Failed("missing", f"there is no function {name}")
+        value = namespace[name](*[_unpacked(a) for a in args])
+        return {"values": [_packed(array) for array in _arrays(name, value, returns)]}
+
+    attempt(load)
+    for line in questions:
+        question = json.loads(line)
+        attempt(lambda: call(**question))  # noqa: B023, it is called at once
+
+
+def _arrays(name: str, value: Any, returns: int) -> list[Array]:
+    """What the function returned as arrays; Failed if it is something else."""
+    if value is None:
+        raise Failed("nothing", f"{name} returned None: is there a return at its end?")
+    if returns > 1 and (not isinstance(value, (tuple, list)) or len(value) != returns):
+        what = f"{len(value)} of them" if isinstance(value, (tuple, list)) else f"one {type(value).__name__}"
+        raise Failed("number of results", f"{name} has to return {returns} things, separated by commas, not {what}")
+    arrays = []
+    for one in value if returns > 1 else [value]:
+        array = np.asarray(one)
+        if array.dtype.name not in ("float64", "float32", "float16", "int64", "int32", "int8", "uint8", "bool"):
+            raise Failed("no numbers", f"{name} has to return arrays of real numbers, not {type(one).__name__}")
+        if array.size > LONGEST // 100:
+            raise Failed("no numbers", f"{name} returned an array of {array.size:,} numbers")
+        arrays.append(array)
+    return arrays
+
+
+def _key(error: BaseException) -> str:
+    kinds = {NotImplementedError: "not written", MemoryError: "memory", SystemExit: "ended"}
+    return error.key if isinstance(error, Failed) else kinds.get(type(error), "error")
+
+
+def _sentence(error: BaseException, path: Path) -> str:
+    """What happened and in which line of the file."""
+    if isinstance(error, Failed):
+        return error.text
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    line = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno if frames else None
+    where = f"line {line}: " if line else ""
+    if isinstance(error, NotImplementedError) and frames:
+        return f"{frames[-1].name} is not written yet"
+    try:
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+    except BaseException:  # a __str__ of the student's own
+        text = ""
+    return f"{where}{type(error).__name__}{': ' * bool(text)}{text}"[:300]
+
+
+def limit(memory: int, seconds: float) -> None:
+    """Have the system end what asks for too much, where it can (Linux, partly macOS)."""
+    try:
+        import resource
+    except ImportError:
+        return
+    whole = int(seconds) + 1
+    limits = {resource.RLIMIT_AS: memory, resource.RLIMIT_CPU: whole, resource.RLIMIT_FSIZE: LONGEST}
+    for kind, most in {**limits, resource.RLIMIT_CORE: 0}.items():
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(kind, (most, most))
+
+
+def main() -> NoReturn:
+    """Keep the channel of the answers for answers: what the file prints goes with its errors, its input is empty."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    questions = os.fdopen(os.dup(0), encoding="utf-8")
+    os.dup2(2, 1)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    serve(questions, answers)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
