@@ -260,9 +260,9 @@ def test_what_a_file_prints_is_shown_and_cut(tmp_path):
 
 def test_a_file_runs_away_from_its_folder_and_may_use_its_neighbours(tmp_path):
     """Files that it writes do not land among the submissions; random.py beside it does not hide Python's."""
-    (tmp_path / "helper.py").write_text("TWO = 2")
+    (tmp_path / "data.py").write_text("TWO = 2")
     (tmp_path / "random.py").write_text("raise SystemExit('the wrong random')")
-    text = "import random, helper\nopen('left', 'w').write('x')\n" + solution(1).replace("2 *", "helper.TWO *")
+    text = "import random, data\nopen('left', 'w').write('x')\n" + solution(1).replace("2 *", "data.TWO *")
     verdict = verdict_on(tmp_path, 1, "from random import shuffle\n" + text)
     assert verdict.right, verdict
     assert not (tmp_path / "left").exists()

@@ -290,11 +290,11 @@ def test_rounding_to_float32_is_not_accused(kind):
 
 
 def casting(p, g, state, t, lr, beta1, beta2, eps):
-    m = state["m"] = np.float32(beta1) * state.get("m", np.float32(0)) + np.float32(1 - beta1) * g.astype(np.float32)
-    v = state["v"] = (
-        np.float32(beta2) * state.get("v", np.float32(0)) + np.float32(1 - beta2) * g.astype(np.float32) ** 2
-    )
-    return p - np.float32(lr) * m / np.float32(1 - beta1**t) / (np.sqrt(v / np.float32(1 - beta2**t)) + np.float32(eps))
+    """All of it in float32, but for p."""
+    lr, beta1, beta2, eps, one, g = (np.float32(x) for x in (lr, beta1, beta2, eps, 1, g))
+    m = state["m"] = beta1 * state.get("m", 0 * g) + (one - beta1) * g
+    v = state["v"] = beta2 * state.get("v", 0 * g) + (one - beta2) * g * g
+    return p - lr * m / (one - beta1**t) / (np.sqrt(v / (one - beta2**t)) + eps)
 
 
 def in_place(p, g, state, t, **hyper):

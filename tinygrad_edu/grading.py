@@ -78,7 +78,7 @@ def which(path: Path) -> Exercise | None:
     """The exercise that a file is about, by its name: 3_linear_layer.py, linear_layer.py, ada-3.py."""
     named = [e for e in EXERCISES if e.name in path.stem.lower()]
     digits = re.findall(r"\d+", path.stem)
-    numbered = [e for e in EXERCISES if digits.count(str(e.number)) == 1]
+    numbered = [e for e in EXERCISES if str(e.number) in digits]
     found = named or numbered
     return found[0] if len(found) == 1 else None
 
