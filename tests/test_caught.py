@@ -91,8 +91,29 @@ def labels_changed_under_debug():
         loss.backward()
 
 
+def minus_equals():
+    w = leaf([1.0, 2.0], name="w")
+    (w * w).sum().backward()
+    w -= 0.1 * w.grad
+
+
+def requires_grad_afterwards(data):
+    tg.Tensor(data).requires_grad = True
+
+
 # what is done, what comes of it, how that reads
 TABLE = {
+    "w -= of a leaf": (minus_equals, RuntimeError, r"^w \(2,\) -= .* computed tensor; .* write w\.data -= \.\.\., or"),
+    "integers that shall require a gradient later": (
+        lambda: requires_grad_afterwards([1, 2]),
+        TypeError,
+        "only float32 and float64 can require a gradient, got int64",
+    ),
+    "requires_grad of a result": (
+        lambda: setattr(tg.Tensor([1.0]) * 2, "requires_grad", True),
+        RuntimeError,
+        "is computed, which decides whether it requires a gradient",
+    ),
     "unequal shapes": (
         lambda: tg.mse_loss(np.zeros((3, 1)), np.ones(3)),
         ValueError,

@@ -268,9 +268,15 @@ def test_weights_that_are_all_0_have_no_ratio():
             optimizer.zero_grad()
             p.sum().backward()
             optimizer.step()
-    assert np.isnan(watch.ratios["p"][0])
-    assert watch.ratios["p"][1] == 1
+    assert watch.ratios["p"] == [1]
     assert watch.report().splitlines()[1].split() == ["p", "1"]
+    assert watch.report().splitlines()[2].startswith("2 steps (medians).")  # and no samples: there is no ReLU
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+def test_a_nan_out_of_nothing_is_named():
+    with tg.debug(), pytest.raises(RuntimeError, match=r"forward: mean made nan at .0. .3 of 3 numbers., from nothing"):
+        leaf(np.zeros((0, 3))).mean(axis=0)
 
 
 # --- where it holds ---------------------------------------------------------------------------------------------------

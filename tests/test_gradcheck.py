@@ -124,3 +124,15 @@ def test_a_right_relu_network_is_not_accused_where_all_its_units_are_at_their_ki
 
 def test_a_constant_function_has_gradient_zero():
     assert tg.gradcheck(lambda x: tg.Tensor(3.0), [1.0, 2.0]).error == 0
+
+
+def test_trap_06_an_infinite_gradient_is_wrong():
+    def steep(a):
+        return a * a, lambda g: np.full_like(a, np.inf)
+
+    with pytest.raises(AssertionError, match=r"input 0 along \[\]: the gradient says inf, the slope is 2"):
+        tg.gradcheck(lambda a: tg.apply(steep, a), 1.0)
+
+
+def test_a_single_slope_agrees():
+    assert repr(tg.gradcheck(lambda a: a * a, 1.0)).startswith("1 slope agrees with the gradient, largest")

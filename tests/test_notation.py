@@ -188,7 +188,7 @@ def masked(a, *, flag=True):
         (S * 3, "s * 3", "d_loss * 3", []),
         (S**2, "s ** 2", "d_loss * 2 * s", []),
         (S**3, "s ** 3", "d_loss * 3 * s ** 2", []),
-        (S**-1, "s ** (-1)", "d_loss * (-1) * base ** (-2)", ["base = np.where(s == 0, np.inf, s)"]),
+        (S**-1, "s ** (-1)", "d_loss * (-1) * s ** (-2)", []),
         (S**0.5, "s ** 0.5", "d_loss * 0.5 * base ** (-0.5)", ["base = np.where(s == 0, np.inf, s)"]),
         (2**S, "2 ** s", "d_loss * loss * np.log(2)", []),
         (0**S, "0 ** s", "d_loss * loss * np.log(1)", []),

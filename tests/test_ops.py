@@ -407,6 +407,11 @@ def test_pow_at_zero_has_the_stated_gradients():
     assert gradient(lambda b: tg.pow(tg.Tensor([0.0, 1.0]), b), [2.0, 2.0]) == [[0, 0]]
 
 
+def test_pow_has_an_infinite_slope_at_a_pole():
+    with np.errstate(divide="ignore"):
+        assert gradient(lambda a: a**-1.0, [0.0, 2.0]) == gradient(lambda a: 1 / a, [0.0, 2.0]) == [[-np.inf, -0.25]]
+
+
 def test_nan_in_is_nan_out_at_that_place_only():
     one = (tg.relu, tg.elu, tg.silu, tg.gelu, tg.erf, tg.expm1, tg.log1p, tg.sin, tg.cos, tg.cumsum, tg.flip, tg.pad)
     for f in (*one, tg.maximum, tg.minimum):

@@ -66,11 +66,27 @@ def test_a_schedule_out_of_range_stops_the_step_before_anything_moves():
 
 
 def test_a_gradient_of_another_shape_is_refused():
+    a, _ = two()
+    with pytest.raises(ValueError, match=r"a \(2,\) was given a gradient of shape \(3,\)"):
+        a.grad = np.ones(3)
+    assert a.grad is None
+    optimizer = tg.SGD([a])
+    a.grad = np.array(["1", "2"])
+    with pytest.raises(ValueError, match=r"a \(2,\) was given a gradient of shape \(2,\) and dtype <U1"):
+        optimizer.step()
+
+
+def test_each_kind_of_warning_is_given_once_and_hides_no_other():
     a, b = two()
     optimizer = tg.SGD([a, b])
-    a.grad = np.ones(3)
-    with pytest.raises(ValueError, match=r"a \(2,\) was given a gradient of shape \(3,\)"):
+    a.sum().backward()
+    with pytest.warns(UserWarning, match="no gradient came to b"):
         optimizer.step()
+    with pytest.warns(UserWarning, match="step.. used the gradient of a .2,. a second time"):
+        optimizer.step()
+    optimizer.step()
+    with pytest.warns(UserWarning, match="which step.. has used already"):
+        a.sum().backward()
 
 
 def test_loading_keeps_numbers_as_they_are_and_refuses_bad_ones_before_changing_anything():

@@ -93,7 +93,7 @@ class debug(ContextDecorator):
         self.dead: dict[str, Array] = {}
         self._samples: dict[str, int] = {}
         self._sites: dict[int, Site] = {}  # by the stamp of what was computed there
-        self._depth = 0
+        self._steps = self._depth = 0
 
     def _recreate_cm(self) -> debug:  # a decorated function is watched anew at each call
         return debug(self.show)
@@ -144,8 +144,10 @@ class debug(ContextDecorator):
             sums = squares.setdefault(name.rpartition(".")[0] or name, [0.0, 0.0])
             sums[0] += float(((new - old) ** 2).sum())
             sums[1] += float((old**2).sum())
+        self._steps += 1
         for layer, (change, weight) in squares.items():
-            self.ratios.setdefault(layer, []).append(float(np.sqrt(change / weight)) if weight else np.nan)
+            if weight:  # there is no ratio to weights that are all 0
+                self.ratios.setdefault(layer, []).append(float(np.sqrt(change / weight)))
 
     # --- what it says ------------------------------------------------------------------------------------------------
 
@@ -168,15 +170,17 @@ class debug(ContextDecorator):
         """
         rows = [("layer", "update / weight", "always 0")]
         for layer in sorted({*self.ratios, *self.dead}, key=_in_order):
-            ratio = f"{np.nanmedian(self.ratios[layer]):.2g}" if layer in self.ratios else ""
+            ratio = f"{np.median(self.ratios[layer]):.2g}" if layer in self.ratios else ""
             dead = f"{self.dead[layer].sum()} of {self.dead[layer].size}" if layer in self.dead else ""
             rows.append((layer, ratio, dead))
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         lines = [
             f"{name:<{widths[0]}}  {ratio:>{widths[1]}}  {dead:>{widths[2]}}".rstrip() for name, ratio, dead in rows
         ]
-        steps, samples = max(map(len, self.ratios.values()), default=0), max(self._samples.values(), default=0)
-        counts = f"{steps} step{'s' * (steps != 1)}, {samples} sample{'s' * (samples != 1)}"
+        steps, samples = self._steps, max(self._samples.values(), default=0)
+        counts = f"{steps} step{'s' * (steps != 1)}"
+        if samples:
+            counts += f", {samples} sample{'s' * (samples != 1)}"
         return "\n".join(
             [
                 *lines,
@@ -186,7 +190,7 @@ class debug(ContextDecorator):
         )
 
     def _seen_dead(self, y: Array, site: Site) -> None:
-        name = site.layer().partition(" (")[0] if site.layers else site.line
+        name = site.layer().partition(" (")[0] if site.layers else site.line.partition(", `")[0]
         zero = (y == 0).reshape(-1 if y.ndim > 1 else 1, y.shape[-1]).all(axis=0)
         before = self.dead.get(name)
         self.dead[name] = zero if before is None or before.shape != zero.shape else before & zero
@@ -198,18 +202,17 @@ class debug(ContextDecorator):
             if np.isnan(x).any():
                 what = a.label() if isinstance(a, Tensor) else f"argument {i}, an array {x.shape}"
                 raise RuntimeError(
-                    f"forward: {_name(out.op)} was given {_first(x, np.isnan(x))} of {what},{site}; {FIX}, or look "
-                    "at the data"
+                    f"forward: {_name(out.op)} was given {_first(x, np.isnan(x))} of {what},{site}; look at "
+                    f"the data, or {FIX}"
                 )
         given = all(np.isfinite(x).all() for x in inputs)
         wrong = ~np.isfinite(out._data) if given else np.isnan(out._data)
         if wrong.any():
-            numbers = [x for x in inputs if x.size]
-            low, high = min(x.min() for x in numbers), max(x.max() for x in numbers)
+            numbers = np.concatenate([x.reshape(-1) for x in inputs])
+            known = f"from numbers of {numbers.min():.6g} to {numbers.max():.6g}" if numbers.size else "from nothing"
             name = _name(out.op)
             raise RuntimeError(
-                f"forward: {name} made {_first(out._data, wrong)}, from numbers of {low:.6g} to {high:.6g},{site}; "
-                f"{FIXES.get(name, FIX)}"
+                f"forward: {name} made {_first(out._data, wrong)}, {known},{site}; {FIXES.get(name, FIX)}"
             )
 
     def _watched(self, root: Tensor, passes: Passes) -> Passes:

@@ -32,12 +32,14 @@ class Gradcheck:
         self.kinks: list[tuple[str, tuple[int, ...]]] = []
 
     def __repr__(self) -> str:
-        text = f"{self.checked} slopes agree with the gradient, largest relative difference {self.error:.1e}"
+        one = self.checked == 1
+        text = f"{self.checked} slope{'' if one else 's'} agree{'s' * one} with the gradient"
+        text += f", largest relative difference {self.error:.1e}"
         if self.faint:
             text += f"; {self.faint} too small to judge"
         if self.kinks:
             name, index = self.kinks[0]
-            text += f"; {len(self.kinks)} passed over at kinks, the first at {name}{list(index)}"
+            text += f"; {len(self.kinks)} passed over at kinks, the first at {name}{list(index) if index else ''}"
         return text
 
 
@@ -173,7 +175,7 @@ def _compare(
         return
     said = float((gradient * direction).sum())
     gap, scale = abs(said - slope), max(abs(said), abs(slope))
-    if not gap <= probe.tolerance * scale + noise:
+    if not (np.isfinite(said) and gap <= probe.tolerance * scale + noise):
         where = "a random direction" if index is None else str(list(index))
         ratio = f" (ratio {said / slope:.6g})" if slope else ""
         raise AssertionError(f"{name} along {where}: the gradient says {said:.6g}, the slope is {slope:.6g}{ratio}")

@@ -60,10 +60,10 @@ def neg(a: Array) -> Result:
 
 
 def pow(a: Array, b: Array) -> Result:
-    """y = a^b; at b = 0 the derivative by a is 0 for every a. At a = 0 the derivative by a is infinite for b < 1, and
-    0 is returned as for sqrt; the derivative by b is taken as 0"""
+    """y = a^b; at b = 0 the derivative by a is 0 for every a. At a = 0 it is infinite for b < 1: for a root, 0 < b < 1,
+    0 is returned as for sqrt, and infinity at the pole of b < 0; the derivative by b is 0 for b >= 0"""
     y = a**b
-    base = np.where((a == 0) & (b < 1), np.inf, a)
+    base = np.where((a == 0) & (b < 1) & (b > 0), np.inf, a)
     return y, lambda g: g * b * base ** (b - (b != 0)), lambda g: g * y * np.log(np.where(a == 0, 1, a))
 
 

@@ -96,7 +96,8 @@ class Optimizer:
         self._last: list[_Run] = []  # the runs of the last step
         self._stamp = -1  # and when it changed them
         self._guest: Any = None  # a WeightAverage whose averages stand in the parameters' place
-        self._quiet = False  # no warnings any more: there was one, or the user assigns gradients himself
+        self._quiet = False  # the user assigns gradients himself: nobody knows which of them are new
+        self._told: set[str] = set()  # what was warned of
         self._regularised: Array | None = None  # gradients with l2 · p added
         self._averages = {name: aligned(self.buffer.data.size, self._dtype) for name in self.state}
 
@@ -156,13 +157,14 @@ class Optimizer:
             watcher.step(self, before)
         if again is not None:
             self._warn_once(
+                "again",
                 f"step() used the gradient of {again.label()} a second time: there was no backward() since the step "
-                "before; call zero_grad() and backward() before each step()"
+                "before; call zero_grad() and backward() before each step()",
             )
 
-    def _warn_once(self, message: str) -> None:
-        if not self._quiet:
-            self._quiet = True
+    def _warn_once(self, what: str, message: str) -> None:
+        if what not in self._told and not self._quiet:
+            self._told.add(what)
             warn(message)
 
     def _runs(self) -> list[_Run]:
@@ -212,8 +214,9 @@ class Optimizer:
         ]
         if missed:
             self._warn_once(
+                "missed",
                 f"no gradient came to {', '.join(missed)}, so step() changes nothing there: is it used in the loss? If "
-                "that is meant, freeze() it"
+                "that is meant, freeze() it",
             )
         for run in runs:
             run.params = self.params[run.first : run.last]

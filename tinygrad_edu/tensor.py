@@ -90,7 +90,7 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
         if isinstance(a, Tensor):
             if a._lent is not None:
                 a._look()
-            if a.requires_grad:
+            if a._requires_grad:
                 wanted = True
             arrays.append(a._data)
         elif isinstance(a, (int, float)) and len(args) > 1:
@@ -123,9 +123,9 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
             raise TypeError(
                 f"{_name(op)} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each"
             )
-        out.requires_grad, out.parents, out.kwargs, out.vjps = True, args, kwargs, vjps
+        out._requires_grad, out.parents, out.kwargs, out.vjps = True, args, kwargs, vjps
     else:
-        out.requires_grad, out.parents, out.kwargs, out.vjps = False, (), {}, ()
+        out._requires_grad, out.parents, out.kwargs, out.vjps = False, (), {}, ()
     if watchers:
         for watcher in watchers:
             watcher.op(out, args, kwargs)
@@ -151,7 +151,7 @@ def walk(root: Tensor, grad: Array) -> Iterator[tuple[Tensor, Array, Tensor, Arr
         if node.retains_grad:
             yield node, g, node, g, g
         for parent, vjp in zip(node.parents, node.vjps):
-            if isinstance(parent, Tensor) and parent.requires_grad:
+            if isinstance(parent, Tensor) and parent._requires_grad:
                 whole = share = vjp(g)
                 try:
                     if share.shape != parent._data.shape:
@@ -201,7 +201,7 @@ def _youngest_first(root: Tensor) -> list[Tensor]:
                         f"{parent.label()} was changed after {node.label()} was computed from it, so the gradient "
                         "would be that of another function; run the forward pass again, then backward()"
                     )
-                if parent.parents and parent.requires_grad and parent not in seen:
+                if parent.parents and parent._requires_grad and parent not in seen:
                     seen.add(parent)
                     nodes.append(parent)
     nodes.sort(key=_age, reverse=True)
@@ -309,6 +309,20 @@ def _reduction(op: Callable[..., Result]) -> Callable[..., Tensor]:
     return method
 
 
+def _in_place(op: Callable[..., Result], sign: str) -> Callable[..., Tensor]:
+    """``w -= step`` makes a new tensor and calls it w: right for a sum, never what is meant for a parameter."""
+
+    def update(self: Tensor, other: Any) -> Tensor:
+        if self.op is None and self._requires_grad:
+            raise RuntimeError(
+                f"{self.label()} {sign} ... would replace this leaf by a computed tensor; to change its numbers write "
+                f"{self.name or 'w'}.data {sign} ..., or use an optimizer"
+            )
+        return apply(op, self, other)
+
+    return update
+
+
 def _comparison(ufunc: np.ufunc) -> Callable[..., Any]:
     def compare(self: Tensor, other: Any) -> Any:
         return ufunc(self._data, raw(other))
@@ -347,7 +361,7 @@ class Tensor:
     __slots__ = (
         "_data",
         "_grad",
-        "requires_grad",
+        "_requires_grad",
         "name",
         "op",
         "parents",
@@ -370,14 +384,10 @@ class Tensor:
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
         self._data: Array = _numbers(raw(data)).copy()
-        if requires_grad and self._data.dtype not in (np.float32, np.float64):
-            raise TypeError(
-                f"only float32 and float64 can require a gradient, got {self._data.dtype}; "
-                "write the numbers as floats (1.0, not 1) or use .astype(float)"
-            )
         self._grad: Array | None = None
-        self.requires_grad = self.retains_grad = bool(requires_grad)
         self.name = name
+        self.op = None
+        self.requires_grad = requires_grad
         self.op, self.parents, self.kwargs, self.vjps = None, (), {}, ()
         self.stamp = tick()
         self._home = self._lent = None
@@ -474,6 +484,24 @@ class Tensor:
     # --- gradients ----------------------------------------------------------------------------------------------
 
     @property
+    def requires_grad(self) -> bool:
+        """Whether `backward` stores a gradient here, or, for a computed tensor, passes one on. Assign to a leaf's."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if self.op is not None:
+            raise RuntimeError(
+                f"{self.label()} is computed, which decides whether it requires a gradient; see detach()"
+            )
+        if value and self._data.dtype not in (np.float32, np.float64):
+            raise TypeError(
+                f"only float32 and float64 can require a gradient, got {self._data.dtype}; "
+                "write the numbers as floats (1.0, not 1) or use .astype(float)"
+            )
+        self._requires_grad = self.retains_grad = bool(value)
+
+    @property
     def grad(self) -> Array | None:
         """The gradient, None before the first `backward`. Of a computed tensor only if `retain_grad` asked for it."""
         if self.op is None or self.retains_grad:
@@ -487,6 +515,8 @@ class Tensor:
 
     @grad.setter
     def grad(self, value: Array | None) -> None:
+        if value is not None and np.shape(value) != self.shape:
+            raise ValueError(f"{self.label()} was given a gradient of shape {np.shape(value)}")
         self._grad = value
 
     def backward(self, grad: Any = None) -> None:
@@ -555,6 +585,8 @@ class Tensor:
     __rmul__ = _method(ops.mul, reverse=True)
     __rtruediv__ = _method(ops.div, reverse=True)
     __rpow__ = _method(ops.pow, reverse=True)
+    __iadd__, __isub__ = _in_place(ops.add, "+="), _in_place(ops.sub, "-=")
+    __imul__, __itruediv__ = _in_place(ops.mul, "*="), _in_place(ops.div, "/=")
     exp = _method(ops.exp)
     expm1 = _method(ops.expm1)
     log = _method(ops.log)
