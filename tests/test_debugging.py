@@ -273,6 +273,11 @@ def test_weights_that_are_all_0_have_no_ratio():
     assert watch.report().splitlines()[2].startswith("2 steps (medians).")  # and no samples: there is no ReLU
 
 
+def test_a_border_of_infinities_is_let_through():
+    with tg.debug():
+        assert leaf([1.0]).pad(1, constant_values=-np.inf).max().item() == 1
+
+
 @pytest.mark.filterwarnings("ignore:Mean of empty slice")
 def test_a_nan_out_of_nothing_is_named():
     with tg.debug(), pytest.raises(RuntimeError, match=r"forward: mean made nan at .0. .3 of 3 numbers., from nothing"):

@@ -69,11 +69,13 @@ def test_a_gradient_of_another_shape_is_refused():
     a, _ = two()
     with pytest.raises(ValueError, match=r"a \(2,\) was given a gradient of shape \(3,\)"):
         a.grad = np.ones(3)
-    assert a.grad is None
-    optimizer = tg.SGD([a])
-    a.grad = np.array(["1", "2"])
     with pytest.raises(ValueError, match=r"a \(2,\) was given a gradient of shape \(2,\) and dtype <U1"):
-        optimizer.step()
+        a.grad = np.array(["1", "2"])
+    assert a.grad is None
+    a.grad = [1, 2]
+    a.sum().backward()
+    assert a.grad.tolist() == [2, 3]
+    assert a.grad.dtype == a.dtype
 
 
 def test_each_kind_of_warning_is_given_once_and_hides_no_other():
@@ -368,9 +370,6 @@ def test_gradients_that_are_swapped_arrive_as_they_were():
     a.grad, b.grad = b.grad, a.grad
     optimizer.step()
     assert (a.item(), b.item()) == (-4, -1)
-    a.grad = np.array(["3"])
-    with pytest.raises(ValueError, match="dtype <U1"):
-        optimizer.step()
 
 
 def test_the_mean_of_asgd_is_p_also_where_there_was_no_update():

@@ -679,3 +679,8 @@ def test_repr_says_what_it_is():
     assert repr(tg.Tensor([1.0, 2.0])) == "Tensor([1., 2.])"
     assert repr(leaf(np.float32(1))) == "Tensor(1., dtype=float32, requires_grad=True)"
     assert repr(leaf(1.0) * 2) == "Tensor(2., op=mul)"
+
+
+def test_a_border_given_as_a_dict_is_refused_before_anything_is_recorded():
+    with pytest.raises(TypeError, match=r"pad takes a width, .* got a dict"):
+        np.pad(leaf([1.0]), {0: (1, 1)})

@@ -123,7 +123,7 @@ class debug(ContextDecorator):
             return
         site = _site(args, kwargs)
         if not np.isfinite(out._data).all():
-            self._forward_made(out, args, site)
+            self._forward_made(out, args, kwargs, site)
         if out.op is ops.relu and out.ndim:
             self._seen_dead(out._data, site)
         if out.requires_grad:
@@ -196,7 +196,7 @@ class debug(ContextDecorator):
         self.dead[name] = zero if before is None or before.shape != zero.shape else before & zero
         self._samples[name] = self._samples.get(name, 0) + (len(y) if y.ndim > 1 else 1)
 
-    def _forward_made(self, out: Tensor, args: tuple[Any, ...], site: Site) -> None:
+    def _forward_made(self, out: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any], site: Site) -> None:
         inputs = [np.asarray(raw(a)) for a in args]
         for i, (a, x) in enumerate(zip(args, inputs)):
             if np.isnan(x).any():
@@ -205,7 +205,7 @@ class debug(ContextDecorator):
                     f"forward: {_name(out.op)} was given {_first(x, np.isnan(x))} of {what},{site}; look at "
                     f"the data, or {FIX}"
                 )
-        given = all(np.isfinite(x).all() for x in inputs)
+        given = all(np.isfinite(x).all() for x in [*inputs, *[np.asarray(v) for v in kwargs.values() if isinstance(v, float)]])
         wrong = ~np.isfinite(out._data) if given else np.isnan(out._data)
         if wrong.any():
             numbers = np.concatenate([x.reshape(-1) for x in inputs])

@@ -407,6 +407,10 @@ class _Rule:
             used = set(found.code().co_names).union(*(_code(e, "eval").co_names for _, e in numbers))
         except SyntaxError:  # words in the docstring of somebody's kernel
             return None
+        if "late" in found.words:  # the line of p goes first: it cannot use what a later one gives
+            steps = [line for line in equations.splitlines() if line.startswith("p ")]
+            if any(set(_code(line.partition(" <- ")[2], "eval").co_names) - known for line in steps):
+                return None
         return found if used <= known | targets and {name for name, _ in numbers} <= known else None
 
     def code(self) -> CodeType:

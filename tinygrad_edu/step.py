@@ -119,7 +119,7 @@ class Optimizer:
         ------
         RuntimeError : no parameter has a gradient; or one was moved into the buffer of another optimizer
         ValueError : a gradient holds NaN or infinity and ``nonfinite`` is "raise"; a schedule returned a learning rate
-            out of range; or a gradient was set that has another shape. Nothing has been changed then
+            out of range. Nothing has been changed then
         """
         runs, following, group = self._runs(), self.t + 1, None
         self._last = []  # a step that is refused leaves nothing to ask about
@@ -185,10 +185,7 @@ class Optimizer:
                     "the same order, or none in common"
                 )
             if p.grad is not home:  # the user assigned one
-                g = np.array(p.grad)  # a copy: it may be another parameter's
-                if g.shape != p.shape or g.dtype.kind not in "fiub":
-                    raise ValueError(f"{p.label()} was given a gradient of shape {g.shape} and dtype {g.dtype}")
-                given.append((p, home, g))
+                given.append((p, home, np.array(p.grad)))  # a copy: it may be another parameter's
         self._quiet |= bool(given)
         for p, home, g in given:
             home[...] = g  # type: ignore[index]

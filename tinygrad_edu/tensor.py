@@ -88,7 +88,7 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     wanted = False
     for a in args:
         if isinstance(a, Tensor):
-            if a._lent is not None:
+            if a._lent is not None and _mode.recording:
                 a._look()
             if a._requires_grad:
                 wanted = True
@@ -515,8 +515,11 @@ class Tensor:
 
     @grad.setter
     def grad(self, value: Array | None) -> None:
-        if value is not None and np.shape(value) != self.shape:
-            raise ValueError(f"{self.label()} was given a gradient of shape {np.shape(value)}")
+        if value is not None:
+            value = np.asarray(raw(value))
+            if value.shape != self.shape or value.dtype.kind not in "fiub":
+                raise ValueError(f"{self.label()} was given a gradient of shape {value.shape} and dtype {value.dtype}")
+            value = value.astype(self.dtype, copy=False)
         self._grad = value
 
     def backward(self, grad: Any = None) -> None:
@@ -711,6 +714,8 @@ class Tensor:
         """y = a with a border: one width, (before, after), or such a pair for each axis (`ops.pad`)"""
         if mode != "constant":
             raise ValueError(f'pad has mode="constant" alone, got {mode!r}; flip, concatenate and slices make others')
+        if isinstance(pad_width, dict):
+            raise TypeError("pad takes a width, (before, after), or such a pair for each axis, got a dict")
         return apply(ops.pad, self, pad_width=pad_width, constant_values=constant_values)
 
     def take_along_axis(self, indices: Any, axis: int | None = -1) -> Tensor:
