@@ -2,8 +2,10 @@
 shown evaluates to the numbers beside it."""
 
 import functools
+import gc
 import html.parser
 import re
+import weakref
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from test_ops import IDS, ROWS
 import tinygrad_edu as tg
 from tinygrad_edu import explain as explain_function
 from tinygrad_edu.explain import Explanation, steps
+from tinygrad_edu.notation import Names
 from tinygrad_edu.tensor import Tensor
 
 
@@ -482,6 +485,32 @@ def test_a_hundred_thousand_nodes():
     assert len(str(found)) < 1000
     first = next(y.steps())
     assert (first.number, first.op) == (1, "add")
+
+
+@pytest.mark.parametrize(
+    "look", [lambda t: next(t.steps()), lambda t: [*map(str, t.steps())], tg.explain, tg.Tensor.graph]
+)
+def test_a_graph_that_was_looked_at_is_freed_at_once(look):
+    gc.disable()
+    try:
+        x = leaf([1.0, 2.0], "x")
+        loss = (x * x).sum()
+        alive = weakref.ref(loss)
+        look(loss)
+        del loss
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
+def test_the_names_of_a_graph_are_collected_once_for_all_steps(monkeypatch):
+    walked = []
+    monkeypatch.setattr(Names, "values", lambda self: walked.append(1) or dict.values(self))
+    y = leaf(2.0, "x")
+    for _ in range(20):
+        y = y.sigmoid() * 2.0
+    assert sum(len(str(step)) for step in y.steps()) > 1000
+    assert len(walked) == 1
 
 
 def test_no_line_is_wider_than_a_terminal():

@@ -105,6 +105,16 @@ def test_the_same_graph_gives_the_same_file(tmp_path):
     assert draw("one.svg") == draw("two.svg")
 
 
+def test_a_dollar_in_a_name_is_a_dollar(tmp_path):
+    for name in ("$x_1$", "$"):
+        x = tg.Tensor(2.0, requires_grad=True, name=name)
+        graph = (x * x).graph()
+        picture = xml.etree.ElementTree.parse(graph.svg(tmp_path / "graph.svg"))
+        texts = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]
+        assert graph.nodes[0].lines()[0] in texts
+        assert name in graph.nodes[0].lines()[0]
+
+
 def test_a_notebook_shows_a_graph_as_a_picture_where_there_is_matplotlib(monkeypatch):
     graph = tg.Tensor(2.0, requires_grad=True, name="x").graph()
     assert "<svg" in graph._repr_svg_()

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .notation import Written, computed_as, forward_order, loaded, names, read, renamed, unparsed, written
+from .notation import Names, Written, computed_as, forward_order, loaded, names, read, renamed, unparsed, written
 from .ops import Array
 from .tables import WIDTH, Table, brief, norm, sized
 from .tensor import Tensor, first_gradient, raw, walk
@@ -87,7 +87,7 @@ def steps(root: Tensor, grad: Any = None) -> Iterator[Step]:
     return _steps(root, first_gradient(root, grad), names(root))
 
 
-def _steps(root: Tensor, seed: Array, called: dict[int, str]) -> Iterator[Step]:
+def _steps(root: Tensor, seed: Array, called: Names) -> Iterator[Step]:
     uses = Counter(id(p) for node in forward_order(root) for p in node.parents if _passes_to(p))
     used: Counter[int] = Counter()
     totals: dict[int, Array] = {}
@@ -101,7 +101,7 @@ def _steps(root: Tensor, seed: Array, called: dict[int, str]) -> Iterator[Step]:
             key = id(parent)
             before, used[key] = totals.get(key), used[key] + 1
             after = totals[key] = _sum(before, value, parent)
-            step.shares.append(Share(step, i, parent, value, whole, used[key], uses[key], before, after))
+            step.shares.append(Share(node, g, called, i, parent, value, whole, used[key], uses[key], before, after))
         yield step
 
 
@@ -134,7 +134,7 @@ class Step:
 
     number: int
     node: Tensor
-    called: dict[int, str]
+    called: Names
     g: Array
     kept: bool
     shares: list[Share]
@@ -179,7 +179,8 @@ class Share:
 
     Attributes
     ----------
-    step, argument : the step, and which argument of the node's op this is for, from 0
+    node, g, called : as in `Step` (which has its shares; if they had it too, that would be a reference cycle)
+    argument : which argument of the node's op this is for, from 0
     parent, to : the Tensor that gets it, and its name
     formula : the op's own VJP in the names of this graph, or None if the op's source cannot be read so
     where : the op's own values in the formula, as assignments, in their order
@@ -191,7 +192,9 @@ class Share:
     before, after : the sum of the parent's shares; before the first it is None
     """
 
-    step: Step
+    node: Tensor
+    g: Array
+    called: Names
     argument: int
     parent: Tensor
     value: Array
@@ -203,15 +206,14 @@ class Share:
 
     @property
     def to(self) -> str:
-        return self.step.called[id(self.parent)]
+        return self.called[id(self.parent)]
 
     @cached_property
     def _written(self) -> Written | str:
         """The formula; or why there is none."""
-        node = self.step.node
-        assert node.op is not None
+        assert self.node.op is not None
         try:
-            return written(node, read(node.op).vjp(self.argument), self.step.called)
+            return written(self.node, read(self.node.op).vjp(self.argument), self.called)
         except ValueError as error:
             return str(error)
 
@@ -234,7 +236,7 @@ class Share:
         if isinstance(self._written, str):
             return []
         said: dict[str, None] = {}
-        scope = _scope(self.step.node)
+        scope = _scope(self.node)
         for tree in (self._written.tree, *(value for _, value in self._written.where)):
             for name in sorted(loaded(tree)):
                 function = scope.get(name)
@@ -245,11 +247,11 @@ class Share:
 
     @cached_property
     def numbers(self) -> str | None:
-        node, called, formula = self.step.node, self.step.called, self._written
+        node, called, formula = self.node, self.called, self._written
         if isinstance(formula, str) or isinstance(formula.tree, ast.Name) or self.whole.ndim:
             return None
         known: dict[str, Any] = {called[id(p)]: raw(p) for p in (node, *node.parents) if id(p) in called}
-        known[f"d_{self.step.name}"] = self.step.g
+        known[f"d_{called[id(node)]}"] = self.g
         scope = _scope(node) | node.kwargs
         try:
             for line in self.where:
@@ -415,7 +417,7 @@ class Explanation:
         return rows
 
 
-def origin(value: Any, called: dict[int, str]) -> str:
+def origin(value: Any, called: Names) -> str:
     """Where a value of the graph is from: its expression, the whole name of a parameter, or "given"."""
     if isinstance(value, Tensor) and value.parents:
         return computed_as(value, called)

@@ -15,7 +15,7 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, cached_property
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -157,7 +157,16 @@ def forward_order(root: Tensor) -> list[Tensor]:
     return _youngest_first(root)[::-1]
 
 
-def names(root: Tensor) -> dict[int, str]:
+class Names(dict[int, str]):
+    """What everything in a graph is called, by ``id``."""
+
+    @cached_property
+    def taken(self) -> frozenset[str]:
+        """All names: collected once for a graph, as each of its formulas asks."""
+        return frozenset(self.values())
+
+
+def names(root: Tensor) -> Names:
     """A Python name for every tensor, array and list of the graph below root, by ``id``; none is given twice.
 
     Tensors keep their names: "x" stays x, "layers.0.W" and "layers.2.W" become W1 and W2. What has none is named as
@@ -189,7 +198,7 @@ def names(root: Tensor) -> dict[int, str]:
         many |= {"z", "h", "W", "b"} & set(stems.values())
     taken = set(stems.values()) - many
     numbers = {stem: count(1) for stem in many}
-    given: dict[int, str] = {}
+    given = Names()
     for key, stem in stems.items():
         name = stem
         if stem in many:
@@ -233,7 +242,7 @@ class Written(NamedTuple):
         return unparsed(self.tree)
 
 
-def written(node: Tensor, expression: ast.expr, called: Mapping[int, str]) -> Written:
+def written(node: Tensor, expression: ast.expr, called: Names) -> Written:
     """An expression out of the source of node's op in the names of a graph, with what is known beforehand worked out.
 
     Known are the arguments that are not differentiated, Python numbers, and ``.size``.
@@ -273,7 +282,6 @@ def written(node: Tensor, expression: ast.expr, called: Mapping[int, str]) -> Wr
         known[result] = ast.Name(called[id(node)])
     sizes = {called[id(v)]: np.size(raw(v)) for v in (node, *node.parents) if id(v) in called}
     work_out = _WorkOut(given, sizes, known)
-    taken = {*called.values()}
     lines: list[tuple[ast.expr, ast.expr]] = []
     for line in recipe.lines:
         own = [name for name in _stored(line) if not (name == result and name in known)]
@@ -281,7 +289,7 @@ def written(node: Tensor, expression: ast.expr, called: Mapping[int, str]) -> Wr
         if len(own) == 1 and isinstance(value, (ast.Name, ast.Constant)):
             known[own[0]] = value
         elif own:
-            known |= {name: ast.Name(f"{name}_" if name in taken else name) for name in own}
+            known |= {name: ast.Name(f"{name}_" if name in called.taken else name) for name in own}
             lines.append((renamed(line.targets[0], known), value))
     tree = work_out(expression)
     needed, where = loaded(tree), []
@@ -292,7 +300,7 @@ def written(node: Tensor, expression: ast.expr, called: Mapping[int, str]) -> Wr
     return Written(tree, tuple(where[::-1]))
 
 
-def computed_as(node: Tensor, called: Mapping[int, str]) -> str:
+def computed_as(node: Tensor, called: Names) -> str:
     """How a computed tensor was computed: the expression in its op's source, or a call of the op if that takes several.
 
     Examples

@@ -168,7 +168,8 @@ def computation(graph: Graph, path: Any) -> Path:
         lines = node.lines()
         for k, (line, colour) in enumerate(zip(lines, ("black", COLOURS[0], COLOURS[1]))):
             place = y + (k - (len(lines) - 1) / 2) * unit[1]
-            ax.text(x, place, line, color=colour, family="monospace", fontsize=9, ha="center", va="center")
+            style = {"color": colour, "family": "monospace", "fontsize": 9, "ha": "center", "va": "center"}
+            ax.text(x, place, line, parse_math=False, **style)  # a $ in a name is a $
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tinygrad_edu"}):
         return _save(figure, path)
 
