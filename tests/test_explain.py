@@ -16,6 +16,7 @@ from test_ops import IDS, ROWS
 import tinygrad_edu as tg
 from tinygrad_edu import explain as explain_function
 from tinygrad_edu.explain import Explanation, steps
+from tinygrad_edu.graph import Graph
 from tinygrad_edu.notation import Names
 from tinygrad_edu.tensor import Tensor
 
@@ -167,7 +168,7 @@ def test_a_tensor_that_is_called_like_an_own_value_of_the_op_is_not_mistaken_for
 def test_the_functions_that_a_formula_calls_are_explained_in_their_own_words():
     (step,) = leaf([1.0, 2.0], "x").sum().steps()
     (words,) = step.shares[0].helpers
-    assert words.startswith("spread(g, a, axis, keepdims): g as broad as a: ")
+    assert words.startswith("spread(g, a, axis, keepdims): g in the shape of a: ")
     assert words.split(": ", 1)[1] == tg.ops.spread.__doc__
     (step,) = leaf(1.0, "x").exp().steps()
     assert step.shares[0].helpers == []
@@ -216,7 +217,7 @@ def test_a_step_over_arrays_in_full():
         "1. loss = v.max()   [max]   loss = 24   d_loss = 1",
         "     d_v = spread(d_loss, v, None, False) * shares(v == spread(loss, v, None, False), v, None)",
     ]
-    assert "           spread(g, a, axis, keepdims): g as broad as a: " in str(first)
+    assert "           spread(g, a, axis, keepdims): g in the shape of a: " in str(first)
     assert str(first).splitlines()[-1] == "         = (2, 2) [[0, 0], [0, 1]], norm 1"
     assert str(second).splitlines() == [
         "2. v = x * b   [mul]",
@@ -344,6 +345,23 @@ def test_what_backward_refuses_is_refused_at_once(ask):
     with pytest.raises(RuntimeError, match="was changed after"):
         ask(y)
     ask(x * 2, [1.0, 1.0])
+
+
+@pytest.mark.parametrize("ask", [tg.explain, steps, Graph])
+@pytest.mark.parametrize("given", [3, tg.Linear(1, 1)])
+def test_what_is_no_tensor_is_refused_with_a_sentence(ask, given):
+    with pytest.raises(TypeError, match=f"got {type(given).__name__}, but only a Tensor has a graph: give the loss"):
+        ask(given)
+
+
+def test_a_helper_is_explained_where_it_is_used_first():
+    a, b = leaf([1.0, 2.0], "a"), leaf([3.0, 4.0], "b")
+    root = a.sum() * b.sum()
+    text = str(tg.explain(root))
+    assert text.count("spread(d_v") == 2
+    assert text.count("spread(g, a, axis, keepdims): ") == 1
+    assert str(tg.explain(root)) == text
+    assert [str(step).count("spread(g, a") for step in root.steps()] == [0, 1, 1]
 
 
 def test_nothing_is_computed_before_it_is_asked_for():

@@ -126,6 +126,23 @@ def test_no_name_is_given_twice_and_every_name_is_python():
     assert not [name for name in found if name.startswith("d_")]
 
 
+def test_a_name_that_somebody_gave_stays_and_one_that_was_made_gives_way():
+    assert named((leaf(1.0, "v") + 1) * 2) == ["v", "v1", "loss"]
+    assert named(leaf(1.0, "loss") * 2) == ["loss", "loss1"]
+    assert named((leaf(1.0, "x") + leaf(1.0, "x")) * leaf(1.0, "x1")) == ["x2", "x3", "v", "x1", "loss"]
+    W = leaf(np.ones((2, 2)), "W")
+    assert named(((leaf(np.ones((2, 2)), "X") @ W) @ W).sum()) == ["X", "W", "z1", "z2", "loss"]
+    assert named((leaf(np.ones((2, 2)), "X") @ np.ones((2, 2))).sum()) == ["X", "X1", "z", "loss"]
+
+
+@pytest.mark.parametrize(("name", "called"), [(7, "t_7"), (("a", 1), "__a___1_"), ("", "x"), (None, "x")])
+def test_a_name_may_be_anything(name, called):
+    x = leaf(1.0, name)
+    assert named(x * 2) == [called, "loss"]
+    assert f"d_{called}" in str(tg.explain(x * 2))
+    assert called in str((x * 2).graph())
+
+
 def test_a_leaf_alone_has_its_name():
     assert named(leaf(1.0, "x")) == ["x"]
 

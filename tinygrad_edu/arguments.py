@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any, NoReturn
@@ -39,6 +40,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One sentence, without the usage text above it."""
+        if message.startswith("unrecognized arguments:") and re.search(r" [^-\s]\w*=", message):
+            message += "; values go behind one --at, with commas and no spaces, as --at x=2,y=3"
         self.exit(2, f"{self.prog}: {message}\n")
 
 
@@ -138,10 +141,22 @@ def point(text: str) -> dict[str, float]:
             value = float(number)
         except ValueError:
             value = math.nan
-        if not name.isidentifier() or iskeyword(name) or name in found or not math.isfinite(value):
+        if name in found:
+            raise argparse.ArgumentTypeError(f"{name} has two values in {text!r}; give it one, as x=2,y=-3")
+        if iskeyword(name):
+            raise argparse.ArgumentTypeError(f"got {part!r}, but {name} is a word of Python; choose another name")
+        if not name.isidentifier() or not math.isfinite(value):
             raise argparse.ArgumentTypeError(f"got {part!r}, but it has to be names with finite numbers, as x=2,y=-3")
         found[name] = value
     return found
+
+
+def picture(text: str) -> Path:
+    """The path of a picture that can be drawn."""
+    path = Path(text)
+    if path.suffix not in (".svg", ".png") or path.is_dir():
+        raise argparse.ArgumentTypeError(f"got {text!r}, but it has to be a file that ends in .svg or .png")
+    return path
 
 
 def parser() -> argparse.ArgumentParser:
@@ -261,7 +276,7 @@ def parser() -> argparse.ArgumentParser:
         "formula",
         nargs="?",
         metavar="FORMULA",
-        help='as "(x*y + x).tanh()" or "h = x*y; h*h + h"; one that begins with - goes into brackets',
+        help='as "(x*y + x).tanh()" or "h = x*y; h*h + h"',
     )
     add("--at", type=point, default={}, metavar="x=2,y=-3", help="the values of the variables")
     add("--mlp", type=sizes, metavar="N,N,N", help="a random network of these sizes instead, as 2,3,1, and 4 samples")
@@ -274,7 +289,7 @@ def parser() -> argparse.ArgumentParser:
         choices=["text", "markdown", "html", "mermaid", "dot"],
         help="tables as text, in Markdown or HTML; or the graph, in Mermaid or DOT (default: text)",
     )
-    add("--svg", type=Path, metavar="PATH", help="draw the graph into this file")
+    add("--svg", type=picture, metavar="PATH", help="draw the graph into this file")
     add("--json", action="store_true", help="print the result as one JSON object; all else goes to standard error")
 
     command = commands.add_parser(

@@ -18,7 +18,19 @@ from typing import Any
 
 import numpy as np
 
-from .notation import Names, Written, computed_as, forward_order, loaded, names, read, renamed, unparsed, written
+from .notation import (
+    Names,
+    Written,
+    computed_as,
+    forward_order,
+    loaded,
+    names,
+    own_name,
+    read,
+    renamed,
+    unparsed,
+    written,
+)
 from .ops import Array
 from .tables import WIDTH, Table, brief, norm, sized
 from .tensor import Tensor, first_gradient, raw, walk
@@ -84,7 +96,8 @@ def steps(root: Tensor, grad: Any = None) -> Iterator[Step]:
     loss sum ['spread(d_loss, v, None, False)']
     v mul ['d_v * x', 'd_v * x']
     """
-    return _steps(root, first_gradient(root, grad), names(root))
+    called = names(root)
+    return _steps(root, first_gradient(root, grad), called)
 
 
 def _steps(root: Tensor, seed: Array, called: Names) -> Iterator[Step]:
@@ -160,13 +173,17 @@ class Step:
         return f"<step {self.number}: {self.op or 'leaf'}, {self.name}>"
 
     def __str__(self) -> str:
+        return self.text(set())
+
+    def text(self, explained: set[str]) -> str:
+        """As printed, but without the helpers that have been explained. Those that it explains join them."""
         how = f" = {self.expression}   [{self.op}]" if self.op else ", a leaf"
         what = f"{self.number}. {self.name}{how}"
         numbers = [f"{self.name} = {brief(self.node)}", f"d_{self.name} = {brief(self.g)}"]
         more = [f"Numbers only: {self.note}."] if self.note else []
         if self.kept:
             more.append(f"backward() keeps d_{self.name} in .grad")
-        more += [line for share in self.shares for line in share.lines()]
+        more += [line for share in self.shares for line in share.lines(explained)]
         one_line = "   ".join([what, *numbers])
         if self.g.ndim or len(one_line) > WIDTH:
             return _wrapped([what, *_inset(numbers + more, 5)])
@@ -280,12 +297,13 @@ class Share:
         axes = f"ax{'e' if len(self.summed) > 1 else 'i'}s {', '.join(map(str, self.summed))}"
         return [f"summed over {axes}: {self.to} {self.value.shape} was broadcast to {self.whole.shape}"]
 
-    def lines(self) -> list[str]:
-        """The lines of its text."""
+    def lines(self, explained: set[str]) -> list[str]:
+        """The lines of its text, as in `Step.text`."""
         head = f"d_{self.to} {'+=' if self.uses > 1 else '='} "
         first, *rest = filter(None, dict.fromkeys((self.formula, self.numbers, brief(self.value))))
         where = [f"{'and' if i else 'where'} {line}" for i, line in enumerate(self.where)]
-        more = [*self.stretched, *where, *self.helpers]
+        more = [*self.stretched, *where, *(line for line in self.helpers if line not in explained)]
+        explained.update(self.helpers)
         lines = [" = ".join([head + first, *rest])]
         if more or self.value.ndim or len(lines[0]) > WIDTH - 5:
             lines = [head + first, *_inset(more, len(head)), *_inset([f"= {part}" for part in rest], len(head) - 2)]
@@ -297,7 +315,7 @@ class Share:
         return lines
 
     def __str__(self) -> str:
-        return _wrapped(self.lines())
+        return _wrapped(self.lines(set()))
 
 
 def _inset(lines: list[str], by: int) -> list[str]:
@@ -333,8 +351,8 @@ class Explanation:
     """
 
     def __init__(self, root: Tensor, grad: Any = None) -> None:
-        seed = first_gradient(root, grad)
         self.root, self.called = root, names(root)
+        seed = first_gradient(root, grad)
         self.nodes = forward_order(root)
         self.steps: list[Step] = []
         self.gradients: dict[str, Array] = {}
@@ -369,7 +387,8 @@ class Explanation:
 
     def __str__(self) -> str:
         first, *middle, last = self.tables()
-        steps = ["\n".join([table.title, *map(str, self.steps)]) for table in middle]
+        explained: set[str] = set()
+        steps = ["\n".join([table.title, *(step.text(explained) for step in self.steps)]) for table in middle]
         return "\n\n".join([str(first), *steps, str(last)])
 
     __repr__ = __str__
@@ -421,11 +440,11 @@ def origin(value: Any, called: Names) -> str:
     """Where a value of the graph is from: its expression, the whole name of a parameter, or "given"."""
     if isinstance(value, Tensor) and value.parents:
         return computed_as(value, called)
-    path = getattr(value, "name", None)
-    return str(path) if path and path != called[id(value)] else "given"
+    path = own_name(value)
+    return path if path not in ("", called[id(value)]) else "given"
 
 
 def _layer(node: Tensor) -> str:
     """The path of the layer whose parameter a node uses; its op, if it uses none."""
-    paths = [p.name.rpartition(".")[0] for p in node.parents if isinstance(p, Tensor) and not p.parents and p.name]
+    paths = [own_name(p).rpartition(".")[0] for p in node.parents if isinstance(p, Tensor) and not p.parents]
     return next(filter(None, paths), getattr(node.op, "__name__", "an op"))

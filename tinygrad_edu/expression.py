@@ -24,6 +24,7 @@ OPERATORS: dict[type[ast.operator], tuple[str, Callable[..., Any]]] = {
 }
 UNARY = (ops.exp, ops.expm1, ops.log, ops.log1p, ops.sqrt, ops.abs, ops.sin, ops.cos, ops.tanh, ops.erf)
 ACTIVATIONS = (ops.sigmoid, ops.relu, ops.leaky_relu, ops.elu, ops.silu, ops.gelu, ops.softplus)
+CONSTANTS = {"pi": math.pi, "e": math.e}
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {  # name: (the op, how many arguments)
     **{op.__name__: (op, 1) for op in UNARY + ACTIVATIONS},
     **{op.__name__: (op, 2) for op in (ops.maximum, ops.minimum)},
@@ -35,8 +36,8 @@ def evaluate(text: str, values: Mapping[str, Tensor]) -> Tensor:
 
     Parameters
     ----------
-    text : numbers, the names of values, + - * / **, brackets, and `FUNCTIONS` as functions or as methods; before
-        it, if you like, names for parts of it, each followed by a semicolon
+    text : numbers, pi and e, the names of values, + - * / **, brackets, and `FUNCTIONS` as functions or as methods;
+        before it, if you like, names for parts of it, each followed by a semicolon
     values : the Tensors that the names stand for
 
     Raises
@@ -62,14 +63,14 @@ def evaluate(text: str, values: Mapping[str, Tensor]) -> Tensor:
             lines = ast.parse(text.strip()).body
     except (SyntaxError, RecursionError, MemoryError, ValueError):
         raise ValueError(f"{_quoted(text)} is not a formula that can be read, as (x*y + x).tanh() can") from None
-    known = dict(values)
+    known: dict[str, Any] = CONSTANTS | dict(values)
     result: Any = None
     for i, line in enumerate(lines):
         if isinstance(line, ast.Expr) and i == len(lines) - 1:
             result = _value(line.value, known, DEPTH)
         elif isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name) and len(line.targets) == 1:
             name = line.targets[0].id
-            if name in known:
+            if name in known and known[name] is not CONSTANTS.get(name):
                 raise ValueError(f"{name} has a value already; choose another name")
             known[name] = _value(line.value, known, DEPTH)
             if isinstance(known[name], Tensor) and known[name].parents:
@@ -91,7 +92,7 @@ def _value(part: ast.expr, known: Mapping[str, Any], depth: int) -> Any:
         return _number(part.value, part)
     if isinstance(part, ast.Name):
         if part.id not in known:
-            names = ", ".join(known) or "none"
+            names = ", ".join(name for name in known if known[name] is not CONSTANTS.get(name)) or "none"
             raise ValueError(f"{part.id} has no value; known are: {names}. Give it one, as in --at {part.id}=2")
         return known[part.id]
     if isinstance(part, ast.UnaryOp) and isinstance(part.op, (ast.USub, ast.UAdd)):
@@ -100,20 +101,29 @@ def _value(part: ast.expr, known: Mapping[str, Any], depth: int) -> Any:
     if isinstance(part, ast.BinOp):
         if type(part.op) not in OPERATORS:
             signs = " ".join(sign for sign, _ in OPERATORS.values())
-            raise ValueError(f"{_shown(part)} is not allowed: the operators are {signs}")
+            power = "; a power is **, as in x**2" if isinstance(part.op, ast.BitXor) else ""
+            raise ValueError(f"{_shown(part)} is not allowed: the operators are {signs}{power}")
         sides = [_value(side, known, depth - 1) for side in (part.left, part.right)]
         return _run(OPERATORS[type(part.op)][1], part, *sides)
     if isinstance(part, ast.Call):
         return _call(part, known, depth)
     if isinstance(part, ast.Attribute):
+        if part.attr in CONSTANTS and _module(part.value, known):
+            raise ValueError(f"write {part.attr} for {_shown(part)}")
         raise ValueError(f"{_shown(part)} is not allowed: after a dot there may be a function, as in x.tanh()")
     raise ValueError(f"{_shown(part)} is not allowed: a formula has numbers, names, + - * / ** and functions")
+
+
+def _module(part: ast.expr, known: Mapping[str, Any]) -> bool:
+    return isinstance(part, ast.Name) and part.id in ("np", "numpy", "math", "torch") and part.id not in known
 
 
 def _call(part: ast.Call, known: Mapping[str, Any], depth: int) -> Any:
     given = part.args
     if isinstance(part.func, ast.Attribute):
         name, given = part.func.attr, [part.func.value, *given]
+        if name in FUNCTIONS and _module(part.func.value, known):
+            raise ValueError(f"write {name}(...) for {_shown(part.func)}(...)")
     else:
         name = part.func.id if isinstance(part.func, ast.Name) else _shown(part.func)
     if name not in FUNCTIONS:

@@ -153,7 +153,9 @@ def renamed(expression: ast.expr, names: Mapping[str, str | ast.expr]) -> ast.ex
 
 
 def forward_order(root: Tensor) -> list[Tensor]:
-    """The computed tensors that root depends on, arguments before results, root last."""
+    """The computed tensors that root depends on, arguments before results, root last. TypeError if it is no Tensor."""
+    if not isinstance(root, Tensor):
+        raise TypeError(f"got {type(root).__name__}, but only a Tensor has a graph: give the loss, as in explain(loss)")
     return _youngest_first(root)[::-1]
 
 
@@ -170,8 +172,8 @@ def names(root: Tensor) -> Names:
     """A Python name for every tensor, array and list of the graph below root, by ``id``; none is given twice.
 
     Tensors keep their names: "x" stays x, "layers.0.W" and "layers.2.W" become W1 and W2. What has none is named as
-    people do: X the data, z what a linear layer gives, h1 = relu(z1), loss the result, v anything else. Python numbers
-    need no name.
+    people do: X the data, z what a linear layer gives, h1 = relu(z1), loss the result, v anything else; it gets a
+    number where a Tensor has that name. Python numbers need no name.
 
     Examples
     --------
@@ -183,6 +185,7 @@ def names(root: Tensor) -> Names:
     ['X', 'W1', 'b1', 'z1', 'h1', 'W2', 'b2', 'z2', 'v', 'loss']
     """
     stems: dict[int, str] = {}
+    own: dict[int, str] = {}  # names that somebody chose, as far as they can stay as they are
     nodes = forward_order(root)
     for node in nodes:
         for value in (*node.parents, *node.kwargs.values()):
@@ -190,27 +193,40 @@ def names(root: Tensor) -> Names:
             if (listed or isinstance(value, (Tensor, np.ndarray))) and id(value) not in stems:
                 role = next((key for key, given in node.kwargs.items() if given is value), None)
                 stems[id(value)] = _stem(value, role)
+                if own_name(value) == stems[id(value)]:
+                    own[id(value)] = stems[id(value)]
         stems.setdefault(id(node), _stem(node, "loss" if node is root and node.size == 1 else None))
+        if own_name(node) == stems[id(node)]:
+            own[id(node)] = stems[id(node)]
     if not nodes[-1].parents:
         stems[id(root)] = _stem(root, None)
-    many = {stem for stem, times in Counter(stems.values()).items() if times > 1}
+    times = Counter(own.values())
+    kept = {name for name in times if times[name] == 1}
+    others = Counter(stem for key, stem in stems.items() if own.get(key) not in kept)
+    many = {stem for stem, n in others.items() if n > 1 or stem in kept}
     if many & {"z", "W"}:
-        many |= {"z", "h", "W", "b"} & set(stems.values())
-    taken = set(stems.values()) - many
+        many |= {"z", "h", "W", "b"} & set(others)
+    taken = kept | set(others) - many
     numbers = {stem: count(1) for stem in many}
     given = Names()
     for key, stem in stems.items():
         name = stem
-        if stem in many:
+        if stem in many and own.get(key) not in kept:
             name = next(numbered for k in numbers[stem] if (numbered := f"{stem}{k}") not in taken)
         taken.add(name)
         given[key] = name
     return given
 
 
+def own_name(value: Any) -> str:
+    """The name that somebody gave to a value, whatever it is; "" if there is none."""
+    name = getattr(value, "name", None)
+    return "" if name is None else str(name)
+
+
 def _stem(value: Any, role: str | None) -> str:
     """The name without its number."""
-    own = getattr(value, "name", None)
+    own = own_name(value)
     if own:
         stem = re.sub(r"\W", "_", own.rpartition(".")[2])
         if not stem.isidentifier() or stem.startswith("d_"):  # d_x is the gradient of x

@@ -354,7 +354,7 @@ def stack(*arrays: Array, axis: int = 0) -> Result:
 
 
 def spread(g: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
-    """g as broad as a: what a reduction passes back goes to every element that it took in."""
+    """g in the shape of a: each of its numbers is repeated for all the elements of a that went into one result."""
     return np.broadcast_to(g if axis is None or keepdims else np.expand_dims(g, axis), a.shape)
 
 
