@@ -13,7 +13,7 @@ from .doctor import Finding, Report, _Case, _few, _finding, _numbers
 from .gradcheck import _put_back
 from .init import Rng
 from .layers import Layer
-from .mistakes import MISTAKES, Graph
+from .mistakes import Graph
 from .ops import Array, Result
 from .tensor import Tensor, raw, unbroadcast
 
@@ -179,35 +179,37 @@ def diagnose_layer(layer: Layer, x: Any, *, raise_on_error: bool = False, rng: R
     given: Any = Tensor(x.astype(float), requires_grad=True, name="input") if x.dtype.kind == "f" else x
     tensors = [*parameters.values(), *([given] if isinstance(given, Tensor) else [])]
     subject = f"The layer {layer!r} for an input {_few(x)}"
-    kept = [(t, t.numpy()) for t in layer._tensors().values() if not t.requires_grad]
-    try:
-        y = layer(given)
-        assert isinstance(y, Tensor), f"forward has to return a Tensor, got {type(y).__name__}"
-        weights = rng.standard_normal(y.shape)
-        graph = Graph((y * weights).sum(), tensors)
-        case = _Case(lambda *_: (layer(given) * weights).sum(), tensors, rng, engine=False)
-    except Exception as error:
-        key = "random" if "different values for the same input" in str(error) else "raises"
-        text = MISTAKES[key][0] if key == "random" else f"{type(error).__name__}: {error}"
-        return Report(subject, [_finding("forward", key, text, *_nothing)], raise_on_error)
+    with _put_back([t for t in layer._tensors().values() if not t.requires_grad]):  # running averages and the like
+        try:
+            findings = _check_layer(layer, given, tensors, rng)
+        except Exception as error:
+            findings = [_finding("forward", "raises", f"{type(error).__name__}: {error}", *_nothing)]
+    subject += "\nThe right numbers are central differences; yours are the engine's."
+    return Report(subject, findings, raise_on_error)
+
+
+def _check_layer(layer: Layer, given: Any, tensors: list[Tensor], rng: np.random.Generator) -> list[Finding]:
+    y, again = layer(given), layer(given)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"forward has to return a Tensor, got {type(y).__name__}")
+    if not np.array_equal(y.numpy(), again.numpy()):
+        return [_finding("forward", "random", *_nothing)]
+    weights = rng.standard_normal(y.shape)
+    graph = Graph((y * weights).sum(), tensors)
+    case = _Case(lambda *_: (layer(given) * weights).sum(), tensors, rng, engine=False)
     findings = []
-    for found, t in zip(case.judge(list(graph.right)), tensors, strict=True):
+    for found, t in zip(case.judge(graph.right), tensors, strict=True):
         if not graph.wholes[t]:  # nothing arrives there
             cut = found.mistake is not None
             found = _finding(found.name, "detached" if cut else "unused", found.said, found.expected)
         findings.append(found)
     findings += _left_out(layer, graph, case)
-    for node in {node.op: node for node in graph.nodes}.values():
-        if node.op is not None and node.op.__module__ != ops.__name__:
-            report = diagnose_op(node.op, *node.parents, rng=rng, **node.kwargs)
-            name = getattr(node.op, "__name__", "its op")
+    for op, node in {node.op: node for node in graph.nodes if node.op is not None}.items():
+        if getattr(op, "__module__", "") != ops.__name__:
+            report = diagnose_op(op, *node.parents, rng=rng, **node.kwargs)
+            name = getattr(op, "__name__", "its op")
             findings += [f._replace(name=f"{name}: {f.name}") for f in report.findings if f.mistake is not None]
-    for t, numbers in kept:  # running averages and the like
-        if not np.array_equal(t.numpy(), numbers):
-            t.data = numbers
-    return Report(
-        f"{subject}\nThe right numbers are central differences; yours are the engine's.", findings, raise_on_error
-    )
+    return findings
 
 
 def _left_out(layer: Layer, graph: Graph, case: _Case) -> list[Finding]:
