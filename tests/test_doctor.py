@@ -57,12 +57,24 @@ def test_a_gradient_that_is_nothing_but_rounding_is_right():
     assert not tg.diagnose(shift, 0.3, 1e-3).right
 
 
-def test_where_the_loss_is_a_staircase_the_engine_is_believed():
-    z = np.array([33.0, 30.0])  # 1 - p has hardly a digit left
-    loss = lambda z: -np.mean(np.log(1 - 1 / (1 + np.exp(-z))))
-    report = tg.diagnose(loss, z, 1 / (1 + np.exp(-z)) / 2, tolerance=0.3)
+def staircase(z):
+    return -np.mean(np.log(1 - 1 / (1 + np.exp(-z))))  # where z is large, 1 - p has hardly a digit left
+
+
+@pytest.mark.parametrize("z", [33.0, 34.5, 36.0])
+def test_where_the_loss_is_a_staircase_the_engine_is_believed(z):
+    report = tg.diagnose(staircase, z, 1.0, tolerance=0.3)
     assert report.right
     assert "rounding hides the slopes of f" in str(report)
+
+
+def test_where_the_loss_is_a_staircase_differences_accuse_nobody_and_say_so():
+    rough = lambda z: staircase(z) + 0 * np.sinh(z).sum()
+    for low, proved in [(14, True), (30, False)]:
+        report = tg.diagnose(rough, np.linspace(low, low + 1, 20), np.full(20, 1 / 20))
+        assert report.right
+        assert ("not proved wrong: rounding hides the slopes" in str(report)) != proved
+    assert not tg.diagnose(rough, np.linspace(14, 15, 20), np.full(20, 1 / 10)).right
 
 
 def test_float32_is_given_more_room_than_float64():

@@ -166,6 +166,18 @@ def test_weights_that_are_used_transposed_may_be_updated_too_early_as_well():
     assert report.mistakes == {"V": "updated", "W": None}
 
 
+def test_a_missing_derivative_and_a_constant_may_come_together():
+    rng = np.random.default_rng(0)
+    x, W, Y = rng.standard_normal((7, 3)), rng.standard_normal((3, 2)), 1.0 * rng.integers(0, 2, (7, 2))
+    wrong = x.T @ (Y - stable(x @ W))  # for 2 / 14 · (p - Y) · p (1 - p)
+    (found,) = tg.diagnose(lambda W: np.mean((stable(x @ W) - Y) ** 2), {"W": W}, {"W": wrong}).findings
+    assert found.mistake == "missing"
+    assert found.text == (
+        "the derivative of sigmoid is missing; and the sign is turned round; and 14 / 2 times too large: "
+        "the mean's 1/N was forgotten (N = 14, of (7, 2)), and the square's 2"
+    )
+
+
 def test_a_path_that_is_lost_is_named():
     x = np.array([0.3, -0.7, 1.1])
     f = lambda x: (x * np.exp(x)).sum()
@@ -223,6 +235,26 @@ def test_the_engine_is_as_it_was_after_a_wrong_run():
             graph.gradients({(node, i): vjp})
             assert [list(n.vjps) for n in graph.nodes] == before, key
     np.testing.assert_array_equal(graph.gradients()[0], graph.right[0])
+
+
+def test_a_bias_of_zeros_is_not_taken_for_no_bias():
+    rng = np.random.default_rng(0)
+    x, W, Y = rng.standard_normal((6, 4)), rng.standard_normal((4, 3)), np.eye(3)[[0, 1, 2, 2, 1, 0]]
+    p = shifted(x @ W)
+    report = tg.diagnose(
+        lambda W, b: -np.mean(np.sum(Y * np.log(shifted(x @ W + b)), axis=1)),
+        {"W": W, "b": np.zeros(3)},
+        {"W": x.T @ p / 6, "b": (p / 6).sum(axis=0)},
+    )
+    assert report.mistakes == {"W": "softmax", "b": "softmax"}
+
+
+def test_equal_numbers_that_are_not_the_same_tensor_do_not_mislead():
+    z, other = (tg.Tensor([0.3, -0.7], requires_grad=True) for _ in range(2))
+    up, down = np.exp(z), np.exp(-z)
+    graph = Graph(((up - down) / (up + down)).sum() + other.sum(), [z, other])
+    assert graph.in_plain_terms() is graph  # tanh(other) would have the same values
+    np.testing.assert_allclose(graph.right, [1 - np.tanh(z.numpy()) ** 2, [1, 1]])
 
 
 def test_a_long_graph_is_not_searched_for_ever():
