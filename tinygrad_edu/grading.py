@@ -88,8 +88,8 @@ def judge(path: Path, seed: int, seconds: float = 10.0, student: str = "") -> Ve
     exercise, begin = which(path), time.monotonic()
     student = student or path.stem
     if exercise is None:
-        known = ", ".join(f"{e.number}_{e.name}.py" for e in EXERCISES)
-        note = f"which exercise is this? Name the file like one of {known}"
+        note = "which exercise is this? Give the file its number or name, as in 3_linear_layer.py"
+        note = "there is no .py file in it" if path.is_dir() else note
         return Verdict(student, str(path), 0, False, "name", note, 0.0)
     try:
         path.open("rb").close()
@@ -117,7 +117,8 @@ def judge(path: Path, seed: int, seconds: float = 10.0, student: str = "") -> Ve
 
 def line(verdict: Verdict) -> str:
     """The verdict in a line of a table."""
-    return f"{verdict.student:<20} {verdict.exercise or '-'}  {'right' if verdict.right else verdict.mistakes}"
+    said = "right" if verdict.right else verdict.mistakes if "\n" in verdict.note else verdict.note
+    return f"{verdict.student:<20} {verdict.exercise or '-'}  {said}"
 
 
 def told(verdict: Verdict) -> str:

@@ -48,7 +48,7 @@ class Submission:
     Parameters
     ----------
     path : of the file
-    seconds : for all of it together, starting Python included
+    seconds : that it may take for its answers together, starting Python included
     memory : bytes that the process may ask for, where the system can limit that
 
     Raises
@@ -57,14 +57,13 @@ class Submission:
     """
 
     def __init__(self, path: str | Path, seconds: float = 10.0, memory: int = MEMORY) -> None:
-        self.path, self.seconds = Path(path), seconds
+        self.path, self.seconds, self.left = Path(path), seconds, seconds
         self.printed = ""
         self.process: subprocess.Popen[bytes] | None = None
         self.memory = memory
 
     def __enter__(self) -> Submission:
         self.folder = tempfile.TemporaryDirectory(prefix="exercise-", ignore_cleanup_errors=True)
-        self.deadline = time.monotonic() + self.seconds
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-X", "utf8", __file__],
             stdin=subprocess.PIPE,
@@ -122,8 +121,10 @@ class Submission:
         with contextlib.suppress(OSError):  # nobody is there: then there is no reply either
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
+        begin = time.monotonic()
         try:
-            line = self.answers.get(timeout=max(0.0, self.deadline - time.monotonic()))
+            line = self.answers.get(timeout=max(0.0, self.left))
+            self.left -= time.monotonic() - begin  # time that passes between two questions is not the student's
         except queue.Empty:
             raise Failed("time", f"not done after {self.seconds:g} seconds: is there a loop without end?") from None
         if not line:
