@@ -318,8 +318,7 @@ def test_only_the_time_that_it_takes_itself_counts(tmp_path):
         time.sleep(2)
         running.ask("g")
         with pytest.raises(Failed, match="not done after"):
-            for _ in range(8):
-                running.ask("f", 0.3)
+            [running.ask("f", 0.3) for _ in range(8)]
 
 
 def test_the_side_that_answers(tmp_path, monkeypatch):

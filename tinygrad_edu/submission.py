@@ -88,8 +88,10 @@ class Submission:
 
     def __exit__(self, *_: object) -> None:
         assert self.process is not None
-        with contextlib.suppress(OSError):  # it may have ended already
-            os.killpg(self.process.pid, signal.SIGKILL) if hasattr(os, "killpg") else self.process.kill()
+        if hasattr(os, "killpg"):  # and with it what it has started
+            with contextlib.suppress(OSError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
         self.process.wait()
         for reader in self.readers:
             reader.join(timeout=1)  # longer only if a process that left the group holds the pipe
