@@ -220,20 +220,19 @@ for fd in range(3, 20):
     except OSError:
         pass
 """
+LINES = [
+    b'{"values": [20, 30, 10]}',
+    b'{"values": ["20", null, {}]}',
+    b'{"values": [{"dtype": "float64", "shape": [], "data": [3]}]}',
+    b'{"values": [{"dtype": "object", "shape": [], "data": [3]}]}',
+    b'{"values": 3}',
+    b"{}",
+    b'{"problem": 0}',
+    b"3",
+    b"[" * 10**5,
+    b"\xff",
+]
 FORGERIES = [
-    *(
-        WRITES_TO_ALL % line
-        for line in [
-            b'{"values": [20, 30, 10]}\n',
-            b'{"values": ["20", null, {}]}\n',
-            b'{"values": [{"dtype": "float64", "shape": [], "data": [3]}]}\n',
-            b'{"values": [{"dtype": "object", "shape": [], "data": [3]}]}\n',
-            b'{"problem": 0}\n',
-            b"3\n",
-            b"[" * 10**5 + b"\n",
-            b"\xff\n",
-        ]
-    ),
     "def check(*_): return True\nchain_rule = judge = main = check",
     "import tinygrad_edu.grading\ntinygrad_edu.grading.judge = lambda *_: True\ntinygrad_edu.checks.EXERCISES.clear()",
     "import os\nprint('{\"values\": []}')\nos._exit(0)",
@@ -241,6 +240,13 @@ FORGERIES = [
     "import builtins\nbuiltins.isinstance = lambda *_: True\ndef gradient(*_): return 1, 2, 3",
     "class Yes(float):\n  __eq__ = __le__ = lambda *_: True\ndef gradient(*_): return Yes(1), Yes(2), Yes(3)",
 ]
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: str(line[:20]))
+def test_what_a_submission_writes_into_the_channel_is_no_answer(tmp_path, line):
+    """They are read in place of the answers to the first questions: whether it loaded, and what gradient returns."""
+    verdict = verdict_on(tmp_path, 1, WRITES_TO_ALL % (line + b"\n"))
+    assert (verdict.right, verdict.mistakes) == (False, "no answer")
 
 
 @pytest.mark.parametrize("text", FORGERIES)
