@@ -435,6 +435,9 @@ def test_check_prints_notes_and_says_by_its_status_whether_all_is_right(tmp_path
     assert "3_linear_layer.py: not yet" in printed
     assert "1 of 2 right" in printed
     assert main(["exercise", "check", str(tmp_path / "1_chain_rule.py")]) == 0
+    (tmp_path / "solution3_v2.py").write_text(solution(3))
+    main(["exercise", "check", str(tmp_path)])
+    assert f"skipped {tmp_path / 'solution3_v2.py'}: its name says no exercise" in capsys.readouterr().out
 
 
 def test_a_stub_can_be_run_as_it_is(tmp_path):
@@ -454,10 +457,15 @@ def test_grade_writes_a_line_for_every_submission(tmp_path, monkeypatch, capsys)
     for student, name, text in [
         ("ada", "1_chain_rule.py", solution(1)),
         ("ada", "sub/2_shared_variable.py", solution(2).replace("return dx", "return -dx")),
-        ("ada", "helper.py", "1"),
+        ("ada", "solution3_v2.py", solution(3)),
         ("ben", "1_chain_rule.py", "while True: pass"),
         ("cid", "notes.txt", "I had no time"),
         ("dan", "solution.py", solution(1)),
+        ("dan", "solution3_v2.py", solution(3)),
+        ("dan", "venv/pyvenv.cfg", ""),
+        ("dan", "venv/lib/3_linear_layer.py", solution(3)),
+        ("dan", "__MACOSX/._3_linear_layer.py", ""),
+        ("st3", "3_linear_layer.ipynb", "{}"),
         (".git", "1_chain_rule.py", ""),
         ("__pycache__", "1_chain_rule.py", ""),
     ]:
@@ -470,7 +478,7 @@ def test_grade_writes_a_line_for_every_submission(tmp_path, monkeypatch, capsys)
     assert main(["exercise", "grade", str(work), "--timeout", "2", "--seed", "3", "--out", "out"]) == 0
     printed = capsys.readouterr().out
     assert "no sandbox" in printed
-    assert "2 of 7 right; --seed 3" in printed
+    assert "2 of 9 right; --seed 3" in printed
     with (tmp_path / "out" / "grades.csv").open(newline="") as file:
         rows = [(row["student"], row["exercise"], row["right"], row["mistakes"]) for row in csv.DictReader(file)]
     assert rows == [
@@ -479,14 +487,55 @@ def test_grade_writes_a_line_for_every_submission(tmp_path, monkeypatch, capsys)
         ("ben", "1", "0", "time"),
         ("cid", "0", "0", "name"),
         ("dan", "0", "0", "name"),
+        ("dan", "0", "0", "name"),
         ("eve_1", "1", "1", ""),
         ("fay_1", "1", "0", "file"),
+        ("st3", "0", "0", "name"),
     ]
+    skipped = str(work / "ada" / "solution3_v2.py")
+    assert f"skipped {skipped}: its name says no exercise" in printed
     notes = json.loads((tmp_path / "out" / "grades.json").read_text())
     assert notes["seed"] == 3
+    assert notes["skipped"] == [skipped]
     assert [v["student"] for v in notes["verdicts"]] == [row[0] for row in rows]
     assert "Hint" in notes["verdicts"][1]["note"]
-    lines = [text for text in printed.splitlines() if text.startswith(("ada", "ben", "cid"))]
+    lines = [text for text in printed.splitlines() if text.startswith(("ada", "ben", "cid", "st3"))]
     assert [text.split(maxsplit=2)[2].split(":")[0] for text in lines] == [
-        "right", "x", "not done after 2 seconds", "there is no .py file in it"
+        "right", "x", "not done after 2 seconds", *["there is no .py file in it"] * 2
     ]  # fmt: skip
+
+
+def test_what_cannot_be_read_is_said(tmp_path, monkeypatch, capsys):
+    """The system refuses here as it would: for root it never does."""
+    closed = tmp_path / "ben" / "ex1"
+    closed.mkdir(parents=True)
+    (closed / "1_chain_rule.py").write_text(solution(1))
+    (tmp_path / "ada_1.py").write_text(solution(1))
+
+    def refusing(look):
+        def refused(path="."):
+            if str(path) == str(refuse):
+                raise PermissionError(13, "Permission denied", str(path))
+            return look(path)
+
+        return refused
+
+    monkeypatch.setattr(os, "scandir", refusing(os.scandir))
+    monkeypatch.setattr(os, "listdir", refusing(os.listdir))
+    refuse = closed
+    assert main(["exercise", "grade", str(tmp_path)]) == 0
+    assert "ben                  -  it cannot be read: Permission denied" in capsys.readouterr().out
+    with (tmp_path / "grades.csv").open(newline="") as file:
+        assert [(row["right"], row["mistakes"]) for row in csv.DictReader(file)] == [("1", ""), ("0", "file")]
+    assert main(["exercise", "check", str(tmp_path / "ben")]) == 1
+    assert f"{closed}: it cannot be read: Permission denied" in capsys.readouterr().out
+    refuse = tmp_path
+    for command in ("check", "grade"):
+        assert main(["exercise", command, str(tmp_path)]) == 2
+        assert "ermission denied" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "1_chain_rule.py")
+    assert grading.judge(tmp_path / "1_chain_rule.py", 0).note == "it is no file"

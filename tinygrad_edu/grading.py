@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import re
 import secrets
 import shutil
@@ -85,16 +86,14 @@ def which(path: Path) -> Exercise | None:
 
 def judge(path: Path, seed: int, seconds: float = 10.0, student: str = "") -> Verdict:
     """Run the check of the file's exercise. The same seed brings the same random numbers for every student."""
-    exercise, begin = which(path), time.monotonic()
-    student = student or path.stem
+    exercise, begin = None if os.path.isdir(path) else which(path), time.monotonic()
+    student, closed = student or path.stem, unreadable(path)
+    if closed:
+        return Verdict(student, str(path), exercise.number if exercise else 0, False, "file", closed, 0.0)
     if exercise is None:
         note = "which exercise is this? Give the file its number or name, as in 3_linear_layer.py"
         note = "there is no .py file in it" if path.is_dir() else note
         return Verdict(student, str(path), 0, False, "name", note, 0.0)
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        return Verdict(student, str(path), exercise.number, False, "file", f"it cannot be read: {error.strerror}", 0.0)
     rng, mistakes, note = np.random.default_rng([seed, exercise.number]), "", ""
     submission = Submission(path, seconds)
     try:
@@ -128,43 +127,82 @@ def told(verdict: Verdict) -> str:
     return f"{verdict.file}: {note}" + (f"\nIt printed:{printed}" if printed else "")
 
 
-def files(target: Path) -> list[Path]:
-    """The file itself, or the files of exercises in a folder and below it."""
+def unreadable(path: Path) -> str:
+    """Why a file or folder cannot be read; empty if it can be."""
+    try:
+        if path.is_dir():
+            os.listdir(path)
+        elif path.exists() and not path.is_file():  # a pipe would be waited for
+            return "it is no file"
+        else:
+            path.open("rb").close()
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    return ""
+
+
+def scripts(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The .py files in folder and below it, and the folders there that cannot be read; not what starts with . or __."""
+    found, closed = list[Path](), list[Path]()
+    for top, folders, names in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
+        folders[:] = [name for name in folders if not name.startswith((".", "__"))]
+        if "pyvenv.cfg" in names:  # a virtual environment: thousands of files, none the student's
+            folders.clear()
+        found += [Path(top, name) for name in names if name.endswith(".py") and not name.startswith((".", "__"))]
+    return sorted(found), sorted(closed)
+
+
+def files(target: Path) -> tuple[list[Path], list[Path]]:
+    """The file itself, or what a folder holds: files of exercises and folders that cannot be read; and files skipped.
+
+    Raises
+    ------
+    ValueError : target is not there, or holds no exercise
+    OSError : target cannot be read
+    """
     if not target.exists():
         raise ValueError(f"there is no {target}")
     if target.is_file():
-        return [target]
-    found = sorted(p for p in target.rglob("*.py") if p.is_file() and "__pycache__" not in p.parts and which(p))
-    if not found:
+        return [target], []
+    os.listdir(target)
+    own, closed = scripts(target)
+    named = [path for path in own if which(path)]
+    if not named and not closed:
         raise ValueError(f"{target} holds no exercise; tinygrad-edu exercise start {target} puts them there")
-    return found
+    return named + closed, [path for path in own if path not in named]
 
 
-def submissions(folder: Path) -> list[tuple[str, Path]]:
-    """(student, file) in order: every folder in folder is a student's, and every .py file in it. Of a folder without a
-    file that is named like an exercise, one file stands for it, or the folder itself: neither will pass.
+def submissions(folder: Path) -> tuple[list[tuple[str, Path]], list[Path]]:
+    """(student, file) in order, and the files that are skipped.
+
+    Every folder in folder is a student's, and so is every .py file in it. A student's files count that are named like
+    exercises; if none is, all of them, or the folder itself: none of these will pass. So does a folder that cannot be
+    read.
 
     Raises
     ------
     ValueError : folder is not there, or holds nothing to grade
+    OSError : folder cannot be read
     """
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}")
-    found = []
+    found, skipped = list[tuple[str, Path]](), list[Path]()
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith((".", "__")):
             continue
         if entry.is_dir():
-            own = sorted(p for p in entry.rglob("*.py") if p.is_file() and "__pycache__" not in p.parts)
-            found += [(entry.name, path) for path in [p for p in own if which(p)] or own[:1] or [entry]]
+            own, closed = scripts(entry)
+            graded = [path for path in own if which(path)] or own
+            found += [(entry.name, path) for path in graded + closed or [entry]]
+            skipped += [path for path in own if path not in graded]
         elif entry.suffix == ".py":
             found.append((entry.stem, entry))
     if not found:
         raise ValueError(f"{folder} holds no submissions: a folder or a .py file for each student")
-    return found
+    return found, skipped
 
 
-def save(verdicts: Sequence[Verdict], out: Path, seed: int) -> list[Path]:
+def save(verdicts: Sequence[Verdict], skipped: Sequence[Path], out: Path, seed: int) -> list[Path]:
     """Write grades.csv, a line for each file, and grades.json, with the notes. Returns the paths."""
     table, notes = out / "grades.csv", out / "grades.json"
     columns = ["student", "exercise", "right", "mistakes", "seconds", "file"]
@@ -174,7 +212,8 @@ def save(verdicts: Sequence[Verdict], out: Path, seed: int) -> list[Path]:
         for v in verdicts:
             writer.writerow([v.student, v.exercise, int(v.right), v.mistakes, f"{v.seconds:.2f}", v.file])
     rows = [v._asdict() for v in verdicts]
-    notes.write_text(json.dumps({"seed": seed, "turns": TURNS, "verdicts": rows}, indent=1) + "\n", encoding="utf-8")
+    content = {"seed": seed, "turns": TURNS, "skipped": [str(path) for path in skipped], "verdicts": rows}
+    notes.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return [table, notes]
 
 
@@ -192,11 +231,13 @@ def run(options: argparse.Namespace) -> int:
     seed = secrets.randbelow(10**6) if options.seed is None else options.seed
     verdicts = []
     if options.part == "check":
-        for path in files(options.target):
+        paths, skipped = files(options.target)
+        for path in paths:
             verdicts.append(judge(path, seed, options.timeout))
             print(told(verdicts[-1]), end="\n\n", flush=True)
     else:
-        out, found = options.out or options.folder, submissions(options.folder)
+        out = options.out or options.folder
+        found, skipped = submissions(options.folder)
         out.mkdir(parents=True, exist_ok=True)
         (out / "grades.csv").touch()  # what cannot be written is said now
         print(NO_SANDBOX, end="\n\n")
@@ -204,11 +245,13 @@ def run(options: argparse.Namespace) -> int:
             verdicts.append(judge(path, seed, options.timeout, student))
             print(line(verdicts[-1]), flush=True)
         print()
+    for path in skipped:
+        print(f"skipped {path}: its name says no exercise, or more than one")
     right = sum(verdict.right for verdict in verdicts)
     print(f"{right} of {len(verdicts)} right; --seed {seed} brings the same random numbers again")
     if options.part == "check":
         return 0 if right == len(verdicts) else 1
-    for path in save(verdicts, out, seed):
+    for path in save(verdicts, skipped, out, seed):
         print(f"wrote   {path}")
     return 0
 
