@@ -205,11 +205,12 @@ class debug(ContextDecorator):
                     f"forward: {_name(out.op)} was given {_first(x, np.isnan(x))} of {what},{site}; look at "
                     f"the data, or {FIX}"
                 )
-        given = all(np.isfinite(x).all() for x in [*inputs, *[np.asarray(v) for v in kwargs.values() if isinstance(v, float)]])
+        numbers = [np.asarray(value) for value in kwargs.values() if isinstance(value, float)]
+        given = all(np.isfinite(x).all() for x in [*inputs, *numbers])
         wrong = ~np.isfinite(out._data) if given else np.isnan(out._data)
         if wrong.any():
-            numbers = np.concatenate([x.reshape(-1) for x in inputs])
-            known = f"from numbers of {numbers.min():.6g} to {numbers.max():.6g}" if numbers.size else "from nothing"
+            every = np.concatenate([x.reshape(-1) for x in inputs])
+            known = f"from numbers of {every.min():.6g} to {every.max():.6g}" if every.size else "from nothing"
             name = _name(out.op)
             raise RuntimeError(
                 f"forward: {name} made {_first(out._data, wrong)}, {known},{site}; {FIXES.get(name, FIX)}"
