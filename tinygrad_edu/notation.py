@@ -185,21 +185,21 @@ def names(root: Tensor) -> Names:
     ['X', 'W1', 'b1', 'z1', 'h1', 'W2', 'b2', 'z2', 'v', 'loss']
     """
     stems: dict[int, str] = {}
-    own: dict[int, str] = {}  # names that somebody chose, as far as they can stay as they are
+    own: dict[int, str] = {}  # names that somebody chose, and that can stay as they are
+
+    def add(value: Any, role: str | None) -> None:
+        if id(value) not in stems:
+            stems[id(value)] = _stem(value, role)
+            if own_name(value) == stems[id(value)]:
+                own[id(value)] = stems[id(value)]
+
     nodes = forward_order(root)
     for node in nodes:
         for value in (*node.parents, *node.kwargs.values()):
             listed = isinstance(value, list) and any(value is parent for parent in node.parents)
-            if (listed or isinstance(value, (Tensor, np.ndarray))) and id(value) not in stems:
-                role = next((key for key, given in node.kwargs.items() if given is value), None)
-                stems[id(value)] = _stem(value, role)
-                if own_name(value) == stems[id(value)]:
-                    own[id(value)] = stems[id(value)]
-        stems.setdefault(id(node), _stem(node, "loss" if node is root and node.size == 1 else None))
-        if own_name(node) == stems[id(node)]:
-            own[id(node)] = stems[id(node)]
-    if not nodes[-1].parents:
-        stems[id(root)] = _stem(root, None)
+            if listed or isinstance(value, (Tensor, np.ndarray)):
+                add(value, next((key for key, given in node.kwargs.items() if given is value), None))
+        add(node, "loss" if node is root and node.size == 1 and node.parents else None)
     times = Counter(own.values())
     kept = {name for name in times if times[name] == 1}
     others = Counter(stem for key, stem in stems.items() if own.get(key) not in kept)
