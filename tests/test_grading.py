@@ -4,6 +4,7 @@ a submission does, short of being right, makes it pass or stops the grading."""
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -142,6 +143,15 @@ def test_a_square_matrix_hides_no_transpose(tmp_path):
     assert said == {"x: transposed", "error"}
 
 
+def test_an_error_says_what_the_function_was_given(tmp_path):
+    note = verdict_on(tmp_path, 3, "def backward(x, W, g): raise ValueError('no')").note
+    assert re.fullmatch(
+        r"line 1: ValueError: no, when backward was given an array \(\d, \d\), an array \(\d, \d\), .*", note
+    )
+    note = verdict_on(tmp_path, 1, "def gradient(w, x, b): return w / 0").note
+    assert re.fullmatch(r"line 1: ZeroDivisionError: .*, when gradient was given -?\d\.\d+, .*", note)
+
+
 def test_an_answer_by_heart_does_not_pass(tmp_path):
     """The numbers are new each time: what was right for one set is wrong for the next."""
     for seed in range(3):
@@ -224,7 +234,7 @@ LINES = [
     b'{"values": [20, 30, 10]}',
     b'{"values": ["20", null, {}]}',
     b'{"values": [{"dtype": "float64", "shape": [], "data": [3]}]}',
-    b'{"values": [{"dtype": "object", "shape": [], "data": [3]}]}',
+    b'{"values": [%s, %s, %s]}' % ((b'{"dtype": "object", "shape": [], "data": [3]}',) * 3),
     b'{"values": 3}',
     b"{}",
     b'{"problem": 0}',
@@ -266,11 +276,11 @@ def test_what_a_file_prints_is_shown_and_cut(tmp_path):
 
 
 def test_a_file_runs_away_from_its_folder_and_may_use_its_neighbours(tmp_path):
-    """Files that it writes do not land among the submissions; random.py beside it does not hide Python's."""
+    """Files that it writes do not land among the submissions; colorsys.py beside it does not hide Python's."""
     (tmp_path / "data.py").write_text("TWO = 2")
-    (tmp_path / "random.py").write_text("raise SystemExit('the wrong random')")
-    text = "import random, data\nopen('left', 'w').write('x')\n" + solution(1).replace("2 *", "data.TWO *")
-    verdict = verdict_on(tmp_path, 1, "from random import shuffle\n" + text)
+    (tmp_path / "colorsys.py").write_text("raise SystemExit('the wrong one')")
+    text = "import colorsys, data\nopen('left', 'w').write('x')\n" + solution(1).replace("2 *", "data.TWO *")
+    verdict = verdict_on(tmp_path, 1, text)
     assert verdict.right, verdict
     assert not (tmp_path / "left").exists()
 
