@@ -28,6 +28,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 LONGEST = 10_000_000  # characters of one answer
 SHOWN = 2_000  # characters of what is printed
+FLOOD = 1_000_000  # bytes that nobody prints who means to
+TOO_LONG = ": a loop without end, or too slow"
 MEMORY = 2_000_000_000  # bytes that the process may ask for
 
 
@@ -58,7 +60,7 @@ class Submission:
 
     def __init__(self, path: str | Path, seconds: float = 10.0, memory: int = MEMORY) -> None:
         self.path, self.seconds, self.left = Path(path), seconds, seconds
-        self.printed = ""
+        self.printed, self.bytes = "", 0  # its beginning, and how much it was
         self.process: subprocess.Popen[bytes] | None = None
         self.memory = memory
 
@@ -128,7 +130,8 @@ class Submission:
             line = self.answers.get(timeout=max(0.0, self.left))
             self.left -= time.monotonic() - begin  # time that passes between two questions is not the student's
         except queue.Empty:
-            raise Failed("time", f"not done after {self.seconds:g} seconds: is there a loop without end?") from None
+            why = f", and printed too much: {self.bytes / 1e6:,.0f} MB" if self.bytes > FLOOD else TOO_LONG
+            raise Failed("time", f"took longer than {self.seconds:g} s{why}") from None
         if not line:
             raise Failed("ended", _ending(self.process.wait(timeout=5)))
         try:
@@ -154,8 +157,10 @@ class Submission:
         assert stream is not None
         kept = b""
         while some := stream.read1(1 << 16):  # type: ignore[attr-defined]
-            kept = (kept + some)[: 4 * SHOWN]
-            self.printed = _plain(kept.decode("utf-8", "replace"), keep="\n\t")[:SHOWN]
+            kept, self.bytes = (kept + some)[: 4 * SHOWN], self.bytes + len(some)
+            shown = _plain(kept.decode("utf-8", "replace"), keep="\n\t")[:SHOWN]
+            more = self.bytes - len(shown.encode())
+            self.printed = shown + f"\n... and {more:,} more bytes" * (len(shown) == SHOWN and more > 0)
 
 
 def _ending(status: int) -> str:
@@ -193,8 +198,11 @@ def _unpacked(value: Any) -> Any:
 
 def serve(questions: IO[str], answers: IO[str]) -> None:
     """Run the file that the first message names, then answer what is asked, one line each."""
+    process = os.getpid()
 
     def reply(message: dict[str, Any]) -> None:
+        if os.getpid() != process:  # the file called os.fork: one of the two answers
+            os._exit(0)
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
@@ -259,6 +267,8 @@ def _sentence(error: BaseException, path: Path) -> str:
     where = f"line {line}: " if line else ""
     if isinstance(error, NotImplementedError) and frames:
         return f"{frames[-1].name} is not written yet"
+    if isinstance(error, SystemExit):
+        return f"{where}it called sys.exit"
     try:
         text = error.msg if isinstance(error, SyntaxError) else str(error)
     except BaseException:  # a __str__ of the student's own
