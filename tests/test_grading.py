@@ -1,6 +1,7 @@
 """The exercises: every solution passes, every stub fails with a sentence, planted mistakes are named; and nothing that
 a submission does, short of being right, makes it pass or stops the grading."""
 
+import ast
 import csv
 import json
 import os
@@ -135,6 +136,26 @@ def test_a_planted_mistake_is_named(tmp_path, number, right, wrong, said):
         assert verdict.mistakes.startswith(said)
         assert "WRONG" in verdict.note
         assert "Hint" in verdict.note
+
+
+@pytest.mark.parametrize("exercise", EXERCISES[:7], ids=NAMES[:7])
+@pytest.mark.parametrize("turn", range(3))
+def test_the_note_holds_all_numbers_that_the_functions_are_given(exercise, turn):
+    """To the last digit, and in a form that can be typed in: whoever reads it can work it out by hand."""
+    given = []
+
+    def ask(name, *args, returns=1):
+        given.extend(args)
+        return [np.full(7, 1.5)] * returns
+
+    text = str(exercise.check(ask, np.random.default_rng(turn), turn)).split("\nThe right numbers")[0]
+    assert re.search(r"^L = .+\n(.+\n)?Here L = \S+, with\n", text, re.M)
+    shown = [np.array(ast.literal_eval(part.split(" = ")[1])) for part in re.split(r"\n  (?=\w)", text)[1:]]
+    for one in given:
+        if isinstance(one, list):
+            assert f"unbroadcast(g, {tuple(one)})" in text
+        else:
+            assert any(np.array_equal(one, other) for other in shown), (one, text)
 
 
 def test_a_square_matrix_hides_no_transpose(tmp_path):

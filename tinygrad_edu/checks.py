@@ -26,19 +26,45 @@ class Exercise(NamedTuple):
     check: Callable[[Ask, np.random.Generator, int], Report]  # turn 0, 1 and 2 bring other difficulties
 
 
+def _normal(rng: np.random.Generator, *shape: int) -> Array:
+    """Normal random numbers, as they are shown: with two decimals. None is 0, where relu has no slope."""
+    numbers = rng.standard_normal(shape).round(2)
+    return np.where(numbers == 0, 1.0, numbers)
+
+
+def _judge(
+    formula: str,
+    L: Callable[..., Any],
+    inputs: dict[str, Any],
+    said: dict[str, Array],
+    rng: np.random.Generator,
+    **given: Array,
+) -> Report:
+    """What the doctor says, below the formula of L and all the numbers: so that they can be worked out by hand."""
+    report = diagnose(L, inputs, said, rng=rng)
+    value = L(*(Tensor(x) for x in inputs.values())).item()
+    lines = [formula, f"Here L = {value:.6g}, with"]
+    for name, x in {**inputs, **given}.items():
+        start = f"  {name} = "
+        shown = np.array2string(np.asarray(x), max_line_width=110, separator=", ", prefix=start)
+        lines.append(start + shown.replace("\n\n", "\n"))
+    witness = report.subject[report.subject.index("The right numbers") :]
+    return Report("\n".join([*lines, witness]), report.findings)
+
+
 def chain_rule(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
-    w, x, b = rng.uniform(0.5, 2, 3) * rng.choice([-1, 1], 3)
+    w, x, b = rng.uniform(0.5, 2, 3).round(2) * rng.choice([-1, 1], 3)
     dw, dx, db = ask("gradient", w, x, b, returns=3)
 
     def L(w: Any, x: Any, b: Any) -> Any:
         u = w * x + b
         return u * u
 
-    return diagnose(L, {"w": w, "x": x, "b": b}, {"w": dw, "x": dx, "b": db}, rng=rng)
+    return _judge("L = u² with u = w · x + b", L, {"w": w, "x": x, "b": b}, {"w": dw, "x": dx, "b": db}, rng)
 
 
 def shared_variable(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
-    x, w = rng.uniform(0.5, 2, 2) * rng.choice([-1, 1], 2)
+    x, w = rng.uniform(0.5, 2, 2).round(2) * rng.choice([-1, 1], 2)
     dx, dw = ask("gradient", x, w, returns=2)
 
     def L(x: Any, w: Any) -> Any:
@@ -46,45 +72,51 @@ def shared_variable(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
         c = x + w
         return a * c
 
-    return diagnose(L, {"x": x, "w": w}, {"x": dx, "w": dw}, rng=rng)
+    return _judge("L = a · c with a = x · w and c = x + w", L, {"x": x, "w": w}, {"x": dx, "w": dw}, rng)
 
 
 def linear_layer(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     N, D, C = rng.integers(2, 6, 3)
     if turn == 1:
         C = D = N  # where only the numbers show that something is transposed
-    x, W, b, g = (rng.standard_normal(shape) for shape in ((N, D), (D, C), C, (N, C)))
+    x, W, b, g = (_normal(rng, *shape) for shape in ((N, D), (D, C), (C,), (N, C)))
     dx, dW, db = ask("backward", x, W, g, returns=3)
 
     def L(x: Any, W: Any, b: Any) -> Any:
         y = x @ W + b
         return (y * g).sum()
 
-    return diagnose(L, {"x": x, "W": W, "b": b}, {"x": dx, "W": dW, "b": db}, rng=rng)
+    formula = "L = sum(g * y) with y = x @ W + b: of this loss, dL/dy is g"
+    return _judge(formula, L, {"x": x, "W": W, "b": b}, {"x": dx, "W": dW, "b": db}, rng, g=g)
 
 
 def activations(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     names = ("relu", "sigmoid", "tanh")
-    inputs = {name: rng.standard_normal(5) for name in names}
-    g = {name: rng.standard_normal(5) for name in names}
+    inputs = {name: _normal(rng, 5) for name in names}
+    g = {name: _normal(rng, 5) for name in names}
     said = {name: ask(f"{name}_backward", inputs[name], g[name])[0] for name in names}
 
     def L(a: Any, b: Any, c: Any) -> Any:
         return (a.relu() * g["relu"] + b.sigmoid() * g["sigmoid"] + c.tanh() * g["tanh"]).sum()
 
-    return diagnose(L, inputs, said, rng=rng)
+    formula = (
+        "L = sum(g * y) with y = relu(a), and the same for sigmoid and tanh, added up: of this loss, dL/dy is g\n"
+        "Each function has numbers a of its own, which are called like it, and its own g."
+    )
+    return _judge(formula, L, inputs, said, rng, **{f"g of {name}": g[name] for name in names})
 
 
 def broadcasting(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     n, m, k = (int(size) for size in rng.integers(2, 5, 3))
-    g = rng.standard_normal((n, m, k))
+    g = _normal(rng, n, m, k)
 
     def L(b: Any) -> Any:
         return ((b + np.zeros(g.shape)) * g).sum()
 
     for shape in [(n, m, k), (m, k), (k,), (), (m, 1), (n, 1, k), (1, 1, 1)]:
-        b = rng.standard_normal(shape)
-        report = diagnose(L, {"b": b}, {"b": ask("unbroadcast", g, list(shape))[0]}, rng=rng)
+        formula = f"L = sum(g * y) with y = b + zeros({g.shape}): of this loss, dL/dy is g, and dL/db is asked for"
+        b, said = _normal(rng, *shape), ask("unbroadcast", g, list(shape))[0]
+        report = _judge(f"unbroadcast(g, {shape})\n{formula}", L, {"b": b}, {"b": said}, rng, g=g)
         if not report.right:
             break
     return report
@@ -92,7 +124,7 @@ def broadcasting(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
 
 def cross_entropy(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     N, C = rng.integers(2, 6, 2)
-    z, labels = rng.standard_normal((N, C)), rng.integers(0, C, N)
+    z, labels = _normal(rng, N, C), rng.integers(0, C, N)
     if turn == 2:
         z[0] += 1000
     loss, dz = ask("cross_entropy", z, labels, returns=2)
@@ -100,23 +132,25 @@ def cross_entropy(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     def L(z: Any) -> Any:
         return losses.cross_entropy(z, labels)
 
-    report = diagnose(L, {"z": z}, {"z": dz}, rng=rng)
+    formula = "L = mean of -ln softmax(z) at the right classes, the labels"
+    report = _judge(formula, L, {"z": z}, {"z": dz}, rng, labels=labels)
     right = losses.cross_entropy(z, labels).numpy()
     return Report(report.subject, [_value("L", loss, right, int(N)), *report.findings])
 
 
 def network(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     N, D, H, C = rng.integers(2, 6, 4)
-    x, labels = rng.standard_normal((N, D)), rng.integers(0, C, N)
+    x, labels = _normal(rng, N, D), rng.integers(0, C, N)
     shapes = {"W1": (D, H), "b1": (H,), "W2": (H, C), "b2": (C,)}
-    inputs = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    inputs = {name: _normal(rng, *shape) for name, shape in shapes.items()}
     said = ask("gradients", x, labels, *inputs.values(), returns=4)
 
     def L(W1: Any, b1: Any, W2: Any, b2: Any) -> Any:
         h = (Tensor(x) @ W1 + b1).relu()
         return losses.cross_entropy(h @ W2 + b2, labels)
 
-    return diagnose(L, inputs, dict(zip(inputs, said, strict=True)), rng=rng)
+    formula = "L = mean of -ln softmax(z) at the labels, with z = h @ W2 + b2 and h = max(x @ W1 + b1, 0)"
+    return _judge(formula, L, inputs, dict(zip(inputs, said, strict=True)), rng, x=x, labels=labels)
 
 
 def adam(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
