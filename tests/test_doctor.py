@@ -105,8 +105,61 @@ def test_without_the_engine_what_is_at_a_kink_is_not_judged():
     f = lambda x: np.sinh(np.fmax(x, 0)).sum()
     report = tg.diagnose(f, x, np.array([0, 77, np.cosh(1)]))
     assert report.right
-    assert "1 at a kink were not judged" in str(report)
+    assert "right; 1 at a kink was not judged" in str(report)
     assert not tg.diagnose(f, x, np.array([0.1, 77, np.cosh(1)])).right
+
+
+def loop(x):
+    total = 0.0
+    for v in x:
+        if v > 0:
+            total = total + v
+    return total
+
+
+@pytest.mark.parametrize(
+    ("f", "left"),
+    [
+        (lambda x: np.where(x > 0, x, 0).sum(), 0),
+        (lambda x: (x * (x > 0)).sum(), 0),
+        (lambda x: (x * (x >= 0)).sum(), 0),
+        (lambda x: np.where(x > 0, x, 0.1 * x).sum(), 0.1),
+        (loop, 0),
+    ],
+)
+def test_a_kink_made_by_a_mask_is_a_kink(f, left):
+    x = np.array([-1.0, 0.0, 2.0])
+    for said in (left, 0.5, 1):
+        assert tg.diagnose(f, x, np.array([left, said, 1])).right
+    assert not tg.diagnose(f, x, np.array([left, 1, 3])).right
+    assert not tg.diagnose(f, x, np.array([2, 1, 1])).right
+    assert "1 was not judged: f has a kink here" in str(tg.diagnose(f, x, np.array([left, 7, 1])))
+
+
+@pytest.mark.parametrize("relu", [lambda z: np.where(z > 0, z, 0), lambda z: z * (z >= 0), lambda z: np.maximum(z, 0)])
+@pytest.mark.parametrize("choice", [0, 0.5, 1])
+def test_a_sample_of_nothing_but_zeros_and_no_bias_is_no_accusation(relu, choice):
+    rng = np.random.default_rng(1)
+    for _ in range(5):
+        x, y = rng.standard_normal((4, 3)), rng.standard_normal((4, 2))
+        x[1] = 0
+        w = [rng.standard_normal(shape) for shape in [(3, 4), (4, 4), (4, 2)]]
+        b = [np.zeros(4), np.zeros(4), np.zeros(2)]
+
+        def loss(w0, w1, w2, b0, b1, b2, x=x, y=y):
+            return np.mean((relu(relu(x @ w0 + b0) @ w1 + b1) @ w2 + b2 - y) ** 2)
+
+        z0 = x @ w[0]
+        z1 = np.maximum(z0, 0) @ w[1]
+        d2 = 2 * (np.maximum(z1, 0) @ w[2] - y) / y.size
+        d1 = d2 @ w[2].T * np.where(z1 == 0, choice, z1 > 0)
+        d0 = d1 @ w[1].T * np.where(z0 == 0, choice, z0 > 0)
+        bias = [d.sum(axis=0) for d in (d0, d1, d2)]
+        given = [x.T @ d0, np.maximum(z0, 0).T @ d1, np.maximum(z1, 0).T @ d2, *bias]
+        report = tg.diagnose(loss, [*w, *b], given)
+        assert report.right, report
+        given[2] = -given[2]
+        assert tg.diagnose(loss, [*w, *b], given).mistakes["input 2"] == ("sign" if given[2].any() else None)
 
 
 # --- where the right numbers come from -------------------------------------------------------------------------------
