@@ -85,6 +85,70 @@ def test_float32_is_given_more_room_than_float64():
     assert tg.diagnose(square, x, near, tolerance=1e-5).right
 
 
+@pytest.mark.parametrize("n", [20, 200, 5000])
+def test_float32_numbers_far_from_0_have_lost_digits(n):
+    x = (np.random.default_rng(0).standard_normal((n, 3)) + 1000).astype(np.float32)
+    f = lambda x: np.mean((x - x.mean(axis=0)) ** 2)
+    right = 2 * (x - x.mean(axis=0)) / np.float32(x.size)
+    assert right.dtype == np.float32
+    assert tg.diagnose(f, x, right).right
+    assert not tg.diagnose(f, x, right * np.float32(1.01)).right
+    assert not tg.diagnose(f, x.astype(float), right).findings[0].text.startswith("the sign")
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+@pytest.mark.parametrize(("x", "w"), [([[25.0, 0], [0, 26]], 1.0), ([[40.0, 50], [45, 60]], 0.5)])
+def test_a_formula_in_the_activation_is_right_where_units_are_saturated(x, w):
+    x, y, w = np.array(x), np.array([0.0, 1.0]), np.array([w, w])
+    a = sigmoid(x @ w)
+    given = x.T @ (2 * (a - y) / 2 * a * (1 - a))
+    assert tg.diagnose(lambda w: np.mean((sigmoid(x @ w) - y) ** 2), w, given).right
+
+
+def test_where_all_units_are_saturated_there_is_nothing_to_judge():
+    x, y = np.array([40.0, 50.0]), np.array([0.0, 1.0])
+    f = lambda w: np.mean((sigmoid(x * w) - y) ** 2)
+    assert "saturated: nothing to judge; try smaller inputs" in str(tg.diagnose(f, 1.0, 0.0))
+    assert not tg.diagnose(f, 1.0, 1e-3).right
+    assert "saturated" not in str(tg.diagnose(f, 0.1, 0.0))
+    assert not tg.diagnose(f, 0.1, 0.0).right
+
+
+@pytest.mark.parametrize("size", [10, 25, 34, 38, 60, 200])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_the_textbook_formulas_are_right_however_large_the_inputs_are(size, dtype):
+    rng = np.random.default_rng(size)
+    for _ in range(4):
+        n, d = rng.integers(1, 4, 2)
+        x, y = rng.standard_normal((n, d)) * size, rng.integers(0, 2, n)
+        w, v = rng.standard_normal(d), rng.standard_normal((d, 3))
+        a, t = sigmoid((x @ w).astype(dtype)), np.tanh((x @ w).astype(dtype))
+        hot, e = np.eye(3)[y], np.exp(x @ v - (x @ v).max(axis=1, keepdims=True))
+        p = (e / e.sum(axis=1, keepdims=True)).astype(dtype)
+
+        def softmax_loss(v, x=x, hot=hot):
+            e = np.exp(x @ v)
+            return -np.sum(hot * np.log(e / e.sum(axis=1, keepdims=True))) / len(x)
+
+        def log_loss(w, x=x, y=y):
+            a = sigmoid(x @ w)
+            return -np.mean(y * np.log(a) + (1 - y) * np.log(1 - a))
+
+        for f, at, dz in [
+            (lambda w, x=x, y=y: np.mean((sigmoid(x @ w) - y) ** 2), w, 2 * (a - y) / n * (a * (1 - a))),
+            (lambda w, x=x, y=y: np.mean((np.tanh(x @ w) - y) ** 2), w, 2 * (t - y) / n * (1 - t * t)),
+            (log_loss, w, (a - y) / n),
+            (softmax_loss, v, (p - hot) / n),
+        ]:
+            if np.isfinite(f(at)):
+                report = tg.diagnose(f, at, (x.T @ dz).astype(dtype))
+                assert report.right, report
+
+
 # --- kinks -----------------------------------------------------------------------------------------------------------
 
 

@@ -180,6 +180,12 @@ class Graph:
             made = apply(node.op, *args, **node.kwargs)
             if shaken is not None:
                 made._data = _shaken(made._data, shaken)
+                if node.op in (ops.add, ops.sub):  # what is left of large numbers has lost the digits that they had
+                    for p in made.parents:
+                        summed = isinstance(p, Tensor) and p.op in (ops.sum, ops.mean)
+                        terms = p.parents[0].size / max(p.size, 1) if summed else 1  # added up one after the other
+                        loss = _shaken(np.broadcast_to(_raw(p), made.shape), shaken) - _raw(p)
+                        made._data = made._data + max(1.0, np.sqrt(terms) / 32) * loss
             new[id(node)] = _plain(made, earlier) if plain else made
             earlier.append(new[id(node)])
         return Graph(new.get(id(self.root), self.root), inputs)
@@ -199,24 +205,30 @@ class Graph:
 
     def rounding(self, rng: np.random.Generator) -> list[Array]:
         """How far rounding in float64 may throw each number of the gradients, seen in two ways: all computed once more
-        in float32; and, in plain terms, with the last bits of every value and every gradient made random."""
+        in float32; and, as written and in plain terms, with the last bits of every value and every gradient made random."""
 
-        def unsteady(node: Tensor, i: int) -> VJP:
+        def unsteady(node: Tensor, i: int, lost: Array) -> VJP:
             vjp, y, axis = node.vjps[i], node._data, node.kwargs.get("axis", -1)
             if node.op is ops.softmax:  # p - one_hot: where p is near 1, few digits are left
                 return lambda g: y * (_shaken(g, rng) - (_shaken(g, rng) * y).sum(axis=axis, keepdims=True))
             if node.op in BY_VALUE:  # and 1 - a
                 return _times(BY_VALUE[node.op](_shaken(y, rng)))
+            if node.op is ops.exp:  # and the same where it is written out, as 1 / (1 + exp(-z))
+                return _times(y + _shaken(lost, rng) - lost)
             return lambda g: vjp(_shaken(g, rng))
 
         plain, found = self.in_plain_terms(), [np.zeros(t.shape) for t in self.inputs]
 
         def seen() -> Iterator[tuple[float, list[Array], list[Array]]]:
             yield 2.0**-29, self.right, self.rebuilt(np.float32).right  # which has 29 bits less
-            for _ in range(5):
-                shaken = plain.rebuilt(shaken=rng)
-                wrong = {(node, i): unsteady(node, i) for node, i, _ in shaken.edges()}
-                yield 0.25, plain.right, shaken.gradients(wrong)  # 2 bits were shaken
+            for graph in [plain, self] * 4:
+                shaken = graph.rebuilt(shaken=rng)
+                lost = dict.fromkeys(shaken.nodes, np.zeros(()))  # what each was added to, and lost digits beside
+                for node, i, parent in shaken.edges():
+                    if node.op is ops.add:
+                        lost[parent] = lost.get(parent, 0) + np.abs(node.vjps[i](np.abs(node._data)))
+                wrong = {(node, i): unsteady(node, i, lost[node]) for node, i, _ in shaken.edges()}
+                yield 0.25, graph.right, shaken.gradients(wrong)  # 2 bits were shaken
 
         try:
             for share, right, off in seen():
