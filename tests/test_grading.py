@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu import grading, submission
+from tinygrad_edu import checks, grading, submission
 from tinygrad_edu.__main__ import main
 from tinygrad_edu.checks import EXERCISES
 from tinygrad_edu.submission import Failed, Submission
@@ -149,6 +149,7 @@ def test_the_note_holds_all_numbers_that_the_functions_are_given(exercise, turn)
         return [np.full(7, 1.5)] * returns
 
     text = str(exercise.check(ask, np.random.default_rng(turn), turn)).split("\nThe right numbers")[0]
+    assert "\n\n" not in text
     assert re.search(r"^L = .+\n(.+\n)?Here L = \S+, with\n", text, re.M)
     shown = [np.array(ast.literal_eval(part.split(" = ")[1])) for part in re.split(r"\n  (?=\w)", text)[1:]]
     for one in given:
@@ -156,6 +157,13 @@ def test_the_note_holds_all_numbers_that_the_functions_are_given(exercise, turn)
             assert f"unbroadcast(g, {tuple(one)})" in text
         else:
             assert any(np.array_equal(one, other) for other in shown), (one, text)
+
+
+def test_no_random_number_is_at_the_kink_of_relu():
+    """Of 10,000 normal numbers with two decimals some 40 are 0."""
+    numbers = checks._normal(np.random.default_rng(0), 100, 100)
+    assert numbers.all()
+    np.testing.assert_array_equal(numbers, numbers.round(2))
 
 
 def test_a_square_matrix_hides_no_transpose(tmp_path):
@@ -506,7 +514,8 @@ def test_grade_writes_a_line_for_every_submission(tmp_path, monkeypatch, capsys)
         ("dan", "solution3_v2.py", solution(3)),
         ("dan", "venv/pyvenv.cfg", ""),
         ("dan", "venv/lib/3_linear_layer.py", solution(3)),
-        ("dan", "__MACOSX/._3_linear_layer.py", ""),
+        ("dan", "__MACOSX/3_linear_layer.py", ""),
+        ("dan", "._3_linear_layer.py", ""),
         ("st3", "3_linear_layer.ipynb", "{}"),
         (".git", "1_chain_rule.py", ""),
         ("__pycache__", "1_chain_rule.py", ""),
