@@ -571,3 +571,14 @@ def test_an_error_in_the_rule_is_the_rules_own():
 
     with pytest.raises(KeyError, match="nothing"):
         diagnose_optimizer(rule)
+
+
+@pytest.mark.parametrize(("bad", "what"), [(np.nan, "NaN")])
+def test_a_step_that_is_not_finite_gets_no_mistakes_name(bad, what):
+    found = tg.diagnose_optimizer(lambda p, g, state, t, lr: p - lr * g * (bad if t > 2 else 1), "SGD").findings[0]
+    assert (found.mistake, found.text) == ("nan", f"your step is {what} from step 3 on")
+
+
+def test_a_rule_that_returns_its_averages_too_is_told_so():
+    with pytest.raises(TypeError, match="the rule returned a tuple: return the new p alone"):
+        tg.diagnose_optimizer(lambda p, g, state, t, lr: (p - lr * g, state), "SGD")

@@ -205,7 +205,8 @@ class Graph:
 
     def rounding(self, rng: np.random.Generator) -> list[Array]:
         """How far rounding in float64 may throw each number of the gradients, seen in two ways: all computed once more
-        in float32; and, as written and in plain terms, with the last bits of every value and every gradient made random."""
+        in float32; and, as written and in plain terms, with the last bits of every value and
+        every gradient made random."""
 
         def unsteady(node: Tensor, i: int, lost: Array) -> VJP:
             vjp, y, axis = node.vjps[i], node._data, node.kwargs.get("axis", -1)

@@ -245,6 +245,14 @@ def diagnose_optimizer(
         finding = Finding("step", None, "", "", said[-1] - start, expected[-1] - start)
         return Report(subject, [finding])
     first = int(wrong.any(axis=(1, 2)).argmax())
+    lost = ~np.isfinite(said).all(axis=(1, 2)) & np.isfinite(expected).all(axis=(1, 2))
+    if lost.any() and not lost[0] and not np.isfinite(said[lost]).any():  # at t = 1 it may be known: 1 - beta^0 = 0
+        n = int(lost.argmax())
+        what = "NaN" if np.isnan(said[n]).any() else "infinite"
+        text = f"your step is {what} from step {n + 1} on"
+        hint = "Look for a root of a negative number, a division by 0, or 1 - beta**t with t = 0."
+        finding = Finding("step", "nan", text, hint, said[n] - start, expected[n] - start)
+        return Report(subject, [finding], raise_on_error)
     mine, ours = (np.diff(path, axis=0, prepend=start[None])[first] for path in (said, expected))
     with np.errstate(all="ignore"):
         factor = float(np.median((mine / ours)[wrong[first] & (ours != 0)]))
@@ -320,6 +328,9 @@ def _said(rule: Callable[..., Any], start: Array, gradients: Array, taken: dict[
             given = p[i].copy()
             new = rule(given, g.copy(), memories[i], t, **taken)
             moved |= new is not None or bool((given != p[i]).any())
+            if isinstance(new, (tuple, list, dict)):
+                kind = type(new).__name__
+                raise TypeError(f"the rule returned a {kind}: return the new p alone, and keep the averages in state")
             new = np.asarray(given if new is None else new)
             if new.dtype.kind not in "fiu":
                 raise TypeError(f"the rule has to return the new p as an array of numbers, got {new.dtype}")
