@@ -245,7 +245,7 @@ def diagnose_optimizer(
         finding = Finding("step", None, "", "", said[-1] - start, expected[-1] - start)
         return Report(subject, [finding])
     first = int(wrong.any(axis=(1, 2)).argmax())
-    lost = ~np.isfinite(said).all(axis=(1, 2)) & np.isfinite(expected).all(axis=(1, 2))
+    lost: Array = np.asarray(~np.isfinite(said).all(axis=(1, 2)) & np.isfinite(expected).all(axis=(1, 2)))
     if lost.any() and not lost[0] and not np.isfinite(said[lost]).any():  # at t = 1 it may be known: 1 - beta^0 = 0
         n = int(lost.argmax())
         what = "NaN" if np.isnan(said[n]).any() else "infinite"
