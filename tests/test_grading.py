@@ -187,6 +187,12 @@ def test_an_answer_by_heart_does_not_pass(tmp_path):
         assert not verdict_on(tmp_path, 1, "def gradient(w, x, b): return 20, 30, 10", seed).right
 
 
+def test_numbers_that_the_doctor_cannot_read_get_a_sentence(tmp_path):
+    verdict = verdict_on(tmp_path, 8, "def adam(p, g, m, v, *_): return p[:2], m, v")
+    assert (verdict.right, verdict.mistakes) == (False, "shape")
+    assert "returned shape (2,)" in verdict.note
+
+
 def test_the_same_seed_brings_the_same_numbers(tmp_path):
     wrong = solution(1).replace("2 * u", "u")
     first, again, other = (verdict_on(tmp_path, 1, wrong, seed).note for seed in (1, 1, 2))
@@ -546,6 +552,7 @@ def test_grade_writes_a_line_for_every_submission(tmp_path, monkeypatch, capsys)
     skipped = str(work / "ada" / "solution3_v2.py")
     assert f"skipped {skipped}: its name says no exercise" in printed
     notes = json.loads((tmp_path / "out" / "grades.json").read_text())
+    assert [Path(v["file"]).name for v in notes["verdicts"]][3:5] == ["cid", "solution.py"]  # what stands for a folder
     assert notes["seed"] == 3
     assert notes["skipped"] == [skipped]
     assert [v["student"] for v in notes["verdicts"]] == [row[0] for row in rows]
