@@ -170,6 +170,9 @@ def test_a_square_matrix_hides_no_transpose(tmp_path):
     """g @ W runs where W is square, and is wrong; elsewhere it is an error that says the shapes."""
     said = {verdict_on(tmp_path, 3, solution(3).replace("W.T", "W"), seed).mistakes for seed in range(10)}
     assert said == {"x: transposed", "error"}
+    only_there = solution(3).replace("W.T", "(W if len(W) == len(W.T) else W.T)")
+    for seed in range(6):
+        assert verdict_on(tmp_path, 3, only_there, seed).mistakes == "x: transposed"
 
 
 def test_an_error_says_what_the_function_was_given(tmp_path):
