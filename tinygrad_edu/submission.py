@@ -203,6 +203,8 @@ def serve(questions: IO[str], answers: IO[str]) -> None:
     def reply(message: dict[str, Any]) -> None:
         if os.getpid() != process:  # the file called os.fork: one of the two answers
             os._exit(0)
+        with contextlib.suppress(Exception):  # the file may have closed or replaced it
+            sys.stdout.flush()  # what was printed is seen also if this process is ended before it ends
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
