@@ -77,6 +77,15 @@ def test_where_the_loss_is_a_staircase_differences_accuse_nobody_and_say_so():
     assert not tg.diagnose(rough, np.linspace(14, 15, 20), np.full(20, 1 / 10)).right
 
 
+def test_the_digits_that_p_minus_one_hot_loses_are_not_asked_for():
+    z = np.array([[20.0, 0.0, -5.0]])
+    p = students.softmax(z.astype(np.float32))
+    said = p - np.float32([[1, 0, 0]])  # 0, and it should be -2e-9
+    assert said[0, 0] == 0
+    assert tg.diagnose(lambda z: tg.cross_entropy(z, [0]), {"z": z}, {"z": said}).right
+    assert not tg.diagnose(lambda z: tg.cross_entropy(z, [0]), {"z": z}, {"z": said + np.float32(1e-4)}).right
+
+
 def test_float32_is_given_more_room_than_float64():
     x = np.random.default_rng(0).standard_normal(100)
     near = 2 * x * (1 + 5e-6)
@@ -157,6 +166,10 @@ def test_at_a_kink_any_slope_between_the_two_sides_is_right(said, right):
     report = tg.diagnose(lambda x: tg.relu(x).sum(), np.array([-1.0, 0.0, 1.0]), np.array([0, said, 1]))
     assert report.right == right
     assert ("a kink" in str(report)) == (right and said != 0)
+
+
+def test_a_kink_where_all_is_zero():
+    assert tg.diagnose(lambda x: tg.relu(x).sum(), np.zeros(2), np.ones(2)).right
 
 
 @pytest.mark.parametrize("said", [[1, 0, 0], [0, 1, 0], [0.5, 0.5, 0]])

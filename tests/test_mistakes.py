@@ -5,7 +5,7 @@ import pytest
 import students
 
 import tinygrad_edu as tg
-from tinygrad_edu.mistakes import MISTAKES, Graph, factors, wrong_vjps
+from tinygrad_edu.mistakes import MISTAKES, Graph, _choices, factors, wrong_vjps
 
 
 @pytest.mark.parametrize("plant", students.PLANTS)
@@ -71,6 +71,12 @@ def test_of_a_batch_of_two_nobody_can_tell():
     )
 
 
+def test_a_sum_divided_by_a_number_is_a_mean():
+    x = np.array([1.0, 3.0, -2.0])
+    (found,) = tg.diagnose(lambda w: ((w * x) ** 2).sum() / 7, {"w": x}, {"w": 2 * x**3}).findings
+    assert found.text == "7 times too large: the 1/N of the mean was forgotten (N = 7)"
+
+
 def test_a_constant_of_a_single_number_needs_a_name():
     (found,) = tg.diagnose(lambda x: x * x * x, {"x": 2.0}, {"x": 12 * 0.77}).findings
     assert found.mistake == "unknown"
@@ -123,7 +129,7 @@ def test_softmax_and_cross_entropy_are_taken_apart_however_they_are_written(loss
     p = shifted(x @ w)
     right = (p - Y) / 6
     assert tg.diagnose(lambda w: loss(x @ w, Y), {"w": w}, {"w": x.T @ right}).right
-    for dz in (p / 6, right * p * (1 - p), -Y * (1 - p) / 6):
+    for dz in (p / 6, -Y / 6, right * p * (1 - p), -Y * (1 - p) / 6):
         report = tg.diagnose(lambda w: loss(x @ w, Y), {"w": w}, {"w": x.T @ dz})
         assert report.mistakes == {"w": "softmax"}, report
 
@@ -164,6 +170,25 @@ def test_weights_that_are_used_transposed_may_be_updated_too_early_as_well():
     dV = (dz @ (W - 0.2 * dW) * (1 - h * h)).T @ x
     report = tg.diagnose(lambda V, W: ((np.tanh(x @ V.T) @ W.T) ** 2).mean(), {"V": V, "W": W}, {"V": dV, "W": dW})
     assert report.mistakes == {"V": "updated", "W": None}
+
+
+def test_of_many_places_not_every_choice_is_tried():
+    assert [list(_choices(n)) for n in (1, 3)] == [
+        [(0,)],
+        [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)],
+    ]
+    assert len(list(_choices(12))) == 13
+    assert list(_choices(40)) == [tuple(range(40))]
+
+
+def test_a_mask_of_the_gradient_and_a_formula_of_another_activation():
+    rng = np.random.default_rng(0)
+    x, c = rng.standard_normal((6, 4)), rng.standard_normal((6, 4))
+    t = np.tanh(x)
+    (found,) = tg.diagnose(lambda x: (tg.relu(x) * c).sum(), {"x": x}, {"x": c * (c > 0)}).findings
+    assert found.text == "the derivative of relu looks at the sign of the gradient, not of z"
+    (found,) = tg.diagnose(lambda x: (np.tanh(x) * c).sum(), {"x": x}, {"x": c * t * (1 - t)}).findings
+    assert found.text == "the derivative of sigmoid, a formula in its value, is used where tanh was"
 
 
 def test_a_missing_derivative_and_a_constant_may_come_together():
@@ -247,6 +272,12 @@ def test_a_bias_of_zeros_is_not_taken_for_no_bias():
         {"W": x.T @ p / 6, "b": (p / 6).sum(axis=0)},
     )
     assert report.mistakes == {"W": "softmax", "b": "softmax"}
+
+
+def test_what_is_positive_is_not_taken_for_a_relu():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    graph = Graph(((x + 0.0) * 3.0).sum(), [x]).in_plain_terms()
+    assert [node.op.__name__ for node in graph.nodes[::-1]] == ["add", "mul", "sum"]
 
 
 def test_equal_numbers_that_are_not_the_same_tensor_do_not_mislead():

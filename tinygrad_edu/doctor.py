@@ -238,7 +238,7 @@ class _Case:
                 raise ValueError("f returned NaN or infinity for this input: it has no gradient there")
             if self.value() != self.here:
                 raise ValueError("f returned different values for the same input; switch dropout off, or fix its seed")
-            self.graph = Graph(y, tensors) if engine and isinstance(y, Tensor) and y.requires_grad else None
+            self.graph = Graph(y, tensors) if engine and isinstance(y, Tensor) else None
             with _put_back(tensors):
                 if self.graph is None or not (self._agrees(self.graph) or self._agrees_beside()):
                     self.graph = None

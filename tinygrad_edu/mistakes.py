@@ -162,20 +162,13 @@ class Graph:
                 if isinstance(parent, Tensor) and parent.requires_grad:
                     yield node, i, parent
 
-    def rebuilt(self, dtype: Any = np.float64, plain: bool = False, shaken: np.random.Generator | None = None) -> Graph:
-        """The computation once more: in another precision, in plain terms (see `_plain`), or with shaken values."""
-
-        def cast(x: Any) -> Any:
-            x = x._data if isinstance(x, Tensor) else x
-            return x.astype(dtype) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
-
-        new: dict[int, Tensor] = {
-            id(t): Tensor(t._data.astype(dtype), requires_grad=True, name=t.name) for t in self.inputs
-        }
+    def rebuilt(self, plain: bool = False, shaken: np.random.Generator | None = None) -> Graph:
+        """The computation once more: in plain terms (see `_plain`), or with shaken values."""
+        new = {id(t): Tensor(t, requires_grad=True, name=t.name) for t in self.inputs}
         inputs = list(new.values())
         earlier = list(inputs)
         for node in self.nodes[::-1] if self.root.parents else ():
-            args = [new[id(p)] if id(p) in new else cast(p) for p in node.parents]
+            args = [new[id(p)] if id(p) in new else _raw(p) for p in node.parents]
             assert node.op is not None
             made = apply(node.op, *args, **node.kwargs)
             if shaken is not None:
@@ -204,9 +197,8 @@ class Graph:
         return plain if same else self
 
     def rounding(self, rng: np.random.Generator) -> list[Array]:
-        """How far rounding in float64 may throw each number of the gradients, seen in two ways: all computed once more
-        in float32; and, as written and in plain terms, with the last bits of every value and
-        every gradient made random."""
+        """How far rounding in float64 may throw each number of the gradients: as written and in plain terms, they are
+        computed again with the last bits of every value and of every gradient made random, several times."""
 
         def unsteady(node: Tensor, i: int, lost: Array) -> VJP:
             vjp, y, axis = node.vjps[i], node._data, node.kwargs.get("axis", -1)
@@ -219,24 +211,18 @@ class Graph:
             return lambda g: vjp(_shaken(g, rng))
 
         plain, found = self.in_plain_terms(), [np.zeros(t.shape) for t in self.inputs]
-
-        def seen() -> Iterator[tuple[float, list[Array], list[Array]]]:
-            yield 2.0**-29, self.right, self.rebuilt(np.float32).right  # which has 29 bits less
-            for graph in [plain, self] * 4:
+        for graph in [plain, self] * 4:
+            try:
                 shaken = graph.rebuilt(shaken=rng)
                 lost = dict.fromkeys(shaken.nodes, np.zeros(()))  # what each was added to, and lost digits beside
                 for node, i, parent in shaken.edges():
                     if node.op is ops.add:
                         lost[parent] = lost.get(parent, 0) + np.abs(node.vjps[i](np.abs(node._data)))
-                wrong = {(node, i): unsteady(node, i, lost[node]) for node, i, _ in shaken.edges()}
-                yield 0.25, graph.right, shaken.gradients(wrong)  # 2 bits were shaken
-
-        try:
-            for share, right, off in seen():
-                for most, a, b in zip(found, right, off, strict=True):
-                    np.maximum(most, share * np.nan_to_num(np.abs(a - b), posinf=0), out=most)
-        except Exception:  # an op of the user's that does not run so
-            pass
+                off = shaken.gradients({(node, i): unsteady(node, i, lost[node]) for node, i, _ in shaken.edges()})
+            except Exception:  # an op of the user's that does not run twice
+                break
+            for most, a, b in zip(found, graph.right, off, strict=True):
+                np.maximum(most, np.nan_to_num(np.abs(a - b) / 4, posinf=0), out=most)  # 2 bits were shaken
         return found
 
     def nudged(self, side: int) -> list[Array]:
