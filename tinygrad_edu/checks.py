@@ -53,6 +53,7 @@ def _judge(
 
 
 def chain_rule(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 1: the derivative of one expression, at random numbers."""
     w, x, b = rng.uniform(0.5, 2, 3).round(2) * rng.choice([-1, 1], 3)
     dw, dx, db = ask("gradient", w, x, b, returns=3)
 
@@ -64,6 +65,7 @@ def chain_rule(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
 
 
 def shared_variable(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 2: a variable on two paths."""
     x, w = rng.uniform(0.5, 2, 2).round(2) * rng.choice([-1, 1], 2)
     dx, dw = ask("gradient", x, w, returns=2)
 
@@ -76,6 +78,7 @@ def shared_variable(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
 
 
 def linear_layer(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 3: dL/dx, dL/dW and dL/db of x @ W + b."""
     N, D, C = rng.integers(2, 6, 3)
     if turn == 1:
         C = D = N  # where only the numbers show that something is transposed
@@ -91,6 +94,7 @@ def linear_layer(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
 
 
 def activations(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 4: the VJPs of relu, sigmoid and tanh."""
     names = ("relu", "sigmoid", "tanh")
     inputs = {name: _normal(rng, 5) for name in names}
     g = {name: _normal(rng, 5) for name in names}
@@ -107,6 +111,7 @@ def activations(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
 
 
 def broadcasting(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 5: a gradient brought back to the shape that was broadcast."""
     n, m, k = (int(size) for size in rng.integers(2, 5, 3))
     g = _normal(rng, n, m, k)
 
@@ -123,6 +128,7 @@ def broadcasting(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
 
 
 def cross_entropy(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 6: the gradient of cross-entropy after softmax."""
     N, C = rng.integers(2, 6, 2)
     z, labels = _normal(rng, N, C), rng.integers(0, C, N)
     if turn == 2:
@@ -139,6 +145,7 @@ def cross_entropy(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
 
 
 def network(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 7: all gradients of a network of two layers."""
     N, D, H, C = rng.integers(2, 6, 4)
     x, labels = _normal(rng, N, D), rng.integers(0, C, N)
     shapes = {"W1": (D, H), "b1": (H,), "W2": (H, C), "b2": (C,)}
@@ -154,6 +161,7 @@ def network(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
 
 
 def adam(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 8: some steps of Adam."""
     from .ruledoctor import diagnose_optimizer  # which brings Numba
 
     def adam(p: Array, g: Array, state: dict[str, Array], t: int, **numbers: float) -> Array:
