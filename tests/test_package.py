@@ -27,6 +27,7 @@ IMPORTS = {
     "doctor": ("gradcheck init mistakes ops tensor", "numpy"),
     "layerdoctor": ("doctor gradcheck init layers mistakes ops tensor", "numpy"),
     "notation": ("ops tensor", "numpy"),
+    "program": ("notation ops tensor", "numpy"),
     "tables": ("tensor", "numpy"),
     "explain": ("notation ops tables tensor", "numpy"),
     "graph": ("explain notation ops tables tensor", "numpy"),
@@ -68,7 +69,7 @@ LATER = {
     "plots": ("rangetest train", "matplotlib"),
     "raceplots": ("racing trials", "PIL matplotlib"),
     "__init__": (
-        "averages buffers data debugging doctor kernels layerdoctor optimizers plots raceplots racing rangetest "
+        "averages buffers data debugging doctor kernels layerdoctor optimizers plots program raceplots racing rangetest "
         "ruledoctor schedules step surfaces train trials",
         "",
     ),

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from .doctor import Finding, Report, diagnose
     from .kernels import set_num_threads
     from .layerdoctor import diagnose_layer, diagnose_op
+    from .program import Program, grad, hessian, hvp, trace
     from .optimizers import (
         ASGD,
         SGD,
@@ -146,6 +147,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
     **dict.fromkeys(["diagnose", "Report", "Finding"], "doctor"),
     **dict.fromkeys(["diagnose_op", "diagnose_layer"], "layerdoctor"),
     "diagnose_optimizer": "ruledoctor",
+    **dict.fromkeys(["trace", "Program", "grad", "hessian", "hvp"], "program"),
     **dict.fromkeys(["race", "Race"], "racing"),
     **dict.fromkeys(["race_on_data", "DataRace"], "trials"),
 }
@@ -154,7 +156,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
 # fmt: off
 __all__ = [
     "Tensor", "apply", "no_grad", "debug", "gradcheck", "explain", "diagnose", "diagnose_op", "diagnose_layer",
-    "diagnose_optimizer", "Report", "Finding",
+    "diagnose_optimizer", "Report", "Finding", "trace", "Program", "grad", "hessian", "hvp",
     "add", "sub", "mul", "div", "neg", "matmul", "linear", "einsum", "exp", "expm1", "log", "log1p", "sin", "cos",
     "erf", "sqrt", "tanh", "sigmoid", "relu", "leaky_relu", "elu", "silu", "gelu", "softplus", "maximum", "minimum",
     "where", "clip", "mean", "var", "std", "norm", "prod", "cumsum", "argmax", "logsumexp", "softmax", "log_softmax",

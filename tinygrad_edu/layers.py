@@ -13,7 +13,7 @@ import numpy as np
 
 from . import init, ops
 from .init import Initializer, Rng
-from .tensor import Tensor, apply, as_tensor, no_grad, outside, raw
+from .tensor import Tensor, apply, as_tensor, assign, no_grad, outside, raw
 
 
 class Layer:
@@ -454,7 +454,9 @@ class Dropout(Layer):
         if not self.training or self.p == 0:
             return x
         kept = self.rng.random(x.shape) >= self.p
-        return apply(ops.mul, x, Tensor(kept.astype(x.dtype) / (1 - self.p), name="mask"))
+        mask = Tensor(kept.astype(x.dtype) / (1 - self.p), name="mask")
+        mask.kwargs = {"rng": self.rng, "p": self.p}  # how it was drawn: a compiled step draws its own
+        return apply(ops.mul, x, mask)
 
     def __repr__(self) -> str:
         return f"Dropout({self.p})"
@@ -483,6 +485,16 @@ class _Norm(Layer):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.in_features})"
+
+
+def _towards(running: ops.Array, new: ops.Array, *, momentum: float) -> ops.Result:
+    """y = running + momentum · (new - running); a moving average"""
+    return running + momentum * (new - running), lambda g: g - momentum * g, lambda g: momentum * g
+
+
+def _unbiased(variance: ops.Array, d: ops.Array) -> ops.Result:
+    """y = variance · N / (N - 1); for the N rows of d"""
+    return variance * len(d) / (len(d) - 1), lambda g: g * len(d) / (len(d) - 1), lambda g: np.zeros_like(d)
 
 
 class LayerNorm(_Norm):
@@ -545,14 +557,15 @@ class BatchNorm1d(_Norm):
             raise self.refuse(ValueError, f"takes inputs of shape (N, {self.in_features}), got {x.shape}")
         if not self.training:
             return self.normal(x - self.running_mean, self.running_var)
-        N = len(x)
-        if N < 2:
+        if len(x) < 2:
             raise self.refuse(ValueError, "needs at least 2 samples in training; use drop_last=True, or eval()")
         mean = x.mean(axis=0)
         d = x - mean
         variance = (d * d).mean(axis=0)
-        for running, new in ((self.running_mean, mean._data), (self.running_var, variance._data * N / (N - 1))):
-            running.data = running._data + self.momentum * (new - running._data)
+        with no_grad():
+            assign(self.running_mean, apply(_towards, self.running_mean, mean, momentum=self.momentum))
+            unbiased = apply(_unbiased, variance, d)
+            assign(self.running_var, apply(_towards, self.running_var, unbiased, momentum=self.momentum))
         return self.normal(d, variance)
 
 

@@ -160,13 +160,11 @@ def hinge_loss(scores: Any, targets: Any) -> Tensor:
 
 
 def _pair(predictions: Any, targets: Any) -> tuple[Tensor, Tensor]:
-    """Both as Tensors of one shape; targets that are no Tensor take the dtype of the predictions."""
+    """Both as Tensors of one shape; targets that require no gradient take the dtype of the predictions."""
     p = as_tensor(predictions)
-    t = (
-        targets
-        if isinstance(targets, Tensor)
-        else Tensor(np.asarray(targets, p.dtype if p.dtype.kind == "f" else None), name="targets")
-    )
+    t = targets if isinstance(targets, Tensor) else Tensor(targets, name="targets")
+    if t.dtype != p.dtype and p.dtype.kind == "f" and not t.requires_grad:
+        t = t.astype(p.dtype)
     if p.shape != t.shape:
         fix = f"say targets.reshape{p.shape}" if p.size == t.size else "they have to be equal"
         raise ValueError(f"predictions have shape {p.shape} and targets {t.shape}; {fix}")

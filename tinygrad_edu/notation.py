@@ -168,12 +168,13 @@ class Names(dict[int, str]):
         return frozenset(self.values())
 
 
-def names(root: Tensor) -> Names:
+def names(root: Tensor, nodes: list[Tensor] | None = None) -> Names:
     """A Python name for every tensor, array and list of the graph below root, by ``id``; none is given twice.
 
     Tensors keep their names: "x" stays x, "layers.0.W" and "layers.2.W" become W1 and W2. What has none is named as
     people do: X the data, z what a linear layer gives, h1 = relu(z1), loss the result, v anything else; it gets a
-    number where a Tensor has that name. Python numbers need no name.
+    number where a Tensor has that name. Python numbers need no name. nodes are the computed tensors, arguments first, if
+    they are not those of `forward_order`.
 
     Examples
     --------
@@ -193,12 +194,15 @@ def names(root: Tensor) -> Names:
             if own_name(value) == stems[id(value)]:
                 own[id(value)] = stems[id(value)]
 
-    nodes = forward_order(root)
-    for node in nodes:
+    for node in forward_order(root) if nodes is None else nodes:
         for value in (*node.parents, *node.kwargs.values()):
             listed = isinstance(value, list) and any(value is parent for parent in node.parents)
             if listed or isinstance(value, (Tensor, np.ndarray)):
                 add(value, next((key for key, given in node.kwargs.items() if given is value), None))
+        for key, given in node.kwargs.items():
+            for part in given if isinstance(given, tuple) else ():
+                if isinstance(part, (Tensor, np.ndarray)):
+                    add(part, key)
         add(node, "loss" if node is root and node.size == 1 and node.parents else None)
     times = Counter(own.values())
     kept = {name for name in times if times[name] == 1}
@@ -258,7 +262,9 @@ class Written(NamedTuple):
         return unparsed(self.tree)
 
 
-def written(node: Tensor, expression: ast.expr, called: Names) -> Written:
+def written(
+    node: Tensor, expression: ast.expr, called: Names, rename: Callable[[str], str] | None = None, sizes: bool = True
+) -> Written:
     """An expression out of the source of node's op in the names of a graph, with what is known beforehand worked out.
 
     Known are the arguments that are not differentiated, Python numbers, and ``.size``.
@@ -267,6 +273,8 @@ def written(node: Tensor, expression: ast.expr, called: Names) -> Written:
     ----------
     expression : in the op's own words, as ``read(node.op).vjp(0)``
     called : the names of the graph, from `names`
+    rename : gives the op's own values their names; those that clash with a name of the graph get a "_" if it is None
+    sizes : whether ``.size`` becomes a number
 
     Raises
     ------
@@ -296,8 +304,9 @@ def written(node: Tensor, expression: ast.expr, called: Names) -> Written:
     result = recipe.value.id if isinstance(recipe.value, ast.Name) else ""
     if assigned[result] == 1:  # the value itself, which has a name in the graph
         known[result] = ast.Name(called[id(node)])
-    sizes = {called[id(v)]: np.size(raw(v)) for v in (node, *node.parents) if id(v) in called}
-    work_out = _WorkOut(given, sizes, known)
+    measured = {called[id(v)]: np.size(raw(v)) for v in (node, *node.parents) if id(v) in called and sizes}
+    work_out = _WorkOut(given, measured, known)
+    rename = rename or (lambda name: f"{name}_" if name in called.taken else name)
     lines: list[tuple[ast.expr, ast.expr]] = []
     for line in recipe.lines:
         own = [name for name in _stored(line) if not (name == result and name in known)]
@@ -305,7 +314,7 @@ def written(node: Tensor, expression: ast.expr, called: Names) -> Written:
         if len(own) == 1 and isinstance(value, (ast.Name, ast.Constant)):
             known[own[0]] = value
         elif own:
-            known |= {name: ast.Name(f"{name}_" if name in called.taken else name) for name in own}
+            known |= {name: ast.Name(rename(name)) for name in own}
             lines.append((renamed(line.targets[0], known), value))
     tree = work_out(expression)
     needed, where = loaded(tree), []
@@ -375,6 +384,8 @@ def _literal(value: Any, called: Mapping[int, str]) -> ast.expr | None:
         return ast.UnaryOp(ast.USub(), number) if value < 0 else number
     if value is None or value is ... or isinstance(value, (bool, int, float, str)):
         return ast.Constant(value)
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+        return ast.Attribute(ast.Name("np"), np.dtype(value).name)
     if isinstance(value, slice):
         inside = _literal((value.start, value.stop, value.step), called)
         return ast.Call(ast.Name("slice"), inside.elts, []) if isinstance(inside, ast.Tuple) else None

@@ -36,6 +36,7 @@ _HERE = os.path.dirname(__file__) + os.sep
 
 class _Mode(threading.local):
     recording = True
+    tracing: list[Any] | None = None  # while `program.trace` runs a function: what `assign` was asked for
 
 
 _mode = _Mode()  # each thread has its own
@@ -126,6 +127,8 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
         out._requires_grad, out.parents, out.kwargs, out.vjps = True, args, kwargs, vjps
     else:
         out._requires_grad, out.parents, out.kwargs, out.vjps = False, (), {}, ()
+        if _mode.tracing is not None:  # a program computes these too
+            out.parents, out.kwargs = args, kwargs
     if watchers:
         for watcher in watchers:
             watcher.op(out, args, kwargs)
@@ -244,6 +247,15 @@ def unbroadcast(g: Array, shape: tuple[int, ...], node: Tensor | None = None) ->
 @lru_cache(maxsize=64)
 def _ones(n: int, dtype: str) -> Array:
     return np.ones(n, dtype)
+
+
+def assign(target: Tensor, value: Tensor) -> None:
+    """Give the leaf target the numbers of value, as a layer that keeps a running mean does: a trace notes it as a part of
+    the program."""
+    if _mode.tracing is None:
+        target.data = value._data
+    else:
+        _mode.tracing.append((target, value))
 
 
 def as_tensor(x: Any) -> Tensor:
@@ -442,7 +454,16 @@ class Tensor:
 
     def item(self) -> Any:
         """The single number in it. Raises ValueError if there are more."""
-        return self._data.item()
+        return self._value("item()").item()
+
+    def _value(self, what: str) -> Array:
+        """The data, for Python to decide by; a program that is being traced has to do the same for all numbers."""
+        if _mode.tracing is not None:
+            raise TypeError(
+                f"{what} of {self.label()} was asked for while a program is traced: the program would be right for these "
+                "numbers alone. Write np.where(condition, a, b), maximum or relu instead of an if"
+            )
+        return self._data
 
     def numpy(self) -> Array:
         """A copy of the numbers, outside any graph."""
@@ -467,13 +488,13 @@ class Tensor:
         return format(self.item(), spec) if spec else str(self)
 
     def __float__(self) -> float:
-        return float(self._data.item())
+        return float(self._value("float()").item())
 
     def __int__(self) -> int:
-        return int(self._data.item())
+        return int(self._value("int()").item())
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self._value("the truth"))
 
     def __len__(self) -> int:
         return len(self._data)
@@ -896,6 +917,10 @@ _FUNCTIONS: dict[
     np.dot: _dot,
     np.outer: lambda a, b: Tensor.reshape(a, -1, 1) * Tensor.reshape(b, 1, -1),
     np.einsum: einsum,
+    np.take: lambda a, indices, axis=0: a[(slice(None),) * (axis % a.ndim) + (indices,)],
+    np.ones_like: lambda a: np.ones_like(raw(a)),
+    np.zeros_like: lambda a: np.zeros_like(raw(a)),
+    np.full_like: lambda a, fill_value: np.full_like(raw(a), raw(fill_value)),
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
 }
