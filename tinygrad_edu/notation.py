@@ -199,8 +199,8 @@ def names(root: Tensor, nodes: list[Tensor] | None = None) -> Names:
             listed = isinstance(value, list) and any(value is parent for parent in node.parents)
             if listed or isinstance(value, (Tensor, np.ndarray)):
                 add(value, next((key for key, given in node.kwargs.items() if given is value), None))
-        for key, given in node.kwargs.items():
-            for part in given if isinstance(given, tuple) else ():
+        for key, given in node.kwargs.items():  # an array inside a tuple, as in a[rows, 0], has a name in a program
+            for part in given if isinstance(given, tuple) and nodes is not None else ():
                 if isinstance(part, (Tensor, np.ndarray)):
                     add(part, key)
         add(node, "loss" if node is root and node.size == 1 and node.parents else None)
