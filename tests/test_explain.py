@@ -144,9 +144,9 @@ def test_a_calculator_finds_the_number_that_is_shown(x, y):
 def test_where_a_formula_has_own_values_of_the_op_only_those_needed_are_explained():
     (step,) = tg.cross_entropy(leaf([[1.0, 2.0], [3.0, 4.0]], "z"), np.array([0, 1])).steps()
     (share,) = step.shares
-    assert share.formula == "(e / total - hot) * (d_loss / len(z))"
+    assert share.formula == "(e / total - one_hot) * (d_loss / len(z))"
     assert share.where == [
-        "hot = labels[:, None] == np.arange(z.shape[1])",
+        "one_hot = labels[:, None] == np.arange(z.shape[1])",
         "s = z - z.max(axis=1, keepdims=True)",
         "e = np.exp(s)",
         "total = e.sum(axis=1, keepdims=True)",
@@ -231,7 +231,7 @@ def test_a_step_over_arrays_in_full():
     ]
     (step,) = tg.cross_entropy(x, np.array([0, 1])).steps()
     assert [line.split("=")[0].strip() for line in str(step).splitlines()[2:6]] == [
-        "where hot",
+        "where one_hot",
         "and s",
         "and e",
         "and total",

@@ -291,12 +291,12 @@ def log_softmax(a: Array, *, axis: int = -1) -> Result:
 def cross_entropy(z: Array, *, labels: Array) -> Result:
     """y = -(1/N) Σ ln softmax(z)[label]; over the N rows of z (N, C): softmax and loss in one stable node, whose
     gradient is (softmax(z) - one_hot(labels)) / N"""
-    hot = labels[:, None] == np.arange(z.shape[1])
+    one_hot = labels[:, None] == np.arange(z.shape[1])
     s = z - z.max(axis=1, keepdims=True)
     e = np.exp(s)
     total = e.sum(axis=1, keepdims=True)
-    y = (np.log(total)[:, 0] - s[hot]).sum() / len(z)
-    return y, lambda g: (e / total - hot) * (g / len(z))
+    y = (np.log(total)[:, 0] - s[one_hot]).sum() / len(z)
+    return y, lambda g: (e / total - one_hot) * (g / len(z))
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------
@@ -339,8 +339,9 @@ def getitem(a: Array, *, index: Any) -> Result:
 
 def concatenate(*arrays: Array, axis: int = 0) -> Result:
     """y = the arrays, one after the other along an axis that they have"""
-    stops = np.cumsum([a.shape[axis] for a in arrays])
-    starts = stops - [a.shape[axis] for a in arrays]
+    lengths = [array.shape[axis] for array in arrays]
+    stops = np.cumsum(lengths)
+    starts = stops - lengths
     y = np.concatenate(arrays, axis=axis)
     return y, *[lambda g, i=i, j=j: between(g, i, j, axis) for i, j in zip(starts, stops)]
 
