@@ -121,14 +121,7 @@ class Optimizer:
         ValueError : a gradient holds NaN or infinity and ``nonfinite`` is "raise"; a schedule returned a learning rate
             out of range. Nothing has been changed then
         """
-        runs, following, group = self._runs(), self.t + 1, None
-        self._last = []  # a step that is refused leaves nothing to ask about
-        for run in runs:
-            if run.group is not group:  # the runs of a group are neighbours, and a schedule is asked once a step
-                group = run.group
-                lr = self._rate(group.lr, following)
-            run.l2 = group.l2
-            run.numbers = self.scalars(run.t + 1, lr, *group.rest)
+        runs = self._ready()
         if self.nonfinite != "propagate":
             for run in runs:
                 if run.not_finite():
@@ -137,20 +130,37 @@ class Optimizer:
                     self.skipped += 1
                     return
         before = self.buffer.data.copy() if watchers else None
-        again, changed = None, tick()
-        spent = -changed if self._quiet else changed
         for run in runs:
             if run.l2:
                 self._bound(self.kernel, self._with_l2(run))(*run.numbers)
             else:
                 run.update(*run.numbers)
-            run.t += 1
+        self._done(runs, before)
+
+    def _ready(self, ahead: int = 0) -> list[_Run]:
+        """What there is to update, with the numbers of the update that comes so many after the next."""
+        runs, group = self._runs(), None
+        self._last = []  # a step that is refused leaves nothing to ask about
+        for run in runs:
+            if run.group is not group:  # the runs of a group are neighbours, and a schedule is asked once a step
+                group = run.group
+                lr = self._rate(group.lr, self.t + 1 + ahead)
+            run.l2 = group.l2
+            run.numbers = self.scalars(run.t + 1 + ahead, lr, *group.rest)
+        return runs
+
+    def _done(self, runs: list[_Run], before: Array | None = None, times: int = 1) -> None:
+        """Count updates that these runs have had, and note that the parameters were changed."""
+        again, changed = None, tick()
+        spent = -changed if self._quiet else changed
+        for run in runs:
+            run.t += times
             for p in run.params:
                 if p._spent == self._stamp:
                     again = p
                 p.stamp, p._spent = changed, spent
                 p._lent = None  # what the user looked at is no longer what is there
-        self.t, self._last, self._stamp = following, runs, changed
+        self.t, self._last, self._stamp = self.t + times, runs, changed
         if runs is not self._whole:
             self._settle(runs)
         for watcher in watchers:
