@@ -27,9 +27,13 @@ IMPORTS = {
     "doctor": ("gradcheck init mistakes ops tensor", "numpy"),
     "layerdoctor": ("doctor gradcheck init layers mistakes ops tensor", "numpy"),
     "notation": ("ops tensor", "numpy"),
-    "program": ("notation ops tensor", "numpy"),
+    "formulas": ("notation tensor", "numpy"),
+    "helpers": ("notation", "numpy"),
+    "lines": ("formulas helpers notation ops tensor", "numpy"),
+    "program": ("helpers lines notation ops tensor", "numpy"),
+    "curvature": ("ops program tensor", "numpy"),
     "tables": ("tensor", "numpy"),
-    "explain": ("notation ops tables tensor", "numpy"),
+    "explain": ("formulas notation ops tables tensor", "numpy"),
     "graph": ("explain notation ops tables tensor", "numpy"),
     "expression": ("ops tensor", "numpy"),
     "losses": ("ops tensor", "numpy"),
@@ -61,6 +65,7 @@ IMPORTS = {
 # module: the same, inside functions or under TYPE_CHECKING: loaded later or never
 LATER = {
     "tensor": ("explain graph", ""),
+    "program": ("curvature", ""),
     "graph": ("plots", ""),
     "train": ("", "tqdm"),
     "checks": ("ruledoctor", ""),
@@ -69,8 +74,8 @@ LATER = {
     "plots": ("rangetest train", "matplotlib"),
     "raceplots": ("racing trials", "PIL matplotlib"),
     "__init__": (
-        "averages buffers data debugging doctor kernels layerdoctor optimizers plots program raceplots racing rangetest "
-        "ruledoctor schedules step surfaces train trials",
+        "averages buffers curvature data debugging doctor kernels layerdoctor optimizers plots program raceplots racing "
+        "rangetest ruledoctor schedules step surfaces train trials",
         "",
     ),
     "__main__": ("__init__ data expression grading notation plots raceplots racing tables tensor trials", "numpy"),

@@ -52,12 +52,12 @@ if TYPE_CHECKING:
     from . import data, plots, raceplots, schedules, surfaces
     from .averages import MovingAverage, WeightAverage
     from .buffers import FlatBuffer
+    from .curvature import grad, hessian, hvp
     from .data import batches
     from .debugging import debug
     from .doctor import Finding, Report, diagnose
     from .kernels import set_num_threads
     from .layerdoctor import diagnose_layer, diagnose_op
-    from .program import Program, grad, hessian, hvp, trace
     from .optimizers import (
         ASGD,
         SGD,
@@ -78,6 +78,7 @@ if TYPE_CHECKING:
         SignSGD,
         Signum,
     )
+    from .program import Program, trace
     from .racing import Race, race
     from .rangetest import lr_find
     from .ruledoctor import diagnose_optimizer
@@ -147,7 +148,8 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
     **dict.fromkeys(["diagnose", "Report", "Finding"], "doctor"),
     **dict.fromkeys(["diagnose_op", "diagnose_layer"], "layerdoctor"),
     "diagnose_optimizer": "ruledoctor",
-    **dict.fromkeys(["trace", "Program", "grad", "hessian", "hvp"], "program"),
+    **dict.fromkeys(["trace", "Program"], "program"),
+    **dict.fromkeys(["grad", "hessian", "hvp"], "curvature"),
     **dict.fromkeys(["race", "Race"], "racing"),
     **dict.fromkeys(["race_on_data", "DataRace"], "trials"),
 }

@@ -18,19 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from .notation import (
-    Names,
-    Written,
-    computed_as,
-    forward_order,
-    loaded,
-    names,
-    own_name,
-    read,
-    renamed,
-    unparsed,
-    written,
-)
+from .formulas import Written, computed_as, written
+from .notation import Names, forward_order, loaded, names, own_name, read, renamed, unparsed
 from .ops import Array
 from .tables import WIDTH, Table, brief, norm, sized
 from .tensor import Tensor, first_gradient, raw, walk

@@ -1,7 +1,7 @@
-"""How a recorded graph is written down: a name for every value, and the formulas out of an op's own source.
+"""How a recorded graph is written down: the source of each op, read, and a name for every value.
 
-`explain` shows these formulas, `program` emits them as code. Both read what `tensor.apply` runs, so that the derivative
-that is shown, run and emitted is one text.
+`formulas` puts the two together; `explain` shows what comes out, `program` writes it down as code. They read what
+`tensor.apply` runs, so that the derivative that is shown, run and written down is one text.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import math
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache, cached_property
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -26,7 +26,9 @@ from .ops import Result
 from .tensor import Tensor, _youngest_first, raw
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "silu", "elu")
-LETTERS = {"linear": "z", "matmul": "z", "softmax": "p", **dict.fromkeys(ACTIVATIONS, "h")}  # anything else is a v
+LETTERS = {"linear": "z", "matmul": "z", "softmax": "p", "mean": "mean", **dict.fromkeys(ACTIVATIONS, "h")}  # else v
+Tree = TypeVar("Tree", bound=ast.AST)
+SHORT = 8  # a list of so many numbers is written down as it is
 TAKEN = {"np", "g", "len", "slice", *vars(ops)}  # what the formulas call has its name already
 
 
@@ -115,6 +117,139 @@ def _body(function: ast.expr, bound: dict[str, ast.expr]) -> ast.expr:
     return renamed(function.body, {first: ast.Name("g"), **inside})
 
 
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+def forward_order(root: Tensor) -> list[Tensor]:
+    """The computed tensors that root depends on, arguments before results, root last. TypeError if it is no Tensor."""
+    if not isinstance(root, Tensor):
+        raise TypeError(f"got {type(root).__name__}, but only a Tensor has a graph: give the loss, as in explain(loss)")
+    return _youngest_first(root)[::-1]
+
+
+class Names(dict[int, str]):
+    """What everything in a graph is called, by ``id``."""
+
+    @cached_property
+    def taken(self) -> frozenset[str]:
+        """All names: collected once for a graph, as each of its formulas asks."""
+        return frozenset(self.values())
+
+
+def names(
+    root: Tensor,
+    nodes: list[Tensor] | None = None,
+    inputs: Mapping[str, Tensor] | None = None,
+    same: Mapping[int, Tensor] | None = None,
+    reserved: Collection[str] = TAKEN,
+) -> Names:
+    """A Python name for every tensor, array and list of the graph below root, by ``id``; none is given twice.
+
+    Tensors keep their names: "x" stays x, "layers.0.W" and "layers.2.W" become W1 and W2. What has none is named as
+    people do: X the data, z what a linear layer gives, h1 = relu(z1), mean, error, loss the result, v anything else; it
+    gets a number where a Tensor has that name. Python numbers need no name.
+
+    Parameters
+    ----------
+    nodes : the computed tensors, arguments first, if they are not those of `forward_order`. Arrays and long lists
+        inside an index get a name too then, as they need one in a program
+    inputs : Tensors that have these names here, whatever their own
+    same : by ``id``, arrays that are the data of a Tensor: they have its name
+    reserved : names that what somebody named must not have; it gets a "_"
+
+    Examples
+    --------
+    >>> from tinygrad_edu import mlp
+    >>> model = mlp([2, 3, 1], rng=0)
+    >>> _ = model.named_parameters()
+    >>> loss = (model([[1.0, 2.0]]) ** 2).mean()
+    >>> list(names(loss).values())
+    ['X', 'W1', 'b1', 'z1', 'h1', 'W2', 'b2', 'z2', 'v', 'loss']
+    """
+    stems: dict[int, str] = {}
+    own: dict[int, str] = {}  # names that somebody chose, and that can stay as they are
+    aliases: dict[int, int] = {}
+
+    def add(value: Any, role: str | None = None, name: str = "") -> None:
+        if same and id(value) in same:
+            aliases[id(value)] = id(same[id(value)])
+            value = same[id(value)]
+        if id(value) not in stems:
+            name = name or own_name(value)
+            stem = _python(name, reserved) if name else role or _by_structure(value, stems)
+            stems[id(value)] = stem
+            if name == stem:
+                own[id(value)] = stem
+
+    for chosen, t in (inputs or {}).items():
+        add(t, name=chosen)
+    for node in forward_order(root) if nodes is None else nodes:
+        for value in (*node.parents, *node.kwargs.values()):
+            listed = isinstance(value, (list, tuple)) and any(value is parent for parent in node.parents)
+            if listed or isinstance(value, (Tensor, np.ndarray)):
+                add(value, next((key for key, given in node.kwargs.items() if given is value), None))
+        for key, given in node.kwargs.items() if nodes is not None else ():
+            for part in given if isinstance(given, tuple) else (given,):
+                if isinstance(part, np.ndarray) or (isinstance(part, list) and len(part) > SHORT):
+                    add(part, key)
+        add(node, "loss" if node is root and node.size == 1 and node.parents else None)
+    times = Counter(own.values())
+    kept = {name for name in times if times[name] == 1}
+    others = Counter(stem for key, stem in stems.items() if own.get(key) not in kept)
+    many = {stem for stem, n in others.items() if n > 1 or stem in kept}
+    if many & {"z", "W"}:
+        many |= {"z", "h", "W", "b"} & set(others)
+    taken = kept | set(others) - many
+    numbers = {stem: count(1) for stem in many}
+    given = Names()
+    for at, stem in stems.items():
+        name = stem
+        if stem in many and own.get(at) not in kept:
+            name = next(numbered for k in numbers[stem] if (numbered := f"{stem}{k}") not in taken)
+        taken.add(name)
+        given[at] = name
+    given.update({at: given[of] for at, of in aliases.items()})
+    return given
+
+
+def own_name(value: Any) -> str:
+    """The name that somebody gave to a value, whatever it is; "" if there is none."""
+    name = getattr(value, "name", None)
+    return "" if name is None else str(name)
+
+
+def _python(name: str, reserved: Collection[str]) -> str:
+    """The last part of a name as one that Python takes: "layers.0.W" is W."""
+    stem = re.sub(r"\W", "_", name.rpartition(".")[2])
+    if not stem.isidentifier() or stem.startswith("d_"):  # d_x is the gradient of x
+        stem = f"t_{stem}"
+    return f"{stem}_" if keyword.iskeyword(stem) or stem in reserved else stem
+
+
+def _by_structure(value: Any, stems: Mapping[int, str]) -> str:
+    """What people call a value that was computed so, from values with these names; or X and x, if it was given."""
+    if not (isinstance(value, Tensor) and value.op is not None and value.parents):
+        return "X" if np.ndim(raw(value)) > 1 else "x"
+    op = getattr(value.op, "__name__", "")
+    first, *others = value.parents
+    of = [stems.get(id(parent), "") for parent in value.parents]
+    below = {stems.get(id(parent), "") for parent in getattr(first, "parents", ())}
+    if op == "mul" and first is others[0] and of[0] in ("error", "centered"):
+        return "square"
+    if op == "sub" and of[1] in ("mean", "running_mean"):
+        return "centered"
+    if op == "sub" and of[0] in ("z", "h", "p") and np.shape(raw(others[0])) == first.shape:
+        return "error"
+    if op == "mean" and of == ["square"] and "centered" in below:
+        return "variance"
+    if op == "sqrt" and below & {"variance", "running_var"}:
+        return "std"
+    return "normal" if of == ["centered", "std"] else LETTERS.get(op, "v")
+
+
+# --- expressions ------------------------------------------------------------------------------------------------------
+
+
 class _Rename(ast.NodeTransformer):
     def __init__(self, names: Mapping[str, ast.expr]) -> None:
         self.names = names
@@ -134,8 +269,8 @@ class _Rename(ast.NodeTransformer):
     visit_Lambda = visit_ListComp = visit_GeneratorExp = visit_SetComp = visit_DictComp = _inner
 
 
-def renamed(expression: ast.expr, names: Mapping[str, str | ast.expr]) -> ast.expr:
-    """A copy of the expression in which each of these names stands for another one, or for an expression.
+def renamed(tree: Tree, names: Mapping[str, str | ast.expr]) -> Tree:
+    """A copy of the tree in which each of these names stands for another one, or for an expression.
 
     Examples
     --------
@@ -147,209 +282,7 @@ def renamed(expression: ast.expr, names: Mapping[str, str | ast.expr]) -> ast.ex
     trees = {
         name: ast.parse(value, mode="eval").body if isinstance(value, str) else value for name, value in names.items()
     }
-    result = _Rename(trees).visit(copy.deepcopy(expression))
-    assert isinstance(result, ast.expr)
-    return result
-
-
-def forward_order(root: Tensor) -> list[Tensor]:
-    """The computed tensors that root depends on, arguments before results, root last. TypeError if it is no Tensor."""
-    if not isinstance(root, Tensor):
-        raise TypeError(f"got {type(root).__name__}, but only a Tensor has a graph: give the loss, as in explain(loss)")
-    return _youngest_first(root)[::-1]
-
-
-class Names(dict[int, str]):
-    """What everything in a graph is called, by ``id``."""
-
-    @cached_property
-    def taken(self) -> frozenset[str]:
-        """All names: collected once for a graph, as each of its formulas asks."""
-        return frozenset(self.values())
-
-
-def names(root: Tensor, nodes: list[Tensor] | None = None) -> Names:
-    """A Python name for every tensor, array and list of the graph below root, by ``id``; none is given twice.
-
-    Tensors keep their names: "x" stays x, "layers.0.W" and "layers.2.W" become W1 and W2. What has none is named as
-    people do: X the data, z what a linear layer gives, h1 = relu(z1), loss the result, v anything else; it gets a
-    number where a Tensor has that name. Python numbers need no name. nodes are the computed tensors, arguments first, if
-    they are not those of `forward_order`.
-
-    Examples
-    --------
-    >>> from tinygrad_edu import mlp
-    >>> model = mlp([2, 3, 1], rng=0)
-    >>> _ = model.named_parameters()
-    >>> loss = (model([[1.0, 2.0]]) ** 2).mean()
-    >>> list(names(loss).values())
-    ['X', 'W1', 'b1', 'z1', 'h1', 'W2', 'b2', 'z2', 'v', 'loss']
-    """
-    stems: dict[int, str] = {}
-    own: dict[int, str] = {}  # names that somebody chose, and that can stay as they are
-
-    def add(value: Any, role: str | None) -> None:
-        if id(value) not in stems:
-            stems[id(value)] = _stem(value, role)
-            if own_name(value) == stems[id(value)]:
-                own[id(value)] = stems[id(value)]
-
-    for node in forward_order(root) if nodes is None else nodes:
-        for value in (*node.parents, *node.kwargs.values()):
-            listed = isinstance(value, list) and any(value is parent for parent in node.parents)
-            if listed or isinstance(value, (Tensor, np.ndarray)):
-                add(value, next((key for key, given in node.kwargs.items() if given is value), None))
-        for key, given in node.kwargs.items():  # an array inside a tuple, as in a[rows, 0], has a name in a program
-            for part in given if isinstance(given, tuple) and nodes is not None else ():
-                if isinstance(part, (Tensor, np.ndarray)):
-                    add(part, key)
-        add(node, "loss" if node is root and node.size == 1 and node.parents else None)
-    times = Counter(own.values())
-    kept = {name for name in times if times[name] == 1}
-    others = Counter(stem for key, stem in stems.items() if own.get(key) not in kept)
-    many = {stem for stem, n in others.items() if n > 1 or stem in kept}
-    if many & {"z", "W"}:
-        many |= {"z", "h", "W", "b"} & set(others)
-    taken = kept | set(others) - many
-    numbers = {stem: count(1) for stem in many}
-    given = Names()
-    for key, stem in stems.items():
-        name = stem
-        if stem in many and own.get(key) not in kept:
-            name = next(numbered for k in numbers[stem] if (numbered := f"{stem}{k}") not in taken)
-        taken.add(name)
-        given[key] = name
-    return given
-
-
-def own_name(value: Any) -> str:
-    """The name that somebody gave to a value, whatever it is; "" if there is none."""
-    name = getattr(value, "name", None)
-    return "" if name is None else str(name)
-
-
-def _stem(value: Any, role: str | None) -> str:
-    """The name without its number."""
-    own = own_name(value)
-    if own:
-        stem = re.sub(r"\W", "_", own.rpartition(".")[2])
-        if not stem.isidentifier() or stem.startswith("d_"):  # d_x is the gradient of x
-            stem = f"t_{stem}"
-        return f"{stem}_" if keyword.iskeyword(stem) or stem in TAKEN else stem
-    if role is not None:
-        return role
-    if isinstance(value, Tensor) and value.op is not None and value.parents:
-        return LETTERS.get(getattr(value.op, "__name__", ""), "v")
-    return "X" if np.ndim(raw(value)) > 1 else "x"
-
-
-# --- formulas in the names of a graph ---------------------------------------------------------------------------------
-
-
-class Written(NamedTuple):
-    """An expression out of an op's source, in the names of a graph.
-
-    Attributes
-    ----------
-    tree : the expression
-    where : the op's own values that it needs: what each is called, and its expression, in the order of the source
-    """
-
-    tree: ast.expr
-    where: tuple[tuple[str, ast.expr], ...]
-
-    def __str__(self) -> str:
-        return unparsed(self.tree)
-
-
-def written(
-    node: Tensor, expression: ast.expr, called: Names, rename: Callable[[str], str] | None = None, sizes: bool = True
-) -> Written:
-    """An expression out of the source of node's op in the names of a graph, with what is known beforehand worked out.
-
-    Known are the arguments that are not differentiated, Python numbers, and ``.size``.
-
-    Parameters
-    ----------
-    expression : in the op's own words, as ``read(node.op).vjp(0)``
-    called : the names of the graph, from `names`
-    rename : gives the op's own values their names; those that clash with a name of the graph get a "_" if it is None
-    sizes : whether ``.size`` becomes a number
-
-    Raises
-    ------
-    ValueError : the op assigns to one of its arguments, so that the name does not say which value is meant
-
-    Examples
-    --------
-    >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
-    >>> y = x**3
-    >>> print(written(y, read(y.op).vjp(0), names(y)))
-    d_v * 3 * x ** 2
-    >>> y = x.mean()
-    >>> print(written(y, read(y.op).vjp(0), names(y)))
-    spread(d_loss / 2, x, None, False)
-    """
-    assert node.op is not None
-    recipe = read(node.op)
-    assigned = Counter(name for line in recipe.lines for name in _stored(line))
-    again = next((arg for arg in recipe.args if arg in assigned), None)
-    if again:
-        raise ValueError(f"{node.op.__name__} assigns to its argument {again}")
-    values = [_literal(parent, called) or ast.Name("...") for parent in node.parents]
-    given = {**recipe.defaults, **node.kwargs}
-    known: dict[str, ast.expr] = {key: _literal(value, called) or ast.Name(key) for key, value in given.items()}
-    known |= {recipe.args[0]: ast.Tuple(values)} if recipe.starred else dict(zip(recipe.args, values, strict=True))
-    known["g"] = ast.Name(f"d_{called[id(node)]}")
-    result = recipe.value.id if isinstance(recipe.value, ast.Name) else ""
-    if assigned[result] == 1:  # the value itself, which has a name in the graph
-        known[result] = ast.Name(called[id(node)])
-    measured = {called[id(v)]: np.size(raw(v)) for v in (node, *node.parents) if id(v) in called and sizes}
-    work_out = _WorkOut(given, measured, known)
-    rename = rename or (lambda name: f"{name}_" if name in called.taken else name)
-    lines: list[tuple[ast.expr, ast.expr]] = []
-    for line in recipe.lines:
-        own = [name for name in _stored(line) if not (name == result and name in known)]
-        value = work_out(line.value)
-        if len(own) == 1 and isinstance(value, (ast.Name, ast.Constant)):
-            known[own[0]] = value
-        elif own:
-            known |= {name: ast.Name(rename(name)) for name in own}
-            lines.append((renamed(line.targets[0], known), value))
-    tree = work_out(expression)
-    needed, where = loaded(tree), []
-    for target, value in reversed(lines):
-        if needed & loaded(target):
-            where.append((unparsed(target), value))
-            needed |= loaded(value)
-    return Written(tree, tuple(where[::-1]))
-
-
-def computed_as(node: Tensor, called: Names) -> str:
-    """How a computed tensor was computed: the expression in its op's source, or a call of the op if that takes several.
-
-    Examples
-    --------
-    >>> x = Tensor([[1.0, 2.0]], requires_grad=True, name="x")
-    >>> [computed_as(y, names(y)) for y in (x * 2, x.tanh(), x.sum(axis=1), x.softmax())]
-    ['x * 2', 'np.tanh(x)', 'x.sum(axis=1)', 'softmax(x)']
-    """
-    op: Any = node.op
-    given: dict[str, Any] = {}
-    try:
-        recipe = read(op)
-        value, given = recipe.value, recipe.defaults
-        if isinstance(value, ast.Name):
-            value = next((line.value for line in recipe.lines[::-1] if value.id in _stored(line)), value)
-        formula = written(node, value, called)
-        if not formula.where:
-            return str(formula)
-    except ValueError:  # then the numbers have to do
-        pass
-    args = [_literal(parent, called) or ast.Name("...") for parent in node.parents]
-    rest = {key: value for key, value in node.kwargs.items() if key not in given or given[key] is not value}
-    keywords = [ast.keyword(key, _literal(value, called) or ast.Name("...")) for key, value in rest.items()]
-    return unparsed(ast.Call(ast.Name(getattr(op, "__name__", "op")), args, keywords))
+    return _Rename(trees).visit(copy.deepcopy(tree))
 
 
 def unparsed(tree: ast.expr) -> str:
@@ -368,110 +301,66 @@ def loaded(tree: ast.AST) -> set[str]:
     return {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
 
 
-def _stored(line: ast.Assign) -> list[str]:
-    """The names that an assignment binds."""
-    return [part.id for part in ast.walk(line.targets[0]) if isinstance(part, ast.Name)]
+def stored(tree: ast.AST) -> set[str]:
+    """The names that the assignments in a tree bind."""
+    return {part.id for part in ast.walk(tree) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
 
 
-def _literal(value: Any, called: Mapping[int, str]) -> ast.expr | None:
-    """How a value is written down: by its name, or as it is; None if it has no name and is not simple."""
+def literal(value: Any, called: Mapping[int, str], exact: bool = False) -> ast.expr | None:
+    """How a value is written down: by its name, or as it is; None if it has no name and is not simple.
+
+    A NumPy number is written like any other; its dtype is kept if it has to be exact.
+    """
     if id(value) in called:
         return ast.Name(called[id(value)])
     if isinstance(value, np.generic):
-        value = value.item()
+        number = literal(value.item(), called)
+        return ast.Call(_np(value.dtype.name), [number], []) if exact and number else number
     if isinstance(value, float) and not math.isfinite(value):
-        number = ast.Attribute(ast.Name("np"), "nan" if math.isnan(value) else "inf")
+        number = _np("nan" if math.isnan(value) else "inf")
         return ast.UnaryOp(ast.USub(), number) if value < 0 else number
     if value is None or value is ... or isinstance(value, (bool, int, float, str)):
         return ast.Constant(value)
-    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
-        return ast.Attribute(ast.Name("np"), np.dtype(value).name)
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, (np.generic, float))):
+        return _np(np.dtype(value).name)
+    name = getattr(value, "__name__", "")
+    if callable(value) and getattr(np, name, None) is value:
+        return _np(name)
     if isinstance(value, slice):
-        inside = _literal((value.start, value.stop, value.step), called)
+        inside = literal((value.start, value.stop, value.step), called)
         return ast.Call(ast.Name("slice"), inside.elts, []) if isinstance(inside, ast.Tuple) else None
-    if isinstance(value, (tuple, list)) and len(value) <= 8:
-        parts = [part for part in (_literal(part, called) for part in value) if part]
+    if isinstance(value, (tuple, list)) and len(value) <= SHORT:
+        parts = [part for part in (literal(part, called) for part in value) if part]
         if len(parts) == len(value):
             return ast.Tuple(parts) if isinstance(value, tuple) else ast.List(parts)
     return None
 
 
-class _WorkOut(ast.NodeTransformer):
-    """Puts in what is known, and works out what follows from it: 2 != 0, x ** 1, np.where(False, np.inf, x)."""
-
-    def __init__(self, given: Mapping[str, Any], sizes: Mapping[str, int], known: Mapping[str, ast.expr]) -> None:
-        self.given, self.sizes, self.known = given, sizes, known
-
-    def __call__(self, tree: ast.expr) -> ast.expr:
-        tree = copy.deepcopy(tree)
-        for call in ast.walk(tree):
-            if isinstance(call, ast.Call):  # a.sum(axis=None, keepdims=False) is a.sum()
-                call.keywords = [part for part in call.keywords if not self._says_nothing(part)]
-        result = self.visit(renamed(tree, self.known))
-        assert isinstance(result, ast.expr)
-        return result
-
-    def _says_nothing(self, part: ast.keyword) -> bool:
-        value = self.given.get(part.value.id, ...) if isinstance(part.value, ast.Name) else ...
-        return value is None or value is False  # and not 0
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        self.generic_visit(node)
-        size = self.sizes.get(node.value.id) if node.attr == "size" and isinstance(node.value, ast.Name) else None
-        return node if size is None else ast.Constant(size)
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        self.generic_visit(node)
-        for known, other in ((node.left, node.right), (node.right, node.left)):
-            if isinstance(node.op, ast.BitAnd) and isinstance(known, ast.Constant):  # True or False
-                return other if known.value is True else known
-        if isinstance(node.op, ast.Pow):
-            return node.left if isinstance(node.right, ast.Constant) and node.right.value == 1 else node
-        return _constant(node, node.left, node.right)
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
-        self.generic_visit(node)
-        return _constant(node, *node.values)
-
-    def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        self.generic_visit(node)
-        if isinstance(node.ops[0], ast.Is) and isinstance(node.left, (ast.Constant, ast.Tuple)):  # axes is None
-            return ast.Constant(ast.unparse(node.left) == ast.unparse(node.comparators[0]))
-        return _constant(node, node.left, *node.comparators)
-
-    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
-        self.generic_visit(node)
-        if isinstance(node.test, ast.Constant):
-            return node.body if node.test.value else node.orelse
-        return node
-
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        self.generic_visit(node)
-        if ast.unparse(node.func) == "np.where" and isinstance(node.args[0], ast.Constant):
-            return node.args[1 if node.args[0].value else 2]
-        return node
-
-
-def _constant(node: ast.expr, *parts: ast.expr) -> ast.expr:
-    """The expression worked out, if its parts are numbers."""
-    if not all(isinstance(part, ast.Constant) for part in parts):
-        return node
-    try:
-        return ast.Constant(eval(ast.unparse(node), {"__builtins__": {}}))
-    except ArithmeticError:
-        return node
+def _np(name: str) -> ast.expr:
+    return ast.Attribute(ast.Name("np"), name)
 
 
 class _Tidy(ast.NodeTransformer):
-    """Brackets around negative numbers beside an operator; x[0:2] for x[slice(0, 2, None)]."""
+    """Brackets around negative numbers beside an operator; x[0:2] for x[slice(0, 2, None)], np.s_[0:2] elsewhere."""
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        index = self.visit(node.slice)
+        inside = isinstance(index, ast.Subscript) and ast.unparse(index.value) == "np.s_"
+        return ast.Subscript(self.visit(node.value), index.slice if inside else index)
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
-        index = node.slice
-        node.slice = (
-            ast.Tuple([_colons(part) for part in index.elts]) if isinstance(index, ast.Tuple) else _colons(index)
+        if ast.unparse(node.func) != "slice":
+            return node
+        ends = [None if ast.unparse(part) == "None" else part for part in node.args]
+        return ast.Subscript(_np("s_"), ast.Slice(*ends))
+
+    def visit_Tuple(self, node: ast.Tuple) -> ast.expr:
+        self.generic_visit(node)
+        parts = [part.slice if isinstance(part, ast.Subscript) else part for part in node.elts]
+        return (
+            ast.Subscript(_np("s_"), ast.Tuple(parts)) if any(isinstance(part, ast.Slice) for part in parts) else node
         )
-        return node
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         self.generic_visit(node)
@@ -487,9 +376,3 @@ class _Tidy(ast.NodeTransformer):
 def _bracketed(part: ast.expr) -> ast.expr:
     text = ast.unparse(part) if isinstance(part, (ast.Name, ast.Constant)) else ""
     return ast.Name(f"({text})") if text.startswith("-") else part
-
-
-def _colons(index: ast.expr) -> ast.expr:
-    if not isinstance(index, ast.Call) or ast.unparse(index.func) != "slice":
-        return index
-    return ast.Slice(*[None if ast.unparse(part) == "None" else part for part in index.args])

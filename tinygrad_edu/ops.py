@@ -374,7 +374,8 @@ def others(a: Array, axis: Axis) -> Array:
 
 def shares(hit: Array, a: Array, axis: Axis) -> Array:
     """Where hit: one part in as many as there are hits along axis; 0 elsewhere. In a's dtype."""
-    return hit / hit.sum(axis=axis, keepdims=True, dtype=a.dtype)
+    hits = hit.astype(a.dtype)
+    return hits / hits.sum(axis=axis, keepdims=True)
 
 
 def take_side(g: Array, wins: Array, ties: Array) -> Array:
@@ -384,7 +385,7 @@ def take_side(g: Array, wins: Array, ties: Array) -> Array:
 
 def between(g: Array, start: int, stop: int, axis: int) -> Array:
     """The part of g from start to stop along axis."""
-    return g.swapaxes(0, axis)[start:stop].swapaxes(0, axis)
+    return g[(slice(None),) * (axis % g.ndim) + (slice(start, stop),)]
 
 
 def put(g: Array, a: Array, index: Any) -> Array:
@@ -409,10 +410,10 @@ def einsum_share(g: Array, i: int, arrays: tuple[Array, ...], subscripts: str) -
     terms, out = einsum_letters(subscripts, arrays)
     mine = "".join(dict.fromkeys(terms[i]))  # each letter once
     share = np.einsum(",".join([*terms, out]) + "->" + mine, *arrays[:i], np.ones_like(arrays[i]), *arrays[i + 1 :], g)
+    if mine == terms[i]:
+        return share
     place = dict(zip(mine, np.ix_(*map(np.arange, share.shape))))
-    whole = np.zeros([place[c].size for c in terms[i]], share.dtype)
-    whole[tuple(place[c] for c in terms[i])] = share
-    return whole
+    return put(share, np.zeros([place[c].size for c in terms[i]]), tuple(place[c] for c in terms[i]))
 
 
 def einsum_letters(subscripts: str, arrays: tuple[Array, ...]) -> tuple[list[str], str]:

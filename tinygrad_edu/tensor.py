@@ -36,7 +36,7 @@ _HERE = os.path.dirname(__file__) + os.sep
 
 class _Mode(threading.local):
     recording = True
-    tracing: list[Any] | None = None  # while `program.trace` runs a function: what `assign` was asked for
+    tracing: list[Any] | None = None  # while `program.trace` runs a function: what it has to know beside the graph
 
 
 _mode = _Mode()  # each thread has its own
@@ -129,6 +129,7 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
         out._requires_grad, out.parents, out.kwargs, out.vjps = False, (), {}, ()
         if _mode.tracing is not None:  # a program computes these too
             out.parents, out.kwargs = args, kwargs
+            _mode.tracing.append(out)
     if watchers:
         for watcher in watchers:
             watcher.op(out, args, kwargs)
@@ -250,8 +251,8 @@ def _ones(n: int, dtype: str) -> Array:
 
 
 def assign(target: Tensor, value: Tensor) -> None:
-    """Give the leaf target the numbers of value, as a layer that keeps a running mean does: a trace notes it as a part of
-    the program."""
+    """Give the leaf target the numbers of value, as a layer that keeps a running mean does: a trace notes it as a part
+    of the program."""
     if _mode.tracing is None:
         target.data = value._data
     else:
@@ -335,9 +336,22 @@ def _in_place(op: Callable[..., Result], sign: str) -> Callable[..., Tensor]:
     return update
 
 
+def _without_gradient(*arrays: Array, function: Callable[..., Array]) -> Result:
+    """y = function(arrays), which is flat wherever it has a slope: a comparison, a sign"""
+    return function(*arrays), *[lambda g, a=a: np.zeros_like(a) for a in arrays]
+
+
+def _plain(function: Callable[..., Any], *args: Any) -> Any:
+    """A plain array, as it has no gradient. While a program is traced a Tensor, so that the program computes it too."""
+    if _mode.tracing is None:
+        return function(*[raw(x) for x in args])
+    with no_grad():
+        return apply(_without_gradient, *args, function=function)
+
+
 def _comparison(ufunc: np.ufunc) -> Callable[..., Any]:
-    def compare(self: Tensor, other: Any) -> Any:
-        return ufunc(self._data, raw(other))
+    def compare(*args: Any) -> Any:
+        return _plain(ufunc, *args)
 
     return compare
 
@@ -460,8 +474,8 @@ class Tensor:
         """The data, for Python to decide by; a program that is being traced has to do the same for all numbers."""
         if _mode.tracing is not None:
             raise TypeError(
-                f"{what} of {self.label()} was asked for while a program is traced: the program would be right for these "
-                "numbers alone. Write np.where(condition, a, b), maximum or relu instead of an if"
+                f"{what} of {self.label()} was asked for while a program is traced: the program would be right for "
+                "these numbers alone. Write np.where(condition, a, b), maximum or relu instead of an if"
             )
         return self._data
 
@@ -471,7 +485,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """A constant copy: the same numbers, no history."""
-        return Tensor(self._data, name=self.name)
+        return Tensor(self._data, name=self.name) if _mode.tracing is None else _plain(np.copy, self)
 
     def label(self) -> str:
         """What messages call it: its name, else its op and shape."""
@@ -715,6 +729,11 @@ class Tensor:
         """The tensor with its axes reversed."""
         return apply(ops.transpose, self)
 
+    @property
+    def mT(self) -> Tensor:
+        """The tensor with its last two axes swapped: each matrix of a stack transposed."""
+        return apply(ops.transpose, self, axes=(*range(self.ndim - 2), self.ndim - 1, self.ndim - 2))
+
     def squeeze(self, axis: Axis = None) -> Tensor:
         """y = a without its axes of length 1, or without those named (`ops.reshape`)"""
         return apply(ops.reshape, self, shape=np.squeeze(raw(self), axis).shape)
@@ -764,6 +783,8 @@ class Tensor:
     __le__ = _comparison(np.less_equal)
     __gt__ = _comparison(np.greater)
     __ge__ = _comparison(np.greater_equal)
+    __and__, __or__ = _comparison(np.bitwise_and), _comparison(np.bitwise_or)
+    __invert__ = _comparison(np.invert)
     __hash__ = object.__hash__
 
     # --- NumPy on the left, and NumPy's functions ------------------------------------------------------------------
@@ -775,7 +796,7 @@ class Tensor:
             if ufunc in _COMPOSED:
                 return _COMPOSED[ufunc](*inputs)
             if ufunc in _PLAIN:
-                return ufunc(*[raw(x) for x in inputs])
+                return _plain(ufunc, *inputs)
         raise TypeError(
             f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method} does not work on a Tensor"
             f"{' with ' + ', '.join(kwargs) if kwargs else ''}; use t.numpy() where no gradient is needed"
@@ -872,6 +893,7 @@ _COMPOSED: dict[np.ufunc, Callable[..., Tensor]] = {
     np.matmul: Tensor.matmul,
     np.square: lambda a: a * a,
     np.reciprocal: lambda a: 1 / a,
+    np.logaddexp: lambda a, b: Tensor.softplus(b) if isinstance(a, int) and a == 0 else a + Tensor.softplus(b - a),
 }
 _PLAIN = {
     np.equal,
@@ -884,6 +906,8 @@ _PLAIN = {
     np.isnan,
     np.isinf,
     np.sign,
+    np.bitwise_and,
+    np.bitwise_or,
 }
 _FUNCTIONS: dict[
     Any, Callable[..., Any]
@@ -918,9 +942,9 @@ _FUNCTIONS: dict[
     np.outer: lambda a, b: Tensor.reshape(a, -1, 1) * Tensor.reshape(b, 1, -1),
     np.einsum: einsum,
     np.take: lambda a, indices, axis=0: a[(slice(None),) * (axis % a.ndim) + (indices,)],
-    np.ones_like: lambda a: np.ones_like(raw(a)),
-    np.zeros_like: lambda a: np.zeros_like(raw(a)),
-    np.full_like: lambda a, fill_value: np.full_like(raw(a), raw(fill_value)),
+    np.ones_like: lambda a: _plain(np.ones_like, a),
+    np.zeros_like: lambda a: _plain(np.zeros_like, a),
+    np.full_like: lambda a, fill_value: _plain(np.full_like, a, fill_value),
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
 }

@@ -1,0 +1,144 @@
+"""The gradient of a gradient: Tensors sent through the program of a gradient, and so recorded once more."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from .ops import Array, put
+from .program import Program, _Trace, parameter_names
+from .tensor import Tensor, apply, as_tensor, raw, walk
+
+
+def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """The gradient of f as a function of the same arguments.
+
+    Parameters
+    ----------
+    f : a function of Tensors that returns one with a single number
+    argnums : the number of the argument to differentiate by, or several; the result is then a tuple
+
+    The result can be differentiated again: each time the program of the gradient is recorded. Called with a Tensor it
+    returns one.
+
+    Raises
+    ------
+    What `program.trace` raises; TypeError for an argument that does not hold floats
+
+    Examples
+    --------
+    >>> f = lambda x: x**3
+    >>> float(grad(f)(2.0)), float(grad(grad(f))(2.0)), float(grad(grad(grad(f)))(2.0))
+    (12.0, 12.0, 6.0)
+    """
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    def gradient(*args: Any) -> Any:
+        places = [i % len(args) for i in numbers]
+        given = [Tensor(value, requires_grad=i in places) for i, value in enumerate(args)]
+        called = parameter_names(f, len(args))
+        recorded = _Trace.of(lambda *args: as_tensor(f(*args)), given, called)
+        if recorded.root.requires_grad:
+            program = recorded.compare(f, given, wanted=[called[i] for i in places])
+            gradients = on_tensors(program, program._given | dict(zip(called, args)))[1]
+            results = [gradients[called[i]] for i in places]
+        else:
+            results = [np.zeros_like(given[i]._data) for i in places]
+        if any(isinstance(value, Tensor) for value in args):
+            results = [as_tensor(value) for value in results]
+        return results[0] if isinstance(argnums, int) else tuple(results)
+
+    return gradient
+
+
+def hessian(f: Callable[..., Any]) -> Callable[[Any], Array]:
+    """The matrix of second derivatives of f, a function of one array, as a function: H[i, j] = d²f / dx_i dx_j.
+
+    Returns
+    -------
+    function of x : an array of shape x.shape + x.shape. It takes one backward pass through the gradient's program for
+        each element of x
+
+    Examples
+    --------
+    >>> hessian(lambda x: (x * x).sum() + x[0] * x[1])([1.0, 2.0])
+    array([[2., 1.],
+           [1., 2.]])
+    """
+
+    def matrix(x: Any) -> Array:
+        x = Tensor(x, requires_grad=True)
+        g = grad(f)(x)
+        basis = np.eye(x.size, dtype=x.dtype).reshape(x.size, *x.shape)
+        return np.array([pull_back(g, row, x) for row in basis]).reshape(x.shape + x.shape)
+
+    return matrix
+
+
+def hvp(f: Callable[..., Any]) -> Callable[[Any, Any], Array]:
+    """Products of the Hessian of f with a vector, as a function: (x, v) -> H v. One backward pass; H is never built.
+
+    Raises
+    ------
+    ValueError : v does not have the shape of x
+
+    References
+    ----------
+    Pearlmutter 1994, "Fast exact multiplication by the Hessian".
+
+    Examples
+    --------
+    >>> hvp(lambda x: (x * x).sum() + x[0] * x[1])([1.0, 2.0], [1.0, 0.0])
+    array([2., 1.])
+    """
+
+    def product(x: Any, v: Any) -> Array:
+        x = Tensor(x, requires_grad=True)
+        v = np.asarray(raw(v), x.dtype)
+        if v.shape != x.shape:
+            raise ValueError(f"the vector has shape {v.shape}, x has {x.shape}")
+        return pull_back(grad(f)(x), v, x)
+
+    return product
+
+
+def pull_back(g: Tensor, v: Array, x: Tensor) -> Array:
+    """The gradient of the sum of g · v with respect to x."""
+    total = np.zeros(x.shape, x.dtype)
+    if g.requires_grad:
+        for _, _, parent, share, _ in walk(g, v):
+            if parent is x:
+                total += share
+    return total
+
+
+# --- a program of Tensors --------------------------------------------------------------------------------------------
+
+
+def on_tensors(program: Program, values: dict[str, Any]) -> Any:
+    """Run a program with Tensors among its inputs. Helpers that take arrays alone are replaced by ops."""
+    namespace: dict[str, Any] = {}
+    exec(program.helpers, namespace)
+    for name, f in FOR_TENSORS.items():
+        if name in namespace and namespace[name].__doc__ == getattr(ops, name).__doc__:
+            namespace[name] = f
+    namespace |= {name: value if isinstance(value, Tensor) else np.asarray(value) for name, value in values.items()}
+    for line in program.forward + program.backward:
+        if not line.target.endswith("]"):  # what layers keep is kept once, not here
+            exec(str(line), namespace)
+    return namespace[program.loss], {name: namespace[d] for name, d in program._results.items()}
+
+
+def put_into(b: Array, *, shape: tuple[int, ...], index: Any) -> ops.Result:
+    """y = zeros, with b added at index; its derivative is getitem"""
+    return put(b, np.zeros(shape), index), lambda g: g[index]
+
+
+FOR_TENSORS: dict[str, Any] = {
+    "put": lambda g, a, index: apply(put_into, g, shape=a.shape, index=index),
+    "each": lambda f, a: Tensor.erf(a) if f is math.erf else 1 - Tensor.erf(a),
+}
