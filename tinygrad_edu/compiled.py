@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from struct import Struct
 from types import ModuleType
@@ -58,12 +59,12 @@ _rule, _add_l2, _not_finite, _one = _kernels.{rule}, _kernels.add_l2, _kernels.n
 @_kernels.kernel
 def update(_at):
     """The optimizer's step on each run of neighbouring parameters; all of them are looked at before any is changed."""
-    _p = _place(_at[{DATA}], 0, ({size},), {dtype})
-    _g = _place(_at[{GRAD}], 0, ({size},), {dtype})
-    _h = _place(_at[{REGULARISED}], 0, ({size},), {dtype})
+    _p = _array(_at[{DATA}], 0, ({size},), {dtype})
+    _g = _array(_at[{GRAD}], 0, ({size},), {dtype})
+    _h = _array(_at[{REGULARISED}], 0, ({size},), {dtype})
 {state}
-    _x = _place(_at[{NUMBERS}], 0, (_at[{RUNS}], {count}), float64)
-    _spans = _place(_at[{spans}], 0, (_at[{RUNS}], 2), int64)
+    _x = _array(_at[{NUMBERS}], 0, (_at[{RUNS}], {count}), float64)
+    _spans = _array(_at[{spans}], 0, (_at[{RUNS}], 2), int64)
     if _at[{POLICY}] != 2:
         for _r in range(_at[{RUNS}]):
             if _not_finite(_g[_spans[_r, 0] : _spans[_r, 1]]):
@@ -81,32 +82,47 @@ def update(_at):
 @_kernels.kernel
 def gradients({head}):
     """Forward and backward pass: the loss goes to OUT, the gradients into the flat gradient."""
+    _N = len(_X)
+    _P = (_N + 15) // 16 * 16
+    _out = _array(_at[{OUT}], 0, (8,), float64)
 {body}
 
 
 @_kernels.kernel
 def step({head}):
     """One batch."""
+    _mode = _flush(0)
     _status = gradients({call})
-    return update(_at) if _status == {DONE} else _status
+    if _status == {DONE}:
+        _status = update(_at)
+    _flush(_mode)
+    return _status
 
 
 @_kernels.kernel
-def epoch(_X, _y, _order, _stop, _table, {head_rest}):
+def epoch(_X, _y, _order, _stop, _table, {rest}):
     """All batches of an epoch, in this order; _table has the numbers of each update."""
-    _out = _place(_at[{OUT}], 0, (8,), float64)
-    _x = _place(_at[{NUMBERS}], 0, (_table.shape[1],), float64)
+    _mode = _flush(0)
+    _status = batches(_X, _y, _order, _stop, _table, {rest})
+    _flush(_mode)
+    return _status
+
+
+@_kernels.kernel
+def batches(_X, _y, _order, _stop, _table, {rest}):
+    _out = _array(_at[{OUT}], 0, (8,), float64)
+    _x = _array(_at[{NUMBERS}], 0, (_table.shape[1],), float64)
     _out[1:] = 0
     for _first in range(0, _stop, _at[{BATCH}]):
         _n = min(_at[{BATCH}], _stop - _first)
-        X = _place(_at[{batch_x}], 0, (_n, {x_shape}), {x_dtype})
-        y = _place(_at[{batch_y}], 0, (_n, {y_shape}), {y_dtype})
+        _xb = _array(_at[{batch_x}], 0, (_n, {x_shape}), {x_dtype})
+        _yb = _array(_at[{batch_y}], 0, (_n, {y_shape}), {y_dtype})
         for _i in range(_n):
-            X[_i] = _X[_order[_first + _i]]
-            y[_i] = _y[_order[_first + _i]]
+            _xb[_i] = _X[_order[_first + _i]]
+            _yb[_i] = _y[_order[_first + _i]]
         for _k in range(_x.size):
             _x[_k] = _table[int(_out[{APPLIED}]), _k]
-        _status = gradients(X, y, {rest})
+        _status = gradients(_xb, _yb, {rest})
         if _status != {DONE}:
             return _status
         _fine = isfinite(_out[0])
@@ -398,10 +414,10 @@ class CompiledStep:
             few = batch(3)
             if self._traced(few["X"], few["y"])[0].source != self._traced(X, y)[0].source:
                 raise CannotCompile("another program for another number of samples")
-            lowered = loops.lower(program, [batch(n) for n in loops.BATCHES], fixed)
+            lowered = loops.lower(program, [batch(n) for n in loops.BATCHES], fixed, flat=not native.PLAIN)
         except (CannotCompile, ValueError, ArithmeticError, IndexError):
             generic = False
-            lowered = loops.lower(program, [batch(len(X))], fixed, [len(X)])
+            lowered = loops.lower(program, [batch(len(X))], fixed, [len(X)], not native.PLAIN)
         plan = _Plan(self, program, lowered, trained, named, output, generic)
         self.program, self.source = program, plan.text
         plan.compile(X, y)
@@ -482,18 +498,26 @@ class _Plan:
             end = Length(end.a + size * bool(grows), end.b + (0 if grows else -(-size // 16) * 16))
         self.size = end
 
-        def place(name: str, base: str, offset: Any, shape: Any, dtype: Any) -> str:
-            return f"{name} = _place({base}, {offset}, ({loops.tuple_text(shape)}), {dtype})"
+        many = len(set(lowered.numbers.values()))
 
-        body = ["_N = len(X)", "_P = (_N + 15) // 16 * 16"]
+        def place(name: str, base: str, offset: Any, shape: Any, dtype: Any) -> str:
+            where = f"{offset}, ({loops.tuple_text(shape)})"
+            return f"{name} = _place({base}, {where}, {dtype}, {lowered.numbers[name]}, {many})"
+
+        (x_dtype, x_shape), (y_dtype, y_shape) = owner._kinds
+        body = []
+        for name, dtype in (("X", x_dtype), ("y", y_dtype)):
+            body.append(place(name, f"_address(_{name})", 0, lowered.shapes[name], dtype))
+        looked = loops.nested([(f"_{i}", n) for i, n in enumerate(lowered.shapes["y"])], [])
+        number = f"y[{', '.join(f'_{i}' for i in range(len(looked)))}]"
         for name, bound in lowered.checks:
             if name == "y":
-                body += ["for _i in y.flat:", f"    if _i < 0 or _i >= {bound}:", f"        return {REFUSED}"]
+                body += [*looked, f"{'    ' * len(looked)}if {number} < 0 or {number} >= {bound}:", f"{'    ' * len(looked)}    return {REFUSED}"]
             elif owner_checks(self.kept.get(name), bound, self.generic):
                 raise CannotCompile(f"{name} is used as an index, which cannot be checked for every batch")
         condition = TARGETS.get(owner.loss)
         if condition:
-            body += ["for _i in y.flat:", f"    if not ({condition.format('_i')}):", f"        return {REFUSED}"]
+            body += [*looked, f"{'    ' * len(looked)}if not ({condition.format(number)}):", f"{'    ' * len(looked)}    return {REFUSED}"]
         for name, i in trained.items():
             start = buffer.spans[i][0]
             body.append(place(name, f"_at[{DATA}]", start, lowered.shapes[name], self.dtype))
@@ -510,7 +534,6 @@ class _Plan:
             one = f"{self.dtype}({rng}.random() >= {p!r}) / {self.dtype}({1 - p!r})"
             body += loops.nested(index, [f"{name}[{at}] = {one}"])
         body += lowered.lines
-        body.append(place("_out", f"_at[{OUT}]", 0, (8,), "float64"))
         loss = program.loss if program.loss not in lowered.shapes else f"{program.loss}[{', '.join('0' for _ in lowered.shapes[program.loss]) or '()'}]"
         body.append(f"_out[0] = {loss}")
         shape = lowered.shapes.get(output, ())
@@ -519,9 +542,8 @@ class _Plan:
             body += [f"        if {output}[_0, _1] > {output}[_0, _best]:", "            _best = _1", "    _right += _best == y[_0]"]
             body.append(f"_out[{RIGHT}] = _right")
         body.append(f"return {DONE}")
-        (x_dtype, x_shape), (y_dtype, y_shape) = owner._kinds
         rest_ = ", ".join(["_at", *generators.values()])
-        states = [f"    _s{i} = _place(_at[{STATE + i}], 0, ({buffer.data.size},), {self.dtype})" for i in range(len(optimizer_states))]
+        states = [f"    _s{i} = _array(_at[{STATE + i}], 0, ({buffer.data.size},), {self.dtype})" for i in range(len(optimizer_states))]
         arguments = [f"_s{i}[_a:_b]" for i in range(len(optimizer_states))]
         arguments += [f"{self.dtype}(_x[_r, {k + 1}])" for k in range(count)]
         self.text = HEAD.format(
@@ -534,9 +556,8 @@ class _Plan:
             count=1 + count,
             spans=spans,
             arguments=", ".join(arguments),
-            head=f"X, y, {rest_}",
-            head_rest=rest_,
-            call=f"X, y, {rest_}",
+            head=f"_X, _y, {rest_}",
+            call=f"_X, _y, {rest_}",
             rest=rest_,
             body="\n".join("    " + line for line in body),
             batch_x=spans + 1,
@@ -575,9 +596,14 @@ class _Plan:
     def compile(self, X: Array, y: Array) -> None:
         """Get the machine code, from disk if it is there."""
         types = [numba.typeof(a) for a in (X, y, self.at, *self.generators)]
-        whole = [types[0], types[1], numba.int64[::1], numba.int64, numba.float64[:, ::1], *types[2:]]
-        module, self.cached = load(self.text, {"step": types, "epoch": whole}, self.owner.quiet)
-        self.step, self.epoch = module
+        (self.step,), self.cached = load(self.text, {"step": types}, self.owner.quiet)
+        self.whole = [types[0], types[1], numba.int64[::1], numba.int64, numba.float64[:, ::1], *types[2:]]
+
+    @cached_property
+    def epoch(self) -> Any:
+        """The machine code for all batches of an epoch."""
+        (code,), _ = load(self.text, {"epoch": self.whole}, self.owner.quiet)
+        return code
 
 
 def owner_checks(array: Array | None, bound: str, generic: bool) -> bool:
@@ -651,9 +677,7 @@ def _write(path: Path, text: str) -> None:
 
 def _module(name: str, text: str, path: Path | None) -> ModuleType:
     """The text as a module; from its file, so that Numba can keep what it makes of it."""
-    module = ModuleType(name)
-    if path is not None:
-        module.__file__ = str(path)
+    module = sys.modules[name] = ModuleType(name)  # where Numba looks for it when it finds its machine code
     exec(compile(text, str(path or f"<{name}>"), "exec"), vars(module))
     return module
 
