@@ -29,7 +29,7 @@ from .loops import CannotCompile, Length
 from .ops import Array
 from .program import Program, _Trace, as_input, needed
 from .step import Optimizer
-from .tensor import Tensor, no_grad, raw, watchers
+from .tensor import Tensor, no_grad, raw, tick, watchers
 
 DONE, REFUSED, NOT_FINITE, SKIPPED, NO_LOSS = range(5)  # what a call of machine code returns
 POLICIES = {"raise": 0, "skip": 1, "propagate": 2}
@@ -231,50 +231,47 @@ class CompiledStep:
             and len(X) == len(y)
         ):
             X, y = self._taken(X, y)
-        plan = self._plans.get(len(X)) or self._make(X, y)
-        optimizer = self.optimizer
-        runs = self._ready(plan)
+        plan, optimizer = self._plans.get(len(X)) or self._make(X, y), self.optimizer
+        runs = plan.runs
+        if runs is None or runs is not optimizer._whole:
+            runs = self._begin(plan)
+        else:
+            optimizer._prepare(runs)
+        if plan.large:  # the update is shared out to threads, as without compiling
+            plan.at[RUNS] = 0
+        for i, run in enumerate(runs):
+            plan.pack(plan.numbers, i * plan.row, run.l2, *run.numbers)
+        plan.at[POLICY] = POLICIES[optimizer.nonfinite]
         before = optimizer.buffer.data.copy() if watchers else None
         status = plan.step(X, y, plan.at, *plan.generators)
-        if status == DONE:
-            if plan.large:
-                return self._apart(plan)
-            optimizer._done(runs, before)
-        elif status != SKIPPED:
-            raise self._error(status, plan, X, y)
-        else:
+        value = plan.out.item(0)
+        if plan.large and status == DONE:
+            plan.touch(0)
+            optimizer.step()
+        elif status == DONE:
+            changed = tick()
+            plan.touch(changed)
+            optimizer._count(runs, changed)
+            for watcher in watchers:
+                watcher.step(optimizer, before)
+        elif status == SKIPPED:
+            plan.touch(0)
             optimizer.skipped += 1
-        return float(plan.out[0])
-
-    def _ready(self, plan: _Plan) -> list[Any]:
-        """Have the optimizer take these gradients, and write down the numbers of its next update."""
-        optimizer, at = self.optimizer, plan.at
-        for p, home in plan.homes:
-            p._grad, p._spent = home, 0
-        for p in plan.without:
-            p._grad = None
-        for t, array in plan.others:
-            if t._data is not array:
-                self._plans.clear()
-                raise RuntimeError(f"{t.label()} was moved since the step was compiled; make the step again")
-        runs = optimizer._ready()
-        if runs is not plan.runs:
-            plan.take(runs)
-        if plan.large:
-            at[RUNS] = 0
-            return runs
-        for i, run in enumerate(runs):
-            plan.pack(plan.numbers, i * plan.pack_size, run.l2, *run.numbers)
-        at[POLICY] = POLICIES[optimizer.nonfinite]
-        return runs
-
-    def _apart(self, plan: _Plan) -> float:
-        """A large update in threads, as without compiling."""
-        value = float(plan.out[0])
-        self.optimizer.step()
+        else:
+            plan.touch(0)
+            raise self._error(status, X, y)
         return value
 
-    def _error(self, status: int, plan: _Plan, X: Array, y: Array) -> Exception:
+    def _begin(self, plan: _Plan) -> list[Any]:
+        """Have the optimizer look at which parameters have a gradient: those of this plan."""
+        plan.touch(0)
+        for p in plan.without:
+            p._grad = None
+        runs = self.optimizer._ready()
+        plan.take(runs)
+        return runs
+
+    def _error(self, status: int, X: Array, y: Array) -> Exception:
         """What the same step would have raised without compiling."""
         optimizer = self.optimizer
         if status == NOT_FINITE:
@@ -322,22 +319,25 @@ class CompiledStep:
         if len({id(plan) for plan in plans}) > 1 or plans[0].large or watchers:
             return self._batches(X, y, order, size, stop)
         plan, optimizer = plans[0], self.optimizer
-        runs = self._ready(plan)
+        runs = self._begin(plan)
         steps = -(-stop // size)
-        table = np.empty((steps, plan.pack_size // 8 * len(runs)))
+        table = np.empty((steps, plan.numbers.shape[1] * len(runs)))
         for k in range(steps):
-            optimizer._ready(k)
+            optimizer._prepare(runs, k)
             table[k] = [number for run in runs for number in (run.l2, *run.numbers)]
         plan.gather(size, X, y)
+        plan.at[POLICY] = POLICIES[optimizer.nonfinite]
         status = plan.epoch(X, y, order.astype(np.int64), stop, table, plan.at, *plan.generators)
         out = plan.out
-        if out[APPLIED]:
-            optimizer._done(runs, times=int(out[APPLIED]))
+        changed = tick() if out[APPLIED] else 0
+        plan.touch(changed)
+        if changed:
+            optimizer._count(runs, changed, int(out[APPLIED]))
         optimizer.skipped += int(out[LEFT_OUT])
         if status == NO_LOSS:
             raise ValueError(f"the loss became {out[0]}")
         if status != DONE:
-            raise self._error(status, plan, X, y)
+            raise self._error(status, X, y)
         return float(out[TOTAL]), int(out[RIGHT_TOTAL]), int(out[SEEN])
 
     def _batches(self, X: Array, y: Array, order: Array, size: int, stop: int) -> tuple[float, int, int]:
@@ -443,7 +443,7 @@ class _Plan:
         buffer = optimizer.buffer
         arrays = [buffer.data, buffer.grad, *optimizer._averages.values()]
         self.large = sum(a.nbytes for a in arrays) >= kernels.WORTH_A_THREAD
-        self.homes = [(optimizer.params[i], optimizer._homes[i][2]) for i in trained.values()]
+        self.homes = [optimizer._homes[i] for i in trained.values()]
         self.without = [p for i, p in enumerate(optimizer.params) if i not in set(trained.values())]
         self.runs: list[Any] | None = None
         self.out, self.capacity = np.zeros(8), 0
@@ -451,7 +451,7 @@ class _Plan:
         optimizer_states = list(optimizer._averages.values())
         rule = getattr(optimizer.kernel, "py_func", optimizer.kernel)
         count = rule.__code__.co_argcount - 2 - len(optimizer_states)
-        self.pack_size = 8 * (1 + count)
+        self.row = 8 * (1 + count)
         self.pack = Struct(f"{1 + count}d").pack_into
         self.numbers = np.zeros((len(optimizer.params), 1 + count))
         self.regularised = np.zeros_like(buffer.grad)
@@ -569,6 +569,18 @@ class _Plan:
         )
         self.tail = spans
 
+    def touch(self, changed: int) -> None:
+        """The parameters have the gradients of this step; and were changed by it, if changed is a stamp, not 0."""
+        for p, data, home in self.homes:
+            if p._data is not data:
+                raise moved(p)
+            p._grad, p._spent = home, changed
+            if changed:
+                p.stamp, p._lent = changed, None
+        for t, array in self.others:
+            if t._data is not array:
+                raise moved(t)
+
     def take(self, runs: list[Any]) -> None:
         """Other runs than at the last call."""
         self.runs = runs
@@ -604,6 +616,10 @@ class _Plan:
         """The machine code for all batches of an epoch."""
         (code,), _ = load(self.text, {"epoch": self.whole}, self.owner.quiet)
         return code
+
+
+def moved(t: Tensor) -> Exception:
+    return RuntimeError(f"{t.label()} was moved to another buffer since the step was compiled; compile it again")
 
 
 def owner_checks(array: Array | None, bound: str, generic: bool) -> bool:
