@@ -52,12 +52,12 @@ if TYPE_CHECKING:
     from . import data, plots, raceplots, schedules, surfaces
     from .averages import MovingAverage, WeightAverage
     from .buffers import FlatBuffer
+    from .compiled import CannotCompile, CompiledStep, compile_step
     from .data import batches
     from .debugging import debug
     from .doctor import Finding, Report, diagnose
     from .kernels import set_num_threads
     from .layerdoctor import diagnose_layer, diagnose_op
-    from .program import Program, grad, hessian, hvp, trace
     from .optimizers import (
         ASGD,
         SGD,
@@ -78,6 +78,7 @@ if TYPE_CHECKING:
         SignSGD,
         Signum,
     )
+    from .program import Program, grad, hessian, hvp, trace
     from .racing import Race, race
     from .rangetest import lr_find
     from .ruledoctor import diagnose_optimizer
@@ -147,6 +148,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
     **dict.fromkeys(["diagnose", "Report", "Finding"], "doctor"),
     **dict.fromkeys(["diagnose_op", "diagnose_layer"], "layerdoctor"),
     "diagnose_optimizer": "ruledoctor",
+    **dict.fromkeys(["compile_step", "CompiledStep", "CannotCompile"], "compiled"),
     **dict.fromkeys(["trace", "Program", "grad", "hessian", "hvp"], "program"),
     **dict.fromkeys(["race", "Race"], "racing"),
     **dict.fromkeys(["race_on_data", "DataRace"], "trials"),
@@ -157,6 +159,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
 __all__ = [
     "Tensor", "apply", "no_grad", "debug", "gradcheck", "explain", "diagnose", "diagnose_op", "diagnose_layer",
     "diagnose_optimizer", "Report", "Finding", "trace", "Program", "grad", "hessian", "hvp",
+    "compile_step", "CompiledStep", "CannotCompile",
     "add", "sub", "mul", "div", "neg", "matmul", "linear", "einsum", "exp", "expm1", "log", "log1p", "sin", "cos",
     "erf", "sqrt", "tanh", "sigmoid", "relu", "leaky_relu", "elu", "silu", "gelu", "softplus", "maximum", "minimum",
     "where", "clip", "mean", "var", "std", "norm", "prod", "cumsum", "argmax", "logsumexp", "softmax", "log_softmax",

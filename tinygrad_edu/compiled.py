@@ -7,7 +7,6 @@ Numba compiles, and whose machine code it keeps beside it, so that the next proc
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import inspect
 import os
 import sys
@@ -24,12 +23,14 @@ import numba
 import numpy as np
 
 from . import kernels, loops, losses, native
+from .buffers import aligned
 from .layers import Layer
 from .loops import CannotCompile, Length
 from .ops import Array
 from .program import Program, _Trace, as_input, needed
 from .step import Optimizer
 from .tensor import Tensor, no_grad, raw, tick, watchers
+from .train import NoLoss
 
 DONE, REFUSED, NOT_FINITE, SKIPPED, NO_LOSS = range(5)  # what a call of machine code returns
 POLICIES = {"raise": 0, "skip": 1, "propagate": 2}
@@ -199,11 +200,18 @@ class CompiledStep:
     """
 
     def __init__(
-        self, model: Layer, loss: Callable[..., Tensor], optimizer: Optimizer, X: Any, y: Any, quiet: bool = False
+        self,
+        model: Layer,
+        loss: Callable[..., Tensor],
+        optimizer: Optimizer,
+        X: Any,
+        y: Any,
+        quiet: bool = False,
+        function: str = "step",
     ) -> None:
         if not isinstance(model, Layer) or not callable(loss) or not isinstance(optimizer, Optimizer):
             raise TypeError("compile_step takes a Layer, a function such as tg.cross_entropy, and an optimizer")
-        self.model, self.loss, self.optimizer, self.quiet = model, loss, optimizer, quiet
+        self.model, self.loss, self.optimizer, self.quiet, self._function = model, loss, optimizer, quiet, function
         self._dtype = optimizer.buffer.data.dtype
         self._kinds: list[tuple[np.dtype[Any], tuple[int, ...]]] = []
         X, y = np.asarray(raw(X)), np.asarray(raw(y))
@@ -213,6 +221,7 @@ class CompiledStep:
         if X.dtype.kind in "iub":
             self._kinds[0] = self._dtype, X.shape[1:]
         self._plans: dict[int, _Plan] = {}
+        self._modes = [(layer, layer.training) for _, layer in model.named_layers()]
         self._make(*self._taken(X, y))
 
     # --- a call -------------------------------------------------------------------------------------------------------
@@ -288,10 +297,18 @@ class CompiledStep:
         for name, values, (dtype, shape) in zip("Xy", (X, y), self._kinds):
             values = np.asarray(raw(values))
             if values.shape[1:] != shape or not values.ndim:
-                raise ValueError(f"{name} has shape {values.shape}, the step was compiled for (N{''.join(f', {n}' for n in shape)})")
+                raise ValueError(
+                    f"{name} has shape {values.shape}, the step was compiled for (N{''.join(f', {n}' for n in shape)})"
+                )
             if values.dtype != dtype:
-                if values.dtype.kind not in "fiub" or (name == "X" and values.dtype.kind == "f") or (values.dtype.kind == "f" and dtype.kind != "f"):
-                    raise TypeError(f"{name} is {values.dtype}, the step was compiled for {dtype}; say {name}.astype(np.{dtype})")
+                if (
+                    values.dtype.kind not in "fiub"
+                    or (name == "X" and values.dtype.kind == "f")
+                    or (values.dtype.kind == "f" and dtype.kind != "f")
+                ):
+                    raise TypeError(
+                        f"{name} is {values.dtype}, the step was compiled for {dtype}; say {name}.astype(np.{dtype})"
+                    )
                 values = values.astype(dtype)
             found.append(np.ascontiguousarray(values))
         X, y = found
@@ -301,33 +318,32 @@ class CompiledStep:
 
     # --- an epoch -----------------------------------------------------------------------------------------------------
 
-    def epoch(self, X: Any, y: Any, order: Array, batch_size: int, stop: int) -> tuple[float, int, int]:
-        """Every batch of an epoch in one call: the rows of X and y in this order, as far as stop.
+    def epoch(self, X: Any, y: Any, order: Array, size: int) -> tuple[float, int | None, int]:
+        """All batches of an epoch in one call: so many rows of X and y each, in this order.
 
         Returns
         -------
-        (total, right, seen) : the losses times the sizes of their batches, how many samples the model had right (0 if y
-            holds no labels), and how many were looked at; without the batches that were skipped
+        (total, right, seen) : the losses times the sizes of their batches, how many samples the model had right (None if
+            y holds no labels), and how many there were, without batches that were skipped
 
         Raises
         ------
-        ValueError : a loss or gradient that is not finite, as in `train.fit`
+        ArithmeticError : the loss is not finite and the optimizer's nonfinite is "raise"
+        ValueError : the same of a gradient
         """
         X, y = self._taken(X, y)
-        size = min(batch_size, stop)
-        plans = [self._plans.get(n) or self._make(X[:n], y[:n]) for n in {size, stop % size or size}]
+        plans = [self._plans.get(n) or self._make(X[:n], y[:n]) for n in {size, len(order) % size or size}]
         if len({id(plan) for plan in plans}) > 1 or plans[0].large or watchers:
-            return self._batches(X, y, order, size, stop)
+            return self._batches(X, y, order, size)
         plan, optimizer = plans[0], self.optimizer
         runs = self._begin(plan)
-        steps = -(-stop // size)
-        table = np.empty((steps, plan.numbers.shape[1] * len(runs)))
-        for k in range(steps):
+        table = np.empty((-(-len(order) // size), plan.numbers.shape[1] * len(runs)))
+        for k in range(len(table)):
             optimizer._prepare(runs, k)
             table[k] = [number for run in runs for number in (run.l2, *run.numbers)]
         plan.gather(size, X, y)
         plan.at[POLICY] = POLICIES[optimizer.nonfinite]
-        status = plan.epoch(X, y, order.astype(np.int64), stop, table, plan.at, *plan.generators)
+        status = plan.epoch(X, y, order.astype(np.int64), len(order), table, plan.at, *plan.generators)
         out = plan.out
         changed = tick() if out[APPLIED] else 0
         plan.touch(changed)
@@ -335,25 +351,26 @@ class CompiledStep:
             optimizer._count(runs, changed, int(out[APPLIED]))
         optimizer.skipped += int(out[LEFT_OUT])
         if status == NO_LOSS:
-            raise ValueError(f"the loss became {out[0]}")
+            raise NoLoss(f"loss became {out[0]}")
         if status != DONE:
             raise self._error(status, X, y)
-        return float(out[TOTAL]), int(out[RIGHT_TOTAL]), int(out[SEEN])
+        return float(out[TOTAL]), int(out[RIGHT_TOTAL]) if self.labelled else None, int(out[SEEN])
 
-    def _batches(self, X: Array, y: Array, order: Array, size: int, stop: int) -> tuple[float, int, int]:
-        """The same, a call for each batch."""
+    def _batches(self, X: Array, y: Array, order: Array, size: int) -> tuple[float, int | None, int]:
+        """The same, a call for each batch: where the update is large enough for threads, or is watched, or where batches of
+        another size are another program."""
         total, right, seen = 0.0, 0, 0
-        for first in range(0, stop, size):
-            rows = order[first : min(first + size, stop)]
+        for first in range(0, len(order), size):
+            rows = order[first : first + size]
             value = self(X[rows], y[rows])
             policy = self.optimizer.nonfinite
             if not np.isfinite(value) and policy == "raise":
-                raise ValueError(f"the loss became {value}")
+                raise NoLoss(f"loss became {value}")
             if np.isfinite(value) or policy == "propagate":
                 total += value * len(rows)
                 right += int(self._plans[len(rows)].out[RIGHT])
                 seen += len(rows)
-        return total, right, seen
+        return total, right if self.labelled else None, seen
 
     # --- making it ----------------------------------------------------------------------------------------------------
 
@@ -373,9 +390,16 @@ class CompiledStep:
             outputs.append(self.model(X))
             return self.loss(outputs[-1], y)
 
-        generators = {id(g): g for _, layer in self.model.named_layers() for g in vars(layer).values() if isinstance(g, np.random.Generator)}
+        generators = {
+            id(g): g
+            for _, layer in self.model.named_layers()
+            for g in vars(layer).values()
+            if isinstance(g, np.random.Generator)
+        }
         states = [(g, g.bit_generator.state) for g in generators.values()]
-        modes = [(layer, layer.training) for _, layer in self.model.named_layers()]
+        modes = [(layer, layer.training) for layer, _ in self._modes]
+        for layer, mode in self._modes:
+            layer.training = mode
         self.model.named_parameters()  # their paths become their names
         inputs = [as_input(name, values) for name, values in zip("Xy", (X, y))]
         try:
@@ -405,7 +429,9 @@ class CompiledStep:
 
         def batch(n: int) -> dict[str, Any]:
             rows = np.arange(n) % len(X)
-            drawn = {name: np.ones((n, *np.shape(raw(t))[1:]), self._dtype) for name, t in named.items() if "rng" in t.kwargs}
+            drawn = {
+                name: np.ones((n, *np.shape(raw(t))[1:]), self._dtype) for name, t in named.items() if "rng" in t.kwargs
+            }
             return {**program.inputs, "X": X[rows], "y": y[rows], **drawn}
 
         fixed = set(results.values())
@@ -420,8 +446,9 @@ class CompiledStep:
             lowered = loops.lower(program, [batch(len(X))], fixed, [len(X)], not native.PLAIN)
         plan = _Plan(self, program, lowered, trained, named, output, generic)
         self.program, self.source = program, plan.text
-        plan.compile(X, y)
-        self.cached, self.seconds = plan.cached, time.perf_counter() - start
+        plan.types = [numba.typeof(a) for a in (X, y, plan.at, *plan.generators)]
+        getattr(plan, self._function)
+        self.seconds = time.perf_counter() - start
         return plan
 
 
@@ -461,7 +488,9 @@ class _Plan:
         inside = {*trained, *drawn, "X", "y"}
         rest = {name: value for name, value in program._given.items() if name not in inside}
         self.others = [(t, t._data) for t in rest.values() if isinstance(t, Tensor) and t._data.flags.c_contiguous]
-        self.kept = {name: raw(v) if raw(v).flags.c_contiguous else np.ascontiguousarray(raw(v)) for name, v in rest.items()}
+        self.kept = {
+            name: raw(v) if raw(v).flags.c_contiguous else np.ascontiguousarray(raw(v)) for name, v in rest.items()
+        }
         first = STATE + len(optimizer_states)
         self.addresses = [a.ctypes.data for a in self.kept.values()]
         self.fixed_table = [
@@ -512,12 +541,20 @@ class _Plan:
         number = f"y[{', '.join(f'_{i}' for i in range(len(looked)))}]"
         for name, bound in lowered.checks:
             if name == "y":
-                body += [*looked, f"{'    ' * len(looked)}if {number} < 0 or {number} >= {bound}:", f"{'    ' * len(looked)}    return {REFUSED}"]
+                body += [
+                    *looked,
+                    f"{'    ' * len(looked)}if {number} < 0 or {number} >= {bound}:",
+                    f"{'    ' * len(looked)}    return {REFUSED}",
+                ]
             elif owner_checks(self.kept.get(name), bound, self.generic):
                 raise CannotCompile(f"{name} is used as an index, which cannot be checked for every batch")
         condition = TARGETS.get(owner.loss)
         if condition:
-            body += [*looked, f"{'    ' * len(looked)}if not ({condition.format(number)}):", f"{'    ' * len(looked)}    return {REFUSED}"]
+            body += [
+                *looked,
+                f"{'    ' * len(looked)}if not ({condition.format(number)}):",
+                f"{'    ' * len(looked)}    return {REFUSED}",
+            ]
         for name, i in trained.items():
             start = buffer.spans[i][0]
             body.append(place(name, f"_at[{DATA}]", start, lowered.shapes[name], self.dtype))
@@ -534,21 +571,60 @@ class _Plan:
             one = f"{self.dtype}({rng}.random() >= {p!r}) / {self.dtype}({1 - p!r})"
             body += loops.nested(index, [f"{name}[{at}] = {one}"])
         body += lowered.lines
-        loss = program.loss if program.loss not in lowered.shapes else f"{program.loss}[{', '.join('0' for _ in lowered.shapes[program.loss]) or '()'}]"
+        loss = (
+            program.loss
+            if program.loss not in lowered.shapes
+            else f"{program.loss}[{', '.join('0' for _ in lowered.shapes[program.loss]) or '()'}]"
+        )
         body.append(f"_out[0] = {loss}")
         shape = lowered.shapes.get(output, ())
-        if len(shape) == 2 and shape[1].b > 1 and len(owner._kinds[1][1]) == 0 and owner._kinds[1][0].kind in "iu":
-            body += ["_right = 0", f"for _0 in range({shape[0]}):", "    _best = 0", f"    for _1 in range({shape[1]}):"]
-            body += [f"        if {output}[_0, _1] > {output}[_0, _best]:", "            _best = _1", "    _right += _best == y[_0]"]
+        owner.labelled = len(shape) == 2 and shape[1].b > 1 and not y_shape and y_dtype.kind in "iu"
+        if owner.labelled:
+            body += [
+                "_right = 0",
+                f"for _0 in range({shape[0]}):",
+                "    _best = 0",
+                f"    for _1 in range({shape[1]}):",
+            ]
+            body += [
+                f"        if {output}[_0, _1] > {output}[_0, _best]:",
+                "            _best = _1",
+                "    _right += _best == y[_0]",
+            ]
             body.append(f"_out[{RIGHT}] = _right")
         body.append(f"return {DONE}")
         rest_ = ", ".join(["_at", *generators.values()])
-        states = [f"    _s{i} = _array(_at[{STATE + i}], 0, ({buffer.data.size},), {self.dtype})" for i in range(len(optimizer_states))]
+        states = [
+            f"    _s{i} = _array(_at[{STATE + i}], 0, ({buffer.data.size},), {self.dtype})"
+            for i in range(len(optimizer_states))
+        ]
         arguments = [f"_s{i}[_a:_b]" for i in range(len(optimizer_states))]
         arguments += [f"{self.dtype}(_x[_r, {k + 1}])" for k in range(count)]
         self.text = HEAD.format(
-            **{name: globals()[name] for name in ("DATA GRAD WORK OUT NUMBERS REGULARISED RUNS POLICY BATCH RIGHT TOTAL "
-               "RIGHT_TOTAL SEEN APPLIED LEFT_OUT DONE NOT_FINITE SKIPPED NO_LOSS").split()},
+            **{
+                name: globals()[name]
+                for name in [
+                    "DATA",
+                    "GRAD",
+                    "WORK",
+                    "OUT",
+                    "NUMBERS",
+                    "REGULARISED",
+                    "RUNS",
+                    "POLICY",
+                    "BATCH",
+                    "RIGHT",
+                    "TOTAL",
+                    "RIGHT_TOTAL",
+                    "SEEN",
+                    "APPLIED",
+                    "LEFT_OUT",
+                    "DONE",
+                    "NOT_FINITE",
+                    "SKIPPED",
+                    "NO_LOSS",
+                ]
+            },
             dtype=self.dtype,
             rule=rule.__name__,
             size=buffer.data.size,
@@ -594,8 +670,6 @@ class _Plan:
         if n > self.capacity:
             self.capacity = n
             padded = (n + 15) // 16 * 16
-            from .buffers import aligned
-
             self.work = aligned(max(1, self.size.a * padded + self.size.b), self.dtype)
             self.at[WORK] = self.work.ctypes.data
 
@@ -605,16 +679,19 @@ class _Plan:
         self.at[BATCH] = n
         self.at[self.tail + 1], self.at[self.tail + 2] = (rows.ctypes.data for rows in self.rows)
 
-    def compile(self, X: Array, y: Array) -> None:
-        """Get the machine code, from disk if it is there."""
-        types = [numba.typeof(a) for a in (X, y, self.at, *self.generators)]
-        (self.step,), self.cached = load(self.text, {"step": types}, self.owner.quiet)
-        self.whole = [types[0], types[1], numba.int64[::1], numba.int64, numba.float64[:, ::1], *types[2:]]
+    @cached_property
+    def step(self) -> Any:
+        """The machine code for one batch."""
+        return self._code("step", *self.types)
 
     @cached_property
     def epoch(self) -> Any:
         """The machine code for all batches of an epoch."""
-        (code,), _ = load(self.text, {"epoch": self.whole}, self.owner.quiet)
+        X, y, *rest = self.types
+        return self._code("epoch", X, y, numba.int64[::1], numba.int64, numba.float64[:, ::1], *rest)
+
+    def _code(self, name: str, *types: Any) -> Any:
+        code, self.owner.cached = load(self.text, name, types, self.owner.quiet)
         return code
 
 
@@ -651,33 +728,28 @@ def key(text: str) -> str:
     return hashlib.sha256("\0".join([text, *versions, *sources]).encode()).hexdigest()[:32]
 
 
-def load(text: str, signatures: dict[str, list[Any]], quiet: bool) -> tuple[list[Any], bool]:
-    """The functions of a module's text as machine code; and whether it was found on disk."""
-    name = f"step_{key(text)}"
+def load(text: str, name: str, types: Any, quiet: bool) -> tuple[Any, bool]:
+    """A function of a module's text as machine code for these types; and whether that was found on disk."""
+    module = f"step_{key(text)}"
     if native.PLAIN:
-        module = _module(name, text, None)
-        return [getattr(module, function) for function in signatures], False
-    path: Path | None = cache_folder() / f"{name}.py"
+        return getattr(_module(module, text, None), name), False
+    path: Path | None = cache_folder() / f"{module}.py"
     assert path is not None
     try:
-        found = path.exists() and path.read_text(encoding="utf-8") == text
-        if not found:
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
             _write(path, text)
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         path = None
-    kept = path is not None and any((path.parent / "__pycache__").glob(f"{name}.*.nbi"))
+    kept = path is not None and any((path.parent / "__pycache__").glob(f"{module}.{name}-*.nbi"))
     start = time.perf_counter()
     if not kept and not quiet:
         print("compiling the training step ... ", end="", file=sys.stderr, flush=True)
     try:
-        module = _module(name, text, path)
-        code = [_machine_code(getattr(module, function), given) for function, given in signatures.items()]
+        code = _machine_code(getattr(_module(module, text, path), name), types)
     except Exception:
         if path is None:
             raise
-        module = _module(name, text, None)  # what is on disk cannot be used: do without
-        code = [_machine_code(getattr(module, function), given) for function, given in signatures.items()]
-        kept = False
+        code, kept = _machine_code(getattr(_module(module, text, None), name), types), False  # do without the disk
     if not kept and not quiet:
         print(f"{time.perf_counter() - start:.1f} s", file=sys.stderr)
     return code, kept
@@ -698,8 +770,8 @@ def _module(name: str, text: str, path: Path | None) -> ModuleType:
     return module
 
 
-def _machine_code(function: Any, given: list[Any]) -> Any:
+def _machine_code(function: Any, types: Any) -> Any:
     """Compiled for these types, ready to be called past Numba's look at every argument."""
-    signature = tuple(given)
+    signature = tuple(types)
     function.compile(signature)
     return function.overloads[signature].entry_point

@@ -183,7 +183,9 @@ class _Lowering:
 
     def values(self, node: ast.expr) -> list[Any]:
         """The expression worked out on each batch."""
-        code = compile(ast.fix_missing_locations(ast.Expression(ast.parse(ast.unparse(node), mode="eval").body)), "", "eval")
+        code = compile(
+            ast.fix_missing_locations(ast.Expression(ast.parse(ast.unparse(node), mode="eval").body)), "", "eval"
+        )
         with np.errstate(all="ignore"):
             return [eval(code, space) for space in self.spaces]
 
@@ -215,7 +217,9 @@ class _Lowering:
     def is_static(self, node: ast.AST) -> bool:
         """Whether only lengths go into it, so that it is known for every N."""
         if isinstance(node, ast.Name):
-            return node.id in self.static or not (node.id in self.arrays or node.id in self.scalars or node.id in self.inline)
+            return node.id in self.static or not (
+                node.id in self.arrays or node.id in self.scalars or node.id in self.inline
+            )
         if isinstance(node, ast.Attribute) and node.attr in ("shape", "size", "ndim"):
             return True
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "len":
@@ -262,7 +266,11 @@ class _Lowering:
         if not (isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add) and isinstance(value.left, ast.BinOp)):
             return False
         product, b = value.left, value.right
-        if not isinstance(product.op, ast.MatMult) or not isinstance(b, ast.Name) or self.arrays.get(b.id) != kind.shape[1:]:
+        if (
+            not isinstance(product.op, ast.MatMult)
+            or not isinstance(b, ast.Name)
+            or self.arrays.get(b.id) != kind.shape[1:]
+        ):
             return False
         self.array(name, kind)
         self.repeat(b.id, name)
@@ -348,7 +356,9 @@ class _Lowering:
         (a, a_flipped), (b, b_flipped) = sides
         if len(self.arrays[a]) != 2 or len(self.arrays[b]) != 2:
             raise self.refuse("products of stacks of matrices")
-        name, kind = (into, self.kind(node)) if add and into else self.temporary(node, into if into not in (a, b) else None)
+        name, kind = (
+            (into, self.kind(node)) if add and into else self.temporary(node, into if into not in (a, b) else None)
+        )
         (n, m), k = kind.shape, self.arrays[a][0 if a_flipped else 1]
         self.close()
         self.lines.append(f"_matmul({a}, {a_flipped}, {b}, {b_flipped}, {name}, {n}, {m}, {k}, {add})")
@@ -471,12 +481,16 @@ class _Lowering:
         mean = [f"{target} = {target} / {dtype}({count})"] * (name == "mean")
         if max(over) == len(shape) - 1:
             body = [f"_s = {start}"]
-            inner_loops = nested([(index[i], shape[i]) for i in sorted(over)], [f"_s = {STEPS[name].format('_s', text)}"])
+            inner_loops = nested(
+                [(index[i], shape[i]) for i in sorted(over)], [f"_s = {STEPS[name].format('_s', text)}"]
+            )
             self.loops([(index[i], shape[i]) for i in kept], [*body, *inner_loops, f"{target} = _s", *mean])
         else:
             outer = [(index[i], shape[i]) for i in kept]
             self.loops(outer, [f"{target} = {start}"])
-            self.loops([(index[i], shape[i]) for i in range(len(shape))], [f"{target} = {STEPS[name].format(target, text)}"])
+            self.loops(
+                [(index[i], shape[i]) for i in range(len(shape))], [f"{target} = {STEPS[name].format(target, text)}"]
+            )
             if mean:
                 self.loops(outer, mean)
         return ast.Name(every)
@@ -501,7 +515,9 @@ class _Lowering:
         self.array(view, kind)
         self.numbers[view] = self.number(base)
         self.close()
-        self.lines.append(f"{view} = _place(_address({base}), 0, ({tuple_text(kind.shape)}), {self.dtype}, {self.number(base)}, COUNT)")
+        self.lines.append(
+            f"{view} = _place(_address({base}), 0, ({tuple_text(kind.shape)}), {self.dtype}, {self.number(base)}, COUNT)"
+        )
         return view
 
     def running(self, node: ast.Call, value: ast.expr, args: list[ast.expr], into: str | None) -> str:
@@ -584,7 +600,8 @@ class _Lowering:
             index = ast.Tuple([rows, labels])
         parts = index.elts if isinstance(index, ast.Tuple) else [index]
         done = [
-            part if isinstance(part, (ast.Slice, ast.Constant)) or self.is_static(part) else self.ready(part) for part in parts
+            part if isinstance(part, (ast.Slice, ast.Constant)) or self.is_static(part) else self.ready(part)
+            for part in parts
         ]
         return ast.Subscript(ast.Name(self.named(base)), ast.Tuple(done))
 
@@ -597,17 +614,22 @@ class _Lowering:
         if isinstance(node, ast.Name) and node.id in self.inline:
             return self.at(self.inline[node.id], index)
         if self.is_static(node) and not self.kind(node).shape:
-            value = self.values(node)
-            if isinstance(value[0], (int, np.integer)) and not isinstance(value[0], bool):
-                return Code(str(self.length([int(v) for v in value])), None)
-            return Code({np.inf: "inf", -np.inf: "-inf"}.get(value[0], repr(float(value[0]))), None)
+            values = self.values(node)
+            if isinstance(values[0], (int, np.integer)) and not isinstance(values[0], bool):
+                return Code(f"({self.length([int(v) for v in values])})", None)
+            if len(set(values)) == 1:
+                return Code({np.inf: "inf", -np.inf: "(-inf)"}.get(values[0], repr(float(values[0]))), None)
         if isinstance(node, ast.Name):
             return self.element(node.id, index)
         kind = self.kind(node)
         if isinstance(node, ast.Attribute):
             return self.at(node.value, index[::-1] if node.attr == "T" else (*index[:-2], index[-1], index[-2]))
         if isinstance(node, ast.BinOp):
-            sign = OPERATORS[type(node.op)] if type(node.op) in OPERATORS else {ast.BitAnd: "and", ast.BitOr: "or"}[type(node.op)]  # type: ignore[index]
+            sign = (
+                OPERATORS[type(node.op)]
+                if type(node.op) in OPERATORS
+                else {ast.BitAnd: "and", ast.BitOr: "or"}[type(node.op)]
+            )  # type: ignore[index]
             left, right = self.inside(node.left, index), self.inside(node.right, index)
             if sign in ("and", "or"):
                 return Code(f"({left.text} {sign} {right.text})", np.dtype(bool))
@@ -650,7 +672,9 @@ class _Lowering:
         if name == "broadcast_to":
             return self.inside(args[0], index)
         if name == "flip":
-            axis = self.values(keywords["axis"] if "axis" in keywords else args[1] if len(args) > 1 else ast.Constant(None))[0]
+            axis = self.values(
+                keywords["axis"] if "axis" in keywords else args[1] if len(args) > 1 else ast.Constant(None)
+            )[0]
             axes = range(len(index)) if axis is None else [i % len(index) for i in np.atleast_1d(axis)]
             flipped = [f"{n} - 1 - {i}" if k in axes else i for k, (i, n) in enumerate(zip(index, kind.shape))]
             return self.at(args[0], tuple(flipped))
@@ -667,13 +691,18 @@ class _Lowering:
         if name in ("ones_like", "zeros_like"):
             return Code(f"{kind.dtype}({int(name == 'ones_like')})", kind.dtype)
         if name == "each":
-            return Code(f"{kind.dtype}({ast.unparse(args[0]).removeprefix('math.')}({self.at(args[1], index).text}))", kind.dtype)
+            return Code(
+                f"{kind.dtype}({ast.unparse(args[0]).removeprefix('math.')}({self.at(args[1], index).text}))",
+                kind.dtype,
+            )
         given = [self.inside(arg, index) for arg in args]
         if name == "where":
             a, b = (self.cast(part, kind.dtype) for part in given[1:])
             return Code(f"({a} if {given[0].text} else {b})", kind.dtype)
         if name in ELEMENTWISE:
-            return Code(ELEMENTWISE[name].format(*[self.cast(part, kind.dtype or self.dtype) for part in given]), kind.dtype)
+            return Code(
+                ELEMENTWISE[name].format(*[self.cast(part, kind.dtype or self.dtype) for part in given]), kind.dtype
+            )
         if name in CALLED:
             return Code(f"{name}({', '.join(self.cast(part, kind.dtype) for part in given)})", kind.dtype)
         raise self.refuse(ast.unparse(f))

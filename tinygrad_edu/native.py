@@ -36,7 +36,11 @@ PLAIN = bool(config.DISABLE_JIT)  # then everything here is done by NumPy
 def blas() -> tuple[str, int] | None:
     """The library that NumPy multiplies matrices with, and the bits of its whole numbers; None if it is not found."""
     folder = Path(np.__file__).parent
-    found = [*folder.parent.glob("numpy.libs/*blas*"), *folder.glob(".dylibs/*blas*"), *folder.parent.glob("numpy.libs/*mkl_rt*")]
+    found = [
+        *folder.parent.glob("numpy.libs/*blas*"),
+        *folder.glob(".dylibs/*blas*"),
+        *folder.parent.glob("numpy.libs/*mkl_rt*"),
+    ]
     maps = Path("/proc/self/maps")
     if maps.exists():
         loaded = {line.split()[-1] for line in maps.read_text().splitlines() if "/" in line}
@@ -63,7 +67,9 @@ def inner_loop(name: str, letter: str) -> bool:
     """
     ufunc = getattr(np, name)
     i = ufunc.types.index(f"{letter * ufunc.nin}->{letter}")
-    functions, data = (ctypes.cast(id(ufunc) + 2 * 8 + 16 + 8 * k, ctypes.POINTER(ctypes.c_void_p))[0] for k in range(2))
+    functions, data = (
+        ctypes.cast(id(ufunc) + 2 * 8 + 16 + 8 * k, ctypes.POINTER(ctypes.c_void_p))[0] for k in range(2)
+    )
     address, extra = (ctypes.cast(table, ctypes.POINTER(ctypes.c_void_p))[i] for table in (functions, data))
     binding.add_symbol(f"tinygrad_edu_{name}_{letter}", address)
     if extra:
@@ -278,7 +284,10 @@ def _flush(typingctx: Any, mode: Any) -> Any:
 
 
 def _gemm(letter: str) -> Any:
-    real, whole = (types.float32 if letter == "s" else types.float64), (types.int32 if (blas() or ("", 64))[1] == 32 else intp)
+    real, whole = (
+        (types.float32 if letter == "s" else types.float64),
+        (types.int32 if (blas() or ("", 64))[1] == 32 else intp),
+    )
     order, pointer = types.int32, intp
     given = [order, order, order, whole, whole, whole, real, pointer, whole, pointer, whole, real, pointer, whole]
     return types.ExternalFunction(f"tinygrad_edu_{letter}gemm", types.void(*given))
@@ -337,7 +346,8 @@ def _called(name: str) -> Any:
             builder.store(move, cgutils.gep_inbounds(builder, steps, i))
         extra = cgutils.get_null_value(byte)
         if inner_loop(name, letter):
-            extra = cgutils.add_global_variable(builder.module, ir.IntType(8), f"tinygrad_edu_{name}_{letter}_data")
+            symbol = f"tinygrad_edu_{name}_{letter}_data"
+            extra = builder.module.globals.get(symbol) or ir.GlobalVariable(builder.module, ir.IntType(8), symbol)
         loop = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), word.as_pointer(), word.as_pointer(), byte])
         function = cgutils.get_or_insert_function(builder.module, loop, f"tinygrad_edu_{name}_{letter}")
         builder.call(function, [pointers, length, steps, extra])
@@ -380,5 +390,13 @@ def functions(dtype: Any) -> dict[str, Any]:
         rest = {"_address": lambda a: a.ctypes.data, "_flush": lambda mode: 0, "_row": lambda: None}
         return {**plain, **rest, **{f"_{name}": _plainly(name) for name in LOOPS}}
     matmul = _matmul("s" if dtype == np.float32 else "d")
-    own = {"_place": _place, "_array": _array, "_address": _address, "_row": _row, "_repeat": _repeat, "_flush": _flush, "_matmul": matmul}
+    own = {
+        "_place": _place,
+        "_array": _array,
+        "_address": _address,
+        "_row": _row,
+        "_repeat": _repeat,
+        "_flush": _flush,
+        "_matmul": matmul,
+    }
     return {**own, **{f"_{name}": _called(name) for name in LOOPS}}
