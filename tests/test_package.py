@@ -52,6 +52,9 @@ IMPORTS = {
     "averages": ("buffers kernels ops step tensor", "numpy"),
     "data": ("init ops", "numpy"),
     "train": ("data init layers losses ops optimizers step tensor", "numpy"),
+    "loops": ("notation program", "numpy"),
+    "native": ("kernels ops", "llvmlite numba numpy"),
+    "compiled": ("buffers kernels layers loops losses native ops program step tensor train", "numba numpy"),
     "rangetest": ("data init layers losses ops optimizers step tensor train", "numpy"),
     "surfaces": ("data ops tensor", "numpy"),
     "trials": ("data init layers losses ops optimizers train", "numpy"),
@@ -67,15 +70,15 @@ LATER = {
     "tensor": ("explain graph", ""),
     "program": ("curvature", ""),
     "graph": ("plots", ""),
-    "train": ("", "tqdm"),
+    "train": ("compiled", "tqdm"),
     "checks": ("ruledoctor", ""),
     "grading": ("__main__", ""),
     "schedules": ("step", ""),
     "plots": ("rangetest train", "matplotlib"),
     "raceplots": ("racing trials", "PIL matplotlib"),
     "__init__": (
-        "averages buffers curvature data debugging doctor kernels layerdoctor optimizers plots program raceplots racing "
-        "rangetest ruledoctor schedules step surfaces train trials",
+        "averages buffers compiled curvature data debugging doctor kernels layerdoctor optimizers plots program raceplots "
+        "racing rangetest ruledoctor schedules step surfaces train trials",
         "",
     ),
     "__main__": ("__init__ data expression grading notation plots raceplots racing tables tensor trials", "numpy"),

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from . import data, plots, raceplots, schedules, surfaces
     from .averages import MovingAverage, WeightAverage
     from .buffers import FlatBuffer
+    from .compiled import CannotCompile, CompiledStep, compile_step
     from .curvature import grad, hessian, hvp
     from .data import batches
     from .debugging import debug
@@ -148,6 +149,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
     **dict.fromkeys(["diagnose", "Report", "Finding"], "doctor"),
     **dict.fromkeys(["diagnose_op", "diagnose_layer"], "layerdoctor"),
     "diagnose_optimizer": "ruledoctor",
+    **dict.fromkeys(["compile_step", "CompiledStep", "CannotCompile"], "compiled"),
     **dict.fromkeys(["trace", "Program"], "program"),
     **dict.fromkeys(["grad", "hessian", "hvp"], "curvature"),
     **dict.fromkeys(["race", "Race"], "racing"),
@@ -159,6 +161,7 @@ _LATER = {  # name: the module that has it. Imported when it is first asked for 
 __all__ = [
     "Tensor", "apply", "no_grad", "debug", "gradcheck", "explain", "diagnose", "diagnose_op", "diagnose_layer",
     "diagnose_optimizer", "Report", "Finding", "trace", "Program", "grad", "hessian", "hvp",
+    "compile_step", "CompiledStep", "CannotCompile",
     "add", "sub", "mul", "div", "neg", "matmul", "linear", "einsum", "exp", "expm1", "log", "log1p", "sin", "cos",
     "erf", "sqrt", "tanh", "sigmoid", "relu", "leaky_relu", "elu", "silu", "gelu", "softplus", "maximum", "minimum",
     "where", "clip", "mean", "var", "std", "norm", "prod", "cumsum", "argmax", "logsumexp", "softmax", "log_softmax",

@@ -94,7 +94,16 @@ def train(options: argparse.Namespace) -> int:
     loss = tg.cross_entropy if labels else tg.mse_loss
     start = time.perf_counter()
     history = tg.fit(
-        model, X_train, y_train, loss, optimizer, epochs, options.batch_size, validation=(X_test, y_test), rng=rng
+        model,
+        X_train,
+        y_train,
+        loss,
+        optimizer,
+        epochs,
+        options.batch_size,
+        validation=(X_test, y_test),
+        rng=rng,
+        compiled=options.compiled,
     )
     seconds = time.perf_counter() - start
     result, accuracy = history.rows[-1], history.rows[-1].get("validation_accuracy")

@@ -194,6 +194,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="P",
         help="share of hidden values to drop in training (default: 0.25, toy sets 0)",
     )
+    add(
+        "--compiled",
+        action="store_true",
+        help="make machine code of the whole step and run each epoch in one call: the same numbers, sooner",
+    )
     add("--optimizer", default="adam", choices=list(OPTIMIZERS), help="the update rule (default: adam)")
     add("--lr", type=real, help="learning rate (default: one that suits the rule)")
     add(

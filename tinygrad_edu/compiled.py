@@ -7,13 +7,13 @@ Numba compiles, and whose machine code it keeps beside it, so that the next proc
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import inspect
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from struct import Struct
 from types import ModuleType
@@ -23,12 +23,14 @@ import numba
 import numpy as np
 
 from . import kernels, loops, losses, native
+from .buffers import aligned
 from .layers import Layer
 from .loops import CannotCompile, Length
 from .ops import Array
 from .program import Program, _Trace, as_input, needed
 from .step import Optimizer
-from .tensor import Tensor, no_grad, raw, watchers
+from .tensor import Tensor, no_grad, raw, tick, watchers
+from .train import NoLoss
 
 DONE, REFUSED, NOT_FINITE, SKIPPED, NO_LOSS = range(5)  # what a call of machine code returns
 POLICIES = {"raise": 0, "skip": 1, "propagate": 2}
@@ -58,12 +60,12 @@ _rule, _add_l2, _not_finite, _one = _kernels.{rule}, _kernels.add_l2, _kernels.n
 @_kernels.kernel
 def update(_at):
     """The optimizer's step on each run of neighbouring parameters; all of them are looked at before any is changed."""
-    _p = _place(_at[{DATA}], 0, ({size},), {dtype})
-    _g = _place(_at[{GRAD}], 0, ({size},), {dtype})
-    _h = _place(_at[{REGULARISED}], 0, ({size},), {dtype})
+    _p = _array(_at[{DATA}], 0, ({size},), {dtype})
+    _g = _array(_at[{GRAD}], 0, ({size},), {dtype})
+    _h = _array(_at[{REGULARISED}], 0, ({size},), {dtype})
 {state}
-    _x = _place(_at[{NUMBERS}], 0, (_at[{RUNS}], {count}), float64)
-    _spans = _place(_at[{spans}], 0, (_at[{RUNS}], 2), int64)
+    _x = _array(_at[{NUMBERS}], 0, (_at[{RUNS}], {count}), float64)
+    _spans = _array(_at[{spans}], 0, (_at[{RUNS}], 2), int64)
     if _at[{POLICY}] != 2:
         for _r in range(_at[{RUNS}]):
             if _not_finite(_g[_spans[_r, 0] : _spans[_r, 1]]):
@@ -81,32 +83,47 @@ def update(_at):
 @_kernels.kernel
 def gradients({head}):
     """Forward and backward pass: the loss goes to OUT, the gradients into the flat gradient."""
+    _N = len(_X)
+    _P = (_N + 15) // 16 * 16
+    _out = _array(_at[{OUT}], 0, (8,), float64)
 {body}
 
 
 @_kernels.kernel
 def step({head}):
     """One batch."""
+    _mode = _flush(0)
     _status = gradients({call})
-    return update(_at) if _status == {DONE} else _status
+    if _status == {DONE}:
+        _status = update(_at)
+    _flush(_mode)
+    return _status
 
 
 @_kernels.kernel
-def epoch(_X, _y, _order, _stop, _table, {head_rest}):
+def epoch(_X, _y, _order, _stop, _table, {rest}):
     """All batches of an epoch, in this order; _table has the numbers of each update."""
-    _out = _place(_at[{OUT}], 0, (8,), float64)
-    _x = _place(_at[{NUMBERS}], 0, (_table.shape[1],), float64)
+    _mode = _flush(0)
+    _status = batches(_X, _y, _order, _stop, _table, {rest})
+    _flush(_mode)
+    return _status
+
+
+@_kernels.kernel
+def batches(_X, _y, _order, _stop, _table, {rest}):
+    _out = _array(_at[{OUT}], 0, (8,), float64)
+    _x = _array(_at[{NUMBERS}], 0, (_table.shape[1],), float64)
     _out[1:] = 0
     for _first in range(0, _stop, _at[{BATCH}]):
         _n = min(_at[{BATCH}], _stop - _first)
-        X = _place(_at[{batch_x}], 0, (_n, {x_shape}), {x_dtype})
-        y = _place(_at[{batch_y}], 0, (_n, {y_shape}), {y_dtype})
+        _xb = _array(_at[{batch_x}], 0, (_n, {x_shape}), {x_dtype})
+        _yb = _array(_at[{batch_y}], 0, (_n, {y_shape}), {y_dtype})
         for _i in range(_n):
-            X[_i] = _X[_order[_first + _i]]
-            y[_i] = _y[_order[_first + _i]]
+            _xb[_i] = _X[_order[_first + _i]]
+            _yb[_i] = _y[_order[_first + _i]]
         for _k in range(_x.size):
             _x[_k] = _table[int(_out[{APPLIED}]), _k]
-        _status = gradients(X, y, {rest})
+        _status = gradients(_xb, _yb, {rest})
         if _status != {DONE}:
             return _status
         _fine = isfinite(_out[0])
@@ -183,11 +200,18 @@ class CompiledStep:
     """
 
     def __init__(
-        self, model: Layer, loss: Callable[..., Tensor], optimizer: Optimizer, X: Any, y: Any, quiet: bool = False
+        self,
+        model: Layer,
+        loss: Callable[..., Tensor],
+        optimizer: Optimizer,
+        X: Any,
+        y: Any,
+        quiet: bool = False,
+        function: str = "step",
     ) -> None:
         if not isinstance(model, Layer) or not callable(loss) or not isinstance(optimizer, Optimizer):
             raise TypeError("compile_step takes a Layer, a function such as tg.cross_entropy, and an optimizer")
-        self.model, self.loss, self.optimizer, self.quiet = model, loss, optimizer, quiet
+        self.model, self.loss, self.optimizer, self.quiet, self._function = model, loss, optimizer, quiet, function
         self._dtype = optimizer.buffer.data.dtype
         self._kinds: list[tuple[np.dtype[Any], tuple[int, ...]]] = []
         X, y = np.asarray(raw(X)), np.asarray(raw(y))
@@ -197,6 +221,7 @@ class CompiledStep:
         if X.dtype.kind in "iub":
             self._kinds[0] = self._dtype, X.shape[1:]
         self._plans: dict[int, _Plan] = {}
+        self._modes = [(layer, layer.training) for _, layer in model.named_layers()]
         self._make(*self._taken(X, y))
 
     # --- a call -------------------------------------------------------------------------------------------------------
@@ -215,50 +240,47 @@ class CompiledStep:
             and len(X) == len(y)
         ):
             X, y = self._taken(X, y)
-        plan = self._plans.get(len(X)) or self._make(X, y)
-        optimizer = self.optimizer
-        runs = self._ready(plan)
+        plan, optimizer = self._plans.get(len(X)) or self._make(X, y), self.optimizer
+        runs = plan.runs
+        if runs is None or runs is not optimizer._whole:
+            runs = self._begin(plan)
+        else:
+            optimizer._prepare(runs)
+        if plan.large:  # the update is shared out to threads, as without compiling
+            plan.at[RUNS] = 0
+        for i, run in enumerate(runs):
+            plan.pack(plan.numbers, i * plan.row, run.l2, *run.numbers)
+        plan.at[POLICY] = POLICIES[optimizer.nonfinite]
         before = optimizer.buffer.data.copy() if watchers else None
         status = plan.step(X, y, plan.at, *plan.generators)
-        if status == DONE:
-            if plan.large:
-                return self._apart(plan)
-            optimizer._done(runs, before)
-        elif status != SKIPPED:
-            raise self._error(status, plan, X, y)
-        else:
+        value = plan.out.item(0)
+        if plan.large and status == DONE:
+            plan.touch(0)
+            optimizer.step()
+        elif status == DONE:
+            changed = tick()
+            plan.touch(changed)
+            optimizer._count(runs, changed)
+            for watcher in watchers:
+                watcher.step(optimizer, before)
+        elif status == SKIPPED:
+            plan.touch(0)
             optimizer.skipped += 1
-        return float(plan.out[0])
-
-    def _ready(self, plan: _Plan) -> list[Any]:
-        """Have the optimizer take these gradients, and write down the numbers of its next update."""
-        optimizer, at = self.optimizer, plan.at
-        for p, home in plan.homes:
-            p._grad, p._spent = home, 0
-        for p in plan.without:
-            p._grad = None
-        for t, array in plan.others:
-            if t._data is not array:
-                self._plans.clear()
-                raise RuntimeError(f"{t.label()} was moved since the step was compiled; make the step again")
-        runs = optimizer._ready()
-        if runs is not plan.runs:
-            plan.take(runs)
-        if plan.large:
-            at[RUNS] = 0
-            return runs
-        for i, run in enumerate(runs):
-            plan.pack(plan.numbers, i * plan.pack_size, run.l2, *run.numbers)
-        at[POLICY] = POLICIES[optimizer.nonfinite]
-        return runs
-
-    def _apart(self, plan: _Plan) -> float:
-        """A large update in threads, as without compiling."""
-        value = float(plan.out[0])
-        self.optimizer.step()
+        else:
+            plan.touch(0)
+            raise self._error(status, X, y)
         return value
 
-    def _error(self, status: int, plan: _Plan, X: Array, y: Array) -> Exception:
+    def _begin(self, plan: _Plan) -> list[Any]:
+        """Have the optimizer look at which parameters have a gradient: those of this plan."""
+        plan.touch(0)
+        for p in plan.without:
+            p._grad = None
+        runs = self.optimizer._ready()
+        plan.take(runs)
+        return runs
+
+    def _error(self, status: int, X: Array, y: Array) -> Exception:
         """What the same step would have raised without compiling."""
         optimizer = self.optimizer
         if status == NOT_FINITE:
@@ -275,10 +297,18 @@ class CompiledStep:
         for name, values, (dtype, shape) in zip("Xy", (X, y), self._kinds):
             values = np.asarray(raw(values))
             if values.shape[1:] != shape or not values.ndim:
-                raise ValueError(f"{name} has shape {values.shape}, the step was compiled for (N{''.join(f', {n}' for n in shape)})")
+                raise ValueError(
+                    f"{name} has shape {values.shape}, the step was compiled for (N{''.join(f', {n}' for n in shape)})"
+                )
             if values.dtype != dtype:
-                if values.dtype.kind not in "fiub" or (name == "X" and values.dtype.kind == "f") or (values.dtype.kind == "f" and dtype.kind != "f"):
-                    raise TypeError(f"{name} is {values.dtype}, the step was compiled for {dtype}; say {name}.astype(np.{dtype})")
+                if (
+                    values.dtype.kind not in "fiub"
+                    or (name == "X" and values.dtype.kind == "f")
+                    or (values.dtype.kind == "f" and dtype.kind != "f")
+                ):
+                    raise TypeError(
+                        f"{name} is {values.dtype}, the step was compiled for {dtype}; say {name}.astype(np.{dtype})"
+                    )
                 values = values.astype(dtype)
             found.append(np.ascontiguousarray(values))
         X, y = found
@@ -288,56 +318,59 @@ class CompiledStep:
 
     # --- an epoch -----------------------------------------------------------------------------------------------------
 
-    def epoch(self, X: Any, y: Any, order: Array, batch_size: int, stop: int) -> tuple[float, int, int]:
-        """Every batch of an epoch in one call: the rows of X and y in this order, as far as stop.
+    def epoch(self, X: Any, y: Any, order: Array, size: int) -> tuple[float, int | None, int]:
+        """All batches of an epoch in one call: so many rows of X and y each, in this order.
 
         Returns
         -------
-        (total, right, seen) : the losses times the sizes of their batches, how many samples the model had right (0 if y
-            holds no labels), and how many were looked at; without the batches that were skipped
+        (total, right, seen) : the losses times the sizes of their batches, how many samples the model had right (None if
+            y holds no labels), and how many there were, without batches that were skipped
 
         Raises
         ------
-        ValueError : a loss or gradient that is not finite, as in `train.fit`
+        ArithmeticError : the loss is not finite and the optimizer's nonfinite is "raise"
+        ValueError : the same of a gradient
         """
         X, y = self._taken(X, y)
-        size = min(batch_size, stop)
-        plans = [self._plans.get(n) or self._make(X[:n], y[:n]) for n in {size, stop % size or size}]
+        plans = [self._plans.get(n) or self._make(X[:n], y[:n]) for n in {size, len(order) % size or size}]
         if len({id(plan) for plan in plans}) > 1 or plans[0].large or watchers:
-            return self._batches(X, y, order, size, stop)
+            return self._batches(X, y, order, size)
         plan, optimizer = plans[0], self.optimizer
-        runs = self._ready(plan)
-        steps = -(-stop // size)
-        table = np.empty((steps, plan.pack_size // 8 * len(runs)))
-        for k in range(steps):
-            optimizer._ready(k)
+        runs = self._begin(plan)
+        table = np.empty((-(-len(order) // size), plan.numbers.shape[1] * len(runs)))
+        for k in range(len(table)):
+            optimizer._prepare(runs, k)
             table[k] = [number for run in runs for number in (run.l2, *run.numbers)]
         plan.gather(size, X, y)
-        status = plan.epoch(X, y, order.astype(np.int64), stop, table, plan.at, *plan.generators)
+        plan.at[POLICY] = POLICIES[optimizer.nonfinite]
+        status = plan.epoch(X, y, order.astype(np.int64), len(order), table, plan.at, *plan.generators)
         out = plan.out
-        if out[APPLIED]:
-            optimizer._done(runs, times=int(out[APPLIED]))
+        changed = tick() if out[APPLIED] else 0
+        plan.touch(changed)
+        if changed:
+            optimizer._count(runs, changed, int(out[APPLIED]))
         optimizer.skipped += int(out[LEFT_OUT])
         if status == NO_LOSS:
-            raise ValueError(f"the loss became {out[0]}")
+            raise NoLoss(f"loss became {out[0]}")
         if status != DONE:
-            raise self._error(status, plan, X, y)
-        return float(out[TOTAL]), int(out[RIGHT_TOTAL]), int(out[SEEN])
+            raise self._error(status, X, y)
+        return float(out[TOTAL]), int(out[RIGHT_TOTAL]) if self.labelled else None, int(out[SEEN])
 
-    def _batches(self, X: Array, y: Array, order: Array, size: int, stop: int) -> tuple[float, int, int]:
-        """The same, a call for each batch."""
+    def _batches(self, X: Array, y: Array, order: Array, size: int) -> tuple[float, int | None, int]:
+        """The same, a call for each batch: where the update is large enough for threads, or is watched, or where batches of
+        another size are another program."""
         total, right, seen = 0.0, 0, 0
-        for first in range(0, stop, size):
-            rows = order[first : min(first + size, stop)]
+        for first in range(0, len(order), size):
+            rows = order[first : first + size]
             value = self(X[rows], y[rows])
             policy = self.optimizer.nonfinite
             if not np.isfinite(value) and policy == "raise":
-                raise ValueError(f"the loss became {value}")
+                raise NoLoss(f"loss became {value}")
             if np.isfinite(value) or policy == "propagate":
                 total += value * len(rows)
                 right += int(self._plans[len(rows)].out[RIGHT])
                 seen += len(rows)
-        return total, right, seen
+        return total, right if self.labelled else None, seen
 
     # --- making it ----------------------------------------------------------------------------------------------------
 
@@ -357,9 +390,16 @@ class CompiledStep:
             outputs.append(self.model(X))
             return self.loss(outputs[-1], y)
 
-        generators = {id(g): g for _, layer in self.model.named_layers() for g in vars(layer).values() if isinstance(g, np.random.Generator)}
+        generators = {
+            id(g): g
+            for _, layer in self.model.named_layers()
+            for g in vars(layer).values()
+            if isinstance(g, np.random.Generator)
+        }
         states = [(g, g.bit_generator.state) for g in generators.values()]
-        modes = [(layer, layer.training) for _, layer in self.model.named_layers()]
+        modes = [(layer, layer.training) for layer, _ in self._modes]
+        for layer, mode in self._modes:
+            layer.training = mode
         self.model.named_parameters()  # their paths become their names
         inputs = [as_input(name, values) for name, values in zip("Xy", (X, y))]
         try:
@@ -389,7 +429,9 @@ class CompiledStep:
 
         def batch(n: int) -> dict[str, Any]:
             rows = np.arange(n) % len(X)
-            drawn = {name: np.ones((n, *np.shape(raw(t))[1:]), self._dtype) for name, t in named.items() if "rng" in t.kwargs}
+            drawn = {
+                name: np.ones((n, *np.shape(raw(t))[1:]), self._dtype) for name, t in named.items() if "rng" in t.kwargs
+            }
             return {**program.inputs, "X": X[rows], "y": y[rows], **drawn}
 
         fixed = set(results.values())
@@ -398,14 +440,15 @@ class CompiledStep:
             few = batch(3)
             if self._traced(few["X"], few["y"])[0].source != self._traced(X, y)[0].source:
                 raise CannotCompile("another program for another number of samples")
-            lowered = loops.lower(program, [batch(n) for n in loops.BATCHES], fixed)
+            lowered = loops.lower(program, [batch(n) for n in loops.BATCHES], fixed, flat=not native.PLAIN)
         except (CannotCompile, ValueError, ArithmeticError, IndexError):
             generic = False
-            lowered = loops.lower(program, [batch(len(X))], fixed, [len(X)])
+            lowered = loops.lower(program, [batch(len(X))], fixed, [len(X)], not native.PLAIN)
         plan = _Plan(self, program, lowered, trained, named, output, generic)
         self.program, self.source = program, plan.text
-        plan.compile(X, y)
-        self.cached, self.seconds = plan.cached, time.perf_counter() - start
+        plan.types = [numba.typeof(a) for a in (X, y, plan.at, *plan.generators)]
+        getattr(plan, self._function)
+        self.seconds = time.perf_counter() - start
         return plan
 
 
@@ -427,7 +470,7 @@ class _Plan:
         buffer = optimizer.buffer
         arrays = [buffer.data, buffer.grad, *optimizer._averages.values()]
         self.large = sum(a.nbytes for a in arrays) >= kernels.WORTH_A_THREAD
-        self.homes = [(optimizer.params[i], optimizer._homes[i][2]) for i in trained.values()]
+        self.homes = [optimizer._homes[i] for i in trained.values()]
         self.without = [p for i, p in enumerate(optimizer.params) if i not in set(trained.values())]
         self.runs: list[Any] | None = None
         self.out, self.capacity = np.zeros(8), 0
@@ -435,7 +478,7 @@ class _Plan:
         optimizer_states = list(optimizer._averages.values())
         rule = getattr(optimizer.kernel, "py_func", optimizer.kernel)
         count = rule.__code__.co_argcount - 2 - len(optimizer_states)
-        self.pack_size = 8 * (1 + count)
+        self.row = 8 * (1 + count)
         self.pack = Struct(f"{1 + count}d").pack_into
         self.numbers = np.zeros((len(optimizer.params), 1 + count))
         self.regularised = np.zeros_like(buffer.grad)
@@ -445,7 +488,9 @@ class _Plan:
         inside = {*trained, *drawn, "X", "y"}
         rest = {name: value for name, value in program._given.items() if name not in inside}
         self.others = [(t, t._data) for t in rest.values() if isinstance(t, Tensor) and t._data.flags.c_contiguous]
-        self.kept = {name: raw(v) if raw(v).flags.c_contiguous else np.ascontiguousarray(raw(v)) for name, v in rest.items()}
+        self.kept = {
+            name: raw(v) if raw(v).flags.c_contiguous else np.ascontiguousarray(raw(v)) for name, v in rest.items()
+        }
         first = STATE + len(optimizer_states)
         self.addresses = [a.ctypes.data for a in self.kept.values()]
         self.fixed_table = [
@@ -482,18 +527,34 @@ class _Plan:
             end = Length(end.a + size * bool(grows), end.b + (0 if grows else -(-size // 16) * 16))
         self.size = end
 
-        def place(name: str, base: str, offset: Any, shape: Any, dtype: Any) -> str:
-            return f"{name} = _place({base}, {offset}, ({loops.tuple_text(shape)}), {dtype})"
+        many = len(set(lowered.numbers.values()))
 
-        body = ["_N = len(X)", "_P = (_N + 15) // 16 * 16"]
+        def place(name: str, base: str, offset: Any, shape: Any, dtype: Any) -> str:
+            where = f"{offset}, ({loops.tuple_text(shape)})"
+            return f"{name} = _place({base}, {where}, {dtype}, {lowered.numbers[name]}, {many})"
+
+        (x_dtype, x_shape), (y_dtype, y_shape) = owner._kinds
+        body = []
+        for name, dtype in (("X", x_dtype), ("y", y_dtype)):
+            body.append(place(name, f"_address(_{name})", 0, lowered.shapes[name], dtype))
+        looked = loops.nested([(f"_{i}", n) for i, n in enumerate(lowered.shapes["y"])], [])
+        number = f"y[{', '.join(f'_{i}' for i in range(len(looked)))}]"
         for name, bound in lowered.checks:
             if name == "y":
-                body += ["for _i in y.flat:", f"    if _i < 0 or _i >= {bound}:", f"        return {REFUSED}"]
+                body += [
+                    *looked,
+                    f"{'    ' * len(looked)}if {number} < 0 or {number} >= {bound}:",
+                    f"{'    ' * len(looked)}    return {REFUSED}",
+                ]
             elif owner_checks(self.kept.get(name), bound, self.generic):
                 raise CannotCompile(f"{name} is used as an index, which cannot be checked for every batch")
         condition = TARGETS.get(owner.loss)
         if condition:
-            body += ["for _i in y.flat:", f"    if not ({condition.format('_i')}):", f"        return {REFUSED}"]
+            body += [
+                *looked,
+                f"{'    ' * len(looked)}if not ({condition.format(number)}):",
+                f"{'    ' * len(looked)}    return {REFUSED}",
+            ]
         for name, i in trained.items():
             start = buffer.spans[i][0]
             body.append(place(name, f"_at[{DATA}]", start, lowered.shapes[name], self.dtype))
@@ -510,23 +571,60 @@ class _Plan:
             one = f"{self.dtype}({rng}.random() >= {p!r}) / {self.dtype}({1 - p!r})"
             body += loops.nested(index, [f"{name}[{at}] = {one}"])
         body += lowered.lines
-        body.append(place("_out", f"_at[{OUT}]", 0, (8,), "float64"))
-        loss = program.loss if program.loss not in lowered.shapes else f"{program.loss}[{', '.join('0' for _ in lowered.shapes[program.loss]) or '()'}]"
+        loss = (
+            program.loss
+            if program.loss not in lowered.shapes
+            else f"{program.loss}[{', '.join('0' for _ in lowered.shapes[program.loss]) or '()'}]"
+        )
         body.append(f"_out[0] = {loss}")
         shape = lowered.shapes.get(output, ())
-        if len(shape) == 2 and shape[1].b > 1 and len(owner._kinds[1][1]) == 0 and owner._kinds[1][0].kind in "iu":
-            body += ["_right = 0", f"for _0 in range({shape[0]}):", "    _best = 0", f"    for _1 in range({shape[1]}):"]
-            body += [f"        if {output}[_0, _1] > {output}[_0, _best]:", "            _best = _1", "    _right += _best == y[_0]"]
+        owner.labelled = len(shape) == 2 and shape[1].b > 1 and not y_shape and y_dtype.kind in "iu"
+        if owner.labelled:
+            body += [
+                "_right = 0",
+                f"for _0 in range({shape[0]}):",
+                "    _best = 0",
+                f"    for _1 in range({shape[1]}):",
+            ]
+            body += [
+                f"        if {output}[_0, _1] > {output}[_0, _best]:",
+                "            _best = _1",
+                "    _right += _best == y[_0]",
+            ]
             body.append(f"_out[{RIGHT}] = _right")
         body.append(f"return {DONE}")
-        (x_dtype, x_shape), (y_dtype, y_shape) = owner._kinds
         rest_ = ", ".join(["_at", *generators.values()])
-        states = [f"    _s{i} = _place(_at[{STATE + i}], 0, ({buffer.data.size},), {self.dtype})" for i in range(len(optimizer_states))]
+        states = [
+            f"    _s{i} = _array(_at[{STATE + i}], 0, ({buffer.data.size},), {self.dtype})"
+            for i in range(len(optimizer_states))
+        ]
         arguments = [f"_s{i}[_a:_b]" for i in range(len(optimizer_states))]
         arguments += [f"{self.dtype}(_x[_r, {k + 1}])" for k in range(count)]
         self.text = HEAD.format(
-            **{name: globals()[name] for name in ("DATA GRAD WORK OUT NUMBERS REGULARISED RUNS POLICY BATCH RIGHT TOTAL "
-               "RIGHT_TOTAL SEEN APPLIED LEFT_OUT DONE NOT_FINITE SKIPPED NO_LOSS").split()},
+            **{
+                name: globals()[name]
+                for name in [
+                    "DATA",
+                    "GRAD",
+                    "WORK",
+                    "OUT",
+                    "NUMBERS",
+                    "REGULARISED",
+                    "RUNS",
+                    "POLICY",
+                    "BATCH",
+                    "RIGHT",
+                    "TOTAL",
+                    "RIGHT_TOTAL",
+                    "SEEN",
+                    "APPLIED",
+                    "LEFT_OUT",
+                    "DONE",
+                    "NOT_FINITE",
+                    "SKIPPED",
+                    "NO_LOSS",
+                ]
+            },
             dtype=self.dtype,
             rule=rule.__name__,
             size=buffer.data.size,
@@ -534,9 +632,8 @@ class _Plan:
             count=1 + count,
             spans=spans,
             arguments=", ".join(arguments),
-            head=f"X, y, {rest_}",
-            head_rest=rest_,
-            call=f"X, y, {rest_}",
+            head=f"_X, _y, {rest_}",
+            call=f"_X, _y, {rest_}",
             rest=rest_,
             body="\n".join("    " + line for line in body),
             batch_x=spans + 1,
@@ -547,6 +644,18 @@ class _Plan:
             y_dtype=y_dtype,
         )
         self.tail = spans
+
+    def touch(self, changed: int) -> None:
+        """The parameters have the gradients of this step; and were changed by it, if changed is a stamp, not 0."""
+        for p, data, home in self.homes:
+            if p._data is not data:
+                raise moved(p)
+            p._grad, p._spent = home, changed
+            if changed:
+                p.stamp, p._lent = changed, None
+        for t, array in self.others:
+            if t._data is not array:
+                raise moved(t)
 
     def take(self, runs: list[Any]) -> None:
         """Other runs than at the last call."""
@@ -561,8 +670,6 @@ class _Plan:
         if n > self.capacity:
             self.capacity = n
             padded = (n + 15) // 16 * 16
-            from .buffers import aligned
-
             self.work = aligned(max(1, self.size.a * padded + self.size.b), self.dtype)
             self.at[WORK] = self.work.ctypes.data
 
@@ -572,12 +679,24 @@ class _Plan:
         self.at[BATCH] = n
         self.at[self.tail + 1], self.at[self.tail + 2] = (rows.ctypes.data for rows in self.rows)
 
-    def compile(self, X: Array, y: Array) -> None:
-        """Get the machine code, from disk if it is there."""
-        types = [numba.typeof(a) for a in (X, y, self.at, *self.generators)]
-        whole = [types[0], types[1], numba.int64[::1], numba.int64, numba.float64[:, ::1], *types[2:]]
-        module, self.cached = load(self.text, {"step": types, "epoch": whole}, self.owner.quiet)
-        self.step, self.epoch = module
+    @cached_property
+    def step(self) -> Any:
+        """The machine code for one batch."""
+        return self._code("step", *self.types)
+
+    @cached_property
+    def epoch(self) -> Any:
+        """The machine code for all batches of an epoch."""
+        X, y, *rest = self.types
+        return self._code("epoch", X, y, numba.int64[::1], numba.int64, numba.float64[:, ::1], *rest)
+
+    def _code(self, name: str, *types: Any) -> Any:
+        code, self.owner.cached = load(self.text, name, types, self.owner.quiet)
+        return code
+
+
+def moved(t: Tensor) -> Exception:
+    return RuntimeError(f"{t.label()} was moved to another buffer since the step was compiled; compile it again")
 
 
 def owner_checks(array: Array | None, bound: str, generic: bool) -> bool:
@@ -609,33 +728,28 @@ def key(text: str) -> str:
     return hashlib.sha256("\0".join([text, *versions, *sources]).encode()).hexdigest()[:32]
 
 
-def load(text: str, signatures: dict[str, list[Any]], quiet: bool) -> tuple[list[Any], bool]:
-    """The functions of a module's text as machine code; and whether it was found on disk."""
-    name = f"step_{key(text)}"
+def load(text: str, name: str, types: Any, quiet: bool) -> tuple[Any, bool]:
+    """A function of a module's text as machine code for these types; and whether that was found on disk."""
+    module = f"step_{key(text)}"
     if native.PLAIN:
-        module = _module(name, text, None)
-        return [getattr(module, function) for function in signatures], False
-    path: Path | None = cache_folder() / f"{name}.py"
+        return getattr(_module(module, text, None), name), False
+    path: Path | None = cache_folder() / f"{module}.py"
     assert path is not None
     try:
-        found = path.exists() and path.read_text(encoding="utf-8") == text
-        if not found:
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
             _write(path, text)
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         path = None
-    kept = path is not None and any((path.parent / "__pycache__").glob(f"{name}.*.nbi"))
+    kept = path is not None and any((path.parent / "__pycache__").glob(f"{module}.{name}-*.nbi"))
     start = time.perf_counter()
     if not kept and not quiet:
         print("compiling the training step ... ", end="", file=sys.stderr, flush=True)
     try:
-        module = _module(name, text, path)
-        code = [_machine_code(getattr(module, function), given) for function, given in signatures.items()]
+        code = _machine_code(getattr(_module(module, text, path), name), types)
     except Exception:
         if path is None:
             raise
-        module = _module(name, text, None)  # what is on disk cannot be used: do without
-        code = [_machine_code(getattr(module, function), given) for function, given in signatures.items()]
-        kept = False
+        code, kept = _machine_code(getattr(_module(module, text, None), name), types), False  # do without the disk
     if not kept and not quiet:
         print(f"{time.perf_counter() - start:.1f} s", file=sys.stderr)
     return code, kept
@@ -651,15 +765,13 @@ def _write(path: Path, text: str) -> None:
 
 def _module(name: str, text: str, path: Path | None) -> ModuleType:
     """The text as a module; from its file, so that Numba can keep what it makes of it."""
-    module = ModuleType(name)
-    if path is not None:
-        module.__file__ = str(path)
+    module = sys.modules[name] = ModuleType(name)  # where Numba looks for it when it finds its machine code
     exec(compile(text, str(path or f"<{name}>"), "exec"), vars(module))
     return module
 
 
-def _machine_code(function: Any, given: list[Any]) -> Any:
+def _machine_code(function: Any, types: Any) -> Any:
     """Compiled for these types, ready to be called past Numba's look at every argument."""
-    signature = tuple(given)
+    signature = tuple(types)
     function.compile(signature)
     return function.overloads[signature].entry_point

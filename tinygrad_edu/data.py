@@ -57,6 +57,14 @@ def batches(
     [4, 4, 2]
     """
     X, y = np.asarray(X), np.asarray(y)
+    order, size = arranged(X, y, batch_size, shuffle, rng, drop_last)
+    return ((X[rows], y[rows]) for rows in (order[i : i + size] for i in range(0, len(order), size)))
+
+
+def arranged(
+    X: Array, y: Array, batch_size: int | None, shuffle: bool = True, rng: Rng = None, drop_last: bool = False
+) -> tuple[Array, int]:
+    """The order in which `batches` takes the samples, without those that it drops; and how many each batch has."""
     if X.shape[:1] != y.shape[:1]:
         raise ValueError(f"X and y need one row for each sample, got shapes {X.shape} and {y.shape}")
     N = len(X)
@@ -67,7 +75,7 @@ def batches(
     size = N if batch_size is None else min(int(batch_size), N)
     stop = N - N % size if drop_last else N
     order = np.random.default_rng(rng).permutation(N) if shuffle else np.arange(N)
-    return ((X[rows], y[rows]) for rows in (order[i : i + size] for i in range(0, stop, size)))
+    return order[:stop], size
 
 
 # --- toy sets: two features, so that the boundary can be drawn --------------------------------------------------------

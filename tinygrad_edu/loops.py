@@ -11,6 +11,7 @@ same for every N is refused.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from .notation import loaded, renamed
 from .program import Line, Program
 
 BATCHES = (3, 5, 7)
+WIDE = 64  # elements: from then on a loop over a row is as good as one over all
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"}
 COMPARISONS = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 ELEMENTWISE = {  # with what NumPy does for NaN
@@ -82,7 +84,8 @@ class Lowered(NamedTuple):
     places : name to (Length of the start in the workspace, shape) of the arrays that lie there
     size : of the workspace, in elements
     checks : (name of an array of integers, bound): each of its numbers has to be at least 0 and below
-    shapes : name to shape, of everything that the program names
+    shapes : name to shape, of all arrays
+    numbers : name to a number, the same for arrays that share memory
     """
 
     lines: list[str]
@@ -90,10 +93,16 @@ class Lowered(NamedTuple):
     size: Length
     checks: list[tuple[str, str]]
     shapes: dict[str, Shape]
-    dtypes: dict[str, np.dtype[Any] | None]
+    numbers: dict[str, int]
 
 
-def lower(program: Program, batches: Sequence[Mapping[str, Any]], fixed: set[str], sizes: Sequence[int] = BATCHES) -> Lowered:
+def lower(
+    program: Program,
+    batches: Sequence[Mapping[str, Any]],
+    fixed: set[str],
+    sizes: Sequence[int] = BATCHES,
+    flat: bool = True,
+) -> Lowered:
     """Turn the lines of a program into loops.
 
     Parameters
@@ -101,19 +110,20 @@ def lower(program: Program, batches: Sequence[Mapping[str, Any]], fixed: set[str
     program : from `program.trace`
     batches : the program's inputs, for each number of samples in sizes
     fixed : names of results that lie somewhere already, as gradients in the flat buffer do
+    flat : whether ``a[i]`` may stand for the i-th of all elements
 
     Raises
     ------
     CannotCompile : a line that has no loops here; the message holds it
     """
-    return _Lowering(program, batches, fixed, sizes).run()
+    return _Lowering(program, batches, fixed, sizes, flat).run()
 
 
 class _Lowering:
     def __init__(
-        self, program: Program, batches: Sequence[Mapping[str, Any]], fixed: set[str], sizes: Sequence[int]
+        self, program: Program, batches: Sequence[Mapping[str, Any]], fixed: set[str], sizes: Sequence[int], flat: bool
     ) -> None:
-        self.program, self.fixed, self.sizes = program, fixed, sizes
+        self.program, self.fixed, self.sizes, self.flat = program, fixed, sizes, flat
         self.spaces: list[dict[str, Any]] = []  # everything by name, for each batch
         for batch in batches:
             space: dict[str, Any] = {}
@@ -132,6 +142,7 @@ class _Lowering:
         self.nest: tuple[Shape, set[str]] | None = None  # the loops that are open: their shape, and what they write
         self.reads: set[tuple[str, tuple[str, ...]]] = set()
         self.checks: dict[str, str] = {}
+        self.numbers: dict[str, int] = {}
         self.count = 0
         self.now = ""
 
@@ -149,14 +160,21 @@ class _Lowering:
                     self.assign(part)
             except (SyntaxError, TypeError, KeyError, IndexError, AttributeError, NameError) as error:
                 raise self.refuse(str(error)) from error
+        self.close()
         places, at = dict[str, tuple[Length, Shape]](), Length(0, 0)
         for name, shape in self.arrays.items():
             if name not in self.inputs and name not in self.fixed and not name.endswith("_view"):
                 size = self.size(shape)
                 places[name] = at, shape
                 at = Length(at.a + size.a, at.b + -(-size.b // 16) * 16)
-        dtypes = {name: self.kind(ast.Name(name)).dtype for name in [*self.arrays, *self.scalars]}
-        return Lowered(self.lines, places, at, list(self.checks.items()), dict(self.arrays), dtypes)
+        for name in self.arrays:
+            self.number(name)
+        lines = [line.replace("COUNT)", f"{len(set(self.numbers.values()))})") for line in self.lines]
+        return Lowered(lines, places, at, list(self.checks.items()), dict(self.arrays), self.numbers)
+
+    def number(self, name: str) -> int:
+        """The number of a place: arrays that share memory share it."""
+        return self.numbers.setdefault(name, len(set(self.numbers.values())))
 
     def refuse(self, why: str) -> CannotCompile:
         return CannotCompile(f"`{self.now}` has no compiled form ({why}); train without compiled=True")
@@ -165,7 +183,9 @@ class _Lowering:
 
     def values(self, node: ast.expr) -> list[Any]:
         """The expression worked out on each batch."""
-        code = compile(ast.fix_missing_locations(ast.Expression(ast.parse(ast.unparse(node), mode="eval").body)), "", "eval")
+        code = compile(
+            ast.fix_missing_locations(ast.Expression(ast.parse(ast.unparse(node), mode="eval").body)), "", "eval"
+        )
         with np.errstate(all="ignore"):
             return [eval(code, space) for space in self.spaces]
 
@@ -197,7 +217,9 @@ class _Lowering:
     def is_static(self, node: ast.AST) -> bool:
         """Whether only lengths go into it, so that it is known for every N."""
         if isinstance(node, ast.Name):
-            return node.id in self.static or not (node.id in self.arrays or node.id in self.scalars or node.id in self.inline)
+            return node.id in self.static or not (
+                node.id in self.arrays or node.id in self.scalars or node.id in self.inline
+            )
         if isinstance(node, ast.Attribute) and node.attr in ("shape", "size", "ndim"):
             return True
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "len":
@@ -235,9 +257,31 @@ class _Lowering:
             self.inline[name] = self.ready(line.value)
         elif not kind.shape:
             self.scalar(name, self.ready(line.value))
-        else:
+        elif not self.affine(name, kind, line.value):
             self.array(name, kind)
             self.store(name, self.ready(line.value, into=name))
+
+    def affine(self, name: str, kind: Kind, value: ast.expr) -> bool:
+        """x @ W + b: BLAS adds the product to rows of b."""
+        if not (isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add) and isinstance(value.left, ast.BinOp)):
+            return False
+        product, b = value.left, value.right
+        if (
+            not isinstance(product.op, ast.MatMult)
+            or not isinstance(b, ast.Name)
+            or self.arrays.get(b.id) != kind.shape[1:]
+        ):
+            return False
+        self.array(name, kind)
+        self.repeat(b.id, name)
+        self.product(product, name, add=True)
+        return True
+
+    def repeat(self, row: str, out: str) -> None:
+        n, *rest = self.arrays[out]
+        self.close()
+        size = self.size(tuple(rest))
+        self.lines.append(f"_repeat({row}, {out}, {n}, {size.b * self.dtype.itemsize})")
 
     def array(self, name: str, kind: Kind) -> None:
         if kind.dtype != self.dtype:
@@ -303,7 +347,7 @@ class _Lowering:
         self.store(name, node)
         return name
 
-    def product(self, node: ast.BinOp, into: str | None) -> str:
+    def product(self, node: ast.BinOp, into: str | None, add: bool = False) -> str:
         """A matrix product by BLAS, which takes either side transposed."""
         sides = []
         for side in (node.left, node.right):
@@ -312,10 +356,12 @@ class _Lowering:
         (a, a_flipped), (b, b_flipped) = sides
         if len(self.arrays[a]) != 2 or len(self.arrays[b]) != 2:
             raise self.refuse("products of stacks of matrices")
-        name, kind = self.temporary(node, into if into not in (a, b) else None)
+        name, kind = (
+            (into, self.kind(node)) if add and into else self.temporary(node, into if into not in (a, b) else None)
+        )
         (n, m), k = kind.shape, self.arrays[a][0 if a_flipped else 1]
         self.close()
-        self.lines.append(f"_matmul({a}, {a_flipped}, {b}, {b_flipped}, {name}, {n}, {m}, {k})")
+        self.lines.append(f"_matmul({a}, {a_flipped}, {b}, {b_flipped}, {name}, {n}, {m}, {k}, {add})")
         return name
 
     def power(self, node: ast.BinOp, into: str | None) -> ast.expr:
@@ -435,12 +481,16 @@ class _Lowering:
         mean = [f"{target} = {target} / {dtype}({count})"] * (name == "mean")
         if max(over) == len(shape) - 1:
             body = [f"_s = {start}"]
-            inner_loops = nested([(index[i], shape[i]) for i in sorted(over)], [f"_s = {STEPS[name].format('_s', text)}"])
+            inner_loops = nested(
+                [(index[i], shape[i]) for i in sorted(over)], [f"_s = {STEPS[name].format('_s', text)}"]
+            )
             self.loops([(index[i], shape[i]) for i in kept], [*body, *inner_loops, f"{target} = _s", *mean])
         else:
             outer = [(index[i], shape[i]) for i in kept]
             self.loops(outer, [f"{target} = {start}"])
-            self.loops([(index[i], shape[i]) for i in range(len(shape))], [f"{target} = {STEPS[name].format(target, text)}"])
+            self.loops(
+                [(index[i], shape[i]) for i in range(len(shape))], [f"{target} = {STEPS[name].format(target, text)}"]
+            )
             if mean:
                 self.loops(outer, mean)
         return ast.Name(every)
@@ -463,8 +513,11 @@ class _Lowering:
         base, view = self.named(value), self.fresh("r") + "_view"
         kind = self.define(view, node)
         self.array(view, kind)
+        self.numbers[view] = self.number(base)
         self.close()
-        self.lines.append(f"{view} = _place({base}.ctypes.data, 0, ({tuple_text(kind.shape)}), {self.dtype})")
+        self.lines.append(
+            f"{view} = _place(_address({base}), 0, ({tuple_text(kind.shape)}), {self.dtype}, {self.number(base)}, COUNT)"
+        )
         return view
 
     def running(self, node: ast.Call, value: ast.expr, args: list[ast.expr], into: str | None) -> str:
@@ -547,7 +600,8 @@ class _Lowering:
             index = ast.Tuple([rows, labels])
         parts = index.elts if isinstance(index, ast.Tuple) else [index]
         done = [
-            part if isinstance(part, (ast.Slice, ast.Constant)) or self.is_static(part) else self.ready(part) for part in parts
+            part if isinstance(part, (ast.Slice, ast.Constant)) or self.is_static(part) else self.ready(part)
+            for part in parts
         ]
         return ast.Subscript(ast.Name(self.named(base)), ast.Tuple(done))
 
@@ -560,17 +614,22 @@ class _Lowering:
         if isinstance(node, ast.Name) and node.id in self.inline:
             return self.at(self.inline[node.id], index)
         if self.is_static(node) and not self.kind(node).shape:
-            value = self.values(node)
-            if isinstance(value[0], (int, np.integer)) and not isinstance(value[0], bool):
-                return Code(str(self.length([int(v) for v in value])), None)
-            return Code({np.inf: "inf", -np.inf: "-inf"}.get(value[0], repr(float(value[0]))), None)
+            values = self.values(node)
+            if isinstance(values[0], (int, np.integer)) and not isinstance(values[0], bool):
+                return Code(f"({self.length([int(v) for v in values])})", None)
+            if len(set(values)) == 1:
+                return Code({np.inf: "inf", -np.inf: "(-inf)"}.get(values[0], repr(float(values[0]))), None)
         if isinstance(node, ast.Name):
             return self.element(node.id, index)
         kind = self.kind(node)
         if isinstance(node, ast.Attribute):
             return self.at(node.value, index[::-1] if node.attr == "T" else (*index[:-2], index[-1], index[-2]))
         if isinstance(node, ast.BinOp):
-            sign = OPERATORS[type(node.op)] if type(node.op) in OPERATORS else {ast.BitAnd: "and", ast.BitOr: "or"}[type(node.op)]  # type: ignore[index]
+            sign = (
+                OPERATORS[type(node.op)]
+                if type(node.op) in OPERATORS
+                else {ast.BitAnd: "and", ast.BitOr: "or"}[type(node.op)]
+            )  # type: ignore[index]
             left, right = self.inside(node.left, index), self.inside(node.right, index)
             if sign in ("and", "or"):
                 return Code(f"({left.text} {sign} {right.text})", np.dtype(bool))
@@ -613,7 +672,9 @@ class _Lowering:
         if name == "broadcast_to":
             return self.inside(args[0], index)
         if name == "flip":
-            axis = self.values(keywords["axis"] if "axis" in keywords else args[1] if len(args) > 1 else ast.Constant(None))[0]
+            axis = self.values(
+                keywords["axis"] if "axis" in keywords else args[1] if len(args) > 1 else ast.Constant(None)
+            )[0]
             axes = range(len(index)) if axis is None else [i % len(index) for i in np.atleast_1d(axis)]
             flipped = [f"{n} - 1 - {i}" if k in axes else i for k, (i, n) in enumerate(zip(index, kind.shape))]
             return self.at(args[0], tuple(flipped))
@@ -630,13 +691,18 @@ class _Lowering:
         if name in ("ones_like", "zeros_like"):
             return Code(f"{kind.dtype}({int(name == 'ones_like')})", kind.dtype)
         if name == "each":
-            return Code(f"{kind.dtype}({ast.unparse(args[0]).removeprefix('math.')}({self.at(args[1], index).text}))", kind.dtype)
+            return Code(
+                f"{kind.dtype}({ast.unparse(args[0]).removeprefix('math.')}({self.at(args[1], index).text}))",
+                kind.dtype,
+            )
         given = [self.inside(arg, index) for arg in args]
         if name == "where":
             a, b = (self.cast(part, kind.dtype) for part in given[1:])
             return Code(f"({a} if {given[0].text} else {b})", kind.dtype)
         if name in ELEMENTWISE:
-            return Code(ELEMENTWISE[name].format(*[self.cast(part, kind.dtype or self.dtype) for part in given]), kind.dtype)
+            return Code(
+                ELEMENTWISE[name].format(*[self.cast(part, kind.dtype or self.dtype) for part in given]), kind.dtype
+            )
         if name in CALLED:
             return Code(f"{name}({', '.join(self.cast(part, kind.dtype) for part in given)})", kind.dtype)
         raise self.refuse(ast.unparse(f))
@@ -719,14 +785,36 @@ class _Lowering:
             self.close()
             self.nest = shape, set()
             self.body: list[str] = []
+            self.rows: set[str] = set()
+        if len(shape) == 2:
+            self.rows |= {r for r, at in self.reads if at == index[1:] and self.arrays[r] == shape[1:]}
         self.body.append(text)
         self.nest[1].add(name)
 
     def close(self) -> None:
-        """Write down the loops that are open."""
-        if self.nest is not None:
-            shape, self.nest = self.nest[0], None
-            self.loops([(f"_{i}", n) for i, n in enumerate(shape)], self.body)
+        """Write down the loops that are open. Where every array is read at the same place, one loop over all elements is
+        enough; rows that are short are repeated for that."""
+        if self.nest is None:
+            return
+        shape, self.nest = self.nest[0], None
+        body, index = self.body, [f"_{i}" for i in range(len(shape))]
+        if len(shape) > 1 and self.flat:
+            here, repeated = f"[{', '.join(index)}]", {}
+            for row in sorted(self.rows) if not shape[1].a and shape[1].b < WIDE else ():
+                repeated[row] = self.fresh("rows")
+                for space in self.spaces:
+                    space[repeated[row]] = np.broadcast_to(space[row], [n.a * len(space["X"]) + n.b for n in shape])
+                self.arrays[repeated[row]] = shape
+                body = [re.sub(rf"\b{row}\[_1\]", f"{repeated[row]}{here}", line) for line in body]
+            body = [line.replace(here, "[_0]") for line in body]
+            if not any(re.search(r"\b_[1-9]\b|\[_0, 0\]", line) for line in body):
+                for row, name in repeated.items():
+                    self.repeat(row, name)
+                self.loops([("_0", self.size(shape))], body)
+                return
+            for name in repeated.values():
+                del self.arrays[name]
+        self.loops(list(zip(index, shape)), self.body)
 
     def loops(self, over: list[tuple[str, Length]], body: list[str]) -> None:
         self.lines += nested(over, body)

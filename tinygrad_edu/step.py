@@ -137,32 +137,35 @@ class Optimizer:
                 run.update(*run.numbers)
         self._done(runs, before)
 
-    def _ready(self, ahead: int = 0) -> list[_Run]:
-        """What there is to update, with the numbers of the update that comes so many after the next."""
-        runs, group = self._runs(), None
+    def _ready(self) -> list[_Run]:
+        """What there is to update, with the numbers of this update."""
+        runs = self._runs()
         self._last = []  # a step that is refused leaves nothing to ask about
-        for run in runs:
-            if run.group is not group:  # the runs of a group are neighbours, and a schedule is asked once a step
-                group = run.group
-                lr = self._rate(group.lr, self.t + 1 + ahead)
-            run.l2 = group.l2
-            run.numbers = self.scalars(run.t + 1 + ahead, lr, *group.rest)
+        self._prepare(runs)
         return runs
 
-    def _done(self, runs: list[_Run], before: Array | None = None, times: int = 1) -> None:
-        """Count updates that these runs have had, and note that the parameters were changed."""
+    def _prepare(self, runs: list[_Run], ahead: int = 0) -> None:
+        """Have the runs hold the numbers of the update that comes so many after the next."""
+        group = None
+        for run in runs:
+            if run.group is not group:  # the runs of a group are neighbours, and a schedule is asked once a step
+                group, lr = run.group, run.group.lr
+                if callable(lr):
+                    lr = self._rate(lr, self.t + 1 + ahead)
+            run.l2 = group.l2
+            run.numbers = self.scalars(run.t + 1 + ahead, lr, *group.rest)
+
+    def _done(self, runs: list[_Run], before: Array | None = None) -> None:
+        """Note that the parameters of these runs were updated, and that their gradients are used."""
         again, changed = None, tick()
         spent = -changed if self._quiet else changed
         for run in runs:
-            run.t += times
             for p in run.params:
                 if p._spent == self._stamp:
                     again = p
                 p.stamp, p._spent = changed, spent
                 p._lent = None  # what the user looked at is no longer what is there
-        self.t, self._last, self._stamp = self.t + times, runs, changed
-        if runs is not self._whole:
-            self._settle(runs)
+        self._count(runs, changed)
         for watcher in watchers:
             watcher.step(self, before)
         if again is not None:
@@ -171,6 +174,14 @@ class Optimizer:
                 f"step() used the gradient of {again.label()} a second time: there was no backward() since the step "
                 "before; call zero_grad() and backward() before each step()",
             )
+
+    def _count(self, runs: list[_Run], changed: int, times: int = 1) -> None:
+        """Count updates that these runs have had; changed is the stamp of the last."""
+        for run in runs:
+            run.t += times
+        self.t, self._last, self._stamp = self.t + times, runs, changed
+        if runs is not self._whole:
+            self._settle(runs)
 
     def _warn_once(self, what: str, message: str) -> None:
         if what not in self._told and not self._quiet:

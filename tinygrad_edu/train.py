@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .data import batches
+from .data import arranged, batches
 from .init import Rng
 from .layers import Layer
 from .losses import cross_entropy
@@ -29,6 +29,10 @@ class Evaluation(NamedTuple):
 
     loss: float
     accuracy: float | None
+
+
+class NoLoss(ArithmeticError):
+    """A loss was NaN or infinite."""
 
 
 class History:
@@ -95,6 +99,7 @@ def fit(
     rng: Rng = None,
     progress: bool = True,
     callback: Callable[[dict[str, Any]], Any] | None = None,
+    compiled: bool = False,
 ) -> History:
     """Train model on X and y.
 
@@ -110,16 +115,18 @@ def fit(
     rng : generator or seed for the order of the samples
     progress : show a bar (with tqdm, on a terminal) or a line for each epoch, on standard error
     callback : called with each epoch's row; training stops when it returns something true
+    compiled : whether an epoch is one call of machine code (`compiled.compile_step`): the same numbers, much sooner
 
     Returns
     -------
-    History : one row for each epoch. Ctrl-C ends training after the batch that runs, and returns what there is
+    History : one row for each epoch. Ctrl-C ends training after the batch that runs, if compiled after the epoch, and
+        returns what there is
 
     Raises
     ------
     ValueError : NaN or infinity in the data, lengths that differ, epochs or batch_size out of range, labels that the
         loss refuses; an optimizer over another model; or a loss that became NaN or infinite, unless the optimizer's
-        ``nonfinite`` says otherwise
+        ``nonfinite`` says otherwise. If compiled, also what `compiled.compile_step` raises
 
     Examples
     --------
@@ -143,33 +150,20 @@ def fit(
     _trains(optimizer, model)
     rng = np.random.default_rng(rng)
     history = History()
+    epoch_of_batches = _eager if not compiled else _compiled(model, X, y, loss, optimizer, batch_size, progress)
     quiet = np.errstate(over="ignore", invalid="ignore")  # a loss that is no number is refused below, by name
     with _left_in_evaluation(model), _ctrl_c() as interrupted, _Progress(progress, epochs) as show, quiet:
         for epoch in range(1, epochs + 1):
-            start, total, right, seen = time.perf_counter(), 0.0, 0, 0
-            lr = optimizer.lr
+            start, lr = time.perf_counter(), optimizer.lr
             model.train()
-            for xb, yb in batches(X, y, batch_size, rng=rng, drop_last=drop_last):
-                optimizer.zero_grad()
-                output = model(xb)
-                cost = loss(output, yb)
-                value = cost.item()
-                if not isfinite(value) and optimizer.nonfinite == "raise":
-                    raise ValueError(f"the loss became {value} in epoch {epoch}; a smaller learning rate may help")
-                cost.backward()
-                optimizer.step()
-
-                if isfinite(value) or optimizer.nonfinite == "propagate":  # else the batch was skipped
-                    total += value * len(xb)
-                    right += _right(output, yb)
-                    seen += len(xb)
-                labelled = _labels(output, y)
-                del output, cost  # their graph goes before the next one grows
-                if interrupted:
-                    break
+            order, size = arranged(X, y, batch_size, rng=rng, drop_last=drop_last)
+            try:
+                total, right, seen = epoch_of_batches(model, X, y, loss, optimizer, order, size, interrupted)
+            except NoLoss as error:
+                raise ValueError(f"the {error} in epoch {epoch}; a smaller learning rate may help") from None
             model.eval()
             row: dict[str, Any] = {"epoch": epoch, "loss": total / seen if seen else nan}
-            if labelled:
+            if right is not None:
                 row["accuracy"] = right / seen if seen else nan
             if validation is not None:
                 held_out = _evaluate(model, *validation, loss)
@@ -183,6 +177,58 @@ def fit(
                 history.stopped = "interrupted" if interrupted else "callback"
                 break
     return history
+
+
+def _eager(
+    model: Layer,
+    X: Array,
+    y: Array,
+    loss: Callable[..., Tensor],
+    optimizer: Optimizer,
+    order: Array,
+    size: int,
+    interrupted: list[bool],
+) -> tuple[float, int | None, int]:
+    """One epoch: the sum of the losses, how many samples were right (None without labels), and how many there were."""
+    total, right, seen, labelled = 0.0, 0, 0, False
+    for first in range(0, len(order), size):
+        rows = order[first : first + size]
+        xb, yb = X[rows], y[rows]
+        optimizer.zero_grad()
+        output = model(xb)
+        cost = loss(output, yb)
+        value = cost.item()
+        if not isfinite(value) and optimizer.nonfinite == "raise":
+            raise NoLoss(f"loss became {value}")
+        cost.backward()
+        optimizer.step()
+
+        if isfinite(value) or optimizer.nonfinite == "propagate":  # else the batch was skipped
+            total += value * len(xb)
+            right += _right(output, yb)
+            seen += len(xb)
+        labelled = _labels(output, y)
+        del output, cost  # their graph goes before the next one grows
+        if interrupted:
+            break
+    return total, right if labelled else None, seen
+
+
+def _compiled(
+    model: Layer,
+    X: Array,
+    y: Array,
+    loss: Callable[..., Tensor],
+    optimizer: Optimizer,
+    batch_size: int | None,
+    progress: bool,
+) -> Callable[..., tuple[float, int | None, int]]:
+    """`_eager` as machine code."""
+    from .compiled import CompiledStep
+
+    model.train()
+    step = CompiledStep(model, loss, optimizer, X[:batch_size], y[:batch_size], not progress, "epoch")
+    return lambda model, X, y, loss, optimizer, order, size, interrupted: step.epoch(X, y, order, size)
 
 
 def evaluate(
