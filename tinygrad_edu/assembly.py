@@ -1,0 +1,233 @@
+"""The text of a compiled step: the loops of a program, the optimizer's kernel, and where each finds its numbers.
+
+Everything that outlives a call lies in a table of addresses and whole numbers, ``_at``, one slot for each: so a call hands
+over the batch and one array. `slots` says which is which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import loops
+from .loops import Lowered
+
+DONE, REFUSED, NOT_FINITE, SKIPPED, NO_LOSS = range(5)  # what a call returns
+LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT = range(7)  # what it leaves in the array ``out``
+OUT = 8  # numbers in it
+FIXED = ("data", "grad", "work", "out", "numbers", "spans", "l2", "runs", "policy", "batch", "batch_X", "batch_y")
+RAISE, SKIP, PROPAGATE = range(3)  # policy: what to do with a gradient that is not finite
+
+TEMPLATE = '''\
+"""A training step that tinygrad_edu made out of the program of a gradient."""
+
+from math import erf, erfc, inf, isfinite, sqrt
+
+import numpy as _np
+from numpy import bool, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64
+
+from tinygrad_edu import kernels as _kernels
+from tinygrad_edu import native as _native
+
+globals().update(_native.functions(_np.{dtype}))
+_one = {dtype}(1)
+
+
+@_kernels.kernel
+def gradients(_X, _y, {rest}):
+    """Forward and backward pass: the loss goes to _out, the gradients into the flat gradient."""
+    _N = len(_X)
+    _P = (_N + 15) // 16 * 16
+    _out = _array(_at[{at[out]}], 0, ({OUT},), float64)
+{body}
+    return {DONE}
+
+
+@_kernels.kernel
+def update(_at):
+    """The optimizer's kernel on each run of neighbouring parameters; all are looked at before any is changed."""
+    _p = _array(_at[{at[data]}], 0, ({size},), {dtype})
+    _g = _array(_at[{at[grad]}], 0, ({size},), {dtype})
+{states}
+    _numbers = _array(_at[{at[numbers]}], 0, (_at[{at[runs]}], {width}), float64)
+    _spans = _array(_at[{at[spans]}], 0, (_at[{at[runs]}], 2), int64)
+    for _r in range(_at[{at[runs]}]):
+        _a, _b = _spans[_r]
+        if _at[{at[policy]}] != {PROPAGATE} and _kernels.not_finite(_g[_a:_b]):
+            return {SKIPPED} if _at[{at[policy]}] == {SKIP} else {NOT_FINITE}
+    for _r in range(_at[{at[runs]}]):
+        _a, _b = _spans[_r]
+        _d = _g[_a:_b]
+        if _numbers[_r, 0] != 0:
+            _d = _array(_at[{at[l2]}], _a, (_b - _a,), {dtype})
+            _kernels.add_l2(_d, _g[_a:_b], _p[_a:_b], {dtype}(_numbers[_r, 0]))
+        _kernels.{rule}(_p[_a:_b], _d, {arguments})
+    return {DONE}
+
+
+@_kernels.kernel
+def step(_X, _y, {rest}):
+    """One batch."""
+    _mode = _flush(0)
+    _status = gradients(_X, _y, {rest})
+    if _status == {DONE}:
+        _status = update(_at)
+    _flush(_mode)
+    return _status
+
+
+@_kernels.kernel
+def batches(_X, _y, _order, _table, {rest}):
+    """As many rows as a batch has, in this order, until they are used up; _table has the numbers of each update."""
+    _out = _array(_at[{at[out]}], 0, ({OUT},), float64)
+    _numbers = _array(_at[{at[numbers]}], 0, (_table.shape[1],), float64)
+    _out[:] = 0
+    for _first in range(0, len(_order), _at[{at[batch]}]):
+        _n = min(_at[{at[batch]}], len(_order) - _first)
+        _xb = _array(_at[{at[batch_X]}], 0, (_n, {x_shape}), {x_dtype})
+        _yb = _array(_at[{at[batch_y]}], 0, (_n, {y_shape}), {y_dtype})
+        for _i in range(_n):
+            _xb[_i] = _X[_order[_first + _i]]
+            _yb[_i] = _y[_order[_first + _i]]
+        _numbers[:] = _table[int(_out[{APPLIED}])]
+        _status = gradients(_xb, _yb, {rest})
+        if _status != {DONE}:
+            return _status
+        _fine = isfinite(_out[{LOSS}])
+        if not _fine and _at[{at[policy]}] == {RAISE}:
+            return {NO_LOSS}
+        _status = update(_at)
+        if _status == {NOT_FINITE}:
+            return _status
+        _out[{APPLIED}] += _status == {DONE}
+        _out[{LEFT_OUT}] += _status == {SKIPPED}
+        if _fine or _at[{at[policy]}] == {PROPAGATE}:
+            _out[{TOTAL}] += _out[{LOSS}] * _n
+            _out[{RIGHT_TOTAL}] += _out[{RIGHT}]
+            _out[{SEEN}] += _n
+    return {DONE}
+
+
+@_kernels.kernel
+def epoch(_X, _y, _order, _table, {rest}):
+    """All batches of an epoch."""
+    _mode = _flush(0)
+    _status = batches(_X, _y, _order, _table, {rest})
+    _flush(_mode)
+    return _status
+'''
+
+
+class Drawn(NamedTuple):
+    """How the mask of a dropout layer is drawn: with the generator of this number, each element 0 with probability p."""
+
+    generator: int
+    p: float
+
+
+class Parts(NamedTuple):
+    """What a step is assembled from.
+
+    Attributes
+    ----------
+    lowered : the loops
+    loss, output : the names of the loss and of what the model returns
+    trained : name to (start in the flat buffer, name of its gradient) of each parameter
+    kept : name to dtype of what lies elsewhere: constants, running means, parameters of others
+    drawn : name to `Drawn` of the masks
+    kinds : (dtype, shape without the batch) of X and y
+    condition : on each target, with {0} for it; None if there is none
+    """
+
+    lowered: Lowered
+    loss: str
+    output: str
+    trained: Mapping[str, tuple[int, str]]
+    kept: Mapping[str, Any]
+    drawn: Mapping[str, Drawn]
+    kinds: Mapping[str, tuple[Any, tuple[int, ...]]]
+    condition: str | None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether y holds class numbers that the rows of the output score."""
+        shape, (dtype, rest) = self.lowered.shapes.get(self.output, ()), self.kinds["y"]
+        return len(shape) == 2 and shape[1].b > 1 and not rest and dtype.kind in "iu"
+
+
+def slots(states: int, kept: Mapping[str, Any]) -> dict[str, int]:
+    """The table: name to number of the slot."""
+    names = [*FIXED, *(f"state{i}" for i in range(states)), *(f"kept {name}" for name in kept)]
+    return {name: i for i, name in enumerate(names)}
+
+
+def assemble(parts: Parts, kernel: Any, states: int, size: int, dtype: Any) -> str:
+    """The module's text.
+
+    Parameters
+    ----------
+    kernel : the optimizer's, of `kernels`; states is the number of its running averages, size that of parameters
+    """
+    at = slots(states, parts.kept)
+    rule = getattr(kernel, "py_func", kernel).__code__
+    count = rule.co_argcount - 2 - states
+    generators = sorted({f"_rng{drawn.generator}" for drawn in parts.drawn.values()})
+    arguments = [f"_s{i}[_a:_b]" for i in range(states)] + [f"{dtype}(_numbers[_r, {k + 1}])" for k in range(count)]
+    return TEMPLATE.format(
+        **{name: value for name, value in globals().items() if name.isupper() and isinstance(value, int)},
+        at=at,
+        dtype=dtype,
+        rest=", ".join(["_at", *generators]),
+        body="\n".join(f"    {line}" for line in _body(parts, at, dtype)),
+        size=size,
+        states="\n".join(f"    _s{i} = _array(_at[{at[f'state{i}']}], 0, ({size},), {dtype})" for i in range(states)),
+        width=1 + count,
+        rule=rule.co_name,
+        arguments=", ".join(arguments),
+        **{f"{name.lower()}_dtype": kind for name, (kind, _) in parts.kinds.items()},
+        **{f"{name.lower()}_shape": ", ".join(map(str, shape)) for name, (_, shape) in parts.kinds.items()},
+    )
+
+
+def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
+    """Names for everything that the loops use, what has to be looked at first, the loops, and what is read off them."""
+    lowered, shapes = parts.lowered, parts.lowered.shapes
+    many = len(set(lowered.numbers.values()))
+
+    def place(name: str, base: str, offset: Any, kind: Any = dtype) -> str:
+        where = f"{base}, {offset}, ({loops.tuple_text(shapes[name])}), {kind}"
+        return f"{name} = _place({where}, {lowered.numbers[name]}, {many})"
+
+    lines = [place(name, f"_address(_{name})", 0, kind) for name, (kind, _) in parts.kinds.items() if name in shapes]
+    refused = [f"{{0}} < 0 or {{0}} >= {bound}" for name, bound in lowered.checks if name == "y"]
+    refused += [f"not ({parts.condition})"] if parts.condition else []
+    index = [f"_{i}" for i in range(len(shapes.get("y", ())))]
+    for condition in refused:
+        test = condition.format(f"y[{', '.join(index)}]")
+        lines += loops.nested(list(zip(index, shapes["y"])), [f"if {test}:", f"    return {REFUSED}"])
+    for name, (start, gradient) in parts.trained.items():
+        lines += [place(name, f"_at[{at['data']}]", start), place(gradient, f"_at[{at['grad']}]", start)]
+    lines += [place(name, f"_at[{at[f'kept {name}']}]", 0, kind) for name, kind in parts.kept.items() if name in shapes]
+    lines += [
+        place(name, f"_at[{at['work']}]", f"{start.a} * _P + {start.b}") for name, (start, _) in lowered.places.items()
+    ]
+    for name, (generator, p) in parts.drawn.items():
+        over = [(f"_{i}", n) for i, n in enumerate(shapes[name])]
+        kept = f"{dtype}(_rng{generator}.random() >= {p!r}) / {dtype}({1 - p!r})"
+        lines += loops.nested(over, [f"{name}[{', '.join(i for i, _ in over)}] = {kept}"])
+    lines += lowered.lines
+    zeros = ", ".join("0" for _ in shapes.get(parts.loss, ())) or "()"
+    lines.append(f"_out[{LOSS}] = {f'{parts.loss}[{zeros}]' if parts.loss in shapes else parts.loss}")
+    if parts.labelled:
+        z, (n, classes) = parts.output, shapes[parts.output]
+        best = [f"if {z}[_0, _1] > {z}[_0, _best]:", "    _best = _1"]
+        row = ["_best = 0", *loops.nested([("_1", classes)], best), "_right += _best == y[_0]"]
+        lines += ["_right = 0", *loops.nested([("_0", n)], row), f"_out[{RIGHT}] = _right"]
+    return lines
+
+
+def table(at: Mapping[str, int]) -> Any:
+    """The table itself, empty."""
+    return np.zeros(len(at), np.int64)

@@ -1,0 +1,91 @@
+"""Machine code of a module's text, kept on disk: the next process finds it and need not compile."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+
+from . import kernels, native
+
+
+def folder() -> Path:
+    """Where machine code is kept: TINYGRAD_EDU_CACHE, or a folder of ours in the user's cache."""
+    given = os.environ.get("TINYGRAD_EDU_CACHE")
+    if given:
+        return Path(given)
+    caches = {"win32": os.environ.get("LOCALAPPDATA", "~/AppData/Local"), "darwin": "~/Library/Caches"}
+    base = caches.get(sys.platform, os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return Path(base).expanduser() / "tinygrad_edu"
+
+
+def key(text: str) -> str:
+    """What machine code depends on: the text, what it calls, and the versions of all that make it."""
+    versions = [sys.version, numba.__version__, llvmlite.__version__, np.__version__, native.ready()]
+    sources = [inspect.getsource(module) for module in (kernels, native)]
+    return hashlib.sha256("\0".join([text, *versions, *sources]).encode()).hexdigest()[:32]
+
+
+def load(text: str, name: str, types: Sequence[Any], quiet: bool) -> tuple[Any, bool]:
+    """A function out of a module's text as machine code for arguments of these types; and whether it was on disk.
+
+    A folder that cannot be written, and files in it that are damaged, cost the time to compile, and are no error.
+    """
+    module = f"tinygrad_edu_step_{key(text)}"
+    if native.PLAIN:
+        return getattr(_run(module, text, None), name), False
+    path = _written(folder() / f"{module}.py", text)
+    there = path is not None and any((path.parent / "__pycache__").glob(f"{module}.{name}-*.nbi"))
+    start = time.perf_counter()
+    if not there and not quiet:
+        print("compiling the training step ... ", end="", file=sys.stderr, flush=True)
+    try:
+        code = _compiled(getattr(_run(module, text, path), name), types)
+    except Exception:
+        if path is None:
+            raise
+        code, there = _compiled(getattr(_run(module, text, None), name), types), False
+    if not there and not quiet:
+        print(f"{time.perf_counter() - start:.1f} s", file=sys.stderr)
+    return code, there
+
+
+def _written(path: Path, text: str) -> Path | None:
+    """The file, with this text in it; None if that cannot be. No other process sees half of it."""
+    with suppress(OSError, UnicodeDecodeError):
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
+            file.write(text)
+        os.replace(file.name, path)
+    except OSError:
+        return None
+    return path
+
+
+def _run(name: str, text: str, path: Path | None) -> ModuleType:
+    """The text as a module; from its file, beside which Numba keeps what it makes of it."""
+    module = sys.modules[name] = ModuleType(name)  # Numba looks here when it finds its machine code
+    exec(compile(text, str(path or f"<{name}>"), "exec"), vars(module))
+    return module
+
+
+def _compiled(function: Any, types: Sequence[Any]) -> Any:
+    """Machine code for these types, ready to be called past Numba's look at every argument."""
+    signature = tuple(types)
+    function.compile(signature)
+    return function.overloads[signature].entry_point
