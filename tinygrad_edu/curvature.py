@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from . import ops
 from .ops import Array, put
 from .program import Program, _Trace, parameter_names
-from .tensor import Tensor, apply, as_tensor, raw, walk
+from .tensor import Tensor, apply, as_tensor, plain_index, raw, walk
 
 
 def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
@@ -22,8 +23,8 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
     f : a function of Tensors that returns one with a single number
     argnums : the number of the argument to differentiate by, or several; the result is then a tuple
 
-    The result can be differentiated again: each time the program of the gradient is recorded. Called with a Tensor it
-    returns one.
+    The result can be differentiated again: each time the program of the gradient is recorded. It is an array; a Tensor,
+    if it was called with one, or if f uses others that require a gradient.
 
     Raises
     ------
@@ -37,6 +38,7 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
     """
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
+    @wraps(f)
     def gradient(*args: Any) -> Any:
         places = [i % len(args) for i in numbers]
         given = [Tensor(value, requires_grad=i in places) for i, value in enumerate(args)]
@@ -48,11 +50,15 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
             results = [gradients[called[i]] for i in places]
         else:
             results = [np.zeros_like(given[i]._data) for i in places]
-        if any(isinstance(value, Tensor) for value in args):
-            results = [as_tensor(value) for value in results]
-        return results[0] if isinstance(argnums, int) else tuple(results)
+        made = [as_tensor(d) if any(isinstance(value, Tensor) for value in args) else _array(d) for d in results]
+        return made[0] if isinstance(argnums, int) else tuple(made)
 
     return gradient
+
+
+def _array(d: Any) -> Any:
+    """The array of a Tensor that remembers nothing."""
+    return d if isinstance(d, Tensor) and (d.requires_grad or d.parents) else raw(d)
 
 
 def hessian(f: Callable[..., Any]) -> Callable[[Any], Array]:
@@ -139,6 +145,6 @@ def put_into(b: Array, *, shape: tuple[int, ...], index: Any) -> ops.Result:
 
 
 FOR_TENSORS: dict[str, Any] = {
-    "put": lambda g, a, index: apply(put_into, g, shape=a.shape, index=index),
+    "put": lambda g, a, index: apply(put_into, g, shape=a.shape, index=plain_index(index)),
     "each": lambda f, a: Tensor.erf(a) if f is math.erf else 1 - Tensor.erf(a),
 }

@@ -190,7 +190,7 @@ class WorkOut(ast.NodeTransformer):
 
     def _says_nothing(self, part: ast.keyword) -> bool:
         value = self.given.get(part.value.id, ...) if isinstance(part.value, ast.Name) else ...
-        return value is None or value is False  # and not 0
+        return value is None or value is False or (part.arg == "ddof" and value == 0)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         self.generic_visit(node)
@@ -205,6 +205,8 @@ class WorkOut(ast.NodeTransformer):
                 return other if known.value is True else known
         if isinstance(node.op, ast.Pow):
             return node.left if isinstance(node.right, ast.Constant) and node.right.value == 1 else node
+        if isinstance(node.op, ast.Sub) and ast.unparse(node.right) == "0":
+            return node.left
         return _constant(node, node.left, node.right)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
@@ -244,13 +246,15 @@ class WorkOut(ast.NodeTransformer):
 
 
 def _constant(node: ast.expr, *parts: ast.expr) -> ast.expr:
-    """The expression worked out, if its parts are numbers."""
+    """The expression worked out, if its parts are numbers; 1 / 3 stays what it is."""
     if not all(isinstance(part, ast.Constant) for part in parts):
         return node
     try:
-        return ast.Constant(eval(ast.unparse(node), {"__builtins__": {}}))
+        value = eval(ast.unparse(node), {"__builtins__": {}})
     except ArithmeticError:
         return node
+    fraction = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and value != int(value)
+    return node if fraction else ast.Constant(value)
 
 
 def _unpacked(arg: ast.expr) -> list[ast.expr]:

@@ -103,7 +103,7 @@ class Helpers:
                 )
             todo += sorted(self.calls.get(name, set()) - set(todo))
         texts = [self.texts[name] for name in todo]
-        imports = sorted(text for text in texts if text.startswith(("import ", "from ")))
+        imports = sorted((t for t in texts if t.startswith(("import ", "from "))), key=lambda t: (t[0] == "f", t))
         constants = [text for text in texts if text not in imports and not text.startswith("def ")]
         functions = [text for text in texts if text.startswith("def ")]
         return "\n\n\n".join(["\n".join(imports), *["\n".join(constants)] * bool(constants), *functions])

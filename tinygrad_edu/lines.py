@@ -89,12 +89,14 @@ class Writer:
         keeps : (target, value): what a layer keeps
         wanted : names of those that the gradient is wanted of
         """
+        reached = set(forward_order(self.root))  # raises if data was changed
         with np.errstate(all="ignore"):
             lines = {node: self.forward_of(node) for node in nodes}
             every = kept([line for own in lines.values() for line in own], keeps, self.called)
             early = needed(every, self.called.taken)
             done = {line.target for line in early}
-            self.backward_of({node: [line for line in own if line.target not in done] for node, own in lines.items()})
+            late = {node: [line for line in lines[node] if line.target not in done] for node in nodes}
+            self.backward_of({node: own for node, own in late.items() if node in reached})
         results = {name: f"d_{name}" for name in wanted}
         missing = set(results.values()) - {line.target for line in self.backward}
         zeros = [Line(d, call("np.zeros_like", ast.Name(name))) for name, d in results.items() if d in missing]
@@ -137,19 +139,17 @@ class Writer:
         self.sources[node] = source
         return lines
 
-    def backward_of(self, before: Mapping[Tensor, list[Line]]) -> None:
+    def backward_of(self, before: dict[Tensor, list[Line]]) -> None:
         """The chain rule as lines. A gradient is written down once it is complete: the sum of the shares of all that
         was computed from it.
 
-        before are the lines that the derivatives of a node need, and its value did not.
+        before are the nodes, arguments first, each with the lines that its derivatives need and its value did not.
         """
         loss = self.called[id(self.root)]
         self.backward.append(self.run(Line(f"d_{loss}", call("np.ones_like", ast.Name(loss)))))
-        reached = set(forward_order(self.root))
-        nodes = [node for node in before if node in reached]
-        first_use = {p: node for node in reversed(nodes) for p in node.parents if passes(p)}
+        first_use = {p: node for node in reversed(before) for p in node.parents if passes(p)}
         shares: dict[Tensor, list[ast.expr]] = {}
-        for node in reversed(nodes):
+        for node in reversed(before):
             source = self.sources[node]
             if node is not self.root:
                 source.known["g"] = self.complete(node, shares.pop(node))
@@ -161,7 +161,7 @@ class Writer:
                 if len(shares[parent]) > MOST:
                     shares[parent] = [self.complete(parent, shares[parent])]
             for parent in dict.fromkeys(node.parents[i] for i in places):
-                if first_use[parent] is node and parent not in reached:
+                if first_use[parent] is node and parent not in before:  # a leaf
                     name = f"d_{self.called[id(parent)]}"
                     tree = self.complete(parent, shares.pop(parent))
                     if unparsed(tree) != name:  # it is that of another one
@@ -223,6 +223,8 @@ def call(f: str | ast.expr, *args: ast.expr) -> ast.Call:
 
 def summed_to(tree: ast.expr, shape: tuple[int, ...], wanted: tuple[int, ...]) -> ast.expr:
     """What undoes broadcasting, as `tensor.unbroadcast` does."""
+    if isinstance(tree, ast.UnaryOp):
+        return ast.UnaryOp(tree.op, summed_to(tree.operand, shape, wanted))
     extra = len(shape) - len(wanted)
     stretched = tuple(i for i, n in enumerate(wanted) if n == 1 and shape[i + extra] != 1)
     for axes, more in ((tuple(range(extra)), ""), (stretched, ", keepdims=True")):
@@ -276,9 +278,13 @@ class Plain(WorkOut):
                 same = np.asarray(self.value(other)).dtype == np.asarray(self.value(made)).dtype
                 if text in ("1", "1.0", "-1") and same:
                     return ast.UnaryOp(ast.USub(), other) if text == "-1" else other
-                if isinstance(one, ast.BinOp) and isinstance(one.op, ast.Div) and unparsed(one.left) == "1":
+                if isinstance(one, ast.BinOp) and self.is_one_of_many(one):
                     return ast.BinOp(other, ast.Div(), one.right)
         return made
+
+    def is_one_of_many(self, tree: ast.BinOp) -> bool:
+        """Whether this is 1 / n, as in the gradient of a mean."""
+        return isinstance(tree.op, ast.Div) and unparsed(tree.left) == "1" and isinstance(self.value(tree.right), int)
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         made = super().visit_Compare(node)
@@ -310,13 +316,22 @@ class Plain(WorkOut):
 
     def both(self, a: ast.expr, b: ast.expr) -> tuple[ast.expr, ast.expr]:
         """Two expressions side by side: what is spread beside an array of the full shape need not be."""
-        a = self.bare(a) if self.shape(a) == self.shape(b) else a
-        b = self.bare(b) if self.shape(a) == self.shape(b) else b
-        return a, b
+        alone = self.beside(a, b)
+        return (alone, b) if alone is not a else (a, self.beside(b, a))
+
+    def beside(self, tree: ast.expr, other: ast.expr) -> ast.expr:
+        bare, (whole, given) = self.bare(tree), (np.asarray(self.value(part)) for part in (tree, other))
+        like = isinstance(bare, ast.Constant) and unparsed(tree)[:9] in ("np.full_l", "np.ones_l")
+        return bare if whole.shape == given.shape and not (like and whole.dtype != given.dtype) else tree
 
     @staticmethod
     def bare(tree: ast.expr) -> ast.expr:
-        return tree.args[0] if isinstance(tree, ast.Call) and unparsed(tree.func) == "np.broadcast_to" else tree
+        """What is spread over a shape."""
+        if not isinstance(tree, ast.Call):
+            return tree
+        one: ast.expr = ast.Constant(1)
+        found = {"np.broadcast_to": tree.args[:1], "np.full_like": tree.args[1:], "np.ones_like": [one]}
+        return found.get(unparsed(tree.func), [tree])[0]
 
     def count(self, node: ast.BinOp) -> ast.expr:
         """``a.size // y.size`` is the length of the axis that y has not."""
@@ -334,6 +349,7 @@ class Plain(WorkOut):
         a, b = self.both(a, b)
         if unparsed(a) == unparsed(b):
             return ast.BinOp(ast.Constant(2), ast.Mult(), a)
-        if isinstance(b, ast.UnaryOp) and isinstance(b.op, ast.USub):
-            return ast.BinOp(a, ast.Sub(), b.operand)
+        for one, other in ((b, a), (a, b)):
+            if isinstance(one, ast.UnaryOp) and isinstance(one.op, ast.USub):
+                return ast.BinOp(other, ast.Sub(), one.operand)
         return ast.BinOp(a, ast.Add(), b)

@@ -271,8 +271,8 @@ def trace(f: Any, *inputs: Any) -> Program:
 
 
 def as_input(name: str, value: Any) -> Tensor:
-    """A Tensor of this name, for a function that is traced."""
-    return value if isinstance(value, Tensor) else Tensor(value, name=name)
+    """A leaf of this name, for a function that is traced."""
+    return Tensor(value, isinstance(value, Tensor) and value.requires_grad, name)
 
 
 def parameter_names(f: Callable[..., Any], n: int) -> list[str]:

@@ -98,6 +98,8 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
             arrays.append(a)
         else:
             arrays.append(_numbers(a))
+    if kwargs and _mode.tracing is not None:  # a comparison is a Tensor then, and may be a mask
+        kwargs = {key: raw(value) for key, value in kwargs.items()}
     try:
         result = op(*arrays, **kwargs)
     except ValueError as error:
@@ -267,6 +269,11 @@ def as_tensor(x: Any) -> Tensor:
 def raw(x: Any) -> Any:
     """The array of a Tensor; anything else as it is. For code that only reads."""
     return x._data if isinstance(x, Tensor) else x
+
+
+def plain_index(index: Any) -> Any:
+    """The index with arrays for the Tensors in it."""
+    return tuple(raw(i) for i in index) if isinstance(index, tuple) else raw(index)
 
 
 def outside(frame: FrameType | None) -> FrameType | None:
@@ -772,8 +779,7 @@ class Tensor:
         return apply(ops.astype, self, dtype=dtype)
 
     def __getitem__(self, index: Any) -> Tensor:
-        index = tuple(raw(i) for i in index) if isinstance(index, tuple) else raw(index)
-        return apply(ops.getitem, self, index=index)
+        return apply(ops.getitem, self, index=plain_index(index))
 
     # --- comparisons give plain boolean arrays: they have no gradient -----------------------------------------------
 
