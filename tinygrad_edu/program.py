@@ -12,7 +12,7 @@ import base64
 import inspect
 import linecache
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -124,7 +124,7 @@ class Program:
         """
         values = self._arguments(inputs, named)
         if any(isinstance(value, Tensor) for value in values.values()):
-            from .curvature import on_tensors
+            from .curvature import on_tensors  # which imports this module
 
             return on_tensors(self, values)
         loss, gradients = self._defined["backprop"](**values)
@@ -153,7 +153,7 @@ class Program:
     @cached_property
     def _defined(self) -> dict[str, Any]:
         """What the source defines. A traceback shows its lines."""
-        file = f"<backprop {tick()}>"
+        file = f"<backprop {zlib.crc32(self.source.encode())}>"
         linecache.cache[file] = (len(self.source), None, self.source.splitlines(keepends=True), file)
         namespace: dict[str, Any] = {}
         exec(compile(self.source, file, "exec"), namespace)
@@ -174,10 +174,7 @@ class Program:
         arrays = "\n".join(f"        {name}={_embedded(value)}," for name, value in self.inputs.items())
         text = self.source
         if "unpacked(" in arrays:
-            text = (
-                text.replace("import numpy as np\n", "import base64\nimport zlib\n\nimport numpy as np\n", 1)
-                + _UNPACKED
-            )
+            text = f"import base64\nimport zlib\n{text}{_UNPACKED}"
         Path(path).write_text(text + _MAIN.format(arrays), encoding="utf-8")
 
     def __repr__(self) -> str:
@@ -291,7 +288,7 @@ class _Trace:
     Attributes
     ----------
     root, nodes : the result, and all tensors that were computed for it, arguments before results
-    inputs : what the function was called with
+    inputs, given : what the function was called with, and the names for it
     keeps : (target, value): what `tensor.assign` was asked for
     called : what everything is called, by ``id``, once there is a `program`
     """
@@ -299,13 +296,12 @@ class _Trace:
     def __init__(
         self,
         root: Tensor,
-        inputs: Iterable[Tensor] = (),
-        called: Iterable[str] | None = None,
-        notes: Iterable[Any] = (),
+        inputs: Sequence[Tensor] = (),
+        given: Sequence[str] = (),
+        notes: Sequence[Any] = (),
         since: int = 0,
     ) -> None:
-        self.root, self.inputs, notes = root, list(inputs), list(notes)
-        self.given = list(called or [t.name or "x" for t in self.inputs])
+        self.root, self.inputs, self.given = root, inputs, given
         self.keeps = [note for note in notes if isinstance(note, tuple)]
         made = [*self.inputs, *[note for note in notes if isinstance(note, Tensor)]]
         self.same = {id(t._data): t for t in made}  # an array in the graph may be the data of a Tensor
@@ -320,7 +316,7 @@ class _Trace:
         self.nodes = sorted((node for node in self.nodes if node.parents), key=lambda node: node.stamp)
 
     @classmethod
-    def of(cls, f: Callable[..., Any], inputs: list[Tensor], called: Iterable[str] | None = None) -> _Trace:
+    def of(cls, f: Callable[..., Any], inputs: Sequence[Tensor], given: Sequence[str]) -> _Trace:
         """What f(*inputs) computes."""
         notes: list[Any] = []
         since = tick()
@@ -328,7 +324,7 @@ class _Trace:
             root = f(*inputs)
         if not isinstance(root, Tensor):
             raise TypeError(f"the function has to return a Tensor with a single number, got {type(root).__name__}")
-        return cls(root, inputs, called, notes, since)
+        return cls(root, inputs, given, notes, since)
 
     def program(self, wanted: list[str] | None = None) -> Program:
         """Write it. wanted are the names of the inputs to give a gradient of, if not all that require one."""
@@ -355,7 +351,7 @@ class _Trace:
         helpers = writer.helpers.text(calls - leaves.keys() - computed)
         return Program(inputs, forward, backward, called[id(self.root)], results, helpers)
 
-    def compare(self, f: Callable[..., Any], inputs: list[Tensor], wanted: list[str] | None = None) -> Program:
+    def compare(self, f: Callable[..., Any], inputs: Sequence[Tensor], wanted: list[str] | None = None) -> Program:
         """Write the program, and refuse it if it would be another one for other numbers: in another order, and with the
         other sign."""
         program = self.program(wanted)
