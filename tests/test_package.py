@@ -53,7 +53,7 @@ IMPORTS = {
     "data": ("init ops", "numpy"),
     "train": ("data init layers losses ops optimizers step tensor", "numpy"),
     "loops": ("notation program", "numpy"),
-    "assembly": ("loops", "numpy"),
+    "assembly": ("loops", ""),
     "native": ("kernels ops", "llvmlite numba numpy"),
     "machine": ("kernels native", "llvmlite numba numpy"),
     "compiled": (

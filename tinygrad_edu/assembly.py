@@ -1,15 +1,13 @@
 """The text of a compiled step: the loops of a program, the optimizer's kernel, and where each finds its numbers.
 
-Everything that outlives a call lies in a table of addresses and whole numbers, ``_at``, one slot for each: so a call hands
-over the batch and one array. `slots` says which is which.
+Everything that outlives a call lies in a table of addresses and whole numbers, ``_at``, one slot for each: so a call
+hands over the batch and one array. `slots` says which is which.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from . import loops
 from .loops import Lowered
@@ -121,7 +119,7 @@ def epoch(_X, _y, _order, _table, {rest}):
 
 
 class Drawn(NamedTuple):
-    """How the mask of a dropout layer is drawn: with the generator of this number, each element 0 with probability p."""
+    """How a mask of dropout is drawn: with the generator of this number, each element 0 with probability p."""
 
     generator: int
     p: float
@@ -226,8 +224,3 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
         row = ["_best = 0", *loops.nested([("_1", classes)], best), "_right += _best == y[_0]"]
         lines += ["_right = 0", *loops.nested([("_0", n)], row), f"_out[{RIGHT}] = _right"]
     return lines
-
-
-def table(at: Mapping[str, int]) -> Any:
-    """The table itself, empty."""
-    return np.zeros(len(at), np.int64)

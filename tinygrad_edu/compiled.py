@@ -40,7 +40,8 @@ from .assembly import (
 )
 from .buffers import aligned
 from .layers import Layer
-from .loops import BATCHES, CannotCompile, lower
+from .loops import BATCHES, lower
+from .loops import CannotCompile as CannotCompile
 from .ops import Array
 from .program import Program, _Trace, as_input
 from .step import Optimizer
@@ -57,7 +58,7 @@ TARGETS = {  # what a loss asks of each target, before anything is computed
 def compile_step(
     model: Layer, loss: Callable[..., Tensor], optimizer: Optimizer, X: Any, y: Any, quiet: bool = False
 ) -> CompiledStep:
-    """A function of a batch that does zero_grad, forward, backward and the optimizer's step in one call of machine code.
+    """A function of a batch: zero_grad, forward, backward and the optimizer's step in one call of machine code.
 
     Parameters
     ----------
@@ -72,8 +73,8 @@ def compile_step(
     step : ``step(X, y)`` returns the loss, a float. It leaves model, gradients and optimizer as the same step does that
         is not compiled, so the two can take turns. Numbers below the smallest normal one become 0
 
-    A batch may have any number of samples. Learning rates, schedules, groups, `freeze`, ``nonfinite`` and the weights are
-    read at each call. To make machine code takes a second or two; it is kept on disk (`machine.folder`).
+    A batch may have any number of samples. Learning rates, schedules, groups, `freeze`, ``nonfinite`` and the weights
+    are read at each call. To make machine code takes a second or two; it is kept on disk (`machine.folder`).
 
     Raises
     ------
@@ -136,7 +137,7 @@ class CompiledStep:
         getattr(plan, function)
         self.seconds = time.perf_counter() - start
 
-    # --- a batch --------------------------------------------------------------------------------------------------------
+    # --- a batch ------------------------------------------------------------------------------------------------------
 
     def __call__(self, X: Any, y: Any) -> float:
         (x_dtype, x_shape), (y_dtype, y_shape) = self.kinds.values()
@@ -209,15 +210,15 @@ class CompiledStep:
             raise ValueError(f"X and y need one row for each sample, got shapes {X.shape} and {y.shape}")
         return X, y
 
-    # --- an epoch -------------------------------------------------------------------------------------------------------
+    # --- an epoch -----------------------------------------------------------------------------------------------------
 
     def epoch(self, X: Any, y: Any, order: Array, size: int) -> tuple[float, int | None, int]:
         """All batches of an epoch in one call: so many rows of X and y each, in this order.
 
         Returns
         -------
-        (total, right, seen) : the losses times the sizes of their batches, how many samples the model had right (None if
-            y holds no labels), and how many there were; all without batches that were skipped
+        (total, right, seen) : the losses times the sizes of their batches, how many samples the model had right (None
+            if y holds no labels), and how many there were; all without batches that were skipped
 
         Raises
         ------
@@ -251,8 +252,8 @@ class CompiledStep:
         return out[TOTAL], int(out[RIGHT_TOTAL]) if self.labelled else None, int(out[SEEN])
 
     def _one_by_one(self, X: Array, y: Array, order: Array, size: int) -> tuple[float, int | None, int]:
-        """The same, a call for each batch: where the update is large enough for threads, or is watched, or where the last
-        batch is shorter and has another program."""
+        """The same, a call for each batch: where the update is large enough for threads, or is watched, or where the
+        last batch is shorter and has another program."""
         total, right, seen = 0.0, 0, 0
         for first in range(0, len(order), size):
             rows = order[first : first + size]
@@ -266,7 +267,7 @@ class CompiledStep:
                 seen += len(rows)
         return total, right if self.labelled else None, seen
 
-    # --- making it ------------------------------------------------------------------------------------------------------
+    # --- making it ----------------------------------------------------------------------------------------------------
 
     def _plan_for(self, X: Array, y: Array) -> _Plan:
         """The plan for batches of this size: the one that there is, if it is for any size."""
@@ -311,7 +312,7 @@ class CompiledStep:
 class _Plan:
     """The machine code for a batch, and the table that says where it finds everything.
 
-    any_size is whether it is for batches of every size; large, whether the update is left to the optimizer and its threads.
+    any_size is whether it is for batches of every size; large, whether the update is left to the optimizer and threads.
     """
 
     def __init__(self, owner: CompiledStep, X: Array, y: Array) -> None:
@@ -371,7 +372,8 @@ class _Plan:
         rule = getattr(optimizer.kernel, "py_func", optimizer.kernel).__code__
         width = 1 + rule.co_argcount - 2 - len(averages)
         self.row, self.pack = 8 * width, Struct(f"{width}d").pack_into
-        self.numbers, self.out = np.zeros((len(optimizer.params), width)), np.zeros(OUT)
+        self.numbers: Any = np.zeros((len(optimizer.params), width))
+        self.out = np.zeros(OUT)
         self.spans = np.zeros((len(optimizer.params), 2), np.int64)
         self.room, self._work = -1, lowered.size
         self.slots = slots(len(averages), kept)
@@ -380,7 +382,8 @@ class _Plan:
         self.put(data=buffer.data, grad=buffer.grad, out=self.out, numbers=self.numbers, spans=self.spans)
         self.put(l2=np.zeros_like(buffer.grad))
         self.put(**{f"state{i}": a for i, a in enumerate(averages)}, **{f"kept {name}": a for name, a in kept.items()})
-        self.types = [numba.typeof(a) for a in (X, y)], [numba.typeof(a) for a in (self.at, *self.generators)]
+        typeof: Any = numba.typeof
+        self.types = [typeof(X), typeof(y)], [typeof(self.at), *map(typeof, self.generators)]
 
     def put(self, **given: Any) -> None:
         """Write arrays' addresses, or whole numbers, into the table."""
