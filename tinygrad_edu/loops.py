@@ -109,7 +109,8 @@ def lower(
     ----------
     program : from `program.trace`
     batches : the program's inputs, for each number of samples in sizes
-    fixed : names of results that lie somewhere already, as gradients in the flat buffer do
+    fixed : names of the inputs and results that lie somewhere already, as gradients in the flat buffer do; all other
+        arrays get a place in the workspace
     flat : whether ``a[i]`` may stand for the i-th of all elements
 
     Raises
@@ -163,7 +164,7 @@ class _Lowering:
         self.close()
         places, at = dict[str, tuple[Length, Shape]](), Length(0, 0)
         for name, shape in self.arrays.items():
-            if name not in self.inputs and name not in self.fixed and not name.endswith("_view"):
+            if name not in self.fixed and not name.endswith("_view"):
                 size = self.size(shape)
                 places[name] = at, shape
                 at = Length(at.a + size.a, at.b + -(-size.b // 16) * 16)
