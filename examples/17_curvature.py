@@ -66,11 +66,8 @@ print("\nThe rate of SGD is (k - 1) / (k + 1), that of HeavyBall (âˆšk - 1) / (â
 print("Momentum remembers: across the valley its steps change sign and cancel, along it they add up.\n")
 
 # --- The other cure is a better valley.
-x = (area - area.mean()) / area.std()
-print(
-    f"With the areas standardised k is {np.linalg.cond(tg.hessian(loss_of(x))([0.0, 0.0])):.1f}. That is why inputs are"
-)
-print("standardised, and one reason for LayerNorm and BatchNorm.\n")
+better = np.linalg.cond(tg.hessian(loss_of((area - area.mean()) / area.std()))([0.0, 0.0]))
+print(f"With standardised areas k is {better:.1f}: one reason for standardised inputs, for LayerNorm and BatchNorm.\n")
 
 # --- 640 parameters: a Hessian of 409,600 numbers. A product with it costs about two gradients (Pearlmutter 1994).
 X, y, _, _ = tg.data.digits()

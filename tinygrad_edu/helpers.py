@@ -42,8 +42,7 @@ class Helpers:
     def add(self, name: str, value: Any) -> str:
         """The name of a value here; a new one if it has none."""
         for known, other in self.objects.items():
-            equal = isinstance(value, (int, float, str)) and type(other) is type(value) and other == value
-            if other is value or equal:
+            if other is value:
                 return known
         name = free(name, self.used)
         self.used.add(name)

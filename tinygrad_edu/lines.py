@@ -7,6 +7,7 @@ that computes anything else than its graph is not made.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Mapping
 from functools import reduce
 from typing import Any, NamedTuple
@@ -260,7 +261,7 @@ class Plain(WorkOut):
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
         """``y.size or 1`` is y.size, as long as that is not 0."""
         made = super().visit_BoolOp(node)
-        if isinstance(made, ast.BoolOp) and isinstance(made.op, ast.Or) and isinstance(made.values[0], ast.Attribute):
+        if isinstance(made, ast.BoolOp) and re.fullmatch(r"\w+\.size or 1", unparsed(made)):
             return made.values[0] if self.value(made.values[0]) else made
         return made
 

@@ -496,7 +496,8 @@ class Tensor:
 
     def label(self) -> str:
         """What messages call it: its name, else its op and shape."""
-        what = self.name or ("a tensor" if self.op is None else f"the result of {_name(self.op)}")
+        op = self.kwargs.get("function", self.op)
+        what = self.name or ("a tensor" if op is None else f"the result of {_name(op)}")
         return f"{what} {self.shape}"
 
     def __repr__(self) -> str:
