@@ -186,6 +186,11 @@ def test_what_only_a_derivative_needs_is_written_before_it():
         (lambda x: (x @ x.T).sum(), "z = x @ v"),
         (lambda x: tg.matmul(x.reshape(1, 2, 2), x).sum(), "z = v @ x"),
         (lambda x: tg.einsum("ij,jk", x, x).sum(), "v = np.einsum('ij,jk', x, x)"),
+        (
+            lambda x: tg.einsum("ij,kj->ik", x, x).sum(),
+            "d_x = np.einsum('kj,ik->ij', x, d_v) + np.einsum('ij,ik->kj', x, d_v)",
+        ),
+        (lambda x: tg.einsum("ij->j", x).sum(), "d_x = einsum_share(d_v, 0, (x,), 'ij->j')"),
         (lambda x: tg.concatenate([x, x], axis=1).sum(), "v = np.concatenate((x, x), axis=1)"),
         (lambda x: x[0, ::-1].sum(), "d_x = put(d_v, x, np.s_[0, ::-1])"),
         (lambda x: x[None, 1:].sum(), "v = x[None, 1:]"),

@@ -302,9 +302,10 @@ class Plain(WorkOut):
             return ast.BinOp(f.value, ast.MatMult(), made.args[0])
         if isinstance(f, ast.Attribute) and ast.unparse(f.value) == "np" and f.attr in COMPARED:
             return ast.Compare(made.args[0], [COMPARED[f.attr]()], made.args[1:])
-        if isinstance(f, ast.Name) and self.helpers.objects.get(f.id) is ops.spread:
+        helper = self.helpers.objects.get(f.id) if isinstance(f, ast.Name) else None
+        if helper is ops.spread:
             return self.spread(*made.args)
-        return made
+        return self.einsum(made) if helper is ops.einsum_share else made
 
     def spread(self, g: ast.expr, a: ast.expr, axis: ast.expr, keepdims: ast.expr) -> ast.expr:
         """`ops.spread` in NumPy's words. New axes in front come by themselves."""
@@ -314,6 +315,17 @@ class Plain(WorkOut):
             if sorted(i % ndim for i in axes) != list(range(len(axes))):
                 g = call("np.expand_dims", g, axis)
         return call("np.broadcast_to", g, ast.Attribute(a, "shape"))
+
+    def einsum(self, share: ast.Call) -> ast.expr:
+        """`ops.einsum_share` as another einsum, where it is no more than that."""
+        g, number, arrays, subscripts = share.args
+        given, i = list(arrays.elts), self.value(number)  # type: ignore[attr-defined]
+        terms, out = ops.einsum_letters(self.value(subscripts), tuple(map(self.value, given)))
+        mine, array = terms.pop(i), given.pop(i)
+        if len(set(mine)) < len(mine) or not set(mine) <= set("".join([*terms, out])):
+            return share
+        plain = call("np.einsum", ast.Constant(",".join([*terms, out]) + "->" + mine), *given, g)
+        return plain if self.shape(plain) == self.shape(array) else share
 
     def both(self, a: ast.expr, b: ast.expr) -> tuple[ast.expr, ast.expr]:
         """Two expressions side by side: what is spread beside an array of the full shape need not be."""

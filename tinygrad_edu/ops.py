@@ -404,12 +404,16 @@ def crop(g: Array, a: Array, pad_width: Any) -> Array:
 def einsum_share(g: Array, i: int, arrays: tuple[Array, ...], subscripts: str) -> Array:
     """The gradient for arrays[i]: y is linear in it, so it is the same product with g in its place, over its letters.
 
-    The ones keep a letter that no other array has: every element along it gets the same. Where arrays[i] has a letter
-    twice, y has seen its diagonal alone, and the rest gets 0.
+    Where arrays[i] is longer along a letter than all else, ones keep it: every element along it gets the same. Where it
+    has a letter twice, y has seen its diagonal alone, and the rest gets 0.
     """
     terms, out = einsum_letters(subscripts, arrays)
     mine = "".join(dict.fromkeys(terms[i]))  # each letter once
-    share = np.einsum(",".join([*terms, out]) + "->" + mine, *arrays[:i], np.ones_like(arrays[i]), *arrays[i + 1 :], g)
+    others, factors = [*terms[:i], *terms[i + 1 :], out], [*arrays[:i], *arrays[i + 1 :], g]
+    lengths = dict(sorted(pair for term, a in zip(others, factors) for pair in zip(term, np.shape(a))))  # the largest
+    if any(lengths.get(c) != n for c, n in zip(terms[i], np.shape(arrays[i]))):
+        others, factors = [terms[i], *others], [np.ones_like(arrays[i]), *factors]
+    share = np.einsum(",".join(others) + "->" + mine, *factors)
     if mine == terms[i]:
         return share
     place = dict(zip(mine, np.ix_(*map(np.arange, share.shape))))
