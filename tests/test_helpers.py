@@ -167,6 +167,16 @@ def test_arrays_among_keywords_are_inputs_and_numbers_are_written():
     assert "len('fast')" in program.source
 
 
+def by_size(a, *, twice=True):
+    factor = (2.0 if twice else 1.0) * (1.0 if a.sum() > 0 else -1.0)
+    return a * factor, lambda g: g * factor
+
+
+def test_a_choice_that_is_known_is_made_and_another_is_written():
+    program = check(by_size, X)
+    assert str(program.forward[0]) == "factor = 2.0 * (1.0 if x.sum() > 0 else -1.0)"
+
+
 def recursive(a, n):
     return a if n == 0 else recursive(a * 0.5, n - 1)
 

@@ -27,7 +27,7 @@ IMPORTS = {
     "doctor": ("gradcheck init mistakes ops tensor", "numpy"),
     "layerdoctor": ("doctor gradcheck init layers mistakes ops tensor", "numpy"),
     "notation": ("ops tensor", "numpy"),
-    "formulas": ("notation tensor", "numpy"),
+    "formulas": ("helpers notation tensor", "numpy"),
     "helpers": ("notation", "numpy"),
     "lines": ("formulas helpers notation ops tensor", "numpy"),
     "program": ("helpers lines notation ops tensor", "numpy"),

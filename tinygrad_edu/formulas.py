@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .helpers import global_names
 from .notation import Names, literal, loaded, read, renamed, stored, unparsed
 from .tensor import Tensor, raw
 
@@ -136,7 +137,7 @@ class Source:
         again = next((arg for arg in recipe.args if arg in assigned), None)
         if again:
             raise ValueError(f"{node.op.__name__} assigns to its argument {again}")
-        if "g" in {*recipe.args, *assigned}:
+        if "g" in {*recipe.args, *assigned, *global_names(node.op)}:
             raise ValueError(f"{node.op.__name__} has a g of its own, and that is what its gradient is called here")
         values = [literal(parent, called, exact) or ast.Name("...") for parent in node.parents]
         given = {**recipe.defaults, **node.kwargs}
