@@ -21,14 +21,10 @@ from typing import Any
 import numpy as np
 
 from .helpers import global_names, unbound
-from .lines import Line as Line
-from .lines import Writer, passes
-from .lines import needed as needed
+from .lines import Line, Writer, passes
 from .notation import TAKEN, loaded, names
 from .ops import Array
 from .tensor import Tensor, _mode, first_gradient, raw, tick
-
-WIDTH = 100  # columns of a line that carries a comment
 
 
 class Program:
@@ -42,6 +38,7 @@ class Program:
     forward, backward : its lines
     helpers : what stands above them: imports, and the functions that they call
     loss : the name of the result
+    any_size : False if a length that Python asked for (``len(x)``) is a number in the text, as far as `trace` can tell
 
     Examples
     --------
@@ -81,6 +78,7 @@ class Program:
         self.inputs = {name: np.array(raw(value)) for name, value in inputs.items()}
         self.forward, self.backward = forward, backward
         self.loss, self._results, self.helpers = loss, results, helpers
+        self.any_size = True
 
     @property
     def gradients(self) -> list[str]:
@@ -93,7 +91,7 @@ class Program:
     def text(self, shapes: bool = False) -> str:
         """The source; with the shape of each value behind its line, if you like."""
         values = self.values() if shapes else {}
-        column = min(WIDTH, max(len(str(line)) for line in self.forward + self.backward) + 6) if shapes else 0
+        column = max(len(str(line)) for line in self.forward + self.backward) + 6
 
         def shown(line: Line) -> str:
             known = [str(np.shape(values[name])) for name in sorted(line.binds) if name in values]
@@ -120,7 +118,7 @@ class Program:
         Raises
         ------
         TypeError : a name that is no input; too many values
-        ValueError : an array that has another number of axes than the one that was traced
+        ValueError : a shape that the program does not fit
         """
         values = self._arguments(inputs, named)
         if any(isinstance(value, Tensor) for value in values.values()):
@@ -143,10 +141,11 @@ class Program:
         for name, value in (given | named).items():
             values[name] = value if isinstance(value, Tensor) else np.asarray(value)
             traced, shape = self.inputs[name].shape, values[name].shape
-            if len(shape) != len(traced) or any(n == 1 != m for n, m in zip(traced, shape)):
+            fixed = [n for n, m in zip(traced, shape) if n != m and (n == 1 or not self.any_size)]
+            if len(shape) != len(traced) or fixed:
                 raise ValueError(
-                    f"{name} has shape {shape}, and {traced} when the program was traced: there may be as many samples "
-                    "as you like, but not another number of axes, nor many where there was one; trace it again"
+                    f"{name} has shape {shape}, but its shape when the program was traced, {traced}, is in the text: "
+                    "there was one sample only, or Python asked how many there are, as by len(x). Trace it again"
                 )
         return values
 
@@ -226,8 +225,8 @@ def trace(f: Any, *inputs: Any) -> Program:
     there were at least two samples. What a loss that was computed before used in between (a mask, say) is an input.
 
     A function is run again with other numbers, to see that nothing that Python computed by itself would be frozen into
-    the program; lengths are, ``len(x)`` is a number. Layers keep what they had (running means); generators of random
-    numbers move on. Dropout's mask is an input of the program.
+    the program, and with one sample more, to see whether a length is. Layers keep what they had (running means);
+    generators of random numbers move on. Dropout's mask is an input of the program.
 
     Raises
     ------
@@ -264,7 +263,12 @@ def trace(f: Any, *inputs: Any) -> Program:
     if not recorded.root.requires_grad:
         given = [Tensor(t, t.dtype in (np.float32, np.float64), t.name) for t in given]
         recorded = _Trace.of(f, given, called)
-    return recorded.compare(f, given)
+    program = recorded.compare(f, given)
+    n = next((len(t) for t in given if t.ndim), 0)
+    longer = [np.concatenate([t._data, t._data[:1]]) if t.ndim and len(t) == n else t._data for t in given]
+    more = recorded.again(f, longer, program.gradients)
+    program.any_size = more is None or more.source == program.source
+    return program
 
 
 def as_input(name: str, value: Any) -> Tensor:
@@ -351,19 +355,23 @@ class _Trace:
         helpers = writer.helpers.text(calls - leaves.keys() - computed)
         return Program(inputs, forward, backward, called[id(self.root)], results, helpers)
 
+    def again(self, f: Callable[..., Any], numbers: Sequence[Array], wanted: list[str]) -> Program | None:
+        """The program for other numbers; None if they do not fit f."""
+        others = [Tensor(a, t.requires_grad, t.name) for a, t in zip(numbers, self.inputs)]
+        try:
+            with np.errstate(all="ignore"):
+                return _Trace.of(f, others, self.given).program(wanted)
+        except Exception:
+            return None
+
     def compare(self, f: Callable[..., Any], inputs: Sequence[Tensor], wanted: list[str] | None = None) -> Program:
         """Write the program, and refuse it if it would be another one for other numbers: in another order, and with the
         other sign."""
         program = self.program(wanted)
-        for sign in (1, -1):
-            others = []
-            for t in inputs:
-                value = t._data.ravel()[::-1].reshape(t.shape)
-                others.append(Tensor(sign * value if value.dtype.kind == "f" else value, t.requires_grad, t.name))
-            try:
-                with np.errstate(all="ignore"):
-                    second = _Trace.of(f, others, self.given).program(program.gradients)
-            except Exception:  # these numbers do not fit f
+        turned = [t._data.ravel()[::-1].reshape(t.shape) for t in inputs]
+        for numbers in (turned, [-a if a.dtype.kind == "f" else a for a in turned]):
+            second = self.again(f, numbers, program.gradients)
+            if second is None:
                 continue
             if second.source != program.source:
                 raise ValueError(
