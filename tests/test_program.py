@@ -444,6 +444,23 @@ def test_what_is_kept_and_used_is_computed_once():
     np.testing.assert_allclose(value, 6 - 0.6)
 
 
+def test_what_is_kept_but_never_read_is_an_input_to_write_into():
+    class Last(tg.Layer):
+        def __init__(self):
+            self.last = tg.Tensor(0.0, name="last")
+
+        def forward(self, x):
+            with tg.no_grad():
+                tg.tensor.assign(self.last, x.max())
+            return (x * x).sum()
+
+    program = tg.trace(Last(), np.ones(2))
+    last = np.zeros(())
+    program([3.0, 4.0], last=last)
+    assert list(program.inputs) == ["x", "last"]
+    assert last == 4.0
+
+
 def test_tracing_changes_neither_parameters_nor_gradients_nor_what_layers_keep():
     model, (X, y) = network(tg.BatchNorm1d(4), tg.ReLU()), data()
     tg.cross_entropy(model(X), y).backward()

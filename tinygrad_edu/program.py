@@ -78,15 +78,7 @@ class Program:
         self.inputs = {name: np.array(raw(value)) for name, value in inputs.items()}
         self.forward, self.backward = forward, backward
         self.loss, self._results, self.helpers = loss, results, helpers
-        self.any_size = True
-
-    @property
-    def gradients(self) -> list[str]:
-        return list(self._results)
-
-    @property
-    def source(self) -> str:
-        return self.text()
+        self.gradients, self.any_size, self.source = list(results), True, self.text()
 
     def text(self, shapes: bool = False) -> str:
         """The source; with the shape of each value behind its line, if you like."""
@@ -177,8 +169,8 @@ class Program:
         Path(path).write_text(text + _MAIN.format(arrays), encoding="utf-8")
 
     def __repr__(self) -> str:
-        lines = len(self.forward) + len(self.backward)
-        return f"Program({', '.join(self.inputs)} -> {self.loss}, {', '.join(self._results.values())}; {lines} lines)"
+        results, lines = ", ".join(self._results.values()), self.forward + self.backward
+        return f"Program({', '.join(self.inputs)} -> {self.loss}, {results}; {len(lines)} lines)"
 
 
 _UNPACKED = '''
