@@ -14,7 +14,7 @@ import math
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache, cached_property
 from itertools import count
 from typing import Any, NamedTuple, TypeVar
@@ -142,6 +142,7 @@ def names(
     inputs: Mapping[str, Tensor] | None = None,
     same: Mapping[int, Tensor] | None = None,
     reserved: Collection[str] = TAKEN,
+    others: Iterable[Tensor] = (),
 ) -> Names:
     """A Python name for every tensor, array and list of the graph below root, by ``id``; none is given twice.
 
@@ -156,6 +157,7 @@ def names(
     inputs : Tensors that have these names here, whatever their own
     same : by ``id``, arrays that are the data of a Tensor: they have its name
     reserved : names that what somebody named must not have; it gets a "_"
+    others : Tensors that need a name too
 
     Examples
     --------
@@ -193,13 +195,15 @@ def names(
                 if isinstance(part, np.ndarray) or (isinstance(part, list) and len(part) > SHORT):
                     add(part, key)
         add(node, "loss" if node is root and node.size == 1 and node.parents else None)
+    for t in others:
+        add(t)
     times = Counter(own.values())
     kept = {name for name in times if times[name] == 1}
-    others = Counter(stem for key, stem in stems.items() if own.get(key) not in kept)
-    many = {stem for stem, n in others.items() if n > 1 or stem in kept}
+    rest = Counter(stem for key, stem in stems.items() if own.get(key) not in kept)
+    many = {stem for stem, n in rest.items() if n > 1 or stem in kept}
     if many & {"z", "W"}:
-        many |= {"z", "h", "W", "b"} & set(others)
-    taken = kept | set(others) - many
+        many |= {"z", "h", "W", "b"} & set(rest)
+    taken = kept | set(rest) - many
     numbers = {stem: count(1) for stem in many}
     given = Names()
     for at, stem in stems.items():

@@ -328,10 +328,10 @@ class _Trace:
         if not self.nodes:
             raise RuntimeError("nothing was computed, so there is nothing to trace")
         reserved = TAKEN.union(*{global_names(node.op) for node in self.nodes if node.op})
-        called = self.called = names(self.root, self.nodes, dict(zip(self.given, self.inputs)), self.same, reserved)
+        inputs, kept = dict(zip(self.given, self.inputs)), [target for target, _ in self.keeps]
+        called = self.called = names(self.root, self.nodes, inputs, self.same, reserved, kept)
         computed = {called[id(node)] for node in self.nodes}
-        every = [value for node in self.nodes for value in used_by(node) if id(value) in called]
-        every += [target for target, _ in self.keeps]
+        every = [value for node in self.nodes for value in used_by(node) if id(value) in called] + kept
         leaves: dict[str, Any] = {called[id(t)]: t for t in self.inputs}
         for value in sorted(every, key=passes):  # data first, then parameters
             if called[id(value)] not in computed:
@@ -342,10 +342,10 @@ class _Trace:
         lines = forward + backward
         used = {called[id(t)] for t in self.inputs}.union(*(loaded(line.value) for line in lines))
         used |= {line.target.removesuffix("[...]") for line in lines}
-        inputs = {name: value for name, value in leaves.items() if name in used}
+        needed = {name: value for name, value in leaves.items() if name in used}
         calls = set().union(*(unbound(line.value) for line in lines))
         helpers = writer.helpers.text(calls - leaves.keys() - computed)
-        return Program(inputs, forward, backward, called[id(self.root)], results, helpers)
+        return Program(needed, forward, backward, called[id(self.root)], results, helpers)
 
     def again(self, f: Callable[..., Any], numbers: Sequence[Array], wanted: list[str]) -> Program | None:
         """The program for other numbers; None if they do not fit f."""
