@@ -15,7 +15,7 @@ from .loops import Lowered
 DONE, REFUSED, NOT_FINITE, SKIPPED, NO_LOSS = range(5)  # what a call returns
 LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT = range(7)  # what it leaves in the array ``out``
 OUT = 8  # numbers in it
-FIXED = ("data", "grad", "work", "out", "numbers", "spans", "l2", "runs", "policy", "batch", "batch_X", "batch_y")
+FIXED = ("data", "grad", "work", "out", "numbers", "spans", "l2", "runs", "policy", "count", "batch", "batch_X", "batch_y")
 RAISE, SKIP, PROPAGATE = range(3)  # policy: what to do with a gradient that is not finite
 
 TEMPLATE = '''\
@@ -222,5 +222,6 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
         z, (n, classes) = parts.output, shapes[parts.output]
         best = [f"if {z}[_0, _1] > {z}[_0, _best]:", "    _best = _1"]
         row = ["_best = 0", *loops.nested([("_1", classes)], best), "_right += _best == y[_0]"]
-        lines += ["_right = 0", *loops.nested([("_0", n)], row), f"_out[{RIGHT}] = _right"]
+        count = ["_right = 0", *loops.nested([("_0", n)], row), f"_out[{RIGHT}] = _right"]
+        lines += [f"if _at[{at['count']}]:", *(f"    {line}" for line in count)]
     return lines

@@ -133,35 +133,37 @@ class CompiledStep:
         self._modes = [(layer, layer.training) for _, layer in model.named_layers()]
         self._plans: dict[int, _Plan] = {}  # by the number of samples
         start = time.perf_counter()
-        plan = self._plan_for(*self._taken(X, y))
+        _, _, plan = self._taken(X, y)
         getattr(plan, function)
         self.seconds = time.perf_counter() - start
 
     # --- a batch ------------------------------------------------------------------------------------------------------
 
     def __call__(self, X: Any, y: Any) -> float:
-        (x_dtype, x_shape), (y_dtype, y_shape) = self.kinds.values()
+        x_dtype, x_shape, y_dtype, y_shape, plan = self._last
         if not (
             X.__class__ is np.ndarray
             and y.__class__ is np.ndarray
+            and X.shape == x_shape
+            and y.shape == y_shape
             and X.dtype is x_dtype
             and y.dtype is y_dtype
             and X.flags.c_contiguous
             and y.flags.c_contiguous
-            and X.shape[1:] == x_shape
-            and y.shape[1:] == y_shape
-            and len(X) == len(y)
         ):
-            X, y = self._taken(X, y)
-        plan, optimizer = self._plans.get(len(X)) or self._plan_for(X, y), self.optimizer
+            X, y, plan = self._taken(X, y)
+        optimizer = self.optimizer
         runs = plan.runs
         if runs is None or runs is not optimizer._whole:
             runs = plan.begin()
         else:
             optimizer._prepare(runs)
-        for i, run in enumerate(runs):
-            plan.pack(plan.numbers, i * plan.row, run.l2, *run.numbers)
-        plan.at[plan.policy] = POLICIES[optimizer.nonfinite]
+        at = 0
+        for run in runs:
+            plan.pack(plan.numbers, at, run.l2, *run.numbers)
+            at += plan.row
+        if plan.nonfinite is not optimizer.nonfinite:
+            plan.obey(optimizer.nonfinite)
         before = optimizer.buffer.data.copy() if watchers else None
         status = plan.step(X, y, plan.at, *plan.generators)
         value: float = plan.out.item(LOSS)
@@ -192,8 +194,16 @@ class CompiledStep:
             self.loss(self.model(X), y)  # says what is wrong with y
         return ValueError("y holds a number that the step cannot use as an index")
 
-    def _taken(self, X: Any, y: Any) -> tuple[Array, Array]:
-        """X and y as machine code takes them."""
+    def _taken(self, X: Any, y: Any) -> tuple[Array, Array, _Plan]:
+        """X and y as machine code takes them, and the plan for so many samples."""
+        X, y = self._checked(X, y)
+        plan = self._plans.get(len(X)) or self._plan_for(X, y)
+        (x_dtype, _), (y_dtype, _) = self.kinds.values()
+        self._last = x_dtype, X.shape, y_dtype, y.shape, plan
+        return X, y, plan
+
+    def _checked(self, X: Any, y: Any) -> tuple[Array, Array]:
+        """X and y as machine code takes them, or what is wrong with them."""
         taken = []
         for name, given in (("X", X), ("y", y)):
             (dtype, shape), values = self.kinds[name], np.asarray(raw(given))
@@ -225,7 +235,7 @@ class CompiledStep:
         NoLoss : the loss is not finite and the optimizer's nonfinite is "raise"
         ValueError : the same of a gradient
         """
-        X, y = self._taken(X, y)
+        X, y = self._checked(X, y)
         ends = {size, len(order) % size or size}
         plans = [self._plans.get(n) or self._plan_for(X[order[:n]], y[order[:n]]) for n in ends]
         plan, optimizer = plans[0], self.optimizer
@@ -237,8 +247,10 @@ class CompiledStep:
             optimizer._prepare(runs, k)
             row[:] = [number for run in runs for number in (run.l2, *run.numbers)]
         batch = {"batch_X": np.empty((size, *X.shape[1:]), X.dtype), "batch_y": np.empty((size, *y.shape[1:]), y.dtype)}
-        plan.put(batch=size, policy=POLICIES[optimizer.nonfinite], **batch)
+        plan.obey(optimizer.nonfinite)
+        plan.put(batch=size, count=1, **batch)
         status = plan.epoch(X, y, order.astype(np.int64), table, plan.at, *plan.generators)
+        plan.put(count=0)
         out = plan.out.tolist()
         changed = tick() if out[APPLIED] else 0
         plan.touch(changed)
@@ -255,6 +267,8 @@ class CompiledStep:
         """The same, a call for each batch: where the update is large enough for threads, or is watched, or where the
         last batch is shorter and has another program."""
         total, right, seen = 0.0, 0, 0
+        for plan in self._plans.values():
+            plan.put(count=1)
         for first in range(0, len(order), size):
             rows = order[first : first + size]
             value = self(X[rows], y[rows])
@@ -377,7 +391,7 @@ class _Plan:
         self.spans = np.zeros((len(optimizer.params), 2), np.int64)
         self.room, self._work = -1, lowered.size
         self.slots = slots(len(averages), kept)
-        self.policy, self.at = self.slots["policy"], np.zeros(len(self.slots), np.int64)
+        self.at, self.nonfinite = np.zeros(len(self.slots), np.int64), ""
         self.kept: dict[str, Array] = {}
         self.put(data=buffer.data, grad=buffer.grad, out=self.out, numbers=self.numbers, spans=self.spans)
         self.put(l2=np.zeros_like(buffer.grad))
@@ -390,6 +404,11 @@ class _Plan:
         for name, value in given.items():
             self.kept[name] = value  # as long as its address is in use
             self.at[self.slots[name]] = value.ctypes.data if isinstance(value, np.ndarray) else value
+
+    def obey(self, nonfinite: str) -> None:
+        """What the optimizer does with gradients that are not finite."""
+        self.nonfinite = nonfinite
+        self.put(policy=POLICIES[nonfinite])
 
     def make_room(self, n: int) -> None:
         """Have a workspace for batches of n."""
