@@ -192,6 +192,26 @@ def test_a_batch_of_another_size_goes_through_the_same_program(middle):
             np.testing.assert_allclose(d, p.grad, rtol=1e-9, atol=1e-14)
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda X: (X @ np.array([1.0, 2.0, 3.0])).exp().sum(),
+        lambda X: tg.Flatten()(X.expand_dims(1) * X.expand_dims(2)).exp().mean(),
+        lambda X: X[:, :1].squeeze(1).exp().mean(),
+        lambda X: (X.reshape(-1) ** 2).sum(),
+        lambda X: (X.reshape(len(X), 3, 1).reshape(len(X), 3) ** 2).sum(),
+    ],
+    ids=["vector", "Flatten", "squeeze", "flat", "there and back"],
+)
+def test_what_is_reshaped_keeps_its_samples(f):
+    rng = np.random.default_rng(0)
+    program = tg.trace(f, rng.standard_normal((4, 3)))
+    assert program.any_size
+    X = leaf(rng.standard_normal((6, 3)))
+    f(X).backward()
+    np.testing.assert_allclose(program(X.numpy())[1]["X"], X.grad, rtol=1e-12)
+
+
 @pytest.mark.parametrize("axis", [None, 0, 1, -1, (0, 1)])
 @pytest.mark.parametrize("keepdims", [True, False])
 @pytest.mark.parametrize("name", ["mean", "var", "std", "sum", "max", "norm"])

@@ -300,12 +300,21 @@ class Plain(WorkOut):
         f = made.func
         if isinstance(f, ast.Attribute) and f.attr == "dot" and len(made.args) == 1:
             return ast.BinOp(f.value, ast.MatMult(), made.args[0])
+        if isinstance(f, ast.Attribute) and f.attr == "reshape" and isinstance(made.args[0], ast.Tuple):
+            return self.reshape(f, made.args[0].elts)
         if isinstance(f, ast.Attribute) and ast.unparse(f.value) == "np" and f.attr in COMPARED:
             return ast.Compare(made.args[0], [COMPARED[f.attr]()], made.args[1:])
         helper = self.helpers.objects.get(f.id) if isinstance(f, ast.Name) else None
         if helper is ops.spread:
             return self.spread(*made.args)
         return self.einsum(made) if helper is ops.einsum_share else made
+
+    def reshape(self, method: ast.Attribute, lengths: list[ast.expr]) -> ast.expr:
+        """The number of samples stays as it is: a.reshape(-1, 3) for a.reshape(len(a), 3)."""
+        before, after = self.shape(method.value), [self.value(n) for n in lengths]
+        if after and before[:1] == (after[0],) and all(n > 0 for n in after[1:]):
+            lengths = [ast.Constant(-1), *lengths[1:]]
+        return call(method, *lengths[:1]) if len(lengths) == 1 else call(method, ast.Tuple(lengths))
 
     def spread(self, g: ast.expr, a: ast.expr, axis: ast.expr, keepdims: ast.expr) -> ast.expr:
         """`ops.spread` in NumPy's words. New axes in front come by themselves."""
