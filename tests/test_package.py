@@ -52,10 +52,12 @@ IMPORTS = {
     "averages": ("buffers kernels ops step tensor", "numpy"),
     "data": ("init ops", "numpy"),
     "train": ("data init layers losses ops optimizers step tensor", "numpy"),
-    "loops": ("notation program", "numpy"),
+    "elements": ("", "numpy"),
+    "loops": ("elements notation program", "numpy"),
     "assembly": ("loops", ""),
-    "native": ("kernels ops", "llvmlite numba numpy"),
-    "machine": ("kernels native", "llvmlite numba numpy"),
+    "intrinsics": ("kernels", "llvmlite numba numpy"),
+    "native": ("intrinsics kernels loops ops", "llvmlite numpy"),
+    "machine": ("intrinsics kernels native", "llvmlite numba numpy"),
     "compiled": (
         "assembly buffers kernels layers loops losses machine native ops program step tensor train",
         "numba numpy",
@@ -82,8 +84,8 @@ LATER = {
     "plots": ("rangetest train", "matplotlib"),
     "raceplots": ("racing trials", "PIL matplotlib"),
     "__init__": (
-        "averages buffers compiled curvature data debugging doctor kernels layerdoctor optimizers plots program raceplots "
-        "racing rangetest ruledoctor schedules step surfaces train trials",
+        "averages buffers compiled curvature data debugging doctor kernels layerdoctor optimizers plots program "
+        "raceplots racing rangetest ruledoctor schedules step surfaces train trials",
         "",
     ),
     "__main__": ("__init__ data expression grading notation plots raceplots racing tables tensor trials", "numpy"),

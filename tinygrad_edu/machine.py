@@ -18,7 +18,7 @@ import llvmlite
 import numba
 import numpy as np
 
-from . import kernels, native
+from . import intrinsics, kernels, native
 
 
 def folder() -> Path:
@@ -34,7 +34,7 @@ def folder() -> Path:
 def key(text: str) -> str:
     """What machine code depends on: the text, what it calls, and the versions of all that make it."""
     versions = [sys.version, numba.__version__, llvmlite.__version__, np.__version__, native.ready()]
-    sources = [inspect.getsource(module) for module in (kernels, native)]
+    sources = [inspect.getsource(module) for module in (kernels, native, intrinsics)]
     return hashlib.sha256("\0".join([text, *versions, *sources]).encode()).hexdigest()[:32]
 
 
