@@ -261,7 +261,7 @@ class Loops:
     def repeat(self, row: str, into: str) -> None:
         """Copy a row into every row of an array."""
         n, width = self.arrays[into].shape
-        self.write(f"_repeat({row}, {into}, {n}, {width.b * self.dtype.itemsize})")
+        self.write(f"_repeat(_address({row}), _address({into}), {n}, {width.b * self.dtype.itemsize})")
 
     def write(self, *lines: str) -> None:
         """Add lines, after the loop that waits."""

@@ -155,26 +155,32 @@ def _data(context, builder, kind, value):
 
 
 @intrinsic
-def copy(typingctx, to, start, size):
-    """So many bytes, from one address to another."""
+def repeat(typingctx, row, to, n, size):
+    """The same row n times, by their addresses; size is that of a row in bytes. Twice as many are copied each time."""
 
     def code(context, builder, signature, args):
-        pointers = [builder.inttoptr(address, cgutils.voidptr_t) for address in args[:2]]
-        cgutils.raw_memcpy(builder, *pointers, args[2], 1)
+        row, to, n, size = (context.cast(builder, x, t, intp) for x, t in zip(args, signature.args))
+
+        def copy(to, start, size):
+            cgutils.raw_memcpy(builder, *[builder.inttoptr(x, cgutils.voidptr_t) for x in (to, start)], size, 1)
+
+        copy(to, row, size)
+        rows = cgutils.alloca_once_value(builder, context.get_constant(intp, 1))
+        test, body, end = (builder.append_basic_block(name) for name in ("repeat.test", "repeat.body", "repeat.end"))
+        builder.branch(test)
+        builder.position_at_end(test)
+        done = builder.load(rows)
+        builder.cbranch(builder.icmp_signed("<", done, n), body, end)
+        builder.position_at_end(body)
+        left = builder.sub(n, done)
+        more = builder.select(builder.icmp_signed("<", done, left), done, left)
+        copy(builder.add(to, builder.mul(done, size)), to, builder.mul(more, size))
+        builder.store(builder.add(done, more), rows)
+        builder.branch(test)
+        builder.position_at_end(end)
         return context.get_dummy_value()
 
-    return types.void(intp, intp, intp), code
-
-
-@compiled()
-def repeat(row, out, n, size):
-    """The same row n times; size is that of a row in bytes. Twice as many are copied each time."""
-    to, done = address(out), 1
-    copy(to, address(row), size)
-    while done < n:
-        more = min(done, n - done)
-        copy(to + done * size, to, more * size)
-        done += more
+    return types.void(row, to, n, size), code
 
 
 # --- numbers too small to be normal -----------------------------------------------------------------------------------
@@ -211,46 +217,41 @@ def flush(typingctx, mode):
 
 
 def matmul(letter, bits):
-    """out = a @ b for one dtype, or out += a @ b: a or aᵀ is (n, k), b or bᵀ is (k, m). bits are those of BLAS's whole
-    numbers, 0 if there is no BLAS."""
-    real, one = (types.float32, np.float32(1)) if letter == "s" else (types.float64, np.float64(1))
-    whole, zero = types.int32 if bits == 32 else types.int64, one - one
-    kinds = [*[types.int32] * 3, *[whole] * 3, real, intp, whole, intp, whole, real, intp, whole]
-    gemm = types.ExternalFunction(f"tinygrad_edu_{letter}gemm", types.void(*kinds))
+    """out = a @ b for one dtype, or out += a @ b, by their addresses: a or aᵀ is (n, k), b or bᵀ is (k, m).
+    bits are those of BLAS's whole numbers, 0 if there is no BLAS."""
+    real, dtype = (ir.FloatType(), np.float32) if letter == "s" else (ir.DoubleType(), np.float64)
+    zero = dtype(0)
 
-    def by_blas(a, a_flipped, b, b_flipped, out, n, m, k, add):
-        turn_a, width_a = (TRANSPOSED, whole(n)) if a_flipped else (AS_IT_IS, whole(k))
-        turn_b, width_b = (TRANSPOSED, whole(k)) if b_flipped else (AS_IT_IS, whole(m))
-        size, beta, pointers = (
-            (whole(n), whole(m), whole(k)),
-            one if add else zero,
-            (address(a), address(b), address(out)),
-        )
-        gemm(
-            ROW_MAJOR,
-            turn_a,
-            turn_b,
-            *size,
-            one,
-            pointers[0],
-            width_a,
-            pointers[1],
-            width_b,
-            beta,
-            pointers[2],
-            whole(m),
-        )
+    @intrinsic
+    def by_blas(typingctx, a, a_flipped, b, b_flipped, out, n, m, k, add):
+        def code(context, builder, signature, args):
+            a, a_flipped, b, b_flipped, out, n, m, k, add = (
+                context.cast(builder, x, t, types.boolean if isinstance(t, types.Boolean) else intp)
+                for x, t in zip(args, signature.args)
+            )
+            order, whole = ir.IntType(32), ir.IntType(bits)
+            n, m, k = (builder.trunc(x, whole) if bits < 64 else x for x in (n, m, k))
+            turn_a, turn_b = (builder.select(x, order(TRANSPOSED), order(AS_IT_IS)) for x in (a_flipped, b_flipped))
+            width_a, width_b = builder.select(a_flipped, n, k), builder.select(b_flipped, k, m)
+            beta = builder.select(add, real(1), real(0))
+            given = [order(ROW_MAJOR), turn_a, turn_b, n, m, k, real(1), a, width_a, b, width_b, beta, out, m]
+            gemm = ir.FunctionType(ir.VoidType(), [x.type for x in given])
+            builder.call(cgutils.get_or_insert_function(builder.module, gemm, f"tinygrad_edu_{letter}gemm"), given)
+            return context.get_dummy_value()
+
+        return types.void(a, types.boolean, b, types.boolean, out, n, m, k, types.boolean), code
 
     def by_loops(a, a_flipped, b, b_flipped, out, n, m, k, add):
+        a, b, out = array(a, 0, (n * k,), dtype), array(b, 0, (k * m,), dtype), array(out, 0, (n, m), dtype)
         for i in range(n):
             for j in range(m):
                 out[i, j] = out[i, j] if add else zero
             for s in range(k):
-                x = a[s, i] if a_flipped else a[i, s]
+                x = a[s * n + i] if a_flipped else a[i * k + s]
                 for j in range(m):
-                    out[i, j] += x * (b[j, s] if b_flipped else b[s, j])
+                    out[i, j] += x * (b[j * k + s] if b_flipped else b[s * m + j])
 
-    return compiled()(by_blas if bits else by_loops)
+    return by_blas if bits else compiled()(by_loops)
 
 
 def called(name, inner_loop):

@@ -28,6 +28,7 @@ from .elements import CannotCompile as CannotCompile
 from .elements import nested as nested
 from .elements import tuple_text as tuple_text
 from .notation import loaded, unparsed
+from .ops import einsum_letters
 from .program import Program
 
 BATCHES = (3, 5, 1)
@@ -198,7 +199,7 @@ class _Lowering:
             case ast.Assign(targets=[target]):
                 pairs = [(target, line.value)]
             case _:
-                raise CannotCompile(ast.unparse(line))
+                raise CannotCompile(ast.unparse(line).partition("\n")[0])
         made: Scope = {}
         for target, value in pairs:
             name = unparsed(target)
@@ -358,25 +359,37 @@ class _Lowering:
 
     def product(self, numbers: list[Any], into: str, a: Value, b: Value, row: Value | None = None) -> Value:
         """a @ b by BLAS, which takes either side transposed, and adds it to what is there: the row in every row."""
-        loops = self.loops
-        if len(a.shape) > 2 or len(b.shape) > 2 or Length(0, 0) in (*a.shape, *b.shape):
-            raise CannotCompile("a product of stacks of matrices, or of nothing")
-        if not a.dtype == b.dtype == loops.dtype:
-            raise CannotCompile(f"a product of {a.dtype} and {b.dtype} where the parameters are {loops.dtype}")
-        flat = len(a.shape) + len(b.shape) < 4
-        a = loops.view(a, [v[None] for v in a.numbers]) if len(a.shape) == 1 else a
-        b = loops.view(b, [v[:, None] for v in b.numbers]) if len(b.shape) == 1 else b
-        a, b = (side if side.place else loops.placed(side) for side in (a, b))
-        shaped = [x @ y for x, y in zip(a.numbers, b.numbers)]
-        added = row is not None and not flat and not row.flipped and loops.is_row(row.place, loops.shape(shaped))
-        out = loops.array(shaped, into if not flat and (added or row is None) else "")
-        n, m, k = *out.shape, a.shape[1]
-        if added and row is not None:
-            loops.repeat(row.place, out.place)
-        loops.write(f"_matmul({a.place}, {a.flipped}, {b.place}, {b.flipped}, {out.place}, {n}, {m}, {k}, {added})")
-        if flat:
-            out = loops.view(out, [x @ y for x, y in zip(a.numbers, b.numbers)])
+        loops, result = self.loops, [x @ y for x, y in zip(a.numbers, b.numbers)]
+        i, k = "i" * (len(a.shape) > 1), "k" * (len(b.shape) > 1)
+        added = row is not None and not row.flipped and loops.is_row(row.place, loops.shape(result))
+        into = into if added or row is None else ""
+        if max(len(a.shape), len(b.shape)) > 2 or not a.dtype == b.dtype == loops.dtype or a.shape[-1] == (0, 0):
+            out, added = self.summed(result, into, f"...{i}j,...j{k}->...{i}{k}", a, b), False
+        else:
+            a, b = (side if side.place else loops.placed(side) for side in (a, b))
+            out = loops.array(result, into)
+            if added and row is not None:
+                loops.repeat(row.place, out.place)
+            n, length, m = a.shape[0] if i else ONE, a.shape[-1], b.shape[1] if k else ONE
+            sides = ", ".join(f"_address({side.place}), {side.flipped}" for side in (a, b))
+            loops.write(f"_matmul({sides}, _address({out.place}), {n}, {m}, {length}, {added})")
         return out if row is None or added else self.elementwise(numbers, "({0} + {1})", out, row.to(out.dtype))
+
+    def summed(self, numbers: list[Any], into: str, subscripts: str, *arrays: Value) -> Value:
+        """einsum: for each element of the result loops over the letters that it has not."""
+        terms, out = einsum_letters(subscripts, tuple(a.numbers[0] for a in arrays))
+        letters = out + "".join(sorted({*"".join(terms)} - {*out}))
+        factors = [(a.to(numbers[0].dtype), term) for a, term in zip(arrays, terms)]
+
+        def at(index: Index) -> str:
+            where = dict(zip(letters, index))
+            places = [tuple("0" if n == ONE else where[c] for c, n in zip(term, a.shape)) for a, term in factors]
+            return f"({' * '.join(a.at(place) for (a, _), place in zip(factors, places))})"
+
+        every = ",".join(terms) + "->" + letters
+        whole = self.loops.value([np.einsum(every, *each) for each in zip(*[a.numbers for a in arrays])], at)
+        over = tuple(range(len(out), len(letters)))
+        return self.loops.reduce("sum", whole, over, numbers, into) if over else whole
 
     def power(self, numbers: list[Any], into: str, a: Value, b: Value) -> Value:
         exponent = b.numbers[0] if b.known and not b.shape and len(set(b.numbers)) == 1 else None
@@ -501,6 +514,8 @@ class _Lowering:
                 return self.elementwise(numbers, "({1} if {0} else {2})", a, *[arg.to(dtype) for arg in args[1:]])
             case "reshape" | "ravel" | "squeeze":
                 return loops.view(a, numbers, into)
+            case "einsum":
+                return self.summed(numbers, into, a.numbers[0], *args[1:])
             case "transpose" | "swapaxes":
                 return self.transposed(numbers, name, *args)
             case "broadcast_to":

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,9 @@ def inner_loop(name: str, letter: str) -> bool:
     """
     ufunc = getattr(np, name)
     i = ufunc.types.index(f"{letter * ufunc.nin}->{letter}")
-    lists = [ctypes.cast(id(ufunc) + 2 * 8 + 16 + 8 * k, ctypes.POINTER(ctypes.c_void_p))[0] for k in range(2)]
+    lists = [
+        ctypes.cast(id(ufunc) + object.__basicsize__ + 16 + 8 * k, ctypes.POINTER(ctypes.c_void_p))[0] for k in range(2)
+    ]
     address, extra = (ctypes.cast(addresses, ctypes.POINTER(ctypes.c_void_p))[i] for addresses in lists)
     binding.add_symbol(f"tinygrad_edu_{name}_{letter}", address)
     if extra:
@@ -80,7 +82,7 @@ def ready() -> str:
 def functions(dtype: Any) -> dict[str, Any]:
     """What the loops of a step call, by name; dtype is that of the parameters."""
     ready()
-    return _plain() if PLAIN else _native("s" if dtype == np.float32 else "d")
+    return _plain(np.dtype(dtype)) if PLAIN else _native("s" if dtype == np.float32 else "d")
 
 
 @lru_cache
@@ -95,13 +97,13 @@ def _native(letter: str) -> dict[str, Any]:
 
 
 @lru_cache
-def _plain() -> dict[str, Any]:
+def _plain(dtype: Any) -> dict[str, Any]:
     return {f"_{name}": _called_plainly(name) for name in CALLED} | {
         "_place": _array_plainly,
         "_array": _array_plainly,
         "_address": lambda a: a.ctypes.data,
-        "_matmul": _matmul_plainly,
-        "_repeat": lambda row, out, n, size: np.copyto(out, row),
+        "_matmul": partial(_matmul_plainly, dtype),
+        "_repeat": _repeat_plainly,
         "_flush": lambda mode: np.seterr(**(mode or {"all": "ignore"})),  # machine code warns of nothing
     }
 
@@ -113,10 +115,18 @@ def _array_plainly(address: int, offset: int, shape: tuple[int, ...], dtype: Any
 
 
 def _matmul_plainly(
-    a: Array, a_flipped: bool, b: Array, b_flipped: bool, out: Array, n: int, m: int, k: int, add: bool
+    dtype: Any, a: int, a_flipped: bool, b: int, b_flipped: bool, out: int, n: int, m: int, k: int, add: bool
 ) -> None:
-    product = (a.T if a_flipped else a) @ (b.T if b_flipped else b)
-    out[...] = product + out if add else product
+    left = _array_plainly(a, 0, (k, n) if a_flipped else (n, k), dtype)
+    right = _array_plainly(b, 0, (m, k) if b_flipped else (k, m), dtype)
+    product = (left.T if a_flipped else left) @ (right.T if b_flipped else right)
+    total = _array_plainly(out, 0, (n, m), dtype)
+    total[...] = product + total if add else product
+
+
+def _repeat_plainly(row: int, to: int, n: int, size: int) -> None:
+    for i in range(n):
+        ctypes.memmove(to + i * size, row, size)
 
 
 def _called_plainly(name: str) -> Any:
