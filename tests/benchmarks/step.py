@@ -1,13 +1,20 @@
-"""Microseconds of one whole training step, ours beside PyTorch's, measured in one run.
+"""Microseconds of one whole training step, ours beside other frameworks', measured in one run.
 
-    python tests/benchmarks/step.py            # needs torch: pip install -e '.[oracle]'
-    python tests/benchmarks/step.py --profile  # where our time goes, op by op; needs no torch
-    python tests/benchmarks/step.py --checks   # what the checks cost, and debug(); needs no torch
+    python tests/benchmarks/step.py             # all of peers.py that is installed; six minutes, ten at first
+    python tests/benchmarks/step.py --threads 1 # on one core, where the smallest networks are quickest
+    python tests/benchmarks/step.py --growth    # against depth, width and batch; --picture FILE.png draws it
+    python tests/benchmarks/step.py --share     # how much of a compiled step is matrix products; needs no peers
+    python tests/benchmarks/step.py --profile   # where our eager time goes, op by op; needs no peers
+    python tests/benchmarks/step.py --checks    # what the checks cost, and debug(); needs no peers
 
-A step is zero_grad, forward, cross-entropy, backward and Adam, in float32, on the same data. Every framework runs in a
-process of its own, so that their thread pools do not disturb each other, and waits while the others are measured. They
-take turns: a round is one fresh model, a warm-up, and a block of steps for each. A figure is the median over the
-rounds of the median step in each block; a ratio is the median of the ratios round by round.
+    pip install torch==2.13.0 jax optax autograd mygrad micrograd tinygrad   # torch.compile needs g++, tinygrad clang
+
+A step is zero_grad, forward, cross-entropy, backward and Adam, in float32, from the same weights on the same data.
+Every framework runs in a process of its own, so that their thread pools do not disturb each other, and waits while the
+others are measured. First, untimed, each takes 20 steps, and the run ends with an error if a loss on the way differs
+from ours. Then they take turns: a round is one fresh model, a warm-up, and a block of steps for each. A block ends
+after half a second, or after three steps where those take longer. A figure is the median over the rounds of the median
+step in each block; a ratio is the median of the ratios round by round.
 """
 
 from __future__ import annotations
@@ -16,142 +23,111 @@ import argparse
 import ast
 import importlib.metadata
 import inspect
+import math
 import multiprocessing
 import os
 import platform
+import shutil
 import statistics
+import subprocess
+import sys
 import time
 from functools import partial
-from itertools import pairwise
 
-MODELS = {  # sizes, batch, steps in a block
-    "2-16-16-2": ([2, 16, 16, 2], 32, 2000),
-    "64-64-32-10": ([64, 64, 32, 10], 64, 2000),
-    "784-128-10": ([784, 128, 10], 64, 1200),
-    "784-1000-1000-10": ([784, 1000, 1000, 10], 128, 50),
-}
-
-
-def data(sizes, batch):
-    import numpy as np
-
-    rng = np.random.default_rng(0)
-    return rng.random((batch, sizes[0]), dtype=np.float32), rng.integers(0, sizes[-1], batch)
-
-
-def ours(label):
-    import numpy as np
-
-    import tinygrad_edu as tg
-
-    sizes, batch, _ = MODELS[label]
-    X, y = data(sizes, batch)
-    model = tg.mlp(sizes, dtype=np.float32, rng=0)
-    optimizer = tg.Adam(model)
-
-    def step():
-        optimizer.zero_grad()
-        loss = tg.cross_entropy(model(X), y)
-        loss.backward()
-        optimizer.step()
-
-    return step
-
-
-def unchecked(label):
-    """The same step, in which nothing looks at dtypes, shapes, labels, or for NaN in the gradients."""
-    import numpy as np
-
-    import tinygrad_edu as tg
-
-    class Trusting(tg.Linear):
-        def forward(self, x):
-            return tg.Tensor.linear(x, self.W, self.b)
-
-    sizes, batch, _ = MODELS[label]
-    X, y = data(sizes, batch)
-    model = tg.mlp(sizes, dtype=np.float32, rng=0)
-    for layer in model.layers:
-        layer.__class__ = Trusting if isinstance(layer, tg.Linear) else type(layer)
-    optimizer = tg.Adam(model, nonfinite="propagate")
-
-    def step():
-        optimizer.zero_grad()
-        loss = tg.apply(tg.ops.cross_entropy, model(X), labels=y)
-        loss.backward()
-        optimizer.step()
-
-    return step
-
-
-def debugged(label):
-    import tinygrad_edu as tg
-
-    return tg.debug(show=False)(ours(label))
-
-
-def torchs(label, **adam):
-    import torch
-
-    torch.set_num_threads(2)
-    torch.manual_seed(0)
-    sizes, batch, _ = MODELS[label]
-    X, y = map(torch.from_numpy, data(sizes, batch))
-    layers = []
-    for i, o in pairwise(sizes):
-        layers += [torch.nn.Linear(i, o), torch.nn.ReLU()]
-    model = torch.nn.Sequential(*layers[:-1])
-    optimizer = torch.optim.Adam(model.parameters(), **adam)
-
-    def step():
-        optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(model(X), y)
-        loss.backward()
-        optimizer.step()
-
-    return step
-
+import peers
+from peers import MODELS, data, network, weights
 
 FRAMEWORKS = {
-    "ours": ours,
-    "torch fused": partial(torchs, fused=True),
-    "torch foreach": partial(torchs, foreach=True),
-    "torch single": partial(torchs, foreach=False, fused=False),
+    "ours": peers.ours,
+    "ours compiled": peers.compiled,
+    "torch fused": partial(peers.torch_eager, fused=True),
+    "torch foreach": partial(peers.torch_eager, foreach=True),
+    "torch single": partial(peers.torch_eager, foreach=False, fused=False),
+    "torch.compile": peers.torch_compiled,
+    "torch.compile flat": partial(peers.torch_compiled, flat=True),
+    "JAX jit": peers.jax_jit,
+    "JAX jit flat": partial(peers.jax_jit, flat=True),
+    "MyGrad": peers.mygrad,
+    "HIPS autograd": peers.autograd,
+    "tinygrad": peers.tinygrad,
+    "micrograd": peers.micrograd,
 }
+RATIOS = ("torch ", "ours"), ("torch ", "ours compiled"), ("torch.compile", "ours compiled"), ("JAX", "ours compiled")
+PACKAGES = ("numpy", "numba", "torch", "jax", "optax", "mygrad", "autograd", "tinygrad", "micrograd")
+CASES = {(sizes, batch): steps for sizes, batch, steps in MODELS.values()}
+GROWTH = {  # what is along the axis: {its value: (sizes, batch)}
+    "hidden layers of width 32, batch 32": {n: ((32, *[32] * n, 10), 32) for n in (1, 2, 4, 8, 16, 32)},
+    "width of two hidden layers, batch 64": {n: ((64, n, n, 10), 64) for n in (8, 16, 32, 64, 128, 256, 512, 1024)},
+    "batch of 64-64-32-10": {n: ((64, 64, 32, 10), n) for n in (1, 4, 16, 64, 256, 1024, 4096)},
+}
+GROWING = "ours", "ours compiled", "torch ", "JAX"  # the first letters; of several the fastest
 
 
-def take_turns(makers, cases, rounds):
-    """Yields each case with {name: medians in microseconds, one a round}.
+def take_turns(makers, cases, rounds, seconds=0.5):
+    """Yields each case with {name: medians in microseconds, one a round}; without those that are not installed.
 
     makers is {name: case -> step}, cases {case: steps in a block}. Each of makers has a process of its own, where it
-    waits while the others are measured.
+    waits while the others are measured. A block ends after so many seconds.
     """
     context = multiprocessing.get_context("spawn")
-    pipes = {}
+    pipes, processes = {}, []
     for name, make in makers.items():
         pipes[name], theirs = context.Pipe()
-        context.Process(target=worker, args=(make, theirs), daemon=True).start()
+        processes.append(context.Process(target=worker, args=(make, theirs), daemon=True))
+        processes[-1].start()
     for case, steps in cases.items():
-        blocks = {name: [] for name in makers}
-        for i in range(rounds + 1):
-            for name, pipe in pipes.items():
-                pipe.send((case, steps))
-                took = pipe.recv()
-                if i:  # the first round warms up
-                    blocks[name].append(took)
+
+        def ask(name, case=case, steps=steps, **how):
+            pipes[name].send((case, steps, how))
+            return pipes[name].recv()
+
+        losses = {name: ask(name, first=20) for name in pipes}
+        blocks = {name: [] for name, values in losses.items() if values is not None}
+        agree({name: losses[name] for name in blocks}, case)
+        for _ in range(rounds):
+            for name, block in blocks.items():
+                block.append(ask(name, seconds=seconds))
         yield case, blocks
-    for pipe in pipes.values():
+    for pipe, process in zip(pipes.values(), processes):
         pipe.send(None)
+        process.join(timeout=10)
 
 
 def worker(make, pipe):
-    """Measure a block of steps for each (case, steps) that arrives."""
+    """Measure a block of steps for each request, or return the first losses: None if there is no such framework."""
     while request := pipe.recv():
-        case, steps = request
-        step = make(case)
-        for _ in range(max(3, steps // 10)):
-            step()
-        pipe.send(microseconds(step, steps))
+        case, steps, how = request
+        try:
+            step = make(case)
+        except ImportError as error:
+            print(error, file=sys.stderr)
+            make = lambda case: None  # and say it once
+            step = make(case)
+        if step is None:
+            pipe.send(None)
+        elif "first" in how:
+            pipe.send([number(step()) for _ in range(how["first"])])
+        else:
+            microseconds(step, steps // 10, how["seconds"] / 10)
+            pipe.send(microseconds(step, steps, how["seconds"]))
+
+
+def number(loss):
+    return loss.item() if hasattr(loss, "item") else loss
+
+
+def agree(losses, case):
+    """Everyone computes the same, or nothing is measured: losses may differ by a thousandth of what they fell by."""
+    (first, expected), *others = losses.items()
+    if not others or expected[0] is None:
+        return
+    apart = {name: max(abs(a - b) for a, b in zip(expected, found)) for name, found in others}
+    who = max(apart, key=apart.get)
+    worst = apart[who] / abs(expected[0] - expected[-1])
+    if not worst < 1e-3:
+        raise RuntimeError(f"{case}: the losses of {who} are {losses[who]}, those of {first} {expected}")
+    sizes, batch = case
+    print(f"{'-'.join(map(str, sizes))}, batch {batch}: the first losses agree to {worst:.0e}", file=sys.stderr)
 
 
 def ratio(blocks, ours, theirs):
@@ -163,22 +139,98 @@ def fastest(blocks, start):
     return min((name for name in blocks if name.startswith(start)), key=lambda name: statistics.median(blocks[name]))
 
 
-def compare(rounds):
-    print(
-        f"\n{'MLP':<18}{'batch':>6}" + "".join(f"{name + ' us':>18}" for name in FRAMEWORKS) + f"{'torch / ours':>16}"
-    )
-    for label, blocks in take_turns(FRAMEWORKS, {label: steps for label, (_, _, steps) in MODELS.items()}, rounds):
-        print(
-            f"{label:<18}{MODELS[label][1]:>6}"
-            + "".join(f"{statistics.median(took):>18,.1f}" for took in blocks.values())
-            + f"{ratio(blocks, 'ours', fastest(blocks, 'torch')):>16.2f}"
-        )
+def compare(makers, rounds):
+    found = [blocks for _, blocks in take_turns(makers, CASES, rounds)]
+    line("microseconds", MODELS)
+    line("batch", (batch for _, batch, _ in MODELS.values()))
+    for name in makers:
+        line(name, (f"{statistics.median(blocks[name]):,.1f}" if name in blocks else "-" for blocks in found))
+    for start, us in RATIOS:
+        if us in makers and any(name.startswith(start) for name in found[0]):
+            them = start.strip()
+            line(f"{them} / {us}", (f"{ratio(blocks, us, fastest(blocks, start)):.2f}" for blocks in found))
+
+
+def line(name, cells):
+    print(f"{name:<30}" + "".join(f"{cell:>18}" for cell in cells))
+
+
+def growth(rounds, picture):
+    makers = {name: make for name, make in FRAMEWORKS.items() if name.startswith(GROWING)}
+    cases = {case: 1000 for axis in GROWTH.values() for case in axis.values()}
+    found = dict(take_turns(makers, cases, rounds, seconds=0.1))
+    names = [start for start in GROWING if any(name.startswith(start) for name in next(iter(found.values())))]
+    panels = {}
+    for axis, of in GROWTH.items():
+        heads = [axis, *map(str.strip, names), *(f"{start.strip()} / ours compiled" for start in names[2:])]
+        print(f"\n| {' | '.join(heads)} |\n|{'---:|' * len(heads)}")
+        panels[axis] = {name: [] for name in names}
+        for n, case in of.items():
+            best = {start: start if start in FRAMEWORKS else fastest(found[case], start) for start in names}
+            took = {start: statistics.median(found[case][name]) for start, name in best.items()}
+            ratios = [ratio(found[case], "ours compiled", best[start]) for start in names[2:]]
+            cells = [f"{n:,}", *(f"{us:,.1f}" for us in took.values()), *(f"{r:.2f}" for r in ratios)]
+            print(f"| {' | '.join(cells)} |")
+            for start, us in took.items():
+                panels[axis][start].append(us)
+    if picture:
+        draw(panels, picture)
+
+
+def draw(panels, path):
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    from tinygrad_edu.plots import COLOURS, MARKERS
+
+    labels = {"torch ": "PyTorch, eager", "JAX": "JAX, jit", "ours": "ours, eager", "ours compiled": "ours, compiled"}
+    figure, axes = plt.subplots(1, 3, figsize=(11, 4), sharey=True, layout="constrained")
+    for ax, (axis, lines) in zip(axes, panels.items()):
+        for (name, us), colour, marker in zip(lines.items(), COLOURS, MARKERS):
+            ax.loglog(list(GROWTH[axis]), us, marker=marker, color=colour, label=labels[name])
+        ax.set(xlabel=axis, xticks=list(GROWTH[axis]), xticklabels=list(GROWTH[axis]))
+        ax.minorticks_off()
+        ax.grid(alpha=0.25)
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("one training step")
+    axes[0].yaxis.set_major_formatter(lambda us, _: f"{us:g} µs" if us < 1000 else f"{us / 1000:g} ms")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
+    figure.savefig(path, dpi=150)
+
+
+def share(rounds):
+    """The matrix products of a step alone, by NumPy into arrays that are there, beside the compiled step."""
+    import numpy as np
+
+    print(f"{'MLP':<18}{'batch':>6}{'products us':>14}{'step us':>14}{'share':>8}")
+    for label, (sizes, batch, steps) in MODELS.items():
+        step = peers.compiled((sizes, batch))
+        inputs = [data(sizes, batch)[0], *(np.ones((batch, n), np.float32) for n in sizes[1:])]
+        products = []
+        for i, (W, _) in enumerate(weights(sizes)):
+            x, g = inputs[i], inputs[i + 1]
+            products += [(x, W), (x.T, g)] + [(g, W.T)] * (i > 0)  # no gradient for the data
+        products = [(a, b, np.empty((a.shape[0], b.shape[1]), np.float32)) for a, b in products]
+
+        def multiply(products=products):
+            for a, b, out in products:
+                np.dot(a, b, out)
+
+        blocks = {"step": [], "products": []}
+        for _ in range(rounds):
+            for name, f in (("step", step), ("products", multiply)):
+                microseconds(f, steps // 10, 0.05)
+                blocks[name].append(microseconds(f, steps, 0.5))
+        alone, whole = (statistics.median(blocks[name]) for name in ("products", "step"))
+        print(f"{label:<18}{batch:>6}{alone:>14,.1f}{whole:>14,.1f}{ratio(blocks, 'step', 'products'):>8.0%}")
 
 
 def checks(rounds):
-    makers = {"as it is": ours, "unchecked": unchecked, "debug()": debugged}
+    makers = {"as it is": peers.ours, "unchecked": peers.unchecked, "debug()": peers.debugged}
     print(f"\n{'MLP':<18}{'batch':>6}" + "".join(f"{name + ' us':>16}" for name in makers) + f"{'checks cost':>14}")
-    for label, blocks in take_turns(makers, {label: steps for label, (_, _, steps) in MODELS.items()}, rounds):
+    for label, (_, blocks) in zip(MODELS, take_turns(makers, CASES, rounds)):
         print(
             f"{label:<18}{MODELS[label][1]:>6}"
             + "".join(f"{statistics.median(took):>16,.1f}" for took in blocks.values())
@@ -188,13 +240,11 @@ def checks(rounds):
 
 def profile():
     """Each node of one step: what NumPy takes in it, and what is left is the engine's bookkeeping."""
-    import numpy as np
-
     import tinygrad_edu as tg
 
     for label, (sizes, batch, steps) in MODELS.items():
         X, y = data(sizes, batch)
-        model = tg.mlp(sizes, dtype=np.float32, rng=0)
+        model = network(sizes)
         optimizer = tg.Adam(model)
         output = model(X)
         loss = tg.cross_entropy(output, y)
@@ -251,38 +301,68 @@ def calls(op):
     return sum(map(count, body.body[1:-1])) + count(value), [count(vjp) for vjp in vjps]
 
 
-def microseconds(f, steps):
+def microseconds(f, steps, seconds=math.inf):
+    """The median of so many steps, or of as many as there is time for, and three at least."""
     f()
     times = []
-    for _ in range(steps):
+    end = time.perf_counter() + seconds
+    while len(times) < 3 or (len(times) < steps and time.perf_counter() < end):
         start = time.perf_counter()
         f()
         times.append(time.perf_counter() - start)
     return statistics.median(times) * 1e6
 
 
-def machine():
+def machine(packages=("numpy", "numba", "torch")):
     with open("/proc/cpuinfo") if os.path.exists("/proc/cpuinfo") else open(os.devnull) as file:
         names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
     versions = []
-    for name in ("numpy", "numba", "torch"):
+    for name in packages:
         try:
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             versions.append(f"no {name}")
     cpu = names[0] if names else platform.processor()
     print(f"{cpu}, {os.cpu_count()} cores; Python {platform.python_version()}; {', '.join(versions)}")
+    if hasattr(os, "getloadavg"):
+        print(f"other work: {os.getloadavg()[0]:.1f} (with two threads, a core that is busy can cost a hundredfold)")
     print("OPENBLAS_CORETYPE:", os.environ.get("OPENBLAS_CORETYPE", "not set (OpenBLAS chooses)"))
+
+
+def compilers():
+    """Those that torch.compile and tinygrad call."""
+    found = []
+    for name in (os.environ.get("CXX", "g++"), os.environ.get("CC", "clang")):
+        if shutil.which(name):
+            version = subprocess.run([name, "-dumpfullversion", "-dumpversion"], capture_output=True, text=True)
+            found.append(f"{name} {version.stdout.strip()}")
+    print(f"compilers: {', '.join(found) or 'none'}; threads: {peers.THREADS}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--checks", action="store_true")
+    parser.add_argument("--threads", type=int, default=peers.THREADS, help="and cores that may be used")
+    parser.add_argument("--only", nargs="+", choices=FRAMEWORKS, metavar="NAME", help=", ".join(FRAMEWORKS))
+    parser.add_argument("--picture", metavar="FILE.png", help="where --growth draws")
+    for name in ("growth", "share", "profile", "checks"):
+        parser.add_argument(f"--{name}", action="store_true")
     options = parser.parse_args()
-    machine()
+    peers.THREADS, os.environ["STEP_THREADS"] = options.threads, str(options.threads)
+    if hasattr(os, "sched_setaffinity"):  # that nobody takes more: not all have a setting, and all look at this
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
+    alone = options.share or options.profile or options.checks
+    machine(PACKAGES[:2] if alone else PACKAGES)
     if options.profile:
         profile()
+    elif options.checks:
+        checks(options.rounds)
+    elif options.share:
+        share(options.rounds)
     else:
-        (checks if options.checks else compare)(options.rounds)
+        compilers()
+        if options.growth:
+            growth(options.rounds, options.picture)
+        else:
+            chosen = options.only or FRAMEWORKS
+            compare({name: make for name, make in FRAMEWORKS.items() if name in chosen}, options.rounds)
