@@ -177,6 +177,28 @@ def test_a_choice_that_is_known_is_made_and_another_is_written():
     assert str(program.forward[0]) == "factor = 2.0 * (1.0 if x.sum() > 0 else -1.0)"
 
 
+def with_flags(a, *, n=5, flag=False, axes=(1, 0), none=None, ratio=1e308):
+    odd = (n & 1) + (n & 3) * 2
+    k = ends(a, flag=flag) * np.linspace(0, 1, 3, endpoint=flag)[1] * (2 if axes is not None else 3)
+    big = np.minimum(ratio / 1e-10, 2.0) + (3 if none is not None else 4)
+    y = a * (k * odd * big)
+    return (
+        y,
+        lambda g: g * (ends(a, flag=flag) * np.linspace(0, 1, 3, endpoint=flag)[1] * (n & 1) * k * odd * big) / k * 3,
+    )
+
+
+def ends(a, flag=True):
+    return 1.0 if flag else 2.0
+
+
+def test_what_is_said_by_a_keyword_stays_said():
+    """flag=False is the default of nothing here; 5 & 1 is a number, not a truth."""
+    program = check(with_flags, X)
+    assert "ends(x, flag=False)" in program.source
+    assert "endpoint=False" in program.source
+
+
 def recursive(a, n):
     return a if n == 0 else recursive(a * 0.5, n - 1)
 

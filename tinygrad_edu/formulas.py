@@ -18,6 +18,7 @@ from .notation import Names, literal, loaded, read, renamed, stored, unparsed
 from .tensor import Tensor, raw
 
 Known = dict[str, ast.expr]
+REDUCTIONS = ("sum", "mean", "var", "std", "prod", "max", "min")
 
 
 class Written(NamedTuple):
@@ -183,13 +184,14 @@ class WorkOut(ast.NodeTransformer):
     def __call__(self, tree: ast.expr) -> ast.expr:
         tree = copy.deepcopy(tree)
         for call in ast.walk(tree):
-            if isinstance(call, ast.Call):  # a.sum(axis=None, keepdims=False) is a.sum()
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in REDUCTIONS:
                 call.keywords = [part for part in call.keywords if not self._says_nothing(part)]
         result = self.visit(renamed(tree, self.known))
         assert isinstance(result, ast.expr)
         return result
 
     def _says_nothing(self, part: ast.keyword) -> bool:
+        """``a.sum(axis=None, keepdims=False)`` is ``a.sum()``."""
         value = self.given.get(part.value.id, ...) if isinstance(part.value, ast.Name) else ...
         return value is None or value is False or (part.arg == "ddof" and value == 0)
 
@@ -202,8 +204,8 @@ class WorkOut(ast.NodeTransformer):
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         self.generic_visit(node)
         for known, other in ((node.left, node.right), (node.right, node.left)):
-            if isinstance(node.op, ast.BitAnd) and isinstance(known, ast.Constant):  # True or False
-                return other if known.value is True else known
+            if isinstance(node.op, ast.BitAnd) and isinstance(known, ast.Constant) and isinstance(known.value, bool):
+                return other if known.value else known
         if isinstance(node.op, ast.Pow):
             return node.left if isinstance(node.right, ast.Constant) and node.right.value == 1 else node
         if isinstance(node.op, ast.Sub) and ast.unparse(node.right) == "0":
@@ -216,8 +218,9 @@ class WorkOut(ast.NodeTransformer):
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         self.generic_visit(node)
-        if isinstance(node.ops[0], ast.Is) and isinstance(node.left, (ast.Constant, ast.Tuple)):  # axes is None
-            return ast.Constant(ast.unparse(node.left) == ast.unparse(node.comparators[0]))
+        if isinstance(node.ops[0], (ast.Is, ast.IsNot)) and isinstance(node.left, (ast.Constant, ast.Tuple)):
+            same = ast.unparse(node.left) == ast.unparse(node.comparators[0])  # axes is None
+            return ast.Constant(same == isinstance(node.ops[0], ast.Is))
         return _constant(node, node.left, *node.comparators)
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
@@ -254,7 +257,7 @@ def _constant(node: ast.expr, *parts: ast.expr) -> ast.expr:
         value = eval(ast.unparse(node), {"__builtins__": {}})
     except ArithmeticError:
         return node
-    fraction = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and value != int(value)
+    fraction = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and not float(value).is_integer()
     return node if fraction else ast.Constant(value)
 
 
