@@ -199,6 +199,20 @@ def test_what_is_said_by_a_keyword_stays_said():
     assert "endpoint=False" in program.source
 
 
+def calls_of_all_kinds(a, *, n=5):
+    m = a.reshape((3, 1), order="F").transpose().transpose() * np.array([[1.0, 2.0]])
+    odd = np.mod(n, 2) + a.dot(2.0)[0] + np.ones((2, 2, 3)).dot(a)[1, 1] + np.flip(m=a)[0]
+    where = np.greater(a, 0.0, where=np.array([True, False, True]), out=np.zeros(3, bool)) * 2.0
+    y = m.sum(axis=1) * odd + where
+    return y, lambda g: g * 3.0 * np.mod(n, 3)
+
+
+def test_calls_that_only_look_like_those_that_are_written_shorter_stay_as_they_are():
+    program = check(calls_of_all_kinds, X)
+    for text in ('order="F")', "x.dot(2.0)", "3)).dot(x)", "np.flip(m=x)", "np.mod(5, 2)", "np.greater(x, 0.0, where="):
+        assert text in program.source.replace("'", '"')
+
+
 def recursive(a, n):
     return a if n == 0 else recursive(a * 0.5, n - 1)
 

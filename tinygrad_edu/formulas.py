@@ -232,21 +232,17 @@ class WorkOut(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
-        name = ast.unparse(node.func)
-        if name == "np.where" and isinstance(node.args[0], ast.Constant):
-            return node.args[1 if node.args[0].value else 2]
-        if name in ("np.mod", "np.argsort") and all(isinstance(arg, (ast.Tuple, ast.Constant)) for arg in node.args):
-            return ast.parse(str(tuple(eval(ast.unparse(node), {"np": np}).tolist())), mode="eval").body
-        node.args = [part for arg in node.args for part in _unpacked(arg)]
-        if name == "np.flip" and ast.unparse(node.args[-1]) == "None":
+        name, args = ast.unparse(node.func), node.args
+        if name == "np.where" and args and isinstance(args[0], ast.Constant):
+            return args[1 if args[0].value else 2]
+        if name in ("np.mod", "np.argsort") and all(isinstance(arg, (ast.Tuple, ast.Constant)) for arg in args):
+            value = eval(ast.unparse(node), {"np": np})
+            return ast.parse(str(tuple(value.tolist())), mode="eval").body if np.ndim(value) == 1 else node
+        node.args = [part for arg in args for part in _unpacked(arg)]
+        text = ast.unparse(node)
+        if name == "np.flip" and text.endswith(", None)"):
             node.args.pop()
-        if (
-            isinstance(node.func, ast.Attribute)
-            and node.func.attr == "transpose"
-            and ast.unparse(node.args[0]) == "None"
-        ):
-            return ast.Attribute(node.func.value, "T")
-        return node
+        return ast.Attribute(node.func.value, "T") if text.endswith(".transpose(None)") else node  # type: ignore[attr-defined]
 
 
 def _constant(node: ast.expr, *parts: ast.expr) -> ast.expr:

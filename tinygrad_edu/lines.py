@@ -297,16 +297,17 @@ class Plain(WorkOut):
         made = super().visit_Call(node)
         if not isinstance(made, ast.Call):
             return made
-        f = made.func
-        if isinstance(f, ast.Attribute) and f.attr == "dot" and len(made.args) == 1:
-            return ast.BinOp(f.value, ast.MatMult(), made.args[0])
-        if isinstance(f, ast.Attribute) and f.attr == "reshape" and isinstance(made.args[0], ast.Tuple):
-            return self.reshape(f, made.args[0].elts)
-        if isinstance(f, ast.Attribute) and ast.unparse(f.value) == "np" and f.attr in COMPARED:
-            return ast.Compare(made.args[0], [COMPARED[f.attr]()], made.args[1:])
+        f, args = made.func, made.args
+        if isinstance(f, ast.Attribute) and not made.keywords and args:
+            if f.attr == "dot" and len(args) == 1 and {len(self.shape(f.value)), len(self.shape(args[0]))} <= {1, 2}:
+                return ast.BinOp(f.value, ast.MatMult(), args[0])
+            if f.attr == "reshape" and isinstance(args[0], ast.Tuple):
+                return self.reshape(f, args[0].elts)
+            if ast.unparse(f.value) == "np" and f.attr in COMPARED and len(args) == 2:
+                return ast.Compare(args[0], [COMPARED[f.attr]()], args[1:])
         helper = self.helpers.objects.get(f.id) if isinstance(f, ast.Name) else None
         if helper is ops.spread:
-            return self.spread(*made.args)
+            return self.spread(*args)
         return self.einsum(made) if helper is ops.einsum_share else made
 
     def reshape(self, method: ast.Attribute, lengths: list[ast.expr]) -> ast.expr:
