@@ -76,7 +76,7 @@ def microseconds(f):
 slow, fast = microseconds(eager), microseconds(step)
 print(f"a step: {slow:.0f} µs eager, {fast:.1f} µs compiled, {slow / fast:.0f} times as quick")
 
-# --- A whole epoch is one call. The fit is the same one, number by number, with its shuffling, its record, its callbacks.
+# --- A whole epoch is one call: the same fit, number by number, with its shuffling, its record, its callbacks.
 for compiled in (False, True):
     model, adam = network()
     history = tg.fit(

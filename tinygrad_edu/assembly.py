@@ -15,7 +15,7 @@ from .loops import Lowered
 DONE, REFUSED, NOT_FINITE, SKIPPED, NO_LOSS = range(5)  # what a call returns
 LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT = range(7)  # what it leaves in the array ``out``
 OUT = 8  # numbers in it
-FIXED = ("data", "grad", "work", "out", "numbers", "spans", "l2", "runs", "policy", "count", "batch", "batch_X", "batch_y")
+FIXED = tuple("data grad work out numbers spans l2 runs policy count batch batch_X batch_y".split())
 RAISE, SKIP, PROPAGATE = range(3)  # policy: what to do with a gradient that is not finite
 
 TEMPLATE = '''\
