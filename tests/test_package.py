@@ -53,7 +53,7 @@ IMPORTS = {
     "data": ("init ops", "numpy"),
     "train": ("data init layers losses ops optimizers step tensor", "numpy"),
     "elements": ("", "numpy"),
-    "loops": ("elements notation program", "numpy"),
+    "loops": ("elements notation ops program", "numpy"),
     "assembly": ("loops", ""),
     "intrinsics": ("kernels", "llvmlite numba numpy"),
     "native": ("intrinsics kernels loops ops", "llvmlite numpy"),

@@ -179,12 +179,12 @@ class Loops:
 
     def counter(self, numbers: list[Any]) -> Value:
         """0, 1, 2, ...: the index itself."""
+        return self.value(numbers, lambda index: self.whole(index)[0], known=True)
 
-        def at(index: Index) -> str:
-            self.reads.add(("", index))
-            return index[0]
-
-        return self.value(numbers, at, known=True)
+    def whole(self, index: Index) -> Index:
+        """The index, for text that needs it itself: such a loop does not run over all elements as over one row."""
+        self.reads.add(("", index))
+        return index
 
     def root(self, name: str) -> str:
         """The array whose memory this one lies in."""

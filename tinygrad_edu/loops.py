@@ -46,8 +46,12 @@ ELEMENTWISE = {  # {t} is the dtype. They do with NaN what NumPy does
     "sign": "({t}(1) if {0} > 0 else ({t}(-1) if {0} < 0 else {0} - {0}))",
     "abs": "abs({0})",
     "sqrt": "sqrt({0})",
+}
+CONDITIONS = {
     "isfinite": "({0} - {0} == 0)",
-    "logical_not": "(not {0})",
+    **dict.fromkeys(["invert", "logical_not"], "(not {0})"),
+    **dict.fromkeys(["bitwise_and", "logical_and"], "({0} and {1})"),
+    **dict.fromkeys(["bitwise_or", "logical_or"], "({0} or {1})"),
 }
 POWERS = {2: "({0} * {0})", 0.5: "sqrt({0})", 1: "{0}", -1: "({t}(1) / {0})"}  # which NumPy computes so too
 CALLED = [  # every function of NumPy that takes floats and returns one
@@ -172,16 +176,12 @@ class _Lowering:
         self.loops = Loops(sizes, program.inputs[program.gradients[0]].dtype, fixed, flat)
         self.scope: Scope = {}  # what each name of the program stands for
         for name in program.inputs:
-            self.scope[name] = self.loops.array([np.array(batch[name]) for batch in batches], self.allowed(name))
+            self.scope[name] = self.loops.array([np.array(batch[name]) for batch in batches], name)
             if self.loops.arrays[name].base:
                 raise CannotCompile(f"{name} is {program.inputs[name].dtype} among {self.loops.dtype}")
-
-    def allowed(self, name: str) -> str:
-        if name.startswith("_") or name in RESERVED:
-            raise CannotCompile(
-                f"a tensor is called {name}, and machine code has that name for something else; rename it"
-            )
-        return name
+        for name in {*program.inputs, program.loss}:
+            if _is_taken(name):
+                raise CannotCompile(f"the name {name} means something else in machine code; call the tensor otherwise")
 
     # --- lines --------------------------------------------------------------------------------------------------------
 
@@ -203,7 +203,7 @@ class _Lowering:
         made: Scope = {}
         for target, value in pairs:
             name = unparsed(target)
-            place = self.allowed(name) if scope is self.scope else self.loops.fresh(name)
+            place = name if scope is self.scope and not _is_taken(name) else self.loops.fresh(name)
             made[name] = self.settled(self.value(value, scope, place), place)
         scope |= made
 
@@ -297,7 +297,7 @@ class _Lowering:
             return every[0][0]
         if items.dtype.kind not in "bif" or items.size > LISTED or any(each != every[0] for each in every):
             raise CannotCompile(f"{first} among numbers")
-        place = " + ".join(f"{i} * {n // items.itemsize}" for i, n in zip(at, items.strides))
+        place = " + ".join(f"{i} * {n // items.itemsize}" for i, n in zip(self.loops.whole(at), items.strides))
         return f"({', '.join(every[0])},)[{place}]"
 
     def elementwise(self, numbers: list[Any], template: str, *parts: Value) -> Value:
@@ -433,35 +433,34 @@ class _Lowering:
             items = [self.loops.counter([np.arange(len(v)) for v in a.numbers]), items[0].labels]
         if not items:
             return a
-        if any(item.shape for item in items):
-            return self.gathered(numbers, a, items)
+        if any(item.shape and item.dtype == np.dtype(bool) for item in items):
+            raise CannotCompile("a mask decides how many elements there are")
+        result, block = self.loops.shape(numbers), max(len(item.shape) for item in items)  # axes that arrays make
+        together = [i for i, item in enumerate(items) if item.shape or isinstance(item.numbers[0], (int, np.integer))]
+        if block and together[-1] - together[0] >= len(together):
+            raise CannotCompile("a slice between the arrays of an index")
         named = sum(item.numbers[0] is not None and item.numbers[0] is not ... for item in items)
 
         def where(at: Index) -> Index:
-            found, left = list[str](), iter(at)
-            for item in items:
-                match item.numbers[0]:
-                    case None:
-                        next(left)
-                    case slice():
-                        found.append(self.stepped(item, a, len(found), next(left)))
-                    case int() | np.integer():
-                        found.append(self.in_range(item, a, len(found)).at(()))
-                    case _:  # ...
-                        found += [next(left) for _ in range(len(a.shape) - named)]
-            return (*found, *left)
+            found, o, shared = list[str](), 0, 0  # where in a; the next axis of at, and the first that arrays make
+            for i, item in enumerate(items):
+                first = item.numbers[0]
+                if first is None:
+                    o += 1
+                elif first is ...:
+                    found += at[o : o + len(a.shape) - named]
+                    o += len(a.shape) - named
+                elif isinstance(first, slice):
+                    found.append(self.stepped(item, a, len(found), at[o]))
+                    o += 1
+                else:
+                    if i == together[0]:
+                        shared, o = o, o + block
+                    part = slice(shared, shared + block)
+                    found.append(self.in_range(item, a, len(found)).inside(at[part], result[part]))
+            return (*found, *at[o:])
 
-        return a.moved(numbers, self.loops.shape(numbers), where)
-
-    def gathered(self, numbers: list[Any], a: Value, items: list[Value]) -> Value:
-        """a[items], where some are arrays of numbers."""
-        if any(item.dtype == bool or isinstance(item.numbers[0], (slice, type(None), type(...))) for item in items):
-            raise CannotCompile("a mask, or arrays beside slices, in an index")
-        shape, block = self.loops.shape(numbers), max(len(item.shape) for item in items)
-        items = [self.in_range(item, a, axis) for axis, item in enumerate(items)]
-        return a.moved(
-            numbers, shape, lambda at: (*[item.inside(at[:block], shape[:block]) for item in items], *at[block:])
-        )
+        return a.moved(numbers, result, where)
 
     def stepped(self, item: Value, a: Value, axis: int, at: str) -> str:
         """Where the element of a slice at an index lies on that axis of a."""
@@ -479,6 +478,8 @@ class _Lowering:
         size, check = self.loops.size, (item.of, str(a.shape[axis]))
         if item.of not in self.inputs or size(item.shape) != size(self.loops.arrays[item.of].shape):
             raise CannotCompile("an index is computed")
+        if any(v.size and v.min() < 0 for v in item.numbers):
+            raise CannotCompile("an index counts from the end")
         self.checks += [check] * (check not in self.checks)
         return item
 
@@ -532,8 +533,9 @@ class _Lowering:
         if name in ("astype", str(dtype)):
             return a.to(dtype)
         if name in ELEMENTWISE:
-            args = args if dtype == np.dtype(bool) else [arg.to(dtype) for arg in args]
-            return self.elementwise(numbers, ELEMENTWISE[name], *args)
+            return self.elementwise(numbers, ELEMENTWISE[name], *[arg.to(dtype) for arg in args])
+        if name in CONDITIONS and dtype == np.dtype(bool):
+            return self.elementwise(numbers, CONDITIONS[name], *args)
         if name in CALLED:
             return self.called(name, numbers, args, into)
         raise CannotCompile(name)
@@ -589,3 +591,8 @@ def _one_hot(mask: ast.Compare) -> ast.expr | None:
 
 def _number(x: Any) -> str:
     return "(inf - inf)" if x != x else str(x)
+
+
+def _is_taken(name: str) -> bool:
+    """Whether the module needs that name itself."""
+    return name.startswith("_") or name in RESERVED
