@@ -15,7 +15,8 @@ from .loops import Lowered
 DONE, REFUSED, NOT_FINITE, SKIPPED, NO_LOSS = range(5)  # what a call returns
 LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT = range(7)  # what it leaves in the array ``out``
 OUT = 8  # numbers in it
-FIXED = tuple("data grad work out numbers spans l2 runs policy count batch batch_X batch_y".split())
+FIXED = ("data", "grad", "l2", "numbers", "spans", "runs", "policy", "work", "out", "count")
+EPOCH = ("batch", "batch_X", "batch_y")  # how many samples, and where they are brought together
 RAISE, SKIP, PROPAGATE = range(3)  # policy: what to do with a gradient that is not finite
 
 TEMPLATE = '''\
@@ -157,7 +158,7 @@ class Parts(NamedTuple):
 
 def slots(states: int, kept: Mapping[str, Any]) -> dict[str, int]:
     """The table: name to number of the slot."""
-    names = [*FIXED, *(f"state{i}" for i in range(states)), *(f"kept {name}" for name in kept)]
+    names = [*FIXED, *EPOCH, *(f"state{i}" for i in range(states)), *(f"kept {name}" for name in kept)]
     return {name: i for i, name in enumerate(names)}
 
 
