@@ -189,6 +189,9 @@ ROWS = [
         for w, v in [(0, 0.0), (1, 0.0), ((0, 2), 7.0), (((1, 2), (0, 3)), -1.0)]
     ],
     ("transpose", lambda a: a.T, np.transpose, (normal(2, 3, 4),)),
+    ("transpose", lambda a: a.mT, lambda a: a.mT, (normal(2, 3, 4),)),
+    ("softplus", lambda a: np.logaddexp(0, a), lambda a: np.logaddexp(0, a), (800 * normal(3),)),
+    ("softplus", lambda a, b: np.logaddexp(a, b), np.logaddexp, (normal(2, 3), normal(3))),
     ("transpose", lambda a: a.transpose(2, 0, 1), lambda a: a.transpose(2, 0, 1), (normal(2, 3, 4),)),
     ("transpose", lambda a: tg.transpose(a, (-1, 0, 1)), lambda a: a.transpose(2, 0, 1), (normal(2, 3, 4),)),
     *[

@@ -652,6 +652,23 @@ def test_dtypes_follow_numpy():
     assert x.grad.dtype == np.float32
 
 
+def test_masks_are_joined_and_turned_as_in_numpy():
+    x, y = tg.Tensor([True, False, True]), tg.Tensor([True, True, False])
+    for made, expected in [
+        (x & y, [1, 0, 0]),
+        (x | y, [1, 1, 1]),
+        (~x, [0, 1, 0]),
+        (np.array([True] * 3) & x, [1, 0, 1]),
+    ]:
+        assert type(made) is np.ndarray
+        assert made.tolist() == expected
+
+
+def test_a_vector_has_no_matrix_to_transpose():
+    with pytest.raises(AttributeError, match=r"^x \(3,\) has no mT: a matrix has at least two axes$"):
+        leaf([1.0, 2.0, 3.0], name="x").mT  # noqa: B018
+
+
 def test_comparisons_are_plain_arrays_and_tensors_can_be_keys():
     a, b = tg.Tensor([1.0, 2.0]), tg.Tensor([2.0, 2.0])
     assert (a == b).tolist() == [False, True]

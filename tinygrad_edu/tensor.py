@@ -740,6 +740,8 @@ class Tensor:
     @property
     def mT(self) -> Tensor:
         """The tensor with its last two axes swapped: each matrix of a stack transposed."""
+        if self.ndim < 2:
+            raise AttributeError(f"{self.label()} has no mT: a matrix has at least two axes")
         return apply(ops.transpose, self, axes=(*range(self.ndim - 2), self.ndim - 1, self.ndim - 2))
 
     def squeeze(self, axis: Axis = None) -> Tensor:
