@@ -27,6 +27,7 @@ from .assembly import (
     OUT,
     PROPAGATE,
     RAISE,
+    REFUSED,
     RIGHT,
     RIGHT_TOTAL,
     SEEN,
@@ -165,11 +166,11 @@ class CompiledStep:
         if plan.nonfinite is not optimizer.nonfinite:
             plan.obey(optimizer.nonfinite)
         before = optimizer.buffer.data.copy() if watchers else None
+        changed = tick()
+        plan.touch(changed)
         status = plan.step(X, y, plan.at, *plan.generators)
         value: float = plan.out.item(LOSS)
         if status == DONE and not plan.large:
-            changed = tick()
-            plan.touch(changed)
             optimizer._count(runs, changed)
             for watcher in watchers:
                 watcher.step(optimizer, before)
@@ -215,6 +216,8 @@ class CompiledStep:
                 fix = f"say {name}.astype(np.{dtype})"
                 raise TypeError(f"{name} is {values.dtype}, the step was compiled for {dtype}; {fix}")
             taken.append(np.ascontiguousarray(values, dtype))
+            if dtype.kind in "iu" and values.dtype != dtype and not np.array_equal(taken[-1], values):
+                raise self._error(REFUSED, taken[0], values)
         X, y = taken
         if len(X) != len(y) or not len(X):
             raise ValueError(f"X and y need one row for each sample, got shapes {X.shape} and {y.shape}")
@@ -284,14 +287,16 @@ class CompiledStep:
     # --- making it ----------------------------------------------------------------------------------------------------
 
     def _plan_for(self, X: Array, y: Array) -> _Plan:
-        """The plan for batches of this size: the one that there is, if it is for any size."""
+        """The plan for batches of this size: the one that there is, if it is for any and the layers take this one."""
         known = [plan for plan in self._plans.values() if plan.any_size]
+        if known:
+            self._recorded(X, y)
         plan = self._plans[len(X)] = known[0] if known else _Plan(self, X, y)
         plan.make_room(len(X))
         return plan
 
-    def traced(self, X: Array, y: Array, check: bool = False) -> tuple[Program, str]:
-        """The program of the optimizer's gradients for a batch, and what the model's output is called in it.
+    def _recorded(self, X: Array, y: Array, check: bool = False) -> tuple[_Trace, Program | None, Tensor]:
+        """The graph of a batch, its program if that shall be checked, and what the model returned.
 
         Layers are in the mode that they had when this step was made, and generators are where they were, after it.
         """
@@ -305,22 +310,29 @@ class CompiledStep:
         states = {id(g): (g, g.bit_generator.state) for g in inside if isinstance(g, np.random.Generator)}
         modes = [(layer, layer.training) for layer, _ in self._modes]
         self.model.named_parameters()  # their paths become their names
+        inputs, program = [as_input("X", X), as_input("y", y)], None
         try:
             for layer, mode in self._modes:
                 layer.training = mode
-            inputs = [as_input("X", X), as_input("y", y)]
             recorded = _Trace.of(f, inputs, ["X", "y"])
-            recorded.program()
-            mine = [recorded.called[id(p)] for p in self.optimizer.params if id(p) in recorded.called]
-            if not mine:
-                raise RuntimeError("the loss does not depend on any parameter of this optimizer")
-            program = recorded.compare(f, inputs, mine) if check else recorded.program(mine)
+            if check:
+                recorded.program()
+                mine = [recorded.called[id(p)] for p in self.optimizer.params if id(p) in recorded.called]
+                if not mine:
+                    raise RuntimeError("the loss does not depend on any parameter of this optimizer")
+                program = recorded.compare(f, inputs, mine)
         finally:
             for layer, mode in modes:
                 layer.training = mode
             for g, state in states.values():
                 g.bit_generator.state = state
-        return program, recorded.called[id(outputs[0])]
+        return recorded, program, outputs[0]
+
+    def traced(self, X: Array, y: Array) -> tuple[Program, str]:
+        """The program of the optimizer's gradients for a batch, and what the model's output is called in it."""
+        recorded, program, output = self._recorded(X, y, check=True)
+        assert program is not None
+        return program, recorded.called[id(output)]
 
 
 class _Plan:
@@ -331,7 +343,7 @@ class _Plan:
 
     def __init__(self, owner: CompiledStep, X: Array, y: Array) -> None:
         self.owner, optimizer, buffer = owner, owner.optimizer, owner.optimizer.buffer
-        program, output = owner.traced(X, y, check=True)
+        program, output = owner.traced(X, y)
         given = program._given
         trained = {name: i for name in program.gradients for i, p in enumerate(optimizer.params) if p is given[name]}
         drawn = {name: t for name, t in given.items() if "rng" in getattr(t, "kwargs", ())}
@@ -344,11 +356,7 @@ class _Plan:
             return {**program.inputs, "X": X[rows], "y": y[rows], **masks}
 
         fixed = {*program._results.values(), *program.inputs} - {*drawn}
-        few = batch(BATCHES[0])
-        try:
-            self.any_size = owner.traced(few["X"], few["y"])[0].source == program.source
-        except Exception:  # the model may say what it likes of three samples
-            self.any_size = False
+        self.any_size = program.any_size
         sizes = BATCHES if self.any_size else (len(X),)
         try:
             lowered = lower(program, [batch(n) for n in sizes], fixed, sizes, not native.PLAIN)
@@ -396,8 +404,9 @@ class _Plan:
         self.put(data=buffer.data, grad=buffer.grad, out=self.out, numbers=self.numbers, spans=self.spans)
         self.put(l2=np.zeros_like(buffer.grad))
         self.put(**{f"state{i}": a for i, a in enumerate(averages)}, **{f"kept {name}": a for name, a in kept.items()})
+        batch = [numba.types.Array(numba.from_dtype(a.dtype), a.ndim, "C") for a in (X, y, self.at)]
         typeof: Any = numba.typeof
-        self.types = [typeof(X), typeof(y)], [typeof(self.at), *map(typeof, self.generators)]
+        self.types = batch[:2], [batch[2], *map(typeof, self.generators)]
 
     def put(self, **given: Any) -> None:
         """Write arrays' addresses, or whole numbers, into the table."""
@@ -432,7 +441,7 @@ class _Plan:
     def touch(self, changed: int) -> None:
         """The parameters have the gradients of this step; if changed is a stamp, and not 0, they were changed by it."""
         for p, data, home in self.homes:
-            if p._data is not data:
+            if p._data is not data or not p._requires_grad:
                 raise _moved(p)
             p._grad, p._spent = home, changed
             if changed:
@@ -459,4 +468,7 @@ class _Plan:
 
 
 def _moved(t: Tensor) -> Exception:
-    return RuntimeError(f"{t.label()} was moved to another buffer since the step was compiled; compile it again")
+    return RuntimeError(
+        f"{t.label()} was moved to another buffer since the step was compiled, or requires no gradient any more; "
+        "compile the step again"
+    )

@@ -46,7 +46,7 @@ def load(text: str, name: str, types: Sequence[Any], quiet: bool) -> tuple[Any, 
     module = f"tinygrad_edu_step_{key(text)}"
     if native.PLAIN:
         return getattr(_run(module, text, None), name), False
-    path = _written(folder() / f"{module}.py", text)
+    path = _written(f"{module}.py", text)
     there = path is not None and any((path.parent / "__pycache__").glob(f"{module}.{name}-*.nbi"))
     start = time.perf_counter()
     if not there and not quiet:
@@ -62,17 +62,18 @@ def load(text: str, name: str, types: Sequence[Any], quiet: bool) -> tuple[Any, 
     return code, there
 
 
-def _written(path: Path, text: str) -> Path | None:
-    """The file, with this text in it; None if that cannot be. No other process sees half of it."""
-    with suppress(OSError, UnicodeDecodeError):
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            return path
+def _written(name: str, text: str) -> Path | None:
+    """The file in our folder, with this text in it; None if that cannot be. No other process sees half of it."""
     try:
+        path = folder() / name
+        with suppress(OSError, UnicodeDecodeError):
+            if path.read_text(encoding="utf-8") == text:
+                return path
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
             file.write(text)
         os.replace(file.name, path)
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: nobody knows where the user's home is
         return None
     return path
 

@@ -255,12 +255,7 @@ def trace(f: Any, *inputs: Any) -> Program:
     if not recorded.root.requires_grad:
         given = [Tensor(t, t.dtype in (np.float32, np.float64), t.name) for t in given]
         recorded = _Trace.of(f, given, called)
-    program = recorded.compare(f, given)
-    n = next((len(t) for t in given if t.ndim), 0)
-    longer = [np.concatenate([t._data, t._data[:1]]) if t.ndim and len(t) == n else t._data for t in given]
-    more = recorded.again(f, longer, program.gradients)
-    program.any_size = more is None or more.source == program.source
-    return program
+    return recorded.compare(f, given)
 
 
 def as_input(name: str, value: Any) -> Tensor:
@@ -358,7 +353,7 @@ class _Trace:
 
     def compare(self, f: Callable[..., Any], inputs: Sequence[Tensor], wanted: list[str] | None = None) -> Program:
         """Write the program, and refuse it if it would be another one for other numbers: in another order, and with the
-        other sign."""
+        other sign. Whether it is the same for one sample more is noted in it."""
         program = self.program(wanted)
         turned = [t._data.ravel()[::-1].reshape(t.shape) for t in inputs]
         for numbers in (turned, [-a if a.dtype.kind == "f" else a for a in turned]):
@@ -379,6 +374,10 @@ class _Trace:
                         "NumPy on a plain array), or is random, so the program would be right for these numbers alone. "
                         "Compute it with Tensors, or give it to the function as an input"
                     )
+        n = next((len(t) for t in inputs if t.ndim), 0)
+        longer = [np.concatenate([t._data, t._data[:1]]) if t.ndim and len(t) == n else t._data for t in inputs]
+        more = self.again(f, longer, program.gradients)
+        program.any_size = more is None or more.source == program.source
         return program
 
 
