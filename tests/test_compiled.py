@@ -1,4 +1,8 @@
-"""A compiled step is the eager one: the same parameters, gradients, averages, counters and errors."""
+"""A compiled step is the eager one: the same parameters, gradients, averages, counters and errors.
+
+Most tests run the text of the step as plain Python: what is in it is the same, and nothing has to be compiled. Those
+that say `by_machine` compile, one model with much in it each.
+"""
 
 import os
 import subprocess
@@ -10,10 +14,15 @@ import pytest
 import rows
 
 import tinygrad_edu as tg
-from tinygrad_edu import machine, native
+from tinygrad_edu import kernels, machine, native
+from tinygrad_edu.tensor import raw
 
 rng = np.random.default_rng(0)
 X, LABELS, TARGETS = rng.standard_normal((12, 3)), rng.integers(0, 2, 12), rng.standard_normal((12, 2))
+TIGHT = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 5e-5}
+WITHOUT_NUMBA = native.PLAIN
+by_machine = pytest.mark.usefixtures("compiling")
+needs_numba = pytest.mark.skipif(WITHOUT_NUMBA, reason="there is no machine code without Numba")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,6 +35,22 @@ def _cache(tmp_path_factory):
         del os.environ["TINYGRAD_EDU_CACHE"]
     else:
         os.environ["TINYGRAD_EDU_CACHE"] = before
+
+
+@pytest.fixture
+def compiling():
+    pass
+
+
+@pytest.fixture(autouse=True)
+def _plainly(request, monkeypatch):
+    """Steps are made as they are without Numba, where a test does not say that it compiles."""
+    both = getattr(request.node, "callspec", None)
+    if both and both.params.get("by") == "machine" and WITHOUT_NUMBA:
+        pytest.skip("there is no machine code without Numba")
+    if "compiling" not in request.fixturenames and not (both and both.params.get("by") == "machine"):
+        monkeypatch.setattr(native, "PLAIN", True)
+        monkeypatch.setattr(kernels, "kernel", lambda rule: rule)
 
 
 class Pair:
@@ -46,26 +71,31 @@ class Pair:
         return loss.item()
 
     def both(self, X, y, times=1):
+        """A compiled step here, an eager one there; the losses are equal."""
         for _ in range(times):
             value, expected = self.step(X, y), self.eager(1, X, y)
-        return value, expected
+            assert type(value) is float
+            assert value == pytest.approx(expected, rel=TIGHT[self.optimizers[0].buffer.data.dtype] * (1 + times))
 
-    def same(self, tight=1e-12):
+    def same(self, tight=None):
         """Parameters, gradients, averages and counters agree."""
         ours, theirs = self.optimizers
-        for (name, a), b in zip(self.models[0].state_dict().items(), self.models[1].state_dict().values()):
-            assert close(a, b, tight), name
+        tight = tight or TIGHT[ours.buffer.data.dtype]
+        a, b = (model.state_dict() for model in self.models)
+        assert all(close(a[name], b[name], tight) for name in a), [
+            name for name in a if not close(a[name], b[name], tight)
+        ]
         for name, p, q in zip(ours.names, ours.params, theirs.params):
             assert (p.grad is None) == (q.grad is None), name
             assert p.grad is None or close(p.grad, q.grad, tight), name
         a, b = ours.state_dict(), theirs.state_dict()
         assert list(a) == list(b)
-        for key in a:
-            assert np.array_equal(a[key], b[key]) or close(a[key], b[key], tight), key
+        assert all(np.array_equal(a[key], b[key]) or close(a[key], b[key], tight) for key in a)
+        assert (ours.t, ours.skipped, ours.lr) == (theirs.t, theirs.skipped, theirs.lr)
 
 
 def close(a, b, tight):
-    """To rounding, as large as the largest of them has it."""
+    """To rounding, as large as the largest of them has it. What is smaller than the smallest normal number is 0."""
     return np.allclose(a, b, rtol=0, atol=tight * max(1e-3, np.abs(b).max(initial=0)))
 
 
@@ -76,84 +106,210 @@ def network(dtype=np.float64, sizes=(3, 5, 4, 2), **more):
 # --- the same training ------------------------------------------------------------------------------------------------
 
 
-@rows.every_row
-def test_every_rule(cls, reference, hyper, torch_row):
-    pair = Pair(network(), lambda m: cls(m, **{"lr": 0.01, **hyper}))
-    for n in (12, 5, 12, 1, 8, 12):  # samples
-        value, expected = pair.both(X[:n], LABELS[:n])
-        assert abs(value - expected) <= 1e-12 * abs(expected)
+def grouped(cls, hyper):
+    """A rule with groups that have numbers of their own, and a schedule where it may have one."""
+
+    def rule(model):
+        groups = [
+            {"params": model[0].named_parameters(), "l2": 0.1},
+            {"params": model[2].named_parameters(), "lr": 0.05 if cls is tg.Rprop else lambda t: 0.03 / t},
+            {"params": model[4].named_parameters(), "l2": 0.02},
+        ]
+        return cls(groups, **{"lr": 0.02, **hyper})
+
+    return rule
+
+
+def ways_of_one_rule(pair, dtype):
+    """Steps between which everything is changed that may be."""
+    batch = X.astype(dtype)
+    for k, n in enumerate((12, 5, 1, 8, 12, 3)):  # samples
+        for optimizer in pair.optimizers:
+            if k == 2:
+                optimizer.freeze(optimizer.names[2])
+            elif k == 3:
+                optimizer.unfreeze()
+                optimizer.groups[0]["lr"], optimizer.groups[2]["l2"] = 0.07, 0.0
+            elif k == 4:
+                optimizer.lr = 0.004
+                optimizer.load_state_dict({name: np.array(value) for name, value in optimizer.state_dict().items()})
+        pair.both(batch[:n], LABELS[:n])
         pair.same()
+        why, expected = (optimizer.why("group1.b", 1) for optimizer in pair.optimizers) if k != 2 else (None, None)
+        if why is not None:
+            assert why.update == expected.update
+            for a, b in zip(why[2:5] + why[6:11], expected[2:5] + expected[6:11]):
+                assert close(a, b, 1e-2 if dtype is np.float32 else 1e-9)
 
 
-@pytest.mark.parametrize(("dtype", "times", "tight"), [(np.float64, 1000, 1e-10), (np.float32, 100, 1e-4)])
-def test_many_steps(dtype, times, tight):
-    pair = Pair(network(dtype), X=X.astype(dtype))
-    times = 20 if native.PLAIN else times
-    pair.both(X.astype(dtype), LABELS, times)
-    pair.same(tight)
+@rows.every_dtype
+@rows.every_row
+def test_every_rule(cls, reference, hyper, torch_row, dtype):
+    ways_of_one_rule(Pair(network(dtype), grouped(cls, hyper), X=X.astype(dtype)), dtype)
+
+
+@needs_numba
+@by_machine
+@pytest.mark.parametrize(
+    ("cls", "hyper", "dtype"),
+    [
+        (tg.SGD, {}, np.float32),
+        (tg.Rprop, {}, np.float64),
+        (tg.AMSGrad, {}, np.float32),
+        (tg.RMSprop, {"centered": True, "momentum": 0.8}, np.float64),
+    ],
+)
+def test_rules_with_one_to_four_averages_by_machine(cls, hyper, dtype):
+    ways_of_one_rule(Pair(network(dtype), grouped(cls, hyper), X=X.astype(dtype)), dtype)
+
+
+@by_machine
+@rows.every_dtype
+def test_a_thousand_steps(dtype):
+    samples, labels = tg.data.spirals(32, rng=0)
+    samples = samples.astype(dtype)
+    pair = Pair(network(dtype, (2, 16, 16, 2)), X=samples, y=labels)
+    times = 20 if native.PLAIN else 1000
+    for _ in range(times):
+        value, expected = pair.step(samples, labels), pair.eager(1, samples, labels)
+    assert value == pytest.approx(expected, rel=1e-10 if dtype is np.float64 else 1e-4)
+    pair.same(1e-10 if dtype is np.float64 else 1e-4)
     assert pair.optimizers[0].t == times
 
 
-def test_compiled_and_eager_steps_take_turns():
-    pair = Pair(network())
+def test_compiled_and_eager_steps_take_turns(tmp_path):
+    pair = Pair(network(), lambda m: tg.Adam(m, lr=tg.schedules.cosine(0.02, 12)))
+    ours = pair.optimizers[0]
     for k in range(12):
+        if k in (4, 9):  # saved by one, loaded by another
+            np.savez(tmp_path / "state.npz", **ours.state_dict())
+            np.savez(tmp_path / "weights.npz", **pair.models[0].state_dict())
+            for p in ours.params:
+                p.data = np.zeros(p.shape)
+            ours.m[:], ours.t = 7.0, 99
+            with np.load(tmp_path / "state.npz") as state, np.load(tmp_path / "weights.npz") as weights:
+                ours.load_state_dict(state)
+                pair.models[0].load_state_dict(weights)
         if k % 3:
             pair.step(X, LABELS)
         else:
             pair.eager(0, X, LABELS)
         pair.eager(1, X, LABELS)
         pair.same()
-    assert pair.optimizers[0].why("layers.0.W", (0, 0)).after == pytest.approx(pair.models[1][0].W.data[0, 0])
+    assert ours.why("layers.0.W", (0, 0)).after == pytest.approx(pair.models[1][0].W.data[0, 0])
 
 
-def test_groups_l2_schedules_freezing_and_numbers_that_change():
-    def rule(model):
-        groups = [{"params": model[0].parameters(), "lr": 0.1, "l2": 0.3}, {"params": model[2].parameters()}]
-        return tg.RMSprop([*groups, {"params": model[4].parameters(), "l2": 0.1}], lr=lambda t: 0.02 / t)
-
-    pair = Pair(network(), rule)
-    pair.both(X, LABELS, 2)
-    pair.same()
-    for optimizer in pair.optimizers:
-        optimizer.freeze(optimizer.names[2])
-    pair.both(X, LABELS, 2)
-    pair.same()
-    for optimizer in pair.optimizers:
-        optimizer.unfreeze()
-        optimizer.groups[1]["lr"] = 0.5
-        optimizer.groups[0]["l2"] = 0.0
-    pair.both(X[:7], LABELS[:7], 2)
-    pair.same()
-    state, weights = pair.optimizers[1].state_dict(), pair.models[1].state_dict()
-    pair.both(X, LABELS, 3)
-    pair.optimizers[0].load_state_dict(state)
-    pair.models[0].load_state_dict(weights)
-    for _ in range(3):
-        pair.step(X, LABELS)
-    pair.same()
+def test_two_optimizers_share_a_model():
+    models = [network()(), network()()]
+    firsts, lasts = ([tg.Adam(model[i]) for model in models] for i in (0, 4))
+    steps = [tg.compile_step(models[0], tg.cross_entropy, o, X, LABELS, quiet=True) for o in (firsts[0], lasts[0])]
+    for k in range(4):
+        steps[k % 2](X, LABELS)
+        (firsts, lasts)[k % 2][1].zero_grad()
+        models[1].zero_grad() if hasattr(models[1], "zero_grad") else [
+            setattr(p, "grad", None) for p in models[1].parameters()
+        ]
+        tg.cross_entropy(models[1](X), LABELS).backward()
+        (firsts, lasts)[k % 2][1].step()
+    for a, b in zip(*(model.state_dict().values() for model in models)):
+        assert close(a, b, 1e-12)
+    assert models[0][2].W.grad is None  # that of no optimizer
 
 
-def everything():
-    """Every activation and layer of the package in a row."""
-    layers = [tg.Linear(3, 4, rng=1), tg.LayerNorm(4), tg.ReLU(), tg.LeakyReLU(), tg.Linear(4, 4, rng=2), tg.ELU()]
-    layers += [tg.BatchNorm1d(4), tg.SiLU(), tg.GELU(), tg.Dropout(0.2, rng=3), tg.Linear(4, 4, False, rng=4)]
-    layers += [tg.Tanh(), tg.Sigmoid(), tg.Softplus(), tg.Dropout(0.4, rng=5), tg.Softmax(), tg.Linear(4, 2, rng=6)]
-    return tg.Sequential(*layers)
-
-
-def test_every_layer_with_its_random_numbers_and_running_means():
-    pair = Pair(everything)
-    for n in (12, 12, 7, 12):
-        value, expected = pair.both(X[:n], LABELS[:n])
-        assert abs(value - expected) <= 1e-12 * abs(expected)
+def test_an_average_of_the_weights():
+    pair = Pair(network())
+    averages = [tg.WeightAverage(optimizer, decay=0.9) for optimizer in pair.optimizers]
+    for _ in range(4):
+        pair.both(X, LABELS)
+        for average in averages:
+            average.update()
+    with averages[0], averages[1]:
         pair.same()
-    assert np.abs(pair.models[0][6].running_mean.data).max() > 0
+    with pytest.raises(RuntimeError, match="the optimizer stepped inside the with block"), averages[0]:
+        pair.step(X, LABELS)
+    with pytest.raises(RuntimeError, match="the optimizer stepped inside the with block"), averages[1]:
+        pair.eager(1, X, LABELS)
+    pair.both(X, LABELS)
+    pair.same()
+
+
+@by_machine
+def test_updates_that_are_large_enough_for_threads(monkeypatch):
+    monkeypatch.setattr(kernels, "WORTH_A_THREAD", 64)
+    pair = Pair(network(), lambda m: tg.AdamW(m, l2=0.1))
+    for n in (12, 5, 12):
+        pair.both(X[:n], LABELS[:n])
+        pair.same()
+    assert pair.optimizers[0].why("layers.0.W", (0, 0)).change != 0
+
+
+# --- layers, losses and models ----------------------------------------------------------------------------------------
+
+
+def everything(dtype=np.float64):
+    """Every layer of the package in a row. What a normalisation is given has no b: its gradient would be rounding."""
+    d = {"dtype": dtype}
+    layers = [
+        tg.Linear(3, 4, rng=1, **d),
+        tg.LayerNorm(4, **d),
+        tg.ReLU(),
+        tg.LeakyReLU(),
+        tg.Linear(4, 4, False, rng=2, **d),
+    ]
+    layers += [tg.BatchNorm1d(4, **d), tg.ELU(), tg.SiLU(), tg.GELU(), tg.Dropout(0.2, rng=3), tg.Flatten()]
+    layers += [tg.Linear(4, 4, False, rng=4, **d), tg.Tanh(), tg.Sigmoid(), tg.Softplus(), tg.Dropout(0.4, rng=5)]
+    return tg.Sequential(*layers, tg.Softmax(), tg.Linear(4, 2, rng=6, **d))
+
+
+def test_every_layer_is_in_it():
+    kinds = {value for value in vars(tg).values() if isinstance(value, type) and issubclass(value, tg.Layer)}
+    assert kinds - {tg.Layer, tg.Sequential} == {type(layer) for layer in everything().layers}
+
+
+@rows.every_dtype
+@pytest.mark.parametrize("by", ["plain", "machine"])
+def test_every_layer_with_its_random_numbers_and_running_means(by, dtype):
+    if by == "machine" and dtype is np.float64:
+        pytest.skip("one is enough")
+    pair = Pair(lambda: everything(dtype), X=X.astype(dtype))
+    for n in (12, 12, 7, 12):
+        pair.both(X[:n].astype(dtype), LABELS[:n])
+        pair.same(1e-12 if dtype is np.float64 else 2e-4)
+    ours, theirs = pair.models
+    assert np.abs(ours[5].running_mean.data).max() > 0
+    for i in (9, 15):
+        assert ours[i].rng.bit_generator.state == theirs[i].rng.bit_generator.state
+
+
+@pytest.mark.parametrize("activation", tg.layers.ACTIVATIONS)
+@rows.every_dtype
+def test_every_activation(activation, dtype):
+    pair = Pair(network(dtype, activation=activation), X=X.astype(dtype))
+    for n in (12, 1, 6):
+        pair.both(X[:n].astype(dtype) * 3, LABELS[:n])
+        pair.same()
 
 
 def test_layers_that_share_a_generator():
     pair = Pair(network(dropout=0.3))
-    pair.both(X, LABELS, 3)
-    pair.same()
+    for n in (12, 5, 12):
+        pair.both(X[:n], LABELS[:n])
+        pair.same()
+
+
+def test_layers_that_evaluate_stay_so():
+    def build():
+        model = everything()
+        model.eval()
+        model[9].train()
+        return model
+
+    pair = Pair(build)
+    for model in pair.models:
+        model.train()  # afterwards: that is not looked at
+    before = pair.models[0][5].running_mean.numpy()
+    pair.step(X, LABELS)
+    assert np.array_equal(pair.models[0][5].running_mean.data, before)
 
 
 LOSSES = [
@@ -165,34 +321,89 @@ LOSSES = [
 ]
 
 
+@rows.every_dtype
 @pytest.mark.parametrize(("loss", "targets"), LOSSES, ids=lambda x: getattr(x, "__name__", ""))
-def test_every_loss(loss, targets):
-    pair = Pair(network(sizes=(3, 70, 2)), lambda m: tg.HeavyBall(m, lr=0.05), loss, y=targets)
+def test_every_loss(loss, targets, dtype):
+    pair = Pair(network(dtype, sizes=(3, 70, 2)), tg.SGD, loss, X.astype(dtype), targets)
+    for n in (12, 5, 1):
+        pair.both(X[:n].astype(dtype), targets[:n])
+        pair.same()
+
+
+def test_every_loss_is_in_it():
+    kinds = {name for name in vars(tg) if "loss" in name or "entropy" in name} - {"losses"}
+    assert kinds == {loss.__name__ for loss, _ in LOSSES} | {"cross_entropy"}
+
+
+@needs_numba
+@by_machine
+def test_losses_by_machine():
+    def loss(output, y):
+        return sum(f(output, y) for f, _ in LOSSES)
+
+    pair = Pair(network(np.float32, sizes=(3, 70, 2)), loss=loss, X=X.astype(np.float32), y=np.sign(TARGETS) ** 2)
     for n in (12, 5):
-        value, expected = pair.both(X[:n], targets[:n], 3)
-        assert abs(value - expected) <= 1e-12 * abs(expected)
+        pair.both(X[:n].astype(np.float32), np.sign(TARGETS[:n]) ** 2, 3)
         pair.same()
 
 
 class Own(tg.Layer):
-    """A residual connection, a weight that is used twice, one that is not used, and a constant."""
+    """A residual connection, a weight that is used twice, one that is not used, numbers that are not in arrays, and
+    constants."""
 
     def __init__(self):
         self.first, self.last = tg.Linear(3, 3, rng=0), tg.Linear(3, 2, rng=1)
-        self.unused = tg.Tensor([1.0], requires_grad=True)
-        self.weights = np.array([0.5, 1.0, 2.0])
+        self.unused, self.scale = tg.Tensor([1.0], requires_grad=True), tg.Tensor(2.0, requires_grad=True)
+        self.weights, self.some = np.array([0.5, 1.0, 2.0]), np.array([True, False, True])
 
     def forward(self, x):
         h = self.first(x).tanh() + x
-        h = self.first(h * self.weights).relu() + h
-        return self.last(tg.where(h > 0, h, 0.1 * h))
+        h = self.first(h * self.weights).relu() * self.scale + h
+        return self.last(tg.where(h > 0, h, 0.1 * tg.where(self.some, h, self.scale)))
 
 
 @pytest.mark.filterwarnings("ignore:no gradient came to unused")
-def test_a_model_of_the_users_own():
+@pytest.mark.parametrize("by", ["plain", "machine"])
+def test_a_model_of_the_users_own(by):
     pair = Pair(Own)
-    pair.both(X, LABELS, 3)
+    for n in (12, 1, 12):
+        pair.both(X[:n], LABELS[:n])
+        pair.same()
+    for model in pair.models:
+        model.weights[1] = 3.0  # seen, as it is the same array
+    pair.both(X, LABELS)
     pair.same()
+
+
+def test_one_output():
+    pair = Pair(network(sizes=(3, 4, 1)), loss=tg.mse_loss, y=TARGETS[:, :1])
+    for n in (12, 1, 5):
+        pair.both(X[:n], TARGETS[:n, :1])
+        pair.same()
+    pair = Pair(network(sizes=(3, 1)), y=LABELS * 0)
+    pair.both(X, LABELS * 0)
+    pair.same()
+
+
+def test_samples_of_several_axes():
+    images = rng.standard_normal((6, 2, 3))
+    build = lambda: tg.Sequential(tg.Linear(3, 2, rng=0), tg.Tanh(), tg.Flatten(), tg.Linear(4, 2, rng=1))
+    pair = Pair(build, X=images, y=LABELS[:6])
+    for n in (6, 2, 1):
+        pair.both(images[:n], LABELS[:n])
+        pair.same()
+
+
+def test_a_loss_of_several_targets():
+    labels = np.stack([LABELS, 1 - LABELS], axis=1)
+
+    def loss(output, y):
+        return tg.cross_entropy(output, y[:, 0]) if y.shape[1] == 1 else (output * y).mean().exp()
+
+    for y in (labels, labels[:, :1]):
+        pair = Pair(network(), loss=loss, y=y)
+        pair.both(X, y)
+        pair.same()
 
 
 def test_a_program_that_depends_on_the_number_of_samples_is_compiled_for_each():
@@ -204,31 +415,51 @@ def test_a_program_that_depends_on_the_number_of_samples_is_compiled_for_each():
             return self.inner(x) * (len(x) / 10)
 
     pair = Pair(Weighted)
-    for n in (12, 5, 12):
+    for n in (12, 5, 12, 1):
         pair.both(X[:n], LABELS[:n])
         pair.same()
 
 
+def test_a_deep_network():
+    pair = Pair(network(sizes=(3, *[4] * 32, 2)), tg.SGD)
+    pair.both(X, LABELS, 2)
+    pair.same()
+
+
 def test_what_a_batch_may_be():
     pair = Pair(network())
-    column = np.asfortranarray(X)
+    shifted = np.frombuffer(bytes(1) + X.tobytes(), np.float64, X.size, 1).reshape(X.shape)
+    assert not shifted.flags.aligned
     for batch, labels in [
         (X.tolist(), LABELS.tolist()),
-        (column, LABELS.astype(np.uint8)),
+        (np.asfortranarray(X), LABELS.astype(np.uint8)),
         (tg.Tensor(X), tg.Tensor(LABELS)),
         (np.repeat(X, 2, axis=0)[::2], LABELS[::-1]),
         (np.sign(X).astype(int), LABELS.astype(np.int32)),
+        (X > 0, LABELS.astype(bool).astype(np.int8)),
+        (shifted, LABELS),
     ]:
         pair.step(batch, labels)
-        pair.eager(1, np.asarray(tg.tensor.raw(batch)), np.asarray(tg.tensor.raw(labels)))
+        pair.eager(1, np.asarray(raw(batch)), np.asarray(raw(labels)))
         pair.same()
 
 
-@pytest.mark.skipif(native.PLAIN, reason="plain Python has other loops")
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.uint64])
+def test_labels_of_every_kind_of_integer(dtype):
+    pair = Pair(network(), y=LABELS.astype(dtype))
+    pair.both(X, LABELS.astype(dtype))
+    pair.same()
+    with pytest.raises(ValueError, match="label 3, but with 2 logits the labels are 0 to 1"):
+        pair.step(X, (LABELS + 2 * (LABELS == 1)).astype(dtype))
+
+
+@by_machine
 def test_the_loops_that_the_docs_show():
+    if native.PLAIN:
+        pytest.skip("plain Python has other loops")
     page = (Path(__file__).parent.parent / "docs" / "program.md").read_text(encoding="utf-8")
     block = page.partition("what was made of it:\n\n```\n")[2].partition("```")[0]
-    step = Pair(network(sizes=(2, 16, 16, 2)), X=X[:, :2]).step
+    step = Pair(network(sizes=(2, 16, 16, 2)), X=X[:, :2]).step  # the same as above: no need to compile it again
     assert len(block.splitlines()) == 4
     assert block in step.source
 
@@ -241,6 +472,7 @@ def pair():
     return Pair(network())
 
 
+@by_machine
 @pytest.mark.parametrize(
     ("X", "y", "kind", "message"),
     [
@@ -264,8 +496,11 @@ def test_what_is_refused_changes_nothing(pair, X, y, kind, message):
     assert all(np.array_equal(a, b) for a, b in zip(before.values(), model.state_dict().values()))
     after = optimizer.state_dict()
     assert all(np.array_equal(state[key], after[key]) for key in state)
+    with pytest.raises(ValueError, match="had no part in the last step"):
+        optimizer.why("layers.0.W", (0, 0))
 
 
+@by_machine
 def test_gradients_that_are_not_finite_are_skipped_or_let_through(pair):
     optimizer, bad = pair.optimizers[0], X.copy()
     bad[3, 1] = np.inf
@@ -281,6 +516,20 @@ def test_gradients_that_are_not_finite_are_skipped_or_let_through(pair):
     pair.models[0].load_state_dict(before)
 
 
+@pytest.mark.parametrize("policy", ["skip", "propagate"])
+def test_what_is_not_finite_is_treated_as_it_is_eagerly(policy):
+    pair = Pair(network(), lambda m: tg.HeavyBall(m, lr=0.1, nonfinite=policy))
+    bad = X.copy()
+    bad[3, 1] = np.nan
+    for batch in (X, bad, X):
+        with np.errstate(invalid="ignore"):
+            pair.step(batch, LABELS), pair.eager(1, batch, LABELS)
+        for a, b in zip(*(model.state_dict().values() for model in pair.models)):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+        assert [o.t for o in pair.optimizers] == [pair.optimizers[1].t] * 2
+        assert [o.skipped for o in pair.optimizers] == [pair.optimizers[1].skipped] * 2
+
+
 @pytest.mark.parametrize(("loss", "wrong"), [(tg.hinge_loss, 0.5), (tg.binary_cross_entropy_with_logits, 1.5)])
 def test_targets_that_the_loss_refuses(loss, wrong):
     targets = np.ones((12, 2))
@@ -288,6 +537,19 @@ def test_targets_that_the_loss_refuses(loss, wrong):
     targets[4, 1] = wrong
     with pytest.raises(ValueError, match=r"targets are .*1\.5|targets are -1 or 1"):
         step(X, targets)
+
+
+def test_a_schedule_out_of_range_and_all_frozen_change_nothing():
+    pair = Pair(network(), lambda m: tg.SGD(m, lr=lambda t: 0.1 if t < 2 else -1.0))
+    pair.both(X, LABELS)
+    before = pair.models[0].state_dict()
+    with pytest.raises(ValueError, match="lr = -1"):
+        pair.step(X, LABELS)
+    pair.optimizers[0].freeze("*")
+    with pytest.raises(RuntimeError, match="all parameters are frozen"):
+        pair.step(X, LABELS)
+    assert all(np.array_equal(a, b) for a, b in zip(before.values(), pair.models[0].state_dict().values()))
+    assert pair.optimizers[0].t == 1
 
 
 def test_what_has_no_loops_is_refused_with_its_line():
@@ -326,9 +588,9 @@ def test_making_a_step_changes_nothing():
     assert all(p.grad is None for p in optimizer.params)
 
 
+@needs_numba
+@by_machine
 def test_numbers_below_the_smallest_normal_one_are_0_and_the_processor_is_left_as_it_was():
-    if native.PLAIN:
-        pytest.skip("plain Python does not flush")
     pair = Pair(network(np.float32), X=X.astype(np.float32))
     pair.optimizers[0].m[:] = 1e-39
     pair.step(X.astype(np.float32) * 0, LABELS)
@@ -338,59 +600,139 @@ def test_numbers_below_the_smallest_normal_one_are_0_and_the_processor_is_left_a
     assert np.float32(1e-39) * np.float32(0.5) > 0
 
 
+# --- what is not right yet --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.xfail(strict=True, reason="a plan for any size is taken for one sample too, and nobody asks the layer")
+def test_a_normalisation_of_one_sample_is_refused():
+    pair = Pair(lambda: tg.Sequential(tg.Linear(3, 4, False, rng=0), tg.BatchNorm1d(4), tg.Linear(4, 2, rng=1)))
+    with pytest.raises(ValueError, match="needs at least 2 samples"):
+        pair.step(X[:1], LABELS[:1])
+    assert np.isfinite(pair.models[0][1].running_var.data).all()
+
+
+@pytest.mark.xfail(strict=True, reason="labels are cast to the dtype of those that the step was compiled with")
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32])
+def test_labels_that_do_not_fit_are_refused_and_not_wrapped(dtype):
+    pair = Pair(network(), y=LABELS.astype(dtype))
+    with pytest.raises(ValueError, match=f"label {2**32}, but with 2 logits the labels are 0 to 1"):
+        pair.step(X, LABELS * 0 + 2**32)
+
+
+@pytest.mark.xfail(strict=True, reason="which parameters require a gradient is fixed when the step is compiled")
+@pytest.mark.filterwarnings("ignore:no gradient came to")
+def test_a_parameter_that_requires_no_gradient_any_more():
+    pair = Pair(network())
+    for model in pair.models:
+        model[0].W.requires_grad = False
+    pair.both(X, LABELS)
+    pair.same()
+
+
+@pytest.mark.xfail(strict=True, reason="a shape that is another one for a single sample")
+def test_a_single_sample_that_loses_its_axis_is_refused():
+    pair = Pair(network(sizes=(3, 1)), loss=lambda p, t: tg.mse_loss(p.squeeze(), t), y=TARGETS[:, 0])
+    with pytest.raises(ValueError, match=r"predictions have shape \(\) and targets \(1,\)"):
+        pair.step(X[:1], TARGETS[:1, 0])
+
+
 # --- fit --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"batch_size": 5, "validation": (X, LABELS)},
-        {"batch_size": 5, "drop_last": True, "callback": lambda row: row["epoch"] == 2},
-        {"batch_size": None},
-        {"batch_size": 1},
-    ],
-)
-def test_fit_is_the_same_fit(options):
-    histories, models = [], []
-    for compiled in (False, True):
-        model = network(dropout=0.2)()
-        optimizer = tg.Adam(model, lr=tg.schedules.cosine(0.01, 10))
-        histories.append(
-            tg.fit(model, X, LABELS, optimizer=optimizer, epochs=3, rng=0, progress=False, compiled=compiled, **options)
-        )
-        models.append(model)
-        assert not model.training
-    eager, ours = histories
-    assert ours.stopped == eager.stopped
-    assert list(ours.rows[0]) == list(eager.rows[0])
-    for column in ours.rows[0]:
+def falling(model):
+    return tg.Adam(model, lr=tg.schedules.cosine(0.01, 10))
+
+
+def fits(compiled, build=None, rule=falling, y=LABELS, **options):
+    model = (build or network(dropout=0.2))()
+    optimizer = rule(model)
+    settings = {"optimizer": optimizer, "epochs": 3, "rng": 0, "progress": False, "compiled": compiled, **options}
+    history = tg.fit(model, X, y, **settings)
+    assert not model.training
+    return model, optimizer, history
+
+
+def same_fit(**options):
+    (model, optimizer, expected), (ours, theirs, history) = fits(False, **options), fits(True, **options)
+    assert history.stopped == expected.stopped
+    assert list(history.rows[0]) == list(expected.rows[0])
+    for column in history.rows[0]:
         if column != "seconds":
-            np.testing.assert_allclose(ours[column], eager[column], rtol=1e-12)
-    for a, b in zip(models[0].state_dict().values(), models[1].state_dict().values()):
+            np.testing.assert_allclose(history[column], expected[column], rtol=1e-12)
+    for a, b in zip(model.state_dict().values(), ours.state_dict().values()):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+    a, b = optimizer.state_dict(), theirs.state_dict()
+    assert all(np.array_equal(a[key], b[key]) or close(a[key], b[key], 1e-12) for key in a)
+    assert (optimizer.t, optimizer.skipped, optimizer.lr) == (theirs.t, theirs.skipped, theirs.lr)
+    for p, q in zip(optimizer.params, theirs.params):
+        assert close(q.grad, p.grad, 1e-12)
+
+
+OPTIONS = [
+    {"batch_size": 5, "validation": (X, LABELS)},
+    {"batch_size": 5, "drop_last": True, "callback": lambda row: row["epoch"] == 2},
+    {"batch_size": None},
+    {"batch_size": 1},
+    {"batch_size": 4},
+    {"batch_size": 100},
+    {"epochs": 0},
+    {"batch_size": 5, "loss": tg.mse_loss, "y": TARGETS, "validation": (X[:4], TARGETS[:4])},
+    {"batch_size": 7, "build": lambda: everything()},
+    {
+        "batch_size": 5,
+        "rule": lambda m: tg.HeavyBall([{"params": m[0], "l2": 0.1}, {"params": m[3], "lr": 0.1}, {"params": m[6]}]),
+    },
+]
+
+
+@pytest.mark.parametrize("options", [option for option in OPTIONS if option.get("epochs", 1)], ids=str)
+def test_fit_is_the_same_fit(options):
+    same_fit(**options)
+
+
+@by_machine
+@pytest.mark.parametrize("options", OPTIONS[:4], ids=str)
+def test_fit_by_machine(options):
+    same_fit(**options)
+
+
+def test_no_epochs():
+    assert len(fits(True, epochs=0)[2]) == 0
+
+
+def test_what_a_callback_changes_is_seen():
+    def run(compiled):
+        model = network()()
+        optimizer = tg.Adam(model)
+
+        def change(row):
+            optimizer.lr = 0.1 / row["epoch"]
+            optimizer.freeze("layers.0") if row["epoch"] == 2 else optimizer.unfreeze()
+
+        options = {"epochs": 4, "batch_size": 5, "rng": 0, "progress": False, "compiled": compiled, "callback": change}
+        return tg.fit(model, X, LABELS, optimizer=optimizer, **options), model
+
+    (expected, model), (history, ours) = run(False), run(True)
+    np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-12)
+    assert history["lr"] == expected["lr"]
+    for a, b in zip(model.state_dict().values(), ours.state_dict().values()):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
 
 
 def test_fit_says_in_which_epoch_the_loss_was_lost():
-    model = network()()
-    with pytest.raises(ValueError, match=r"the loss became (nan|inf) in epoch 2; a smaller learning rate may help"):
-        tg.fit(
-            model,
-            X,
-            TARGETS,
-            tg.mse_loss,
-            tg.SGD(model, lr=lambda t: 0.01 if t <= 3 else 1e200),
-            epochs=5,
-            batch_size=5,
-            progress=False,
-            compiled=True,
-        )
+    for compiled in (False, True):
+        model = network()()
+        optimizer = tg.SGD(model, lr=lambda t: 0.01 if t <= 3 else 1e200)
+        options = {"epochs": 5, "batch_size": 5, "rng": 0, "progress": False, "compiled": compiled}
+        with pytest.raises(ValueError, match=r"the loss became (nan|inf) in epoch 2; a smaller learning rate may help"):
+            tg.fit(model, X, TARGETS, tg.mse_loss, optimizer, **options)
 
 
 def test_fit_refuses_labels_and_skips_what_is_not_finite():
     model = network()()
     with pytest.raises(ValueError, match="label 7, but with 2 logits"):
         tg.fit(model, X, np.where(LABELS == 0, 7, 1), epochs=1, progress=False, compiled=True)
-    skipped = []
+    found = []
     for compiled in (False, True):
         model = network()()
         model[0].W.data = np.full((3, 5), 1e200)
@@ -398,9 +740,9 @@ def test_fit_refuses_labels_and_skips_what_is_not_finite():
         fit = {"epochs": 2, "batch_size": 4, "rng": 0, "progress": False, "compiled": compiled}
         with np.errstate(all="ignore"):
             history = tg.fit(model, X * 1e200, TARGETS, tg.mse_loss, optimizer, **fit)
-        skipped.append((optimizer.skipped, optimizer.t, np.isnan(history["loss"]).all()))
-    assert skipped[0] == skipped[1]
-    assert skipped[0][0] == 5
+        found.append((optimizer.skipped, optimizer.t, np.isnan(history["loss"]).all()))
+    assert found[0] == found[1]
+    assert found[0][0] == 5
 
 
 # --- on disk ----------------------------------------------------------------------------------------------------------
@@ -415,34 +757,43 @@ print(step.cached, f"{[step(X, y) for _ in range(3)][-1]:.12f}")
 """
 
 
-def process(cache, seed):
+def start(cache, seed):
     environment = os.environ | {"TINYGRAD_EDU_CACHE": str(cache), "PYTHONHASHSEED": str(seed)}
     environment["PYTHONPATH"] = str(Path(tg.__file__).parent.parent)
-    done = subprocess.run([sys.executable, "-c", PROCESS], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    return *done.stdout.split(), done.stderr
+    return subprocess.Popen(
+        [sys.executable, "-c", PROCESS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
 
 
-@pytest.mark.skipif(native.PLAIN, reason="there is no machine code without Numba")
+def finish(process):
+    out, said = process.communicate()
+    assert process.returncode == 0, said
+    return *out.split(), said
+
+
+@needs_numba
+@by_machine
 def test_machine_code_is_found_by_the_next_process_and_what_is_damaged_is_made_again(tmp_path):
-    cached, value, said = process(tmp_path, 1)
-    assert cached == "False"
-    assert said.startswith("compiling the training step ... ")
-    assert process(tmp_path, 2) == ("True", value, "")
+    together = [start(tmp_path, seed) for seed in (1, 2)]  # neither disturbs the other
+    (cached, value, said), (_, other, _) = map(finish, together)
+    assert other == value
+    assert cached == "True" or said.startswith("compiling the training step ... ")
+    assert finish(start(tmp_path, 3)) == ("True", value, "")
     for path in (tmp_path / "__pycache__").glob("*.nb*"):
         path.write_bytes(b"damaged")
-    assert process(tmp_path, 3)[1] == value
+    assert finish(start(tmp_path, 4))[1] == value
     (file,) = tmp_path.glob("*.py")
     file.write_text("damaged")
-    assert process(tmp_path, 4)[1] == value
+    assert finish(start(tmp_path, 5))[1] == value
     assert file.read_text() != "damaged"
 
 
-@pytest.mark.skipif(native.PLAIN, reason="there is no machine code without Numba")
+@needs_numba
+@by_machine
 def test_where_nothing_can_be_written_it_is_compiled_in_each_process(tmp_path):
     wall = tmp_path / "a file"
     wall.write_text("no folder can be made below it")
-    cached, _, _ = process(wall / "below", 1)
+    cached, _, _ = finish(start(wall / "below", 1))
     assert cached == "False"
 
 
