@@ -31,7 +31,6 @@ from tinygrad_edu import kernels as _kernels
 from tinygrad_edu import native as _native
 
 globals().update(_native.functions(_np.{dtype}))
-_one = {dtype}(1)
 
 
 @_kernels.kernel
@@ -221,7 +220,8 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
     lines.append(f"_out[{LOSS}] = {f'{parts.loss}[{zeros}]' if parts.loss in shapes else parts.loss}")
     if parts.labelled:
         z, (n, classes) = parts.output, shapes[parts.output]
-        best = [f"if {z}[_0, _1] > {z}[_0, _best]:", "    _best = _1"]
+        here, most = f"{z}[_0, _1]", f"{z}[_0, _best]"  # the first NaN, if there is one, as NumPy's argmax
+        best = [f"if {here} > {most} or ({here} != {here} and {most} == {most}):", "    _best = _1"]
         row = ["_best = 0", *loops.nested([("_1", classes)], best), "_right += _best == y[_0]"]
         count = ["_right = 0", *loops.nested([("_0", n)], row), f"_out[{RIGHT}] = _right"]
         lines += [f"if _at[{at['count']}]:", *(f"    {line}" for line in count)]

@@ -15,6 +15,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba import types
 
 from . import kernels, losses, machine, native
 from .assembly import (
@@ -63,8 +64,9 @@ def compile_step(
 
     Parameters
     ----------
-    model : as it is in training. Which layers train and which evaluate is fixed now
-    loss : called with the model's output and y, as one of `losses`
+    model : as it is in training. Which layers train and which evaluate is fixed now; so are dropout's p and generator
+    loss : called with the model's output and y. What one of `losses` asks of targets is looked at in each batch; what a
+        loss of yours asks, for this batch alone
     optimizer : any of this package, over the model's parameters
     X, y : a batch. It says what dtypes and shapes the step takes; nothing is learned from it
     quiet : do not say on standard error that something is compiled
@@ -125,6 +127,11 @@ class CompiledStep:
     ) -> None:
         if not isinstance(model, Layer) or not callable(loss) or not isinstance(optimizer, Optimizer):
             raise TypeError("compile_step takes a Layer, a function such as tg.cross_entropy, and an optimizer")
+        rule = getattr(optimizer.kernel, "__name__", "")
+        if getattr(kernels, rule, None) is not optimizer.kernel:
+            raise CannotCompile(
+                f"{rule or optimizer.kernel} is not a rule of this package; train without compiled=True"
+            )
         self.model, self.loss, self.optimizer, self.quiet = model, loss, optimizer, quiet
         self.dtype = optimizer.buffer.data.dtype
         X, y = np.asarray(raw(X)), np.asarray(raw(y))
@@ -152,6 +159,7 @@ class CompiledStep:
             and X.flags.c_contiguous
             and y.flags.c_contiguous
         ):
+            self.optimizer.zero_grad()  # a batch that is refused leaves no gradient
             X, y, plan = self._taken(X, y)
         optimizer = self.optimizer
         runs = plan.runs
@@ -166,20 +174,19 @@ class CompiledStep:
         if plan.nonfinite is not optimizer.nonfinite:
             plan.obey(optimizer.nonfinite)
         before = optimizer.buffer.data.copy() if watchers else None
-        changed = tick()
-        plan.touch(changed)
+        plan.touch()
         status = plan.step(X, y, plan.at, *plan.generators)
         value: float = plan.out.item(LOSS)
         if status == DONE and not plan.large:
-            optimizer._count(runs, changed)
+            _updated(optimizer, runs)
             for watcher in watchers:
                 watcher.step(optimizer, before)
             return value
-        plan.touch(0)
         if status == DONE:  # an update that is large enough for threads
             optimizer.step()
         elif status == SKIPPED:
             optimizer.skipped += 1
+            optimizer._last = []  # there is nothing to ask about
         else:
             raise self._error(status, X, y)
         return value
@@ -191,6 +198,7 @@ class CompiledStep:
             for run in self.optimizer._runs():
                 if run.not_finite():
                     return ValueError(self.optimizer._not_finite_where(run))
+        self.optimizer.zero_grad()
         with no_grad():
             self.loss(self.model(X), y)  # says what is wrong with y
         return ValueError("y holds a number that the step cannot use as an index")
@@ -255,12 +263,14 @@ class CompiledStep:
         status = plan.epoch(X, y, order.astype(np.int64), table, plan.at, *plan.generators)
         plan.put(count=0)
         out = plan.out.tolist()
-        changed = tick() if out[APPLIED] else 0
-        plan.touch(changed)
-        if changed:
-            optimizer._count(runs, changed, int(out[APPLIED]))
-        optimizer.skipped += int(out[LEFT_OUT])
+        plan.touch()
+        if out[APPLIED]:
+            _updated(optimizer, runs, int(out[APPLIED]))
+        if out[LEFT_OUT]:
+            optimizer.skipped += int(out[LEFT_OUT])
+            optimizer._last = []
         if status == NO_LOSS:
+            optimizer.zero_grad()
             raise NoLoss(f"loss became {out[LOSS]}")
         if status != DONE:
             raise self._error(status, X, y)
@@ -288,10 +298,12 @@ class CompiledStep:
 
     def _plan_for(self, X: Array, y: Array) -> _Plan:
         """The plan for batches of this size: the one that there is, if it is for any and the layers take this one."""
-        known = [plan for plan in self._plans.values() if plan.any_size]
-        if known:
-            self._recorded(X, y)
-        plan = self._plans[len(X)] = known[0] if known else _Plan(self, X, y)
+        known = next((plan for plan in self._plans.values() if plan.any_size), None)
+        if known is not None:
+            recorded, _, _ = self._recorded(X, y)
+            if recorded.program(known.program.gradients).source != known.program.source:
+                known = None
+        plan = self._plans[len(X)] = known or _Plan(self, X, y)
         plan.make_room(len(X))
         return plan
 
@@ -352,7 +364,9 @@ class _Plan:
 
         def batch(n: int) -> dict[str, Array]:
             rows = np.arange(n) % len(X)
-            masks = {name: np.ones((n, *t.shape[1:]), t.dtype) for name, t in drawn.items()}
+            masks = {
+                name: np.ones((n if len(t) == len(X) else len(t), *t.shape[1:]), t.dtype) for name, t in drawn.items()
+            }
             return {**program.inputs, "X": X[rows], "y": y[rows], **masks}
 
         fixed = {*program._results.values(), *program.inputs} - {*drawn}
@@ -368,6 +382,8 @@ class _Plan:
         for name, bound in lowered.checks:
             if name in kept and not (bound.isdigit() and np.all((kept[name] >= 0) & (kept[name] < int(bound)))):
                 raise CannotCompile(f"{name} is an index that does not fit every batch; train without compiled=True")
+            if name in kept:
+                kept[name] = kept[name].copy()  # looked at now, and the same for ever
 
         generators = {id(t.kwargs["rng"]): t.kwargs["rng"] for t in drawn.values()}
         self.generators = list(generators.values())
@@ -384,7 +400,8 @@ class _Plan:
         )
         averages = list(optimizer._averages.values())
         self.text = assemble(parts, optimizer.kernel, len(averages), buffer.data.size, owner.dtype)
-        owner.program, owner.source, owner.labelled = program, self.text, parts.labelled
+        self.program = owner.program = program
+        owner.source, owner.labelled = self.text, parts.labelled
 
         self.homes = [optimizer._homes[i] for i in trained.values()]
         self.without = [p for i, p in enumerate(optimizer.params) if i not in trained.values()]
@@ -404,9 +421,9 @@ class _Plan:
         self.put(data=buffer.data, grad=buffer.grad, out=self.out, numbers=self.numbers, spans=self.spans)
         self.put(l2=np.zeros_like(buffer.grad))
         self.put(**{f"state{i}": a for i, a in enumerate(averages)}, **{f"kept {name}": a for name, a in kept.items()})
-        batch = [numba.types.Array(numba.from_dtype(a.dtype), a.ndim, "C") for a in (X, y, self.at)]
+        arrays = [types.Array(numba.from_dtype(a.dtype), a.ndim, "C") for a in (X, y, self.at)]
         typeof: Any = numba.typeof
-        self.types = batch[:2], [batch[2], *map(typeof, self.generators)]
+        self.types = arrays[:2], [arrays[2], *map(typeof, self.generators)]
 
     def put(self, **given: Any) -> None:
         """Write arrays' addresses, or whole numbers, into the table."""
@@ -429,7 +446,7 @@ class _Plan:
     def begin(self) -> list[Any]:
         """Have the optimizer look at which parameters have a gradient, and number the next update."""
         optimizer = self.owner.optimizer
-        self.touch(0)
+        self.touch()
         for p in self.without:
             p._grad = None
         runs = self.runs = optimizer._ready()
@@ -438,14 +455,12 @@ class _Plan:
         self.put(runs=0 if self.large else len(runs))
         return runs
 
-    def touch(self, changed: int) -> None:
-        """The parameters have the gradients of this step; if changed is a stamp, and not 0, they were changed by it."""
+    def touch(self) -> None:
+        """The parameters have the gradients of this step; or a RuntimeError, if something lies elsewhere by now."""
         for p, data, home in self.homes:
             if p._data is not data or not p._requires_grad:
                 raise _moved(p)
-            p._grad, p._spent = home, changed
-            if changed:
-                p.stamp, p._lent = changed, None
+            p._grad, p._spent = home, 0
         for t, array in self.others:
             if t._data is not array:
                 raise _moved(t)
@@ -460,11 +475,22 @@ class _Plan:
     def epoch(self) -> Any:
         """The machine code for all batches of an epoch."""
         batch, rest = self.types
-        return self._load("epoch", [*batch, numba.int64[::1], numba.float64[:, ::1], *rest])
+        order, table = (types.Array(dtype, n, "C") for n, dtype in ((1, types.int64), (2, types.float64)))
+        return self._load("epoch", [*batch, order, table, *rest])
 
     def _load(self, name: str, types: list[Any]) -> Any:
         code, self.owner.cached = machine.load(self.text, name, types, self.owner.quiet)
         return code
+
+
+def _updated(optimizer: Optimizer, runs: list[Any], times: int = 1) -> None:
+    """Note so many updates, as the optimizer's own step does."""
+    changed = tick()
+    for run in runs:
+        for p in run.params:
+            p.stamp = p._spent = changed
+            p._lent = None
+    optimizer._count(runs, changed, times)
 
 
 def _moved(t: Tensor) -> Exception:

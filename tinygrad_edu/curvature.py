@@ -37,9 +37,15 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
     (12.0, 12.0, 6.0)
     """
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    if not callable(f) or not all(isinstance(i, int) for i in numbers):
+        raise TypeError(
+            "grad takes a function and the numbers of the arguments to differentiate by, as grad(f, (0, 1))"
+        )
 
     @wraps(f)
     def gradient(*args: Any) -> Any:
+        if not all(-len(args) <= i < len(args) for i in numbers):
+            raise ValueError(f"argnums = {argnums}, but there are {len(args)} arguments")
         places = [i % len(args) for i in numbers]
         given = [Tensor(value, requires_grad=i in places) for i, value in enumerate(args)]
         called = parameter_names(f, len(args))

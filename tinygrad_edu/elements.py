@@ -16,14 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-WIDE = 64  # elements: from then on a loop over a row is as good as one over all
-DTYPES = {*map(np.dtype, "?bhilBHILfd")}  # that the module knows
-LARGER, SMALLER = (
-    "({0} if {0} >= {1} or {0} != {0} else {1})",
-    "({0} if {0} <= {1} or {0} != {0} else {1})",
-)  # NaN stays
-STEPS = {"sum": "{0} + {1}", "mean": "{0} + {1}", "prod": "{0} * {1}", "max": LARGER, "min": SMALLER}
+from .elementwise import DTYPES, STEPS
 
+WIDE = 64  # elements: from then on a loop over a row is as good as one over all
 Index = tuple[str, ...]  # a text for each axis
 
 
@@ -150,7 +145,7 @@ class Loops:
     # --- arrays -------------------------------------------------------------------------------------------------------
 
     def fresh(self, stem: str) -> str:
-        return f"_{stem}{next(self.numbered)}"
+        return f"_{stem}_{next(self.numbered)}"
 
     def array(self, numbers: list[Any], name: str = "", base: str = "") -> Value:
         """A new array, or one that is fixed, to be filled; or another name for the memory of base."""
@@ -212,8 +207,7 @@ class Loops:
         shape, value = array.shape, value.to(array.dtype)
         new = {self.root(name) for name, _ in self.waiting}
         crossed = any(
-            name and self.root(name) in new and (at != names_of(shape) or self.arrays[name].base)
-            for name, at in self.reads_of(value, shape)
+            name and self.root(name) in new and at != names_of(shape) for name, at in self.reads_of(value, shape)
         )
         if self.waiting and (crossed or self.arrays[self.waiting[0][0]].shape != shape):
             self.close()
@@ -243,7 +237,7 @@ class Loops:
                 spelled[name, at] = f"{name}[_0]"
             elif self.is_row(name, shape) and at == index[1:] and shape[1].b < WIDE:
                 rows.add(name)
-            elif at or not name:
+            elif at:
                 return False
         for row in sorted(rows):
             repeated = self.fresh("rows")

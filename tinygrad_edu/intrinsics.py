@@ -86,11 +86,14 @@ def _element(context, builder, signature, args):
 
 def _mark(builder, instruction, kind):
     """The note: of these arrays it belongs to this one, and to no other."""
-    domain = builder.module.add_metadata(["tinygrad_edu"])
-    scopes = [builder.module.add_metadata([f"tinygrad_edu {k}", domain]) for k in range(kind.count)]
-    own = scopes.pop(kind.number)
-    instruction.set_metadata("alias.scope", builder.module.add_metadata([own]))
-    instruction.set_metadata("noalias", builder.module.add_metadata(scopes))
+    module = builder.module
+    known = vars(module).setdefault("tinygrad_edu", {})  # made once for each Place, not for each of its elements
+    if kind not in known:
+        domain = module.add_metadata(["tinygrad_edu"])
+        scopes = [module.add_metadata([f"tinygrad_edu {k}", domain]) for k in range(kind.count)]
+        known[kind] = module.add_metadata([scopes.pop(kind.number)]), module.add_metadata(scopes)
+    instruction.set_metadata("alias.scope", known[kind][0])
+    instruction.set_metadata("noalias", known[kind][1])
 
 
 def _start(context, builder, dtype, signature, args):

@@ -5,8 +5,8 @@
     for _0 in range(16 * _N):
         d_z[_0] = (d_h[_0] * (float32(1) if h[_0] > 0 else ...))
 
-A line is read from the inside out. Each NumPy function in it has its rule in `_Lowering.call`, or a few lines of NumPy
-in DEFINITIONS, and gives a `Value`: the text of an element (see `elements`). Matrix products become calls of NumPy's
+A line is read from the inside out. Each NumPy function in it has its template in `elementwise`, or its rule in
+`_Lowering.call`, and gives a `Value`: the text of an element (see `elements`). Matrix products become calls of NumPy's
 BLAS, and exp, tanh and the like calls of NumPy's own inner loops, so that they have its speed and its bits. No array is
 allocated: every value has its place in one workspace, gradients have theirs in the flat gradient.
 
@@ -23,83 +23,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .elements import LARGER, ONE, SMALLER, Index, Length, Loops, Shape, Value, names_of
+from .elements import ONE, Index, Length, Loops, Shape, Value, names_of
 from .elements import CannotCompile as CannotCompile
 from .elements import nested as nested
 from .elements import tuple_text as tuple_text
+from .elementwise import CALLED, CONDITIONS, DEFINED, ELEMENTWISE, LOGICAL, POWERS, RESERVED, SIGNS
 from .notation import loaded, unparsed
 from .ops import einsum_letters
 from .program import Program
 
 BATCHES = (3, 5, 1)
-SIGNS: dict[type[ast.AST], str] = {
-    **{ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"},
-    **{ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="},
-    **{ast.USub: "-", ast.UAdd: "+"},
-}
-LOGICAL: dict[type[ast.AST], str] = {  # the same of conditions
-    **{ast.BitAnd: "and", ast.Mult: "and", ast.BitOr: "or", ast.Add: "or", ast.Invert: "not ", ast.Not: "not "}
-}
-ELEMENTWISE = {  # {t} is the dtype. They do with NaN what NumPy does
-    "maximum": LARGER,
-    "minimum": SMALLER,
-    "sign": "({t}(1) if {0} > 0 else ({t}(-1) if {0} < 0 else {0} - {0}))",
-    "abs": "abs({0})",
-    "sqrt": "sqrt({0})",
-}
-CONDITIONS = {
-    "isfinite": "({0} - {0} == 0)",
-    **dict.fromkeys(["invert", "logical_not"], "(not {0})"),
-    **dict.fromkeys(["bitwise_and", "logical_and"], "({0} and {1})"),
-    **dict.fromkeys(["bitwise_or", "logical_or"], "({0} or {1})"),
-}
-POWERS = {2: "({0} * {0})", 0.5: "sqrt({0})", 1: "{0}", -1: "({t}(1) / {0})"}  # which NumPy computes so too
-CALLED = [  # every function of NumPy that takes floats and returns one
-    name
-    for name, f in vars(np).items()
-    if isinstance(f, np.ufunc) and not f.signature and {f"{t * f.nin}->{t}" for t in "fd"} <= set(f.types)
-]
 LISTED = 64  # numbers that are written down one by one
 LENGTHS = ("len", "np.shape", "np.ndim", "np.size", "np.result_type")  # whatever they are asked of
 KEYWORDS = {"axis", "keepdims", "ddof", "dtype", "constant_values"}
-RESERVED = {
-    "range",
-    "inf",
-    "erf",
-    "erfc",
-    "bool",
-    *(f"{kind}{bits}" for kind in ("float", "int", "uint") for bits in (8, 16, 32, 64)),
-}
-DEFINITIONS = """
-def clip(a, low, high):
-    return np.minimum(np.maximum(a, low), high)
-
-def var(a, axis=None, ddof=0, keepdims=False):
-    d = a - a.mean(axis=axis, keepdims=True)
-    y = (d * d).sum(axis=axis, keepdims=keepdims)
-    return y / (a.size // y.size - ddof)
-
-def std(a, axis=None, ddof=0, keepdims=False):
-    return np.sqrt(a.var(axis=axis, ddof=ddof, keepdims=keepdims))
-
-def expand_dims(a, axis):
-    new = np.mod(axis, a.ndim + np.size(axis)).reshape(-1)
-    return a[tuple(None if i in new else slice(None) for i in range(a.ndim + len(new)))]
-
-def flip(a, axis=None):
-    turned = range(a.ndim) if axis is None else np.mod(axis, a.ndim).reshape(-1)
-    return a[tuple(slice(None, None, -1 if i in turned else 1) for i in range(a.ndim))]
-
-def take(a, i, axis):
-    return a[(slice(None),) * (axis % a.ndim) + (i,)]
-
-def pad(a, pad_width, constant_values=0):
-    before = np.broadcast_to(pad_width, (a.ndim, 2))[:, 0]
-    y = np.full(np.pad(a, pad_width).shape, constant_values, a.dtype)
-    y[tuple([slice(i, i + n) for i, n in zip(before, a.shape)])] = a
-    return y
-"""
-DEFINED = {f.name: f for f in ast.parse(DEFINITIONS).body if isinstance(f, ast.FunctionDef)}
 
 Scope = dict[str, Value]
 
@@ -291,7 +227,7 @@ class _Lowering:
         first = numbers[0]
         if isinstance(first, (int, np.integer)) and not isinstance(first, bool):
             return str(self.loops.length(numbers))
-        items = np.asarray(first)
+        items = np.asarray(first, order="C")
         every = [[_number(n) for n in np.reshape(v, -1).tolist()] for v in numbers]
         if items.dtype.kind in "bif" and len({text for each in every for text in each}) == 1:
             return every[0][0]

@@ -47,16 +47,26 @@ def load(text: str, name: str, types: Sequence[Any], quiet: bool) -> tuple[Any, 
     if native.PLAIN:
         return getattr(_run(module, text, None), name), False
     path = _written(f"{module}.py", text)
-    there = path is not None and any((path.parent / "__pycache__").glob(f"{module}.{name}-*.nbi"))
+    kept = path.parent / "__pycache__" if path is not None else Path()
+    there = path is not None and any(kept.glob(f"{module}.{name}-*.nbi"))
     start = time.perf_counter()
-    if not there and not quiet:
-        print("compiling the training step ... ", end="", file=sys.stderr, flush=True)
-    try:
-        code = _compiled(getattr(_run(module, text, path), name), types)
-    except Exception:
-        if path is None:
-            raise
-        code, there = _compiled(getattr(_run(module, text, None), name), types), False
+    code = None
+    if there:
+        with suppress(Exception):
+            code = _compiled(getattr(_run(module, text, path), name), types)
+        if code is None:  # what is there is damaged
+            there = False
+            for file in kept.glob(f"{module}.*"):
+                file.unlink(missing_ok=True)
+    if code is None:
+        if not quiet:
+            print("compiling the training step ... ", end="", file=sys.stderr, flush=True)
+        try:
+            code = _compiled(getattr(_run(module, text, path), name), types)
+        except Exception:
+            if path is None:
+                raise
+            code = _compiled(getattr(_run(module, text, None), name), types)
     if not there and not quiet:
         print(f"{time.perf_counter() - start:.1f} s", file=sys.stderr)
     return code, there

@@ -18,8 +18,8 @@ import numpy as np
 from llvmlite import binding
 
 from . import intrinsics
+from .elementwise import CALLED
 from .kernels import sgd
-from .loops import CALLED
 from .ops import Array
 
 NAMES = ("scipy_cblas_{}gemm64_", "cblas_{}gemm64_", "scipy_cblas_{}gemm", "cblas_{}gemm")  # the first two: 64 bits

@@ -365,7 +365,7 @@ class _Trace:
                     "the function computes something else for other numbers, or uses random numbers; a program has no "
                     "branches. Write np.where(condition, a, b), and give the function what is random as an input"
                 )
-            for name in set(program.inputs) - set(self.given):
+            for name in set(program.inputs) - {self.called[id(t)] for t in inputs}:
                 drawn = "rng" in getattr(program._given[name], "kwargs", ())
                 a, b = program.inputs[name], second.inputs[name]
                 if not drawn and not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):

@@ -1,0 +1,82 @@
+"""What NumPy's operators and functions do to one element, as text for a loop.
+
+In a template {0} and {1} are the elements of the arguments, and {t} the dtype of the result. What takes several lines of
+NumPy is in DEFINITIONS; `loops` has the rest, which is not elementwise.
+"""
+
+from __future__ import annotations
+
+import ast
+
+import numpy as np
+
+DTYPES = {
+    np.dtype(name)
+    for name in ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"]
+}
+RESERVED = {"range", "inf", "erf", "erfc", *map(str, DTYPES)}  # names that the templates and the loops need
+
+SIGNS: dict[type[ast.AST], str] = {
+    **{ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"},
+    **{ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="},
+    **{ast.USub: "-", ast.UAdd: "+"},
+}
+LOGICAL: dict[type[ast.AST], str] = {  # the same of conditions
+    **{ast.BitAnd: "and", ast.Mult: "and", ast.BitOr: "or", ast.Add: "or", ast.Invert: "not ", ast.Not: "not "}
+}
+ELEMENTWISE = {  # they do with NaN what NumPy does
+    "maximum": "({0} if {0} >= {1} or {0} != {0} else {1})",
+    "minimum": "({0} if {0} <= {1} or {0} != {0} else {1})",
+    "sign": "({t}(1) if {0} > 0 else ({t}(-1) if {0} < 0 else {0} - {0}))",
+    "abs": "abs({0})",
+    "sqrt": "sqrt({0})",
+}
+CONDITIONS = {
+    "isfinite": "({0} - {0} == 0)",
+    **dict.fromkeys(["invert", "logical_not"], "(not {0})"),
+    **dict.fromkeys(["bitwise_and", "logical_and"], "({0} and {1})"),
+    **dict.fromkeys(["bitwise_or", "logical_or"], "({0} or {1})"),
+}
+POWERS = {2: "({0} * {0})", 0.5: "sqrt({0})", 1: "{0}", -1: "({t}(1) / {0})"}  # which NumPy computes so too
+STEPS = {  # of a reduction: {0} is what there is so far
+    "sum": "{0} + {1}",
+    "mean": "{0} + {1}",
+    "prod": "{0} * {1}",
+    "max": ELEMENTWISE["maximum"],
+    "min": ELEMENTWISE["minimum"],
+}
+CALLED = [  # every function of NumPy that takes floats and returns one: its own inner loop is called
+    name
+    for name, f in vars(np).items()
+    if isinstance(f, np.ufunc) and not f.signature and {f"{t * f.nin}->{t}" for t in "fd"} <= set(f.types)
+]
+DEFINITIONS = """
+def clip(a, low, high):
+    return np.minimum(np.maximum(a, low), high)
+
+def var(a, axis=None, ddof=0, keepdims=False):
+    d = a - a.mean(axis=axis, keepdims=True)
+    y = (d * d).sum(axis=axis, keepdims=keepdims)
+    return y / (a.size // y.size - ddof)
+
+def std(a, axis=None, ddof=0, keepdims=False):
+    return np.sqrt(a.var(axis=axis, ddof=ddof, keepdims=keepdims))
+
+def expand_dims(a, axis):
+    new = np.mod(axis, a.ndim + np.size(axis)).reshape(-1)
+    return a[tuple(None if i in new else slice(None) for i in range(a.ndim + len(new)))]
+
+def flip(a, axis=None):
+    turned = range(a.ndim) if axis is None else np.mod(axis, a.ndim).reshape(-1)
+    return a[tuple(slice(None, None, -1 if i in turned else 1) for i in range(a.ndim))]
+
+def take(a, i, axis):
+    return a[(slice(None),) * (axis % a.ndim) + (i,)]
+
+def pad(a, pad_width, constant_values=0):
+    before = np.broadcast_to(pad_width, (a.ndim, 2))[:, 0]
+    y = np.full(np.pad(a, pad_width).shape, constant_values, a.dtype)
+    y[tuple([slice(i, i + n) for i, n in zip(before, a.shape)])] = a
+    return y
+"""
+DEFINED = {f.name: f for f in ast.parse(DEFINITIONS).body if isinstance(f, ast.FunctionDef)}
