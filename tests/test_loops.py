@@ -9,7 +9,8 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import kernels, native
-from tinygrad_edu.elements import DTYPES, tuple_text
+from tinygrad_edu.elements import tuple_text
+from tinygrad_edu.elementwise import DTYPES
 from tinygrad_edu.loops import BATCHES, CannotCompile, lower
 
 MODULE = {name: getattr(math, name) for name in ("erf", "erfc", "inf", "sqrt")}
@@ -34,8 +35,14 @@ def run(program, lowered, inputs, n):
     )
     results = set(program._results.values())
     space |= {name: np.array(value).view(Place) for name, value in inputs.items()}
+    padded = -(-n // 16) * 16
+    work = np.full(lowered.size.a * padded + lowered.size.b, np.nan, dtype).view(Place)
     for name in {*lowered.places, *results} - {*inputs}:
-        space[name] = np.full([a * n + b for a, b in lowered.shapes[name]], np.nan, dtype).view(Place)
+        shape = [a * n + b for a, b in lowered.shapes[name]]
+        start = lowered.places[name][0] if name in lowered.places else None
+        first = start.a * padded + start.b if start else 0
+        whole = work if start else np.full(math.prod(shape), np.nan, dtype).view(Place)
+        space[name] = whole[first : first + math.prod(shape)].reshape(shape)
     for name, bound in lowered.checks:
         assert ((space[name] >= 0) & (space[name] < eval(bound, {"_N": n}))).all()
     with np.errstate(all="ignore"):
@@ -159,6 +166,11 @@ def turned(a):
     return a[:, [2, 0, 1]] * np.array([1.0, 2.0, 0.5]), lambda g: (g * np.array([1.0, 2.0, 0.5]))[:, [1, 2, 0]]
 
 
+def weighted(a):
+    """y = the columns, each with a weight that is written down"""
+    return a * np.array([1.0, 2.0, 0.5, np.inf]), lambda g: g * np.array([1.0, 2.0, 0.5, np.nan])
+
+
 def own(op):
     return lambda X, y, W: tg.apply(op, X @ W).sum()
 
@@ -185,6 +197,9 @@ FUNCTIONS = {
     "a batch of matrices": lambda X, y, W: ((X.reshape(-1, 3, 1) @ W.reshape(1, 1, -1)) ** 2).mean(),
     "einsum": lambda X, y, W: (tg.einsum("nd,dc,nd->nc", X, W, X) ** 2).sum(),
     "transposed": lambda X, y, W: ((X @ W).T @ X).sum() + ((W.T @ X.T) ** 2).mean(),
+    "functions of a transpose": lambda X, y, W: (X @ W).T.tanh().sum() + (W.T @ X.T).T.reshape(-1).exp().mean(),
+    "a number for each sample": lambda X, y, W: ((X @ W).T * y + y).sum(),
+    "weights for the columns": own(weighted),
     "every fourth number": lambda X, y, W: (X @ W).reshape(-1)[::4].sum(),
     "powers": lambda X, y, W: ((X @ W) ** 2).sum() ** 0.5 + ((X @ W) ** 2 + 1).__pow__(-1.5).sum(),
     "2 ** x": lambda X, y, W: (2.0 ** (X @ W)).mean() + ((-2.0) ** 2 * (X @ W)).mean(),
@@ -204,6 +219,7 @@ GIVEN = {  # y, and the parameters; else LABELS and W
     "an embedding": (LABELS, TABLE),
     "two tables": (LABELS % 2, TABLE, random.standard_normal((3, 2))),
     "backwards inside of a part": (T, W),
+    "a number for each sample": (T[:, 0], W),
     "a vector": (T[:, 0], W[:, 0]),
     "squeezed": (T[:, 0], W[:, :1]),
     "where": (random.standard_normal((6, 4)), W),
@@ -250,6 +266,8 @@ def test_numbers_that_are_none():
 
     check_batches(f, strange, LABELS[:4], np.ones(3))
     check_batches(f, strange[2:, :1], LABELS[:2], np.ones(1))
+    nothing = np.array([[-np.inf, -np.inf], [-np.inf, 0.5], [1.0, 2.0]])
+    check_batches(lambda X, y, p: (X + p).logsumexp(axis=1).exp().sum(), nothing, LABELS[:3], np.zeros(1))
 
 
 def upside_down(a):
@@ -257,10 +275,16 @@ def upside_down(a):
     return 1 / np.sign(a), lambda g: g * 0
 
 
-def test_signs_of_zero_are_those_of_numpy():
-    check_batches(
-        lambda X, y, p: tg.apply(upside_down, X * p).max(), np.array([[-0.0], [3.0], [-2.0]]), LABELS[:3], [1.0]
-    )
+@pytest.mark.parametrize("x", [-0.0, 0.0, np.nan, -3.0, np.inf])
+def test_signs_are_those_of_numpy(x):
+    check_batches(lambda X, y, p: tg.apply(upside_down, X * p).max(), np.array([[x], [x]]), LABELS[:2], [1.0])
+
+
+def test_a_sum_over_all_is_made_in_float64():
+    numbers = np.full((20_000, 1), 0.1, np.float32)
+    program = tg.trace(lambda X, p: (X * p).sum() + (X * p).mean(), numbers, tg.Tensor(np.ones(1, np.float32), True))
+    loss = run(program, lower(program, [program.inputs], fixed(program), [1]), program.inputs, 1)[0]
+    assert loss == pytest.approx(float(np.float32(0.1)) * 20_001, rel=2e-7)
 
 
 def test_what_a_layer_keeps():
@@ -282,9 +306,9 @@ def test_neighbours_share_a_loop_and_short_rows_are_repeated():
     assert lowered.lines[:12] == [
         "_repeat(_address(b), _address(z), _N, 32)",
         "_matmul(_address(X), False, _address(W), False, _address(z), _N, 4, 3, True)",
-        "_repeat(_address(s), _address(_rows1), _N, 32)",
+        "_repeat(_address(s), _address(_rows_1), _N, 32)",
         "for _0 in range((4 * _N)):",
-        "    v[_0] = (z[_0] * _rows1[_0])",
+        "    v[_0] = (z[_0] * _rows_1[_0])",
         "    h[_0] = (v[_0] if v[_0] >= float64(0) or v[_0] != v[_0] else float64(0))",
         "for _1 in range(4):",
         "    mean[_1] = float64(0)",
@@ -376,6 +400,7 @@ def test_what_has_no_loops_says_why():
     assert refusal(own(half)) == "a length in it is not proportional to the number of samples"
     assert refusal(lambda X, y, W: (X @ W)[X @ W > 0].sum()) == "a mask decides how many elements there are"
     assert refusal(own(partly)) == "sum(axis, where)"
+    assert refusal(lambda X, y, W: (X @ W).astype(np.float16).sum()) == "float16 among float64"
     assert refusal(lambda X, y, W: ((X @ W) @ (X @ W).T).sum()) == "it would take memory for the square of the batch"
     assert refusal(lambda X, y, W: (X @ W)[1].sum()).startswith("index 1 is out of bounds")
     assert refusal(lambda X, y, W: (X @ W)[:2].sum()).startswith("a length in it")
@@ -383,7 +408,7 @@ def test_what_has_no_loops_says_why():
     assert refusal(lambda X, y, W: (X @ W).reshape(-1, 2, 2)[[0], 0:1, [1]].sum()).startswith("a slice between")
 
 
-@pytest.mark.parametrize("name", ["inf", "range", "float32", "uint8", "bool", "erfc", "_N", "_0", "_t1"])
+@pytest.mark.parametrize("name", ["inf", "range", "float32", "uint8", "bool", "erfc", "_N", "_0", "_t_1"])
 def test_names_that_the_module_needs_itself(name):
     tensor = tg.Tensor([1.0, 2.0], True, name)
     program = tg.trace((tensor * 2).sum())

@@ -9,7 +9,7 @@ import pytest
 from rows import every_dtype
 
 from tinygrad_edu import intrinsics, kernels, native
-from tinygrad_edu.loops import CALLED
+from tinygrad_edu.elementwise import CALLED
 
 needs_numba = pytest.mark.skipif(native.PLAIN, reason="there is no machine code without Numba")
 rng = np.random.default_rng(0)

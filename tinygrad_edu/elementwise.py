@@ -1,7 +1,7 @@
 """What NumPy's operators and functions do to one element, as text for a loop.
 
-In a template {0} and {1} are the elements of the arguments, and {t} the dtype of the result. What takes several lines of
-NumPy is in DEFINITIONS; `loops` has the rest, which is not elementwise.
+In a template {0} and {1} are the elements of the arguments, and {t} the dtype of the result. What takes several lines
+of NumPy is in DEFINITIONS; `loops` has the rest, which is not elementwise.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ import ast
 
 import numpy as np
 
-DTYPES = {
-    np.dtype(name)
-    for name in ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"]
-}
+DTYPES = {np.dtype(letter) for letter in "?bhiqBHIQfd"}  # bool, int8 to int64, uint8 to uint64, float32, float64
 RESERVED = {"range", "inf", "erf", "erfc", *map(str, DTYPES)}  # names that the templates and the loops need
 
 SIGNS: dict[type[ast.AST], str] = {
