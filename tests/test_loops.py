@@ -171,6 +171,13 @@ def weighted(a):
     return a * np.array([1.0, 2.0, 0.5, np.inf]), lambda g: g * np.array([1.0, 2.0, 0.5, np.nan])
 
 
+def conditions(a):
+    """y = a within (0, 1) or below -1, and a tenth of it elsewhere"""
+    inside = (a > 0) * (a < 1)
+    kept = inside + (a < -1) & ~(a == 2)
+    return np.where(kept, a, a / 10), lambda g: np.where(kept, g, g / 10)
+
+
 def own(op):
     return lambda X, y, W: tg.apply(op, X @ W).sum()
 
@@ -200,13 +207,14 @@ FUNCTIONS = {
     "functions of a transpose": lambda X, y, W: (X @ W).T.tanh().sum() + (W.T @ X.T).T.reshape(-1).exp().mean(),
     "a number for each sample": lambda X, y, W: ((X @ W).T * y + y).sum(),
     "weights for the columns": own(weighted),
+    "conditions": own(conditions),
     "every fourth number": lambda X, y, W: (X @ W).reshape(-1)[::4].sum(),
-    "powers": lambda X, y, W: ((X @ W) ** 2).sum() ** 0.5 + ((X @ W) ** 2 + 1).__pow__(-1.5).sum(),
+    "powers": lambda X, y, W: sum(((X @ W) ** 2 + 1).__pow__(k).sum() ** 0.5 for k in (-1.5, -1, 0.5, 1, 1.5)),
     "2 ** x": lambda X, y, W: (2.0 ** (X @ W)).mean() + ((-2.0) ** 2 * (X @ W)).mean(),
     "where": lambda X, y, W: tg.where(y > 0.5, X @ W, -1.5 * (X @ W)).sum(),
     "a condition": lambda X, y, W: tg.where((y > 0) & ~(y > 1), X @ W, 0.0).sum(),
     "whole numbers": lambda X, y, W: ((X @ W) * y + y / 2 - y**2).mean(),
-    "a whole number beside a fraction": lambda X, y, W: tg.where(y > 0.5, X @ W, 0.0).sum(),
+    "a whole number beside a fraction": lambda X, y, W: tg.where(y < 0.5, X @ W, 0.0).sum(),
     "a number for each N": own(scaled),
     "an op of one's own": own(halved),
     "columns in another order": own(turned),
@@ -287,16 +295,37 @@ def test_a_sum_over_all_is_made_in_float64():
     assert loss == pytest.approx(float(np.float32(0.1)) * 20_001, rel=2e-7)
 
 
+def turned_towards(memory, x):
+    """y = memory from its end, and x"""
+    return np.flip(memory) + x, lambda g: np.flip(g), lambda g: g
+
+
 def test_what_a_layer_keeps():
     memory, seen = tg.Tensor(np.arange(3.0), name="memory"), tg.Tensor(np.zeros((2, 3)), name="seen")
 
     def f(X, y, W):
         with tg.no_grad():
-            tg.tensor.assign(memory, memory.flip() + X.mean(axis=0))  # each from another place
+            tg.tensor.assign(memory, tg.apply(turned_towards, memory, X.mean(axis=0)))
             tg.tensor.assign(seen, tg.concatenate([seen[1:], X[:1]]))
         return (X @ W).sum()
 
     check_batches(f, X, LABELS, W)
+
+    def late(X, y, W):
+        before = memory > 0.5
+        with tg.no_grad():
+            tg.tensor.assign(memory, memory + 1)
+        return (tg.where(before, X, 0.0) @ W).sum()
+
+    assert refusal(late).endswith("was made of what it changes")
+
+
+def test_what_shares_memory_says_so_and_has_its_own_name():
+    program = tg.trace(lambda X, W: ((X @ W).reshape(-1) * 1.0).sum(), X, tg.Tensor(W, True))
+    lowered = lower(program, [program.inputs], fixed(program), [6])
+    assert [name for name, n in lowered.numbers.items() if n == lowered.numbers["z"]] == ["z", "v1", "v2"]
+    assert not {"v1", "v2"} & {*lowered.places}
+    assert len({*lowered.numbers.values()}) == len({*lowered.places, *fixed(program)})
 
 
 def test_neighbours_share_a_loop_and_short_rows_are_repeated():

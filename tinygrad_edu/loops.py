@@ -125,9 +125,9 @@ class _Lowering:
         """An assignment: of the program, or of a function that it calls."""
         match line:
             case ast.Assign(targets=[ast.Subscript() as target]):
-                return self.change(target, "=", line.value, line, scope)
+                return self.change(target, "=", line.value, scope)
             case ast.Expr(ast.Call(ast.Attribute(attr="at") as f, [array, index, g])) if unparsed(f) == "np.add.at":
-                return self.change(ast.Subscript(array, index), "+=", g, line, scope)
+                return self.change(ast.Subscript(array, index), "+=", g, scope)
             case ast.Assign(targets=[ast.Tuple(targets)], value=ast.Tuple(values)):
                 pairs = list(zip(targets, values, strict=True))
             case ast.Assign(targets=[ast.Tuple(targets)]):
@@ -159,7 +159,7 @@ class _Lowering:
             return loops.view(value, value.numbers, name)
         return loops.placed(value, name)
 
-    def change(self, target: ast.expr, sign: str, value: ast.expr, line: ast.stmt, scope: Scope) -> None:
+    def change(self, target: ast.expr, sign: str, value: ast.expr, scope: Scope) -> None:
         """``a[index] = value``, or "+="."""
         elements, new = self.value(target, scope), self.value(value, scope)
         if not elements.of:
@@ -169,12 +169,11 @@ class _Lowering:
         for name, other in scope.items():
             if not other.place and not other.known and elements.of in self.loops.sources(other):
                 raise CannotCompile(f"{name} was made of what it changes")
+        self.loops.close()  # what waits may read there
         if elements.place and sign == "=":
             self.loops.store(elements, new)
         else:
             self.loops.fill(elements, sign, new)
-        for k in range(len(self.loops.sizes)):
-            exec(ast.unparse(line), self.on_batch(k, line, scope))
 
     # --- expressions --------------------------------------------------------------------------------------------------
 
@@ -187,11 +186,8 @@ class _Lowering:
         numbers = [eval(code, self.on_batch(k, node, scope)) for k in range(len(self.loops.sizes))]
         known, fraction = self.is_known(node, scope), isinstance(numbers[0], (float, np.floating))
         if known and not (fraction and len(set(numbers)) > 1):
-            made = self.literal(numbers)
-        else:
-            made = self.computed(node, numbers, scope, into)
-        made.known |= known
-        return made
+            return self.literal(numbers)
+        return self.computed(node, numbers, scope, into)
 
     def on_batch(self, k: int, node: ast.AST, scope: Scope) -> dict[str, Any]:
         """What the names in it are on a batch."""
@@ -297,7 +293,7 @@ class _Lowering:
         """a @ b by BLAS, which takes either side transposed, and adds it to what is there: the row in every row."""
         loops, result = self.loops, [x @ y for x, y in zip(a.numbers, b.numbers)]
         i, k = "i" * (len(a.shape) > 1), "k" * (len(b.shape) > 1)
-        added = row is not None and not row.flipped and loops.is_row(row.place, loops.shape(result))
+        added = row is not None and loops.is_row(row.place, loops.shape(result))
         into = into if added or row is None else ""
         if max(len(a.shape), len(b.shape)) > 2 or not a.dtype == b.dtype == loops.dtype or a.shape[-1] == (0, 0):
             out, added = self.summed(result, into, f"...{i}j,...j{k}->...{i}{k}", a, b), False
