@@ -74,7 +74,7 @@ def check(program, flat=True, tight=1e-12):
     agree(program, lower(program, [program.inputs], fixed(program), [1], flat), program.inputs, 1, tight)
 
 
-def check_batches(f, X, y, *params, tight=1e-12, sizes=(1, 2, 4, 9), ways=(True, False)):
+def check_batches(f, X, y, *params, tight=1e-12, sizes=((True, 1), (True, 2), (True, 9), (False, 4))):
     """f(X, y, *params) for any number of samples."""
     params = [tg.Tensor(p, True, f"p{i}") for i, p in enumerate(params)]
     with np.errstate(all="ignore"):
@@ -84,11 +84,10 @@ def check_batches(f, X, y, *params, tight=1e-12, sizes=(1, 2, 4, 9), ways=(True,
         rows = np.arange(n) % len(X)
         return {**program.inputs, **{name: program.inputs[name][rows] for name in ("X", "y") if name in program.inputs}}
 
-    for flat in ways:
-        lowered = lower(program, [batch(n) for n in BATCHES], fixed(program), flat=flat)
-        for n in sizes:
-            agree(program, lowered, batch(n), n, tight)
-    return lowered
+    lowered = {flat: lower(program, [batch(n) for n in BATCHES], fixed(program), flat=flat) for flat, _ in sizes}
+    for flat, n in sizes:
+        agree(program, lowered[flat], batch(n), n, tight)
+    return lowered[True]
 
 
 # --- every op ---------------------------------------------------------------------------------------------------------
@@ -118,7 +117,7 @@ def draws(name, count):
 @pytest.mark.parametrize("name", [name for name, row in graphs.ROWS.items() if row.torch])
 def test_every_op_has_loops_or_is_refused_with_a_sentence(name):
     said = set()
-    for loss in draws(name, 12 if name in REFUSED else 6):
+    for loss in draws(name, 12 if name in REFUSED else 4):
         program = tg.trace(loss)
         for flat in (True, False):
             try:
@@ -129,7 +128,7 @@ def test_every_op_has_loops_or_is_refused_with_a_sentence(name):
     assert any(re.search(REFUSED[name], line) for line in said) if name in REFUSED else not said
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(16))
 def test_random_graphs_of_all_ops(seed):
     graph = graphs.random_graph(np.random.default_rng(seed))
     leaves = [tg.Tensor(a, True, f"x{i}") for i, a in enumerate(graph.leaves)]
@@ -150,9 +149,9 @@ W, V, B, TABLE = (random.standard_normal(shape) for shape in ((3, 4), (4, 2), 4,
 
 def halved(a, *, parts=2):
     """y = a / parts, and what has no use"""
-    n, _ = len(a), a.size * 2
-    y, z = a / parts, a * n
-    return y + z * 0, lambda g: g / parts
+    n, _ = len(a), a * 2
+    y, _z = a / parts, a * n
+    return y + _z * 0, lambda g: g / parts
 
 
 def scaled(a):
@@ -167,8 +166,30 @@ def turned(a):
 
 
 def weighted(a):
-    """y = the columns, each with a weight that is written down"""
-    return a * np.array([1.0, 2.0, 0.5, np.inf]), lambda g: g * np.array([1.0, 2.0, 0.5, np.nan])
+    """y = the columns, each with a power and a weight that are written down"""
+    return a ** np.array([1.0, 2.0, 3.0, 2.0]) * np.array(
+        [1.0, 2.0, 0.5, np.inf]
+    ), lambda g: g * np.array([2, np.nan] * 2)
+
+
+def times(a, *, by=3.0, more=0.5):
+    """a · by + more"""
+    return a * by + more
+
+
+def helped(a, X):
+    """y = a · 3 + 0.5, by a function"""
+    return times(a), lambda g: times(g, by=3.0, more=0.0), lambda g: np.zeros_like(X)
+
+
+def blended(p, W, X):
+    """y = p W + X, where p W is a single row"""
+    return (
+        p @ W + X,
+        lambda g: g.sum(axis=0, keepdims=True) @ W.T,
+        lambda g: p.T @ g.sum(axis=0, keepdims=True),
+        lambda g: g,
+    )
 
 
 def conditions(a):
@@ -208,6 +229,12 @@ FUNCTIONS = {
     "a number for each sample": lambda X, y, W: ((X @ W).T * y + y).sum(),
     "weights for the columns": own(weighted),
     "conditions": own(conditions),
+    "axes in another order": lambda X, y, W: (
+        (X.reshape(-1, 3, 1) * W).transpose(2, 0, 1).transpose(2, 1, 0).reshape(-1) ** 2
+    )[::2].sum(),
+    "transposed three times": lambda X, y, W: ((X @ W).T.T.T @ X).sum(),
+    "a function beside": lambda X, y, W: tg.apply(helped, X @ W, X @ W).sum(),
+    "a single row": lambda X, y, W, p: (tg.apply(blended, p, W, X @ W) ** 2).mean(),
     "every fourth number": lambda X, y, W: (X @ W).reshape(-1)[::4].sum(),
     "powers": lambda X, y, W: sum(((X @ W) ** 2 + 1).__pow__(k).sum() ** 0.5 for k in (-1.5, -1, 0.5, 1, 1.5)),
     "2 ** x": lambda X, y, W: (2.0 ** (X @ W)).mean() + ((-2.0) ** 2 * (X @ W)).mean(),
@@ -233,6 +260,7 @@ GIVEN = {  # y, and the parameters; else LABELS and W
     "where": (random.standard_normal((6, 4)), W),
     "a condition": (random.integers(0, 3, (6, 1)), W),
     "whole numbers": (random.integers(-3, 3, (6, 1)), W),
+    "a single row": (LABELS, W, random.standard_normal((1, 3))),
     "columns in another order": (T, W[:, :3]),
     "a whole number beside a fraction": (random.integers(0, 2, (6, 1)), W),
 }
@@ -373,16 +401,15 @@ def run_by_machine(program, lowered, inputs, n):
 
 
 @pytest.mark.skipif(native.PLAIN, reason="there is no machine code without Numba")
-@pytest.mark.parametrize(("dtype", "part"), [(np.float64, 0), (np.float32, 1)], ids=["float64", "float32"])
-def test_machine_code_of_many_functions_at_once(dtype, part, monkeypatch):
-    together = [name for name in FUNCTIONS if name not in GIVEN][part::2]
+def test_machine_code_of_many_functions_at_once(monkeypatch):
+    together = ["the last column", "stacked", "padded", "over the samples", "running sums", "a batch of matrices"]
+    together += ["einsum", "2 ** x", "a product over the features", "every fourth number", "functions of a transpose"]
     monkeypatch.setitem(globals(), "run", run_by_machine)
-    tight = 1e-12 if dtype is np.float64 else 1e-5
 
     def f(X, y, W):
         return sum(FUNCTIONS[name](X, y, W) for name in together)
 
-    check_batches(f, X.astype(dtype), LABELS, W.astype(dtype), tight=tight, sizes=(4,), ways=(True,))
+    check_batches(f, X, LABELS, W, sizes=[(True, 4)])
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -414,6 +441,15 @@ def half(a):
     return a[: (len(a) + 1) // 2], lambda g: np.concatenate((g, g))[: len(a)]
 
 
+def total(*arrays):
+    return arrays[0]
+
+
+def starred(a):
+    """y = a, by a function that takes any number of arrays"""
+    return total(a, a) * 2, lambda g: g * 2
+
+
 def partly(a):
     """y = some of a"""
     return a.sum(axis=1, where=np.array([True, False, True, True])), lambda g: g[:, None] + np.zeros_like(a)
@@ -428,6 +464,7 @@ def test_what_has_no_loops_says_why():
     assert refusal(own(gamma)) == "gamma"
     assert refusal(own(half)) == "a length in it is not proportional to the number of samples"
     assert refusal(lambda X, y, W: (X @ W)[X @ W > 0].sum()) == "a mask decides how many elements there are"
+    assert refusal(own(starred)) == "total"
     assert refusal(own(partly)) == "sum(axis, where)"
     assert refusal(lambda X, y, W: (X @ W).astype(np.float16).sum()) == "float16 among float64"
     assert refusal(lambda X, y, W: ((X @ W) @ (X @ W).T).sum()) == "it would take memory for the square of the batch"
@@ -435,6 +472,14 @@ def test_what_has_no_loops_says_why():
     assert refusal(lambda X, y, W: (X @ W)[:2].sum()).startswith("a length in it")
     assert refusal(lambda X, y, W: (X @ W)[2:].sum()).startswith("a length in it")
     assert refusal(lambda X, y, W: (X @ W).reshape(-1, 2, 2)[[0], 0:1, [1]].sum()).startswith("a slice between")
+
+
+def test_what_is_looked_at_before_each_step():
+    lowered = check_batches(FUNCTIONS["two tables"], X, *GIVEN["two tables"])
+    assert lowered.checks == [("y", "4"), ("y", "2")]
+    program = tg.trace(lambda y, W: W[y].sum(), LABELS, tg.Tensor(TABLE, True))
+    with pytest.raises(CannotCompile, match="y is int64 among float64"):  # it would have no place
+        lower(program, [program.inputs], fixed(program) - {"y"}, [6])
 
 
 @pytest.mark.parametrize("name", ["inf", "range", "float32", "uint8", "bool", "erfc", "_N", "_0", "_t_1"])
