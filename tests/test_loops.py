@@ -150,8 +150,10 @@ W, V, B, TABLE = (random.standard_normal(shape) for shape in ((3, 4), (4, 2), 4,
 def halved(a, *, parts=2):
     """y = a / parts, and what has no use"""
     n, _ = len(a), a * 2
-    y, _z = a / parts, a * n
-    return y + _z * 0, lambda g: g / parts
+    N, D = a.shape
+    y, _z = a / parts, abs(a) * n
+    last = y if a.ndim > 1 and D == 4 else a
+    return last + _z * 0 + (n - N) + np.arange(4.0) * 0 + [0, 1, 0, 0] * np.array(0), lambda g: g / parts
 
 
 def scaled(a):
@@ -445,6 +447,27 @@ def total(*arrays):
     return arrays[0]
 
 
+def deciding(a):
+    if a.ndim > 1:
+        return a
+    return a * 2
+
+
+def decided(a):
+    """y = a, by a function that decides"""
+    return deciding(a), lambda g: g
+
+
+def squeezed(a):
+    """y = a without its axes of length 1"""
+    return a[:, :1].squeeze(), lambda g: g[:, None] * np.array([1.0, 0, 0, 0])
+
+
+def countless(a):
+    """y = a times many numbers"""
+    return (a[:, :1] * np.linspace(0, 1, 100)).sum(axis=1), lambda g: g[:, None] * np.array([50.0, 0, 0, 0])
+
+
 def starred(a):
     """y = a, by a function that takes any number of arrays"""
     return total(a, a) * 2, lambda g: g * 2
@@ -464,6 +487,10 @@ def test_what_has_no_loops_says_why():
     assert refusal(own(gamma)) == "gamma"
     assert refusal(own(half)) == "a length in it is not proportional to the number of samples"
     assert refusal(lambda X, y, W: (X @ W)[X @ W > 0].sum()) == "a mask decides how many elements there are"
+    assert refusal(own(decided)) == "if a.ndim > 1:"
+    assert refusal(own(squeezed)) == "its number of axes depends on the batch"
+    assert refusal(own(countless)).endswith("among numbers")
+    assert refusal(lambda X, y, W: ((X @ W) * y**3).sum(), LABELS[:, None]) == "np.power in int64"
     assert refusal(own(starred)) == "total"
     assert refusal(own(partly)) == "sum(axis, where)"
     assert refusal(lambda X, y, W: (X @ W).astype(np.float16).sum()) == "float16 among float64"

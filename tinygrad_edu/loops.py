@@ -212,10 +212,11 @@ class _Lowering:
     def literal(self, numbers: list[Any]) -> Value:
         """What is known, as it is written down."""
         first = numbers[0]
-        listed = isinstance(first, (list, np.ndarray))
-        if listed and np.ndim(first) == 1 and all(np.array_equal(v, np.arange(len(v))) for v in numbers):
+        if not isinstance(first, (list, np.ndarray)):
+            return Value(numbers, lambda at: self.text(numbers, at), (), None, known=True)
+        dtype, shape = np.asarray(first).dtype, self.loops.shape(numbers)
+        if dtype.kind == "i" and len(shape) == 1 and all(np.array_equal(v, np.arange(len(v))) for v in numbers):
             return self.loops.counter([np.asarray(v) for v in numbers])
-        shape, dtype = (self.loops.shape(numbers), np.asarray(first).dtype) if listed else ((), None)
         return Value(numbers, lambda at: self.text(numbers, at), shape, dtype, known=True)
 
     def text(self, numbers: list[Any], at: Index) -> str:
