@@ -199,7 +199,6 @@ def test_compiled_and_eager_steps_take_turns(tmp_path):
     assert ours.why("layers.0.W", (0, 0)).after == pytest.approx(pair.models[1][0].W.data[0, 0])
 
 
-@pytest.mark.xfail(strict=True, reason="l2 · p is added in an array that the optimizer does not know")
 def test_why_with_l2():
     pair = Pair(network(), lambda m: tg.HeavyBall(m, lr=0.1, l2=0.3))
     pair.both(X, LABELS, 2)
@@ -719,13 +718,13 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize("options", [option for option in OPTIONS if option.get("epochs", 1)], ids=str)
+@pytest.mark.parametrize("options", [option for option in OPTIONS if option.get("epochs", 1)], ids=" ".join)
 def test_fit_is_the_same_fit(options):
     same_fit(**options)
 
 
 @by_machine
-@pytest.mark.parametrize("options", OPTIONS[:4], ids=str)
+@pytest.mark.parametrize("options", OPTIONS[:4], ids=" ".join)
 def test_fit_by_machine(options):
     same_fit(**options)
 

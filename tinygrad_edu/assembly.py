@@ -15,7 +15,7 @@ from .loops import Lowered
 DONE, REFUSED, NOT_FINITE, SKIPPED, NO_LOSS = range(5)  # what a call returns
 LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT = range(7)  # what it leaves in the array ``out``
 OUT = 8  # numbers in it
-FIXED = ("data", "grad", "l2", "numbers", "spans", "runs", "policy", "work", "out", "count")
+FIXED = ("data", "grad", "l2", "numbers", "spans", "runs", "policy", "work", "out", "count", "apart")
 EPOCH = ("batch", "batch_X", "batch_y")  # how many samples, and where they are brought together
 RAISE, SKIP, PROPAGATE = range(3)  # policy: what to do with a gradient that is not finite
 
@@ -44,19 +44,34 @@ def gradients(_X, _y, {rest}):
 
 
 @_kernels.kernel
-def update(_at):
-    """The optimizer's kernel on each run of neighbouring parameters; all are looked at before any is changed."""
+def cut(_at, _r, _k, _n):
+    """Where the piece number _k of _n of a run of neighbouring parameters begins and ends."""
+    _spans = _array(_at[{at[spans]}], 0, (_at[{at[runs]}], 2), int64)
+    _a, _b = _spans[_r]
+    _size = _b - _a
+    return _a + _size * _k // _n // 16 * 16, _b if _k + 1 == _n else _a + _size * (_k + 1) // _n // 16 * 16
+
+
+@_kernels.kernel
+def look(_at, _k, _n):
+    """Whether this piece of the gradient may be used. All are looked at before any parameter is changed."""
+    _g = _array(_at[{at[grad]}], 0, ({size},), {dtype})
+    for _r in range(_at[{at[runs]}]):
+        _a, _b = cut(_at, _r, _k, _n)
+        if _at[{at[policy]}] != {PROPAGATE} and _kernels.not_finite(_g[_a:_b]):
+            return {SKIPPED} if _at[{at[policy]}] == {SKIP} else {NOT_FINITE}
+    return {DONE}
+
+
+@_kernels.kernel
+def change(_at, _k, _n):
+    """The optimizer's kernel on this piece of each run."""
     _p = _array(_at[{at[data]}], 0, ({size},), {dtype})
     _g = _array(_at[{at[grad]}], 0, ({size},), {dtype})
 {states}
     _numbers = _array(_at[{at[numbers]}], 0, (_at[{at[runs]}], {width}), float64)
-    _spans = _array(_at[{at[spans]}], 0, (_at[{at[runs]}], 2), int64)
     for _r in range(_at[{at[runs]}]):
-        _a, _b = _spans[_r]
-        if _at[{at[policy]}] != {PROPAGATE} and _kernels.not_finite(_g[_a:_b]):
-            return {SKIPPED} if _at[{at[policy]}] == {SKIP} else {NOT_FINITE}
-    for _r in range(_at[{at[runs]}]):
-        _a, _b = _spans[_r]
+        _a, _b = cut(_at, _r, _k, _n)
         _d = _g[_a:_b]
         if _numbers[_r, 0] != 0:
             _d = _array(_at[{at[l2]}], _a, (_b - _a,), {dtype})
@@ -66,11 +81,27 @@ def update(_at):
 
 
 @_kernels.kernel
+def piece(_at, _looking, _k, _n):
+    """One of several threads' part in the update of a large buffer."""
+    _mode = _flush(0)
+    _status = look(_at, _k, _n) if _looking else change(_at, _k, _n)
+    _flush(_mode)
+    return _status
+
+
+@_kernels.kernel
+def update(_at):
+    """All of it in one."""
+    _status = look(_at, 0, 1)
+    return change(_at, 0, 1) if _status == {DONE} else _status
+
+
+@_kernels.kernel
 def step(_X, _y, {rest}):
     """One batch."""
     _mode = _flush(0)
     _status = gradients(_X, _y, {rest})
-    if _status == {DONE}:
+    if _status == {DONE} and not _at[{at[apart]}]:
         _status = update(_at)
     _flush(_mode)
     return _status

@@ -142,7 +142,8 @@ class CompiledStep:
         self._plans: dict[int, _Plan] = {}  # by the number of samples
         start = time.perf_counter()
         _, _, plan = self._taken(X, y)
-        getattr(plan, function)
+        for part in (function, *["piece"] * plan.apart):
+            getattr(plan, part)
         self.seconds = time.perf_counter() - start
 
     # --- a batch ------------------------------------------------------------------------------------------------------
@@ -161,8 +162,7 @@ class CompiledStep:
         ):
             self.optimizer.zero_grad()  # a batch that is refused leaves no gradient
             X, y, plan = self._taken(X, y)
-        optimizer = self.optimizer
-        runs = plan.runs
+        optimizer, runs = self.optimizer, plan.runs
         if runs is None or runs is not optimizer._whole:
             runs = plan.begin()
         else:
@@ -174,21 +174,21 @@ class CompiledStep:
         if plan.nonfinite is not optimizer.nonfinite:
             plan.obey(optimizer.nonfinite)
         before = optimizer.buffer.data.copy() if watchers else None
-        plan.touch()
+        changed = plan.touch(tick())
         status = plan.step(X, y, plan.at, *plan.generators)
+        if status == DONE and plan.apart:
+            status = plan.update()
         value: float = plan.out.item(LOSS)
-        if status == DONE and not plan.large:
-            _updated(optimizer, runs)
+        if status == DONE:
+            optimizer._count(runs, changed)
             for watcher in watchers:
                 watcher.step(optimizer, before)
             return value
-        if status == DONE:  # an update that is large enough for threads
-            optimizer.step()
-        elif status == SKIPPED:
-            optimizer.skipped += 1
-            optimizer._last = []  # there is nothing to ask about
-        else:
+        plan.touch()
+        if status != SKIPPED:
             raise self._error(status, X, y)
+        optimizer.skipped += 1
+        optimizer._last = []  # there is nothing to ask about
         return value
 
     def _error(self, status: int, X: Array, y: Array) -> Exception:
@@ -250,7 +250,7 @@ class CompiledStep:
         ends = {size, len(order) % size or size}
         plans = [self._plans.get(n) or self._plan_for(X[order[:n]], y[order[:n]]) for n in ends]
         plan, optimizer = plans[0], self.optimizer
-        if any(other is not plan for other in plans) or plan.large or watchers:
+        if any(other is not plan for other in plans) or plan.apart or watchers:
             return self._one_by_one(X, y, order, size)
         runs = plan.begin()
         table = np.empty((-(-len(order) // size), len(runs) * plan.numbers.shape[1]))
@@ -263,9 +263,9 @@ class CompiledStep:
         status = plan.epoch(X, y, order.astype(np.int64), table, plan.at, *plan.generators)
         plan.put(count=0)
         out = plan.out.tolist()
-        plan.touch()
-        if out[APPLIED]:
-            _updated(optimizer, runs, int(out[APPLIED]))
+        changed = plan.touch(tick() if out[APPLIED] else 0)
+        if changed:
+            optimizer._count(runs, changed, int(out[APPLIED]))
         if out[LEFT_OUT]:
             optimizer.skipped += int(out[LEFT_OUT])
             optimizer._last = []
@@ -350,7 +350,7 @@ class CompiledStep:
 class _Plan:
     """The machine code for a batch, and the table that says where it finds everything.
 
-    any_size is whether it is for batches of every size; large, whether the update is left to the optimizer and threads.
+    any_size is whether it is for batches of every size; apart, whether the update is large enough for threads.
     """
 
     def __init__(self, owner: CompiledStep, X: Array, y: Array) -> None:
@@ -404,10 +404,11 @@ class _Plan:
         owner.source, owner.labelled = self.text, parts.labelled
 
         self.homes = [optimizer._homes[i] for i in trained.values()]
+        self.changing, self.resting = self.homes, self.homes[:0]  # those that a step updates, and the frozen ones
         self.without = [p for i, p in enumerate(optimizer.params) if i not in trained.values()]
         self.others = [(t, t._data) for t in rest.values() if isinstance(t, Tensor)]
         self.runs: list[Any] | None = None
-        self.large = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages)) >= kernels.WORTH_A_THREAD
+        self.apart = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages)) >= kernels.WORTH_A_THREAD
         rule = getattr(optimizer.kernel, "py_func", optimizer.kernel).__code__
         width = 1 + rule.co_argcount - 2 - len(averages)
         self.row, self.pack = 8 * width, Struct(f"{width}d").pack_into
@@ -419,7 +420,7 @@ class _Plan:
         self.at, self.nonfinite = np.zeros(len(self.slots), np.int64), ""
         self.kept: dict[str, Array] = {}
         self.put(data=buffer.data, grad=buffer.grad, out=self.out, numbers=self.numbers, spans=self.spans)
-        self.put(l2=np.zeros_like(buffer.grad))
+        self.put(l2=optimizer._regularised, apart=self.apart)
         self.put(**{f"state{i}": a for i, a in enumerate(averages)}, **{f"kept {name}": a for name, a in kept.items()})
         arrays = [types.Array(numba.from_dtype(a.dtype), a.ndim, "C") for a in (X, y, self.at)]
         typeof: Any = numba.typeof
@@ -452,24 +453,47 @@ class _Plan:
         runs = self.runs = optimizer._ready()
         for i, run in enumerate(runs):
             self.spans[i] = optimizer.buffer.spans[run.first][0], optimizer.buffer.spans[run.last - 1][1]
-        self.put(runs=0 if self.large else len(runs))
+        self.put(runs=len(runs))
+        changing = {id(p) for run in runs for p in run.params}
+        self.changing = [home for home in self.homes if id(home[0]) in changing]
+        self.resting = [home for home in self.homes if id(home[0]) not in changing]
         return runs
 
-    def touch(self) -> None:
-        """The parameters have the gradients of this step; or a RuntimeError, if something lies elsewhere by now."""
-        for p, data, home in self.homes:
+    def touch(self, changed: int = 0) -> int:
+        """The parameters have the gradients of this step, which changed them at that tick, if it is not 0; or a
+        RuntimeError, if something lies elsewhere by now."""
+        for p, data, home in self.changing:
+            if p._data is not data or not p._requires_grad:
+                raise _moved(p)
+            p._grad, p._spent, p._lent = home, changed, None
+            p.stamp = changed or p.stamp
+        for p, data, home in self.resting:
             if p._data is not data or not p._requires_grad:
                 raise _moved(p)
             p._grad, p._spent = home, 0
         for t, array in self.others:
             if t._data is not array:
                 raise _moved(t)
+        return changed
 
     @cached_property
     def step(self) -> Any:
         """The machine code for one batch."""
         batch, rest = self.types
         return self._load("step", [*batch, *rest])
+
+    def update(self) -> int:
+        """The optimizer's kernel, in threads: the status of the step."""
+        piece = self.piece
+        if kernels.in_threads(lambda k, n: piece(self.at, True, k, n)):
+            return SKIPPED if self.nonfinite == "skip" else NOT_FINITE
+        kernels.in_threads(lambda k, n: piece(self.at, False, k, n))
+        return DONE
+
+    @cached_property
+    def piece(self) -> Any:
+        """The machine code for one thread's part in the update."""
+        return self._load("piece", [self.types[1][0], types.boolean, types.int64, types.int64])
 
     @cached_property
     def epoch(self) -> Any:
@@ -481,16 +505,6 @@ class _Plan:
     def _load(self, name: str, types: list[Any]) -> Any:
         code, self.owner.cached = machine.load(self.text, name, types, self.owner.quiet)
         return code
-
-
-def _updated(optimizer: Optimizer, runs: list[Any], times: int = 1) -> None:
-    """Note so many updates, as the optimizer's own step does."""
-    changed = tick()
-    for run in runs:
-        for p in run.params:
-            p.stamp = p._spent = changed
-            p._lent = None
-    optimizer._count(runs, changed, times)
 
 
 def _moved(t: Tensor) -> Exception:

@@ -14,9 +14,9 @@ Python function (``kernel.py_func``) agree bit for bit in float64.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
-from itertools import pairwise
 from math import sqrt
 from typing import Any
 
@@ -397,6 +397,7 @@ def sum_of_squares(g):
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 WORTH_A_THREAD = 18_000_000  # bytes of all arrays; below, waking a thread costs more than it saves
+PIECES = 4  # for each thread
 GRAIN = 16  # elements: slices start where a line of the processor's cache does
 _threads = CORES
 
@@ -440,10 +441,29 @@ def bound(rule: Any, arrays: list[Any]) -> Any:
 
 def _in_threads(rule, arrays, *numbers):
     """Whether any slice returned something true. Rules are elementwise: the bits do not depend on how they are cut."""
+
+    def piece(k: int, n: int) -> Any:
+        a, b = (arrays[0].size * i // n // GRAIN * GRAIN if i < n else arrays[0].size for i in (k, k + 1))
+        return rule(*[array[a:b] for array in arrays], *numbers)
+
+    return in_threads(piece)
+
+
+def in_threads(job: Callable[[int, int], Any]) -> bool:
+    """Call job(k, n) for each of n pieces; returns whether any returned something true.
+
+    Threads take the next piece when they have done one: a core that others use too, as BLAS's threads do that wait
+    awake for their next product, takes fewer.
+    """
     if _threads == 1:
-        return rule(*arrays, *numbers)
-    size = arrays[0].size
-    cuts = [size * i // _threads // GRAIN * GRAIN for i in range(_threads)] + [size]
-    first, *others = ([array[a:b] for array in arrays] for a, b in pairwise(cuts))
-    waiting = [_pool().submit(rule, *part, *numbers) for part in others]
-    return any([rule(*first, *numbers), *[other.result() for other in waiting]])
+        return bool(job(0, 1))
+    n = PIECES * _threads
+    left = iter(range(n))
+
+    def work() -> bool:
+        found = [job(k, n) for k in left]  # all of them: any() alone would stop at the first
+        return any(found)
+
+    others = [_pool().submit(work) for _ in range(_threads - 1)]
+    done = [work()]
+    return any(done + [other.result() for other in others if not other.cancel()])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cached_property, partial
 from math import sqrt
 from typing import Any
 
@@ -98,7 +98,6 @@ class Optimizer:
         self._guest: Any = None  # a WeightAverage whose averages stand in the parameters' place
         self._quiet = False  # the user assigns gradients himself: nobody knows which of them are new
         self._told: set[str] = set()  # what was warned of
-        self._regularised: Array | None = None  # gradients with l2 · p added
         self._averages = {name: aligned(self.buffer.data.size, self._dtype) for name in self.state}
 
     def __init_subclass__(cls) -> None:
@@ -255,9 +254,12 @@ class Optimizer:
             self._steps[run.first : run.last] = [run.t] * (run.last - run.first)
         self._whole = None
 
+    @cached_property
+    def _regularised(self) -> Array:
+        """Room for the gradients with l2 · p added."""
+        return aligned(self.buffer.grad.size, self._dtype)
+
     def _with_l2(self, run: _Run) -> list[Array]:
-        if self._regularised is None:
-            self._regularised = aligned(self.buffer.grad.size, self._dtype)
         data, grad, *state = run.arrays
         (g,) = self._cut(run, [self._regularised])
         self._bound(kernels.add_l2, [g, grad, data])(run.l2)
