@@ -194,7 +194,6 @@ def test_threads_give_the_same_bits(decay, debias, monkeypatch):
     assert sizes == [8] * 5
     monkeypatch.setattr(kernels, "WORTH_A_THREAD", 1)
     monkeypatch.setattr(kernels, "GRAIN", 1)
-    monkeypatch.setattr(kernels, "PIECES", 1)
     tg.set_num_threads(3)
     shared = end()
     assert sorted(sizes) == [2] * 5 + [3] * 10

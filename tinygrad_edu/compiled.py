@@ -350,7 +350,7 @@ class CompiledStep:
 class _Plan:
     """The machine code for a batch, and the table that says where it finds everything.
 
-    any_size is whether it is for batches of every size; apart, whether the update is large enough for threads.
+    any_size is whether it is for batches of every size; apart, whether threads share the update.
     """
 
     def __init__(self, owner: CompiledStep, X: Array, y: Array) -> None:
@@ -408,7 +408,9 @@ class _Plan:
         self.without = [p for i, p in enumerate(optimizer.params) if i not in trained.values()]
         self.others = [(t, t._data) for t in rest.values() if isinstance(t, Tensor)]
         self.runs: list[Any] | None = None
-        self.apart = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages)) >= kernels.WORTH_A_THREAD
+        size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
+        # of two cores BLAS's second thread holds one, as it waits awake for the next product
+        self.apart = size >= kernels.WORTH_A_THREAD and kernels.CORES > 2
         rule = getattr(optimizer.kernel, "py_func", optimizer.kernel).__code__
         width = 1 + rule.co_argcount - 2 - len(averages)
         self.row, self.pack = 8 * width, Struct(f"{width}d").pack_into

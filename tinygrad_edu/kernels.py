@@ -397,7 +397,6 @@ def sum_of_squares(g):
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 WORTH_A_THREAD = 18_000_000  # bytes of all arrays; below, waking a thread costs more than it saves
-PIECES = 4  # for each thread
 GRAIN = 16  # elements: slices start where a line of the processor's cache does
 _threads = CORES
 
@@ -450,20 +449,8 @@ def _in_threads(rule, arrays, *numbers):
 
 
 def in_threads(job: Callable[[int, int], Any]) -> bool:
-    """Call job(k, n) for each of n pieces; returns whether any returned something true.
-
-    Threads take the next piece when they have done one: a core that others use too, as BLAS's threads do that wait
-    awake for their next product, takes fewer.
-    """
+    """Call job(k, n) for each k < n, the number of threads, side by side; whether any returned something true."""
     if _threads == 1:
         return bool(job(0, 1))
-    n = PIECES * _threads
-    left = iter(range(n))
-
-    def work() -> bool:
-        found = [job(k, n) for k in left]  # all of them: any() alone would stop at the first
-        return any(found)
-
-    others = [_pool().submit(work) for _ in range(_threads - 1)]
-    done = [work()]
-    return any(done + [other.result() for other in others if not other.cancel()])
+    others = [_pool().submit(job, k, _threads) for k in range(1, _threads)]
+    return any([job(0, _threads), *[other.result() for other in others]])
