@@ -354,12 +354,20 @@ def uses_put(a):
         (lambda x: x.sum() if x.sum() > 0 else -x.sum(), TypeError, "while a program is traced"),
         (lambda x: (x * (x.numpy() > 0)).sum(), ValueError, "outside of the ops"),
         (lambda x: "no", TypeError, "expected real numbers"),
+        (lambda x: (x.numpy() ** 2).sum(), TypeError, r"got float64; t.numpy\(\) leaves the graph$"),
     ],
 )
 def test_what_cannot_be_traced_is_refused(f, kind, message):
     for made in (grad(f), hessian(f), lambda x: hvp(f)(x, x)):
         with pytest.raises(kind, match=message):
             made([1.0, 2.0])
+
+
+def test_what_is_returned_as_it_came():
+    assert grad(lambda x: x)(2.0) == 1.0
+    assert grad(grad(lambda x: x))(2.0) == 0.0
+    assert [float(d) for d in grad(lambda x, y: y, (0, 1))(2.0, 3.0)] == [0.0, 1.0]
+    assert grad(lambda x: 3)(2.0) == 0.0
 
 
 def test_a_vector_of_another_shape_is_refused():

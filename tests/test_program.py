@@ -278,8 +278,16 @@ def test_shapes_that_the_text_is_not_right_for_are_refused():
     b = leaf([1.0, 2.0], "b")
     program = tg.trace(lambda x: (x * b).sum(), np.ones((1, 2)))
     assert program(np.ones((1, 2)))[0] == 3.0
-    for x in (np.ones((3, 2)), np.ones(2)):
-        with pytest.raises(ValueError, match=r"^x has shape .*, but its shape when .*, \(1, 2\), is in the text"):
+    with pytest.raises(ValueError, match=r"^x has shape \(3, 2\), but its shape when .*, \(1, 2\), is in the text"):
+        program(np.ones((3, 2)))
+    with pytest.raises(ValueError, match=r"^x has shape \(2,\); a program keeps the number of axes .*, \(1, 2\)$"):
+        program(np.ones(2))
+
+
+def test_what_holds_no_real_numbers_is_refused():
+    program = tg.trace(lambda x: (x * x).sum(), [1.0, 2.0])
+    for x, kind in (([1j, 2], "complex128"), (["a", "b"], "<U1")):
+        with pytest.raises(TypeError, match=f"^x is {kind}; a program takes numbers, and no complex ones$"):
             program(x)
 
 

@@ -49,7 +49,7 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
         places = [i % len(args) for i in numbers]
         given = [Tensor(value, requires_grad=i in places) for i, value in enumerate(args)]
         called = parameter_names(f, len(args))
-        recorded = _Trace.of(lambda *args: as_tensor(f(*args)), given, called)
+        recorded = _Trace.of(lambda *args: _computed(f(*args)), given, called)
         if recorded.root.requires_grad:
             program = recorded.compare(f, given, wanted=[called[i] for i in places])
             gradients = on_tensors(program, program._given | dict(zip(called, args)))[1]
@@ -60,6 +60,14 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
         return made[0] if isinstance(argnums, int) else tuple(made)
 
     return gradient
+
+
+def _computed(result: Any) -> Any:
+    """What f returned as a computed Tensor: it may be an argument itself, or a plain number. An array has no graph, so
+    it stays what it is, and is refused."""
+    if isinstance(result, (np.ndarray, np.generic)) or (isinstance(result, Tensor) and result.parents):
+        return result
+    return as_tensor(result) + 0
 
 
 def _array(d: Any) -> Any:

@@ -109,7 +109,7 @@ class Program:
 
         Raises
         ------
-        TypeError : a name that is no input; too many values
+        TypeError : a name that is no input; too many values; something that holds no numbers
         ValueError : a shape that the program does not fit
         """
         values = self._arguments(inputs, named)
@@ -132,9 +132,12 @@ class Program:
         values: dict[str, Any] = {name: array.copy() for name, array in self.inputs.items()}
         for name, value in (given | named).items():
             values[name] = value if isinstance(value, Tensor) else np.asarray(value)
+            if values[name].dtype.kind not in "fiub":
+                raise TypeError(f"{name} is {values[name].dtype}; a program takes numbers, and no complex ones")
             traced, shape = self.inputs[name].shape, values[name].shape
-            fixed = [n for n, m in zip(traced, shape) if n != m and (n == 1 or not self.any_size)]
-            if len(shape) != len(traced) or fixed:
+            if len(shape) != len(traced):
+                raise ValueError(f"{name} has shape {shape}; a program keeps the number of axes that it had, {traced}")
+            if any(n != m and (n == 1 or not self.any_size) for n, m in zip(traced, shape)):
                 raise ValueError(
                     f"{name} has shape {shape}, but its shape when the program was traced, {traced}, is in the text: "
                     "there was one sample only, or Python asked how many there are, as by len(x). Trace it again"
@@ -314,7 +317,8 @@ class _Trace:
         with _tracing(notes):
             root = f(*inputs)
         if not isinstance(root, Tensor):
-            raise TypeError(f"the function has to return a Tensor with a single number, got {type(root).__name__}")
+            got = type(root).__name__ + "; t.numpy() leaves the graph" * isinstance(root, (np.ndarray, np.generic))
+            raise TypeError(f"the function has to return a Tensor with a single number, got {got}")
         return cls(root, inputs, given, notes, since)
 
     def program(self, wanted: list[str] | None = None) -> Program:

@@ -173,8 +173,8 @@ def first_gradient(root: Tensor, grad: Any) -> Array:
     """What `walk` starts from: grad, or 1 for a single number. Raises what `Tensor.backward` says."""
     if not root.requires_grad:
         raise RuntimeError(
-            "backward() on a tensor that nothing here requires the gradient of: was it computed under no_grad(), "
-            "or from tensors without requires_grad=True?"
+            "nothing here requires the gradient of this tensor: was it computed under no_grad(), or from tensors "
+            "without requires_grad=True?"
         )
     if grad is None:
         if root._data.ndim == 0:
@@ -182,8 +182,8 @@ def first_gradient(root: Tensor, grad: Any) -> Array:
         if root.size == 1:
             return np.ones(root.shape, root.dtype)
         raise ValueError(
-            f"backward() starts from a single number, this tensor has shape {root.shape}: reduce it, as in "
-            f".sum().backward(), or pass grad of shape {root.shape}"
+            f"the chain rule starts from a single number, this tensor has shape {root.shape}: reduce it, as in "
+            f".sum().backward(); or give backward() a grad of shape {root.shape}"
         )
     seed = np.array(raw(grad), root.dtype)
     if seed.shape != root.shape:
