@@ -7,6 +7,7 @@ that say `by_machine` compile, one model with much in it each.
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +205,99 @@ def test_why_with_l2():
     pair.both(X, LABELS, 2)
     why, expected = (optimizer.why("layers.2.W", (1, 0)) for optimizer in pair.optimizers)
     assert why.numbers["g"] == pytest.approx(expected.numbers["g"])
+
+
+def test_a_graph_from_before_a_skipped_step_is_still_right():
+    pair = Pair(network(), lambda m: tg.Adam(m, lr=0.01, nonfinite="skip"))
+    graphs = [tg.cross_entropy(model(X), LABELS) for model in pair.models]
+    assert np.isnan(pair.step(X * np.nan, LABELS))
+    pair.eager(1, X * np.nan, LABELS)
+    for graph, optimizer in zip(graphs, pair.optimizers):
+        optimizer.zero_grad()
+        graph.backward()
+    pair.same()
+    graph = tg.cross_entropy(pair.models[0](X), LABELS)
+    pair.both(X, LABELS)
+    with pytest.raises(RuntimeError, match="was changed after"):
+        graph.backward()
+
+
+def test_what_was_written_through_data_is_noticed_after_a_refused_step():
+    pair = Pair(network(), lambda m: tg.SGD(m, lr=lambda t: -1.0))
+    for step in (pair.step, lambda X, y: pair.eager(0, X, y)):
+        values = pair.models[0][0].W.data
+        graph = tg.cross_entropy(pair.models[0](X), LABELS)
+        values += 1
+        with pytest.raises(ValueError, match="lr = -1"):
+            step(X, LABELS)
+        with pytest.raises(RuntimeError, match="was changed after"):
+            graph.backward()
+
+
+def test_a_schedule_that_fails_later_leaves_nothing_to_ask_about():
+    pair = Pair(network(), lambda m: tg.SGD(m, lr=lambda t: 0.1 if t < 3 else -1.0))
+    pair.both(X, LABELS, 2)
+    for step in (pair.step, lambda X, y: pair.eager(1, X, y)):
+        with pytest.raises(ValueError, match="lr = -1"):
+            step(X, LABELS)
+    for optimizer in pair.optimizers:
+        with pytest.raises(ValueError, match="had no part in the last step"):
+            optimizer.why("layers.0.W", (0, 0))
+
+
+def test_running_means_count_as_changed():
+    model = tg.Sequential(tg.Linear(3, 2, rng=0), tg.BatchNorm1d(2))
+    step = tg.compile_step(model, tg.cross_entropy, tg.Adam(model[0]), X, LABELS, quiet=True)
+    mean = model[1].running_mean
+    graph = (tg.Tensor([2.0, 3.0], requires_grad=True) * mean).sum()
+    step(X, LABELS)
+    with pytest.raises(RuntimeError, match="was changed after"):
+        graph.backward()
+
+
+def test_parameters_that_the_loss_does_not_use_have_no_gradient():
+    def build():
+        model = network()()
+        model.spare = tg.Tensor([1.0], requires_grad=True)
+        return model
+
+    pair = Pair(build, tg.Adam)
+    for model, optimizer in zip(pair.models, pair.optimizers):
+        model.spare.grad = np.ones(1)
+        optimizer.freeze(optimizer.names[-1])
+    pair.both(X, LABELS, 2)
+    pair.same()
+
+
+def test_gradients_that_the_user_assigned_quiet_the_warnings_of_both():
+    pair = Pair(network())
+    for optimizer in pair.optimizers:
+        for p in optimizer.params:
+            p.grad = np.ones(p.shape)
+        optimizer.step()
+    pair.both(X, LABELS)
+    for model in pair.models:
+        tg.cross_entropy(model(X), LABELS).backward()  # a warning would be an error
+    pair.same()
+
+
+def test_l2_that_is_set_later():
+    pair = Pair(network(), lambda m: tg.HeavyBall(m, lr=0.1))
+    pair.both(X, LABELS, 2)
+    for optimizer in pair.optimizers:
+        optimizer.groups[0]["l2"] = 0.3
+    pair.both(X, LABELS, 2)
+    pair.same()
+
+
+def test_an_optimizer_with_a_step_of_its_own_is_refused():
+    class Own(tg.SGD):
+        def step(self):
+            super().step()
+
+    model = network()()
+    with pytest.raises(tg.compiled.CannotCompile, match=r"^Own has a step\(\) of its own"):
+        tg.compile_step(model, tg.cross_entropy, Own(model, lr=0.1), X, LABELS)
 
 
 def test_two_optimizers_share_a_model():
@@ -467,6 +561,64 @@ def test_a_deep_network():
     pair.same()
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda z: z[:6],
+        lambda z: z[-6:],
+        lambda z: z[::5],
+        lambda z: z[2:6],
+        lambda z: z[np.arange(0, len(z), 2)],
+        lambda z: z * np.array(1.0 / len(z)),
+        lambda z: z.reshape(len(z) // 2, 2, -1).mean(axis=1),
+    ],
+    ids=["first", "last", "stride", "middle", "arange", "array of the length", "pairs"],
+)
+def test_what_depends_on_the_number_of_samples_as_no_line_does(part):
+    pair = Pair(network(), lambda m: tg.SGD(m, lr=0.1), lambda z, t: (part(z) ** 2).mean())
+    many, labels = np.concatenate([X, X, X]), np.concatenate([LABELS] * 3)
+    for n in (12, 4, 34, 8):
+        pair.both(many[:n], labels[:n])
+    pair.same()
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [lambda y: 1.0 / (1 + np.bincount(y)[y]), lambda y: np.std(y) * np.ones(1)],
+    ids=["how often", "deviation"],
+)
+def test_what_python_computes_from_all_rows_is_not_frozen(weight):
+    with pytest.raises(tg.compiled.CannotCompile, match=r"outside of the ops .* or train without compiled=True$"):
+        Pair(network(), loss=lambda z, t: (z.sum(axis=1) * weight(raw(t))).mean(), y=np.arange(12) % 5)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16])
+def test_small_whole_numbers_wrap_as_numpys_do(dtype):
+    y = np.array([0, 1, 2, 3, 100, 127, 0, 1, 2, 3, 4, 5], dtype)
+    for f in (lambda t: t - dtype(1), lambda t: t * dtype(100) + t * dtype(100), lambda t: -t):
+        loss = lambda z, t, f=f: (z.sum(axis=1) * f(t)).mean()
+        with np.errstate(over="ignore"):
+            Pair(network(), lambda m: tg.SGD(m, lr=0.0), loss, y=y).both(X, y)
+
+
+def test_a_constant_is_followed_where_it_lies_and_refused_where_a_copy_would_be():
+    table = np.ones((12, 2))
+    pair = Pair(network(), loss=lambda z, t: (z * z * table).mean())
+    pair.both(X, LABELS)
+    table *= 2
+    pair.both(X, LABELS)
+    pair.same()
+    with pytest.raises(tg.compiled.CannotCompile, match=r"\(12,\) does not lie in one piece"):
+        Pair(network(), loss=lambda z, t: (z.sum(axis=1) * table[:, 0]).mean())
+
+
+def test_numbers_of_another_byte_order():
+    pair = Pair(network(), y=LABELS.astype(">i8"))
+    pair.both(X, LABELS.astype(">i8"))
+    pair.both(X, LABELS)
+    pair.same()
+
+
 def test_what_a_batch_may_be():
     pair = Pair(network())
     shifted = np.frombuffer(bytes(1) + X.tobytes(), np.float64, X.size, 1).reshape(X.shape)
@@ -610,9 +762,11 @@ def test_what_is_not_a_model_a_loss_or_their_optimizer():
 
 def test_parameters_that_moved_to_another_buffer():
     pair = Pair(network())
+    pair.both(X, LABELS, 2)
     tg.SGD(pair.models[0].parameters()[::-1])
-    with pytest.raises(RuntimeError, match="was moved to another buffer since the step was compiled"):
-        pair.step(X, LABELS)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="was moved to another buffer since the step was compiled"):
+            pair.step(X, LABELS)
 
 
 def test_making_a_step_changes_nothing():
@@ -722,6 +876,136 @@ OPTIONS = [
 @pytest.mark.parametrize("options", [option for option in OPTIONS if option.get("epochs", 1)], ids=" ".join)
 def test_fit_is_the_same_fit(options):
     same_fit(**options)
+
+
+def epoch(size, *, rule, build=None, loss=tg.cross_entropy, X=X, y=LABELS):
+    """An epoch in order, compiled; what it raised; and the model and optimizer of eager batches beside it."""
+    pair = Pair(build or network(), rule, loss, X[:size], y[:size])
+    raised = []
+    for run in (
+        lambda: pair.step.epoch(X, y, np.arange(len(X)), size),
+        lambda: [pair.eager(1, X[k : k + size], y[k : k + size]) for k in range(0, len(X), size)],
+    ):
+        try:
+            run()
+        except ValueError as error:
+            raised.append(str(error))
+    return pair, raised
+
+
+def test_what_an_epoch_leaves_after_skipped_batches():
+    spoiled = X.copy()
+    spoiled[4] = np.nan
+    pair, _ = epoch(4, rule=lambda m: tg.SGD(m, lr=0.1, nonfinite="skip"), X=spoiled)
+    pair.same()
+    ours, theirs = (optimizer.why("layers.0.W", (0, 0)) for optimizer in pair.optimizers)
+    assert ours.change == pytest.approx(theirs.change)
+    spoiled = np.roll(spoiled, 7, axis=0)  # in the last batch
+    pair, _ = epoch(4, rule=lambda m: tg.SGD(m, lr=0.1, nonfinite="skip"), X=spoiled)
+    for optimizer in pair.optimizers:
+        with pytest.raises(ValueError, match="had no part in the last step"):
+            optimizer.why("layers.0.W", (0, 0))
+
+
+def test_a_refused_label_in_an_epoch_leaves_running_means_as_eager_batches_do():
+    wrong = np.where(np.arange(12) == 9, 7, LABELS)
+    normal = lambda: tg.Sequential(tg.Linear(3, 2, rng=0), tg.BatchNorm1d(2))
+    pair = Pair(normal, lambda m: tg.SGD(m, lr=0.1))
+    for run in (
+        lambda: pair.step.epoch(X, wrong, np.arange(12), 4),
+        lambda: [pair.eager(1, X[k : k + 4], wrong[k : k + 4]) for k in (0, 4, 8)],
+    ):
+        with pytest.raises(ValueError, match=r"label 7"):
+            run()
+    pair.same()
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_an_infinite_loss_in_an_epoch_comes_before_the_update(size):
+    pair = Pair(network(), lambda m: tg.SGD(m, lr=0.1), lambda z, t: (z * 1e-9).mean() + (t * t).sum(), y=TARGETS)
+    before = pair.optimizers[0].buffer.data.copy()
+    with pytest.raises(tg.train.NoLoss, match=r"^loss became inf$"), np.errstate(over="ignore"):
+        pair.step.epoch(X, TARGETS * 1e200, np.arange(12), size)
+    np.testing.assert_array_equal(pair.optimizers[0].buffer.data, before)
+    assert pair.optimizers[0].t == 0
+
+
+def test_rows_that_are_not_there():
+    pair = Pair(network())
+    for order in (np.arange(10) + 10**9, np.arange(12) - 1):
+        with pytest.raises(IndexError, match=r"^order names rows from"):
+            pair.step.epoch(X, LABELS, order, 4)
+
+
+def test_an_interrupt_finds_steps_counted(monkeypatch):
+    """A signal that arrives in machine code is raised when that returns."""
+    pair = Pair(network())
+    pair.both(X, LABELS)
+    for name, call in (
+        ("step", lambda: pair.step(X, LABELS)),
+        ("epoch", lambda: pair.step.epoch(X, LABELS, np.arange(12), 4)),
+    ):
+        plan = next(plan for plan in pair.step._plans.values())
+        code = getattr(plan, name)
+
+        def interrupted(*args, code=code):
+            code(*args)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(plan, name, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            call()
+        monkeypatch.setattr(plan, name, code)
+    pair.eager(1, X, LABELS)
+    for k in (0, 4, 8):
+        pair.eager(1, X[k : k + 4], LABELS[k : k + 4])
+    pair.same()
+    assert pair.optimizers[0].why("layers.0.W", (0, 0)).change != 0
+
+
+def test_a_refused_fit_leaves_the_model_in_evaluation_mode():
+    model = tg.Sequential(tg.Linear(3, 2, rng=0), tg.BatchNorm1d(2))
+    with pytest.raises(ValueError, match="BatchNorm1d"):
+        tg.fit(model, X, LABELS, batch_size=1, compiled=True, progress=False)
+    assert not model.training
+
+
+@needs_numba
+@by_machine
+def test_threads_take_turns():
+    """One step in two threads: batches of many sizes have it make room again and again."""
+    pair = Pair(network(), lambda m: tg.SGD(m, lr=0.0))
+    many, labels, wrong = np.concatenate([X] * 50), np.concatenate([LABELS] * 50), []
+
+    def work(sizes):
+        for n in sizes:
+            value = pair.step(many[:n], labels[:n])
+            wrong.extend([n] * (abs(value - losses[n]) > 1e-12))
+
+    losses = {n: tg.cross_entropy(pair.models[1](many[:n]), labels[:n]).item() for n in range(1, 600)}
+    threads = [threading.Thread(target=work, args=(range(k, 600, 2),)) for k in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert pair.optimizers[0].t == 599
+
+
+@needs_numba
+@by_machine
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_what_blas_starts_after_a_fork_flushes_nothing():
+    """Large products of NumPy's own keep subnormal numbers, although a compiled step starts BLAS's threads again."""
+    wide = np.concatenate([X] * 30, axis=1).repeat(20, axis=0)
+    pair = Pair(network(sizes=(90, 300, 300, 2)), X=wide, y=LABELS.repeat(20))
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+    pair.step(wide, LABELS.repeat(20))
+    tiny = np.full((512, 512), 1e-310)
+    np.testing.assert_array_equal(np.eye(512) @ tiny, tiny)
 
 
 @by_machine

@@ -1,11 +1,14 @@
 """Gradients of gradients: against closed forms, and against differences of the engine's gradient."""
 
+import math
+
 import numpy as np
 import pytest
 from graphs import ROWS
 
 import tinygrad_edu as tg
 from tinygrad_edu import grad, hessian, hvp
+from tinygrad_edu.ops import each
 from tinygrad_edu.tensor import raw
 
 POINTS = np.array([0.3, -1.7, 0.9, 2.1])
@@ -361,6 +364,55 @@ def test_what_cannot_be_traced_is_refused(f, kind, message):
     for made in (grad(f), hessian(f), lambda x: hvp(f)(x, x)):
         with pytest.raises(kind, match=message):
             made([1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("f", "expected"),
+    [
+        (tg.softplus, 0.25),
+        (tg.silu, 0.5),
+        (lambda x: x * tg.sigmoid(x), 0.5),
+        (lambda x: tg.sigmoid(x) ** 2, 0.125),
+        (lambda x: tg.binary_cross_entropy_with_logits(x, np.ones(1)), 0.25),
+        (lambda x: tg.binary_cross_entropy_with_logits(x, np.zeros(1)), 0.25),
+    ],
+    ids=["softplus", "silu", "x sigmoid", "square", "bce of 1", "bce of 0"],
+)
+def test_smooth_functions_have_their_second_derivative_at_0(f, expected):
+    assert hessian(lambda x: f(x).sum())(np.zeros(1)).item() == pytest.approx(expected, rel=1e-14)
+
+
+def test_the_curvature_of_logistic_regression_where_it_starts():
+    X, y = np.random.default_rng(0).standard_normal((40, 2)), np.arange(40) % 2
+    H = hessian(lambda w: tg.binary_cross_entropy_with_logits(tg.Tensor(X) @ w, y * 1.0))(np.zeros(2))
+    np.testing.assert_allclose(H, X.T @ X / 160, rtol=1e-12)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, -1, (0, 2), (2, 1)])
+def test_products_with_zeros(axis):
+    x = np.random.default_rng(0).integers(0, 3, (2, 3, 2)).astype(float)
+    assert (x == 0).sum() > 2
+    assert_second_order(lambda t: (t.prod(axis=axis) * 1.5).sum(), x, 1e-8)
+
+
+def test_a_product_of_three_numbers_one_of_them_0():
+    np.testing.assert_array_equal(hessian(lambda x: x.prod())([3.0, 4.0, 0.0]), [[0, 0, 4], [0, 0, 3], [4, 3, 0]])
+
+
+def uses_lgamma(a):
+    return each(math.lgamma, a), lambda g: g * each(math.exp, a)
+
+
+def test_a_function_of_math_that_is_no_op_is_refused():
+    f = lambda x: tg.apply(uses_lgamma, x).sum()
+    with pytest.raises(ValueError, match=r"^each\(lgamma, a\) is no op"):
+        hessian(f)([1.5, 2.0])
+
+
+def test_inner_gradients_that_are_an_argument():
+    assert grad(grad(lambda x, y: x * y, 0), 1)(2.0, 3.0) == 1.0
+    assert grad(lambda y: grad(lambda x: x * y)(2.0))(3.0) == 1.0
+    assert hessian(lambda x: x)(3.0) == 0.0
 
 
 def test_what_is_returned_as_it_came():

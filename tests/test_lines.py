@@ -310,7 +310,7 @@ def shares(hit, a, axis):
 
 def sigmoid(a):
     """y = 1 / (1 + e^(-a)); by the sign of a so that neither branch overflows"""
-    e = np.exp(-np.abs(a))
+    e = np.exp(np.where(a >= 0, -a, a))
     return np.where(a >= 0, 1, e) / (1 + e)
 
 

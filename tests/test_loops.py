@@ -478,6 +478,11 @@ def partly(a):
     return a.sum(axis=1, where=np.array([True, False, True, True])), lambda g: g[:, None] + np.zeros_like(a)
 
 
+def from_one(a):
+    hot = np.arange(1, len(a) + 1)[:, None] % a.shape[1] == np.arange(1, a.shape[1] + 1)
+    return a[hot].sum(), lambda g: g * hot
+
+
 def test_what_has_no_loops_says_why():
     assert refusal(lambda X, y, W: W[y + 1].sum(), LABELS % 2) == "an index is computed"
     assert refusal(lambda X, y, W: W[y[:, 0]].sum(), np.zeros((6, 2), int)) == "an index is computed"
@@ -498,6 +503,11 @@ def test_what_has_no_loops_says_why():
     assert refusal(lambda X, y, W: (X @ W)[1].sum()).startswith("index 1 is out of bounds")
     assert refusal(lambda X, y, W: (X @ W)[:2].sum()).startswith("a length in it")
     assert refusal(lambda X, y, W: (X @ W)[2:].sum()).startswith("a length in it")
+    slices = (np.s_[:6], np.s_[-6:], np.s_[3:6], np.s_[::5], np.s_[::-2], np.s_[7:])
+    for part in slices:
+        why = refusal(lambda X, y, W, part=part: (X @ W)[part].sum())
+        assert why.startswith(("a slice that takes another part of each batch", "a length in it is not"))
+    assert refusal(own(from_one)) == "a mask decides how many elements there are"
     assert refusal(lambda X, y, W: (X @ W).reshape(-1, 2, 2)[[0], 0:1, [1]].sum()).startswith("a slice between")
 
 

@@ -10,6 +10,7 @@ from graphs import ROWS, numbers, random_graph, random_shape
 
 import tinygrad_edu as tg
 from tinygrad_edu.program import Program
+from tinygrad_edu.tensor import raw
 
 
 def leaf(data, name=None):
@@ -282,6 +283,47 @@ def test_shapes_that_the_text_is_not_right_for_are_refused():
         program(np.ones((3, 2)))
     with pytest.raises(ValueError, match=r"^x has shape \(2,\); a program keeps the number of axes .*, \(1, 2\)$"):
         program(np.ones(2))
+
+
+def test_whole_numbers_are_floats_where_it_was_traced_with_floats():
+    program = tg.trace(lambda x: (x * x).mean(), [1.0, 2.0])
+    np.testing.assert_array_equal(program([3, 4])[1]["x"], [3.0, 4.0])
+
+
+def test_whole_numbers_alone_have_no_gradient():
+    with pytest.raises(TypeError, match=r"all inputs hold whole numbers: write 1\.0 for 1$"):
+        tg.trace(lambda x: (x * x).sum(), [1, 2])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: (x.reshape(len(x) // 2, 2, -1).mean(axis=1) ** 2).sum(),
+        lambda x: (x[np.arange(0, len(x), 2)] ** 2).sum(),
+        lambda x: (x * np.array([1 / len(x)])).sum(),
+        lambda x: -x.log_softmax(axis=1)[np.arange(len(x)), np.zeros(len(x), int)].mean(),
+    ],
+    ids=["pairs", "every second", "array", "arange"],
+)
+def test_what_was_made_of_the_length_fits_no_other(f):
+    program = tg.trace(f, np.random.default_rng(0).standard_normal((6, 6)))
+    assert not program.any_size
+    for n in (4, 8, 12):
+        with pytest.raises(ValueError, match=r"^x has shape"):
+            program(np.ones((n, 6)))
+
+
+@pytest.mark.parametrize("f", [np.std, lambda y: np.bincount(y)[y], lambda y: y.max() - y.min()])
+def test_what_is_the_same_in_any_order_is_no_constant(f):
+    loss = lambda x, y: (x * np.asarray(f(raw(y)), float)).sum()
+    with pytest.raises(ValueError, match="outside of the ops"):
+        tg.trace(loss, np.ones(6), [0, 0, 1, 2, 4, 4])
+
+
+def test_a_saved_program_shows_a_loss_with_axes(tmp_path):
+    tg.trace(lambda x: (x * x).sum(keepdims=True), [1.0, 2.0]).save(tmp_path / "backprop.py")
+    run = subprocess.run([sys.executable, tmp_path / "backprop.py"], capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("loss = 5\n")
 
 
 def test_what_holds_no_real_numbers_is_refused():

@@ -86,10 +86,11 @@ def train(options: argparse.Namespace) -> int:
     print(f"\nrule    {name}, {options.dtype}", file=say)
     for line in optimizer.equation().splitlines():
         print(f"        {line}", file=say)
-    print(
-        "kernel  getting it ready: compiled at the first use, from Numba's cache after that ...", file=say, flush=True
-    )
-    print(f"        ready after {optimizer.compile():.2f} s\n", file=say, flush=True)
+    if not options.compiled:
+        text = "kernel  getting it ready: compiled at the first use, from Numba's cache after that ..."
+        print(text, file=say, flush=True)
+        print(f"        ready after {optimizer.compile():.2f} s", file=say)
+    print(file=say, flush=True)
 
     loss = tg.cross_entropy if labels else tg.mse_loss
     start = time.perf_counter()

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from . import loops
+from .kernels import numbers_of
 from .loops import Lowered
 
 DONE, REFUSED, NOT_FINITE, SKIPPED, NO_LOSS = range(5)  # what a call returns
-LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT = range(7)  # what it leaves in the array ``out``
+LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT, STATUS = range(8)  # what it leaves in the array ``out``
 OUT = 8  # numbers in it
 FIXED = ("data", "grad", "l2", "numbers", "spans", "runs", "policy", "work", "out", "count", "apart")
 EPOCH = ("batch", "batch_X", "batch_y")  # how many samples, and where they are brought together
@@ -40,6 +41,8 @@ def gradients(_X, _y, {rest}):
     _P = (_N + 15) // 16 * 16
     _out = _array(_at[{at[out]}], 0, ({OUT},), float64)
 {body}
+    if _at[{at[count]}] and _at[{at[policy]}] == {RAISE} and not isfinite(_out[{LOSS}]):
+        return {NO_LOSS}
     return {DONE}
 
 
@@ -103,6 +106,7 @@ def step(_X, _y, {rest}):
     _status = gradients(_X, _y, {rest})
     if _status == {DONE} and not _at[{at[apart]}]:
         _status = update(_at)
+    _array(_at[{at[out]}], 0, ({OUT},), float64)[{STATUS}] = _status
     _flush(_mode)
     return _status
 
@@ -112,7 +116,6 @@ def batches(_X, _y, _order, _table, {rest}):
     """As many rows as a batch has, in this order, until they are used up; _table has the numbers of each update."""
     _out = _array(_at[{at[out]}], 0, ({OUT},), float64)
     _numbers = _array(_at[{at[numbers]}], 0, (_table.shape[1],), float64)
-    _out[:] = 0
     for _first in range(0, len(_order), _at[{at[batch]}]):
         _n = min(_at[{at[batch]}], len(_order) - _first)
         _xb = _array(_at[{at[batch_X]}], 0, (_n, {x_shape}), {x_dtype})
@@ -124,15 +127,13 @@ def batches(_X, _y, _order, _table, {rest}):
         _status = gradients(_xb, _yb, {rest})
         if _status != {DONE}:
             return _status
-        _fine = isfinite(_out[{LOSS}])
-        if not _fine and _at[{at[policy]}] == {RAISE}:
-            return {NO_LOSS}
         _status = update(_at)
         if _status == {NOT_FINITE}:
             return _status
         _out[{APPLIED}] += _status == {DONE}
         _out[{LEFT_OUT}] += _status == {SKIPPED}
-        if _fine or _at[{at[policy]}] == {PROPAGATE}:
+        _out[{STATUS}] = _status
+        if isfinite(_out[{LOSS}]) or _at[{at[policy]}] == {PROPAGATE}:
             _out[{TOTAL}] += _out[{LOSS}] * _n
             _out[{RIGHT_TOTAL}] += _out[{RIGHT}]
             _out[{SEEN}] += _n
@@ -200,8 +201,7 @@ def assemble(parts: Parts, kernel: Any, states: int, size: int, dtype: Any) -> s
     kernel : the optimizer's, of `kernels`; states is the number of its running averages, size that of parameters
     """
     at = slots(states, parts.kept)
-    rule = getattr(kernel, "py_func", kernel).__code__
-    count = rule.co_argcount - 2 - states
+    count = len(numbers_of(kernel, 2 + states))
     generators = sorted({f"_rng{drawn.generator}" for drawn in parts.drawn.values()})
     arguments = [f"_s{i}[_a:_b]" for i in range(states)] + [f"{dtype}(_numbers[_r, {k + 1}])" for k in range(count)]
     return TEMPLATE.format(
@@ -213,7 +213,7 @@ def assemble(parts: Parts, kernel: Any, states: int, size: int, dtype: Any) -> s
         size=size,
         states="\n".join(f"    _s{i} = _array(_at[{at[f'state{i}']}], 0, ({size},), {dtype})" for i in range(states)),
         width=1 + count,
-        rule=rule.co_name,
+        rule=kernel.__name__,
         arguments=", ".join(arguments),
         **{f"{name.lower()}_dtype": kind for name, (kind, _) in parts.kinds.items()},
         **{f"{name.lower()}_shape": ", ".join(map(str, shape)) for name, (_, shape) in parts.kinds.items()},

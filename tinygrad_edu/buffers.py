@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .ops import Array
-from .tensor import Tensor
+from .tensor import Tensor, moves
 
 LINE = 64  # bytes
 
@@ -73,6 +73,7 @@ class FlatBuffer:
         p._home = self.grad[start:stop].reshape(p.shape)
         data[...] = p._data
         p._data = data
+        moves[0] += 1
         if p.grad is not None:
             p._home[...] = p.grad
             p.grad = p._home

@@ -45,7 +45,7 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
     @wraps(f)
     def gradient(*args: Any) -> Any:
         if not all(-len(args) <= i < len(args) for i in numbers):
-            raise ValueError(f"argnums = {argnums}, but there are {len(args)} arguments")
+            raise ValueError(f"argnums = {argnums}, but the number of arguments is {len(args)}")
         places = [i % len(args) for i in numbers]
         given = [Tensor(value, requires_grad=i in places) for i, value in enumerate(args)]
         called = parameter_names(f, len(args))
@@ -158,7 +158,25 @@ def put_into(b: Array, *, shape: tuple[int, ...], index: Any) -> ops.Result:
     return put(b, np.zeros(shape), index), lambda g: g[index]
 
 
+def each_of(f: Any, a: Tensor) -> Tensor:
+    """`ops.each` with the ops that there are."""
+    if f not in (math.erf, math.erfc):
+        raise ValueError(f"each({f.__name__}, a) is no op, so it cannot be differentiated once more")
+    return Tensor.erf(a) if f is math.erf else 1 - Tensor.erf(a)
+
+
+def others_of(a: Any, axis: Any) -> Any:
+    """`ops.others` without a division: a table of the factors for each element, with 1 in its own place."""
+    axes = range(a.ndim) if axis is None else [i % a.ndim for i in np.atleast_1d(axis)]
+    order = [i for i in range(a.ndim) if i not in axes] + list(axes)
+    last = np.transpose(a, order)
+    rows = last.reshape(*last.shape[: a.ndim - len(axes)], 1, -1)
+    products = np.where(np.eye(rows.shape[-1], dtype=bool), 1, rows).prod(axis=-1)
+    return np.transpose(products.reshape(last.shape), np.argsort(order).tolist())
+
+
 FOR_TENSORS: dict[str, Any] = {
     "put": lambda g, a, index: apply(put_into, g, shape=a.shape, index=plain_index(index)),
-    "each": lambda f, a: Tensor.erf(a) if f is math.erf else 1 - Tensor.erf(a),
+    "each": each_of,
+    "others": others_of,
 }

@@ -34,6 +34,12 @@ def kernel(rule):
         return compiled()(rule)
 
 
+def numbers_of(rule: Any, arrays: int) -> tuple[str, ...]:
+    """The names of the numbers that a rule takes behind so many arrays."""
+    code = getattr(rule, "py_func", rule).__code__
+    return code.co_varnames[arrays : code.co_argcount]
+
+
 @lru_cache
 def machine_code(rule: Any, arrays: int, dtype: Any) -> Any:
     """A rule for so many contiguous arrays of dtype, ready to be called: compiled, or from Numba's cache, now.
@@ -43,9 +49,8 @@ def machine_code(rule: Any, arrays: int, dtype: Any) -> Any:
     """
     if not hasattr(rule, "py_func"):  # NUMBA_DISABLE_JIT=1
         return rule
-    numbers = rule.py_func.__code__.co_argcount - arrays
     element = from_dtype(dtype)
-    signature = (element[::1],) * arrays + (element,) * numbers
+    signature = (element[::1],) * arrays + (element,) * len(numbers_of(rule, arrays))
     rule.compile(signature)
     return rule.overloads[signature].entry_point
 

@@ -236,6 +236,8 @@ class _Lowering:
     def elementwise(self, numbers: list[Any], template: str, *parts: Value) -> Value:
         """An element of each part put into a template: {0}, {1}; {t} is the dtype of the result."""
         shape, made = self.loops.shape(numbers), self.loops.value(numbers, lambda _: "")
+        if made.dtype is not None and made.dtype.kind in "iu" and made.dtype != np.int64:  # else they would not wrap
+            template = f"{{t}}({template})"
         made.at = lambda at: template.format(*[part.inside(at, shape) for part in parts], t=made.dtype)
         return made
 
@@ -397,7 +399,12 @@ class _Lowering:
 
     def stepped(self, item: Value, a: Value, axis: int, at: str) -> str:
         """Where the element of a slice at an index lies on that axis of a."""
-        spans = [v.indices(whole.shape[axis]) for v, whole in zip(item.numbers, a.numbers)]
+        lengths = [whole.shape[axis] for whole in a.numbers]
+        spans = [v.indices(n) for v, n in zip(item.numbers, lengths)]
+        if a.shape[axis].a:  # a batch may be shorter than what the slice takes, or end between two of its steps
+            ends = [(end, n) for v, n in zip(item.numbers, lengths) for end in (v.start, v.stop) if end is not None]
+            if a.shape[axis].a % spans[0][2] or any(not -n <= end <= n for end, n in ends):
+                raise CannotCompile("a slice that takes another part of each batch")
         start, step = str(self.loops.length([span[0] for span in spans])), spans[0][2]
         times = at if step == 1 else f"{step} * {at}"
         return times if start == "0" else f"({start} + {times})"
@@ -517,7 +524,7 @@ class _Lowering:
 def _one_hot(mask: ast.Compare) -> ast.expr | None:
     """The labels, if it is ``labels[:, None] == np.arange(C)``."""
     match mask:
-        case ast.Compare(ast.Subscript(labels, index), [ast.Eq()], [ast.Call(f)]):
+        case ast.Compare(ast.Subscript(labels, index), [ast.Eq()], [ast.Call(f, [_], [])]):
             return labels if ast.unparse(index).strip("()") == ":, None" and ast.unparse(f) == "np.arange" else None
     return None
 

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import os
 import sys
-import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -50,10 +50,10 @@ def load(text: str, name: str, types: Sequence[Any], quiet: bool) -> tuple[Any, 
     kept = path.parent / "__pycache__" if path is not None else Path()
     there = path is not None and any(kept.glob(f"{module}.{name}-*.nbi"))
     start = time.perf_counter()
-    code = None
+    code, found = None, False
     if there:
         with suppress(Exception):
-            code = _compiled(getattr(_run(module, text, path), name), types)
+            code, found = _compiled(getattr(_run(module, text, path), name), types)
         if code is None:  # what is there is damaged
             there = False
             for file in kept.glob(f"{module}.*"):
@@ -62,14 +62,14 @@ def load(text: str, name: str, types: Sequence[Any], quiet: bool) -> tuple[Any, 
         if not quiet:
             print("compiling the training step ... ", end="", file=sys.stderr, flush=True)
         try:
-            code = _compiled(getattr(_run(module, text, path), name), types)
+            code, found = _compiled(getattr(_run(module, text, path), name), types)
         except Exception:
             if path is None:
                 raise
-            code = _compiled(getattr(_run(module, text, None), name), types)
+            code, found = _compiled(getattr(_run(module, text, None), name), types)
     if not there and not quiet:
         print(f"{time.perf_counter() - start:.1f} s", file=sys.stderr)
-    return code, there
+    return code, found
 
 
 def _written(name: str, text: str) -> Path | None:
@@ -80,9 +80,12 @@ def _written(name: str, text: str) -> Path | None:
             if path.read_text(encoding="utf-8") == text:
                 return path
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
-            file.write(text)
-        os.replace(file.name, path)
+        unfinished = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+        try:
+            unfinished.write_text(text, encoding="utf-8")
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
     except (OSError, RuntimeError):  # RuntimeError: nobody knows where the user's home is
         return None
     return path
@@ -95,8 +98,8 @@ def _run(name: str, text: str, path: Path | None) -> ModuleType:
     return module
 
 
-def _compiled(function: Any, types: Sequence[Any]) -> Any:
-    """Machine code for these types, ready to be called past Numba's look at every argument."""
+def _compiled(function: Any, types: Sequence[Any]) -> tuple[Any, bool]:
+    """Machine code for these types, called past Numba's look at every argument; and whether it was on disk."""
     signature = tuple(types)
     function.compile(signature)
-    return function.overloads[signature].entry_point
+    return function.overloads[signature].entry_point, bool(function.stats.cache_hits)

@@ -9,6 +9,7 @@ here; code that was cached on disk finds them again. Where NumPy's BLAS is not f
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from functools import lru_cache, partial
 from pathlib import Path
@@ -86,7 +87,22 @@ def functions(dtype: Any) -> dict[str, Any]:
 
 
 @lru_cache
+def wake_blas() -> None:
+    """Have BLAS start its threads now, and again after each fork. What it starts within a step would take over the
+    mode of its processor (`intrinsics.flush`), and keep it for all that comes."""
+
+    def product() -> None:
+        a = np.ones((256, 256), np.float32)  # large enough for threads
+        np.dot(a, a)
+
+    product()
+    if sys.platform == "linux":
+        os.register_at_fork(after_in_parent=product, after_in_child=product)
+
+
+@lru_cache
 def _native(letter: str) -> dict[str, Any]:
+    wake_blas()
     own = {f"_{name}": getattr(intrinsics, name) for name in ("place", "array", "address", "repeat", "flush")}
     bits = (blas() or ("", 0))[1]
     called = {f"_{name}": intrinsics.called(name, inner_loop) for name in CALLED}

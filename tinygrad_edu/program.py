@@ -132,6 +132,8 @@ class Program:
         values: dict[str, Any] = {name: array.copy() for name, array in self.inputs.items()}
         for name, value in (given | named).items():
             values[name] = value if isinstance(value, Tensor) else np.asarray(value)
+            if values[name].dtype.kind in "iub" and self.inputs[name].dtype.kind == "f":
+                values[name] = values[name].astype(self.inputs[name].dtype)
             if values[name].dtype.kind not in "fiub":
                 raise TypeError(f"{name} is {values[name].dtype}; a program takes numbers, and no complex ones")
             traced, shape = self.inputs[name].shape, values[name].shape
@@ -189,7 +191,7 @@ if __name__ == "__main__":
 {}
     )
     loss, gradients = backprop(**inputs)
-    print(f"loss = {{loss:.6g}}")
+    print(f"loss = {{loss.item():.6g}}")
     for name, d in gradients.items():
         print(f"|d_{{name}}| = {{np.sqrt((d * d).sum()):.6g}}")
 """
@@ -220,7 +222,7 @@ def trace(f: Any, *inputs: Any) -> Program:
     there were at least two samples. What a loss that was computed before used in between (a mask, say) is an input.
 
     A function is run again with other numbers, to see that nothing that Python computed by itself would be frozen into
-    the program, and with one sample more, to see whether a length is. Layers keep what they had (running means);
+    the program, and with more samples, to see whether a length is. Layers keep what they had (running means);
     generators of random numbers move on. Dropout's mask is an input of the program.
 
     Raises
@@ -256,6 +258,8 @@ def trace(f: Any, *inputs: Any) -> Program:
     given = [as_input(name, value) for name, value in zip(called, inputs)]
     recorded = _Trace.of(f, given, called)
     if not recorded.root.requires_grad:
+        if inputs and all(t.dtype.kind in "iub" for t in given):
+            raise TypeError("gradients are those of floats, and all inputs hold whole numbers: write 1.0 for 1")
         given = [Tensor(t, t.dtype in (np.float32, np.float64), t.name) for t in given]
         recorded = _Trace.of(f, given, called)
     return recorded.compare(f, given)
@@ -323,6 +327,11 @@ class _Trace:
 
     def program(self, wanted: list[str] | None = None) -> Program:
         """Write it. wanted are the names of the inputs to give a gradient of, if not all that require one."""
+        if self.root.size != 1:
+            shape = self.root.shape
+            raise ValueError(
+                f"the chain rule starts from a single number, this tensor has shape {shape}: take its .sum()"
+            )
         first_gradient(self.root, None)  # raises what backward() would
         if not self.nodes:
             raise RuntimeError("nothing was computed, so there is nothing to trace")
@@ -356,11 +365,13 @@ class _Trace:
             return None
 
     def compare(self, f: Callable[..., Any], inputs: Sequence[Tensor], wanted: list[str] | None = None) -> Program:
-        """Write the program, and refuse it if it would be another one for other numbers: in another order, and with the
-        other sign. Whether it is the same for one sample more is noted in it."""
+        """Write the program, and refuse it if it would be another one for other numbers: in another order, with the
+        other sign, and with rows that come twice. Whether it is the same for one sample more is noted in it."""
         program = self.program(wanted)
         turned = [t._data.ravel()[::-1].reshape(t.shape) for t in inputs]
-        for numbers in (turned, [-a if a.dtype.kind == "f" else a for a in turned]):
+        negative = [-a if a.dtype.kind == "f" else a for a in turned]
+        twice = [t._data[np.arange(len(t)) // 2] if t.ndim else t._data for t in inputs]
+        for numbers in (turned, negative, twice):
             second = self.again(f, numbers, program.gradients)
             if second is None:
                 continue
@@ -369,20 +380,28 @@ class _Trace:
                     "the function computes something else for other numbers, or uses random numbers; a program has no "
                     "branches. Write np.where(condition, a, b), and give the function what is random as an input"
                 )
-            for name in set(program.inputs) - {self.called[id(t)] for t in inputs}:
-                drawn = "rng" in getattr(program._given[name], "kwargs", ())
-                a, b = program.inputs[name], second.inputs[name]
-                if not drawn and not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
-                    raise ValueError(
-                        f"an array {a.shape} in this graph was computed from the inputs outside of the ops (t.numpy(), "
-                        "NumPy on a plain array), or is random, so the program would be right for these numbers alone. "
-                        "Compute it with Tensors, or give it to the function as an input"
-                    )
+            if (name := self.differs(program, second)) is not None:
+                raise ValueError(
+                    f"an array {program.inputs[name].shape} in this graph was computed from the inputs outside of the "
+                    "ops (t.numpy(), NumPy on a plain array), or is random, so the program would be right for these "
+                    "numbers alone. Compute it with Tensors, or give it to the function as an input"
+                )
         n = next((len(t) for t in inputs if t.ndim), 0)
-        longer = [np.concatenate([t._data, t._data[:1]]) if t.ndim and len(t) == n else t._data for t in inputs]
-        more = self.again(f, longer, program.gradients)
-        program.any_size = more is None or more.source == program.source
+        for rows in (n + 1, 2 * n):  # not every function takes an odd number
+            many = [np.resize(t._data, (rows, *t.shape[1:])) if t.ndim and len(t) == n else t._data for t in inputs]
+            more = self.again(f, many, program.gradients)
+            same = more is None or (more.source == program.source and self.differs(program, more) is None)
+            program.any_size = program.any_size and same
         return program
+
+    def differs(self, program: Program, other: Program) -> str | None:
+        """What the two have as constants, and not the same; masks of dropout may differ."""
+        for name in program.inputs.keys() - {self.called[id(t)] for t in self.inputs}:
+            a, b = program.inputs[name], other.inputs[name]
+            drawn = "rng" in getattr(program._given[name], "kwargs", ())
+            if not drawn and not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
+                return name
+        return None
 
 
 @contextmanager

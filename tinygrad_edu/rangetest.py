@@ -16,7 +16,7 @@ from .losses import cross_entropy
 from .ops import Array
 from .optimizers import Adam
 from .step import Optimizer
-from .tensor import Tensor
+from .tensor import Tensor, moves
 from .train import _checked
 
 
@@ -150,6 +150,7 @@ def _left_as_it_was(model: Layer, optimizer: Optimizer | None) -> Iterator[None]
         for (t, data, home, lent, spent, grad), (values, slopes) in zip(places, numbers):
             t._data, t._home, t._lent, t._spent, t.grad = data, home, lent, spent, grad
             t.data = values  # in place
+            moves[0] += 1
             if grad is not None:
                 grad[...] = slopes
         if optimizer:

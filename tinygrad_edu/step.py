@@ -405,8 +405,7 @@ class Optimizer:
 
     def _numbers(self, scalars: Iterable[float]) -> dict[str, float]:
         """The kernel's numbers by name."""
-        code = getattr(self.kernel, "py_func", self.kernel).__code__
-        return dict(zip(code.co_varnames[2 + len(self.state) : code.co_argcount], scalars, strict=True))
+        return dict(zip(kernels.numbers_of(self.kernel, 2 + len(self.state)), scalars, strict=True))
 
     why = why
 

@@ -40,6 +40,7 @@ class _Mode(threading.local):
 
 
 _mode = _Mode()  # each thread has its own
+moves = [0]  # how often a leaf was given other memory, or began or ceased to require a gradient
 watchers: list[Any] = []  # each `debug` that is active, to be shown every op, backward pass and step
 
 
@@ -183,7 +184,7 @@ def first_gradient(root: Tensor, grad: Any) -> Array:
             return np.ones(root.shape, root.dtype)
         raise ValueError(
             f"the chain rule starts from a single number, this tensor has shape {root.shape}: reduce it, as in "
-            f".sum().backward(); or give backward() a grad of shape {root.shape}"
+            f".sum().backward(), or pass grad of shape {root.shape}"
         )
     seed = np.array(raw(grad), root.dtype)
     if seed.shape != root.shape:
@@ -543,6 +544,7 @@ class Tensor:
                 "write the numbers as floats (1.0, not 1) or use .astype(float)"
             )
         self._requires_grad = self.retains_grad = bool(value)
+        moves[0] += 1
 
     @property
     def grad(self) -> Array | None:

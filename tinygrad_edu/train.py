@@ -150,9 +150,9 @@ def fit(
     _trains(optimizer, model)
     rng = np.random.default_rng(rng)
     history = History()
-    epoch_of_batches = _eager if not compiled else _compiled(model, X, y, loss, optimizer, batch_size, progress)
     quiet = np.errstate(over="ignore", invalid="ignore")  # a loss that is no number is refused below, by name
     with _left_in_evaluation(model), _ctrl_c() as interrupted, _Progress(progress, epochs) as show, quiet:
+        epoch_of_batches = _eager if not compiled else _compiled(model, X, y, loss, optimizer, batch_size, progress)
         for epoch in range(1, epochs + 1):
             start, lr = time.perf_counter(), optimizer.lr
             model.train()
