@@ -262,11 +262,13 @@ def test_parameters_that_the_loss_does_not_use_have_no_gradient():
         return model
 
     pair = Pair(build, tg.Adam)
-    for model, optimizer in zip(pair.models, pair.optimizers):
-        model.spare.grad = np.ones(1)
-        optimizer.freeze(optimizer.names[-1])
-    pair.both(X, LABELS, 2)
-    pair.same()
+    for optimizer in pair.optimizers:
+        optimizer.freeze("spare")
+    for _ in range(2):
+        for model in pair.models:
+            model.spare.grad = np.ones(1)
+        pair.both(X, LABELS)
+        pair.same()
 
 
 def test_gradients_that_the_user_assigned_quiet_the_warnings_of_both():
@@ -592,13 +594,13 @@ def test_what_python_computes_from_all_rows_is_not_frozen(weight):
         Pair(network(), loss=lambda z, t: (z.sum(axis=1) * weight(raw(t))).mean(), y=np.arange(12) % 5)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16])
+@by_machine
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
 def test_small_whole_numbers_wrap_as_numpys_do(dtype):
     y = np.array([0, 1, 2, 3, 100, 127, 0, 1, 2, 3, 4, 5], dtype)
-    for f in (lambda t: t - dtype(1), lambda t: t * dtype(100) + t * dtype(100), lambda t: -t):
-        loss = lambda z, t, f=f: (z.sum(axis=1) * f(t)).mean()
-        with np.errstate(over="ignore"):
-            Pair(network(), lambda m: tg.SGD(m, lr=0.0), loss, y=y).both(X, y)
+    loss = lambda z, t: (z.sum(axis=1) * (t - dtype(1)) + z[:, 0] * (t * dtype(100) + t * dtype(100)) * -t).mean()
+    with np.errstate(over="ignore"):
+        Pair(network(), lambda m: tg.SGD(m, lr=0.0), loss, y=y).both(X, y)
 
 
 def test_a_constant_is_followed_where_it_lies_and_refused_where_a_copy_would_be():
