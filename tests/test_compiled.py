@@ -268,7 +268,7 @@ def test_parameters_that_the_loss_does_not_use_have_no_gradient():
         for model in pair.models:
             model.spare.grad = np.ones(1)
         pair.both(X, LABELS)
-        pair.same()
+    pair.same()
 
 
 def test_gradients_that_the_user_assigned_quiet_the_warnings_of_both():
