@@ -7,6 +7,7 @@ hands over the batch and one array. `slots` says which is which.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any, NamedTuple
 
 from . import loops
@@ -115,15 +116,16 @@ def step(_X, _y, {rest}):
 def batches(_X, _y, _order, _table, {rest}):
     """As many rows as a batch has, in this order, until they are used up; _table has the numbers of each update."""
     _out = _array(_at[{at[out]}], 0, ({OUT},), float64)
-    _numbers = _array(_at[{at[numbers]}], 0, (_table.shape[1],), float64)
+    _width = 8 * _table.shape[1]
     for _first in range(0, len(_order), _at[{at[batch]}]):
         _n = min(_at[{at[batch]}], len(_order) - _first)
         _xb = _array(_at[{at[batch_X]}], 0, (_n, {x_shape}), {x_dtype})
         _yb = _array(_at[{at[batch_y]}], 0, (_n, {y_shape}), {y_dtype})
         for _i in range(_n):
-            _xb[_i] = _X[_order[_first + _i]]
-            _yb[_i] = _y[_order[_first + _i]]
-        _numbers[:] = _table[int(_out[{APPLIED}])]
+            _row = _order[_first + _i]
+            _repeat(_address(_X) + _row * {x_bytes}, _at[{at[batch_X]}] + _i * {x_bytes}, 1, {x_bytes})
+            _repeat(_address(_y) + _row * {y_bytes}, _at[{at[batch_y]}] + _i * {y_bytes}, 1, {y_bytes})
+        _repeat(_address(_table) + int(_out[{APPLIED}]) * _width, _at[{at[numbers]}], 1, _width)
         _status = gradients(_xb, _yb, {rest})
         if _status != {DONE}:
             return _status
@@ -216,6 +218,7 @@ def assemble(parts: Parts, kernel: Any, states: int, size: int, dtype: Any) -> s
         rule=kernel.__name__,
         arguments=", ".join(arguments),
         **{f"{name.lower()}_dtype": kind for name, (kind, _) in parts.kinds.items()},
+        **{f"{name.lower()}_bytes": prod(shape) * kind.itemsize for name, (kind, shape) in parts.kinds.items()},
         **{f"{name.lower()}_shape": ", ".join(map(str, shape)) for name, (_, shape) in parts.kinds.items()},
     )
 
