@@ -142,7 +142,7 @@ def _matmul_plainly(
 
 def _repeat_plainly(row: int, to: int, n: int, size: int) -> None:
     for i in range(n):
-        ctypes.memmove(to + i * size, row, size)
+        ctypes.memmove(int(to + i * size), int(row), int(size))
 
 
 def _called_plainly(name: str) -> Any:
