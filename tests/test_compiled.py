@@ -16,6 +16,7 @@ import rows
 
 import tinygrad_edu as tg
 from tinygrad_edu import kernels, machine, native
+from tinygrad_edu.compiled import CannotCompile
 from tinygrad_edu.tensor import raw
 
 rng = np.random.default_rng(0)
@@ -298,7 +299,7 @@ def test_an_optimizer_with_a_step_of_its_own_is_refused():
             super().step()
 
     model = network()()
-    with pytest.raises(tg.compiled.CannotCompile, match=r"^Own has a step\(\) of its own"):
+    with pytest.raises(CannotCompile, match=r"^Own has a step\(\) of its own"):
         tg.compile_step(model, tg.cross_entropy, Own(model, lr=0.1), X, LABELS)
 
 
@@ -590,7 +591,7 @@ def test_what_depends_on_the_number_of_samples_as_no_line_does(part):
     ids=["how often", "deviation"],
 )
 def test_what_python_computes_from_all_rows_is_not_frozen(weight):
-    with pytest.raises(tg.compiled.CannotCompile, match=r"outside of the ops .* or train without compiled=True$"):
+    with pytest.raises(CannotCompile, match=r"outside of the ops .* or train without compiled=True$"):
         Pair(network(), loss=lambda z, t: (z.sum(axis=1) * weight(raw(t))).mean(), y=np.arange(12) % 5)
 
 
@@ -610,7 +611,7 @@ def test_a_constant_is_followed_where_it_lies_and_refused_where_a_copy_would_be(
     table *= 2
     pair.both(X, LABELS)
     pair.same()
-    with pytest.raises(tg.compiled.CannotCompile, match=r"\(12,\) does not lie in one piece"):
+    with pytest.raises(CannotCompile, match=r"\(12,\) does not lie in one piece"):
         Pair(network(), loss=lambda z, t: (z.sum(axis=1) * table[:, 0]).mean())
 
 
@@ -619,6 +620,34 @@ def test_numbers_of_another_byte_order():
     pair.both(X, LABELS.astype(">i8"))
     pair.both(X, LABELS)
     pair.same()
+
+
+class Embedding(tg.Layer):
+    """Rows of a table; what it is given is an index."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = tg.Tensor(np.random.default_rng(1).standard_normal((7, 2)), requires_grad=True)
+
+    def forward(self, x):
+        return self.table[x]
+
+
+def test_whole_numbers_that_are_an_index_stay_whole():
+    index = np.arange(12) % 7
+    pair = Pair(Embedding, X=index)
+    for n in (12, 3, 5):
+        pair.both(index[:n], LABELS[:n])
+    pair.same()
+    for step in (pair.step, lambda X, y: pair.eager(1, X, y)):
+        with pytest.raises(IndexError, match="index 9 is out of bounds for axis 0 with size 7"):
+            step(np.where(index == 2, 9, index), LABELS)
+    pair.same()
+
+
+def test_an_empty_batch_is_called_that():
+    with pytest.raises(ValueError, match=r"^an empty batch: X has shape \(0, 3\)$"):
+        Pair(network()).step(X[:0], LABELS[:0])
 
 
 def test_what_a_batch_may_be():
@@ -674,7 +703,7 @@ def pair():
         (X, np.where(LABELS == 0, 2, 1), ValueError, "label 2, but with 2 logits the labels are 0 to 1"),
         (X, -LABELS - 1, ValueError, "label -"),
         (X, LABELS[:5], ValueError, "one row for each sample"),
-        (X[:0], LABELS[:0], ValueError, "one row for each sample"),
+        (X[:0], LABELS[:0], ValueError, "an empty batch: X has shape"),
         (X[:, :2], LABELS, ValueError, r"X has shape \(12, 2\), the step was compiled for \(N, 3\)"),
         (X, TARGETS, ValueError, r"y has shape \(12, 2\), the step was compiled for \(N,\)"),
         (X.astype(np.float32), LABELS, TypeError, r"X is float32.* say X.astype\(np.float64\)"),

@@ -415,6 +415,14 @@ def test_inner_gradients_that_are_an_argument():
     assert hessian(lambda x: x)(3.0) == 0.0
 
 
+def test_what_is_given_by_keyword_is_a_constant():
+    f = lambda x, k=2: x**k
+    assert grad(f)(2.0, k=3) == 12.0
+    assert grad(grad(f))(2.0, k=3) == 12.0
+    with pytest.raises(ValueError, match="the number of arguments is 0"):
+        grad(f)(x=2.0)
+
+
 def test_what_is_returned_as_it_came():
     assert grad(lambda x: x)(2.0) == 1.0
     assert grad(grad(lambda x: x))(2.0) == 0.0

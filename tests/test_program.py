@@ -560,7 +560,7 @@ def frozen_branch(x):
 @pytest.mark.parametrize(
     ("f", "kind", "message"),
     [
-        (branch, TypeError, r"the truth of .* Write np\.where\(condition, a, b\), maximum or relu instead of an if$"),
+        (branch, TypeError, r"the truth of .* Write np\.where\(condition, a, b\), maximum or relu instead of an if,"),
         (lambda x: x.sum() * float(x[0]), TypeError, r"float\(\) of .* was asked for while a program is traced"),
         (lambda x: x.sum() * int(x[0]), TypeError, r"int\(\) of .* was asked for while a program is traced"),
         (lambda x: x.sum() * x.max().item(), TypeError, r"item\(\) of .* was asked for while a program is traced"),

@@ -233,12 +233,12 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
         return f"{name} = _place({where}, {lowered.numbers[name]}, {many})"
 
     lines = [place(name, f"_address(_{name})", 0, kind) for name, (kind, _) in parts.kinds.items() if name in shapes]
-    refused = [f"{{0}} < 0 or {{0}} >= {bound}" for name, bound in lowered.checks if name == "y"]
-    refused += [f"not ({parts.condition})"] if parts.condition else []
-    index = [f"_{i}" for i in range(len(shapes.get("y", ())))]
-    for condition in refused:
-        test = condition.format(f"y[{', '.join(index)}]")
-        lines += loops.nested(list(zip(index, shapes["y"])), [f"if {test}:", f"    return {REFUSED}"])
+    refused = [(name, f"{{0}} < 0 or {{0}} >= {bound}") for name, bound in lowered.checks if name in parts.kinds]
+    refused += [("y", f"not ({parts.condition})")] if parts.condition else []
+    for name, condition in refused:
+        index = [f"_{i}" for i in range(len(shapes[name]))]
+        test = condition.format(f"{name}[{', '.join(index)}]")
+        lines += loops.nested(list(zip(index, shapes[name])), [f"if {test}:", f"    return {REFUSED}"])
     for name, (start, gradient) in parts.trained.items():
         lines += [place(name, f"_at[{at['data']}]", start), place(gradient, f"_at[{at['grad']}]", start)]
     lines += [place(name, f"_at[{at[f'kept {name}']}]", 0, kind) for name, kind in parts.kept.items() if name in shapes]

@@ -73,7 +73,8 @@ def compile_step(
 
     Raises
     ------
-    CannotCompile : a line of the program that has no loops: einsum, stacks of matrices, masks that choose elements
+    CannotCompile : a line of the program that has no loops, as for masks that choose elements, stacks of matrices, and
+        several index arrays at once
     TypeError, ValueError : what `program.trace` refuses, and what the model and the loss refuse themselves
     RuntimeError : the loss does not depend on any parameter of the optimizer
 
@@ -135,7 +136,13 @@ class CompiledStep:
         self._modes = [(layer, layer.training) for _, layer in model.named_layers()]
         self._plans: dict[int, Plan] = {}  # by the number of samples
         start = time.perf_counter()
-        _, _, plan = self._taken(X, y)
+        try:
+            _, _, plan = self._taken(X, y)
+        except IndexError:
+            if X.dtype.kind not in "iu":
+                raise
+            self.kinds["X"] = (np.dtype(X.dtype.type), X.shape[1:])  # X is an index, as an embedding takes one
+            _, _, plan = self._taken(X, y)
         for part in (function, *["piece"] * plan.apart):
             getattr(plan, part)
         self.cached = plan.cached
@@ -216,7 +223,7 @@ class CompiledStep:
         self.optimizer.zero_grad()
         with no_grad():
             self.loss(self.model(X), y)  # says what is wrong with y
-        return ValueError("y holds a number that the step cannot use as an index")
+        return ValueError("the batch holds a number that the step cannot use as an index")
 
     def _taken(self, X: Any, y: Any) -> tuple[Array, Array, Plan]:
         """X and y as machine code takes them, and the plan for so many samples."""
@@ -242,7 +249,9 @@ class CompiledStep:
             if dtype.kind in "iu" and values.dtype != dtype and not np.array_equal(taken[-1], values):
                 raise self._error(REFUSED, taken[0], values)
         X, y = taken
-        if len(X) != len(y) or not len(X):
+        if not len(X):
+            raise ValueError(f"an empty batch: X has shape {X.shape}")
+        if len(X) != len(y):
             raise ValueError(f"X and y need one row for each sample, got shapes {X.shape} and {y.shape}")
         return X, y
 

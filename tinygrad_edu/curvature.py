@@ -24,7 +24,7 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
     argnums : the number of the argument to differentiate by, or several; the result is then a tuple
 
     The result can be differentiated again: each time the program of the gradient is recorded. It is an array; a Tensor,
-    if it was called with one, or if f uses others that require a gradient.
+    if it was called with one, or if f uses others that require a gradient. What it is given by keyword is a constant.
 
     Raises
     ------
@@ -43,15 +43,16 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
         )
 
     @wraps(f)
-    def gradient(*args: Any) -> Any:
+    def gradient(*args: Any, **kwargs: Any) -> Any:
         if not all(-len(args) <= i < len(args) for i in numbers):
             raise ValueError(f"argnums = {argnums}, but the number of arguments is {len(args)}")
         places = [i % len(args) for i in numbers]
         given = [Tensor(value, requires_grad=i in places) for i, value in enumerate(args)]
         called = parameter_names(f, len(args))
-        recorded = _Trace.of(lambda *args: _computed(f(*args)), given, called)
+        function = lambda *args: _computed(f(*args, **kwargs))
+        recorded = _Trace.of(function, given, called)
         if recorded.root.requires_grad:
-            program = recorded.compare(f, given, wanted=[called[i] for i in places])
+            program = recorded.compare(function, given, wanted=[called[i] for i in places])
             gradients = on_tensors(program, program._given | dict(zip(called, args)))[1]
             results = [gradients[called[i]] for i in places]
         else:

@@ -290,7 +290,7 @@ class _Lowering:
                 return self.call(name, numbers, values(a, *args), self.keywords(node, scope), into)
             case ast.Call(ast.Name(name), args):  # of Python
                 return self.call(name, numbers, values(*args), {}, into)
-        raise CannotCompile(unparsed(node))
+        raise CannotCompile("several indices at once" if isinstance(node, ast.Tuple) else unparsed(node))
 
     def product(self, numbers: list[Any], into: str, a: Value, b: Value, row: Value | None = None) -> Value:
         """a @ b by BLAS, which takes either side transposed, and adds it to what is there: the row in every row."""

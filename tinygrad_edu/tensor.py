@@ -483,7 +483,8 @@ class Tensor:
         if _mode.tracing is not None:
             raise TypeError(
                 f"{what} of {self.label()} was asked for while a program is traced: the program would be right for "
-                "these numbers alone. Write np.where(condition, a, b), maximum or relu instead of an if"
+                "these numbers alone. Write np.where(condition, a, b), maximum or relu instead of an if, and np.exp(x) "
+                "instead of math.exp(x)"
             )
         return self._data
 
