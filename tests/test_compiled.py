@@ -246,6 +246,59 @@ def test_a_schedule_that_fails_later_leaves_nothing_to_ask_about():
             optimizer.why("layers.0.W", (0, 0))
 
 
+@pytest.mark.parametrize("good", [0, 2])
+def test_a_refused_schedule_leaves_no_gradient_that_was_never_computed(good):
+    pair = Pair(network(), lambda m: tg.SGD(m, lr=lambda t: 0.1 if t <= good else -1.0))
+    for _ in range(good):
+        pair.step(X, LABELS)
+    with pytest.raises(ValueError, match="lr = -1"):
+        pair.step(X, LABELS)
+    pair.optimizers[0].lr = 0.1
+    with pytest.raises(RuntimeError, match="found no gradient"):
+        pair.optimizers[0].step()
+
+
+def test_a_parameter_that_never_required_a_gradient():
+    def build():
+        model = network()()
+        model[0].b.requires_grad = False
+        return model
+
+    pair = Pair(build, lambda m: tg.SGD([p for p in m.parameters() if p.requires_grad], lr=0.1))
+    pair.both(X, LABELS, 3)
+    pair.same()
+
+
+def test_what_is_not_made_is_not_counted(monkeypatch):
+    """A batch of another size has a program of its own here, which has to be compiled: that fails."""
+    pair = Pair(network(), lambda m: tg.SGD(m, lr=0.1), lambda z, t: (z * z).sum() / len(z))
+    pair.both(X, LABELS)
+    with monkeypatch.context() as patch:
+        patch.setattr(machine, "load", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            pair.step(X[:5], LABELS[:5])
+    assert pair.optimizers[0].t == 1
+    pair.both(X[:5], LABELS[:5])
+    pair.same()
+
+
+def test_gradients_of_a_skipped_batch_are_not_used_yet():
+    spoiled = X.copy()
+    spoiled[-1] = np.nan
+    pair = Pair(network(), lambda m: tg.SGD(m, lr=0.1, nonfinite="skip"), X=X[:4], y=LABELS[:4])
+    pair.step.epoch(spoiled, LABELS, np.arange(12), 4)
+    assert all(p._spent == 0 for p in pair.optimizers[0].params)
+    tg.cross_entropy(pair.models[0](X), LABELS).backward()  # a warning would be an error
+
+
+def test_targets_that_the_compiled_dtype_does_not_hold():
+    flags = LABELS.astype(bool)
+    pair = Pair(network(), loss=lambda z, t: (z.sum(axis=1) * t).mean(), y=flags)
+    pair.both(X, flags)
+    with pytest.raises(ValueError, match="cannot use"):
+        pair.step(X, np.where(flags, 1, -1))
+
+
 def test_running_means_count_as_changed():
     model = tg.Sequential(tg.Linear(3, 2, rng=0), tg.BatchNorm1d(2))
     step = tg.compile_step(model, tg.cross_entropy, tg.Adam(model[0]), X, LABELS, quiet=True)
@@ -611,7 +664,7 @@ def test_a_constant_is_followed_where_it_lies_and_refused_where_a_copy_would_be(
     table *= 2
     pair.both(X, LABELS)
     pair.same()
-    with pytest.raises(CannotCompile, match=r"\(12,\) does not lie in one piece"):
+    with pytest.raises(CannotCompile, match=r"\(12,\) is a part that does not lie in one piece"):
         Pair(network(), loss=lambda z, t: (z.sum(axis=1) * table[:, 0]).mean())
 
 
@@ -1004,7 +1057,7 @@ def test_a_refused_fit_leaves_the_model_in_evaluation_mode():
 @needs_numba
 @by_machine
 def test_threads_take_turns():
-    """One step in two threads: batches of many sizes have it make room again and again."""
+    """One step in threads: batches of many sizes have it make room again and again, and epochs too."""
     pair = Pair(network(), lambda m: tg.SGD(m, lr=0.0))
     many, labels, wrong = np.concatenate([X] * 50), np.concatenate([LABELS] * 50), []
 
@@ -1015,12 +1068,15 @@ def test_threads_take_turns():
 
     losses = {n: tg.cross_entropy(pair.models[1](many[:n]), labels[:n]).item() for n in range(1, 600)}
     threads = [threading.Thread(target=work, args=(range(k, 600, 2),)) for k in (1, 2)]
+    threads += [
+        threading.Thread(target=lambda: [pair.step.epoch(many, labels, np.arange(n), n) for n in range(1, 600, 9)])
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert not wrong
-    assert pair.optimizers[0].t == 599
+    assert pair.optimizers[0].t == 599 + 67
 
 
 @needs_numba

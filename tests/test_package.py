@@ -57,7 +57,7 @@ IMPORTS = {
     "loops": ("elements elementwise notation ops program", "numpy"),
     "assembly": ("kernels loops", ""),
     "intrinsics": ("kernels", "llvmlite numba numpy"),
-    "native": ("elementwise intrinsics kernels ops", "llvmlite numpy"),
+    "native": ("elementwise intrinsics kernels ops tensor", "llvmlite numpy"),
     "machine": ("intrinsics kernels native", "llvmlite numba numpy"),
     "plan": ("assembly buffers kernels loops machine native ops program step tensor", "numba numpy"),
     "compiled": ("assembly kernels layers loops losses ops plan program step tensor train", "numpy"),

@@ -261,7 +261,7 @@ def test_the_rate_of_a_schedule_may_be_a_schedule_or_any_function_of_t():
     assert repr(warm) == "linear_warmup(lr=cosine(lr=0.1, steps=1000, low=0.0), steps=50, start=0.0)"
 
 
-@pytest.mark.parametrize("make", [make for make in {row[0].make for row in ROWS} if make is not delayed])
+@pytest.mark.parametrize("make", [make for make in dict.fromkeys(row[0].make for row in ROWS) if make is not delayed])
 def test_every_schedule_takes_the_inner_rate_at_its_own_t(make):
     numbers = next(dict(row[0].arguments) for row in ROWS if row[0].make is make) | {"low": 0}
     rest = {name: numbers[name] for name in inspect.signature(make).parameters if name != "lr"}

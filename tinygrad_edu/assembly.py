@@ -129,12 +129,11 @@ def batches(_X, _y, _order, _table, {rest}):
         _status = gradients(_xb, _yb, {rest})
         if _status != {DONE}:
             return _status
-        _status = update(_at)
+        _out[{STATUS}] = _status = update(_at)
         if _status == {NOT_FINITE}:
             return _status
         _out[{APPLIED}] += _status == {DONE}
         _out[{LEFT_OUT}] += _status == {SKIPPED}
-        _out[{STATUS}] = _status
         if isfinite(_out[{LOSS}]) or _at[{at[policy]}] == {PROPAGATE}:
             _out[{TOTAL}] += _out[{LOSS}] * _n
             _out[{RIGHT_TOTAL}] += _out[{RIGHT}]

@@ -67,14 +67,15 @@ def compile_step(
         not this optimizer's get no gradient
 
     A batch may have any number of samples. Learning rates, schedules, groups, `freeze`, ``nonfinite`` and the weights
-    are read at each call; so are arrays that the loss or the model uses beside them, if they are changed in place.
+    are read at each call; so are other arrays that the loss or the model uses, but for indices, if they are changed in
+    place.
     `debug` sees no ops here, as there are none; take eager steps within it. Machine code takes some seconds to make,
     and is kept on disk (`machine.folder`).
 
     Raises
     ------
-    CannotCompile : a line of the program that has no loops, as for masks that choose elements, stacks of matrices, and
-        several index arrays at once
+    CannotCompile : a line of the program that has no loops, as for masks that choose elements and several indices at
+        once; numbers that Python computed out of the batch; an optimizer with a rule or a step() of its own
     TypeError, ValueError : what `program.trace` refuses, and what the model and the loss refuse themselves
     RuntimeError : the loss does not depend on any parameter of the optimizer
 
@@ -132,7 +133,7 @@ class CompiledStep:
         x_dtype = dtype if X.dtype.kind in "iub" else np.dtype(X.dtype.type)
         y_dtype = dtype if y.dtype.kind == "f" else np.dtype(y.dtype.type)
         self.kinds = {"X": (x_dtype, X.shape[1:]), "y": (y_dtype, y.shape[1:])}
-        self._lock = threading.Lock()  # machine code runs without Python's own
+        self._lock = threading.RLock()  # machine code runs without Python's own
         self._modes = [(layer, layer.training) for _, layer in model.named_layers()]
         self._plans: dict[int, Plan] = {}  # by the number of samples
         start = time.perf_counter()
@@ -176,7 +177,11 @@ class CompiledStep:
                 if plan.moves != moves[0]:
                     plan.check()
                 optimizer._last = []  # a step that is refused leaves nothing to ask about
-                optimizer._prepare(runs)
+                try:
+                    optimizer._prepare(runs)
+                except Exception:  # nor anything for the optimizer's own step()
+                    optimizer.zero_grad()
+                    raise
             at = 0
             for run in runs:
                 plan.pack(plan.numbers, at, run.l2, *run.numbers)
@@ -184,8 +189,10 @@ class CompiledStep:
             if plan.nonfinite is not optimizer.nonfinite:
                 plan.obey(optimizer.nonfinite)
             before = optimizer.buffer.data.copy() if watchers else None
+            code = plan.step  # which is compiled now, if it is new
+            plan.out[STATUS] = -1
             try:
-                status = plan.step(X, y, plan.at, *plan.generators)
+                status = code(X, y, plan.at, *plan.generators)
                 if status == DONE and plan.apart:
                     status = plan.update()
             except BaseException:  # an interrupt, which is raised when machine code returns: it has made the step
@@ -246,7 +253,7 @@ class CompiledStep:
                 fix = f"say {name}.astype(np.{dtype})"
                 raise TypeError(f"{name} is {values.dtype}, the step was compiled for {dtype}; {fix}")
             taken.append(np.ascontiguousarray(values, dtype))
-            if dtype.kind in "iu" and values.dtype != dtype and not np.array_equal(taken[-1], values):
+            if dtype.kind in "iub" and values.dtype != dtype and not np.array_equal(taken[-1], values):
                 raise self._error(REFUSED, taken[0], values)
         X, y = taken
         if not len(X):
@@ -270,14 +277,14 @@ class CompiledStep:
         NoLoss : the loss is not finite and the optimizer's nonfinite is "raise"
         ValueError : the same of a gradient
         """
-        X, y = self._checked(X, y)
-        if len(order) and (order.min() < 0 or order.max() >= len(X)):
-            raise IndexError(f"order names rows from {order.min()} to {order.max()}, there are {len(X)}")
-        ends = {size, len(order) % size or size}
-        plans = [self._plans.get(n) or self._plan_for(X[order[:n]], y[order[:n]]) for n in ends]
-        if any(other is not plans[0] for other in plans) or plans[0].apart or watchers:
-            return self._one_by_one(X, y, order, size)
         with self._lock:
+            X, y = self._checked(X, y)
+            if len(order) and (order.min() < 0 or order.max() >= len(X)):
+                raise IndexError(f"order names rows from {order.min()} to {order.max()}, there are {len(X)}")
+            ends = {size, len(order) % size or size}
+            plans = [self._plans.get(n) or self._plan_for(X[order[:n]], y[order[:n]]) for n in ends]
+            if any(other is not plans[0] for other in plans) or plans[0].apart or watchers:
+                return self._one_by_one(plans, X, y, order, size)
             return self._at_once(plans[0], X, y, order, size)
 
     def _at_once(self, plan: Plan, X: Array, y: Array, order: Array, size: int) -> tuple[float, int | None, int]:
@@ -301,19 +308,22 @@ class CompiledStep:
             plan.arrive()
             if applied:
                 optimizer._count(runs, plan.leave(), applied)
-            optimizer.skipped += left_out
-            if out[STATUS] == SKIPPED:
+            if out[STATUS] != DONE:
+                plan.arrive()
                 optimizer._last = []
+            optimizer.skipped += left_out
         if status != DONE:
             rows = order[(applied + left_out) * size :][:size]
             raise self._error(status, X[rows], y[rows], out[LOSS])
         return out[TOTAL], int(out[RIGHT_TOTAL]) if self.labelled else None, int(out[SEEN])
 
-    def _one_by_one(self, X: Array, y: Array, order: Array, size: int) -> tuple[float, int | None, int]:
+    def _one_by_one(
+        self, plans: list[Plan], X: Array, y: Array, order: Array, size: int
+    ) -> tuple[float, int | None, int]:
         """The same, a call for each batch: where threads share the update, or it is watched, or where the last batch is
         shorter and has another program."""
         total, right, seen = 0.0, 0, 0
-        for plan in self._plans.values():
+        for plan in plans:
             plan.put(count=1)
         try:
             for first in range(0, len(order), size):
@@ -324,7 +334,7 @@ class CompiledStep:
                     right += int(self._plans[len(rows)].out[RIGHT])
                     seen += len(rows)
         finally:
-            for plan in self._plans.values():
+            for plan in plans:
                 plan.put(count=0)
         return total, right if self.labelled else None, seen
 
@@ -353,7 +363,8 @@ class CompiledStep:
         with self._as_in_training() as (f, outputs):
             recorded = _Trace.of(f, inputs, ["X", "y"])
             recorded.program()
-            mine = [recorded.called[id(p)] for p in self.optimizer.params if id(p) in recorded.called]
+            params = [p for p in self.optimizer.params if p.requires_grad and id(p) in recorded.called]
+            mine = [recorded.called[id(p)] for p in params]
             if not mine:
                 raise RuntimeError("the loss does not depend on any parameter of this optimizer")
             try:

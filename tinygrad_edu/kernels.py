@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache, partial
 from math import sqrt
 from typing import Any
@@ -458,4 +458,8 @@ def in_threads(job: Callable[[int, int], Any]) -> bool:
     if _threads == 1:
         return bool(job(0, 1))
     others = [_pool().submit(job, k, _threads) for k in range(1, _threads)]
-    return any([job(0, _threads), *[other.result() for other in others]])
+    try:
+        mine = job(0, _threads)
+    finally:  # an interrupt waits for all
+        wait(others)
+    return any([mine, *[other.result() for other in others]])

@@ -22,6 +22,7 @@ from . import intrinsics
 from .elementwise import CALLED
 from .kernels import sgd
 from .ops import Array
+from .tensor import moves
 
 NAMES = ("scipy_cblas_{}gemm64_", "cblas_{}gemm64_", "scipy_cblas_{}gemm", "cblas_{}gemm")  # the first two: 64 bits
 PLAIN = not hasattr(sgd, "py_func")  # NUMBA_DISABLE_JIT=1: then everything here is done by NumPy
@@ -86,23 +87,29 @@ def functions(dtype: Any) -> dict[str, Any]:
     return _plain(np.dtype(dtype)) if PLAIN else _native("s" if dtype == np.float32 else "d")
 
 
-@lru_cache
-def wake_blas() -> None:
-    """Have BLAS start its threads now, and again after each fork. What it starts within a step would take over the
-    mode of its processor (`intrinsics.flush`), and keep it for all that comes."""
+asleep = [True]  # whether BLAS will start its threads at the next large product, as it does after a fork
 
-    def product() -> None:
+
+def wake_blas() -> None:
+    """Have BLAS start its threads now. What it starts within a step would take over the mode of its processor
+    (`intrinsics.flush`), and keep it for all that comes."""
+    if asleep[0]:
         a = np.ones((256, 256), np.float32)  # large enough for threads
         np.dot(a, a)
+        asleep[0] = False
 
-    product()
-    if sys.platform == "linux":
-        os.register_at_fork(after_in_parent=product, after_in_child=product)
+
+def _forked() -> None:
+    asleep[0] = True
+    moves[0] += 1  # so that steps look
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_parent=_forked, after_in_child=_forked)
 
 
 @lru_cache
 def _native(letter: str) -> dict[str, Any]:
-    wake_blas()
     own = {f"_{name}": getattr(intrinsics, name) for name in ("place", "array", "address", "repeat", "flush")}
     bits = (blas() or ("", 0))[1]
     called = {f"_{name}": intrinsics.called(name, inner_loop) for name in CALLED}

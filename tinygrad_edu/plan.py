@@ -53,10 +53,11 @@ class Plan:
         trained = {name: i for name in program.gradients for i, p in enumerate(optimizer.params) if p is given[name]}
         drawn = {name: t for name, t in given.items() if "rng" in getattr(t, "kwargs", ())}
         rest = {name: value for name, value in given.items() if name not in {*trained, *drawn, "X", "y"}}
-        kept = {name: np.asarray(raw(value)) for name, value in rest.items()}
-        for name, array in kept.items():
-            if not array.flags.c_contiguous:
-                raise CannotCompile(f"{name} {array.shape} does not lie in one piece; take a copy(), and compile again")
+        kept = {name: np.ascontiguousarray(raw(value)) for name, value in rest.items()}
+        for name, value in rest.items():
+            a = np.asarray(raw(value))
+            if isinstance(a.base, np.ndarray) and a.base.size > a.size and not a.flags.c_contiguous:
+                raise CannotCompile(f"{name} {a.shape} is a part that does not lie in one piece; take a copy() of it")
 
         def batch(n: int) -> dict[str, Array]:
             rows = np.arange(n) % len(X)
@@ -99,8 +100,7 @@ class Plan:
         self.moves = -1
         self.without = [p for i, p in enumerate(optimizer.params) if i not in trained.values()]
         self.others = [(t, t._data) for t in rest.values() if isinstance(t, Tensor)]
-        kept_by_layers = {line.target.removesuffix("[...]") for line in program.forward if line.target.endswith("]")}
-        self.written = [given[name] for name in kept_by_layers if isinstance(given.get(name), Tensor)]
+        self.written = [given[line.target.removesuffix("[...]")] for line in program.forward if "[" in line.target]
         self.runs: list[Any] | None = None
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
         # of two cores BLAS's second thread holds one, as it waits awake for the next product
@@ -144,7 +144,11 @@ class Plan:
         optimizer = self.optimizer
         self.check()
         self.arrive()
-        runs = self.runs = optimizer._ready()
+        try:
+            runs = self.runs = optimizer._ready()
+        except Exception:  # a schedule, say: nothing is left for the optimizer's own step()
+            optimizer.zero_grad()
+            raise
         updated = {id(p) for run in runs for p in run.params}
         self.updated = [(p, home) for p, _, home in self.homes if id(p) in updated]
         self.resting = [(p, home) for p, _, home in self.homes if id(p) not in updated]
@@ -161,6 +165,7 @@ class Plan:
         for t, array in self.others:
             if t._data is not array:
                 raise _moved(t)
+        native.wake_blas()
         self.moves = moves[0]  # until one of these changes there is nothing to look at
 
     def arrive(self) -> None:
