@@ -259,12 +259,12 @@ def test_a_refused_schedule_leaves_no_gradient_that_was_never_computed(good):
 
 
 def test_a_parameter_that_never_required_a_gradient():
-    def build():
-        model = network()()
+    def rule(model):
+        optimizer = tg.SGD(model, lr=0.1)
         model[0].b.requires_grad = False
-        return model
+        return optimizer
 
-    pair = Pair(build, lambda m: tg.SGD([p for p in m.parameters() if p.requires_grad], lr=0.1))
+    pair = Pair(network(), rule)
     pair.both(X, LABELS, 3)
     pair.same()
 
@@ -1086,6 +1086,7 @@ def test_what_blas_starts_after_a_fork_flushes_nothing():
     """Large products of NumPy's own keep subnormal numbers, although a compiled step starts BLAS's threads again."""
     wide = np.concatenate([X] * 30, axis=1).repeat(20, axis=0)
     pair = Pair(network(sizes=(90, 300, 300, 2)), X=wide, y=LABELS.repeat(20))
+    pair.step(wide, LABELS.repeat(20))
     child = os.fork()
     if not child:
         os._exit(0)
