@@ -204,6 +204,8 @@ def test_skipping_counts_and_changes_nothing(cls):
 
 
 def test_an_unknown_policy_is_refused():
+    with pytest.raises(ValueError, match='nonfinite = \'never\', but it has to be "raise", "skip" or "propagate"'):
+        tg.SGD([tg.Tensor([1.0], requires_grad=True)], lr=0.1).nonfinite = "never"
     with pytest.raises(ValueError, match='nonfinite = \'ignore\', but it has to be "raise", "skip" or "propagate"'):
         tg.SGD(two(), nonfinite="ignore")
 

@@ -186,8 +186,8 @@ class CompiledStep:
             for run in runs:
                 plan.pack(plan.numbers, at, run.l2, *run.numbers)
                 at += plan.row
-            if plan.nonfinite is not optimizer.nonfinite:
-                plan.obey(optimizer.nonfinite)
+            if plan.nonfinite is not optimizer._nonfinite:
+                plan.obey(optimizer._nonfinite)
             before = optimizer.buffer.data.copy() if watchers else None
             code = plan.step  # which is compiled now, if it is new
             plan.out[STATUS] = -1

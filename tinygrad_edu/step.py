@@ -65,8 +65,7 @@ class Optimizer:
     parts: Any = ("lr", "g", "0")  # rate, direction, and what earlier gradients left in it
 
     def __init__(self, params: Any, hyper: dict[str, Any], l2: float = 0.0, nonfinite: str = "raise") -> None:
-        if nonfinite not in ("raise", "skip", "propagate"):
-            raise ValueError(f'nonfinite = {nonfinite!r}, but it has to be "raise", "skip" or "propagate"')
+        self.nonfinite, self.skipped, self.t = nonfinite, 0, 0
         hyper = {"lr": hyper["lr"], "l2": l2, **hyper}
         self.names: list[str] = []
         self.params: list[Tensor] = []
@@ -87,7 +86,6 @@ class Optimizer:
                 dict.__setitem__(group, name, self._check(name, value, hyper))
             group.check = self._check
             group.sort_out()
-        self.nonfinite, self.skipped, self.t = nonfinite, 0, 0
         self._homes = [(p, p._data, p._home) for p in self.params]
         self._steps = [0] * len(self.params)  # updates of each parameter, up to what _whole has not written back
         self._frozen: set[int] = set()
@@ -359,6 +357,17 @@ class Optimizer:
         if not found:
             raise ValueError(f"no parameter is called {pattern!r}; there are {', '.join(self.names)}")
         return found
+
+    @property
+    def nonfinite(self) -> str:
+        """What `step` does when a gradient holds NaN or infinity: "raise", "skip" or "propagate"."""
+        return self._nonfinite
+
+    @nonfinite.setter
+    def nonfinite(self, value: str) -> None:
+        if value not in ("raise", "skip", "propagate"):
+            raise ValueError(f'nonfinite = {value!r}, but it has to be "raise", "skip" or "propagate"')
+        self._nonfinite = value
 
     # --- hyper-parameters -------------------------------------------------------------------------------------------
 
