@@ -253,6 +253,10 @@ def test_a_refused_schedule_leaves_no_gradient_that_was_never_computed(good):
         pair.step(X, LABELS)
     with pytest.raises(ValueError, match="lr = -1"):
         pair.step(X, LABELS)
+    with pytest.raises(RuntimeError, match="found no gradient"):
+        pair.optimizers[0].step()
+    with pytest.raises(ValueError, match="lr = -1"):
+        pair.step.epoch(X, LABELS, np.arange(12), 4)
     pair.optimizers[0].lr = 0.1
     with pytest.raises(RuntimeError, match="found no gradient"):
         pair.optimizers[0].step()

@@ -171,17 +171,17 @@ class CompiledStep:
                 self.optimizer.zero_grad()  # a batch that is refused leaves no gradient
                 X, y, plan = self._taken(X, y)
             optimizer, runs = self.optimizer, plan.runs
-            if runs is None or runs is not optimizer._whole:
-                runs = plan.begin()
-            else:
-                if plan.moves != moves[0]:
-                    plan.check()
-                optimizer._last = []  # a step that is refused leaves nothing to ask about
-                try:
+            try:
+                if runs is None or runs is not optimizer._whole:
+                    runs = plan.begin()
+                else:
+                    if plan.moves != moves[0]:
+                        plan.check()
+                    optimizer._last = []  # a step that is refused leaves nothing to ask about
                     optimizer._prepare(runs)
-                except Exception:  # nor anything for the optimizer's own step()
-                    optimizer.zero_grad()
-                    raise
+            except Exception:  # a schedule, say; no gradient was computed, so none is left
+                optimizer.zero_grad()
+                raise
             at = 0
             for run in runs:
                 plan.pack(plan.numbers, at, run.l2, *run.numbers)
@@ -289,11 +289,16 @@ class CompiledStep:
 
     def _at_once(self, plan: Plan, X: Array, y: Array, order: Array, size: int) -> tuple[float, int | None, int]:
         """All batches in machine code."""
-        optimizer, runs = self.optimizer, plan.begin()
-        table = np.empty((-(-len(order) // size), len(runs) * plan.numbers.shape[1]))
-        for k, row in enumerate(table):
-            optimizer._prepare(runs, k)
-            row[:] = [number for run in runs for number in (run.l2, *run.numbers)]
+        optimizer = self.optimizer
+        try:
+            runs = plan.begin()
+            table = np.empty((-(-len(order) // size), len(runs) * plan.numbers.shape[1]))
+            for k, row in enumerate(table):
+                optimizer._prepare(runs, k)
+                row[:] = [number for run in runs for number in (run.l2, *run.numbers)]
+        except Exception:  # as above
+            optimizer.zero_grad()
+            raise
         batch = {"batch_X": np.empty((size, *X.shape[1:]), X.dtype), "batch_y": np.empty((size, *y.shape[1:]), y.dtype)}
         plan.obey(optimizer.nonfinite)
         plan.put(batch=size, count=1, **batch)
@@ -305,7 +310,6 @@ class CompiledStep:
             out = plan.out.tolist()
             applied, left_out = int(out[APPLIED]), int(out[LEFT_OUT])
             plan.keep()
-            plan.arrive()
             if applied:
                 optimizer._count(runs, plan.leave(), applied)
             if out[STATUS] != DONE:
@@ -342,8 +346,10 @@ class CompiledStep:
 
     def _plan_for(self, X: Array, y: Array) -> Plan:
         """The plan for batches of this size: the one that there is, if it is for any and the layers take this one."""
-        plan = next((plan for plan in self._plans.values() if plan.any_size), None)
-        if plan is None or self._source(X, y, plan.program.gradients) != plan.program.source:
+        known = [plan for plan in self._plans.values() if plan.any_size]
+        source = self._source(X, y, known[0].program.gradients) if known else ""
+        plan = next((plan for plan in known if plan.program.source == source), None)
+        if plan is None:
             program, output = self._traced(X, y)
             condition = TARGETS.get(self.loss)
             plan = Plan(program, output, self.optimizer, X, y, self.kinds, condition, self.quiet)

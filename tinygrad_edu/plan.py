@@ -144,11 +144,7 @@ class Plan:
         optimizer = self.optimizer
         self.check()
         self.arrive()
-        try:
-            runs = self.runs = optimizer._ready()
-        except Exception:  # a schedule, say: nothing is left for the optimizer's own step()
-            optimizer.zero_grad()
-            raise
+        runs = self.runs = optimizer._ready()
         updated = {id(p) for run in runs for p in run.params}
         self.updated = [(p, home) for p, _, home in self.homes if id(p) in updated]
         self.resting = [(p, home) for p, _, home in self.homes if id(p) not in updated]

@@ -327,11 +327,6 @@ class _Trace:
 
     def program(self, wanted: list[str] | None = None) -> Program:
         """Write it. wanted are the names of the inputs to give a gradient of, if not all that require one."""
-        if self.root.size != 1:
-            shape = self.root.shape
-            raise ValueError(
-                f"the chain rule starts from a single number, this tensor has shape {shape}: take its .sum()"
-            )
         first_gradient(self.root, None)  # raises what backward() would
         if not self.nodes:
             raise RuntimeError("nothing was computed, so there is nothing to trace")
@@ -366,7 +361,7 @@ class _Trace:
 
     def compare(self, f: Callable[..., Any], inputs: Sequence[Tensor], wanted: list[str] | None = None) -> Program:
         """Write the program, and refuse it if it would be another one for other numbers: in another order, with the
-        other sign, and with rows that come twice. Whether it is the same for one sample more is noted in it."""
+        other sign, and with rows that come twice. Whether it is the same for more samples is noted in it."""
         program = self.program(wanted)
         turned = [t._data.ravel()[::-1].reshape(t.shape) for t in inputs]
         negative = [-a if a.dtype.kind == "f" else a for a in turned]
