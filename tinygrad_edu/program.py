@@ -327,6 +327,11 @@ class _Trace:
 
     def program(self, wanted: list[str] | None = None) -> Program:
         """Write it. wanted are the names of the inputs to give a gradient of, if not all that require one."""
+        if self.root.size != 1:
+            shape = self.root.shape
+            raise ValueError(
+                f"the chain rule starts from a single number, this tensor has shape {shape}: take its .sum()"
+            )
         first_gradient(self.root, None)  # raises what backward() would
         if not self.nodes:
             raise RuntimeError("nothing was computed, so there is nothing to trace")

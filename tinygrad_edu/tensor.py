@@ -184,7 +184,7 @@ def first_gradient(root: Tensor, grad: Any) -> Array:
             return np.ones(root.shape, root.dtype)
         raise ValueError(
             f"the chain rule starts from a single number, this tensor has shape {root.shape}: reduce it, as in "
-            f".sum(), or give backward() a grad of shape {root.shape}"
+            f".sum().backward(), or pass grad of shape {root.shape}"
         )
     seed = np.array(raw(grad), root.dtype)
     if seed.shape != root.shape:
