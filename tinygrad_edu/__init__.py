@@ -6,188 +6,63 @@
 >>> x.grad
 array([2., 4., 6.])
 
-Read it in this order: `ops`, `tensor`, `losses`, `init`, `layers`, `buffers`, `kernels`, `optimizers`, `schedules`,
-`averages`, `gradcheck`, `debugging`, `data`, `train`, `rangetest`; then `surfaces`, `racing` and `trials`.
-The package imports NumPy alone; Numba arrives with the first optimizer, matplotlib with the first picture.
+Read `core` first: `ops`, `tensor`, `losses`, `init`, `layers`, `buffers`, `kernels`, `optimizer`, `optimizers`. Every
+other folder is a room of its own that stands on it. This file is the face: ``__init__.pyi`` is the table of public
+names, and each is loaded when it is first used. The package imports NumPy alone; Numba arrives with the first
+optimizer, matplotlib with the first picture.
 """
 
-from __future__ import annotations
-
+import ast
+import builtins
+import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from . import init, losses, ops
-from .explain import explain
-from .gradcheck import gradcheck
-from .layers import (
-    ELU,
-    GELU,
-    BatchNorm1d,
-    Dropout,
-    Flatten,
-    Layer,
-    LayerNorm,
-    LeakyReLU,
-    Linear,
-    ReLU,
-    Sequential,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-    mlp,
-)
-from .losses import (
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    hinge_loss,
-    huber_loss,
-    l1_loss,
-    mse_loss,
-)
-from .tensor import Tensor, apply, concatenate, einsum, no_grad, stack, where
-
-if TYPE_CHECKING:
-    from . import data, plots, raceplots, schedules, surfaces
-    from .averages import MovingAverage, WeightAverage
-    from .buffers import FlatBuffer
-    from .compiled import CannotCompile, CompiledStep, compile_step
-    from .curvature import grad, hessian, hvp
-    from .data import batches
-    from .debugging import debug
-    from .doctor import Finding, Report, diagnose
-    from .kernels import set_num_threads
-    from .layerdoctor import diagnose_layer, diagnose_op
-    from .optimizers import (
-        ASGD,
-        SGD,
-        Adadelta,
-        Adagrad,
-        Adam,
-        Adamax,
-        AdamW,
-        AMSGrad,
-        HeavyBall,
-        Lion,
-        Momentum,
-        NAdam,
-        Nesterov,
-        RAdam,
-        RMSprop,
-        Rprop,
-        SignSGD,
-        Signum,
-    )
-    from .program import Program, trace
-    from .racing import Race, race
-    from .rangetest import lr_find
-    from .ruledoctor import diagnose_optimizer
-    from .schedules import ReduceOnPlateau
-    from .step import Optimizer
-    from .train import Evaluation, History, evaluate, fit
-    from .trials import DataRace, race_on_data
+from .core.tensor import Tensor  # noqa: F401
 
 __version__ = "0.1.0"
 
-# every method of Tensor that is an op is also a function: tg.exp(x) is x.exp()
-# fmt: off
-add, sub, mul, div = Tensor.add, Tensor.sub, Tensor.mul, Tensor.div
-neg, pow, matmul, linear = Tensor.neg, Tensor.pow, Tensor.matmul, Tensor.linear
-exp, expm1, log, log1p = Tensor.exp, Tensor.expm1, Tensor.log, Tensor.log1p
-sin, cos, erf, sqrt, abs = Tensor.sin, Tensor.cos, Tensor.erf, Tensor.sqrt, Tensor.abs
-tanh, sigmoid, relu, leaky_relu = Tensor.tanh, Tensor.sigmoid, Tensor.relu, Tensor.leaky_relu
-elu, silu, gelu, softplus = Tensor.elu, Tensor.silu, Tensor.gelu, Tensor.softplus
-maximum, minimum, clip = Tensor.maximum, Tensor.minimum, Tensor.clip
-sum, mean, var, std = Tensor.sum, Tensor.mean, Tensor.var, Tensor.std
-norm, prod, cumsum = Tensor.norm, Tensor.prod, Tensor.cumsum
-max, min, argmax = Tensor.max, Tensor.min, Tensor.argmax
-logsumexp, softmax, log_softmax = Tensor.logsumexp, Tensor.softmax, Tensor.log_softmax
-reshape, transpose, squeeze = Tensor.reshape, Tensor.transpose, Tensor.squeeze
-expand_dims, broadcast_to = Tensor.expand_dims, Tensor.broadcast_to
-flip, pad, take_along_axis = Tensor.flip, Tensor.pad, Tensor.take_along_axis
-# fmt: on
 
-_LATER = {  # name: the module that has it. Imported when it is first asked for (PEP 562)
-    **dict.fromkeys(["data", "plots", "buffers", "kernels", "step", "optimizers", "train"], ""),
-    **dict.fromkeys(
-        ["schedules", "averages", "rangetest", "surfaces", "racing", "raceplots", "trials", "debugging"], ""
-    ),
-    **dict.fromkeys(["doctor", "layerdoctor", "ruledoctor", "mistakes"], ""),
-    "FlatBuffer": "buffers",
-    "batches": "data",
-    "debug": "debugging",
-    **dict.fromkeys(
-        [
-            "SGD",
-            "Momentum",
-            "HeavyBall",
-            "Nesterov",
-            "Adagrad",
-            "Adadelta",
-            "RMSprop",
-            "Adam",
-            "AdamW",
-            "AMSGrad",
-            "Adamax",
-            "NAdam",
-            "RAdam",
-            "Rprop",
-            "ASGD",
-            "SignSGD",
-            "Signum",
-            "Lion",
-        ],
-        "optimizers",
-    ),
-    "Optimizer": "step",
-    "set_num_threads": "kernels",
-    "ReduceOnPlateau": "schedules",
-    **dict.fromkeys(["MovingAverage", "WeightAverage"], "averages"),
-    "lr_find": "rangetest",
-    **dict.fromkeys(["fit", "evaluate", "History", "Evaluation"], "train"),
-    **dict.fromkeys(["diagnose", "Report", "Finding"], "doctor"),
-    **dict.fromkeys(["diagnose_op", "diagnose_layer"], "layerdoctor"),
-    "diagnose_optimizer": "ruledoctor",
-    **dict.fromkeys(["compile_step", "CompiledStep", "CannotCompile"], "compiled"),
-    **dict.fromkeys(["trace", "Program"], "program"),
-    **dict.fromkeys(["grad", "hessian", "hvp"], "curvature"),
-    **dict.fromkeys(["race", "Race"], "racing"),
-    **dict.fromkeys(["race_on_data", "DataRace"], "trials"),
-}
+def _table() -> dict[str, tuple[str, str]]:
+    """Return name -> (module, name there) of the public names, as the stub beside this file has them."""
+    table: dict[str, tuple[str, str]] = {}
+    for part in ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")).body:
+        if isinstance(part, ast.ImportFrom):
+            table |= {alias.asname: (part.module, alias.name) for alias in part.names}
+        elif isinstance(part, ast.Assign):  # exp = Tensor.exp
+            table[part.targets[0].id] = "core.tensor", ast.unparse(part.value)
+    return table
 
-# what `from tinygrad_edu import *` brings; tg.abs, tg.sum, tg.max, tg.min and tg.pow stay out of it, as in NumPy
-# fmt: off
-__all__ = [
-    "Tensor", "apply", "no_grad", "debug", "gradcheck", "explain", "diagnose", "diagnose_op", "diagnose_layer",
-    "diagnose_optimizer", "Report", "Finding", "trace", "Program", "grad", "hessian", "hvp",
-    "compile_step", "CompiledStep", "CannotCompile",
-    "add", "sub", "mul", "div", "neg", "matmul", "linear", "einsum", "exp", "expm1", "log", "log1p", "sin", "cos",
-    "erf", "sqrt", "tanh", "sigmoid", "relu", "leaky_relu", "elu", "silu", "gelu", "softplus", "maximum", "minimum",
-    "where", "clip", "mean", "var", "std", "norm", "prod", "cumsum", "argmax", "logsumexp", "softmax", "log_softmax",
-    "reshape", "transpose", "squeeze", "expand_dims", "broadcast_to", "flip", "pad", "take_along_axis",
-    "concatenate", "stack",
-    "mse_loss", "l1_loss", "huber_loss", "cross_entropy", "binary_cross_entropy_with_logits", "hinge_loss",
-    "Layer", "Linear", "ReLU", "LeakyReLU", "ELU", "SiLU", "GELU", "Tanh", "Sigmoid", "Softplus", "Softmax", "Flatten",
-    "Dropout", "LayerNorm", "BatchNorm1d", "Sequential", "mlp",
-    "FlatBuffer", "Optimizer", "SGD", "Momentum", "HeavyBall", "Nesterov", "Adagrad", "Adadelta", "RMSprop", "Adam",
-    "AdamW", "AMSGrad", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD", "SignSGD", "Signum", "Lion", "set_num_threads",
-    "ReduceOnPlateau", "MovingAverage", "WeightAverage", "batches", "fit", "evaluate", "History", "Evaluation",
-    "lr_find", "race", "Race", "race_on_data", "DataRace",
-    "ops", "losses", "init", "schedules", "data", "plots", "surfaces", "raceplots",
-]
-# fmt: on
+
+_TABLE = _table()
+__all__ = [name for name in _TABLE if not hasattr(builtins, name)]  # a star import hides no abs, sum, max, min, pow
+
+
+class _Face(ModuleType):
+    """The package's module: a room that is imported does not take the place of the function of its name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (isinstance(value, ModuleType) and value.__name__ == f"{__name__}.{name}" and name in _TABLE):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'tinygrad_edu' has no attribute {name!r}")
-    module = import_module(f".{_LATER[name] or name}", __name__)
-    value = getattr(module, name) if _LATER[name] else module
+    if name not in _TABLE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    path, there = _TABLE[name]
+    try:
+        value = attrgetter(there)(import_module(f".{path}", __name__))
+    except AttributeError:
+        value = import_module(f".{path}.{there}", __name__)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    mine = (name for name in globals() if name not in ("Any", "TYPE_CHECKING", "annotations", "import_module"))
-    return sorted({*mine, *_LATER})
+    return sorted({"__version__", "__all__", "__doc__", *_TABLE})

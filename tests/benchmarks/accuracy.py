@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
-import rows
+import rules_table as rows
 
 import tinygrad_edu as tg
 

@@ -11,8 +11,8 @@ import numpy as np
 
 import tinygrad_edu as tg
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from students import PLANTS, confusion, right_case
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
+from planted_mistakes import PLANTS, confusion, right_case
 
 count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 print("| planted | wrong gradients | named so | named otherwise | right ones accused |\n|---|---|---|---|---|")

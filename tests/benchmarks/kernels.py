@@ -92,7 +92,7 @@ def rules(rounds):
     import numpy as np
 
     import tinygrad_edu as tg
-    from tinygrad_edu import kernels
+    from tinygrad_edu.core import kernels
 
     tg.set_num_threads(2)
 
@@ -140,7 +140,7 @@ def threads(rounds):
     import numpy as np
 
     import tinygrad_edu as tg
-    from tinygrad_edu import kernels
+    from tinygrad_edu.core import kernels
 
     kernels.WORTH_A_THREAD = 0
     print(f"\n{'kernel':<14}{'parameters':>12}{'MB':>8}{'one us':>10}{'two us':>10}{'one / two':>12}")

@@ -183,7 +183,7 @@ def draw(panels, path):
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    from tinygrad_edu.plots import COLOURS, MARKERS
+    from tinygrad_edu.training.pictures import COLOURS, MARKERS
 
     labels = {"torch ": "PyTorch, eager", "JAX": "JAX, jit", "ours": "ours, eager", "ours compiled": "ours, compiled"}
     figure, axes = plt.subplots(1, 3, figsize=(11, 4), sharey=True, layout="constrained")

@@ -1,0 +1,241 @@
+"""What a compiled step calls gives NumPy's bits; and the plain Python in its place does the same."""
+
+import ctypes
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rules_table import every_dtype
+
+from tinygrad_edu.compile import intrinsics
+from tinygrad_edu.compile import numpy_c as native
+from tinygrad_edu.compile.templates import CALLED
+from tinygrad_edu.core import kernels
+
+needs_numba = pytest.mark.skipif(native.PLAIN, reason="there is no machine code without Numba")
+rng = np.random.default_rng(0)
+SIZES = [(1, 1, 1), (1, 5, 3), (7, 1, 2), (3, 4, 1), (17, 33, 9), (64, 64, 64), (5, 130, 257)]
+
+
+def compiled(f, dtype, **names):
+    """f as machine code, with what a step has around it."""
+    space = native._native("s" if dtype is np.float32 else "d") | {"dtype": dtype} | names
+    exec(f, space)
+    return kernels.compiled()(space["f"])
+
+
+def unaligned(array):
+    """The same numbers, one byte behind where they should start."""
+    buffer = np.empty(array.nbytes + 9, np.uint8)
+    start = -buffer.ctypes.data % 8 + 1
+    place = buffer[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    place[...] = array
+    assert not place.flags.aligned
+    return place
+
+
+# --- products ---------------------------------------------------------------------------------------------------------
+
+PRODUCT = (
+    "def f(a, turned_a, b, turned_b, out, n, m, k, add):\n    _matmul(a, turned_a, b, turned_b, out, n, m, k, add)"
+)
+
+
+def products(matmul, dtype, exact):
+    tight = 30 * np.finfo(dtype).eps
+    for (n, m, k), turned_a, turned_b, place in itertools.product(SIZES, *[(False, True)] * 2, (np.array, unaligned)):
+        a = rng.standard_normal((k, n) if turned_a else (n, k)).astype(dtype)
+        b = rng.standard_normal((m, k) if turned_b else (k, m)).astype(dtype)
+        expected = (a.T if turned_a else a) @ (b.T if turned_b else b)
+        a, b, out = place(a), place(b), place(np.full((n, m), np.nan, dtype))
+        given = [a.ctypes.data, turned_a, b.ctypes.data, turned_b, out.ctypes.data, n, m, k]
+        matmul(*given, False)
+        if exact and min(n, m, k) > 1 and place is np.array:  # else NumPy takes another function of BLAS, or copies
+            np.testing.assert_array_equal(out, expected)
+        np.testing.assert_allclose(out, expected, rtol=tight, atol=tight * np.sqrt(k))
+        matmul(*given, True)
+        np.testing.assert_allclose(out, 2 * expected, rtol=tight, atol=2 * tight * np.sqrt(k))
+
+
+@every_dtype
+def test_products_in_plain_python(dtype):
+    products(native._plain(np.dtype(dtype))["_matmul"], dtype, exact=True)
+
+
+@needs_numba
+@every_dtype
+def test_products_are_those_of_numpys_blas(dtype):
+    assert native.blas()
+    products(compiled(PRODUCT, dtype), dtype, exact=True)
+
+
+@needs_numba
+@every_dtype
+def test_products_without_blas_are_loops(dtype):
+    loops = intrinsics.matmul("s" if dtype is np.float32 else "d", 0)
+    products(compiled(PRODUCT, dtype, _matmul=loops), dtype, exact=False)
+
+
+def test_where_no_blas_is_found_none_is_used(monkeypatch, tmp_path):
+    monkeypatch.setattr(np, "__file__", str(tmp_path / "numpy" / "__init__.py"))
+    monkeypatch.setattr(native, "Path", lambda name: tmp_path / "maps" if name == "/proc/self/maps" else Path(name))
+    assert native.blas.__wrapped__() is None
+    (tmp_path / "maps").write_text("7f00-7f01 r-xp 00000000 08:01 42    /nowhere/libopenblas.so\n")
+    assert native.blas.__wrapped__() is None
+
+
+# --- NumPy's functions ------------------------------------------------------------------------------------------------
+
+X = np.concatenate([rng.standard_normal(37), [0.0, -0.0, 1e30, -1e30, np.inf, -np.inf, np.nan, 1e-3]])
+Y = rng.standard_normal(X.size) ** 2
+
+
+def same_bits(got, expected):
+    np.testing.assert_array_equal(got, expected)
+    known = ~np.isnan(expected)
+    np.testing.assert_array_equal(np.signbit(got[known]), np.signbit(expected[known]))
+
+
+@needs_numba
+@every_dtype
+def test_every_function_has_numpys_bits(dtype):
+    """Over arrays; over one element; and beside a single number."""
+    x, y, lines = X.astype(dtype), Y.astype(dtype), []
+    for i, name in enumerate(CALLED):
+        ways = [("x, 1", "y, 1"), ("x, 1", "y, 0"), ("x, 0", "y, 1")] if getattr(np, name).nin == 2 else [("x, 1",)]
+        for j, given in enumerate(ways):
+            out = f"_array(_address(out), {(3 * i + j) * x.size}, (n,), dtype)"
+            lines.append(f"    _{name}({', '.join(given)}, {out}, n)")
+    run = compiled("def f(x, y, out, n):\n" + "\n".join(lines), dtype)
+    for n in (x.size, 1):
+        out = np.full((len(CALLED), 3, x.size), 7, dtype)
+        run(x, y, out, n)
+        assert np.all(out[:, :, n:] == 7)
+        for name, (got, number_right, number_left) in zip(CALLED, out):
+            f = getattr(np, name)
+            with np.errstate(all="ignore"):
+                if f.nin == 1:
+                    same_bits(got[:n], f(x[:n]))
+                else:
+                    same_bits(got[:n], f(x[:n], y[:n]))
+                    same_bits(number_right[:n], f(x[:n], y[0]))
+                    same_bits(number_left[:n], f(x[0], y[:n]))
+
+
+@every_dtype
+def test_the_same_in_plain_python(dtype):
+    x, y = X.astype(dtype), Y.astype(dtype)
+    functions = native._plain(np.dtype(dtype))
+    with np.errstate(all="ignore"):
+        for name in CALLED:
+            out = np.full((5, 9), 7, dtype)
+            given = [x, 1] if getattr(np, name).nin == 1 else [x, 1, y, 0]
+            functions[f"_{name}"](*given, out, 40)
+            arrays = [x[:40]] if len(given) == 2 else [x[:40], y[0]]
+            same_bits(out.reshape(-1)[:40], getattr(np, name)(*arrays))
+            assert np.all(out.reshape(-1)[40:] == 7)
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["plain", pytest.param("machine", marks=needs_numba)])
+def test_rows_are_repeated_as_often_as_is_said(way):
+    plain = native._plain(np.dtype(float))["_repeat"]
+    repeat = (
+        plain if way == "plain" else compiled("def f(row, to, n, size):\n    _repeat(row, to, n, size)", np.float64)
+    )
+    row = rng.integers(0, 255, 37).astype(np.uint8)
+    for n in (1, 2, 3, 7, 8, 100):
+        out = np.full((n + 1, 37), 9, np.uint8)
+        repeat(row.ctypes.data, out.ctypes.data, n, 37)
+        assert np.all(out[:n] == row)
+        assert np.all(out[n] == 9)
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", [np.bool_, np.int8, np.uint8, np.int32, np.uint64, np.float32, np.float64])
+def test_places_hold_every_dtype(dtype):
+    """Copied by a place of two axes, by one number, and as an array."""
+    text = """def f(a, b, n):
+    x = _place(_address(a), 2, (n, 3), dtype, 0, 2)
+    y = _place(_address(b), 0, (n, 3), dtype, 1, 2)
+    for i in range(n):
+        for j in range(3):
+            y[i, j] = x[i, j]
+    y[3 * n - 1] = x[0]
+    last = _array(_address(b), 3 * n, (1, 2), dtype)
+    last[0, 1] = x[1, 0]
+    zero = _place(_address(b), 3 * n, (), dtype, 1, 2)
+    zero[()] = x[0, 1]
+    """
+    a, b = rng.integers(0, 2, 14).astype(dtype), np.zeros(14, dtype)
+    compiled(text, dtype)(a, b, 4)
+    np.testing.assert_array_equal(b[:11], a[2:13])
+    assert (b[11], b[12], b[13]) == (a[2], a[3], a[5])
+
+
+def test_arrays_by_address_in_plain_python():
+    a = np.arange(12.0)
+    place = native._array_plainly(np.int64(a.ctypes.data), np.int64(2), (2, 5), np.float64)
+    np.testing.assert_array_equal(place, a[2:].reshape(2, 5))
+    place[0, 0] = 7
+    assert a[2] == 7
+    assert native._array_plainly(a.ctypes.data, 3, (), np.float64) == 3
+
+
+# --- the processor's mode ---------------------------------------------------------------------------------------------
+
+
+@needs_numba
+def test_small_numbers_are_0_inside_and_the_mode_is_restored():
+    text = """def f(x):
+    before = _flush(0)
+    inside = x[0] * x[1]
+    _flush(before)
+    return before, inside, x[0] * x[1], _flush(before)
+    """
+    f, tiny = compiled(text, np.float32), np.array([np.finfo(np.float32).tiny, 0.5], np.float32)
+    before, inside, after, again = f(tiny)
+    assert inside == 0
+    assert after == tiny[0] * np.float32(0.5) > 0
+    assert again == before
+
+
+def test_plain_python_warns_of_nothing_and_then_again():
+    flush = native._plain(np.dtype(float))["_flush"]
+    before = flush(0)
+    assert np.float64(1) / np.float64(0) == np.inf
+    flush(before)
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        np.float64(1) / np.float64(0)
+    assert np.geterr() == before
+
+
+# --- their names ------------------------------------------------------------------------------------------------------
+
+
+def test_the_inner_loops_are_where_numpy_has_them():
+    """Called by their address, as C does."""
+    signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)
+    x, out = np.array([0.5, 1.0]), np.zeros(2)
+    for name in ("exp", "log", "tanh"):
+        table = {}
+        add, native.binding.add_symbol = native.binding.add_symbol, table.__setitem__
+        try:
+            extra = native.inner_loop.__wrapped__(name, "d")
+        finally:
+            native.binding.add_symbol = add
+        pointers = (ctypes.c_void_p * 2)(x.ctypes.data, out.ctypes.data)
+        n, steps = ctypes.c_ssize_t(2), (ctypes.c_ssize_t * 2)(8, 8)
+        loop = signature(table[f"tinygrad_edu_{name}_d"])
+        loop(pointers, ctypes.byref(n), steps, table[f"tinygrad_edu_{name}_d_data"] if extra else None)
+        np.testing.assert_array_equal(out, getattr(np, name)(x))
+
+
+def test_what_is_called_is_a_part_of_the_key():
+    assert native.ready() == "plain" if native.PLAIN else "gemm" not in native.ready()
+    if not native.PLAIN:
+        assert str(native.blas()) in native.ready()
+        assert "expf" in native.ready()

@@ -1,0 +1,477 @@
+"""Every op: its value against NumPy, its VJPs against central differences, its dtype, its shape, its rules."""
+
+import ast
+import inspect
+import warnings
+
+import numpy as np
+import pytest
+from random_graphs import erf
+
+import tinygrad_edu as tg
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.tensor import walk
+
+rng = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return rng.standard_normal(shape)
+
+
+def positive(*shape):
+    return rng.uniform(0.5, 2, shape)
+
+
+def log_sum_exp(a, axis=None, keepdims=False):
+    return np.log(np.exp(a).sum(axis=axis, keepdims=keepdims))
+
+
+def nll(z, labels):
+    return -np.log(np.exp(z)[np.arange(len(z)), labels] / np.exp(z).sum(axis=1)).mean()
+
+
+A = normal(3, 4)
+SQUARE = normal(3, 3)
+LABELS = np.array([2, 0, 3])
+BROADCASTS = [
+    (normal(3, 4), normal(3, 4)),
+    (normal(3, 4), normal(4)),
+    (normal(3, 1), normal(1, 4)),
+    (normal(2, 3, 4), normal(3, 1)),
+    (normal(), normal(3, 4)),
+    (normal(1, 1), normal(4)),
+    (normal(3, 4), 2.5),
+    (-1.5, normal(3, 4)),
+]
+
+
+# op, what is differentiated, the same in NumPy, the arguments
+ROWS = [
+    *[("add", lambda a, b: a + b, np.add, args) for args in BROADCASTS],
+    *[("sub", lambda a, b: a - b, np.subtract, args) for args in BROADCASTS],
+    *[("mul", lambda a, b: a * b, np.multiply, args) for args in BROADCASTS],
+    *[("div", lambda a, b: a / b, np.divide, (np.sign(a) + a, np.sign(b) + b)) for a, b in BROADCASTS],
+    *[("maximum", tg.maximum, np.maximum, args) for args in BROADCASTS],
+    *[("minimum", tg.minimum, np.minimum, args) for args in BROADCASTS],
+    *[("pow", lambda a, b: a**b, np.power, (np.abs(a) + 0.1, b)) for a, b in BROADCASTS],
+    ("pow", lambda a: a**3, lambda a: a * a * a, (normal(3, 4),)),
+    ("pow", lambda a: a**0, np.ones_like, (np.array([0.0, 2.0]),)),
+    ("neg", lambda a: -a, np.negative, (A,)),
+    ("exp", tg.exp, np.exp, (A,)),
+    ("expm1", tg.expm1, np.expm1, (A,)),
+    ("log", tg.log, np.log, (positive(3, 4),)),
+    ("log1p", tg.log1p, np.log1p, (positive(3, 4) - 1.4,)),
+    ("sin", tg.sin, np.sin, (3 * A,)),
+    ("cos", tg.cos, np.cos, (3 * A,)),
+    ("erf", tg.erf, erf, (2 * A,)),
+    ("sqrt", tg.sqrt, np.sqrt, (positive(3, 4),)),
+    ("abs", tg.abs, np.abs, (A,)),
+    ("tanh", tg.tanh, np.tanh, (A,)),
+    ("sigmoid", tg.sigmoid, lambda a: 1 / (1 + np.exp(-a)), (3 * A,)),
+    ("relu", tg.relu, lambda a: a * (a > 0), (A,)),
+    ("leaky_relu", tg.leaky_relu, lambda a: np.where(a > 0, a, 0.01 * a), (A,)),
+    ("leaky_relu", lambda a: tg.leaky_relu(a, 0.3), lambda a: np.where(a > 0, a, 0.3 * a), (A,)),
+    ("elu", tg.elu, lambda a: np.where(a > 0, a, np.exp(a) - 1), (A,)),
+    ("elu", lambda a: tg.elu(a, 0.3), lambda a: np.where(a > 0, a, 0.3 * (np.exp(a) - 1)), (A,)),
+    ("silu", tg.silu, lambda a: a / (1 + np.exp(-a)), (3 * A,)),
+    ("gelu", tg.gelu, lambda a: a / 2 * (1 + erf(a / np.sqrt(2))), (A,)),
+    ("softplus", tg.softplus, lambda a: np.log(1 + np.exp(a)), (A,)),
+    ("clip", lambda a: tg.clip(a, -0.5, 0.7), lambda a: np.clip(a, -0.5, 0.7), (A,)),
+    ("clip", lambda a: a.clip(low=0.1), lambda a: np.clip(a, 0.1, None), (A,)),
+    *[
+        ("where", lambda a, b: tg.where(A > 0, a, b), lambda a, b: np.where(A > 0, a, b), args)
+        for args in [(A, -A), (A, normal(4)), (normal(3, 1), 0.5)]
+    ],
+    *[
+        ("matmul", lambda a, b: a @ b, np.matmul, (normal(*i), normal(*j)))
+        for i, j in [
+            ((3, 4), (4, 2)),
+            ((4,), (4,)),
+            ((3, 4), (4,)),
+            ((4,), (4, 2)),
+            ((2, 3, 4), (4, 5)),
+            ((2, 3, 4), (2, 4, 5)),
+            ((5, 1, 3, 4), (2, 4, 2)),
+            ((2, 3, 4), (4,)),
+            ((4,), (2, 4, 3)),
+            ((1, 1), (1, 1)),
+        ]
+    ],
+    ("linear", tg.linear, lambda x, W, b: x @ W + b, (normal(5, 3), normal(3, 4), normal(4))),
+    ("linear", tg.linear, lambda x, W, b: x @ W + b, (normal(1, 3), normal(3, 1), normal(1))),
+    *[
+        (name, lambda a, f=name, k=kwargs: getattr(a, f)(**k), lambda a, f=ref, k=kwargs: f(a, **k), (a,))
+        for name, ref in [
+            ("sum", np.sum),
+            ("mean", np.mean),
+            ("max", np.max),
+            ("min", np.min),
+            ("logsumexp", log_sum_exp),
+            ("var", np.var),
+            ("std", np.std),
+            ("norm", lambda a, axis=None, keepdims=False: np.sqrt(np.sum(a * a, axis=axis, keepdims=keepdims))),
+            ("prod", np.prod),
+        ]
+        for a in [A, SQUARE, normal(2, 3, 4)]
+        for kwargs in [
+            {},
+            {"keepdims": True},
+            {"axis": 0},
+            {"axis": 1},
+            {"axis": -1, "keepdims": True},
+            {"axis": (0, 1)},
+            {"axis": (0, -1), "keepdims": True},
+        ]
+    ],
+    *[
+        ("softmax", lambda a, i=i: tg.softmax(a, i), lambda a, i=i: np.exp(a) / np.exp(a).sum(i, keepdims=True), (a,))
+        for a in (A, SQUARE)
+        for i in (0, 1, -1)
+    ],
+    *[
+        ("log_softmax", lambda a, i=i: a.log_softmax(i), lambda a, i=i: a - log_sum_exp(a, i, True), (a,))
+        for a in (A, SQUARE)
+        for i in (0, -1)
+    ],
+    ("var", lambda a: a.var(1, ddof=1), lambda a: a.var(1, ddof=1), (A,)),
+    ("std", lambda a: a.std((0, 2), ddof=2), lambda a: a.std((0, 2), ddof=2), (normal(2, 3, 4),)),
+    ("prod", lambda a: a.prod(1), lambda a: a.prod(1), (np.array([[0.0, 2, 3], [4, 0, 0], [1, 2, 3]]),)),
+    *[("cumsum", lambda a, i=i: a.cumsum(i), lambda a, i=i: a.cumsum(i), (normal(2, 3, 4),)) for i in (None, 0, 1, -1)],
+    *[
+        (
+            "einsum",
+            lambda *a, s=s: tg.einsum(s, *a),
+            lambda *a, s=s: np.einsum(s, *a),
+            [normal(*shape) for shape in shapes],
+        )
+        for s, *shapes in [
+            ("ij,jk->ik", (3, 4), (4, 2)),
+            ("kj, ij", (2, 4), (3, 4)),
+            ("i,i", (4,), (4,)),
+            ("ij->", (3, 4)),
+            ("ba", (3, 4)),
+            ("ii", (3, 3)),
+            ("ii->i", (3, 3)),
+            ("iij,j->i", (3, 3, 4), (4,)),
+            ("iii", (2, 2, 2)),
+            ("i,ij,j->", (3,), (3, 4), (4,)),
+            ("ij,ij->i", (3, 1), (3, 4)),
+            ("...ij,...jk->...ik", (5, 1, 3, 4), (2, 4, 2)),
+            ("...i,i", (2, 3, 4), (4,)),
+            ("...ii->...i", (2, 1, 3, 3)),
+            ("...i,...i->i...", (4,), (2, 3, 4)),
+            (",i", (), (3,)),
+        ]
+    ],
+    ("cross_entropy", lambda z: tg.cross_entropy(z, LABELS), lambda z: nll(z, LABELS), (A,)),
+    ("reshape", lambda a: a.reshape(2, 6), lambda a: a.reshape(2, 6), (A,)),
+    ("reshape", lambda a: tg.reshape(a, (-1,)), np.ravel, (A,)),
+    *[
+        ("reshape", lambda a, i=i: a.squeeze(i), lambda a, i=i: np.squeeze(a, i), (normal(1, 3, 1),))
+        for i in (None, 0, -1)
+    ],
+    *[
+        ("reshape", lambda a, i=i: a.expand_dims(i), lambda a, i=i: np.expand_dims(a, i), (normal(2, 3),))
+        for i in (0, -1, (0, 2))
+    ],
+    *[
+        ("broadcast_to", lambda a, s=s: a.broadcast_to(s), lambda a, s=s: np.broadcast_to(a, s), (normal(3, 1),))
+        for s in [(3, 1), (3, 4), (2, 3, 4)]
+    ],
+    *[("flip", lambda a, i=i: a.flip(i), lambda a, i=i: np.flip(a, i), (A,)) for i in (None, 0, -1, (0, 1))],
+    *[
+        (
+            "pad",
+            lambda a, w=w, v=v: a.pad(w, constant_values=v),
+            lambda a, w=w, v=v: np.pad(a, w, constant_values=v),
+            (A,),
+        )
+        for w, v in [(0, 0.0), (1, 0.0), ((0, 2), 7.0), (((1, 2), (0, 3)), -1.0)]
+    ],
+    ("transpose", lambda a: a.T, np.transpose, (normal(2, 3, 4),)),
+    ("transpose", lambda a: a.mT, lambda a: a.mT, (normal(2, 3, 4),)),
+    ("softplus", lambda a: np.logaddexp(0, a), lambda a: np.logaddexp(0, a), (800 * normal(3),)),
+    ("softplus", lambda a, b: np.logaddexp(a, b), np.logaddexp, (normal(2, 3), normal(3))),
+    ("transpose", lambda a: a.transpose(2, 0, 1), lambda a: a.transpose(2, 0, 1), (normal(2, 3, 4),)),
+    ("transpose", lambda a: tg.transpose(a, (-1, 0, 1)), lambda a: a.transpose(2, 0, 1), (normal(2, 3, 4),)),
+    *[
+        ("getitem", lambda a, i=i: a[i], lambda a, i=i: a[i], (normal(4, 4),))
+        for i in [
+            0,
+            -1,
+            slice(1, 3),
+            (slice(None), 2),
+            (slice(None, None, -2), slice(1, None)),
+            (..., 0),
+            None,
+            (2, 3),
+            [0, 2, 2, 2],
+            np.array([[0, 1], [1, 1]]),
+            (np.array([0, 1, 1]), np.array([3, 3, 3])),
+            SQUARE[0, 0] > 9,
+            np.arange(16).reshape(4, 4) % 3 == 0,
+            (np.array([True, False, True, True]), 1),
+        ]
+    ],
+    *[
+        (
+            "getitem",
+            lambda a, i=i, k=k: a.take_along_axis(i, k),
+            lambda a, i=i, k=k: np.take_along_axis(a, i, k),
+            (normal(3, 3),),
+        )
+        for i, k in [
+            (np.array([[0], [2], [1]]), 1),
+            (np.array([[2, 2, -3]]), 0),
+            (np.array([[0, 1, 1], [1, 2, 2]]), -2),
+            (np.array([8, 0, 8]), None),
+        ]
+    ],
+    *[
+        ("concatenate", lambda *a, i=i: tg.concatenate(a, i), lambda *a, i=i: np.concatenate(a, i), (A, normal(*s)))
+        for i, s in [(0, (2, 4)), (1, (3, 1)), (-1, (3, 5))]
+    ],
+    *[("stack", lambda *a, i=i: tg.stack(a, i), lambda *a, i=i: np.stack(a, i), (A, 2 * A, -A)) for i in (0, 1, -1)],
+    ("astype", lambda a: a.astype(np.float64) * 2, lambda a: a * 2, (A,)),
+]
+IDS = [f"{name}{i}" for i, (name, *_) in enumerate(ROWS)]
+every_row = pytest.mark.parametrize(("name", "f", "reference", "args"), ROWS, ids=IDS)
+
+
+@every_row
+def test_value_is_numpys(name, f, reference, args):
+    got = f(*[tg.Tensor(a) for a in args])
+    assert isinstance(got, tg.Tensor)
+    np.testing.assert_allclose(got.numpy(), reference(*args), rtol=1e-13, atol=1e-15, strict=True)
+
+
+@every_row
+def test_every_vjp_agrees_with_central_differences(name, f, reference, args):
+    found = tg.gradcheck(f, *args)
+    assert found.checked > 0 or np.size(f(*map(tg.Tensor, args)).numpy()) == 0
+
+
+@every_row
+def test_float32_stays_float32_and_gradients_have_the_arguments_shape(name, f, reference, args):
+    args = [tg.Tensor(np.asarray(a, np.float32), requires_grad=True) for a in args]
+    y = f(*args)
+    assert y.dtype == (np.float64 if name == "astype" else np.float32)
+    for _, _, parent, share, _ in walk(y, np.ones(y.shape, y.dtype)):
+        assert share.dtype == parent.dtype
+        assert share.shape == parent.shape
+
+
+def exported():
+    """The ops: public functions of ops.py above its helpers."""
+    source = inspect.getsource(ops)
+    tree = ast.parse(source[: source.index("# --- helpers")])
+    return [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+def test_trap_05_every_op_has_a_row_and_every_row_an_op():
+    assert {node.name for node in exported()} == {name for name, *_ in ROWS}
+
+
+@pytest.mark.parametrize("node", exported(), ids=lambda node: node.name)
+def test_an_op_is_straight_line_and_returns_one_vjp_for_each_argument(node):
+    docstring, *body, last = node.body
+    assert isinstance(docstring.value, ast.Constant)
+    assert docstring.value.value.startswith("y = ")
+    assert all(isinstance(line, ast.Assign | ast.AugAssign) for line in body)
+    assert isinstance(last, ast.Return)
+    assert isinstance(last.value, ast.Tuple)
+    _, *vjps = last.value.elts
+    if node.args.vararg is None:
+        assert len(vjps) == len(node.args.args)
+        assert all(isinstance(vjp, ast.Lambda) for vjp in vjps)
+    else:
+        assert isinstance(vjps[0].value, ast.ListComp)
+
+
+@pytest.mark.parametrize("node", exported(), ids=lambda node: node.name)
+def test_the_defaults_of_an_op_are_those_of_its_method(node):
+    defaults = getattr(ops, node.name).__kwdefaults__ or {}
+    method = getattr(tg.Tensor, node.name, None) or getattr(tg, node.name, None)
+    if defaults and node.name != "transpose":  # which takes t.transpose(1, 0) as well
+        parameters = inspect.signature(method).parameters
+        assert defaults == {name: parameters[name].default for name in defaults}
+
+
+@every_row
+def test_no_vjp_writes_into_g(name, f, reference, args):
+    y = f(*[tg.Tensor(a, requires_grad=True) for a in args])
+    g = np.ones(y.shape)
+    g.setflags(write=False)
+    for _, _, parent, share, _ in walk(y, g):
+        assert share.shape == parent.shape
+
+
+# --- corners: what is stated in the docstrings -------------------------------------------------------------------
+
+
+def gradient(f, *args):
+    tensors = [tg.Tensor(a, requires_grad=True) for a in args]
+    f(*tensors).sum().backward()
+    return [t.grad.tolist() for t in tensors]
+
+
+@pytest.mark.parametrize(
+    ("f", "args", "expected"),
+    [
+        (tg.relu, [[-1.0, 0.0, 2.0]], [[0, 0, 1]]),
+        (tg.abs, [[-1.0, 0.0, 2.0]], [[-1, 0, 1]]),
+        (tg.leaky_relu, [[-1.0, 0.0, 2.0]], [[0.01, 0.01, 1]]),
+        (lambda a: tg.clip(a, 0, 1), [[-1.0, 0.0, 1.0, 2.0]], [[0, 1, 1, 0]]),
+        (tg.maximum, [[1.0, 2.0], [1.0, 3.0]], [[0.5, 0], [0.5, 1]]),
+        (tg.minimum, [[1.0, 2.0], [1.0, 3.0]], [[0.5, 1], [0.5, 0]]),
+        (lambda a: tg.elu(a, 0.5), [[-np.inf, 0.0, 2.0]], [[0, 0.5, 1]]),
+        (lambda a: tg.prod(a), [[0.0, 2.0, 3.0]], [[6, 0, 0]]),
+        (lambda a: tg.prod(a), [[0.0, 2.0, 0.0]], [[0, 0, 0]]),
+        (lambda a: tg.prod(a, axis=1), [[[0.0, 2.0], [3.0, 5.0], [0.0, 0.0]]], [[[2, 0], [5, 3], [0, 0]]]),
+        (lambda a: tg.std(a, axis=1), [[[2.0, 2.0], [1.0, 3.0]]], [[[0, 0], [-0.5, 0.5]]]),
+        (lambda a: tg.std(a), [3.0], [0]),
+        (lambda a: tg.norm(a, axis=1), [[[0.0, 0.0], [0.0, -2.0]]], [[[0, 0], [0, -1]]]),
+        (lambda a: tg.norm(a), [0.0], [0]),
+        (lambda a: tg.einsum("ii", a), [[[1.0, 2.0], [3.0, 4.0]]], [[[1, 0], [0, 1]]]),
+        (lambda a: tg.take_along_axis(a, [0, 0], 0), [[1.0, 2.0]], [[2, 0]]),
+    ],
+)
+def test_kinks_are_as_documented(f, args, expected):
+    assert gradient(f, *args) == expected
+
+
+def test_trap_04_sum_over_each_axis_of_a_square_matrix_is_not_transposed():
+    for axis, expected in [(0, [[1, 2, 3]] * 3), (1, [[1] * 3, [2] * 3, [3] * 3])]:
+        x = tg.Tensor(np.zeros((3, 3)), requires_grad=True)
+        x.sum(axis=axis).backward([1.0, 2.0, 3.0])
+        assert x.grad.tolist() == expected
+
+
+def test_trap_10_ties_of_max_and_min_share_equally():
+    x = [[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]]
+    assert gradient(lambda a: a.max(axis=1), x) == [[[0, 0.5, 0.5], [1 / 3] * 3]]
+    assert gradient(lambda a: a.min(), x) == [[[1, 0, 0], [0, 0, 0]]]
+
+
+def test_trap_12_a_slice_backward_has_the_whole_shape_and_repeated_indices_accumulate():
+    assert gradient(lambda a: a[1:2], [1.0, 2.0, 3.0]) == [[0, 1, 0]]
+    assert gradient(lambda a: a[[0, 2, 2, 2]], [1.0, 2.0, 3.0]) == [[1, 0, 3]]
+
+
+BIG = np.array([-1e4, -100.0, 0.0, 100.0, 1e4])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("f", "expected"),
+    [
+        (tg.sigmoid, [0, 3.720075976020836e-44, 0.5, 1, 1]),
+        (tg.tanh, [-1, -1, 0, 1, 1]),
+        (tg.softplus, [0, 3.720075976020836e-44, np.log(2), 100, 1e4]),
+        (tg.softmax, [0, 0, 0, 0, 1]),
+        (tg.log_softmax, [-2e4, -10100, -1e4, -9900, 0]),
+        (lambda a: a.logsumexp() + 0 * a, [1e4] * 5),
+        (tg.erf, [-1, -1, 0, 1, 1]),
+        (tg.gelu, [0, 0, 0, 100, 1e4]),
+        (tg.silu, [0, -3.720075976020836e-42, 0, 100, 1e4]),
+        (tg.elu, [-1, -1, 0, 100, 1e4]),
+        (lambda a: (-a.abs()).expm1(), [-1, -1, 0, -1, -1]),
+        (lambda a: a.abs().log1p(), [np.log(10001), np.log(101), 0, np.log(101), np.log(10001)]),
+    ],
+)
+def test_trap_17_saturated_inputs_give_numbers_without_a_warning(f, expected, dtype):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        x = tg.Tensor(BIG.astype(dtype), requires_grad=True)
+        y = f(x)
+        y.backward(np.ones(5))
+    np.testing.assert_allclose(
+        y.numpy(), np.array(expected, dtype), rtol=1e-6, atol=1e-43 if dtype == np.float64 else 1e-37
+    )
+    assert np.isfinite(x.grad).all()
+
+
+def test_logsumexp_of_minus_infinity_is_minus_infinity_and_keeps_the_other_rows():
+    with np.errstate(divide="ignore"):
+        y = tg.logsumexp(tg.Tensor([[-np.inf, -np.inf], [0.0, -np.inf]]), axis=1)
+    assert y.numpy().tolist() == [-np.inf, 0.0]
+
+
+def test_trap_27_sqrt_and_norm_at_zero_have_the_stated_gradient():
+    assert gradient(tg.sqrt, [0.0, 4.0]) == [[0, 0.25]]
+    assert gradient(lambda x: (x * x).sum().sqrt(), [0.0, 0.0]) == [[0, 0]]
+    assert gradient(lambda x: (x * x).sum() ** 0.5, [0.0, 0.0]) == [[0, 0]]
+
+
+def test_pow_at_zero_has_the_stated_gradients():
+    assert gradient(lambda a: a**0.0, [0.0, 2.0]) == [[0, 0]]
+    assert gradient(lambda a: a**1.0, [0.0, 2.0]) == [[1, 1]]
+    assert gradient(lambda a: a**2.0, [0.0, 2.0]) == [[0, 4]]
+    assert gradient(lambda b: tg.pow(tg.Tensor([0.0, 1.0]), b), [2.0, 2.0]) == [[0, 0]]
+
+
+def test_pow_has_an_infinite_slope_at_a_pole():
+    with np.errstate(divide="ignore"):
+        assert gradient(lambda a: a**-1.0, [0.0, 2.0]) == gradient(lambda a: 1 / a, [0.0, 2.0]) == [[-np.inf, -0.25]]
+
+
+def test_nan_in_is_nan_out_at_that_place_only():
+    one = (tg.relu, tg.elu, tg.silu, tg.gelu, tg.erf, tg.expm1, tg.log1p, tg.sin, tg.cos, tg.cumsum, tg.flip, tg.pad)
+    for f in (*one, tg.maximum, tg.minimum):
+        args = [[1.0, np.nan]] if f in one else [[1.0, np.nan], [0.5, 0.5]]
+        y = f(*map(tg.Tensor, args), *[1] * (f is tg.pad)).numpy()
+        assert np.isnan(y).sum() == 1
+        assert np.isnan(y[{tg.flip: 0, tg.pad: 2}.get(f, 1)])
+
+
+def test_small_numbers_keep_their_digits():
+    tiny = tg.Tensor([1e-20, -1e-20])
+    assert tg.log1p(tiny).numpy().tolist() == tg.expm1(tiny).numpy().tolist() == tiny.numpy().tolist()
+    x = tg.Tensor([-10.0, -30.0], requires_grad=True)
+    np.testing.assert_allclose(tg.gelu(x).numpy(), [-7.619853024160527e-23, -30 * 4.906713927148187e-198], rtol=1e-12)
+    x.expm1().sum().backward()
+    np.testing.assert_allclose(x.grad, np.exp([-10, -30]), rtol=1e-15)
+
+
+def test_whole_numbers_become_float64_and_what_is_no_number_is_refused():
+    for f in (tg.erf, tg.gelu, tg.elu, tg.silu, tg.sin, tg.expm1, tg.var, tg.norm):
+        y = f(tg.Tensor([1, 2]))
+        assert y.dtype == np.float64
+        np.testing.assert_array_equal(y.numpy(), f(tg.Tensor([1.0, 2.0])).numpy())
+        with pytest.raises(TypeError, match="real numbers"):
+            f([1j])
+
+
+def test_argmax_is_plain_integers():
+    x = tg.Tensor([[1.0, 3.0, 3.0], [2.0, 0.0, 1.0]], requires_grad=True)
+    assert x.argmax() == 1
+    assert tg.argmax(x, axis=1).tolist() == [1, 0]
+    assert x.argmax(1, keepdims=True).tolist() == [[1], [0]]
+    assert not isinstance(x.argmax(1), tg.Tensor)
+    assert x.take_along_axis(x.argmax(1, keepdims=True)).numpy().tolist() == [[3], [2]]
+
+
+@pytest.mark.parametrize(
+    ("f", "error", "said"),
+    [
+        (lambda x: tg.einsum(x, [0, 1], x, [1, 2]), TypeError, "begins with its letters"),
+        (lambda x: tg.einsum("ij,jk", x, np.ones((3, 2))), ValueError, "could not be broadcast|match"),
+        (lambda x: x.pad(1, mode="reflect"), ValueError, "constant"),
+        (lambda x: x.take_along_axis([[0.0]], 1), IndexError, "integer"),
+        (lambda x: np.dot(x, np.ones((2, 4, 2))), ValueError, "up to two axes on the right, got \\(2, 4, 2\\)"),
+        (lambda x: x.squeeze(0), ValueError, "not equal to one"),
+        (lambda x: x.broadcast_to((2, 3)), ValueError, "broadcast"),
+    ],
+)
+def test_what_does_not_fit_is_refused(f, error, said):
+    with pytest.raises(error, match=said):
+        f(tg.Tensor(np.ones((2, 4)), requires_grad=True))
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (3, 0), (1,), (1, 1)])
+def test_odd_shapes_go_through_forward_and_backward(shape):
+    x = tg.Tensor(np.ones(shape), requires_grad=True)
+    y = ((x * 2 + x.exp()).relu() - x / 2).reshape(-1).sum()
+    y.backward()
+    np.testing.assert_allclose(x.grad, np.full(shape, 2 + np.e - 0.5))

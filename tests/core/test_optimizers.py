@@ -1,0 +1,310 @@
+"""The update rules: trajectories against tests/naive.py and torch, jitted against plain Python, the kernels' form."""
+
+import ast
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+
+import golden
+import numpy as np
+import pytest
+from rules_table import IDS, ROWS, every_class, every_dtype, every_row, every_row_of_torch, problem, run, torchs, two
+
+import tinygrad_edu as tg
+from tinygrad_edu.core import kernels
+from tinygrad_edu.core.optimizers import RULES
+
+
+@every_dtype
+@every_row
+def test_trap_07_a_200_step_trajectory_equals_the_reference(cls, reference, hyper, torch_row, dtype):
+    p0, gradients, rates = problem()
+    p = tg.Tensor(p0.astype(dtype), requires_grad=True)
+    got = run(cls([p], **hyper), p, gradients, rates)
+    expected = reference(p0, list(gradients), rates, **hyper)
+    tolerance = {"rtol": 1e-12, "atol": 1e-13} if dtype == np.float64 else {"rtol": 1e-5, "atol": 1e-5}
+    np.testing.assert_allclose(got, np.array(expected), **tolerance)
+
+
+@pytest.mark.oracle
+@every_row_of_torch
+def test_a_200_step_trajectory_equals_torchs(cls, reference, hyper, torch_row):
+    pytest.importorskip("torch")
+    p0, gradients, rates = problem()
+    p = tg.Tensor(p0, requires_grad=True)
+    got = run(cls([p], **hyper), p, gradients, rates)
+    np.testing.assert_allclose(got, torchs(torch_row, p0, gradients, rates)[0], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.oracle
+def test_asgds_mean_is_torchs():
+    pytest.importorskip("torch")
+    p0, gradients, rates = problem(60)
+    p = tg.Tensor(p0, requires_grad=True)
+    optimizer = tg.ASGD([p], lambd=0.1, alpha=0.6, t0=7)
+    run(optimizer, p, gradients, rates)
+    _, theirs = torchs(("ASGD", {"lambd": 0.1, "alpha": 0.6, "t0": 7}), p0, gradients, rates)
+    (state,) = theirs.state.values()
+    np.testing.assert_allclose(optimizer.a, state["ax"].numpy(), rtol=1e-12)
+
+
+GOLDEN = json.loads(golden.FILE.read_text(encoding="utf-8"))
+every_golden = pytest.mark.parametrize(("name", "row"), list(zip(IDS, ROWS)), ids=IDS)
+
+
+@every_golden
+def test_trajectories_are_those_on_file_to_1e_12(name, row):
+    """The file is torch's and the papers' word where torch is not installed."""
+    known = GOLDEN[name]
+    assert known["rule"] == row[0].__name__
+    assert known["hyper"].keys() == {*row[2], "l2"}  # else run tests/golden.py
+    p = tg.Tensor(GOLDEN["start"], requires_grad=True)
+    rates = GOLDEN["rates"]
+    got = run(row[0]([p], lr=rates[0], **known["hyper"]), p, np.array(GOLDEN["gradients"]), rates)
+    np.testing.assert_allclose(got, known["points"], rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.oracle
+@every_golden
+def test_the_file_is_what_torch_and_the_papers_say_now(name, row):
+    pytest.importorskip("torch")
+    start, gradients, rates = (np.array(GOLDEN[key]) for key in ("start", "gradients", "rates"))
+    assert GOLDEN[name]["hyper"] == {**row[2], "l2": golden.l2_of(row)}
+    expected = golden.trajectory(row, start, gradients, rates)
+    np.testing.assert_allclose(GOLDEN[name]["points"], expected, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.oracle
+@every_row_of_torch
+def test_defaults_are_torchs(cls, reference, hyper, torch_row):
+    torch = pytest.importorskip("torch")
+    theirs = {
+        name: parameter.default
+        for name, parameter in inspect.signature(getattr(torch.optim, torch_row[0]).__init__).parameters.items()
+    }
+    for pair, names in {"betas": ("beta1", "beta2"), "etas": ("down", "up"), "step_sizes": ("least", "most")}.items():
+        theirs |= dict(zip(names, theirs.get(pair, ())))
+    if torch_row[0] == "RMSprop":
+        theirs["rho"] = theirs["alpha"]
+    for name, parameter in inspect.signature(cls.__init__).parameters.items():
+        if name not in ("self", "params", "common") and (name, torch_row[0]) != ("momentum", "SGD"):
+            assert parameter.default == theirs[name], name
+
+
+@every_row
+def test_the_jitted_kernel_equals_the_plain_function_bit_for_bit(cls, reference, hyper, torch_row):
+    p0, gradients, rates = problem(50)
+    p, q = (tg.Tensor(p0, requires_grad=True) for _ in "pq")
+    slow = cls([q], **hyper)
+    slow.kernel = getattr(slow.kernel, "py_func", slow.kernel)
+    np.testing.assert_array_equal(run(cls([p], **hyper), p, gradients, rates), run(slow, q, gradients, rates))
+
+
+@every_row
+def test_trap_07_every_hyper_parameter_matters(cls, reference, hyper, torch_row):
+    p0, gradients, rates = problem(60)
+
+    def end(**changed):
+        p = tg.Tensor(p0, requires_grad=True)
+        optimizer = cls([p], **{**hyper, **changed})
+        return [run(optimizer, p, gradients, rates)[-1], *([optimizer.a] if cls is tg.ASGD else [])]
+
+    for name, value in hyper.items():
+        other = (not value) if isinstance(value, bool) else value * 1.05 if value != 0 else 0.1
+        assert not np.array_equal(end(), end(**{name: other})), name
+
+
+FIRST_STEP = {  # |change| / lr of the first step, at gradients 0.37 and 37, with the defaults
+    tg.SGD: (0.37, 37),
+    tg.Momentum: (0.037, 3.7),
+    tg.HeavyBall: (0.37, 37),
+    tg.Nesterov: (0.703, 70.3),
+    tg.Adagrad: (1, 1),
+    tg.Adadelta: (np.sqrt(1e-6 / 0.1),) * 2,
+    tg.RMSprop: (10, 10),  # 1 / sqrt(0.01)
+    tg.Adam: (1, 1),
+    tg.AdamW: (1.01, 1.01),  # the decay adds weight_decay · p
+    tg.AMSGrad: (1, 1),
+    tg.Adamax: (1, 1),
+    tg.NAdam: (1.0565, 1.0565),
+    tg.RAdam: (0.37, 37),
+    tg.Rprop: (1, 1),
+    tg.ASGD: (0.37 + 1e-4, 37 + 1e-4),  # and lambd · p
+    tg.SignSGD: (1, 1),
+    tg.Signum: (1, 1),
+    tg.Lion: (1, 1),
+}
+
+
+@every_class
+def test_the_first_step_is_the_fingerprint_of_the_rule(cls):
+    for gradient, expected in zip((0.37, 37.0), FIRST_STEP[cls]):
+        p = tg.Tensor([1.0], requires_grad=True)
+        optimizer = cls([p], lr=1e-3)
+        p.grad = np.array([gradient])
+        optimizer.step()
+        np.testing.assert_allclose((1 - p.item()) / 1e-3, expected, rtol=1e-4)
+
+
+# --- the kernels' form ---------------------------------------------------------------------------------------------
+
+
+def rules():
+    tree = ast.parse(inspect.getsource(kernels))
+    return [f for f in tree.body if isinstance(f, ast.FunctionDef) and "<-" in (ast.get_docstring(f) or "")]
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.name)
+def test_a_kernel_has_one_equation_for_each_statement_in_the_same_order_and_letters(rule):
+    docstring, loop = rule.body
+    assert isinstance(loop, ast.For)
+    equations = re.findall(r"^\s*(\w+) <- (.*)$", docstring.value.value, re.M)
+    assert len(equations) == len(loop.body)
+    for (target, right), statement in zip(equations, loop.body):
+        statement = WithoutIndex().visit(statement)
+        if isinstance(statement, ast.AugAssign):
+            left = statement.target
+            value = ast.BinOp(ast.Name(left.id), statement.op, statement.value)
+        else:
+            (left,), value = statement.targets, statement.value
+        assert target == left.id
+        assert ast.unparse(ast.parse(right.replace("·", "*"))) == ast.unparse(value)
+
+
+class WithoutIndex(ast.NodeTransformer):
+    """m[i] as m."""
+
+    def visit_Subscript(self, node):
+        return ast.Name(node.value.id)
+
+
+@every_class
+def test_the_kernel_is_named_after_its_class_and_the_equation_is_its_docstring(cls):
+    name = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
+    assert cls.kernel is getattr(kernels, name)
+    text = cls([tg.Tensor([1.0], requires_grad=True)], lr=0.25).equation()
+    assert "p <- " in text
+    assert "lr = 0.25" in text
+    assert [line for line in text.splitlines() if "<-" in line] == [
+        line.strip() for line in cls.kernel.__doc__.splitlines() if "<-" in line
+    ]
+
+
+jitted = pytest.mark.skipif("NUMBA_DISABLE_JIT" in os.environ, reason="nothing is compiled")
+
+
+@jitted
+@every_dtype
+@every_class
+def test_trap_23_any_number_for_lr_uses_the_one_compiled_version(cls, dtype):
+    p = tg.Tensor(np.ones(3, dtype), requires_grad=True)
+    optimizer = cls([p], lr=1)  # a whole number
+    optimizer.compile()
+    p.grad = np.ones(3, dtype)
+    before = len(cls.kernel.signatures)
+    for lr in (1, 0.5, np.float32(0.1), lambda t: 1 / t):
+        optimizer.lr = lr
+        optimizer.step()
+    assert len(cls.kernel.signatures) == before
+
+
+def widens(rule, optimizer):
+    """Whether the float32 version of a rule computes anything in float64."""
+    fresh = kernels.compiled()(rule)
+    kernels.machine_code(fresh, 2 + len(optimizer.state), np.dtype(np.float32))
+    return "fpext float" in "".join(fresh.inspect_llvm().values())
+
+
+@jitted
+@every_row
+def test_trap_23_float32_arithmetic_stays_float32(cls, reference, hyper, torch_row):
+    optimizer = cls(two(), **hyper)
+    assert not widens(optimizer.kernel.py_func, optimizer)
+
+
+@jitted
+def test_trap_23_a_literal_that_widens_would_be_seen():
+    def careless(p, g, v, lr, momentum):
+        for i in range(p.size):
+            v[i] = momentum * v[i] + (1 - momentum) * g[i]
+            p[i] -= lr * v[i]
+
+    assert widens(careless, tg.HeavyBall(two()))
+
+
+@jitted
+@every_dtype
+@every_row
+def test_machine_code_does_what_numbas_dispatcher_does(cls, reference, hyper, torch_row, dtype):
+    p0, gradients, rates = problem(30)
+    p = tg.Tensor(p0.astype(dtype), requires_grad=True)
+    optimizer = cls([p], **hyper)
+    arrays = [p.numpy(), None, *[getattr(optimizer, name).copy() for name in optimizer.state]]
+    _, _, *values = optimizer.groups[0].values()
+    for t, (g, lr) in enumerate(zip(gradients.astype(dtype), rates), start=1):
+        arrays[1] = g
+        optimizer.kernel(*arrays, *[dtype(number) for number in optimizer.scalars(t, float(lr), *values)])
+        run(optimizer, p, [g], [lr])
+        for name, array in zip(["p", *optimizer.state], [arrays[0], *arrays[2:]]):
+            np.testing.assert_array_equal(p.numpy() if name == "p" else getattr(optimizer, name), array)
+
+
+def test_the_table_of_rules_has_every_exported_optimizer_under_its_kernels_name():
+    exported = [getattr(tg, name) for name in tg.__all__]
+    classes = {x for x in exported if isinstance(x, type) and issubclass(x, tg.Optimizer)} - {tg.Optimizer}
+    assert set(RULES.values()) == classes == {row[0] for row in ROWS}
+    assert {name: getattr(kernels, name) for name in RULES} == {name: cls.kernel for name, cls in RULES.items()}
+
+
+@pytest.fixture
+def threads_as_before():
+    yield
+    tg.set_num_threads(kernels.CORES)
+
+
+@pytest.mark.usefixtures("threads_as_before")
+@pytest.mark.parametrize("threads", [2, 3])
+@every_class
+def test_slices_in_threads_give_the_same_bits(cls, threads, monkeypatch):
+    rng = np.random.default_rng(0)
+    start, gradients = rng.standard_normal(1001), rng.standard_normal((3, 1001))
+
+    def end():
+        p = tg.Tensor(start, requires_grad=True)
+        return run(cls([p]), p, gradients, [0.1] * 3)[-1]
+
+    tg.set_num_threads(1)
+    alone = end()
+    monkeypatch.setattr(kernels, "WORTH_A_THREAD", 1)
+    tg.set_num_threads(threads)
+    np.testing.assert_array_equal(end(), alone)
+    assert kernels._pool()._threads  # they were started
+
+
+def test_after_a_fork_the_child_has_threads_of_its_own():
+    code = """
+import os, numpy as np, tinygrad_edu as tg
+from tinygrad_edu.core import kernels
+tg.set_num_threads(2)
+kernels.WORTH_A_THREAD = 1
+p = tg.Tensor(np.ones(8), requires_grad=True)
+o = tg.SGD([p], lr=0.5)
+def step():
+    p.grad = np.ones(8)
+    o.step()
+step()
+child = os.fork()
+step()
+if not child:
+    os._exit(0 if p.numpy().tolist() == [0] * 8 else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
+
+
+def test_kernels_are_not_compiled_before_the_first_step():
+    code = "import tinygrad_edu as tg; o = tg.Adam(tg.mlp([2, 1])); print(len(getattr(o.kernel, 'signatures', [])))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"0\n"

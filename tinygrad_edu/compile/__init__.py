@@ -1,0 +1,1 @@
+"""A training step as machine code, behind one door: `step.compile_step`."""

@@ -1,0 +1,287 @@
+"""What Numba is taught for compiled steps: arrays by their address, and calls of C functions by their name.
+
+An intrinsic is a function that Numba compiles by having ``code`` write the instructions (LLVM's) for it. Nothing here
+has types: Numba gives it its own.
+"""
+
+from __future__ import annotations
+
+import operator
+import platform
+
+import numpy as np
+from llvmlite import ir
+from numba import intp, types
+from numba.core import cgutils
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.np import arrayobj
+
+from ..core.kernels import compiled
+
+ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112  # of BLAS
+
+# --- arrays by their address ------------------------------------------------------------------------------------------
+
+
+class Place(types.Type):
+    """An array without gaps at an address, known to share no memory with a Place of another number.
+
+    The compiler cannot see that two stretches of a workspace lie apart, and would load every number again after each
+    store. So elements are loaded and stored with a note (LLVM's alias.scope) that says which array they belong to.
+    """
+
+    def __init__(self, dtype, ndim, number, count):
+        self.dtype, self.ndim, self.number, self.count = dtype, ndim, number, count
+        super().__init__(f"Place({dtype}, {ndim}, {number} of {count})")
+
+
+@register_model(Place)
+class _PlaceModel(models.StructModel):
+    def __init__(self, manager, kind):
+        shape = types.UniTuple(types.intp, kind.ndim)
+        super().__init__(manager, kind, [("data", types.voidptr), ("shape", shape)])
+
+
+@infer_global(operator.getitem)
+class _Get(AbstractTemplate):
+    def generic(self, args, kws):
+        return args[0].dtype(*args) if isinstance(args[0], Place) else None
+
+
+@infer_global(operator.setitem)
+class _Set(AbstractTemplate):
+    def generic(self, args, kws):
+        return types.none(args[0], args[1], args[0].dtype) if isinstance(args[0], Place) else None
+
+
+@lower_builtin(operator.getitem, Place, types.Any)
+def _load(context, builder, signature, args):
+    loaded = builder.load(_element(context, builder, signature, args))
+    _mark(builder, loaded, signature.args[0])
+    return context.data_model_manager[signature.args[0].dtype].from_data(builder, loaded)
+
+
+@lower_builtin(operator.setitem, Place, types.Any, types.Any)
+def _store(context, builder, signature, args):
+    value = context.data_model_manager[signature.args[0].dtype].as_data(builder, args[2])
+    stored = builder.store(value, _element(context, builder, signature, args))
+    _mark(builder, stored, signature.args[0])
+    return context.get_dummy_value()
+
+
+def _element(context, builder, signature, args):
+    """Where the element of a Place at an index is. A single number counts through all elements."""
+    kind, index = signature.args[:2]
+    place = cgutils.create_struct_proxy(kind)(context, builder, args[0])
+    several = isinstance(index, types.BaseTuple)
+    each = cgutils.unpack_tuple(builder, args[1]) if several else [args[1]]
+    shape = cgutils.unpack_tuple(builder, place.shape) if kind.ndim else []
+    at = context.get_constant(intp, 0)
+    for i, n, t in zip(each, shape, index if several else [index]):
+        at = builder.add(builder.mul(at, n, flags=["nsw"]), context.cast(builder, i, t, intp), flags=["nsw"])
+    data = builder.bitcast(place.data, context.get_data_type(kind.dtype).as_pointer())
+    return builder.gep(data, [at], inbounds=True)
+
+
+def _mark(builder, instruction, kind):
+    """The note: of these arrays it belongs to this one, and to no other."""
+    module = builder.module
+    known = vars(module).setdefault("tinygrad_edu", {})  # made once for each Place, not for each of its elements
+    if kind not in known:
+        domain = module.add_metadata(["tinygrad_edu"])
+        scopes = [module.add_metadata([f"tinygrad_edu {k}", domain]) for k in range(kind.count)]
+        known[kind] = module.add_metadata([scopes.pop(kind.number)]), module.add_metadata(scopes)
+    instruction.set_metadata("alias.scope", known[kind][0])
+    instruction.set_metadata("noalias", known[kind][1])
+
+
+def _start(context, builder, dtype, signature, args):
+    """The pointer to the element that comes so many after an address."""
+    first = builder.inttoptr(args[0], context.get_data_type(dtype).as_pointer())
+    return builder.gep(first, [context.cast(builder, args[1], signature.args[1], intp)])
+
+
+def _lengths(context, builder, signature, args):
+    """The shape among the arguments of the two below."""
+    kinds = signature.args[2]
+    values = cgutils.unpack_tuple(builder, args[2]) if len(kinds) else []
+    return [context.cast(builder, n, kind, intp) for n, kind in zip(values, kinds)]
+
+
+@intrinsic(prefer_literal=True)
+def place(typingctx, address, offset, shape, dtype, number, count):
+    """A `Place`: its address, how many elements after it, shape, dtype, its number, and how many Places there are."""
+    kind = Place(dtype.dtype, len(shape), number.literal_value, count.literal_value)
+
+    def code(context, builder, signature, args):
+        out = cgutils.create_struct_proxy(kind)(context, builder)
+        out.data = builder.bitcast(_start(context, builder, kind.dtype, signature, args), cgutils.voidptr_t)
+        lengths = _lengths(context, builder, signature, args)
+        out.shape = context.make_tuple(builder, types.UniTuple(intp, kind.ndim), lengths)
+        return out._getvalue()
+
+    return kind(intp, offset, shape, dtype, number, count), code
+
+
+@intrinsic
+def array(typingctx, address, offset, shape, dtype):
+    """The same as an array that can be sliced and given to a kernel."""
+    kind = types.Array(dtype.dtype, len(shape), "C")
+
+    def code(context, builder, signature, args):
+        out = context.make_array(kind)(context, builder)
+        lengths = _lengths(context, builder, signature, args)
+        strides = [context.get_constant(intp, context.get_abi_sizeof(context.get_data_type(kind.dtype)))]
+        for n in lengths[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], n))
+        data = _start(context, builder, kind.dtype, signature, args)
+        arrayobj.populate_array(out, data, lengths, strides, strides[-1], None)
+        return out._getvalue()
+
+    return kind(intp, offset, shape, dtype), code
+
+
+@intrinsic
+def address(typingctx, place):
+    """Where a Place or an array begins."""
+
+    def code(context, builder, signature, args):
+        return builder.ptrtoint(_data(context, builder, place, args[0]), ir.IntType(64))
+
+    return intp(place), code
+
+
+def _data(context, builder, kind, value):
+    make = cgutils.create_struct_proxy(kind) if isinstance(kind, Place) else context.make_array(kind)
+    return builder.bitcast(make(context, builder, value).data, cgutils.voidptr_t)
+
+
+@intrinsic
+def repeat(typingctx, row, to, n, size):
+    """The same row n times, by their addresses; size is that of a row in bytes. Twice as many are copied each time."""
+
+    def code(context, builder, signature, args):
+        row, to, n, size = (context.cast(builder, x, t, intp) for x, t in zip(args, signature.args))
+
+        def copy(to, start, size):
+            cgutils.raw_memcpy(builder, *[builder.inttoptr(x, cgutils.voidptr_t) for x in (to, start)], size, 1)
+
+        copy(to, row, size)
+        rows = cgutils.alloca_once_value(builder, context.get_constant(intp, 1))
+        test, body, end = (builder.append_basic_block(name) for name in ("repeat.test", "repeat.body", "repeat.end"))
+        builder.branch(test)
+        builder.position_at_end(test)
+        done = builder.load(rows)
+        builder.cbranch(builder.icmp_signed("<", done, n), body, end)
+        builder.position_at_end(body)
+        left = builder.sub(n, done)
+        more = builder.select(builder.icmp_signed("<", done, left), done, left)
+        copy(builder.add(to, builder.mul(done, size)), to, builder.mul(more, size))
+        builder.store(builder.add(done, more), rows)
+        builder.branch(test)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
+
+    return types.void(row, to, n, size), code
+
+
+# --- numbers too small to be normal -----------------------------------------------------------------------------------
+
+
+@intrinsic
+def flush(typingctx, mode):
+    """Have this thread's processor take numbers below the smallest normal one for 0, each of which costs it a hundred
+    times as long; with 0, or, with what it returned, as before. Where that is not an x86, nothing happens."""
+
+    def code(context, builder, signature, args):
+        word = ir.IntType(32)
+        if platform.machine() not in ("x86_64", "AMD64"):
+            return word(0)
+        place = cgutils.alloca_once(builder, word)
+        pointer = builder.bitcast(place, cgutils.voidptr_t)
+        control = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t])
+        read, write = (
+            cgutils.get_or_insert_function(builder.module, control, f"llvm.x86.sse.{name}mxcsr")
+            for name in ("st", "ld")
+        )
+        builder.call(read, [pointer])
+        before = builder.load(place)
+        fast = builder.or_(before, word(0x8040))  # flush to zero, denormals are zero
+        given = builder.trunc(args[0], word) if args[0].type.width > 32 else args[0]
+        builder.store(builder.select(builder.icmp_unsigned("==", given, word(0)), fast, given), place)
+        builder.call(write, [pointer])
+        return before
+
+    return types.uint32(mode), code
+
+
+# --- products and functions -------------------------------------------------------------------------------------------
+
+
+def matmul(letter, bits):
+    """out = a @ b for one dtype, or out += a @ b, by their addresses: a or aᵀ is (n, k), b or bᵀ is (k, m).
+    bits are those of BLAS's whole numbers, 0 if there is no BLAS."""
+    real, dtype = (ir.FloatType(), np.float32) if letter == "s" else (ir.DoubleType(), np.float64)
+    zero = dtype(0)
+
+    @intrinsic
+    def by_blas(typingctx, a, a_flipped, b, b_flipped, out, n, m, k, add):
+        def code(context, builder, signature, args):
+            a, a_flipped, b, b_flipped, out, n, m, k, add = (
+                context.cast(builder, x, t, types.boolean if isinstance(t, types.Boolean) else intp)
+                for x, t in zip(args, signature.args)
+            )
+            order, whole = ir.IntType(32), ir.IntType(bits)
+            n, m, k = (builder.trunc(x, whole) if bits < 64 else x for x in (n, m, k))
+            turn_a, turn_b = (builder.select(x, order(TRANSPOSED), order(AS_IT_IS)) for x in (a_flipped, b_flipped))
+            width_a, width_b = builder.select(a_flipped, n, k), builder.select(b_flipped, k, m)
+            beta = builder.select(add, real(1), real(0))
+            given = [order(ROW_MAJOR), turn_a, turn_b, n, m, k, real(1), a, width_a, b, width_b, beta, out, m]
+            gemm = ir.FunctionType(ir.VoidType(), [x.type for x in given])
+            builder.call(cgutils.get_or_insert_function(builder.module, gemm, f"tinygrad_edu_{letter}gemm"), given)
+            return context.get_dummy_value()
+
+        return types.void(a, types.boolean, b, types.boolean, out, n, m, k, types.boolean), code
+
+    def by_loops(a, a_flipped, b, b_flipped, out, n, m, k, add):
+        a, b, out = array(a, 0, (n * k,), dtype), array(b, 0, (k * m,), dtype), array(out, 0, (n, m), dtype)
+        for i in range(n):
+            for j in range(m):
+                out[i, j] = out[i, j] if add else zero
+            for s in range(k):
+                x = a[s * n + i] if a_flipped else a[i * k + s]
+                for j in range(m):
+                    out[i, j] += x * (b[j * k + s] if b_flipped else b[s * m + j])
+
+    return by_blas if bits else compiled()(by_loops)
+
+
+def called(name, inner_loop):
+    """NumPy's inner loop as a function: (array, step, ..., out, n); a step of 0 stands for one number. inner_loop says
+    whether the loop for a letter takes extra data."""
+
+    def code(context, builder, signature, values):
+        *pairs, out, n = zip(signature.args, values)
+        letter = "f" if out[0].dtype == types.float32 else "d"
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(64)
+        arrays = [*pairs[::2], out]
+        pointers, steps = (cgutils.alloca_once(builder, kind, len(arrays)) for kind in (byte, word))
+        length = cgutils.alloca_once_value(builder, context.cast(builder, n[1], n[0], intp))
+        item = context.get_constant(intp, 4 if letter == "f" else 8)
+        moves = [builder.mul(context.cast(builder, step, kind, intp), item) for kind, step in pairs[1::2]]
+        for i, ((kind, array), move) in enumerate(zip(arrays, [*moves, item])):
+            builder.store(_data(context, builder, kind, array), cgutils.gep_inbounds(builder, pointers, i))
+            builder.store(move, cgutils.gep_inbounds(builder, steps, i))
+        extra = cgutils.get_null_value(byte)
+        if inner_loop(name, letter):
+            symbol = f"tinygrad_edu_{name}_{letter}_data"
+            extra = builder.module.globals.get(symbol) or ir.GlobalVariable(builder.module, ir.IntType(8), symbol)
+        loop = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), word.as_pointer(), word.as_pointer(), byte])
+        function = cgutils.get_or_insert_function(builder.module, loop, f"tinygrad_edu_{name}_{letter}")
+        builder.call(function, [pointers, length, steps, extra])
+        return context.get_dummy_value()
+
+    if getattr(np, name).nin == 1:
+        return intrinsic(lambda typingctx, a, step, out, n: (types.void(a, step, out, n), code))
+    return intrinsic(lambda typingctx, a, step, b, step2, out, n: (types.void(a, step, b, step2, out, n), code))

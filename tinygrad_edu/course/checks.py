@@ -1,0 +1,210 @@
+"""What the exercises ask, and how an answer is judged: by the doctor, on random numbers that nobody has seen before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from ..core import losses
+from ..core.ops import Array
+from ..core.tensor import Tensor
+from ..doctor.gradients import Finding, Report, diagnose
+
+
+class Ask(Protocol):
+    """Calls a function of the student's file: ask("gradient", w, x, b, returns=3) is a list of three arrays."""
+
+    def __call__(self, name: str, *args: Any, returns: int = 1) -> list[Array]: ...
+
+
+class Exercise(NamedTuple):
+    number: int
+    name: str  # the file is exercises/{number}_{name}.py
+    title: str
+    check: Callable[[Ask, np.random.Generator, int], Report]  # turn 0, 1 and 2 bring other difficulties
+
+
+def _normal(rng: np.random.Generator, *shape: int) -> Array:
+    """Normal random numbers, as they are shown: with two decimals. None is 0, where relu has no slope."""
+    numbers = rng.standard_normal(shape).round(2)
+    return np.where(numbers == 0, 1.0, numbers)
+
+
+def _judge(
+    formula: str,
+    L: Callable[..., Any],
+    inputs: dict[str, Any],
+    said: dict[str, Array],
+    rng: np.random.Generator,
+    **given: Array,
+) -> Report:
+    """What the doctor says, below the formula of L and all the numbers: so that they can be worked out by hand."""
+    report = diagnose(L, inputs, said, rng=rng)
+    value = L(*(Tensor(x) for x in inputs.values())).item()
+    lines = [formula, f"Here L = {value:.6g}, with"]
+    for name, x in {**inputs, **given}.items():
+        start = f"  {name} = "
+        shown = np.array2string(np.asarray(x), max_line_width=110, separator=", ", prefix=start)
+        lines.append(start + shown.replace("\n\n", "\n"))
+    witness = report.subject[report.subject.index("The right numbers") :]
+    return Report("\n".join([*lines, witness]), report.findings)
+
+
+def chain_rule(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 1: the derivative of one expression, at random numbers."""
+    w, x, b = rng.uniform(0.5, 2, 3).round(2) * rng.choice([-1, 1], 3)
+    dw, dx, db = ask("gradient", w, x, b, returns=3)
+
+    def L(w: Any, x: Any, b: Any) -> Any:
+        u = w * x + b
+        return u * u
+
+    return _judge("L = u² with u = w · x + b", L, {"w": w, "x": x, "b": b}, {"w": dw, "x": dx, "b": db}, rng)
+
+
+def shared_variable(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 2: a variable on two paths."""
+    x, w = rng.uniform(0.5, 2, 2).round(2) * rng.choice([-1, 1], 2)
+    dx, dw = ask("gradient", x, w, returns=2)
+
+    def L(x: Any, w: Any) -> Any:
+        a = x * w
+        c = x + w
+        return a * c
+
+    return _judge("L = a · c with a = x · w and c = x + w", L, {"x": x, "w": w}, {"x": dx, "w": dw}, rng)
+
+
+def linear_layer(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 3: dL/dx, dL/dW and dL/db of x @ W + b."""
+    N, D, C = rng.integers(2, 6, 3)
+    if turn == 1:
+        C = D = N  # where only the numbers show that something is transposed
+    x, W, b, g = (_normal(rng, *shape) for shape in ((N, D), (D, C), (C,), (N, C)))
+    dx, dW, db = ask("backward", x, W, g, returns=3)
+
+    def L(x: Any, W: Any, b: Any) -> Any:
+        y = x @ W + b
+        return (y * g).sum()
+
+    formula = "L = sum(g * y) with y = x @ W + b: of this loss, dL/dy is g"
+    return _judge(formula, L, {"x": x, "W": W, "b": b}, {"x": dx, "W": dW, "b": db}, rng, g=g)
+
+
+def activations(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 4: the VJPs of relu, sigmoid and tanh."""
+    names = ("relu", "sigmoid", "tanh")
+    inputs = {name: _normal(rng, 5) for name in names}
+    g = {name: _normal(rng, 5) for name in names}
+    said = {name: ask(f"{name}_backward", inputs[name], g[name])[0] for name in names}
+
+    def L(a: Any, b: Any, c: Any) -> Any:
+        return (a.relu() * g["relu"] + b.sigmoid() * g["sigmoid"] + c.tanh() * g["tanh"]).sum()
+
+    formula = (
+        "L = sum(g * y) with y = relu(a), and the same for sigmoid and tanh, added up: of this loss, dL/dy is g\n"
+        "Each function has numbers a of its own, which are called like it, and its own g."
+    )
+    return _judge(formula, L, inputs, said, rng, **{f"g of {name}": g[name] for name in names})
+
+
+def broadcasting(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 5: a gradient brought back to the shape that was broadcast."""
+    n, m, k = (int(size) for size in rng.integers(2, 5, 3))
+    g = _normal(rng, n, m, k)
+
+    def L(b: Any) -> Any:
+        return ((b + np.zeros(g.shape)) * g).sum()
+
+    for shape in [(n, m, k), (m, k), (k,), (), (m, 1), (n, 1, k), (1, 1, 1)]:
+        formula = f"L = sum(g * y) with y = b + zeros({g.shape}): of this loss, dL/dy is g, and dL/db is asked for"
+        b, said = _normal(rng, *shape), ask("unbroadcast", g, list(shape))[0]
+        report = _judge(f"unbroadcast(g, {shape})\n{formula}", L, {"b": b}, {"b": said}, rng, g=g)
+        if not report.right:
+            break
+    return report
+
+
+def cross_entropy(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 6: the gradient of cross-entropy after softmax."""
+    N, C = rng.integers(2, 6, 2)
+    z, labels = _normal(rng, N, C), rng.integers(0, C, N)
+    if turn == 2:
+        z[0] += 1000
+    loss, dz = ask("cross_entropy", z, labels, returns=2)
+
+    def L(z: Any) -> Any:
+        return losses.cross_entropy(z, labels)
+
+    formula = "L = mean of -ln softmax(z) at the right classes, the labels"
+    report = _judge(formula, L, {"z": z}, {"z": dz}, rng, labels=labels)
+    right = losses.cross_entropy(z, labels).numpy()
+    return Report(report.subject, [_value("L", loss, right, int(N)), *report.findings])
+
+
+def network(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 7: all gradients of a network of two layers."""
+    N, D, H, C = rng.integers(2, 6, 4)
+    x, labels = _normal(rng, N, D), rng.integers(0, C, N)
+    shapes = {"W1": (D, H), "b1": (H,), "W2": (H, C), "b2": (C,)}
+    inputs = {name: _normal(rng, *shape) for name, shape in shapes.items()}
+    said = ask("gradients", x, labels, *inputs.values(), returns=4)
+
+    def L(W1: Any, b1: Any, W2: Any, b2: Any) -> Any:
+        h = (Tensor(x) @ W1 + b1).relu()
+        return losses.cross_entropy(h @ W2 + b2, labels)
+
+    formula = "L = mean of -ln softmax(z) at the labels, with z = h @ W2 + b2 and h = max(x @ W1 + b1, 0)"
+    return _judge(formula, L, inputs, dict(zip(inputs, said, strict=True)), rng, x=x, labels=labels)
+
+
+def adam(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 8: some steps of Adam."""
+    from ..doctor.rules import diagnose_optimizer  # which brings Numba
+
+    def adam(p: Array, g: Array, state: dict[str, Array], t: int, **numbers: float) -> Array:
+        m, v = state.get("m", np.zeros_like(p)), state.get("v", np.zeros_like(p))
+        new, state["m"], state["v"] = ask("adam", p, g, m, v, t, *numbers.values(), returns=3)
+        return new
+
+    lr, eps = 10 ** rng.uniform(-3, -1), 10 ** rng.uniform(-8, -5)
+    beta1, beta2 = rng.uniform(0.7, 0.95), rng.uniform(0.97, 0.999)
+    return diagnose_optimizer(adam, rng=rng, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
+
+
+def _value(name: str, said: Array, right: Array, N: int) -> Finding:
+    """A finding on the loss, which is no gradient."""
+    key, text, hint = "unknown", "this is not the loss", "Work out one sample by hand, as in the task."
+    if said.shape != right.shape:
+        key, text, hint = (
+            "shape",
+            f"its shape is {said.shape}, not that of one number",
+            "Take the mean over the samples.",
+        )
+    elif not np.isfinite(said):
+        key, text, hint = "nan", "it is NaN or infinite", "Take the largest score out of each row before e^z."
+    elif np.isclose(said, right, rtol=1e-6, atol=1e-9):
+        return Finding(name, None, "", "", said, right)
+    elif np.isclose(said, N * right):
+        key, text, hint = "factor", f"it is N = {N} times too large", "Take the mean over the samples, not the sum."
+    elif np.isclose(said, -right):
+        key, text, hint = (
+            "sign",
+            "its sign is turned round",
+            "The logarithm of a probability is below 0, the loss is not.",
+        )
+    return Finding(name, key, text, hint, said, right)
+
+
+EXERCISES = [
+    Exercise(1, "chain_rule", "the chain rule, by hand", chain_rule),
+    Exercise(2, "shared_variable", "a variable that is used twice: why +=", shared_variable),
+    Exercise(3, "linear_layer", "backward through x @ W + b", linear_layer),
+    Exercise(4, "activations", "backward through relu, sigmoid and tanh", activations),
+    Exercise(5, "broadcasting", "undoing broadcasting", broadcasting),
+    Exercise(6, "cross_entropy", "softmax and cross-entropy", cross_entropy),
+    Exercise(7, "network", "a whole network of two layers", network),
+    Exercise(8, "adam", "one step of Adam", adam),
+]

@@ -1,0 +1,1 @@
+"""Checks of gradients, ops, layers and update rules, and the names of the mistakes in them."""

@@ -1,0 +1,229 @@
+"""What is wrong with this op, or this layer? The doctor of gradients, run on what a student has written."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core import ops
+from ..core.init import Rng
+from ..core.layers import Layer
+from ..core.ops import Array, Result
+from ..core.tensor import Tensor, raw, unbroadcast
+from .gradcheck import _put_back
+from .gradients import Finding, Report, _Case, _few, _finding, _numbers
+from .mistakes import Graph
+
+
+def diagnose_op(
+    op: Callable[..., Result], *args: Any, raise_on_error: bool = False, rng: Rng = 0, **kwargs: Any
+) -> Report:
+    """Check an op of one's own, a function that returns (value, VJP, ...): its value, and each VJP for a random g.
+
+    What has to hold: one VJP for each argument; g is used, linearly, and not written into; g times the local
+    derivative is the slope of the value, seen by central differences. An op that has the name of one in `ops` has to
+    have its values too.
+
+    Parameters
+    ----------
+    op : arrays in, (value, VJP, ...) out
+    args, kwargs : what to call it with; without args, random arrays of shape (3, 4), or (3, 4) and (4, 3)
+    raise_on_error, rng : as in `diagnose`
+
+    Examples
+    --------
+    >>> def cube(a):
+    ...     return a**3, lambda g: 3 * a**2
+    >>> diagnose_op(cube, [1.0, 2.0]).findings[1].text
+    'its VJP does not use g'
+    """
+    rng = np.random.default_rng(rng)
+    title, signature = getattr(op, "__name__", "the op"), inspect.signature(op).parameters.values()
+    names = [p.name for p in signature if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    arrays = [np.array(raw(a), float) for a in args] or _some_inputs(op, len(names), kwargs, rng)
+    names = names if len(names) == len(arrays) else [f"argument {i}" for i in range(len(arrays))]
+    subject = f"The op {title} at" + "".join(f"\n  {n} {_few(a)}" for n, a in zip(names, arrays))
+    given = [a.copy() for a in arrays]
+    try:
+        with np.errstate(all="ignore"):
+            result: Any = op(*given, **kwargs)
+            value = np.asarray(result[0], float)
+    except Exception as error:
+        problem = f"{title} with these arguments raised {type(error).__name__}: {error}"
+        return Report(subject, [_finding("value", "raises", problem, *_nothing)], raise_on_error)
+    vjps = [vjp for vjp in result[1:] if callable(vjp)] if isinstance(result, tuple) else []
+    if not len(vjps) == len(arrays) == len(result) - 1:
+        problem = f"{len(arrays)} arguments, and {len(vjps)} VJPs"
+        if not isinstance(result, tuple):
+            problem = f"{title} returned {type(result).__name__}, not a tuple (value, VJP, ...)"
+        return Report(subject, [_finding("value", "count", problem, *_nothing)], raise_on_error)
+    findings = [_check_value(op, value, arrays, given, kwargs)]
+    if findings[0].mistake is None:
+        g = rng.standard_normal(value.shape)
+        tensors = [Tensor(a, requires_grad=True, name=n) for n, a in zip(names, arrays)]
+        case = _Case(lambda *inputs: (op(*inputs, **kwargs)[0] * g).sum(), tensors, rng)
+        shares = [_share(vjp, g, a, given) for vjp, a in zip(vjps, given)]
+        judged = case.judge([share for share, _ in shares])
+        for found, (_, told) in zip(judged, shares):
+            findings.append(_finding(found.name, *told, found.said, found.expected) if told else found)
+        subject += f"\nEach VJP is given the same random g {_few(g)}\n{case.witness}"
+    return Report(subject, findings, raise_on_error)
+
+
+_nothing = np.zeros(0), np.zeros(0)
+
+
+def _some_inputs(op: Callable[..., Result], count: int, kwargs: Any, rng: np.random.Generator) -> list[Array]:
+    """Random arguments that op takes: of both signs if it can, and of the shapes of a matrix product if it must."""
+    tried: list[Array] = []
+    for shapes in ([(3, 4)] * count, [(3, 4), (4, 3)][:count]):
+        for shift in (0.0, 3.0):
+            tried = [np.tanh(rng.standard_normal(shape)) + shift for shape in shapes]
+            try:
+                with np.errstate(all="ignore"):
+                    if np.isfinite(op(*[a.copy() for a in tried], **kwargs)[0]).all():
+                        return tried
+            except Exception:
+                continue
+    return tried
+
+
+def _check_value(
+    op: Callable[..., Result], value: Array, arrays: list[Array], given: list[Array], kwargs: Any
+) -> Finding:
+    """Is it finite, the same each time, and ours if ours has its name? And are the arguments as they were?"""
+    name = getattr(op, "__name__", "")
+    if not np.isfinite(value).all():
+        return _finding("value", "nan", value, value)
+    if any(not np.array_equal(a, b) for a, b in zip(arrays, given, strict=True)):
+        return _finding("value", "writes", f"{name} changed its arguments", *_nothing)
+    again = np.asarray(op(*[a.copy() for a in arrays], **kwargs)[0], float)
+    if not np.array_equal(value, again):
+        return _finding("value", "random", value, again)
+    try:
+        ours = np.asarray(getattr(ops, name)(*arrays, **kwargs)[0], float)
+    except Exception:  # there is none of this name, or it takes something else
+        return Finding("value", None, "", "", value, value)
+    if ours.shape == value.shape and np.allclose(value, ours, rtol=1e-7, atol=1e-9):
+        return Finding("value", None, f"that of ops.{name}", "", value, ours)
+    return _finding("value", "wrong value", f"ops.{name} has another value", value, ours)
+
+
+def _share(vjp: Callable[[Array], Any], g: Array, a: Array, given: list[Array]) -> tuple[Array, tuple[str, ...]]:
+    """What a VJP makes of g, and (key, sentence) if its behaviour is wrong already, whatever the numbers."""
+    sent, before = g.copy(), [x.copy() for x in given]
+    try:
+        share, double = (_numbers(vjp(x), "what it returns").astype(float) for x in (sent, 2 * g))
+    except Exception as error:
+        return np.full(a.shape, np.nan), ("raises", f"its VJP raised {type(error).__name__}: {error}")
+    told: tuple[str, ...] = ()
+    if not np.array_equal(sent, g):
+        told = "writes", "its VJP writes into g"
+    elif any(not np.array_equal(x, y) for x, y in zip(before, given, strict=True)):
+        told = "writes", "its VJP writes into an argument"
+    elif share.any() and double.shape == share.shape and np.allclose(double, share):
+        told = "ignored", "its VJP does not use g"
+    elif double.shape != share.shape or not np.allclose(double, 2 * share, equal_nan=True):
+        told = "nonlinear", "its VJP is not linear in g: for 2 g it does not return twice as much"
+    try:
+        return unbroadcast(share, a.shape), told
+    except RuntimeError:
+        return share, told
+
+
+def diagnose_layer(layer: Layer, x: Any, *, raise_on_error: bool = False, rng: Rng = 0) -> Report:
+    """Check a layer of one's own: the engine's gradient of every parameter and of the input, and what is left out.
+
+    The output is weighted by random numbers and summed. Central differences say what the gradients have to be. A wrong
+    one comes from an op of one's own, which is then checked by itself, or from a way that was cut by ``.numpy()`` or
+    the like. A Tensor without requires_grad that forward uses while training counts as a forgotten parameter.
+
+    Parameters
+    ----------
+    layer : of float64
+    x : an input for it; its gradient is checked if it is of floats
+    raise_on_error, rng : as in `diagnose`
+
+    Raises
+    ------
+    TypeError : the layer is not float64
+
+    Examples
+    --------
+    >>> class Scale(Layer):
+    ...     def __init__(self):
+    ...         self.factor = Tensor([2.0, 3.0], requires_grad=True)
+    ...
+    ...     def forward(self, x):
+    ...         return x * self.factor.numpy()
+    >>> print(diagnose_layer(Scale(), [[1.0, 2.0]]))
+    The layer Scale() for an input (1, 2): 1, 2
+    The right numbers are central differences; yours are the engine's.
+    <BLANKLINE>
+    factor  WRONG: the way from the output back to it is cut
+         at  yours     right  yours / right
+        [0]      0   0.12573              0
+        [1]      0  -0.26421              0
+        Hint: Look for .numpy(), .data, .detach(), float(...) or no_grad() in forward.
+    input   right
+    """
+    rng = np.random.default_rng(rng)
+    parameters = layer.named_parameters()
+    for t in parameters.values():
+        if t.dtype != np.float64:
+            raise TypeError(f"{t.label()} is {t.dtype}, too coarse for central differences; build the layer in float64")
+    x = np.asarray(raw(x))
+    given: Any = Tensor(x.astype(float), requires_grad=True, name="input") if x.dtype.kind == "f" else x
+    tensors = [*parameters.values(), *([given] if isinstance(given, Tensor) else [])]
+    subject = f"The layer {layer!r} for an input {_few(x)}"
+    with _put_back([t for t in layer._tensors().values() if not t.requires_grad]):  # running averages and the like
+        try:
+            findings = _check_layer(layer, given, tensors, rng)
+        except Exception as error:
+            findings = [_finding("forward", "raises", f"{type(error).__name__}: {error}", *_nothing)]
+    subject += "\nThe right numbers are central differences; yours are the engine's."
+    return Report(subject, findings, raise_on_error)
+
+
+def _check_layer(layer: Layer, given: Any, tensors: list[Tensor], rng: np.random.Generator) -> list[Finding]:
+    y, again = layer(given), layer(given)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"forward has to return a Tensor, got {type(y).__name__}")
+    if not np.array_equal(y.numpy(), again.numpy()):
+        return [_finding("forward", "random", *_nothing)]
+    weights = rng.standard_normal(y.shape)
+    graph = Graph((y * weights).sum(), tensors)
+    case = _Case(lambda *_: (layer(given) * weights).sum(), tensors, rng, engine=False)
+    findings = []
+    for found, t in zip(case.judge(graph.right), tensors, strict=True):
+        if not graph.wholes[t]:  # nothing arrives there
+            cut = found.mistake is not None
+            found = _finding(found.name, "detached" if cut else "unused", found.said, found.expected)
+        findings.append(found)
+    findings += _left_out(layer, graph, case)
+    for op, node in {node.op: node for node in graph.nodes if node.op is not None}.items():
+        if getattr(op, "__module__", "") != ops.__name__:
+            report = diagnose_op(op, *node.parents, rng=rng, **node.kwargs)
+            name = getattr(op, "__name__", "its op")
+            findings += [f._replace(name=f"{name}: {f.name}") for f in report.findings if f.mistake is not None]
+    return findings
+
+
+def _left_out(layer: Layer, graph: Graph, case: _Case) -> list[Finding]:
+    """What forward uses, and training would not change."""
+    findings, known = [], {id(t) for t in case.tensors}
+    for _, _, t in graph.edges():
+        if not t.parents and id(t) not in known:
+            known.add(id(t))
+            findings.append(_finding(t.name or f"a tensor {t.shape}", "unregistered", *_nothing))
+    for path, t in layer._tensors().items():
+        if not t.requires_grad and t.dtype.kind == "f" and layer.training:
+            with _put_back([t]):
+                t.data = t.numpy() * 1.1 + 0.1
+                if case.value() != case.here:
+                    text = "used by forward, but without requires_grad=True: it would never be trained"
+                    findings.append(_finding(path, "unregistered", text, *_nothing))
+    return findings

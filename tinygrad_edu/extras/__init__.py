@@ -1,0 +1,1 @@
+"""More of the same kinds: rarer ops, layers and update rules, and NumPy's functions on Tensors."""

@@ -1,0 +1,1 @@
+"""The gradient as straight-line NumPy: traced, written, run and differentiated once more."""

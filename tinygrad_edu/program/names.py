@@ -1,0 +1,382 @@
+"""How a recorded graph is written down: the source of each op, read, and a name for every value.
+
+`formulas` puts the two together; `explain` shows what comes out, `program` writes it down as code. They read what
+`tensor.apply` runs, so that the derivative that is shown, run and written down is one text.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import inspect
+import keyword
+import math
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cache, cached_property
+from itertools import count
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from ..core import ops
+from ..core.ops import Result
+from ..core.tensor import Tensor, _youngest_first, raw
+
+ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "silu", "elu")
+LETTERS = {"linear": "z", "matmul": "z", "softmax": "p", "mean": "mean", **dict.fromkeys(ACTIVATIONS, "h")}  # else v
+Tree = TypeVar("Tree", bound=ast.AST)
+SHORT = 8  # a list of so many numbers is written down as it is
+TAKEN = {"np", "g", "len", "slice", *vars(ops)}  # what the formulas call has its name already
+
+
+class Recipe(NamedTuple):
+    """The source of an op, taken apart.
+
+    Attributes
+    ----------
+    args : the names of its array arguments; one name, if it takes any number of them
+    starred : whether it does
+    defaults : of what is not differentiated, where it has one
+    lines : the assignments before the return
+    value : the expression of the value
+    vjps : the lambdas; or one list of them, made by a comprehension, if it takes any number of arguments
+    """
+
+    args: tuple[str, ...]
+    starred: bool
+    defaults: dict[str, Any]
+    lines: tuple[ast.Assign, ...]
+    value: ast.expr
+    vjps: tuple[ast.expr, ...]
+
+    def vjp(self, i: int) -> ast.expr:
+        """The body of the VJP of argument i: an expression in g, the arguments and the names that the lines assign.
+
+        Examples
+        --------
+        >>> from tinygrad_edu.core import ops
+        >>> ast.unparse(read(ops.tanh).vjp(0))
+        'g * (1 - y * y)'
+        >>> ast.unparse(read(ops.concatenate).vjp(1))
+        'between(g, starts[1], stops[1], axis)'
+        """
+        if not self.starred:
+            return _body(self.vjps[i], {})
+        (made,) = self.vjps
+        assert isinstance(made, ast.Starred)
+        assert isinstance(made.value, ast.ListComp)
+        (loop,) = made.value.generators
+        names = [ast.unparse(name) for name in getattr(loop.target, "elts", [loop.target])]
+        assert isinstance(loop.iter, ast.Call)
+        if ast.unparse(loop.iter.func) == "zip":
+            values = [ast.parse(f"{ast.unparse(source)}[{i}]", mode="eval").body for source in loop.iter.args]
+        else:  # range or enumerate: the number of the argument itself
+            values = [ast.Constant(i)] * len(names)
+        return _body(made.value.elt, dict(zip(names, values, strict=True)))
+
+
+@cache
+def read(op: Callable[..., Result]) -> Recipe:
+    """Take the source of an op apart.
+
+    Raises
+    ------
+    ValueError : the source cannot be had (a function typed into a prompt), or is not straight-line: assignments, then
+        one return of the value and a lambda for each argument
+    """
+    name = getattr(op, "__name__", "this op")
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(op))).body[0]
+    except (OSError, TypeError, SyntaxError):
+        raise ValueError(f"the source of {name} cannot be read; define it in a file") from None
+    problem = f"{name} is not straight-line: assignments, then one return of the value and a lambda for each argument"
+    if not isinstance(tree, ast.FunctionDef) or tree.decorator_list:  # what a decorator does is not in this source
+        raise ValueError(problem)
+    documented = isinstance(tree.body[0], ast.Expr) and isinstance(tree.body[0].value, ast.Constant)
+    *lines, last = tree.body[documented:]
+    assignments = tuple(line for line in lines if isinstance(line, ast.Assign) and len(line.targets) == 1)
+    if len(assignments) < len(lines) or not (isinstance(last, ast.Return) and isinstance(last.value, ast.Tuple)):
+        raise ValueError(problem)
+    value, *vjps = last.value.elts
+    starred = tree.args.vararg is not None
+    args = (tree.args.vararg.arg,) if tree.args.vararg else tuple(arg.arg for arg in tree.args.args)
+    if len(vjps) != len(args) or not all(isinstance(vjp, ast.Starred if starred else ast.Lambda) for vjp in vjps):
+        raise ValueError(problem)
+    return Recipe(args, starred, dict(op.__kwdefaults__ or {}), assignments, value, tuple(vjps))
+
+
+def _body(function: ast.expr, bound: dict[str, ast.expr]) -> ast.expr:
+    """What a lambda returns, its first argument called g and its defaults put in."""
+    assert isinstance(function, ast.Lambda)
+    first, *rest = [arg.arg for arg in function.args.args]
+    defaults = dict(zip(rest[::-1], function.args.defaults[::-1], strict=True))
+    inside = {name: renamed(value, bound) for name, value in defaults.items()}
+    return renamed(function.body, {first: ast.Name("g"), **inside})
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+def forward_order(root: Tensor) -> list[Tensor]:
+    """The computed tensors that root depends on, arguments before results, root last. TypeError if it is no Tensor."""
+    if not isinstance(root, Tensor):
+        raise TypeError(f"got {type(root).__name__}, but only a Tensor has a graph: give the loss, as in explain(loss)")
+    return _youngest_first(root)[::-1]
+
+
+class Names(dict[int, str]):
+    """What everything in a graph is called, by ``id``."""
+
+    @cached_property
+    def taken(self) -> frozenset[str]:
+        """All names: collected once for a graph, as each of its formulas asks."""
+        return frozenset(self.values())
+
+
+def names(
+    root: Tensor,
+    nodes: list[Tensor] | None = None,
+    inputs: Mapping[str, Tensor] | None = None,
+    same: Mapping[int, Tensor] | None = None,
+    reserved: Collection[str] = TAKEN,
+    others: Iterable[Tensor] = (),
+) -> Names:
+    """A Python name for every tensor, array and list of the graph below root, by ``id``; none is given twice.
+
+    Tensors keep their names: "x" stays x, "layers.0.W" and "layers.2.W" become W1 and W2. What has none is named as
+    people do: X the data, z what a linear layer gives, h1 = relu(z1), mean, error, loss the result, v anything else; it
+    gets a number where a Tensor has that name. Python numbers need no name.
+
+    Parameters
+    ----------
+    nodes : the computed tensors, arguments first, if they are not those of `forward_order`. Arrays and long lists
+        inside an index get a name too then, as they need one in a program
+    inputs : Tensors that have these names here, whatever their own
+    same : by ``id``, arrays that are the data of a Tensor: they have its name
+    reserved : names that what somebody named must not have; it gets a "_"
+    others : Tensors that need a name too
+
+    Examples
+    --------
+    >>> from tinygrad_edu import mlp
+    >>> model = mlp([2, 3, 1], rng=0)
+    >>> _ = model.named_parameters()
+    >>> loss = (model([[1.0, 2.0]]) ** 2).mean()
+    >>> list(names(loss).values())
+    ['X', 'W1', 'b1', 'z1', 'h1', 'W2', 'b2', 'z2', 'v', 'loss']
+    """
+    stems: dict[int, str] = {}
+    own: dict[int, str] = {}  # names that somebody chose, and that can stay as they are
+    aliases: dict[int, int] = {}
+
+    def add(value: Any, role: str | None = None, name: str = "") -> None:
+        if same and id(value) in same:
+            aliases[id(value)] = id(same[id(value)])
+            value = same[id(value)]
+        if id(value) not in stems:
+            name = name or own_name(value)
+            stem = _python(name, reserved) if name else role or _by_structure(value, stems)
+            stems[id(value)] = stem
+            if name == stem:
+                own[id(value)] = stem
+
+    for chosen, t in (inputs or {}).items():
+        add(t, name=chosen)
+    for node in forward_order(root) if nodes is None else nodes:
+        for value in (*node.parents, *node.kwargs.values()):
+            listed = isinstance(value, (list, tuple)) and any(value is parent for parent in node.parents)
+            if listed or isinstance(value, (Tensor, np.ndarray)):
+                add(value, next((key for key, given in node.kwargs.items() if given is value), None))
+        for key, given in node.kwargs.items() if nodes is not None else ():
+            for part in given if isinstance(given, tuple) else (given,):
+                if isinstance(part, np.ndarray) or (isinstance(part, list) and len(part) > SHORT):
+                    add(part, key)
+        add(node, "loss" if node is root and node.size == 1 and node.parents else None)
+    for t in others:
+        add(t)
+    times = Counter(own.values())
+    kept = {name for name in times if times[name] == 1}
+    rest = Counter(stem for key, stem in stems.items() if own.get(key) not in kept)
+    many = {stem for stem, n in rest.items() if n > 1 or stem in kept}
+    if many & {"z", "W"}:
+        many |= {"z", "h", "W", "b"} & set(rest)
+    taken = kept | set(rest) - many
+    numbers = {stem: count(1) for stem in many}
+    given = Names()
+    for at, stem in stems.items():
+        name = stem
+        if stem in many and own.get(at) not in kept:
+            name = next(numbered for k in numbers[stem] if (numbered := f"{stem}{k}") not in taken)
+        taken.add(name)
+        given[at] = name
+    given.update({at: given[of] for at, of in aliases.items()})
+    return given
+
+
+def own_name(value: Any) -> str:
+    """The name that somebody gave to a value, whatever it is; "" if there is none."""
+    name = getattr(value, "name", None)
+    return "" if name is None else str(name)
+
+
+def _python(name: str, reserved: Collection[str]) -> str:
+    """The last part of a name as one that Python takes: "layers.0.W" is W."""
+    stem = re.sub(r"\W", "_", name.rpartition(".")[2])
+    if not stem.isidentifier() or stem.startswith("d_"):  # d_x is the gradient of x
+        stem = f"t_{stem}"
+    return f"{stem}_" if keyword.iskeyword(stem) or stem in reserved else stem
+
+
+def _by_structure(value: Any, stems: Mapping[int, str]) -> str:
+    """What people call a value that was computed so, from values with these names; or X and x, if it was given."""
+    if not (isinstance(value, Tensor) and value.op is not None and value.parents):
+        return "X" if np.ndim(raw(value)) > 1 else "x"
+    op = getattr(value.op, "__name__", "")
+    first, *others = value.parents
+    of = [stems.get(id(parent), "") for parent in value.parents]
+    below = {stems.get(id(parent), "") for parent in getattr(first, "parents", ())}
+    if op == "mul" and first is others[0] and of[0] in ("error", "centered"):
+        return "square"
+    if op == "sub" and of[1] in ("mean", "running_mean"):
+        return "centered"
+    if op == "sub" and of[0] in ("z", "h", "p") and np.shape(raw(others[0])) == first.shape:
+        return "error"
+    if op == "mean" and of == ["square"] and "centered" in below:
+        return "variance"
+    if op == "sqrt" and below & {"variance", "running_var"}:
+        return "std"
+    return "normal" if of == ["centered", "std"] else LETTERS.get(op, "v")
+
+
+# --- expressions ------------------------------------------------------------------------------------------------------
+
+
+class _Rename(ast.NodeTransformer):
+    def __init__(self, names: Mapping[str, ast.expr]) -> None:
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return copy.deepcopy(self.names.get(node.id, node))
+
+    def _inner(self, node: Any) -> Any:
+        """Names that a lambda or a comprehension binds are its own."""
+        if isinstance(node, ast.Lambda):
+            own = {arg.arg for arg in node.args.args}
+        else:
+            targets = [part for loop in node.generators for part in ast.walk(loop.target)]
+            own = {part.id for part in targets if isinstance(part, ast.Name)}
+        return _Rename({name: value for name, value in self.names.items() if name not in own}).generic_visit(node)
+
+    visit_Lambda = visit_ListComp = visit_GeneratorExp = visit_SetComp = visit_DictComp = _inner
+
+
+def renamed(tree: Tree, names: Mapping[str, str | ast.expr]) -> Tree:
+    """A copy of the tree in which each of these names stands for another one, or for an expression.
+
+    Examples
+    --------
+    >>> ast.unparse(renamed(ast.parse("g * (1 - y * y)", mode="eval").body, {"g": "d_h1", "y": "h1"}))
+    'd_h1 * (1 - h1 * h1)'
+    >>> ast.unparse(renamed(ast.parse("a * 2", mode="eval").body, {"a": "x + y"}))
+    '(x + y) * 2'
+    """
+    trees = {
+        name: ast.parse(value, mode="eval").body if isinstance(value, str) else value for name, value in names.items()
+    }
+    return _Rename(trees).visit(copy.deepcopy(tree))
+
+
+def unparsed(tree: ast.expr) -> str:
+    """The expression as text; a negative number beside an operator is put in brackets.
+
+    Examples
+    --------
+    >>> unparsed(ast.BinOp(ast.Constant(2), ast.Mult(), ast.Constant(-3)))
+    '2 * (-3)'
+    """
+    return ast.unparse(_Tidy().visit(copy.deepcopy(tree)))
+
+
+def loaded(tree: ast.AST) -> set[str]:
+    """The names in an expression."""
+    return {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
+
+
+def stored(tree: ast.AST) -> set[str]:
+    """The names that the assignments in a tree bind."""
+    return {part.id for part in ast.walk(tree) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+
+
+def literal(value: Any, called: Mapping[int, str], exact: bool = False) -> ast.expr | None:
+    """How a value is written down: by its name, or as it is; None if it has no name and is not simple.
+
+    A NumPy number is written like any other; its dtype is kept if it has to be exact.
+    """
+    if id(value) in called:
+        return ast.Name(called[id(value)])
+    if isinstance(value, np.generic):
+        number = literal(value.item(), called)
+        return ast.Call(_np(value.dtype.name), [number], []) if exact and number else number
+    if isinstance(value, float) and not math.isfinite(value):
+        number = _np("nan" if math.isnan(value) else "inf")
+        return ast.UnaryOp(ast.USub(), number) if value < 0 else number
+    if value is None or value is ... or isinstance(value, (bool, int, float, str)):
+        return ast.Constant(value)
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, (np.generic, float))):
+        return _np(np.dtype(value).name)
+    name = getattr(value, "__name__", "")
+    if callable(value) and getattr(np, name, None) is value:
+        return _np(name)
+    if isinstance(value, slice):
+        inside = literal((value.start, value.stop, value.step), called)
+        return ast.Call(ast.Name("slice"), inside.elts, []) if isinstance(inside, ast.Tuple) else None
+    if isinstance(value, (tuple, list)) and len(value) <= SHORT:
+        parts = [part for part in (literal(part, called) for part in value) if part]
+        if len(parts) == len(value):
+            return ast.Tuple(parts) if isinstance(value, tuple) else ast.List(parts)
+    return None
+
+
+def _np(name: str) -> ast.expr:
+    return ast.Attribute(ast.Name("np"), name)
+
+
+class _Tidy(ast.NodeTransformer):
+    """Brackets around negative numbers beside an operator; x[0:2] for x[slice(0, 2, None)], np.s_[0:2] elsewhere."""
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        index = self.visit(node.slice)
+        inside = isinstance(index, ast.Subscript) and ast.unparse(index.value) == "np.s_"
+        return ast.Subscript(self.visit(node.value), index.slice if inside else index)
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        if ast.unparse(node.func) != "slice":
+            return node
+        ends = [None if ast.unparse(part) == "None" else part for part in node.args]
+        return ast.Subscript(_np("s_"), ast.Slice(*ends))
+
+    def visit_Tuple(self, node: ast.Tuple) -> ast.expr:
+        self.generic_visit(node)
+        parts = [part.slice if isinstance(part, ast.Subscript) else part for part in node.elts]
+        return (
+            ast.Subscript(_np("s_"), ast.Tuple(parts)) if any(isinstance(part, ast.Slice) for part in parts) else node
+        )
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        node.left, node.right = _bracketed(node.left), _bracketed(node.right)
+        return node
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        self.generic_visit(node)
+        node.operand = _bracketed(node.operand)
+        return node
+
+
+def _bracketed(part: ast.expr) -> ast.expr:
+    text = ast.unparse(part) if isinstance(part, (ast.Name, ast.Constant)) else ""
+    return ast.Name(f"({text})") if text.startswith("-") else part

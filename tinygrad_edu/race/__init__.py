@@ -1,0 +1,1 @@
+"""The update rules side by side, on surfaces and on data."""

@@ -1,0 +1,221 @@
+"""The race on real data: the same network, the same first weights and the same batches for every update rule.
+
+A rule is judged with a learning rate that suits it, so each gets the best of one grid, and over several seeds, because
+a difference smaller than the spread over seeds says nothing. `raceplots.loss_bands` draws it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.init import Rng
+from ..core.layers import mlp
+from ..core.losses import cross_entropy
+from ..core.ops import Array
+from ..core.optimizers import RULES, rule_names
+from ..training.data import batches
+from ..training.fit import evaluate
+
+GRID = 10.0 ** (np.arange(-8, 5) / 2)  # the learning rates to choose from: 1e-4 to 100, two a decade
+TUNING = 5  # on how many seeds, other than those of the race, a rate is judged
+FEW = 64  # samples to evaluate at a time: a small matrix product is not shared among threads, which would cost more
+
+
+class Trial(NamedTuple):
+    """How one rule fared.
+
+    Attributes
+    ----------
+    rule : the kernel's name
+    lr : its learning rate
+    losses : loss over all training data, before the first epoch and after each, (seeds, epochs + 1). Infinite from
+        where a run diverged
+    accuracies : on the held-out data at the end, (seeds,)
+    seconds : of training, without compiling or evaluating, (seeds,)
+    """
+
+    rule: str
+    lr: float
+    losses: Array
+    accuracies: Array
+    seconds: Array
+
+    @property
+    def fate(self) -> str:
+        """In a few words, how it ended."""
+        return f"held-out {np.median(self.accuracies):.1%}"
+
+
+class DataRace(NamedTuple):
+    """What `race_on_data` returns: what was trained and how, the grid, and a `Trial` for each rule.
+
+    ``print(found)`` shows a table, the smallest training loss first.
+    """
+
+    title: str
+    conditions: str
+    grid: Array
+    runs: list[Trial]
+
+    def figures(self) -> dict[str, Any]:
+        """For each rule: lr; medians and ranges over seeds of training loss (None where it diverged) and held-out
+        accuracy; median seconds."""
+        return {
+            run.rule: {
+                "lr": run.lr,
+                "loss": _finite(np.median(run.losses[:, -1])),
+                "loss_range": [_finite(run.losses[:, -1].min()), _finite(run.losses[:, -1].max())],
+                "accuracy": float(np.median(run.accuracies)),
+                "accuracy_range": [float(run.accuracies.min()), float(run.accuracies.max())],
+                "seconds": float(np.median(run.seconds)),
+            }
+            for run in self.runs
+        }
+
+    def __str__(self) -> str:
+        rows = []
+        for run in sorted(self.runs, key=lambda run: np.median(run.losses[:, -1])):
+            edge = "*" if run.lr in (self.grid[0], self.grid[-1]) else " "
+            ends, right = run.losses[:, -1], run.accuracies
+            rows.append(
+                f"{run.rule:<12} {run.lr:>7.2g}{edge} {np.median(ends):9.3g}  "
+                f"{f'{ends.min():.3g} to {ends.max():.3g}':<20} {np.median(right):7.1%}  "
+                f"{f'{right.min():.1%} to {right.max():.1%}':<16} {np.median(run.seconds):7.2f}"
+            )
+        edges = any(run.lr in (self.grid[0], self.grid[-1]) for run in self.runs)
+        note = ["* at the edge of the grid: a rate beyond it may be better"] if edges else []
+        head = f"{'rule':<12} {'lr':>7}  {'training loss: median, range':<31} {'held-out accuracy':<25} seconds"
+        return "\n".join([self.title, self.conditions, head, *rows, *note])
+
+
+def race_on_data(
+    X: Any,
+    y: Any,
+    X_test: Any,
+    y_test: Any,
+    optimizers: str | Sequence[str] | None = None,
+    seeds: int = 5,
+    epochs: int = 20,
+    hidden: Sequence[int] = (32,),
+    batch_size: int | None = 32,
+    grid: Sequence[float] | Array = GRID,
+    rng: Rng = 0,
+    report: Callable[[Trial], Any] | None = None,
+) -> DataRace:
+    """Train one network with each rule, several times, and compare.
+
+    A seed decides the first weights and the order of the samples: the same for all rules. A rule's learning rate is
+    chosen from the grid on five seeds that are not in the race: for each rate and seed, the mean of the training loss
+    after each epoch of the second half; a rate counts as its worst seed; the smallest wins, among equals the smaller
+    rate. So a rate that happens to end low, between two spikes, does not win, and one that diverged cannot. The
+    held-out data choose nothing.
+
+    Parameters
+    ----------
+    X, y : samples (N, D) and labels 0 to C - 1 to learn from
+    X_test, y_test : held-out samples and labels
+    optimizers : names in `optimizers.RULES`, or None or "all" for all of them. Their other numbers are the defaults
+    seeds : how many runs of each rule, at least 1
+    epochs : passes over the data, at least 1
+    hidden : sizes of the hidden layers of the ReLU network
+    batch_size : samples for each update, None for all
+    grid : the learning rates to choose from, increasing
+    rng : generator or seed, which all seeds are drawn from
+    report : called with each `Trial` as it is finished
+
+    Returns
+    -------
+    DataRace : with a `Trial` for each rule, in the order given
+
+    Raises
+    ------
+    ValueError : a rule that there is not, seeds or epochs below 1, an empty grid; y that holds no labels; data as in
+        `fit`
+
+    Examples
+    --------
+    >>> from tinygrad_edu.training import data
+    >>> X_train, y_train, X_test, y_test = data.split(*data.blobs(120, rng=0), rng=0)
+    >>> found = race_on_data(X_train, y_train, X_test, y_test, ["sgd", "adam"], seeds=2, epochs=3)
+    >>> [run.rule for run in found.runs], found.runs[0].losses.shape
+    (['sgd', 'adam'], (2, 4))
+    """
+    rules = rule_names("all" if optimizers is None else optimizers)
+    grid = np.array(grid, float)
+    for name, n in (("seeds", seeds), ("epochs", epochs), ("the number of rates in the grid", grid.size)):
+        if n < 1:
+            raise ValueError(f"{name} = {n}, but it has to be at least 1")
+    X, y = np.asarray(X), np.asarray(y)
+    if X.ndim != 2 or y.ndim != 1 or y.dtype.kind not in "iu" or not len(y):
+        raise ValueError(
+            f"X is (N, D) and y holds N labels, N at least 1; got shapes {X.shape} and {y.shape}, y of {y.dtype}"
+        )
+    if np.max(y_test) > y.max():
+        raise ValueError(f"y_test has the label {np.max(y_test)}, y only 0 to {y.max()}")
+    sizes = [X.shape[1], *hidden, int(y.max()) + 1]
+    drawn = np.random.default_rng(rng).choice(2**32, size=seeds + TUNING, replace=False).tolist()
+
+    def trial(rule: str, lr: float, some: list[int]) -> Trial:
+        runs = [_train(rule, lr, seed, sizes, epochs, batch_size, X, y, X_test, y_test) for seed in some]
+        return Trial(rule, lr, *[np.array(column) for column in zip(*runs)])
+
+    found = []
+    for rule in rules:
+        tuning = [trial(rule, lr, drawn[seeds:]).losses for lr in grid]
+        found.append(trial(rule, float(grid[best_rate(np.array(tuning))]), drawn[:seeds]))
+        if report is not None:
+            report(found[-1])
+    title = f"{'-'.join(map(str, sizes))} ReLU network, {len(X):,} samples, {len(X_test):,} held out"
+    conditions = (
+        f"{epochs} epochs, batches of {'all' if batch_size is None else batch_size}, {seeds} seeds; constant learning "
+        f"rates, of {len(grid)} from {grid[0]:g} to {grid[-1]:g} by the training loss on {TUNING} other seeds"
+    )
+    return DataRace(title, conditions, grid, found)
+
+
+def _finite(loss: Any) -> float | None:
+    return float(loss) if np.isfinite(loss) else None
+
+
+def best_rate(losses: Array) -> int:
+    """Which learning rate `race_on_data` takes: its number, from losses of shape (rates, seeds, epochs + 1)."""
+    epochs = losses.shape[2] - 1
+    return int(losses[:, :, epochs // 2 + 1 :].mean(axis=2).max(axis=1).argmin())
+
+
+def _train(
+    rule: str,
+    lr: float,
+    seed: int,
+    sizes: list[int],
+    epochs: int,
+    batch_size: int | None,
+    X: Array,
+    y: Array,
+    X_test: Any,
+    y_test: Any,
+) -> tuple[Array, float, float]:
+    """One run: the losses, the held-out accuracy, the seconds."""
+    model, make = mlp(sizes, dtype=X.dtype if X.dtype.kind == "f" else float, rng=seed), RULES[rule]
+    optimizer = make(model, lr=lr, nonfinite="propagate")  # type: ignore[call-arg]
+    optimizer.compile()
+    order = np.random.default_rng([seed, 1])
+    losses, seconds = np.full(epochs + 1, np.inf), 0.0
+    with np.errstate(all="ignore"):  # of a run that diverges
+        losses[0] = evaluate(model, X, y, batch_size=FEW).loss
+        for epoch in range(1, epochs + 1):
+            start = time.perf_counter()
+            for xb, yb in batches(X, y, batch_size, rng=order):
+                optimizer.zero_grad()
+                cross_entropy(model(xb), yb).backward()
+                optimizer.step()
+            seconds += time.perf_counter() - start
+            loss = evaluate(model, X, y, batch_size=FEW).loss
+            if not np.isfinite(loss):
+                break
+            losses[epoch] = loss
+        return losses, evaluate(model, X_test, y_test, batch_size=FEW).accuracy or 0.0, seconds

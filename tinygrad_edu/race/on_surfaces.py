@@ -1,0 +1,226 @@
+"""The race: all update rules on loss surfaces of two parameters, to see what each does.
+
+`surfaces` has the surfaces and the learning rates, `raceplots` draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.init import Rng
+from ..core.ops import Array
+from ..core.optimizers import RULES, rule_names
+from ..core.tensor import Tensor, stack
+from .surfaces import SURFACES, Surface, stated
+
+FIELD = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")  # who races unless you say
+FAR = 10  # a path ends that is this many widths of the picture away from its middle: the rule has diverged
+SAME = 0.01  # the learning rate for all with lr="same"
+GRID = 10.0 ** (np.arange(-16, 13) / 4)  # the learning rates that lr="tuned" tries: 1e-4 to 1e3, four a decade
+STARTS = 5  # and from how many starts: the surface's own, and others near it
+
+
+class Run(NamedTuple):
+    """How one rule fared.
+
+    Attributes
+    ----------
+    rule : the kernel's name
+    lr : its learning rate
+    path : the point before each step and after the last, (steps + 1, 2). NaN from where a path that diverged ends
+    losses : the loss at these points, (steps + 1,); the loss on all data where there is noise
+    distances : to the nearest minimum, (steps + 1,)
+    arrived : the step after which it stayed within the tolerance of a minimum until the end; None if it did not
+    diverged : the step that led FAR from the picture, where the path ends; None if no step did
+    """
+
+    rule: str
+    lr: float
+    path: Array
+    losses: Array
+    distances: Array
+    arrived: int | None
+    diverged: int | None
+
+    @property
+    def last(self) -> int:
+        """The number of the last point that there is."""
+        return int(np.isfinite(self.path).all(axis=1).sum()) - 1
+
+    @property
+    def fate(self) -> str:
+        """In a few words, how it ended."""
+        if self.diverged is not None:
+            return f"diverged at {self.diverged}"
+        return "" if self.arrived is None else f"there at {self.arrived}"
+
+
+class Race(NamedTuple):
+    """What `race` returns: the surface, what is to be said of the learning rates, and a `Run` for each rule.
+
+    ``print(race)`` shows a table.
+    """
+
+    surface: Surface
+    rates: str
+    runs: list[Run]
+
+    def figures(self) -> dict[str, Any]:
+        """For each rule: lr, final loss (None if that is no number), the step it arrived at, the closest distance and
+        the step it diverged at."""
+        return {
+            run.rule: {
+                "lr": run.lr,
+                "loss": float(run.losses[run.last]) if np.isfinite(run.losses[run.last]) else None,
+                "arrived": run.arrived,
+                "closest": float(np.nanmin(run.distances)),
+                "diverged": run.diverged,
+            }
+            for run in self.runs
+        }
+
+    def __str__(self) -> str:
+        rows = [
+            f"{run.rule:<12} {run.lr:<9.3g} {run.losses[run.last]:<12.4g} "
+            f"{'diverged' if run.diverged is not None else '-' if run.arrived is None else run.arrived:<9} "
+            f"{np.nanmin(run.distances):.2g}"
+            for run in self.runs
+        ]
+        head = f"{'rule':<12} {'lr':<9} {'final loss':<12} {'steps':<9} closest"
+        steps = len(self.runs[0].path) - 1
+        x, y = self.surface.start
+        about = f"{self.surface.title}\n{steps} steps from ({x:g}, {y:g}); learning rates {self.rates}"
+        return "\n".join([about, head, *rows])
+
+
+def race(
+    surface: str | Surface = "beale",
+    optimizers: str | Sequence[str] | None = None,
+    steps: int | None = None,
+    lr: str | float = "stated",
+    rng: Rng = 0,
+) -> Race:
+    """Let the rules run on a surface, from one start, and keep their paths.
+
+    Parameters
+    ----------
+    surface : a name in `surfaces.SURFACES`, or a `surfaces.Surface` of your own
+    optimizers : names in `optimizers.RULES`, "all", or None for the FIELD of those that courses compare
+    steps : how many, at least 1; None for as many as suit the surface
+    lr : how each gets its learning rate.
+        "stated": from a table, chosen by hand by looking at the pictures; not for a surface of your own;
+        "same": 0.01 for all; a number: that, for all;
+        "tuned": the best of 29 rates, 1e-4 to 1e3 and four a decade, each run from 5 starts (the surface's own and
+        4 drawn near it) for as many steps as are drawn. The best has the smallest median of the steps after which a
+        run stays within the tolerance; a run that does not, or diverges, counts as endless. Where all medians are
+        endless, the best has the smallest median of the largest distance over the last tenth of the steps: not of
+        the last distance, which may be luck. Among equals the smaller rate is the best
+    rng : generator or seed for the mini-batches, which are the same for all rules, and for the starts of "tuned"
+
+    Returns
+    -------
+    Race : with a `Run` for each rule, in the order given
+
+    Raises
+    ------
+    ValueError : a name that there is not; steps below 1; lr not a word above, nor a finite number of at least 0
+
+    Examples
+    --------
+    >>> found = race("valley", ["sgd", "adam"], steps=2)
+    >>> found.runs[0].path
+    array([[-7.      ,  2.      ],
+           [-6.335   , -1.8     ],
+           [-5.733175,  1.62    ]])
+    """
+    if isinstance(surface, str) and surface not in SURFACES:
+        raise ValueError(f"there is no surface {surface!r}; choose from {', '.join(SURFACES)}")
+    place = SURFACES[surface] if isinstance(surface, str) else surface
+    rules = rule_names(FIELD if optimizers is None else optimizers)
+    steps = place.steps if steps is None else steps
+    if steps < 1:
+        raise ValueError(f"steps = {steps}, but a race has at least 1")
+    seed = int(np.random.default_rng(rng).integers(2**32))
+    if lr == "tuned":
+        near = np.random.default_rng([seed, 1]).standard_normal((STARTS - 1, 2)) * place.size / 50
+        starts = np.concatenate([[place.start], place.start + near])
+        rates = [_best(place, rule, starts, steps, [seed, 2]) for rule in rules]
+        how = (
+            f"tuned, best of {len(GRID)} from {GRID[0]:g} to {GRID[-1]:g} by the median number of steps, from "
+            f"{STARTS} starts, to stay within {place.tolerance:g}"
+        )
+    elif lr == "stated":
+        if not isinstance(surface, str):
+            raise ValueError('no rates are stated for a surface of your own; lr is "same", "tuned" or a number')
+        rates, how = [stated()[surface][rule] for rule in rules], "stated, chosen by hand"
+    elif isinstance(lr, str) and lr != "same":
+        raise ValueError(f'lr is "same", "stated", "tuned" or a number, got {lr!r}')
+    else:
+        rates, how = [SAME if lr == "same" else float(lr)] * len(rules), "the same for all"
+    return Race(place, how, [_run(place, rule, rate, steps, seed) for rule, rate in zip(rules, rates)])
+
+
+def paths(surface: Surface, rule: str, rates: Any, starts: Any, steps: int, seed: Any) -> Array:
+    """The points (steps + 1, rates, starts, 2) of all rates and all starts, in one go.
+
+    The rules are elementwise, so that one parameter holds all starts, and a group of parameters has a rate of its own.
+    A path that went FAR from the picture ends there, and is NaN from there on: no gradient is taken that could
+    overflow.
+    """
+    rng = np.random.default_rng(seed)
+    points = [Tensor(np.array(starts, float).T, requires_grad=True) for _ in rates]
+    make: Any = RULES[rule]
+    optimizer = make([{"params": [p], "lr": rate} for p, rate in zip(points, rates)], nonfinite="propagate")
+    now, slope = (array.reshape(len(rates), 2, len(starts)) for array in (optimizer.buffer.data, optimizer.buffer.grad))
+    middle, size = surface.middle[:, None], surface.size[:, None]
+    found = np.full((steps + 1, *now.shape), np.nan)
+    going = np.ones((len(rates), 1, len(starts)), bool)
+    for t in range(steps + 1):
+        found[t] = np.where(going & np.isfinite(now).all(axis=1, keepdims=True), now, np.nan)
+        with np.errstate(all="ignore"):
+            going &= (abs(now - middle) < FAR * size).all(axis=1, keepdims=True)
+            if t == steps or not going.any():
+                break
+            f = surface.sample(rng) if surface.sample else surface.f
+            x_and_y = stack(points)
+            optimizer.zero_grad()
+            f(x_and_y[:, 0], x_and_y[:, 1]).sum().backward()
+            slope[...] = np.where(going, slope, 0)
+            optimizer.step()
+    return np.moveaxis(found, 2, 3)
+
+
+def arrivals(distances: Array, tolerance: float) -> Array:
+    """The step after which each of the distances (steps + 1, ...) stays within the tolerance; infinite if none."""
+    outside = ~(distances <= tolerance)  # also what is NaN
+    last = len(outside) - 1 - outside[::-1].argmax(axis=0)  # the last point outside
+    first = np.where(outside.any(axis=0), last + 1.0, 0)
+    return np.where(first < len(outside), first, np.inf)
+
+
+def _best(surface: Surface, rule: str, starts: Array, steps: int, seed: Any) -> float:
+    """The rate of GRID that `race` calls the best."""
+    distances = surface.distances(paths(surface, rule, GRID, starts, steps, seed))
+    steps_needed = np.median(arrivals(distances, surface.tolerance), axis=1)
+    late = np.where(np.isnan(distances), np.inf, distances)[9 * steps // 10 :].max(axis=0)
+    miss = np.where(np.isfinite(steps_needed), 0, np.median(late, axis=1))
+    return float(GRID[np.lexsort([GRID, miss, steps_needed])[0]])
+
+
+def _run(surface: Surface, rule: str, rate: float, steps: int, seed: Any) -> Run:
+    path = paths(surface, rule, [rate], [surface.start], steps, seed)[:, 0, 0]
+    distances = surface.distances(path)
+    arrived = arrivals(distances, surface.tolerance)
+    lost = (abs(path - surface.middle) >= FAR * surface.size).any(axis=1) | np.isnan(path).any(axis=1)
+    return Run(
+        rule,
+        rate,
+        path,
+        surface.values(path),
+        distances,
+        int(arrived) if np.isfinite(arrived) else None,
+        int(lost.argmax()) if lost.any() else None,
+    )

@@ -1,0 +1,294 @@
+"""Pictures of a race: its paths from above, its losses, and how it went step by step. See `plots` for the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..training.pictures import COLOURS, MARKERS, _figure, _save
+
+if TYPE_CHECKING:
+    from .on_data import DataRace
+    from .on_surfaces import Race
+
+# each rule looks the same in all pictures: its place here says how
+# fmt: off
+RUNNERS = [
+    "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adadelta", "lion",
+    "heavy_ball", "adamw", "amsgrad", "adamax", "nadam", "radam", "rprop", "asgd", "signsgd", "signum",
+]
+# fmt: on
+RUNNER_COLOURS = [*COLOURS[:5], "#000000", COLOURS[5], "#882255"]
+RUNNER_MARKERS = [*MARKERS, "X", "*", "<", ">", "p", "h", "d", "8", "H", "$Z$", "$+$", "$=$"]
+RUNNER_DASHES = ["-", (0, (5, 1.2)), (0, (5, 1.2, 1.2, 1.2))]  # 8 colours and 3 dashes: 24 pairs
+SMALL_MARKS = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000]  # the steps that are marked on a path
+FLOOR = 1e-12  # of the losses that are drawn
+
+
+def contours(race: Race, path: Any) -> Path:
+    """Draw the surface of a race from above, with labelled levels and its minima, and the paths of all runs.
+
+    A list at the side has each run's marker, name, learning rate and fate; a thin line leads to where its path ends.
+    Small markers on a path are steps 10, 20, 50, 100 and so on. Where a path leaves the picture, its end is drawn at
+    the edge. Returns the path of the picture: a PNG, or what else its suffix says (.pdf, .svg). Raises ImportError
+    without matplotlib.
+    """
+    figure, ax = _landscape(race)
+    for advance, _ in _runners(ax, race):
+        advance(len(race.runs[0].path) - 1)
+    return _fewer_colours(_save(figure, path))
+
+
+def race_losses(race: Race, path: Any) -> Path:
+    """Draw how far each run's loss is above the minimum, after each step, on a logarithmic axis.
+
+    Losses that are closer to the minimum than 1e-12 are drawn there. Returns the path of the picture, as `contours`.
+    Raises ImportError without matplotlib.
+    """
+    figure, (ax,) = _figure(1, f"{race.surface.title}\n{_conditions(race)}", size=(9, 4.6))
+    lowest = race.surface.values(race.surface.minima).min()
+    ends = []
+    for run in race.runs:
+        colour, marker, dash = runner_style(run.rule)
+        above = np.maximum(run.losses - lowest, FLOOR)
+        ax.plot(above, color=colour, linestyle=dash, linewidth=1.5)
+        ax.plot(
+            run.last, above[run.last], marker=marker, color=colour, markersize=8, markeredgecolor="white", clip_on=False
+        )
+        ends.append((run.last, above[run.last]))
+    ax.set(xlabel="step", ylabel="loss, above its minimum", yscale="log", xlim=(0, len(race.runs[0].path) - 1))
+    ax.grid(alpha=0.25)
+    to_axes = ax.transData + ax.transAxes.inverted()
+    for run, slot, end in zip(race.runs, _side_list(ax, race, [y for _, y in ends]), to_axes.transform(ends)):
+        _leader(ax, run, end, slot)
+    return _fewer_colours(_save(figure, path))
+
+
+def animation(race: Race, path: Any, frames: int = 80, seconds: float = 8.0) -> Path:
+    """Draw the same as `contours` as it comes about, as a GIF. Early steps are slow, later ones go by faster.
+
+    Returns the path of the GIF. Raises ImportError without matplotlib, which brings Pillow.
+    """
+    from PIL import Image
+
+    figure, ax = _landscape(race)
+    runners = _runners(ax, race, animated=True)
+    clock = ax.text(0.02, 0.97, "", transform=ax.transAxes, va="top", fontsize=13, animated=True)
+    canvas, steps = figure.canvas, len(race.runs[0].path) - 1
+    canvas.draw()  # once, with what does not move
+    still = canvas.copy_from_bbox(figure.bbox)
+    pictures = []
+    for t in np.unique(np.geomspace(1, steps + 1, frames).round().astype(int)) - 1:
+        canvas.restore_region(still)
+        clock.set_text(f"step {t}")
+        for advance, artists in runners:
+            advance(t)
+            for artist in artists:
+                ax.draw_artist(artist)
+        ax.draw_artist(clock)
+        pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]))
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(_shades([runner_style(run.rule)[0] for run in race.runs]))
+    first, *others = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    durations = [int(1000 * seconds / len(pictures))] * len(others) + [3000]
+    first.save(path, save_all=True, append_images=others, duration=durations, loop=0, optimize=True)
+    return path
+
+
+def _fewer_colours(path: Path) -> Path:
+    """128 colours are enough for these pictures, and need a third of the space. Only for PNG."""
+    from PIL import Image
+
+    if path.suffix != ".png":
+        return path
+    with Image.open(path) as picture:
+        fewer = picture.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    fewer.save(path, optimize=True)
+    return path
+
+
+def _shades(colours: list[str]) -> list[int]:
+    """A palette for a GIF: greys, and each colour in four shades down to white."""
+    rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in dict.fromkeys(colours)])
+    tints = [255 - (255 - rgb) * strength for strength in (1, 0.75, 0.5, 0.25)]
+    greys = np.linspace(0, 255, 32)[:, None] * np.ones(3)
+    return [int(x) for x in np.concatenate([greys, *tints]).ravel()]
+
+
+def loss_bands(found: DataRace, path: Any) -> Path:
+    """Draw each rule's training loss by epoch on real data, on a logarithmic axis: the median over seeds as a line, the
+    range over seeds as a band, and the medians of the others in grey.
+
+    A panel for each rule, the smallest loss at the end first, with its learning rate and held-out accuracy. Returns the
+    path of the PNG. Raises ImportError without matplotlib.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    runs = sorted(found.runs, key=lambda run: np.median(run.losses[:, -1]))
+    columns = min(len(runs), 6)
+    rows = -(-len(runs) // columns)
+    figure = Figure(figsize=(width := max(2.1 * columns, 5), 2.2 * rows + 1.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle("\n".join(fill(line, int(13 * width)) for line in (found.title, found.conditions)), fontsize=9)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for ax, run in zip(panels, runs):
+        colour, marker, _ = runner_style(run.rule)
+        low, middle, high = (f(run.losses, axis=0) for f in (np.min, np.median, np.max))
+        epochs = np.arange(len(middle))
+        for other in runs:
+            ax.plot(np.median(other.losses, axis=0), color="0.8", linewidth=0.6)
+        ax.fill_between(epochs, low, high, color=colour, alpha=0.25, linewidth=0)
+        ax.plot(middle, color=colour, linewidth=1.8)
+        ax.plot(
+            epochs[-1],
+            middle[-1],
+            marker=marker,
+            color=colour,
+            markersize=8,
+            markeredgecolor="white",
+            markeredgewidth=0.5,
+        )
+        ax.set_title(f"{run.rule}  lr {run.lr:.2g}\n{run.fate}", fontsize=8, color=colour)
+        ax.set_yscale("log")
+        ax.grid(alpha=0.25)
+    for ax in panels[len(runs) :]:
+        ax.set_axis_off()
+    panels[0].xaxis.get_major_locator().set_params(integer=True)
+    figure.supxlabel("epoch", fontsize=9)
+    figure.supylabel("training loss: median, range", fontsize=9)
+    return _fewer_colours(_save(figure, path))
+
+
+def runner_style(rule: str) -> tuple[str, str, Any]:
+    """The colour, marker and line style of an update rule."""
+    k = RUNNERS.index(rule)
+    return RUNNER_COLOURS[k % 8], RUNNER_MARKERS[k], RUNNER_DASHES[k % 3]
+
+
+def _conditions(race: Race) -> str:
+    (x, y), steps = race.surface.start, len(race.runs[0].path) - 1
+    return fill(f"{steps} steps from ({x:g}, {y:g}); learning rates {race.rates}", 70)
+
+
+def _landscape(race: Race) -> tuple[Any, Any]:
+    """The surface from above: shaded, with labelled levels, its minima and the start."""
+    surface = race.surface
+    left, right, bottom, top = surface.box
+    x, y = np.meshgrid(np.linspace(left, right, 200), np.linspace(bottom, top, 200))
+    lowest = surface.values(surface.minima).min()
+    above = np.maximum(surface.values(np.stack([x, y], axis=-1)) - lowest, 0)
+    levels = _levels(above)
+    shape = (right - left) / (top - bottom)
+    even = 0.8 <= shape <= 2  # else one unit has to be longer across than up
+    figure, (ax,) = _figure(
+        1, f"{surface.title}\n{_conditions(race)}", size=(3.4 + 4.2 * (shape if even else 1.6), 5.2)
+    )
+    edges = [0, *levels, max(above.max(), levels[-1]) + 1]
+    shades = [str(shade) for shade in np.linspace(1, 0.87, len(edges) - 1)]
+    ax.contourf(x, y, above, levels=edges, colors=shades)
+    lines = ax.contour(x, y, above + lowest, levels=levels + lowest, colors="0.55", linewidths=0.7, linestyles="solid")
+    ax.clabel(lines, fmt=_short, fontsize=7, colors="0.3", manual=_one_each(lines, surface.box))
+    ax.plot(*surface.start, "o", color="white", markeredgecolor="black", markersize=9)
+    ax.plot(*np.transpose(surface.minima), "*", color="none", markeredgecolor="black", markersize=17, zorder=4)
+    ax.set(xlim=(left, right), ylim=(bottom, top), xlabel=surface.axes[0], ylabel=surface.axes[1])
+    ax.set_aspect("equal" if even else "auto")
+    for i, (marker, size, text) in enumerate((("*", 12, "minimum"), ("o", 8, "start"))):
+        put = {"transform": ax.transAxes, "clip_on": False}
+        ax.plot(1.06, 0.03 + 0.05 * i, marker, color="white", markeredgecolor="black", markersize=size, **put)
+        ax.text(1.12, 0.03 + 0.05 * i, text, transform=ax.transAxes, va="center", fontsize=9)
+    return figure, ax
+
+
+def _short(z: float) -> str:
+    return f"{z:.0f}" if abs(z) >= 100 else f"{round(z, 9) + 0:.3g}"
+
+
+def _one_each(lines: Any, box: Any) -> list[Any]:
+    """A place for the label of each level: on its longest line, away from the edge, not all at the same share of it."""
+    left, right, bottom, top = box
+    places = []
+    for k, path in enumerate(lines.get_paths()):
+        longest = max(path.to_polygons(closed_only=False), key=len, default=np.empty((0, 2)))
+        x, y = ((longest - (left, bottom)) / (right - left, top - bottom)).T
+        inside = longest[(x > 0.05) & (x < 0.95) & (y > 0.05) & (y < 0.95)]
+        if len(inside):
+            places.append(inside[int(len(inside) * (0.15 + 0.618 * k)) % len(inside)])
+    return places
+
+
+def _levels(above: Any) -> Any:
+    """Round numbers for contours: 1, 2, 5 in each decade; 1 and 3, or 1, if these were too many."""
+    low, high = np.quantile(above, 0.003), above.max()
+    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    for series in ([1, 2, 5], [1, 3], [1]):
+        levels = np.outer(decades, series).ravel()
+        levels = levels[(levels >= low) & (levels <= high)]
+        if len(levels) <= 13:
+            break
+    return levels
+
+
+def _runners(ax: Any, race: Race, animated: bool = False) -> list[tuple[Any, list[Any]]]:
+    """Each run as a function that draws its path up to a step, and the artists that it moves."""
+    left, right, bottom, top = race.surface.box
+    slots = _side_list(ax, race, [run.path[run.last][1] for run in race.runs])
+    return [_runner(ax, run, slot, (left, bottom), (right, top), animated) for run, slot in zip(race.runs, slots)]
+
+
+def _runner(ax: Any, run: Any, slot: float, low: Any, high: Any, animated: bool) -> tuple[Any, list[Any]]:
+    from matplotlib.patheffects import withStroke
+
+    colour, marker, dash = runner_style(run.rule)
+    tint = {"color": colour, "markeredgecolor": "white", "markeredgewidth": 0.6, "animated": animated}
+    (line,) = ax.plot([], [], marker=marker, linestyle=dash, linewidth=1.6, markersize=5, markevery=[], **tint)
+    line.set_path_effects([withStroke(linewidth=2.6, foreground="white", alpha=0.4)])
+    (tip,) = ax.plot([], [], marker=marker, markersize=9, **tint)
+    leader = _leader(ax, run, (0, 0), slot, animated)
+
+    def advance(t: int) -> None:
+        t = min(t, run.last)
+        line.set_data(*run.path[: t + 1].T)
+        line.set_markevery([k for k in SMALL_MARKS if k <= t])
+        end = np.clip(run.path[t], low, high)  # at the edge if it is outside
+        tip.set_data(*end[:, None])
+        x, y = (end - low) / np.subtract(high, low)
+        leader.set_data([x, 1.02], [y, slot])
+
+    return advance, [leader, line, tip]
+
+
+def _side_list(ax: Any, race: Race, heights: Any) -> Any:
+    """Each run's marker, name, rate and fate at the right, ordered by heights so that leaders cross little. Returns
+    how high each stands, from 0 to 1."""
+    n = len(race.runs)
+    gap = min(0.88 / n, 0.11)
+    slots = np.empty(n)
+    slots[np.argsort(heights, kind="stable")[::-1]] = 1 - gap * (np.arange(n) + 0.5)
+    for run, slot in zip(race.runs, slots):
+        colour, marker, dash = runner_style(run.rule)
+        put = {"transform": ax.transAxes, "clip_on": False, "color": colour}
+        ax.plot([1.02, 1.1], [slot, slot], linestyle=dash, linewidth=1.6, **put)
+        ax.plot(1.06, slot, marker=marker, markersize=9, markeredgecolor="white", markeredgewidth=0.6, **put)
+        text = f"{run.rule}  lr {run.lr:.3g}" + (f"\n{run.fate}" if run.fate and n < 12 else "")
+        ax.text(1.12, slot, text, transform=ax.transAxes, va="center", fontsize=9 if n < 12 else 8, linespacing=1.1)
+    return slots
+
+
+def _leader(ax: Any, run: Any, end: Any, slot: float, animated: bool = False) -> Any:
+    """A thin line from a point of the picture to the side list."""
+    (line,) = ax.plot(
+        [end[0], 1.02],
+        [end[1], slot],
+        color=runner_style(run.rule)[0],
+        linewidth=0.6,
+        transform=ax.transAxes,
+        clip_on=False,
+        animated=animated,
+    )
+    return line

@@ -1,0 +1,1 @@
+"""Data, the training loop, schedules, averages of weights, and pictures of a run."""

@@ -1,0 +1,260 @@
+"""Averages over time: of any signal, as a formula to look at, and of a model's weights, to evaluate with.
+
+The exponential moving average is V <- beta · V + (1 - beta) · x from V = 0. Written out, V is the sum of
+(1 - beta) · beta^k · x over the values seen, k steps ago, and 0 for all that came before them: those weights add up to
+1 - beta^t, not to 1, so V is too small by that factor. Dividing by it is the bias correction. It belongs to what is
+read, never to V itself: a V that is divided and stored is divided again at each update.
+
+1 / (1 - beta) is a time constant and not a number of values: the last 1 / (1 - beta) values hold 63 to 65 % of the
+weight (for beta from 0.9 on), the others lie before them. A plain mean that shall be as steady (have the same variance
+for independent values) needs (1 + beta) / (1 - beta) values: 19 for beta = 0.9, 199 for 0.99.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..core import kernels
+from ..core.buffers import aligned
+from ..core.ops import Array
+from ..core.optimizer import Optimizer
+from ..core.tensor import raw, tick
+
+
+class MovingAverage:
+    """The exponential moving average of numbers, or of arrays of one shape.
+
+    The rule is V <- beta · V + (1 - beta) · x, from V = 0. ``value`` is V / (1 - beta^t) with bias correction, so that
+    the average of a constant is that constant from the first value on, and V without.
+
+    Parameters
+    ----------
+    beta : how much of V is kept at each update, in [0, 1)
+    bias_correction : whether ``value`` is corrected for the zero that V starts from
+
+    Attributes
+    ----------
+    V : the running average as the rule has it, never corrected
+    t : how many values it has seen
+    value : what the average is now
+
+    Raises
+    ------
+    ValueError : beta out of range, a value of another shape than those before, or ``value`` before the first update
+
+    References
+    ----------
+    Kingma & Ba 2015, "Adam: a method for stochastic optimization", section 3.
+
+    Examples
+    --------
+    >>> average = MovingAverage(beta=0.5)
+    >>> [average.update(x) for x in (8.0, 8.0, 2.0)]  # V is 4, 6, 4; divided by 1/2, 3/4, 7/8
+    [8.0, 8.0, 4.571428571428571]
+    >>> list(MovingAverage(beta=0.5, bias_correction=False).over([8.0, 8.0, 2.0]))
+    [4.0, 6.0, 4.0]
+    """
+
+    def __init__(self, beta: float = 0.9, bias_correction: bool = True) -> None:
+        self.beta, self.bias_correction = _below_1("beta", beta), bool(bias_correction)
+        self.V: Any = 0.0
+        self.t = 0
+
+    def update(self, x: Any) -> Any:
+        """Take in the next value, and return the average."""
+        x = x if isinstance(x, (int, float)) else np.asarray(raw(x))
+        if self.t and np.shape(x) != np.shape(self.V):
+            raise ValueError(f"the values so far have shape {np.shape(self.V)}, this one has {np.shape(x)}")
+        self.V = self.beta * self.V + (1 - self.beta) * x
+        self.t += 1
+        return self.value
+
+    @property
+    def value(self) -> Any:
+        if not self.t:
+            raise ValueError("there is no average yet: update(x) takes in the first value")
+        return self.V / (1 - self.beta**self.t if self.bias_correction else 1)
+
+    def over(self, signal: Iterable[Any]) -> Iterator[Any]:
+        """The average after each value of the signal, which is taken in as you go."""
+        return map(self.update, signal)
+
+    def weights(self, n: int) -> Array:
+        """How much each value counts after n updates, the newest first: (1 - beta) · beta^k, or its share of their sum.
+
+        >>> MovingAverage(beta=0.5, bias_correction=False).weights(3)
+        array([0.5  , 0.25 , 0.125])
+        """
+        weights = (1 - self.beta) * self.beta ** np.arange(n)
+        return weights / (1 - self.beta**n) if self.bias_correction else weights
+
+    def __repr__(self) -> str:
+        return f"MovingAverage(beta={self.beta:g}, bias_correction={self.bias_correction}, t={self.t})"
+
+
+class WeightAverage:
+    """An average of the weights over the steps, to evaluate with. Rule: `kernels.average`.
+
+    SGD with a constant learning rate does not come to rest, it jitters around the minimum, and the average of where it
+    has been lies nearer to it. Training goes on from the weights themselves, evaluation uses the average::
+
+        average = tg.WeightAverage(optimizer)
+        ...
+        optimizer.step()
+        average.update()
+        ...
+        with average:
+            tg.evaluate(model, X_test, y_test)
+
+    The rule is a <- a + weight · (p - a), and the weight says which average of p_1 to p_t it is:
+
+    - decay and debias: (1 - decay) / (1 - decay^t). The exponential average from 0, corrected as in the Adam paper;
+    - decay without debias: 1 at the first update, then 1 - decay. PyTorch's. p_1 keeps the weight decay^(t - 1), so
+      the average is of little use before several times 1 / (1 - decay) updates;
+    - no decay: 1 / t, the mean of them all, after Polyak. Begin to update when training has settled.
+
+    Running statistics (`BatchNorm1d`) are no parameters: they are not averaged, and stay those of the last weights.
+
+    Parameters
+    ----------
+    optimizer : whose parameters are averaged, all of them
+    decay : how much of the average is kept at each update, in [0, 1); None for the mean
+    debias : whether an average with decay is corrected for its start
+
+    Attributes
+    ----------
+    average : flat array, laid out as ``optimizer.buffer.data``
+    t : how often `update` was called
+
+    Raises
+    ------
+    TypeError : what is given is not an optimizer
+    ValueError : decay out of range
+    RuntimeError : an update before which the parameters were moved into the buffer of another optimizer; a block
+        entered before the first update, or inside itself; an update, or a step of the optimizer, inside the block
+
+    References
+    ----------
+    Kingma & Ba 2015, section 7.2; Polyak & Juditsky 1992, "Acceleration of stochastic approximation by averaging";
+    Izmailov et al. 2018, "Averaging weights leads to wider optima and better generalization" (the mean, called SWA).
+
+    Examples
+    --------
+    >>> from tinygrad_edu import SGD, Tensor
+    >>> p = Tensor([0.0], requires_grad=True)
+    >>> optimizer = SGD([p], lr=1.0)
+    >>> mean = WeightAverage(optimizer, decay=None)
+    >>> for gradient in (-1.0, 2.0, -4.0):  # p becomes 1, -1, 3
+    ...     p.grad = np.array([gradient])
+    ...     optimizer.step()
+    ...     mean.update()
+    >>> with mean:
+    ...     print(p.item())
+    1.0
+    >>> p.item()
+    3.0
+    """
+
+    def __init__(self, optimizer: Optimizer, decay: float | None = 0.999, debias: bool = True) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"the weights are those of an optimizer such as tg.Adam, got {type(optimizer).__name__}")
+        self.optimizer = optimizer
+        self.decay, self.debias = None if decay is None else _below_1("decay", decay), bool(debias)
+        self.average = aligned(optimizer.buffer.data.size, optimizer.buffer.data.dtype)
+        self.t = 0
+        self._own: tuple[Array, int, Any] | None = None  # inside the block: the weights, the optimizer's t and guest
+
+    def update(self) -> None:
+        """Take in the weights as they are now. Call it after each ``optimizer.step()``."""
+        if self.optimizer._guest is not None:
+            raise RuntimeError("averages are in the parameters' place: update() belongs after the with block")
+        self._look()
+        self.t += 1
+        self._rule(self._weight(self.t))
+
+    @cached_property
+    def _rule(self) -> Any:
+        rule = kernels.machine_code(kernels.average, 2, self.average.dtype)
+        return kernels.bound(rule, [self.average, self.optimizer.buffer.data])
+
+    def _weight(self, t: int) -> float:
+        """How far the average moves towards the weights at update t; in float64."""
+        if self.decay is None:
+            return 1 / t
+        if self.debias:
+            return (1 - self.decay) / (1 - self.decay**t)
+        return 1.0 if t == 1 else 1 - self.decay
+
+    def _look(self) -> None:
+        """Whether the parameters still lie in the optimizer's buffer."""
+        for p, data, _ in self.optimizer._homes:
+            if p._data is not data:
+                raise RuntimeError(f"{p.label()} now lies in another optimizer's buffer; average over that optimizer")
+
+    def __enter__(self) -> WeightAverage:
+        if self._own is not None:
+            raise RuntimeError("the averages are in the parameters' place already; leave that with block first")
+        self._look()
+        if not self.t:
+            raise RuntimeError("there is no average yet: call update() after optimizer.step()")
+        self._own = self.optimizer.buffer.data.copy(), self.optimizer.t, self.optimizer._guest
+        self.optimizer._guest = self
+        self._put(self.average)
+        return self
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        assert self._own is not None
+        (weights, t, self.optimizer._guest), self._own = self._own, None
+        self._put(weights)
+        if kind is None and self.optimizer.t != t:
+            raise RuntimeError(
+                "the optimizer stepped inside the with block, from the averages; that is lost, and the weights of "
+                "before are back. Train outside of the block"
+            )
+
+    def _put(self, values: Array) -> None:
+        """Write into the parameters, so that a graph recorded with other values notices."""
+        self.optimizer.buffer.data[...] = values
+        changed = tick()
+        for p in self.optimizer.params:
+            p.stamp, p._lent = changed, None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs to go on bit for bit, as arrays and numbers, ready for np.savez."""
+        return {"layout": np.array(self._layout()), "t": self.t, "average": self.average.copy()}
+
+    def load_state_dict(self, state: Any) -> None:
+        """Take over what `state_dict` returned, for the same kind of average over the same parameters.
+
+        Raises
+        ------
+        ValueError : another decay, debias, dtype, or list of parameters and shapes; something is missing
+        """
+        missing = [key for key in ("layout", "t", "average") if key not in state]
+        if missing:
+            raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+        theirs, ours = [str(line) for line in state["layout"]], self._layout()
+        if theirs != ours:
+            here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
+            raise ValueError(f"this state is of another average or model: it has {there} where this one has {here}")
+        if np.shape(state["average"]) != self.average.shape:
+            raise ValueError(f"the average has shape {np.shape(state['average'])}, here {self.average.shape}")
+        self.average[...], self.t = state["average"], int(state["t"])
+
+    def _layout(self) -> list[str]:
+        return [f"{self!r} in {self.average.dtype}", *self.optimizer._layout()[1:-1]]
+
+    def __repr__(self) -> str:
+        return f"WeightAverage(decay={self.decay}, debias={self.debias})"
+
+
+def _below_1(name: str, value: float) -> float:
+    if not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{name} is a number, got {type(value).__name__}")
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} = {value}, but it has to be at least 0 and below 1")
+    return float(value)

@@ -1,0 +1,276 @@
+"""Data: toy sets made on the spot, real digits kept in the package, MNIST files that you have, and mini-batches.
+
+Every function that draws takes ``rng``, a generator or a seed; the same seed gives the same data.
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from collections.abc import Iterator
+from math import ceil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.init import Rng
+from ..core.ops import Array
+
+
+class Split(NamedTuple):
+    """Training and test data: X has one sample a row, y one label or target."""
+
+    X_train: Array
+    y_train: Array
+    X_test: Array
+    y_test: Array
+
+
+def batches(
+    X: Any, y: Any, batch_size: int | None = 32, shuffle: bool = True, rng: Rng = None, drop_last: bool = False
+) -> Iterator[tuple[Array, Array]]:
+    """One pass over the data (an epoch), in batches: each is what one update learns from.
+
+    ``batch_size`` is the number of samples that one gradient is the mean over:
+
+    - None, all of them: batch gradient descent, one exact and expensive update an epoch;
+    - 1: stochastic gradient descent, N cheap and noisy updates an epoch;
+    - in between: mini-batch gradient descent, ceil(N / batch_size) updates an epoch.
+
+    Parameters
+    ----------
+    X, y : arrays of the same length N
+    batch_size : 1 or more; more than N is as N
+    shuffle : whether the order is drawn anew
+    rng : generator or seed for the order. A generator goes on from epoch to epoch; a seed repeats its order
+    drop_last : whether a last batch that is shorter than the others is left out
+
+    Raises
+    ------
+    ValueError : lengths that differ, no samples, a batch_size below 1
+
+    Examples
+    --------
+    >>> [len(xb) for xb, yb in batches(np.zeros((10, 2)), np.zeros(10), batch_size=4)]
+    [4, 4, 2]
+    """
+    X, y = np.asarray(X), np.asarray(y)
+    order, size = arranged(X, y, batch_size, shuffle, rng, drop_last)
+    return ((X[rows], y[rows]) for rows in (order[i : i + size] for i in range(0, len(order), size)))
+
+
+def arranged(
+    X: Array, y: Array, batch_size: int | None, shuffle: bool = True, rng: Rng = None, drop_last: bool = False
+) -> tuple[Array, int]:
+    """The order in which `batches` takes the samples, without those that it drops; and how many each batch has."""
+    if X.shape[:1] != y.shape[:1]:
+        raise ValueError(f"X and y need one row for each sample, got shapes {X.shape} and {y.shape}")
+    N = len(X)
+    if N == 0:
+        raise ValueError("there are no samples")
+    if batch_size is not None and (not isinstance(batch_size, (int, np.integer)) or batch_size < 1):
+        raise ValueError(f"batch_size = {batch_size}, but it has to be a whole number, at least 1, or None for all")
+    size = N if batch_size is None else min(int(batch_size), N)
+    stop = N - N % size if drop_last else N
+    order = np.random.default_rng(rng).permutation(N) if shuffle else np.arange(N)
+    return order[:stop], size
+
+
+# --- toy sets: two features, so that the boundary can be drawn --------------------------------------------------------
+
+
+def moons(n: int = 400, noise: float = 0.1, rng: Rng = None) -> tuple[Array, Array]:
+    """Two half circles that reach into each other. X (n, 2), labels 0 and 1; noise is a standard deviation."""
+    rng, half = _start(n, 2, noise, rng)
+    a, b = rng.uniform(0, np.pi, half), rng.uniform(0, np.pi, n - half)
+    X = np.concatenate([np.stack([np.cos(a), np.sin(a)], 1), np.stack([1 - np.cos(b), 0.5 - np.sin(b)], 1)])
+    return _finish(X, [half, n - half], noise, rng)
+
+
+def circles(n: int = 400, noise: float = 0.05, rng: Rng = None) -> tuple[Array, Array]:
+    """A circle of radius 1/2 inside one of radius 1. X (n, 2), labels 0 (outer) and 1."""
+    rng, half = _start(n, 2, noise, rng)
+    angle = rng.uniform(0, 2 * np.pi, n)
+    radius = np.repeat([1.0, 0.5], [half, n - half])
+    return _finish(np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1), [half, n - half], noise, rng)
+
+
+def spirals(
+    n: int = 400, noise: float = 0.02, rng: Rng = None, arms: int = 2, turns: float = 1.5
+) -> tuple[Array, Array]:
+    """Spiral arms that wind around the origin, turns times each. X (n, 2), labels 0 to arms - 1."""
+    rng, _ = _start(n, arms, noise, rng)
+    counts = [len(part) for part in np.array_split(np.arange(n), arms)]
+    t = np.sqrt(rng.uniform(0.01, 1, n))  # evenly along the arm, not crowded in the middle
+    angle = 2 * np.pi * (turns * t + np.repeat(np.arange(arms) / arms, counts))
+    return _finish(np.stack([t * np.cos(angle), t * np.sin(angle)], 1), counts, noise, rng)
+
+
+def blobs(n: int = 400, noise: float = 0.5, rng: Rng = None, classes: int = 3) -> tuple[Array, Array]:
+    """Round clouds on a circle of radius 2. X (n, 2), labels 0 to classes - 1."""
+    rng, _ = _start(n, classes, noise, rng)
+    counts = [len(part) for part in np.array_split(np.arange(n), classes)]
+    angle = np.repeat(2 * np.pi * np.arange(classes) / classes, counts)
+    return _finish(2 * np.stack([np.cos(angle), np.sin(angle)], 1), counts, noise, rng)
+
+
+def xor(n: int = 400, noise: float = 0.1, rng: Rng = None) -> tuple[Array, Array]:
+    """Clouds at the corners of the unit square; the label is whether exactly one coordinate is 1. X (n, 2)."""
+    rng, _ = _start(n, 4, noise, rng)
+    corner = np.arange(n) % 4
+    X = np.stack([corner // 2, corner % 2], 1).astype(float)
+    order = rng.permutation(n)
+    return (X + noise * rng.standard_normal(X.shape))[order], ((corner // 2) ^ (corner % 2))[order]
+
+
+def regression(n: int = 200, noise: float = 0.1, rng: Rng = None) -> tuple[Array, Array]:
+    """A noisy sine, y = sin(3 x) + noise for x in [-1, 1]. X (n, 1), y (n, 1)."""
+    rng, _ = _start(n, 1, noise, rng)
+    X = rng.uniform(-1, 1, (n, 1))
+    return X, np.sin(3 * X) + noise * rng.standard_normal((n, 1))
+
+
+def _start(n: int, at_least: int, noise: float, rng: Rng) -> tuple[np.random.Generator, int]:
+    if n < at_least or not 0 <= noise < np.inf:
+        raise ValueError(f"n is at least {at_least} and noise at least 0, got n = {n} and noise = {noise}")
+    return np.random.default_rng(rng), n // 2
+
+
+def _finish(X: Array, counts: list[int], noise: float, rng: np.random.Generator) -> tuple[Array, Array]:
+    labels, order = np.repeat(np.arange(len(counts)), counts), rng.permutation(len(X))
+    return (X + noise * rng.standard_normal(X.shape))[order], labels[order]
+
+
+# --- real data ------------------------------------------------------------------------------------------------------
+
+
+def digits(rng: Rng = 0, test_share: float = 0.2) -> Split:
+    """1,797 handwritten digits of 8 x 8 pixels: X (N, 64) from 0 to 1, labels 0 to 9.
+
+    The test set of "Optical Recognition of Handwritten Digits" (E. Alpaydin & C. Kaynak 1998, UCI Machine Learning
+    Repository, https://doi.org/10.24432/C50P49, CC BY 4.0), as scikit-learn ships it; here it is split again.
+
+    Parameters
+    ----------
+    rng : generator or seed for the split, which keeps the share of every digit
+    test_share : between 0 and 1
+
+    Examples
+    --------
+    >>> X_train, y_train, X_test, y_test = digits()
+    >>> X_train.shape, X_test.shape, float(X_train.max())
+    ((1437, 64), (360, 64), 1.0)
+    """
+    with np.load(Path(__file__).with_name("digits.npz")) as file:
+        return split(file["images"] / 16.0, file["labels"].astype(np.int64), test_share, rng)
+
+
+def split(X: Any, y: Any, test_share: float = 0.2, rng: Rng = None) -> Split:
+    """Split into training and test data; where y holds integer labels, with the same share of every class.
+
+    Raises
+    ------
+    ValueError : test_share is not between 0 and 1, or leaves one side empty
+    """
+    X, y = np.asarray(X), np.asarray(y)
+    if X.shape[:1] != y.shape[:1]:
+        raise ValueError(f"X and y need one row for each sample, got shapes {X.shape} and {y.shape}")
+    if not 0 < test_share < 1:
+        raise ValueError(f"test_share = {test_share}, but it has to be between 0 and 1")
+    rng = np.random.default_rng(rng)
+    order = rng.permutation(len(X))
+    if (
+        y.ndim == 1 and y.dtype.kind in "iu"
+    ):  # each sample's rank within its class, from 0 to 1: the first test_share go to the test
+        rank = np.empty(len(X))
+        for label in np.unique(y):
+            mine = order[y[order] == label]
+            rank[mine] = (np.arange(len(mine)) + rng.random()) / len(mine)
+        order = order[np.argsort(rank[order], kind="stable")]
+    cut = ceil(test_share * len(X))
+    if not 0 < cut < len(X):
+        raise ValueError(f"{len(X)} samples cannot be split with test_share = {test_share}")
+    test, train = rng.permutation(order[:cut]), rng.permutation(order[cut:])
+    return Split(X[train], y[train], X[test], y[test])
+
+
+IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+def idx(path: Any) -> Array:
+    """Read an IDX file, the format of MNIST: two zero bytes, a type, the number of axes, their sizes, the numbers.
+
+    Parameters
+    ----------
+    path : a file, plain or compressed with gzip
+
+    Raises
+    ------
+    FileNotFoundError : there is no such file
+    ValueError : not an IDX file, an unknown type, or fewer or more bytes than the header says
+
+    References
+    ----------
+    LeCun, Cortes & Burges, "The MNIST database of handwritten digits", section "The IDX file format".
+    """
+    content = Path(path).read_bytes()
+    if content[:2] == b"\x1f\x8b":
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f"{path}: the gzip data is damaged or cut off ({error})") from None
+    if len(content) < 4 or content[:2] != b"\0\0":
+        raise ValueError(f"{path} is not an IDX file: it does not begin with two zero bytes and a type")
+    kind, ndim = content[2], content[3]
+    if kind not in IDX_TYPES:
+        raise ValueError(
+            f"{path}: unknown IDX type 0x{kind:02x}; known are {', '.join(f'0x{k:02x}' for k in IDX_TYPES)}"
+        )
+    start = 4 + 4 * ndim
+    if len(content) < start:
+        raise ValueError(f"{path}: the header is cut off")
+    shape = struct.unpack(f">{ndim}I", content[4:start])
+    dtype = np.dtype(IDX_TYPES[kind])
+    expected = dtype.itemsize
+    for n in shape:
+        expected *= n
+    if len(content) - start != expected:
+        raise ValueError(f"{path}: shape {shape} takes {expected:,} bytes, the file has {len(content) - start:,}")
+    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def mnist(folder: Any) -> Split:
+    """MNIST or Fashion-MNIST from its four files: X (N, 784) from 0 to 1, labels 0 to 9.
+
+    Parameters
+    ----------
+    folder : holds train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
+        t10k-labels-idx1-ubyte, each plain or with .gz
+
+    Raises
+    ------
+    FileNotFoundError : a file is missing
+    ValueError : a damaged file, or images and labels that do not belong together
+    """
+    found = []
+    for part in ("train", "t10k"):
+        images, labels = (idx(_find(Path(folder), f"{part}-{kind}-ubyte")) for kind in ("images-idx3", "labels-idx1"))
+        if images.ndim != 3 or not len(images) or labels.shape != images.shape[:1]:
+            raise ValueError(f"{folder}: {part} images of shape {images.shape} with labels of shape {labels.shape}")
+        if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > 255:
+            raise ValueError(
+                f"{folder}: {part} labels are not class numbers: {labels.dtype}, {labels.min()} to {labels.max()}"
+            )
+        found += [images.reshape(len(images), -1) / 255.0, labels.astype(np.int64)]
+    if found[0].shape[1] != found[2].shape[1]:
+        raise ValueError(f"{folder}: images of different sizes, shapes {found[0].shape} and {found[2].shape}")
+    return Split(*found)
+
+
+def _find(folder: Path, name: str) -> Path:
+    for path in (folder / name, folder / f"{name}.gz", folder / name.replace("-idx", ".idx")):
+        if path.exists():
+            return path
+    raise FileNotFoundError(f"{folder} has no {name} or {name}.gz")

@@ -1,0 +1,165 @@
+"""The learning-rate range test: try all rates in one short run, look at the curve, start with the suggestion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain, count
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.init import Rng
+from ..core.layers import Layer
+from ..core.losses import cross_entropy
+from ..core.ops import Array
+from ..core.optimizer import Optimizer
+from ..core.optimizers import Adam
+from ..core.tensor import Tensor, moves
+from .data import batches
+from .fit import _checked
+
+
+class RangeTest(NamedTuple):
+    """What `lr_find` saw. `plots.lr_curve` draws it.
+
+    rates, losses : the rate of each update, and the loss of its batch just before it
+    smoothed : the moving average of the losses
+    suggestion : a learning rate to start with; None if the loss never fell, or exploded within the first tenth
+    """
+
+    rates: Array
+    losses: Array
+    smoothed: Array
+    suggestion: float | None
+
+    def __repr__(self) -> str:
+        found = "no suggestion" if self.suggestion is None else f"suggestion {self.suggestion:.1e}"
+        return f"RangeTest({len(self.rates)} rates from {self.rates[0]:.1e} to {self.rates[-1]:.1e}, {found})"
+
+
+def lr_find(
+    model: Layer,
+    X: Any,
+    y: Any,
+    loss: Callable[..., Tensor] = cross_entropy,
+    optimizer: Optimizer | None = None,
+    low: float = 1e-6,
+    high: float = 10.0,
+    steps: int = 100,
+    batch_size: int | None = 32,
+    rng: Rng = None,
+) -> RangeTest:
+    """Train for some batches with a learning rate that grows from low to high by a constant factor; suggest one.
+
+    The losses are smoothed by a moving average over about a tenth of the steps, debiased as in Adam; what it is in the
+    first tenth, over a few batches alone, is left out of the following. The test ends before high if a loss or a
+    gradient is not finite, or if the smoothed loss lies above its least value by three times its first.
+
+    The suggestion is a tenth of the rate at which the smoothed loss is least: there an update spoils as much as it
+    mends, so the rate for a whole training lies well below. (Where the loss falls to the end that is high / 10: look at
+    the curve, and raise high.) The other usual rule, the rate at which the loss falls most
+    steeply, compares neighbouring losses, and so depends more on the noise of single batches.
+
+    Parameters
+    ----------
+    model, X, y, loss, batch_size, rng : as for `fit`, but a last batch that is shorter is left out
+    optimizer : over the model's parameters, all groups get the same rate; `Adam` with its defaults if None
+    low, high : learning rates, 0 < low < high
+    steps : updates to try, at least 10; from epoch to epoch where one does not have so many
+
+    Returns
+    -------
+    RangeTest : rates, losses, smoothed losses and the suggestion. Model and optimizer are left exactly as they were:
+        numbers, gradients, statistics, modes, the generators of Dropout, averages, t, lr
+
+    Raises
+    ------
+    ValueError : as for `fit`; low, high or steps out of range; a first loss that is not finite
+
+    References
+    ----------
+    Smith 2017, "Cyclical learning rates for training neural networks", section 3.3.
+
+    Examples
+    --------
+    >>> from tinygrad_edu import mlp
+    >>> from tinygrad_edu.training import data
+    >>> model, (X, y) = mlp([2, 8, 3], rng=0), data.blobs(90, rng=0)
+    >>> found = lr_find(model, X, y, rng=0)
+    >>> 0.01 < found.suggestion < 1
+    True
+    """
+    X, y = _checked("X", X), _checked("y", y)
+    if not isinstance(steps, (int, np.integer)) or steps < 10:
+        raise ValueError(f"steps = {steps}, but it has to be a whole number, at least 10")
+    if not 0 < low < high < np.inf:
+        raise ValueError(f"low = {low} and high = {high}, but they have to be finite, and 0 < low < high")
+    if not isinstance(optimizer, (Optimizer, type(None))) or not callable(loss):
+        raise TypeError("optimizer is one such as tg.Adam(model), loss a function such as tg.cross_entropy")
+    rng = np.random.default_rng(rng)
+    passes = (batches(X, y, batch_size, rng=rng, drop_last=True) for _ in count())
+    rates = np.geomspace(low, high, int(steps))
+    losses: list[float] = []
+    smoothed: list[float] = []
+    beta, average, first = 1 - 10 / steps, 0.0, int(steps) // 10 - 1
+    quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    with _left_as_it_was(model, optimizer), quiet:
+        optimizer = Adam(model) if optimizer is None else optimizer
+        model.train()
+        for lr, (xb, yb) in zip(rates, chain.from_iterable(passes)):
+            optimizer.zero_grad()
+            cost = loss(model(xb), yb)
+            value = float(cost.item())
+            if not np.isfinite(value):
+                break
+            losses.append(value)
+            average = beta * average + (1 - beta) * value
+            smoothed.append(average / (1 - beta ** len(losses)))
+            if len(losses) > first and smoothed[-1] - min(smoothed[first:]) > 3 * abs(smoothed[first]):
+                break
+            cost.backward()
+            if not all(np.isfinite(p.grad).all() for p in optimizer.params if p.grad is not None):
+                break
+            optimizer.lr = float(lr)
+            optimizer.step()
+    if not losses:
+        raise ValueError(f"the loss is {value} before the first update: that is not for a learning rate to mend")
+    least = first + int(np.argmin([*smoothed[first:], np.inf]))
+    suggestion = float(rates[least]) / 10 if first < least < len(losses) else None
+    return RangeTest(rates[: len(losses)], np.array(losses), np.array(smoothed), suggestion)
+
+
+@contextmanager
+def _left_as_it_was(model: Layer, optimizer: Optimizer | None) -> Iterator[None]:
+    """After it every number of model and optimizer is what it was before, and lies where it lay."""
+    layers = [layer for _, layer in model.named_layers()]
+    modes = [layer.training for layer in layers]
+    held = [value for layer in layers for value in vars(layer).values()]
+    generators = [(rng, rng.bit_generator.state) for rng in held if isinstance(rng, np.random.Generator)]
+    tensors = {id(t): t for t in [*model._tensors().values(), *(optimizer.params if optimizer else [])]}.values()
+    places = [(t, t._data, t._home, t._lent, t._spent, t.grad) for t in tensors]
+    numbers = [(t.numpy(), None if t.grad is None else t.grad.copy()) for t in tensors]
+    state, groups = (optimizer.state_dict(), [dict(group) for group in optimizer.groups]) if optimizer else ({}, [])
+    try:
+        yield
+    finally:
+        for layer, mode in zip(layers, modes):
+            layer.training = mode
+        for rng, before in generators:
+            rng.bit_generator.state = before
+        for (t, data, home, lent, spent, grad), (values, slopes) in zip(places, numbers):
+            t._data, t._home, t._lent, t._spent, t.grad = data, home, lent, spent, grad
+            t.data = values  # in place
+            moves[0] += 1
+            if grad is not None:
+                grad[...] = slopes
+        if optimizer:
+            _set(optimizer, groups)  # a state has no rates that are functions, and is refused where there are numbers
+            optimizer.load_state_dict(state)
+            _set(optimizer, groups)  # a state has floats where there were whole numbers
+
+
+def _set(optimizer: Optimizer, groups: list[dict[str, Any]]) -> None:
+    for group, before in zip(optimizer.groups, groups, strict=True):
+        group.update(before)

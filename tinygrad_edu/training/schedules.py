@@ -1,0 +1,400 @@
+"""Learning-rate schedules: the rate of an optimizer as a function of the update number t = 1, 2, 3, ...
+
+>>> lr = linear_warmup(cosine(0.1, steps=1000), steps=50)
+>>> lr(1), lr(51) < 0.1, lr(1001)
+(0.0, True, 0.0)
+
+Give one to an optimizer, ``Adam(model, lr=cosine(0.001, steps=1000))``, and each `step` asks it for its own t. A
+schedule keeps no state and is not built up step by step: a run that is resumed at any t goes on as if it had not
+stopped. t counts updates, not epochs: an epoch has ``ceil(N / batch_size)`` of them.
+
+The ``lr`` of a schedule, which it starts from or multiplies, is a number, another schedule, or any function of t. Both
+have the same clock; `delayed` starts the inner one later. PyTorch counts e = t - 1, the updates that are done: "as X"
+says that, with equal arguments, the rate at t is that of its scheduler X at that count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial, wraps
+from inspect import Signature, signature
+from math import cos, inf, pi, sqrt
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias
+
+if TYPE_CHECKING:
+    from ..core.optimizer import Optimizer
+
+Rate: TypeAlias = Any  # float | Callable[[int], float] to who calls; inside a rule it is the number for this t
+P = ParamSpec("P")
+
+WHOLE = (lambda x: x >= 1 and isinstance(x, Integral), "a whole number, at least 1")
+RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "lr": (lambda x: callable(x) or 0 <= x < inf, "a finite number, at least 0, or a function of t"),
+    "schedule": (callable, "a schedule or another function of t"),
+    **dict.fromkeys(["low", "min_lr"], (lambda x: 0 <= x < inf, "a finite number, at least 0")),
+    **dict.fromkeys(["steps", "width", "warmup", "growth"], WHOLE),
+    **dict.fromkeys(["patience", "cooldown"], (lambda x: x >= 0 and WHOLE[0](x + 1), "a whole number, at least 0")),
+    **dict.fromkeys(["div", "final_div"], (lambda x: 1 <= x < inf, "a finite number, at least 1")),
+    "milestones": (lambda m: all(map(WHOLE[0], m)) and list(m) == sorted(set(m)), "rising whole numbers, at least 1"),
+    "factor": (lambda x: 0 < x <= 1, "above 0 and at most 1"),
+    "start": (lambda x: 0 <= x <= 1, "from 0 to 1"),
+    "rise": (lambda x: 0 < x < 1, "above 0 and below 1"),
+    "power": (lambda x: 0 < x < inf, "a finite number above 0"),
+    "threshold": (lambda x: 0 <= x < 1, "at least 0 and below 1"),
+}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Schedule:
+    """A function of t = 1, 2, 3, ... that shows what it is; with t below 1 it raises ValueError. Made by the functions
+    of this module. It can be compared, hashed, copied and pickled, if the functions in it can.
+
+    >>> lr = cosine(0.1, steps=100)
+    >>> lr
+    cosine(lr=0.1, steps=100, low=0.0)
+    """
+
+    make: Callable[..., Schedule]
+    arguments: tuple[tuple[str, Any], ...]
+
+    def __call__(self, t: int) -> float:
+        if not t >= 1:
+            raise ValueError(f"t = {t}, but it counts updates from 1: the first has t = 1")
+        values = dict(self.arguments)
+        if callable(values.get("lr")):
+            values["lr"] = values["lr"](t)
+        return float(vars(self.make)["__wrapped__"](t, **values))
+
+    def __repr__(self) -> str:
+        return f"{self.make.__name__}({', '.join(f'{name}={value!r}' for name, value in self.arguments)})"
+
+    def __reduce__(self) -> Any:
+        return partial(self.make, **dict(self.arguments)), ()
+
+
+def schedule(rule: Callable[Concatenate[int, P], float]) -> Callable[P, Schedule]:
+    """Decorator: from a rule, a formula with t as its first argument, to a function that makes `Schedule` objects.
+
+    Arguments with names of `RANGES` (lr, steps, low, factor, ...) are checked when a schedule is made. An lr that is a
+    function of t reaches the rule as the number for this t.
+
+    >>> @schedule
+    ... def inverse_time(t, lr, k):
+    ...     return lr / (1 + k * (t - 1))
+    >>> inverse_time(0.5, k=1)(2)
+    0.25
+    """
+    parameters = Signature(list(signature(rule).parameters.values())[1:])
+
+    @wraps(rule)
+    def make(*args: P.args, **kwargs: P.kwargs) -> Schedule:
+        try:
+            given = parameters.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{rule.__name__}{parameters}: {error}") from None
+        given.apply_defaults()
+        values = {name: _checked(rule.__name__, name, value) for name, value in given.arguments.items()}
+        if isinstance(values.get("lr"), Real) and values.get("low", 0) > values["lr"]:
+            raise ValueError(f"{rule.__name__}: low = {values['low']} is above lr = {values['lr']}")
+        return Schedule(make, tuple(values.items()))
+
+    vars(make)["__signature__"] = parameters
+    return make
+
+
+def _checked(where: str, name: str, value: Any) -> Any:
+    """value in plain Python numbers, if it is in the range that belongs to the name."""
+    within, text = RANGES.get(name, (lambda _: True, ""))
+    value = tuple(value) if isinstance(value, Iterator) else value  # which can be read only once
+    try:
+        right = within(value)
+    except (TypeError, ValueError):  # no number
+        right = False
+    if not right:
+        raise ValueError(f"{where}: {name} = {value!r}, but it has to be {text}")
+    if name == "milestones":
+        return tuple(map(int, value))
+    return int(value) if isinstance(value, Integral) else float(value) if isinstance(value, Real) else value
+
+
+def _between(a: float, b: float, x: float) -> float:
+    """From a at x = 0 to b at x = 1 along half a period of the cosine; b + (a - b) · (1 + cos(π x)) / 2."""
+    share = (1 + cos(pi * x)) / 2
+    return a * share + b * (1 - share)
+
+
+# --- the schedules ----------------------------------------------------------------------------------------------------
+
+
+@schedule
+def constant(t: int, lr: Rate) -> float:
+    """lr, always.
+
+    >>> constant(0.1)(1000)
+    0.1
+    """
+    return lr
+
+
+@schedule
+def step(t: int, lr: Rate, steps: int, factor: float = 0.1) -> float:
+    """lr · factor^⌊(t - 1) / steps⌋: multiplied by factor after every ``steps`` updates. As torch's StepLR.
+
+    >>> lr = step(0.8, steps=10, factor=0.5)
+    >>> lr(10), lr(11), lr(21)
+    (0.8, 0.4, 0.2)
+    """
+    return lr * factor ** ((t - 1) // steps)
+
+
+@schedule
+def multistep(t: int, lr: Rate, milestones: tuple[int, ...], factor: float = 0.1) -> float:
+    """lr · factor^k, where k milestones are at most t - 1: multiplied by factor after so many updates. As MultiStepLR.
+
+    >>> lr = multistep(0.8, milestones=[10, 15], factor=0.5)
+    >>> lr(10), lr(11), lr(16)
+    (0.8, 0.4, 0.2)
+    """
+    return lr * factor ** sum(m <= t - 1 for m in milestones)
+
+
+@schedule
+def exponential(t: int, lr: Rate, factor: float) -> float:
+    """lr · factor^(t - 1): multiplied by factor after every update. As ExponentialLR.
+
+    >>> exponential(0.8, factor=0.5)(3)
+    0.2
+    """
+    return lr * factor ** (t - 1)
+
+
+@schedule
+def polynomial(t: int, lr: Rate, steps: int, power: float = 1.0, low: float = 0.0) -> float:
+    """low + (lr - low) · (1 - x)^power, x = min((t - 1) / steps, 1): from lr to low, where it stays.
+
+    A line with power = 1. As PolynomialLR, which has no ``low``; optax.polynomial_schedule has.
+
+    >>> lr = polynomial(0.8, steps=4, power=2)
+    >>> lr(1), lr(3), lr(5), lr(6)
+    (0.8, 0.2, 0.0, 0.0)
+    """
+    return low + (lr - low) * (1 - min((t - 1) / steps, 1)) ** power
+
+
+@schedule
+def linear_warmup(t: int, lr: Rate, steps: int, start: float = 0.0) -> float:
+    """lr · (start + (1 - start) · min((t - 1) / steps, 1)): ``steps`` updates below lr, the whole lr after them.
+
+    With start = 0 the first update moves nothing; ``start=1 / (steps + 1)`` wastes none: lr · t / (steps + 1). As
+    LinearLR, whose start is 1/3. Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2.
+
+    >>> lr = linear_warmup(0.8, steps=4)
+    >>> lr(1), lr(3), lr(5), lr(6)
+    (0.0, 0.4, 0.8, 0.8)
+    """
+    return lr * (start + (1 - start) * min((t - 1) / steps, 1))
+
+
+@schedule
+def cosine(t: int, lr: Rate, steps: int, low: float = 0.0) -> float:
+    """low + (lr - low) · (1 + cos(π x)) / 2, x = min((t - 1) / steps, 1): from lr to low, where it stays.
+
+    CosineAnnealingLR is the same until t = steps + 1; after that it rises again. Loshchilov & Hutter 2017, "SGDR:
+    stochastic gradient descent with warm restarts", eq. 5, without the restarts.
+
+    >>> lr = cosine(0.8, steps=4)
+    >>> lr(1), lr(3), lr(5), lr(6)
+    (0.8, 0.4, 0.0, 0.0)
+    """
+    return _between(lr, low, min((t - 1) / steps, 1))
+
+
+@schedule
+def cosine_restarts(t: int, lr: Rate, steps: int, growth: int = 1, low: float = 0.0) -> float:
+    """`cosine` again and again, in periods of steps, steps · growth, steps · growth², ... updates, from lr towards low.
+
+    low itself is not reached: the next period begins there. As CosineAnnealingWarmRestarts. Loshchilov & Hutter 2017,
+    "SGDR: stochastic gradient descent with warm restarts", eq. 5.
+
+    >>> lr = cosine_restarts(0.8, steps=2, growth=2)  # the second period is of 4 updates, from t = 3
+    >>> [round(lr(t), 3) for t in range(1, 8)]
+    [0.8, 0.4, 0.8, 0.683, 0.4, 0.117, 0.8]
+    """
+    e = (t - 1) % steps if growth == 1 else t - 1
+    while e >= steps:  # log(t) rounds, with whole numbers, so exact
+        e, steps = e - steps, steps * growth
+    return _between(lr, low, e / steps)
+
+
+@schedule
+def inverse_sqrt(t: int, lr: Rate) -> float:
+    """lr / √t: falls for ever, and slowly enough to reach any point. Kingma & Ba 2015, "Adam: a method for stochastic
+    optimization", section 4 (its theorem) and 6.1 (its logistic regression).
+
+    >>> lr = inverse_sqrt(0.8)
+    >>> lr(1), lr(4), lr(16)
+    (0.8, 0.4, 0.2)
+    """
+    return lr / sqrt(t)
+
+
+@schedule
+def noam(t: int, lr: Rate = 1.0, width: int = 512, warmup: int = 4000) -> float:
+    """lr · width^(-1/2) · min(t^(-1/2), t · warmup^(-3/2)): a line up to t = warmup, then `inverse_sqrt`.
+
+    The highest rate, at t = warmup, is lr / √(width · warmup): with the defaults 0.0007. width is that of the model's
+    vectors. Vaswani et al. 2017, "Attention is all you need", eq. 3.
+
+    >>> lr = noam(width=4, warmup=4)
+    >>> lr(1), lr(4), lr(16)
+    (0.0625, 0.25, 0.125)
+    """
+    return lr * width**-0.5 * min(t**-0.5, t * warmup**-1.5)
+
+
+@schedule
+def one_cycle(t: int, lr: Rate, steps: int, rise: float = 0.3, div: float = 25.0, final_div: float = 1e4) -> float:
+    """Half a cosine up from lr / div to lr, at t = rise · steps, and one down to lr / div / final_div, at t = steps.
+
+    There it stays. As OneCycleLR(cycle_momentum=False), which raises an error after that; momentum is left alone.
+    optax.cosine_onecycle_schedule counts one update more. Smith & Topin 2018, "Super-convergence: very fast training of
+    neural networks using large learning rates".
+
+    >>> lr = one_cycle(0.8, steps=11, rise=5 / 11, div=4, final_div=2)
+    >>> [round(lr(t), 3) for t in (1, 3, 5, 8, 11, 12)]
+    [0.2, 0.5, 0.8, 0.45, 0.1, 0.1]
+    """
+    e, top = min(t, steps) - 1, rise * steps - 1
+    if e < top:
+        return _between(lr / div, lr, e / top)
+    return _between(lr, lr / div / final_div, (e - top) / (steps - 1 - top))
+
+
+@schedule
+def cyclical(t: int, lr: Rate, steps: int, low: float, factor: float = 1.0) -> float:
+    """A line from low up to lr in ``steps`` updates, and a line down in as many, again and again.
+
+    Above low each cycle is factor times as high as the one before. As CyclicLR(cycle_momentum=False): 1 is its mode
+    "triangular", 1/2 "triangular2". Smith 2017, "Cyclical learning rates for training neural networks", section 3.
+
+    >>> lr = cyclical(1.0, steps=2, low=0.5, factor=0.5)
+    >>> [lr(t) for t in range(1, 10)]
+    [0.5, 0.75, 1.0, 0.75, 0.5, 0.625, 0.75, 0.625, 0.5]
+    """
+    cycle, e = divmod(t - 1, 2 * steps)
+    return low + (lr - low) * factor**cycle * (1 - abs(e / steps - 1))
+
+
+@schedule
+def delayed(t: int, schedule: Callable[[int], float], steps: int) -> float:
+    """schedule(max(t - steps, 1)): another schedule whose clock starts so much later. Until then its first rate.
+
+    For a warm-up that takes nothing away from what follows, as torch's SequentialLR does it:
+
+    >>> lr = linear_warmup(delayed(cosine(0.8, steps=4), steps=2), steps=2)
+    >>> [round(lr(t), 3) for t in range(1, 8)]  # two updates of warm-up, then the cosine from its beginning
+    [0.0, 0.4, 0.8, 0.683, 0.4, 0.117, 0.0]
+    """
+    return schedule(max(t - steps, 1))
+
+
+# --- the one with a memory --------------------------------------------------------------------------------------------
+
+
+class ReduceOnPlateau:
+    """Multiply an optimizer's learning rate by factor when a measure has stopped getting better.
+
+    As torch's ReduceLROnPlateau: better is what beats the best so far by more than the share ``threshold`` of its size,
+    and the rate falls at the first value after ``patience`` in a row that were not better. With patience = 2 and a
+    measure that stays the same that is the 4th, 7th, 10th value; optax and Keras are one earlier. (Of a measure below 0
+    PyTorch takes a slightly worse value for a better one; this does not.)
+
+    Parameters
+    ----------
+    optimizer : the rate of each of its groups is multiplied
+    factor : above 0 and below 1
+    patience, cooldown : how many values in a row may be no better; how many do not count after a reduction
+    threshold : at least 0 and below 1
+    mode : "min" for a loss, "max" for an accuracy
+    min_lr : no rate is brought below it
+
+    Raises
+    ------
+    TypeError : something else than an optimizer, or one with a learning rate that is a function of t
+    ValueError : a number out of range, another mode, or a row of `fit` without the measure
+
+    Examples
+    --------
+    ``fit(..., callback=plateau)`` takes each epoch's validation_loss, or else its loss; with mode="max"
+    validation_accuracy, or else accuracy. By hand:
+
+    >>> from tinygrad_edu import SGD, Tensor
+    >>> optimizer = SGD([Tensor([1.0], requires_grad=True)], lr=1.0)
+    >>> plateau = ReduceOnPlateau(optimizer, factor=0.5, patience=2)
+    >>> for loss in [3, 3, 3, 3, 3]:
+    ...     plateau.step(loss)
+    ...     print(optimizer.lr, end=" ")
+    1.0 1.0 1.0 0.5 0.5
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        mode: str = "min",
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        if not hasattr(optimizer, "groups"):
+            raise TypeError(f"ReduceOnPlateau takes an optimizer such as Adam(model), got {type(optimizer).__name__}")
+        if mode not in ("min", "max"):
+            raise ValueError(f'ReduceOnPlateau: mode = {mode!r}, but it has to be "min" or "max"')
+        if factor == 1:
+            raise ValueError("ReduceOnPlateau: factor = 1, but it has to be above 0 and below 1")
+        checked = partial(_checked, "ReduceOnPlateau")
+        self.factor, self.threshold = checked("factor", factor), checked("threshold", threshold)
+        self.patience, self.cooldown = checked("patience", patience), checked("cooldown", cooldown)
+        self.min_lr, self.mode, self.optimizer = checked("min_lr", min_lr), mode, optimizer
+        self.best, self.bad, self.resting = (inf if mode == "min" else -inf), 0, 0
+        self._rates()
+
+    def step(self, value: float) -> None:
+        """Take one more value of the measure, and multiply the rates if it is time. NaN is never better."""
+        value, sign = float(value), 1 if self.mode == "min" else -1
+        best = sign * self.best  # now less is better
+        better = sign * value < best * (1 - self.threshold if best > 0 else 1 + self.threshold)
+        self.best, self.bad = (value, 0) if better else (self.best, self.bad + 1)
+        if self.resting:
+            self.resting, self.bad = self.resting - 1, 0
+        if self.bad > self.patience:
+            for group, lr in zip(self.optimizer.groups, self._rates()):
+                group["lr"] = min(lr, max(lr * self.factor, self.min_lr))
+            self.resting, self.bad = self.cooldown, 0
+
+    def __call__(self, row: dict[str, Any]) -> None:
+        """As the callback of `fit`: `step` with the measure in its row."""
+        what = "loss" if self.mode == "min" else "accuracy"
+        if what not in row:
+            raise ValueError(f"ReduceOnPlateau: the row has no {what}, only {', '.join(row)}; call step(value) by hand")
+        self.step(row.get(f"validation_{what}", row[what]))
+
+    def _rates(self) -> list[float]:
+        """The rates of all groups, if they are numbers."""
+        rates = [group["lr"] for group in self.optimizer.groups]
+        if any(map(callable, rates)):
+            raise TypeError(f"ReduceOnPlateau multiplies numbers, but lr is {rates}; give the optimizer lr as a number")
+        return rates
+
+    def state_dict(self) -> dict[str, float]:
+        """The best value, how many since were no better, what is left of the cooldown. The optimizer has the rates."""
+        return {"best": self.best, "bad": self.bad, "resting": self.resting}
+
+    def load_state_dict(self, state: Any) -> None:
+        """Take over what `state_dict` returned. Raises ValueError if something is missing."""
+        if missing := [name for name in self.state_dict() if name not in state]:
+            raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+        self.best, self.bad, self.resting = float(state["best"]), int(state["bad"]), int(state["resting"])
