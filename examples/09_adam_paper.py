@@ -70,8 +70,8 @@ class Uncorrected(tg.Adam):
     """Adam without bias correction: the same kernel, with c1 = c2 = 1."""
 
     def scalars(self, t, *hyper):
-        lr, beta1, beta2, rest1, rest2, _, _, eps = super().scalars(t, *hyper)
-        return lr, beta1, beta2, rest1, rest2, 1, 1, eps
+        lr, beta1, beta2, one_minus_beta1, one_minus_beta2, _, _, eps = super().scalars(t, *hyper)
+        return lr, beta1, beta2, one_minus_beta1, one_minus_beta2, 1, 1, eps
 
 
 print(

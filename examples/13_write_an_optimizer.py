@@ -23,16 +23,16 @@ args = parser.parse_args()
 
 # --- The kernel: as many equations as statements, the same letters. What depends on t alone arrives as a number.
 @tg.kernels.kernel
-def adabelief(p, g, m, s, lr, beta1, beta2, rest1, rest2, c1, c2, eps):
+def adabelief(p, g, m, s, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, c1, c2, eps):
     """Zhuang et al. 2020, algorithm 2.
-    m <- beta1 · m + rest1 · g
-    s <- beta2 · s + rest2 · (g - m) · (g - m) + eps
+    m <- beta1 · m + one_minus_beta1 · g
+    s <- beta2 · s + one_minus_beta2 · (g - m) · (g - m) + eps
     p <- p - lr · (c1 · m) / (sqrt(c2 · s) + eps)
-    where rest1 = 1 - beta1; rest2 = 1 - beta2; c1 = 1 / (1 - beta1^t); c2 = 1 / (1 - beta2^t)
+    where one_minus_beta1 = 1 - beta1; one_minus_beta2 = 1 - beta2; c1 = 1 / (1 - beta1^t); c2 = 1 / (1 - beta2^t)
     """
     for i in range(p.size):
-        m[i] = beta1 * m[i] + rest1 * g[i]
-        s[i] = beta2 * s[i] + rest2 * (g[i] - m[i]) * (g[i] - m[i]) + eps
+        m[i] = beta1 * m[i] + one_minus_beta1 * g[i]
+        s[i] = beta2 * s[i] + one_minus_beta2 * (g[i] - m[i]) * (g[i] - m[i]) + eps
         p[i] -= lr * (c1 * m[i]) / (sqrt(c2 * s[i]) + eps)
 
 

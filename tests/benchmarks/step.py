@@ -241,6 +241,7 @@ def checks(rounds):
 def profile():
     """Each node of one step: what NumPy takes in it, and what is left is the engine's bookkeeping."""
     import tinygrad_edu as tg
+    from tinygrad_edu.core import tensor
 
     for label, (sizes, batch, steps) in MODELS.items():
         X, y = data(sizes, batch)
@@ -260,7 +261,7 @@ def profile():
         print(f"{'node':<34}{'forward':>9}{'calls':>6}{'backward':>10}{'calls':>6}")
         sums = [0.0, 0, 0.0, 0]
         for node, g in incoming(loss):
-            arrays = [tg.tensor.raw(a) for a in node.parents]
+            arrays = [tensor.unwrap(a) for a in node.parents]
             vjps = [f for f, a in zip(node.vjps, node.parents) if isinstance(a, tg.Tensor)]
             forward, backward = calls(node.op)
             row = [
@@ -281,12 +282,12 @@ def profile():
 
 def incoming(loss):
     """Every computed tensor with its gradient."""
-    import tinygrad_edu as tg
+    from tinygrad_edu.core import tensor
 
-    for node in tg.tensor._youngest_first(loss):
+    for node in tensor.toposort(loss):
         node.retain_grad()
     loss.backward()
-    return [(node, node.grad) for node in tg.tensor._youngest_first(loss)]
+    return [(node, node.grad) for node in tensor.toposort(loss)]
 
 
 def calls(op):

@@ -19,7 +19,7 @@ from tinygrad_edu.compile import cache as machine
 from tinygrad_edu.compile import numpy_c as native
 from tinygrad_edu.compile.step import CannotCompile
 from tinygrad_edu.core import kernels
-from tinygrad_edu.core.tensor import raw
+from tinygrad_edu.core.tensor import unwrap
 
 rng = np.random.default_rng(0)
 X, LABELS, TARGETS = rng.standard_normal((12, 3)), rng.integers(0, 2, 12), rng.standard_normal((12, 2))
@@ -672,7 +672,7 @@ def test_what_depends_on_the_number_of_samples_as_no_line_does(part):
 )
 def test_what_python_computes_from_all_rows_is_not_frozen(weight):
     with pytest.raises(CannotCompile, match=r"outside of the ops .* or train without compiled=True$"):
-        Pair(network(), loss=lambda z, t: (z.sum(axis=1) * weight(raw(t))).mean(), y=np.arange(12) % 5)
+        Pair(network(), loss=lambda z, t: (z.sum(axis=1) * weight(unwrap(t))).mean(), y=np.arange(12) % 5)
 
 
 @by_machine
@@ -744,7 +744,7 @@ def test_what_a_batch_may_be():
         (shifted, LABELS),
     ]:
         pair.step(batch, labels)
-        pair.eager(1, np.asarray(raw(batch)), np.asarray(raw(labels)))
+        pair.eager(1, np.asarray(unwrap(batch)), np.asarray(unwrap(labels)))
         pair.same()
 
 

@@ -10,7 +10,7 @@ from random_graphs import erf
 
 import tinygrad_edu as tg
 from tinygrad_edu.core import ops
-from tinygrad_edu.core.tensor import walk
+from tinygrad_edu.core.tensor import backward_pass
 
 rng = np.random.default_rng(0)
 
@@ -257,7 +257,7 @@ def test_float32_stays_float32_and_gradients_have_the_arguments_shape(name, f, r
     args = [tg.Tensor(np.asarray(a, np.float32), requires_grad=True) for a in args]
     y = f(*args)
     assert y.dtype == (np.float64 if name == "astype" else np.float32)
-    for _, _, parent, share, _ in walk(y, np.ones(y.shape, y.dtype)):
+    for _, _, parent, share, _ in backward_pass(y, np.ones(y.shape, y.dtype)):
         assert share.dtype == parent.dtype
         assert share.shape == parent.shape
 
@@ -303,7 +303,7 @@ def test_no_vjp_writes_into_g(name, f, reference, args):
     y = f(*[tg.Tensor(a, requires_grad=True) for a in args])
     g = np.ones(y.shape)
     g.setflags(write=False)
-    for _, _, parent, share, _ in walk(y, g):
+    for _, _, parent, share, _ in backward_pass(y, g):
         assert share.shape == parent.shape
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.tensor import unbroadcast, walk
+from tinygrad_edu.core.tensor import backward_pass, unbroadcast
 
 
 def leaf(data, **kwargs):
@@ -108,13 +108,15 @@ def test_random_graphs_with_shared_nodes_agree_with_differences():
 def test_walk_yields_every_use_of_a_leaf_and_the_shares_add_up():
     x, y = leaf(2.0), leaf(3.0)
     product = (x * y).retain_grad()
-    shares = [(node.op.__name__, parent, float(g)) for node, _, parent, g, _ in walk(product + x, np.float64(1))]
+    shares = [
+        (node.op.__name__, parent, float(g)) for node, _, parent, g, _ in backward_pass(product + x, np.float64(1))
+    ]
     assert shares == [("add", product, 1), ("add", x, 1), ("mul", product, 1), ("mul", x, 3), ("mul", y, 2)]
 
 
 def test_walk_tells_what_a_vjp_returned_before_broadcasting_was_undone():
     b = leaf([1.0, 2.0])
-    ((node, g, parent, share, whole),) = walk(np.ones((3, 2)) * b, np.ones((3, 2)))
+    ((node, g, parent, share, whole),) = backward_pass(np.ones((3, 2)) * b, np.ones((3, 2)))
     assert (node.op.__name__, parent, share.tolist(), whole.shape, g.shape) == ("mul", b, [3, 3], (3, 2), (3, 2))
 
 

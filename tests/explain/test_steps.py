@@ -120,9 +120,9 @@ def test_every_formula_evaluates_to_what_is_passed_on(name, f, reference, args):
 
 def values_of(step):
     node = step.node
-    values = {step.called[id(p)]: getattr(p, "_data", p) for p in node.parents if id(p) in step.called}
+    values = {step.called[id(p)]: getattr(p, "array", p) for p in node.parents if id(p) in step.called}
     values |= {step.called[id(p)]: p for p in node.kwargs.values() if id(p) in step.called}
-    return {**vars(tg.ops), **node.kwargs, **values, step.name: node._data, f"d_{step.name}": step.g}
+    return {**vars(tg.ops), **node.kwargs, **values, step.name: node.array, f"d_{step.name}": step.g}
 
 
 @given(x=st.floats(-30, 30), y=st.floats(-30, 30))
@@ -168,8 +168,8 @@ def test_a_tensor_that_is_called_like_an_own_value_of_the_op_is_not_mistaken_for
 def test_the_functions_that_a_formula_calls_are_explained_in_their_own_words():
     (step,) = leaf([1.0, 2.0], "x").sum().steps()
     (words,) = step.shares[0].helpers
-    assert words.startswith("spread(g, a, axis, keepdims): g in the shape of a: ")
-    assert words.split(": ", 1)[1] == tg.ops.spread.__doc__
+    assert words.startswith("expand_back(g, a, axis, keepdims): g in the shape of a: ")
+    assert words.split(": ", 1)[1] == tg.ops.expand_back.__doc__
     (step,) = leaf(1.0, "x").exp().steps()
     assert step.shares[0].helpers == []
 
@@ -215,9 +215,9 @@ def test_a_step_over_arrays_in_full():
     first, second = (x * b).max().steps()
     assert str(first).splitlines()[:2] == [
         "1. loss = v.max()   [max]   loss = 24   d_loss = 1",
-        "     d_v = spread(d_loss, v, None, False) * shares(v == spread(loss, v, None, False), v, None)",
-    ]
-    assert "           spread(g, a, axis, keepdims): g in the shape of a: " in str(first)
+        "     d_v = expand_back(d_loss, v, None, False) * equal_shares(v == expand_back(loss, v, None,",
+    ]  # and the rest on the next line
+    assert "           expand_back(g, a, axis, keepdims): g in the shape of a: " in str(first)
     assert str(first).splitlines()[-1] == "         = (2, 2) [[0, 0], [0, 1]], norm 1"
     assert str(second).splitlines() == [
         "2. v = x * b   [mul]",
@@ -358,10 +358,10 @@ def test_a_helper_is_explained_where_it_is_used_first():
     a, b = leaf([1.0, 2.0], "a"), leaf([3.0, 4.0], "b")
     root = a.sum() * b.sum()
     text = str(tg.explain(root))
-    assert text.count("spread(d_v") == 2
-    assert text.count("spread(g, a, axis, keepdims): ") == 1
+    assert text.count("expand_back(d_v") == 2
+    assert text.count("expand_back(g, a, axis, keepdims): ") == 1
     assert str(tg.explain(root)) == text
-    assert [str(step).count("spread(g, a") for step in root.steps()] == [0, 1, 1]
+    assert [str(step).count("expand_back(g, a") for step in root.steps()] == [0, 1, 1]
 
 
 def test_nothing_is_computed_before_it_is_asked_for():

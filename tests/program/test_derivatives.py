@@ -9,8 +9,8 @@ from random_graphs import ROWS
 import tinygrad_edu as tg
 from tinygrad_edu import grad, hessian, hvp
 from tinygrad_edu.core.layers import ACTIVATIONS
-from tinygrad_edu.core.ops import each
-from tinygrad_edu.core.tensor import raw
+from tinygrad_edu.core.ops import map_elements
+from tinygrad_edu.core.tensor import unwrap
 
 POINTS = np.array([0.3, -1.7, 0.9, 2.1])
 
@@ -41,7 +41,7 @@ def assert_second_order(f, x, tolerance=1e-8):
     np.testing.assert_allclose(hessian(f)(x).reshape(n, n), expected, rtol=0, atol=tolerance * scale)
     np.testing.assert_allclose(hvp(f)(x, v).ravel(), expected @ v.ravel(), rtol=0, atol=10 * tolerance * scale)
     twice = grad(lambda t: (grad(f)(t) * v).sum())(x)
-    np.testing.assert_allclose(raw(twice).ravel(), expected @ v.ravel(), rtol=0, atol=10 * tolerance * scale)
+    np.testing.assert_allclose(unwrap(twice).ravel(), expected @ v.ravel(), rtol=0, atol=10 * tolerance * scale)
 
 
 # --- every op --------------------------------------------------------------------------------------------------------
@@ -342,13 +342,13 @@ def test_a_helper_of_ones_own_may_be_called_put():
     np.testing.assert_allclose(grad(lambda x: grad(f)(x).sum())(x).numpy(), [6.0, 6.0])
 
 
-def put(g, a, index):
+def scatter_add(g, a, index):
     """What is there, and more."""
     return g * a * index
 
 
 def uses_put(a):
-    return put(a, a, 3), lambda g: g * put(a, 2, 3)
+    return scatter_add(a, a, 3), lambda g: g * scatter_add(a, 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -401,12 +401,12 @@ def test_a_product_of_three_numbers_one_of_them_0():
 
 
 def uses_lgamma(a):
-    return each(math.lgamma, a), lambda g: g * each(math.exp, a)
+    return map_elements(math.lgamma, a), lambda g: g * map_elements(math.exp, a)
 
 
 def test_a_function_of_math_that_is_no_op_is_refused():
     f = lambda x: tg.apply(uses_lgamma, x).sum()
-    with pytest.raises(ValueError, match=r"^each\(lgamma, a\) is no op"):
+    with pytest.raises(ValueError, match=r"^map_elements\(lgamma, a\) is no op"):
         hessian(f)([1.5, 2.0])
 
 

@@ -26,12 +26,12 @@ def test_the_formulas_of_an_op_evaluate_to_what_the_op_returns(name, f, referenc
     y = f(*[leaf(a) for a in args])
     for node in notation.forward_order(y):
         recipe = notation.read(node.op)
-        values = [p._data if isinstance(p, Tensor) else p for p in node.parents]
+        values = [p.array if isinstance(p, Tensor) else p for p in node.parents]
         scope = {**vars(ops), **recipe.defaults, **node.kwargs}
         scope |= {recipe.args[0]: values} if recipe.starred else dict(zip(recipe.args, values, strict=True))
         for line in recipe.lines:
             exec(ast.unparse(line), scope)
-        np.testing.assert_array_equal(eval(ast.unparse(recipe.value), scope), node._data)
+        np.testing.assert_array_equal(eval(ast.unparse(recipe.value), scope), node.array)
         scope["g"] = np.random.default_rng(0).standard_normal(node.shape)
         for i in [i for i, p in enumerate(node.parents) if isinstance(p, Tensor)]:
             vjp = node.vjps[i]
@@ -169,7 +169,7 @@ def test_a_list_has_a_name():
 
 
 def test_a_name_that_a_formula_calls_is_not_given_to_a_tensor():
-    assert named(leaf([1.0], "spread") * leaf([1.0], "sigmoid") * leaf([1.0], "len")).count("spread_") == 1
+    assert named(leaf([1.0], "expand_back") * leaf([1.0], "sigmoid") * leaf([1.0], "len")).count("expand_back_") == 1
 
 
 # --- formulas in the names of a graph ---------------------------------------------------------------------------------
@@ -213,22 +213,22 @@ def masked(a, *, flag=True):
         (0**S, "0 ** s", "d_loss * loss * np.log(1)", []),
         (S - -1, "s - (-1)", "d_loss", []),
         (S.clip(-np.inf, 3.0), "np.clip(s, -np.inf, 3.0)", "d_loss * ((s >= -np.inf) & (s <= 3.0))", []),
-        (X.sum(), "x.sum()", "spread(d_loss, x, None, False)", []),
-        (X.sum(axis=0), "x.sum(axis=0)", "spread(d_v, x, 0, False)", []),
-        (X.sum(axis=(0, 1)), "x.sum(axis=(0, 1))", "spread(d_loss, x, (0, 1), False)", []),
-        (X.mean(), "x.mean()", "spread(d_loss / 4, x, None, False)", []),
-        (X.mean(axis=1), "x.mean(axis=1)", "spread(d_mean / 2, x, 1, False)", []),
+        (X.sum(), "x.sum()", "expand_back(d_loss, x, None, False)", []),
+        (X.sum(axis=0), "x.sum(axis=0)", "expand_back(d_v, x, 0, False)", []),
+        (X.sum(axis=(0, 1)), "x.sum(axis=(0, 1))", "expand_back(d_loss, x, (0, 1), False)", []),
+        (X.mean(), "x.mean()", "expand_back(d_loss / 4, x, None, False)", []),
+        (X.mean(axis=1), "x.mean(axis=1)", "expand_back(d_mean / 2, x, 1, False)", []),
         (X.softmax(), "softmax(x)", "p * (d_p - (d_p * p).sum(axis=-1, keepdims=True))", []),
         (X.softmax(axis=0), "softmax(x, axis=0)", "p * (d_p - (d_p * p).sum(axis=0, keepdims=True))", []),
         (S.leaky_relu(0.3), "np.where(s > 0, s, 0.3 * s)", "np.where(s > 0, d_loss, 0.3 * d_loss)", []),
         (X.T, "x.T", "d_v.T", []),
         (X.transpose(1, 0), "x.transpose((1, 0))", "d_v.transpose((1, 0))", []),
-        (X[0:1], "x[0:1]", "put(d_v, x, np.s_[0:1])", []),
-        (X[1, ::2], "x[1, ::2]", "put(d_loss, x, np.s_[1, ::2])", []),
-        (X[[0, 1, 1]], "x[[0, 1, 1]]", "put(d_v, x, [0, 1, 1])", []),
-        (X[..., None], "x[..., None]", "put(d_v, x, (..., None))", []),
-        (X[[0] * 9], "x[index]", "put(d_v, x, index)", []),
-        (X[[0] * 9, 0], "x[index]", "put(d_v, x, index)", []),
+        (X[0:1], "x[0:1]", "scatter_add(d_v, x, np.s_[0:1])", []),
+        (X[1, ::2], "x[1, ::2]", "scatter_add(d_loss, x, np.s_[1, ::2])", []),
+        (X[[0, 1, 1]], "x[[0, 1, 1]]", "scatter_add(d_v, x, [0, 1, 1])", []),
+        (X[..., None], "x[..., None]", "scatter_add(d_v, x, (..., None))", []),
+        (X[[0] * 9], "x[index]", "scatter_add(d_v, x, index)", []),
+        (X[[0] * 9, 0], "x[index]", "scatter_add(d_v, x, index)", []),
         (tg.apply(reassigned, S), "reassigned(s)", "d_loss * s_", ["y = np.exp(s)", "s_ = y * 2"]),
         (tg.apply(renamed_twice, S), "renamed_twice(s)", "d_loss * 2 * u * 3", ["u = s * 3"]),
         (tg.apply(divided, HALF, 0), "half * 0", "d_loss * (1 / 0)", []),

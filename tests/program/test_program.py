@@ -9,8 +9,9 @@ import pytest
 from random_graphs import ROWS, numbers, random_graph, random_shape
 
 import tinygrad_edu as tg
+from tinygrad_edu.core import tensor
 from tinygrad_edu.core.layers import ACTIVATIONS
-from tinygrad_edu.core.tensor import raw
+from tinygrad_edu.core.tensor import unwrap
 from tinygrad_edu.program.program import Program
 
 
@@ -316,7 +317,7 @@ def test_what_was_made_of_the_length_fits_no_other(f):
 
 @pytest.mark.parametrize("f", [np.std, lambda y: np.bincount(y)[y], lambda y: y.max() - y.min()])
 def test_what_is_the_same_in_any_order_is_no_constant(f):
-    loss = lambda x, y: (x * np.asarray(f(raw(y)), float)).sum()
+    loss = lambda x, y: (x * np.asarray(f(unwrap(y)), float)).sum()
     with pytest.raises(ValueError, match="outside of the ops"):
         tg.trace(loss, np.ones(6), [0, 0, 1, 2, 4, 4])
 
@@ -504,7 +505,7 @@ def test_what_is_kept_and_used_is_computed_once():
         def forward(self, x):
             with tg.no_grad():
                 new = self.mean * 0.9 + x.mean(axis=0) * 0.1
-                tg.tensor.assign(self.mean, new)
+                tensor.assign(self.mean, new)
             return (x * x - new).sum()
 
     layer = Running()
@@ -522,7 +523,7 @@ def test_what_is_kept_but_never_read_is_an_input_to_write_into():
 
         def forward(self, x):
             with tg.no_grad():
-                tg.tensor.assign(self.last, x.max())
+                tensor.assign(self.last, x.max())
             return (x * x).sum()
 
     program = tg.trace(Last(), np.ones(2))

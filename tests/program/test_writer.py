@@ -114,7 +114,7 @@ def test_many_shares_are_added_up_in_several_lines():
     [
         (lambda x: x.sum(), "d_x = np.ones_like(x)"),
         (lambda x: x.mean(), "d_x = np.full_like(x, 1 / x.size)"),
-        (lambda x: x.max(), "d_x = shares(x == loss, x, None)"),
+        (lambda x: x.max(), "d_x = equal_shares(x == loss, x, None)"),
         (lambda x: x.var(), "d_x = 2 / n * d"),
         (lambda x: x.norm(), "d_x = 1 / np.where(loss == 0, np.inf, loss) * x"),
         (lambda x: x.logsumexp(), "d_x = np.exp(x - whole)"),
@@ -194,7 +194,7 @@ def test_what_only_a_derivative_needs_is_written_before_it():
             lambda x: x.mean(axis=(0, 1), keepdims=True).sum(),
             "d_x = np.broadcast_to(d_mean / (x.size // mean.size), x.shape)",
         ),
-        (lambda x: x.max(axis=0).sum(), "d_x = d_v * shares(x == v, x, 0)"),
+        (lambda x: x.max(axis=0).sum(), "d_x = d_v * equal_shares(x == v, x, 0)"),
         (lambda x: x.var(axis=0).sum(), "d_x = d_v * 2 / n * d"),
         (lambda x: x.elu().sum(), "d_x = d_h * np.where(x > 0, 1, np.exp(low))"),
         (lambda x: (x @ x.T).sum(), "z = x @ v"),
@@ -206,7 +206,7 @@ def test_what_only_a_derivative_needs_is_written_before_it():
         ),
         (lambda x: tg.einsum("ij->j", x).sum(), "d_x = einsum_share(d_v, 0, (x,), 'ij->j')"),
         (lambda x: tg.concatenate([x, x], axis=1).sum(), "v = np.concatenate((x, x), axis=1)"),
-        (lambda x: x[0, ::-1].sum(), "d_x = put(d_v, x, np.s_[0, ::-1])"),
+        (lambda x: x[0, ::-1].sum(), "d_x = scatter_add(d_v, x, np.s_[0, ::-1])"),
         (lambda x: x[None, 1:].sum(), "v = x[None, 1:]"),
         (lambda x: x[0].sum(), "v = x[0]"),
         (lambda x: x.softplus().sum(), "d_x = d_h * sigmoid(x)"),
@@ -264,7 +264,7 @@ def test_the_error_of_a_regression_is_called_so():
 
 
 @pytest.mark.parametrize(
-    "name", ["lambda", "np", "d_x", "loss", "x y", "2", "len", "backprop", "v1", "shares", "s", "e"]
+    "name", ["lambda", "np", "d_x", "loss", "x y", "2", "len", "backprop", "v1", "equal_shares", "s", "e"]
 )
 def test_a_parameter_may_have_any_name(name):
     odd, x = leaf([1.5, 2.5], name), leaf([1.0, 2.0], "x")
@@ -302,7 +302,7 @@ def test_helpers_stand_above_without_their_types():
         '''import numpy as np
 
 
-def shares(hit, a, axis):
+def equal_shares(hit, a, axis):
     """Where hit: one part in as many as there are hits along axis; 0 elsewhere. In a's dtype."""
     hits = hit.astype(a.dtype)
     return hits / hits.sum(axis=axis, keepdims=True)
@@ -324,7 +324,7 @@ def test_a_helper_brings_what_it_calls_itself():
     assert [line for line in source.splitlines() if line.startswith("def ")] == [
         "def einsum_share(g, i, arrays, subscripts):",
         "def einsum_letters(subscripts, arrays):",
-        "def put(g, a, index):",
+        "def scatter_add(g, a, index):",
         "def backprop(x):",
     ]
     assert f"ascii_letters = {ops.ascii_letters!r}" in source.splitlines()
@@ -332,5 +332,5 @@ def test_a_helper_brings_what_it_calls_itself():
 
 def test_modules_are_imported_once():
     source = tg.trace(lambda x: (x.erf() * x.gelu()).sum(), [1.0, 2.0]).source
-    assert source.startswith("import math\nimport numpy as np\n\n\ndef each(f, a):")
+    assert source.startswith("import math\nimport numpy as np\n\n\ndef map_elements(f, a):")
     assert source.count("import") == 2

@@ -178,7 +178,7 @@ def test_the_same_rate_for_all():
     assert tg.race("booth", lr="stated", steps=2).runs[0].lr == stated()["booth"]["sgd"]
 
 
-def walk(rule, rate, start, f, steps):
+def backward_pass(rule, rate, start, f, steps):
     """The paths of three rules as a plain loop; f is a gradient by hand. It ends where numbers would overflow."""
     (x, y), (u, v), points = start, (0.0, 0.0), [start]
     for _ in range(steps):
@@ -211,7 +211,7 @@ def test_tuned_picks_what_a_naive_search_picks(rule, surface, steps):
     for k in range(-16, 13):
         times, misses = [], []
         for start in starts:
-            path = walk(rule, 10 ** (k / 4), start, BY_HAND[surface][0], steps)
+            path = backward_pass(rule, 10 ** (k / 4), start, BY_HAND[surface][0], steps)
             lost = any(
                 abs(x - (left + right) / 2) >= 10 * (right - left) or abs(y - (bottom + top) / 2) >= 10 * (top - bottom)
                 for x, y in path
@@ -252,7 +252,7 @@ def test_a_lucky_last_step_does_not_win():
 def test_a_path_is_that_of_a_naive_loop(name, rule):
     run = tg.race(name, [rule], 50).runs[0]
     surface = SURFACES[name]
-    expected = np.array(walk(rule, run.lr, surface.start, BY_HAND[name][0], 50))
+    expected = np.array(backward_pass(rule, run.lr, surface.start, BY_HAND[name][0], 50))
     assert run.path == pytest.approx(expected, rel=1e-9, abs=1e-9)
     assert run.losses == pytest.approx(surface.values(expected), rel=1e-9, abs=1e-9)
     assert run.distances == pytest.approx(surface.distances(expected), rel=1e-9, abs=1e-9)

@@ -10,10 +10,11 @@ from tinygrad_edu.program.names import read
 HEAD = """\
 # Every op
 
-What [ops.py](../tinygrad_edu/core/ops.py) says, as a table: this page is made from its source by `tests/support/ops_page.py`, and a
-test compares them. `g` is the gradient of the loss with respect to `y`; the third column has the gradient with respect
-to each argument, as it is run, before the engine undoes broadcasting. Ops take arrays; Tensors have them as functions
-and methods, `tg.tanh(t)` and `t.tanh()`, with NumPy's names for the other arguments.
+What [ops.py](../tinygrad_edu/core/ops.py) says, as a table: this page is made from its source by
+`tests/support/ops_page.py`, and a test compares them. `g` is the gradient of the loss with respect to `y`; the third
+column has the gradient with respect to each argument, as it is run, before the engine undoes broadcasting. Ops take
+arrays; Tensors have them as functions and methods, `tg.tanh(t)` and `t.tanh()`, with NumPy's names for the other
+arguments.
 """
 
 

@@ -83,7 +83,7 @@ def test_mistakes_with_a_moving_average_are_named():
 # --- the average of weights ------------------------------------------------------------------------------------------
 
 
-def walk(steps, dtype=np.float64, cls=tg.SGD, **hyper):
+def backward_pass(steps, dtype=np.float64, cls=tg.SGD, **hyper):
     """Two parameters that an optimizer moves at random, and one step at a time where they are."""
     rng = np.random.default_rng(0)
     a = tg.Tensor(rng.standard_normal((2, 3)).astype(dtype), requires_grad=True, name="a")
@@ -117,7 +117,7 @@ def expected(points, decay, debias):
 @every_dtype
 @every_decay
 def test_the_average_of_the_weights_is_that_of_the_definition(decay, debias, dtype):
-    optimizer, steps = walk(200, dtype)
+    optimizer, steps = backward_pass(200, dtype)
     average, points = tg.WeightAverage(optimizer, decay, debias), []
     for point in steps:
         average.update()
@@ -133,7 +133,7 @@ def test_the_average_of_the_weights_is_that_of_the_definition(decay, debias, dty
 def test_the_average_equals_torchs(decay):
     torch = pytest.importorskip("torch")
     swa_utils = torch.optim.swa_utils
-    optimizer, steps = walk(60)
+    optimizer, steps = backward_pass(60)
     average = tg.WeightAverage(optimizer, decay, debias=False)
     theirs = torch.nn.Linear(4, 2, dtype=torch.float64)  # 8 weights, as ours
     theirs.bias = None
@@ -182,7 +182,7 @@ def test_threads_give_the_same_bits(decay, debias, monkeypatch):
 
     def end():
         sizes.clear()
-        optimizer, steps = walk(5)
+        optimizer, steps = backward_pass(5)
         average = tg.WeightAverage(optimizer, decay, debias)
         for _ in steps:
             average.update()
@@ -204,7 +204,7 @@ def test_threads_give_the_same_bits(decay, debias, monkeypatch):
 
 
 def averaged():
-    optimizer, steps = walk(3)
+    optimizer, steps = backward_pass(3)
     average = tg.WeightAverage(optimizer, decay=None)
     for _ in steps:
         average.update()
@@ -331,7 +331,7 @@ def test_running_statistics_are_not_averaged():
 
 @every_decay
 def test_a_resumed_average_is_bit_identical(decay, debias, tmp_path):
-    optimizer, steps = walk(40)
+    optimizer, steps = backward_pass(40)
     straight, first = (tg.WeightAverage(optimizer, decay, debias) for _ in "ab")
     for t, _ in enumerate(steps, start=1):
         straight.update()
@@ -350,14 +350,14 @@ def test_a_state_that_does_not_fit_is_refused_and_says_why():
     state = average.state_dict()
     for other, here, there in [
         (tg.WeightAverage(optimizer, decay=0.9), "decay=0.9", "decay=None"),
-        (tg.WeightAverage(walk(0, np.float32)[0], decay=None), "in float32", "in float64"),
+        (tg.WeightAverage(backward_pass(0, np.float32)[0], decay=None), "in float32", "in float64"),
         (tg.WeightAverage(tg.SGD(optimizer.params[:1]), decay=None), "nothing", r"b \(2,\)"),
     ]:
         with pytest.raises(ValueError, match=f"it has .*{there}.* where this one has .*{here}"):
             other.load_state_dict(state)
     with pytest.raises(ValueError, match=r"it has no t$"):
         average.load_state_dict({key: value for key, value in state.items() if key != "t"})
-    tg.WeightAverage(walk(0, cls=tg.Adam)[0], decay=None).load_state_dict(state)  # the rule does not matter
+    tg.WeightAverage(backward_pass(0, cls=tg.Adam)[0], decay=None).load_state_dict(state)  # the rule does not matter
 
 
 def test_parameters_that_moved_are_refused_before_the_block():

@@ -171,7 +171,7 @@ RULES = list(tg.optimizers.RULES.values())
 def test_model_and_optimizer_are_left_exactly_as_they_were(rule, training):
     untouched, searched = used(rule, training), used(rule, training)
     model, optimizer = searched
-    before = [(t._data, t.grad, t._home) for t in model._tensors().values()]
+    before = [(t.array, t.grad, t.grad_view) for t in model._tensors().values()]
     tg.lr_find(model, X, Y, optimizer=optimizer, rng=0)
     assert all(a is b for t, old in zip(model._tensors().values(), before) for a, b in zip(trace(t), old))
     same(untouched, searched)
@@ -313,7 +313,7 @@ def used(rule, training):
 
 
 def trace(t):
-    return t._data, t.grad, t._home
+    return t.array, t.grad, t.grad_view
 
 
 def same(first, second):

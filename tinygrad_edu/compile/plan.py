@@ -14,7 +14,7 @@ from ..core import kernels
 from ..core.buffers import aligned
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
-from ..core.tensor import Tensor, moves, raw, tick
+from ..core.tensor import Tensor, moves, next_stamp, unwrap
 from ..program.program import Program
 from . import cache as machine
 from . import numpy_c as native
@@ -55,9 +55,9 @@ class Plan:
         trained = {name: i for name in program.gradients for i, p in enumerate(optimizer.params) if p is given[name]}
         drawn = {name: t for name, t in given.items() if "rng" in getattr(t, "kwargs", ())}
         rest = {name: value for name, value in given.items() if name not in {*trained, *drawn, "X", "y"}}
-        kept = {name: np.ascontiguousarray(raw(value)) for name, value in rest.items()}
+        kept = {name: np.ascontiguousarray(unwrap(value)) for name, value in rest.items()}
         for name, value in rest.items():
-            a = np.asarray(raw(value))
+            a = np.asarray(unwrap(value))
             if isinstance(a.base, np.ndarray) and a.base.size > a.size and not a.flags.c_contiguous:
                 raise CannotCompile(f"{name} {a.shape} is a part that does not lie in one piece; take a copy() of it")
 
@@ -101,7 +101,7 @@ class Plan:
         self.homes = [optimizer._homes[i] for i in trained.values()]
         self.moves = -1
         self.without = [p for i, p in enumerate(optimizer.params) if i not in trained.values()]
-        self.others = [(t, t._data) for t in rest.values() if isinstance(t, Tensor)]
+        self.others = [(t, t.array) for t in rest.values() if isinstance(t, Tensor)]
         self.written = [given[line.target.removesuffix("[...]")] for line in program.forward if "[" in line.target]
         self.runs: list[Any] | None = None
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
@@ -158,10 +158,10 @@ class Plan:
     def check(self) -> None:
         """Everything lies where it did when this was made; or a RuntimeError."""
         for p, data, _ in self.homes:
-            if p._data is not data or not p._requires_grad:
+            if p.array is not data or not p._requires_grad:
                 raise _moved(p)
         for t, array in self.others:
-            if t._data is not array:
+            if t.array is not array:
                 raise _moved(t)
         native.wake_blas()
         self.moves = moves[0]  # until one of these changes there is nothing to look at
@@ -169,31 +169,31 @@ class Plan:
     def arrive(self) -> None:
         """The parameters have the gradients of this step; those that it does not use have none."""
         for p, _, home in self.homes:
-            p._grad, p._spent = home, 0
+            p.stored_grad, p._spent = home, 0
         for p in self.without:
-            p._grad = None
+            p.stored_grad = None
 
     def leave(self) -> int:
         """The same, and the optimizer has made an update with them. Returns the tick at which it did."""
-        changed = tick()
+        changed = next_stamp()
         spent = -changed if self.optimizer._quiet else changed
         for p, home in self.updated:
-            p._grad = home
+            p.stored_grad = home
             p._spent = spent
             p.stamp = changed
-            p._lent = None
+            p.checksum = None
         for p, home in self.resting:
-            p._grad, p._spent = home, 0
+            p.stored_grad, p._spent = home, 0
         for p in self.without:
-            p._grad = None
+            p.stored_grad = None
         return changed
 
     def keep(self) -> None:
         """Layers have written their running means."""
         for t in self.written:
-            t.stamp = tick()
-            if t._lent is not None:
-                t._lent = t._checksum()
+            t.stamp = next_stamp()
+            if t.checksum is not None:
+                t.checksum = t._checksum()
 
     @cached_property
     def step(self) -> Any:

@@ -19,7 +19,7 @@ from ..core import kernels, losses
 from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
-from ..core.tensor import Tensor, moves, no_grad, raw, watchers
+from ..core.tensor import Tensor, moves, no_grad, unwrap, watchers
 from ..program.program import Program, _Trace, as_input
 from ..training.fit import NoLoss
 from .lower import CannotCompile as CannotCompile
@@ -130,7 +130,7 @@ class CompiledStep:
                 f"{rule or optimizer.kernel} is not a rule of this package; train without compiled=True"
             )
         self.model, self.loss, self.optimizer, self.quiet = model, loss, optimizer, quiet
-        X, y, dtype = np.asarray(raw(X)), np.asarray(raw(y)), optimizer.buffer.data.dtype
+        X, y, dtype = np.asarray(unwrap(X)), np.asarray(unwrap(y)), optimizer.buffer.data.dtype
         x_dtype = dtype if X.dtype.kind in "iub" else np.dtype(X.dtype.type)
         y_dtype = dtype if y.dtype.kind == "f" else np.dtype(y.dtype.type)
         self.kinds = {"X": (x_dtype, X.shape[1:]), "y": (y_dtype, y.shape[1:])}
@@ -245,7 +245,7 @@ class CompiledStep:
         """X and y as machine code takes them, or what is wrong with them."""
         taken = []
         for name, given in (("X", X), ("y", y)):
-            (dtype, shape), values = self.kinds[name], np.asarray(raw(given))
+            (dtype, shape), values = self.kinds[name], np.asarray(unwrap(given))
             if values.shape[1:] != shape or not values.ndim:
                 wanted = f"({', '.join(['N', *map(str, shape)])}{',' * (not shape)})"
                 raise ValueError(f"{name} has shape {values.shape}, the step was compiled for {wanted}")

@@ -55,7 +55,7 @@ class FlatBuffer:
         self._data: Array = ready[0] if ready else aligned(stops[-1], dtype)
         self._grad: Array = ready[1] if ready else aligned(stops[-1], dtype)
         for p, (start, stop) in zip(params, self.spans, strict=True):
-            if not np.shares_memory(p._data, self.data):
+            if not np.shares_memory(p.array, self.data):
                 self._take_in(p, start, stop)
 
     @property
@@ -70,13 +70,13 @@ class FlatBuffer:
 
     def _take_in(self, p: Tensor, start: int, stop: int) -> None:
         data = self.data[start:stop].reshape(p.shape)
-        p._home = self.grad[start:stop].reshape(p.shape)
-        data[...] = p._data
-        p._data = data
+        p.grad_view = self.grad[start:stop].reshape(p.shape)
+        data[...] = p.array
+        p.array = data
         moves[0] += 1
         if p.grad is not None:
-            p._home[...] = p.grad
-            p.grad = p._home
+            p.grad_view[...] = p.grad
+            p.grad = p.grad_view
 
 
 def aligned(size: int, dtype: Any) -> Array:
@@ -104,15 +104,20 @@ def _check(params: list[Any]) -> None:
 
 def _together(params: list[Tensor]) -> tuple[Array, Array] | None:
     """The stretches of data and grad that the parameters fill without a gap, if they already do."""
-    data, grad = params[0]._data.base, params[0]._home.base if params[0]._home is not None else None
+    data, grad = params[0].array.base, params[0].grad_view.base if params[0].grad_view is not None else None
     if data is None or grad is None:
         return None
-    first = at = _offset(params[0]._data, data)
+    first = at = _offset(params[0].array, data)
     for p in params:
-        if p._data.base is not data or p._home is None or p._home.base is not grad or _offset(p._data, data) != at:
+        if (
+            p.array.base is not data
+            or p.grad_view is None
+            or p.grad_view.base is not grad
+            or _offset(p.array, data) != at
+        ):
             return None
         at += p.size
-    start = _offset(params[0]._home, grad)  # type: ignore[arg-type]
+    start = _offset(params[0].grad_view, grad)  # type: ignore[arg-type]
     return data[first:at], grad[start : start + at - first]
 
 

@@ -65,15 +65,15 @@ def sgd(p, g, lr):
 
 
 @kernel
-def momentum(p, g, v, lr, beta, rest, c):
+def momentum(p, g, v, lr, beta, one_minus_beta, c):
     """Momentum as a moving average of gradients.
-    v <- beta · v + rest · g
+    v <- beta · v + one_minus_beta · g
     p <- p - lr · c · v
-    where rest = 1 - beta; c = 1, or 1 / (1 - beta^t) with bias correction
+    where one_minus_beta = 1 - beta; c = 1, or 1 / (1 - beta^t) with bias correction
     note: v is an average that starts at 0, and lr is outside it
     """
     for i in range(p.size):
-        v[i] = beta * v[i] + rest * g[i]
+        v[i] = beta * v[i] + one_minus_beta * g[i]
         p[i] -= lr * c * v[i]
 
 
@@ -114,177 +114,178 @@ def adagrad(p, g, s, lr, eps):
 
 
 @kernel
-def adadelta(p, g, v, s, lr, rho, rest, eps):
+def adadelta(p, g, v, s, lr, rho, one_minus_rho, eps):
     """Zeiler 2012. d has the unit of p; s is the average from before this step.
-    v <- rho · v + rest · g · g
+    v <- rho · v + one_minus_rho · g · g
     d <- sqrt(s + eps) / sqrt(v + eps) · g
-    s <- rho · s + rest · d · d
+    s <- rho · s + one_minus_rho · d · d
     p <- p - lr · d
-    where rest = 1 - rho
+    where one_minus_rho = 1 - rho
     note: eps is inside both roots, and both averages start at 0, not debiased
     """
     for i in range(p.size):
-        v[i] = rho * v[i] + rest * g[i] * g[i]
+        v[i] = rho * v[i] + one_minus_rho * g[i] * g[i]
         d = sqrt(s[i] + eps) / sqrt(v[i] + eps) * g[i]
-        s[i] = rho * s[i] + rest * d * d
+        s[i] = rho * s[i] + one_minus_rho * d * d
         p[i] -= lr * d
 
 
 @kernel
-def rmsprop(p, g, v, lr, rho, rest, eps):
+def rmsprop(p, g, v, lr, rho, one_minus_rho, eps):
     """Tieleman & Hinton 2012, lecture 6.5.
-    v <- rho · v + rest · g · g
+    v <- rho · v + one_minus_rho · g · g
     p <- p - lr · g / (sqrt(v) + eps)
-    where rest = 1 - rho
+    where one_minus_rho = 1 - rho
     note: eps is outside the root, and v starts at 0, not debiased
     """
     for i in range(p.size):
-        v[i] = rho * v[i] + rest * g[i] * g[i]
+        v[i] = rho * v[i] + one_minus_rho * g[i] * g[i]
         p[i] -= lr * g[i] / (sqrt(v[i]) + eps)
 
 
 @kernel
-def rmsprop_centered(p, g, v, m, lr, rest, eps):
+def rmsprop_centered(p, g, v, m, lr, one_minus_rho, eps):
     """Graves 2013: divide by the standard deviation. maximum keeps v - m · m from falling below 0 by rounding.
-    v <- v + rest · (g · g - v)
-    m <- m + rest · (g - m)
+    v <- v + one_minus_rho · (g · g - v)
+    m <- m + one_minus_rho · (g - m)
     p <- p - lr · g / (sqrt(maximum(v, m · m) - m · m) + eps)
-    where rest = 1 - rho
+    where one_minus_rho = 1 - rho
     note: eps is outside the root, and both averages start at 0, not debiased
     """
     for i in range(p.size):
-        v[i] += rest * (g[i] * g[i] - v[i])
-        m[i] += rest * (g[i] - m[i])
+        v[i] += one_minus_rho * (g[i] * g[i] - v[i])
+        m[i] += one_minus_rho * (g[i] - m[i])
         p[i] -= lr * g[i] / (sqrt(maximum(v[i], m[i] * m[i]) - m[i] * m[i]) + eps)
 
 
 @kernel
-def rmsprop_momentum(p, g, v, b, lr, rho, rest, eps, momentum):
+def rmsprop_momentum(p, g, v, b, lr, rho, one_minus_rho, eps, momentum):
     """RMSprop with a velocity b of scaled gradients.
-    v <- rho · v + rest · g · g
+    v <- rho · v + one_minus_rho · g · g
     b <- momentum · b + g / (sqrt(v) + eps)
     p <- p - lr · b
-    where rest = 1 - rho
+    where one_minus_rho = 1 - rho
     note: lr and eps are outside b and the root, and v starts at 0, not debiased
     """
     for i in range(p.size):
-        v[i] = rho * v[i] + rest * g[i] * g[i]
+        v[i] = rho * v[i] + one_minus_rho * g[i] * g[i]
         b[i] = momentum * b[i] + g[i] / (sqrt(v[i]) + eps)
         p[i] -= lr * b[i]
 
 
 @kernel
-def rmsprop_centered_momentum(p, g, v, m, b, lr, rest, eps, momentum):
+def rmsprop_centered_momentum(p, g, v, m, b, lr, one_minus_rho, eps, momentum):
     """Graves 2013, both.
-    v <- v + rest · (g · g - v)
-    m <- m + rest · (g - m)
+    v <- v + one_minus_rho · (g · g - v)
+    m <- m + one_minus_rho · (g - m)
     b <- momentum · b + g / (sqrt(maximum(v, m · m) - m · m) + eps)
     p <- p - lr · b
-    where rest = 1 - rho
+    where one_minus_rho = 1 - rho
     note: lr and eps are outside b and the root, and both averages start at 0, not debiased
     """
     for i in range(p.size):
-        v[i] += rest * (g[i] * g[i] - v[i])
-        m[i] += rest * (g[i] - m[i])
+        v[i] += one_minus_rho * (g[i] * g[i] - v[i])
+        m[i] += one_minus_rho * (g[i] - m[i])
         b[i] = momentum * b[i] + g[i] / (sqrt(maximum(v[i], m[i] * m[i]) - m[i] * m[i]) + eps)
         p[i] -= lr * b[i]
 
 
 @kernel
-def adam(p, g, m, v, lr, beta1, beta2, rest1, rest2, c1, c2, eps):
+def adam(p, g, m, v, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, c1, c2, eps):
     """Kingma & Ba 2015, algorithm 1.
-    m <- beta1 · m + rest1 · g
-    v <- beta2 · v + rest2 · g · g
+    m <- beta1 · m + one_minus_beta1 · g
+    v <- beta2 · v + one_minus_beta2 · g · g
     p <- p - lr · (c1 · m) / (sqrt(c2 · v) + eps)
-    where rest1 = 1 - beta1; rest2 = 1 - beta2; c1 = 1 / (1 - beta1^t); c2 = 1 / (1 - beta2^t)
+    where one_minus_beta1 = 1 - beta1; one_minus_beta2 = 1 - beta2; c1 = 1 / (1 - beta1^t); c2 = 1 / (1 - beta2^t)
     note: eps is outside the root, both averages are debiased, and t counts updates from 1
     """
     for i in range(p.size):
-        m[i] = beta1 * m[i] + rest1 * g[i]
-        v[i] = beta2 * v[i] + rest2 * g[i] * g[i]
+        m[i] = beta1 * m[i] + one_minus_beta1 * g[i]
+        v[i] = beta2 * v[i] + one_minus_beta2 * g[i] * g[i]
         p[i] -= lr * (c1 * m[i]) / (sqrt(c2 * v[i]) + eps)
 
 
 @kernel
-def adamw(p, g, m, v, lr, beta1, beta2, rest1, rest2, c1, c2, eps, keep):
+def adamw(p, g, m, v, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, c1, c2, eps, keep):
     """Loshchilov & Hutter 2019, algorithm 2: the decay acts on p alone and never enters m and v.
     p <- p · keep
-    m <- beta1 · m + rest1 · g
-    v <- beta2 · v + rest2 · g · g
+    m <- beta1 · m + one_minus_beta1 · g
+    v <- beta2 · v + one_minus_beta2 · g · g
     p <- p - lr · (c1 · m) / (sqrt(c2 · v) + eps)
     where keep = 1 - lr · weight_decay
-    where rest1 = 1 - beta1; rest2 = 1 - beta2; c1 = 1 / (1 - beta1^t); c2 = 1 / (1 - beta2^t)
+    where one_minus_beta1 = 1 - beta1; one_minus_beta2 = 1 - beta2; c1 = 1 / (1 - beta1^t); c2 = 1 / (1 - beta2^t)
     note: the decay is decoupled and times lr, eps is outside the root, both averages are debiased
     """
     for i in range(p.size):
         p[i] *= keep
-        m[i] = beta1 * m[i] + rest1 * g[i]
-        v[i] = beta2 * v[i] + rest2 * g[i] * g[i]
+        m[i] = beta1 * m[i] + one_minus_beta1 * g[i]
+        v[i] = beta2 * v[i] + one_minus_beta2 * g[i] * g[i]
         p[i] -= lr * (c1 * m[i]) / (sqrt(c2 * v[i]) + eps)
 
 
 @kernel
-def amsgrad(p, g, m, v, x, lr, beta1, beta2, rest1, rest2, c1, c2, eps):
+def amsgrad(p, g, m, v, x, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, c1, c2, eps):
     """Reddi, Kale & Kumar 2018: divide by the largest v so far, which never falls.
-    m <- beta1 · m + rest1 · g
-    v <- beta2 · v + rest2 · g · g
+    m <- beta1 · m + one_minus_beta1 · g
+    v <- beta2 · v + one_minus_beta2 · g · g
     x <- maximum(x, v)
     p <- p - lr · (c1 · m) / (sqrt(c2 · x) + eps)
-    where rest1 = 1 - beta1; rest2 = 1 - beta2; c1 = 1 / (1 - beta1^t); c2 = 1 / (1 - beta2^t)
+    where one_minus_beta1 = 1 - beta1; one_minus_beta2 = 1 - beta2; c1 = 1 / (1 - beta1^t); c2 = 1 / (1 - beta2^t)
     note: x is the largest v before debiasing, and eps is outside the root
     """
     for i in range(p.size):
-        m[i] = beta1 * m[i] + rest1 * g[i]
-        v[i] = beta2 * v[i] + rest2 * g[i] * g[i]
+        m[i] = beta1 * m[i] + one_minus_beta1 * g[i]
+        v[i] = beta2 * v[i] + one_minus_beta2 * g[i] * g[i]
         x[i] = maximum(x[i], v[i])
         p[i] -= lr * (c1 * m[i]) / (sqrt(c2 * x[i]) + eps)
 
 
 @kernel
-def adamax(p, g, m, u, lr, beta1, beta2, rest1, c1, eps):
+def adamax(p, g, m, u, lr, beta1, beta2, one_minus_beta1, c1, eps):
     """Kingma & Ba 2015, algorithm 2: the largest |g|, slowly forgotten, in place of a mean square.
-    m <- beta1 · m + rest1 · g
+    m <- beta1 · m + one_minus_beta1 · g
     u <- maximum(beta2 · u, abs(g) + eps)
     p <- p - lr · (c1 · m) / u
-    where rest1 = 1 - beta1; c1 = 1 / (1 - beta1^t)
+    where one_minus_beta1 = 1 - beta1; c1 = 1 / (1 - beta1^t)
     note: eps is inside the maximum, and only m is debiased
     """
     for i in range(p.size):
-        m[i] = beta1 * m[i] + rest1 * g[i]
+        m[i] = beta1 * m[i] + one_minus_beta1 * g[i]
         u[i] = maximum(beta2 * u[i], abs(g[i]) + eps)
         p[i] -= lr * (c1 * m[i]) / u[i]
 
 
 @kernel
-def nadam(p, g, m, v, lr, beta1, beta2, rest1, rest2, cg, cm, c2, eps):
+def nadam(p, g, m, v, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, cg, cm, c2, eps):
     """Dozat 2016: Adam that looks ahead, with a momentum that grows to beta1.
-    m <- beta1 · m + rest1 · g
-    v <- beta2 · v + rest2 · g · g
+    m <- beta1 · m + one_minus_beta1 · g
+    v <- beta2 · v + one_minus_beta2 · g · g
     p <- p - lr · (cg · g + cm · m) / (sqrt(c2 · v) + eps)
     where mu_t = beta1 · (1 - 0.96^(t · momentum_decay) / 2); cg = (1 - mu_t) / (1 - mu_1 ··· mu_t)
-    where cm = mu_(t+1) / (1 - mu_1 ··· mu_(t+1)); rest1 = 1 - beta1; rest2 = 1 - beta2; c2 = 1 / (1 - beta2^t)
+    where cm = mu_(t+1) / (1 - mu_1 ··· mu_(t+1))
+    where one_minus_beta1 = 1 - beta1; one_minus_beta2 = 1 - beta2; c2 = 1 / (1 - beta2^t)
     note: eps is outside the root, and the momentum grows towards beta1
     """
     for i in range(p.size):
-        m[i] = beta1 * m[i] + rest1 * g[i]
-        v[i] = beta2 * v[i] + rest2 * g[i] * g[i]
+        m[i] = beta1 * m[i] + one_minus_beta1 * g[i]
+        v[i] = beta2 * v[i] + one_minus_beta2 * g[i] * g[i]
         p[i] -= lr * (cg * g[i] + cm * m[i]) / (sqrt(c2 * v[i]) + eps)
 
 
 @kernel
-def radam(p, g, m, v, lr, beta1, beta2, rest1, rest2, c1, eps, r, plain):
+def radam(p, g, m, v, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, c1, eps, r, plain):
     """Liu et al. 2020: while v rests on too few gradients, step without it.
-    m <- beta1 · m + rest1 · g
-    v <- beta2 · v + rest2 · g · g
+    m <- beta1 · m + one_minus_beta1 · g
+    v <- beta2 · v + one_minus_beta2 · g · g
     p <- p - lr · (c1 · m) · (r / (sqrt(v) + eps) + plain)
-    where rest1 = 1 - beta1; rest2 = 1 - beta2; c1 = 1 / (1 - beta1^t)
+    where one_minus_beta1 = 1 - beta1; one_minus_beta2 = 1 - beta2; c1 = 1 / (1 - beta1^t)
     where n = 2 / (1 - beta2) - 1; k = n - 2 · t · beta2^t / (1 - beta2^t)
     where k > 5: r^2 = (1 - beta2^t) · (k - 4) · (k - 2) · n / ((n - 4) · (n - 2) · k), plain = 0; else r = 0, plain = 1
     note: eps is added to the root before v is debiased, and v is used where k > 5
     """
     for i in range(p.size):
-        m[i] = beta1 * m[i] + rest1 * g[i]
-        v[i] = beta2 * v[i] + rest2 * g[i] * g[i]
+        m[i] = beta1 * m[i] + one_minus_beta1 * g[i]
+        v[i] = beta2 * v[i] + one_minus_beta2 * g[i] * g[i]
         p[i] -= lr * (c1 * m[i]) * (r / (sqrt(v[i]) + eps) + plain)
 
 
@@ -305,16 +306,16 @@ def rprop(p, g, d, q, up, down, least, most):
 
 
 @kernel
-def asgd(p, g, a, lr, keep, rest):
+def asgd(p, g, a, lr, keep, share):
     """Polyak & Juditsky 1992; Bottou 2010: descent with a falling rate, and the mean of the way as the answer.
     p <- keep · p - lr · g
-    a <- p + rest · (a - p)
-    where lr = lr_0 / (1 + lambd · lr_0 · (t - 1))^alpha; keep = 1 - lambd · lr; rest = 1 - 1 / max(1, t - 1 - t0)
+    a <- p + share · (a - p)
+    where lr = lr_0 / (1 + lambd · lr_0 · (t - 1))^alpha; keep = 1 - lambd · lr; share = 1 - 1 / max(1, t - 1 - t0)
     note: lr falls with t, and a is p until t0 is over
     """
     for i in range(p.size):
         p[i] = keep * p[i] - lr * g[i]
-        a[i] = p[i] + rest * (a[i] - p[i])
+        a[i] = p[i] + share * (a[i] - p[i])
 
 
 @kernel
@@ -328,29 +329,29 @@ def signsgd(p, g, lr):
 
 
 @kernel
-def signum(p, g, m, lr, beta, rest):
+def signum(p, g, m, lr, beta, one_minus_beta):
     """Bernstein et al. 2018: the sign of a moving average.
-    m <- beta · m + rest · g
+    m <- beta · m + one_minus_beta · g
     p <- p - lr · sign(m)
-    where rest = 1 - beta
+    where one_minus_beta = 1 - beta
     note: sign(0) = 0, and the average is not debiased, which its sign does not show
     """
     for i in range(p.size):
-        m[i] = beta * m[i] + rest * g[i]
+        m[i] = beta * m[i] + one_minus_beta * g[i]
         p[i] -= lr * sign(m[i])
 
 
 @kernel
-def lion(p, g, m, lr, beta1, beta2, rest1, rest2, keep):
+def lion(p, g, m, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, keep):
     """Chen et al. 2023: one average to step along, another to remember; decay as in AdamW.
-    p <- keep · p - lr · sign(beta1 · m + rest1 · g)
-    m <- beta2 · m + rest2 · g
-    where keep = 1 - lr · weight_decay; rest1 = 1 - beta1; rest2 = 1 - beta2
+    p <- keep · p - lr · sign(beta1 · m + one_minus_beta1 · g)
+    m <- beta2 · m + one_minus_beta2 · g
+    where keep = 1 - lr · weight_decay; one_minus_beta1 = 1 - beta1; one_minus_beta2 = 1 - beta2
     note: the decay is decoupled and times lr
     """
     for i in range(p.size):
-        p[i] = keep * p[i] - lr * sign(beta1 * m[i] + rest1 * g[i])
-        m[i] = beta2 * m[i] + rest2 * g[i]
+        p[i] = keep * p[i] - lr * sign(beta1 * m[i] + one_minus_beta1 * g[i])
+        m[i] = beta2 * m[i] + one_minus_beta2 * g[i]
 
 
 @kernel

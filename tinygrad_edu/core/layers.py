@@ -13,7 +13,7 @@ import numpy as np
 
 from . import init, ops
 from .init import Initializer, Rng
-from .tensor import Tensor, apply, as_tensor, assign, no_grad, outside, raw
+from .tensor import Tensor, apply, as_tensor, assign, no_grad, outside, unwrap
 
 
 class Layer:
@@ -79,7 +79,7 @@ class Layer:
                     break
                 if not any(isinstance(value, Layer) for _, value in _contents(layers[earlier])):
                     before.append(f"{earlier} {layers[earlier]!r} gave {shape}")
-            shapes = [f"the input {np.shape(raw(x))}", *["..."] * (len(before) > 6), *before[-6:]]
+            shapes = [f"the input {np.shape(unwrap(x))}", *["..."] * (len(before) > 6), *before[-6:]]
             error.add_note(f"shapes before it: {', '.join(shapes)}")
 
     def refuse(self, kind: type[Exception], problem: str) -> Exception:
@@ -269,7 +269,7 @@ def _watched(
 ) -> Callable[[Any], Tensor]:
     def watching(x: Any) -> Tensor:
         y = forward(x)
-        seen[path] = np.shape(raw(x)), y.shape
+        seen[path] = np.shape(unwrap(x)), y.shape
         return y
 
     return watching
@@ -287,7 +287,7 @@ def _floats(layer: Layer, x: Any, like: Tensor) -> Any:
     if x.dtype == like.dtype:
         return x
     if x.dtype.kind in "iub":
-        return raw(x).astype(like.dtype)
+        return unwrap(x).astype(like.dtype)
     if x.dtype.kind != "f":
         raise TypeError(f"expected real numbers, got {x.dtype}")
     other = f", or build the layer with dtype=np.{x.dtype}" if x.dtype in (np.float32, np.float64) else ""
@@ -339,7 +339,7 @@ class Linear(Layer):
         self.b = Tensor(np.zeros(out_features, dtype), requires_grad=True, name="b") if bias else None
 
     def forward(self, x: Any) -> Tensor:
-        if getattr(x, "dtype", None) is not self.W._data.dtype:
+        if getattr(x, "dtype", None) is not self.W.array.dtype:
             x = _floats(self, x, self.W)
         try:
             return Tensor.matmul(x, self.W) if self.b is None else Tensor.linear(x, self.W, self.b)

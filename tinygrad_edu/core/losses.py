@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .tensor import Tensor, apply, as_tensor, raw
+from .tensor import Tensor, apply, as_tensor, unwrap
 
 
 def mse_loss(predictions: Any, targets: Any) -> Tensor:
@@ -84,7 +84,7 @@ def cross_entropy(logits: Any, labels: Any) -> Tensor:
     >>> print(f"{cross_entropy([[0.0, 0.0], [0.0, 0.0]], [0, 1]):.4f}")  # ln 2
     0.6931
     """
-    logits, labels = as_tensor(logits), np.asarray(raw(labels))
+    logits, labels = as_tensor(logits), np.asarray(unwrap(labels))
     shape = logits.shape
     if len(shape) != 2 or labels.shape != shape[:1]:
         hints = {
@@ -131,8 +131,8 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Tensor:
         raise ValueError(
             "binary_cross_entropy_with_logits got the result of sigmoid; it applies it itself: pass the logits"
         )
-    if t.size and not (t._data.min() >= 0 and t._data.max() <= 1):
-        raise ValueError(f"targets are from 0 to 1, got values from {t._data.min()} to {t._data.max()}")
+    if t.size and not (t.array.min() >= 0 and t.array.max() <= 1):
+        raise ValueError(f"targets are from 0 to 1, got values from {t.array.min()} to {t.array.max()}")
     return (t * (-z).softplus() + (1 - t) * z.softplus()).mean()
 
 
@@ -154,8 +154,8 @@ def hinge_loss(scores: Any, targets: Any) -> Tensor:
     Tensor(0.75)
     """
     s, t = _pair(scores, targets)
-    if not np.all(np.abs(t._data) == 1):
-        raise ValueError(f"targets are -1 or 1, got {np.unique(t._data)[:5]}; labels 0 and 1 become 2 * labels - 1")
+    if not np.all(np.abs(t.array) == 1):
+        raise ValueError(f"targets are -1 or 1, got {np.unique(t.array)[:5]}; labels 0 and 1 become 2 * labels - 1")
     return (1 - s * t).relu().mean()
 
 

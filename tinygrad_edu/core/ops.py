@@ -11,7 +11,7 @@ Three rules keep the file readable by people and by programs:
 
 - the body is straight-line: assignments, then one ``return``;
 - what is not differentiated (axes, labels) is keyword-only;
-- a VJP never writes into ``g``. It may return the broadcast shape: the engine (`tensor.walk`) sums it back.
+- a VJP never writes into ``g``. It may return the broadcast shape: the engine (`tensor.backward_pass`) sums it back.
 
 Where a function has a kink or a tie, the docstring says which subgradient is taken.
 """
@@ -122,7 +122,7 @@ def cos(a: Array) -> Result:
 def erf(a: Array) -> Result:
     """y = 2/√π ∫ e^(-t²) dt from 0 to a; NumPy has none, so math.erf takes the elements one by one: exact, and 30 times
     the cost of tanh"""
-    return each(math.erf, a), lambda g: g * 2 / np.pi**0.5 * np.exp(-a * a)
+    return map_elements(math.erf, a), lambda g: g * 2 / np.pi**0.5 * np.exp(-a * a)
 
 
 def sqrt(a: Array) -> Result:
@@ -175,7 +175,7 @@ def silu(a: Array) -> Result:
 def gelu(a: Array) -> Result:
     """y = a · Φ(a); Φ(a) is the share of a normal distribution below a. The exact form, by math.erfc, at the cost of
     `erf`; not the approximation by tanh"""
-    share = each(math.erfc, -a / 2**0.5) / 2
+    share = map_elements(math.erfc, -a / 2**0.5) / 2
     return a * share, lambda g: g * (share + a * np.exp(-a * a / 2) / (2 * np.pi) ** 0.5)
 
 
@@ -186,12 +186,12 @@ def softplus(a: Array) -> Result:
 
 def maximum(a: Array, b: Array) -> Result:
     """y = the larger of a and b, elementwise; a tie gives half the gradient to each"""
-    return np.maximum(a, b), lambda g: take_side(g, a > b, a == b), lambda g: take_side(g, b > a, a == b)
+    return np.maximum(a, b), lambda g: split_ties(g, a > b, a == b), lambda g: split_ties(g, b > a, a == b)
 
 
 def minimum(a: Array, b: Array) -> Result:
     """y = the smaller of a and b, elementwise; a tie gives half the gradient to each"""
-    return np.minimum(a, b), lambda g: take_side(g, a < b, a == b), lambda g: take_side(g, b < a, a == b)
+    return np.minimum(a, b), lambda g: split_ties(g, a < b, a == b), lambda g: split_ties(g, b < a, a == b)
 
 
 def where(a: Array, b: Array, *, condition: Array) -> Result:
@@ -209,13 +209,13 @@ def clip(a: Array, *, low: float, high: float) -> Result:
 
 def sum(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     """y = Σ a over axis"""
-    return a.sum(axis=axis, keepdims=keepdims), lambda g: spread(g, a, axis, keepdims)
+    return a.sum(axis=axis, keepdims=keepdims), lambda g: expand_back(g, a, axis, keepdims)
 
 
 def mean(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     """y = Σ a / n over axis; n is the number of elements that each mean takes in"""
     y = a.mean(axis=axis, keepdims=keepdims)
-    return y, lambda g: spread(g / (a.size // (y.size or 1)), a, axis, keepdims)
+    return y, lambda g: expand_back(g / (a.size // (y.size or 1)), a, axis, keepdims)
 
 
 def var(a: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Result:
@@ -224,7 +224,7 @@ def var(a: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
     d = a - a.mean(axis=axis, keepdims=True)
     y = a.var(axis=axis, ddof=ddof, keepdims=keepdims)
     n = a.size // (y.size or 1)
-    return y, lambda g: spread(g * 2 / (n - ddof), a, axis, keepdims) * d
+    return y, lambda g: expand_back(g * 2 / (n - ddof), a, axis, keepdims) * d
 
 
 def std(a: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Result:
@@ -232,19 +232,19 @@ def std(a: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
     d = a - a.mean(axis=axis, keepdims=True)
     y = a.std(axis=axis, ddof=ddof, keepdims=keepdims)
     n = a.size // (y.size or 1)
-    return y, lambda g: spread(g / np.where(y == 0, np.inf, y) / (n - ddof), a, axis, keepdims) * d
+    return y, lambda g: expand_back(g / np.where(y == 0, np.inf, y) / (n - ddof), a, axis, keepdims) * d
 
 
 def norm(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     """y = √(Σ a²) over axis; the length of a vector, the Frobenius norm of a matrix; the gradient at y = 0 is 0"""
     y = np.sqrt((a * a).sum(axis=axis, keepdims=keepdims))
-    return y, lambda g: spread(g / np.where(y == 0, np.inf, y), a, axis, keepdims) * a
+    return y, lambda g: expand_back(g / np.where(y == 0, np.inf, y), a, axis, keepdims) * a
 
 
 def prod(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     """y = Π a over axis; the derivative by an element is the product of the others, zeros among them or not"""
     y = a.prod(axis=axis, keepdims=keepdims)
-    return y, lambda g: spread(g, a, axis, keepdims) * others(a, axis)
+    return y, lambda g: expand_back(g, a, axis, keepdims) * product_of_others(a, axis)
 
 
 def cumsum(a: Array, *, axis: int | None = None) -> Result:
@@ -256,13 +256,19 @@ def cumsum(a: Array, *, axis: int | None = None) -> Result:
 def max(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     """y = the largest of a over axis; ties share the gradient equally"""
     y = a.max(axis=axis, keepdims=keepdims)
-    return y, lambda g: spread(g, a, axis, keepdims) * shares(a == spread(y, a, axis, keepdims), a, axis)
+    return (
+        y,
+        lambda g: expand_back(g, a, axis, keepdims) * equal_shares(a == expand_back(y, a, axis, keepdims), a, axis),
+    )
 
 
 def min(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     """y = the smallest of a over axis; ties share the gradient equally"""
     y = a.min(axis=axis, keepdims=keepdims)
-    return y, lambda g: spread(g, a, axis, keepdims) * shares(a == spread(y, a, axis, keepdims), a, axis)
+    return (
+        y,
+        lambda g: expand_back(g, a, axis, keepdims) * equal_shares(a == expand_back(y, a, axis, keepdims), a, axis),
+    )
 
 
 def logsumexp(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
@@ -271,7 +277,7 @@ def logsumexp(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     top = np.where(np.isfinite(top), top, 0)
     whole = np.log(np.exp(a - top).sum(axis=axis, keepdims=True)) + top
     y = whole if keepdims else whole.squeeze(axis)
-    return y, lambda g: spread(g, a, axis, keepdims) * np.exp(a - whole)
+    return y, lambda g: expand_back(g, a, axis, keepdims) * np.exp(a - whole)
 
 
 def softmax(a: Array, *, axis: int = -1) -> Result:
@@ -334,7 +340,7 @@ def astype(a: Array, *, dtype: Any) -> Result:
 
 def getitem(a: Array, *, index: Any) -> Result:
     """y = a[index]; slices, integers, integer or boolean arrays; an element taken twice gets both gradients"""
-    return a[index], lambda g: put(g, a, index)
+    return a[index], lambda g: scatter_add(g, a, index)
 
 
 def concatenate(*arrays: Array, axis: int = 0) -> Result:
@@ -343,7 +349,7 @@ def concatenate(*arrays: Array, axis: int = 0) -> Result:
     stops = np.cumsum(lengths)
     starts = stops - lengths
     y = np.concatenate(arrays, axis=axis)
-    return y, *[lambda g, i=i, j=j: between(g, i, j, axis) for i, j in zip(starts, stops)]
+    return y, *[lambda g, i=i, j=j: slice_along(g, i, j, axis) for i, j in zip(starts, stops)]
 
 
 def stack(*arrays: Array, axis: int = 0) -> Result:
@@ -354,17 +360,17 @@ def stack(*arrays: Array, axis: int = 0) -> Result:
 # --- helpers that the VJPs share --------------------------------------------------------------------------------
 
 
-def spread(g: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
+def expand_back(g: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
     """g in the shape of a: each of its numbers is repeated for all the elements of a that went into one result."""
     return np.broadcast_to(g if axis is None or keepdims else np.expand_dims(g, axis), a.shape)
 
 
-def each(f: Callable[[float], float], a: Array) -> Array:
+def map_elements(f: Callable[[float], float], a: Array) -> Array:
     """f of every element, one by one: for what math has and NumPy has not. In a's dtype, float64 for integers."""
     return np.fromiter(map(f, a.flat), np.result_type(a, 0.0), a.size).reshape(a.shape)
 
 
-def others(a: Array, axis: Axis) -> Array:
+def product_of_others(a: Array, axis: Axis) -> Array:
     """For each element of a the product of all others along axis: their whole product is divided by the element, with
     zeros left out. Each zero that is not the element itself makes it 0."""
     zero, filled = a == 0, np.where(a == 0, 1, a)
@@ -372,23 +378,23 @@ def others(a: Array, axis: Axis) -> Array:
     return np.where(zeros_among_others == 0, filled.prod(axis=axis, keepdims=True) / filled, 0)
 
 
-def shares(hit: Array, a: Array, axis: Axis) -> Array:
+def equal_shares(hit: Array, a: Array, axis: Axis) -> Array:
     """Where hit: one part in as many as there are hits along axis; 0 elsewhere. In a's dtype."""
     hits = hit.astype(a.dtype)
     return hits / hits.sum(axis=axis, keepdims=True)
 
 
-def take_side(g: Array, wins: Array, ties: Array) -> Array:
+def split_ties(g: Array, wins: Array, ties: Array) -> Array:
     """g where this side wins, half of g where it ties, 0 elsewhere."""
     return np.where(ties, g / 2, np.where(wins, g, 0))
 
 
-def between(g: Array, start: int, stop: int, axis: int) -> Array:
+def slice_along(g: Array, start: int, stop: int, axis: int) -> Array:
     """The part of g from start to stop along axis."""
     return g[(slice(None),) * (axis % g.ndim) + (slice(start, stop),)]
 
 
-def put(g: Array, a: Array, index: Any) -> Array:
+def scatter_add(g: Array, a: Array, index: Any) -> Array:
     """Zeros like a, with g added at index."""
     out = np.zeros_like(a, dtype=g.dtype)
     np.add.at(out, index, g)
@@ -417,7 +423,7 @@ def einsum_share(g: Array, i: int, arrays: tuple[Array, ...], subscripts: str) -
     if mine == terms[i]:
         return share
     place = dict(zip(mine, np.ix_(*map(np.arange, share.shape))))
-    return put(share, np.zeros([place[c].size for c in terms[i]]), tuple(place[c] for c in terms[i]))
+    return scatter_add(share, np.zeros([place[c].size for c in terms[i]]), tuple(place[c] for c in terms[i]))
 
 
 def einsum_letters(subscripts: str, arrays: tuple[Array, ...]) -> tuple[list[str], str]:

@@ -15,7 +15,7 @@ from ..explain.why import why
 from . import kernels
 from .buffers import FlatBuffer, aligned
 from .ops import Array
-from .tensor import Tensor, tick, warn, watchers
+from .tensor import Tensor, next_stamp, warn, watchers
 
 LearningRate = float | Callable[[int], float]
 
@@ -77,7 +77,7 @@ class Optimizer:
             self.names += [name for name, _ in named]
             self.params += [p for _, p in named]
             groups.append(_Group({**hyper, **{name: value for name, value in group.items() if name != "params"}}))
-        self.names = _told_apart(self.names, self._members)
+        self.names = unique_names(self.names, self._members)
         self.buffer = FlatBuffer(self.params)
         self._dtype = self.buffer.data.dtype.type
         self.groups = tuple(groups)
@@ -86,7 +86,7 @@ class Optimizer:
                 dict.__setitem__(group, name, self._check(name, value, hyper))
             group.check = self._check
             group.sort_out()
-        self._homes = [(p, p._data, p._home) for p in self.params]
+        self._homes = [(p, p.array, p.grad_view) for p in self.params]
         self._steps = [0] * len(self.params)  # updates of each parameter, up to what _whole has not written back
         self._frozen: set[int] = set()
         self._awake = self._homes  # those that are not frozen
@@ -154,14 +154,14 @@ class Optimizer:
 
     def _done(self, runs: list[_Run], before: Array | None = None) -> None:
         """Note that the parameters of these runs were updated, and that their gradients are used."""
-        again, changed = None, tick()
+        again, changed = None, next_stamp()
         spent = -changed if self._quiet else changed
         for run in runs:
             for p in run.params:
                 if p._spent == self._stamp:
                     again = p
                 p.stamp, p._spent = changed, spent
-                p._lent = None  # what the user looked at is no longer what is there
+                p.checksum = None  # what the user looked at is no longer what is there
         self._count(runs, changed)
         for watcher in watchers:
             watcher.step(self, before)
@@ -188,7 +188,7 @@ class Optimizer:
     def _runs(self) -> list[_Run]:
         """What there is to update: parameters with a gradient, as few runs of neighbours with one t as possible."""
         for p, data, home in self._awake:
-            if p._grad is not home or p._data is not data:
+            if p.stored_grad is not home or p.array is not data:
                 break
         else:
             if self._whole is not None:
@@ -197,7 +197,7 @@ class Optimizer:
         for p, data, home in self._awake:
             if p.grad is None:
                 continue
-            if p._data is not data:
+            if p.array is not data:
                 raise RuntimeError(
                     f"{p.label()} now lies in another optimizer's buffer; give both optimizers the same parameters in "
                     "the same order, or none in common"
@@ -287,7 +287,7 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Forget the gradients: the next `backward` overwrites them. ``param.grad`` is None until then."""
         for p in self.params:
-            p._grad = None
+            p.stored_grad = None
 
     def clip_value(self, most: float) -> None:
         """Bring every number of the gradients into [-most, most]. Call it between backward() and step()."""
@@ -512,7 +512,7 @@ def _average(name: str, optimizer: Optimizer) -> Array:
     return optimizer._averages[name]
 
 
-def _told_apart(names: list[str], members: list[range]) -> list[str]:
+def unique_names(names: list[str], members: list[range]) -> list[str]:
     """The names, with their group's number, and then their own, before those that several have."""
     if len(set(names)) < len(names):
         names = [f"group{k}.{names[i]}" for k, group in enumerate(members) for i in group]

@@ -78,7 +78,7 @@ class Momentum(Optimizer):
     """
 
     kernel, state = staticmethod(kernels.momentum), ("v",)
-    parts = "lr · c", "v", "v - rest · g"
+    parts = "lr · c", "v", "v - one_minus_beta · g"
 
     def __init__(
         self, params: Any, lr: LearningRate = 1e-2, beta: float = 0.9, bias_correction: bool = False, **common: Any
@@ -213,8 +213,8 @@ class Adadelta(Optimizer):
     """
 
     kernel, state = staticmethod(kernels.adadelta), ("v", "s")
-    # s has moved on since: what it was follows from s <- rho · s + rest · (s + eps) / (v + eps) · g · g
-    parts = "lr · sqrt((s + rho · eps) / (rho + rest · g · g / (v + eps)) / (v + eps))", "g", "0"
+    # s has moved on since: what it was follows from s <- rho · s + one_minus_rho · (s + eps) / (v + eps) · g · g
+    parts = "lr · sqrt((s + rho · eps) / (rho + one_minus_rho · g · g / (v + eps)) / (v + eps))", "g", "0"
 
     def __init__(self, params: Any, lr: LearningRate = 1.0, rho: float = 0.9, eps: float = 1e-6, **common: Any) -> None:
         super().__init__(params, {"lr": lr, "rho": rho, "eps": eps}, **common)
@@ -312,7 +312,7 @@ class Adam(Optimizer):
     """
 
     kernel, state = staticmethod(kernels.adam), ("m", "v")
-    parts = "lr / (sqrt(c2 · v) + eps)", "c1 · m", "c1 · (m - rest1 · g)"
+    parts = "lr / (sqrt(c2 · v) + eps)", "c1 · m", "c1 · (m - one_minus_beta1 · g)"
 
     def __init__(
         self,
@@ -400,7 +400,7 @@ class AMSGrad(Adam):
     """
 
     kernel, state = staticmethod(kernels.amsgrad), ("m", "v", "x")  # type: ignore[assignment]
-    parts = "lr / (sqrt(c2 · x) + eps)", "c1 · m", "c1 · (m - rest1 · g)"
+    parts = "lr / (sqrt(c2 · x) + eps)", "c1 · m", "c1 · (m - one_minus_beta1 · g)"
 
 
 class Adamax(Optimizer):
@@ -428,7 +428,7 @@ class Adamax(Optimizer):
     """
 
     kernel, state = staticmethod(kernels.adamax), ("m", "u")
-    parts = "lr / u", "c1 · m", "c1 · (m - rest1 · g)"
+    parts = "lr / u", "c1 · m", "c1 · (m - one_minus_beta1 · g)"
 
     def __init__(
         self,
@@ -471,7 +471,7 @@ class NAdam(Optimizer):
     """
 
     kernel, state = staticmethod(kernels.nadam), ("m", "v")
-    parts = "lr / (sqrt(c2 · v) + eps)", "cg · g + cm · m", "cm · (m - rest1 · g)"
+    parts = "lr / (sqrt(c2 · v) + eps)", "cg · g + cm · m", "cm · (m - one_minus_beta1 · g)"
 
     def __init__(
         self,
@@ -532,7 +532,7 @@ class RAdam(Adam):
     """
 
     kernel = staticmethod(kernels.radam)
-    parts = "lr · (r / (sqrt(v) + eps) + plain)", "c1 · m", "c1 · (m - rest1 · g)"
+    parts = "lr · (r / (sqrt(v) + eps) + plain)", "c1 · m", "c1 · (m - one_minus_beta1 · g)"
 
     def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float) -> Numbers:
         n = 2 / (1 - beta2) - 1
@@ -735,11 +735,11 @@ class Lion(Optimizer):
     """
 
     kernel, state = staticmethod(kernels.lion), ("m",)
-    # m has moved on since: beta2 · m of then is m - rest2 · g
+    # m has moved on since: beta2 · m of then is m - one_minus_beta2 · g
     parts = (
         "lr",
-        "sign(beta1 · (m - rest2 · g) / beta2 + rest1 · g)",
-        "sign(beta1 · (m - rest2 · g) / beta2 + rest1 · g) - sign(g)",
+        "sign(beta1 · (m - one_minus_beta2 · g) / beta2 + one_minus_beta1 · g)",
+        "sign(beta1 · (m - one_minus_beta2 · g) / beta2 + one_minus_beta1 · g) - sign(g)",
     )
 
     def __init__(

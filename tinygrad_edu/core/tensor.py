@@ -1,7 +1,7 @@
 """The graph: a Tensor remembers how it was computed, and `backward` walks that record in reverse.
 
-`apply` is the only place where a node is made and `walk` the only place where the chain rule is run. Everything
-that is specific to one function lives in `ops`.
+`apply` is the only place where a node is made and `backward_pass` the only place where the chain rule is run.
+Everything that is specific to one function lives in `ops`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,17 @@ if TYPE_CHECKING:
     from ..explain.graph import Graph
     from ..explain.steps import Step
 
-tick = count(1).__next__  # stamps every Tensor: a node is younger than its parents, unless a parent was changed since
+next_stamp = count(
+    1
+).__next__  # stamps every Tensor: a node is younger than its parents, unless a parent was changed since
 _age = attrgetter("stamp")
 _new = object.__new__
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # the package
+
+
+def checksum(array: Array) -> int:
+    """Return a number that changes when the array does."""
+    return hash(array.tobytes())
 
 
 class _Mode(threading.local):
@@ -64,7 +71,7 @@ class no_grad(ContextDecorator):
         _mode.recording = self._before.pop()
 
 
-class NotKept(RuntimeError, AttributeError):
+class GradNotRetained(RuntimeError, AttributeError):
     """``grad`` of a computed tensor was asked for. An AttributeError too, for hasattr and inspect."""
 
 
@@ -90,17 +97,17 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     wanted = False
     for a in args:
         if isinstance(a, Tensor):
-            if a._lent is not None and _mode.recording:
-                a._look()
+            if a.checksum is not None and _mode.recording:
+                a.look()
             if a._requires_grad:
                 wanted = True
-            arrays.append(a._data)
+            arrays.append(a.array)
         elif isinstance(a, (int, float)) and len(args) > 1:
             arrays.append(a)
         else:
             arrays.append(_numbers(a))
     if kwargs and _mode.tracing is not None:  # a comparison is a Tensor then, and may be a mask
-        kwargs = {key: raw(value) for key, value in kwargs.items()}
+        kwargs = {key: unwrap(value) for key, value in kwargs.items()}
     try:
         result = op(*arrays, **kwargs)
     except ValueError as error:
@@ -119,8 +126,8 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     y.setflags(False)  # a VJP may still read the result: NumPy refuses to write into it
 
     out = _new(Tensor)
-    out._data, out.op, out.stamp = y, op, tick()
-    out.name = out._home = out._lent = None  # and _grad stays empty: see grad
+    out.array, out.op, out.stamp = y, op, next_stamp()
+    out.name = out.grad_view = out.checksum = None  # and _grad stays empty: see grad
     out.retains_grad = False
     if recorded:
         if len(vjps) != len(args):
@@ -139,7 +146,7 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     return out
 
 
-def walk(root: Tensor, grad: Array) -> Iterator[tuple[Tensor, Array, Tensor, Array, Array]]:
+def backward_pass(root: Tensor, grad: Array) -> Iterator[tuple[Tensor, Array, Tensor, Array, Array]]:
     """The backward pass: the chain rule from root down, yielding every share of the gradient as it is passed on.
 
     A node's turn comes only after everything that was computed from it, so its gradient g is complete by then: the sum
@@ -153,7 +160,7 @@ def walk(root: Tensor, grad: Array) -> Iterator[tuple[Tensor, Array, Tensor, Arr
         (`Tensor.retain_grad`; a leaf that is the root) comes as (node, g, node, g, g) before it passes anything on
     """
     grads = {root: grad}
-    for node in _youngest_first(root):
+    for node in toposort(root):
         g = grads.pop(node)
         if node.retains_grad:
             yield node, g, node, g, g
@@ -161,8 +168,8 @@ def walk(root: Tensor, grad: Array) -> Iterator[tuple[Tensor, Array, Tensor, Arr
             if isinstance(parent, Tensor) and parent._requires_grad:
                 whole = share = vjp(g)
                 try:
-                    if share.shape != parent._data.shape:
-                        share = unbroadcast(share, parent._data.shape, node)
+                    if share.shape != parent.array.shape:
+                        share = unbroadcast(share, parent.array.shape, node)
                 except AttributeError:
                     raise TypeError(f"a VJP of {node.label()} returned {type(share).__name__}, not an array") from None
                 if parent.parents:
@@ -170,29 +177,29 @@ def walk(root: Tensor, grad: Array) -> Iterator[tuple[Tensor, Array, Tensor, Arr
                 yield node, g, parent, share, whole
 
 
-def first_gradient(root: Tensor, grad: Any) -> Array:
-    """What `walk` starts from: grad, or 1 for a single number. Raises what `Tensor.backward` says."""
+def seed(root: Tensor, grad: Any) -> Array:
+    """What `backward_pass` starts from: grad, or 1 for a single number. Raises what `Tensor.backward` says."""
     if not root.requires_grad:
         raise RuntimeError(
             "nothing here requires the gradient of this tensor: was it computed under no_grad(), or from tensors "
             "without requires_grad=True?"
         )
     if grad is None:
-        if root._data.ndim == 0:
-            return root._data.dtype.type(1)
+        if root.array.ndim == 0:
+            return root.array.dtype.type(1)
         if root.size == 1:
             return np.ones(root.shape, root.dtype)
         raise ValueError(
             f"the chain rule starts from a single number, this tensor has shape {root.shape}: reduce it, as in "
             f".sum().backward(), or pass grad of shape {root.shape}"
         )
-    seed = np.array(raw(grad), root.dtype)
+    seed = np.array(unwrap(grad), root.dtype)
     if seed.shape != root.shape:
         raise ValueError(f"grad has shape {seed.shape}, the tensor has {root.shape}")
     return seed
 
 
-def _youngest_first(root: Tensor) -> list[Tensor]:
+def toposort(root: Tensor) -> list[Tensor]:
     """The computed tensors that root depends on, in an order in which the chain rule may visit them.
 
     A result is made after its arguments, so sorting by age is a topological sort. It needs no recursion.
@@ -201,8 +208,8 @@ def _youngest_first(root: Tensor) -> list[Tensor]:
     for node in nodes:  # the list grows while it is read
         for parent in node.parents:
             if isinstance(parent, Tensor):
-                if parent._lent is not None:
-                    parent._look()
+                if parent.checksum is not None:
+                    parent.look()
                 if parent.stamp > node.stamp:
                     raise RuntimeError(
                         f"{parent.label()} was changed after {node.label()} was computed from it, so the gradient "
@@ -257,7 +264,7 @@ def assign(target: Tensor, value: Tensor) -> None:
     """Give the leaf target the numbers of value, as a layer that keeps a running mean does: a trace notes it as a part
     of the program."""
     if _mode.tracing is None:
-        target.data = value._data
+        target.data = value.array
     else:
         _mode.tracing.append((target, value))
 
@@ -267,14 +274,14 @@ def as_tensor(x: Any) -> Tensor:
     return x if isinstance(x, Tensor) else Tensor(x)
 
 
-def raw(x: Any) -> Any:
+def unwrap(x: Any) -> Any:
     """The array of a Tensor; anything else as it is. For code that only reads."""
-    return x._data if isinstance(x, Tensor) else x
+    return x.array if isinstance(x, Tensor) else x
 
 
 def plain_index(index: Any) -> Any:
     """The index with arrays for the Tensors in it."""
-    return tuple(raw(i) for i in index) if isinstance(index, tuple) else raw(index)
+    return tuple(unwrap(i) for i in index) if isinstance(index, tuple) else unwrap(index)
 
 
 def outside(frame: FrameType | None) -> FrameType | None:
@@ -352,7 +359,7 @@ def _without_gradient(*arrays: Array, function: Callable[..., Array]) -> Result:
 def _plain(function: Callable[..., Any], *args: Any) -> Any:
     """A plain array, as it has no gradient. While a program is traced a Tensor, so that the program computes it too."""
     if _mode.tracing is None:
-        return function(*[raw(x) for x in args])
+        return function(*[unwrap(x) for x in args])
     with no_grad():
         return apply(_without_gradient, *args, function=function)
 
@@ -393,8 +400,8 @@ class Tensor:
     """
 
     __slots__ = (
-        "_data",
-        "_grad",
+        "array",
+        "stored_grad",
         "_requires_grad",
         "name",
         "op",
@@ -403,8 +410,8 @@ class Tensor:
         "vjps",
         "stamp",
         "retains_grad",
-        "_home",
-        "_lent",
+        "grad_view",
+        "checksum",
         "_spent",
         "__weakref__",
     )
@@ -412,19 +419,19 @@ class Tensor:
     parents: tuple[Any, ...]
     kwargs: dict[str, Any]
     vjps: Sequence[VJP]
-    _home: Array | None  # where a parameter's gradient lives: a view of its FlatBuffer
-    _lent: int | None  # once the user has held .data: a checksum, so that a change through it is noticed
+    grad_view: Array | None  # where a parameter's gradient lives: a view of its FlatBuffer
+    checksum: int | None  # once the user has held .data: a checksum, so that a change through it is noticed
     _spent: int  # the stamp of the step() that used grad, 0 before; negative if nobody is to be warned
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
-        self._data: Array = _numbers(raw(data)).copy()
-        self._grad: Array | None = None
+        self.array: Array = _numbers(unwrap(data)).copy()
+        self.stored_grad: Array | None = None
         self.name = name
         self.op = None
         self.requires_grad = requires_grad
         self.op, self.parents, self.kwargs, self.vjps = None, (), {}, ()
-        self.stamp = tick()
-        self._home = self._lent = None
+        self.stamp = next_stamp()
+        self.grad_view = self.checksum = None
         self._spent = 0
 
     # --- the numbers --------------------------------------------------------------------------------------------
@@ -432,47 +439,44 @@ class Tensor:
     @property
     def data(self) -> Array:
         """The array itself. Assign to it, or write into it, to change a leaf; a computed tensor's is read-only."""
-        if self._lent is None and self._data.flags.writeable:
-            self._lent = self._checksum()
-        return self._data
+        if self.checksum is None and self.array.flags.writeable:
+            self.checksum = checksum(self.array)
+        return self.array
 
     @data.setter
     def data(self, value: Any) -> None:
-        if not self._data.flags.writeable:
+        if not self.array.flags.writeable:
             raise RuntimeError(f"{self.label()} is computed, so its data cannot be replaced; use detach() for a copy")
-        if value is not self._data:
-            value = np.asarray(raw(value))
-            if value.shape != self._data.shape:
-                raise ValueError(f"{self.label()} has shape {self._data.shape}, the new data has {value.shape}")
-            self._data[...] = value  # in place: a parameter stays in its flat buffer
-        self.stamp = tick()
-        if self._lent is not None:
-            self._lent = self._checksum()
+        if value is not self.array:
+            value = np.asarray(unwrap(value))
+            if value.shape != self.array.shape:
+                raise ValueError(f"{self.label()} has shape {self.array.shape}, the new data has {value.shape}")
+            self.array[...] = value  # in place: a parameter stays in its flat buffer
+        self.stamp = next_stamp()
+        if self.checksum is not None:
+            self.checksum = checksum(self.array)
 
-    def _checksum(self) -> int:
-        return hash(self._data.tobytes())
-
-    def _look(self) -> None:
+    def look(self) -> None:
         """Notice a change that was made through ``data``, which we lent."""
-        now = self._checksum()
-        if now != self._lent:
-            self._lent, self.stamp = now, tick()
+        now = checksum(self.array)
+        if now != self.checksum:
+            self.checksum, self.stamp = now, next_stamp()
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._data.shape
+        return self.array.shape
 
     @property
     def ndim(self) -> int:
-        return self._data.ndim
+        return self.array.ndim
 
     @property
     def size(self) -> int:
-        return self._data.size
+        return self.array.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self._data.dtype
+        return self.array.dtype
 
     def item(self) -> Any:
         """The single number in it. Raises ValueError if there are more."""
@@ -486,15 +490,15 @@ class Tensor:
                 "these numbers alone. Write np.where(condition, a, b), maximum or relu instead of an if, and np.exp(x) "
                 "instead of math.exp(x)"
             )
-        return self._data
+        return self.array
 
     def numpy(self) -> Array:
         """A copy of the numbers, outside any graph."""
-        return self._data.copy()
+        return self.array.copy()
 
     def detach(self) -> Tensor:
         """A constant copy: the same numbers, no history."""
-        return Tensor(self._data, name=self.name) if _mode.tracing is None else _plain(np.copy, self)
+        return Tensor(self.array, name=self.name) if _mode.tracing is None else _plain(np.copy, self)
 
     def label(self) -> str:
         """What messages call it: its name, else its op and shape."""
@@ -503,8 +507,8 @@ class Tensor:
         return f"{what} {self.shape}"
 
     def __repr__(self) -> str:
-        text = np.array2string(self._data, separator=", ", prefix="Tensor(")
-        dtype = "" if self._data.dtype == np.float64 else f", dtype={self._data.dtype}"
+        text = np.array2string(self.array, separator=", ", prefix="Tensor(")
+        dtype = "" if self.array.dtype == np.float64 else f", dtype={self.array.dtype}"
         grad = f", op={_name(self.op)}" if self.vjps and self.op else ", requires_grad=True" * self.requires_grad
         return f"Tensor({text}{dtype}{grad})"
 
@@ -521,7 +525,7 @@ class Tensor:
         return bool(self._value("the truth"))
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self.array)
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
@@ -539,9 +543,9 @@ class Tensor:
             raise RuntimeError(
                 f"{self.label()} is computed, which decides whether it requires a gradient; see detach()"
             )
-        if value and self._data.dtype not in (np.float32, np.float64):
+        if value and self.array.dtype not in (np.float32, np.float64):
             raise TypeError(
-                f"only float32 and float64 can require a gradient, got {self._data.dtype}; "
+                f"only float32 and float64 can require a gradient, got {self.array.dtype}; "
                 "write the numbers as floats (1.0, not 1) or use .astype(float)"
             )
         self._requires_grad = self.retains_grad = bool(value)
@@ -551,9 +555,9 @@ class Tensor:
     def grad(self) -> Array | None:
         """The gradient, None before the first `backward`. Of a computed tensor only if `retain_grad` asked for it."""
         if self.op is None or self.retains_grad:
-            return self._grad
+            return self.stored_grad
         if self.requires_grad:
-            raise NotKept(
+            raise GradNotRetained(
                 f"backward() keeps no gradient of {self.label()}, because it is computed; before backward(), call "
                 "retain_grad() on it"
             )
@@ -562,11 +566,11 @@ class Tensor:
     @grad.setter
     def grad(self, value: Array | None) -> None:
         if value is not None:
-            value = np.asarray(raw(value))
+            value = np.asarray(unwrap(value))
             if value.shape != self.shape or value.dtype.kind not in "fiub":
                 raise ValueError(f"{self.label()} was given a gradient of shape {value.shape} and dtype {value.dtype}")
             value = value.astype(self.dtype, copy=False)
-        self._grad = value
+        self.stored_grad = value
 
     def backward(self, grad: Any = None) -> None:
         """Add the gradient of this tensor to ``grad`` of every leaf that it was computed from.
@@ -580,20 +584,22 @@ class Tensor:
         RuntimeError : nothing here requires a gradient; or data that the graph needs was changed since
         ValueError : this tensor is not a single number and grad is missing, or grad has another shape
         """
-        stale, shares = None, walk(self, first_gradient(self, grad))
+        stale, shares = None, backward_pass(self, seed(self, grad))
         for watcher in watchers:
             shares = watcher.backward(self, shares)
         for node, _, parent, share, _ in shares:
             if not parent.parents or parent is node:  # a leaf, or asked for: grad += share, in place
-                if parent._grad is not None:
-                    parent._grad += share
-                    if parent._spent > 0 and parent._grad is parent._home:  # not one that the user assigned
+                if parent.stored_grad is not None:
+                    parent.stored_grad += share
+                    if parent._spent > 0 and parent.stored_grad is parent.grad_view:  # not one that the user assigned
                         stale = stale or parent.label()
-                elif parent._home is not None:  # the first share overwrites: nobody has to fill the buffer with zeros
-                    parent._home[...] = share
-                    parent._grad = parent._home
+                elif (
+                    parent.grad_view is not None
+                ):  # the first share overwrites: nobody has to fill the buffer with zeros
+                    parent.grad_view[...] = share
+                    parent.stored_grad = parent.grad_view
                 else:
-                    parent._grad = np.array(share, dtype=parent.dtype)
+                    parent.stored_grad = np.array(share, dtype=parent.dtype)
                 parent._spent = 0
         if stale:
             warn(
@@ -618,7 +624,7 @@ class Tensor:
         if not self.requires_grad:
             raise RuntimeError("retain_grad() on a tensor that requires no gradient")
         if not self.retains_grad:
-            self.retains_grad, self._grad, self._spent = True, None, 0
+            self.retains_grad, self.stored_grad, self._spent = True, None, 0
         return self
 
     # --- ops as methods, and as functions: tg.exp is Tensor.exp ---------------------------------------------------
@@ -695,7 +701,7 @@ class Tensor:
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
         """Where the largest element is along axis, the first of several: plain integers, which have no gradient"""
-        return np.argmax(raw(self), axis=axis, keepdims=keepdims)
+        return np.argmax(unwrap(self), axis=axis, keepdims=keepdims)
 
     def softmax(self, axis: int = -1) -> Tensor:
         """y = e^a / Σ e^a over axis, without overflow (`ops.softmax`)"""
@@ -749,11 +755,11 @@ class Tensor:
 
     def squeeze(self, axis: Axis = None) -> Tensor:
         """y = a without its axes of length 1, or without those named (`ops.reshape`)"""
-        return apply(ops.reshape, self, shape=np.squeeze(raw(self), axis).shape)
+        return apply(ops.reshape, self, shape=np.squeeze(unwrap(self), axis).shape)
 
     def expand_dims(self, axis: int | tuple[int, ...]) -> Tensor:
         """y = a with an axis of length 1 at each place named (`ops.reshape`)"""
-        return apply(ops.reshape, self, shape=np.expand_dims(raw(self), axis).shape)
+        return apply(ops.reshape, self, shape=np.expand_dims(unwrap(self), axis).shape)
 
     def broadcast_to(self, shape: int | tuple[int, ...]) -> Tensor:
         """y = a repeated to this shape, by the rules of broadcasting (`ops.broadcast_to`)"""
@@ -775,7 +781,7 @@ class Tensor:
         """y = the elements along axis at integer indices, which have as many axes as a: ``t.argmax(1, keepdims=True)``
         does. None counts through all elements (`ops.reshape`, `ops.getitem`)"""
         a = as_tensor(self)
-        places = np.take_along_axis(np.arange(a.size).reshape(a.shape), np.asarray(raw(indices)), axis)
+        places = np.take_along_axis(np.arange(a.size).reshape(a.shape), np.asarray(unwrap(indices)), axis)
         return a.reshape(-1)[places]
 
     def astype(self, dtype: Any) -> Tensor:
@@ -833,7 +839,7 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.requires_grad:
             raise TypeError("an array of a Tensor that requires a gradient would lose it; say t.numpy()")
-        return self._data.astype(dtype or self.dtype)
+        return self.array.astype(dtype or self.dtype)
 
 
 def where(condition: Any, a: Any, b: Any) -> Tensor:
@@ -844,7 +850,7 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
     >>> where(np.array([True, False]), Tensor([1.0, 2.0]), 0.0)
     Tensor([1., 0.])
     """
-    return apply(ops.where, a, b, condition=_numbers(raw(condition)))
+    return apply(ops.where, a, b, condition=_numbers(unwrap(condition)))
 
 
 def concatenate(tensors: Any, axis: int = 0) -> Tensor:
@@ -948,8 +954,8 @@ _FUNCTIONS: dict[
     np.where: where,
     np.concatenate: concatenate,
     np.stack: stack,
-    np.vstack: lambda tup: concatenate([t if np.ndim(raw(t)) > 1 else Tensor.reshape(t, 1, -1) for t in tup]),
-    np.hstack: lambda tup: concatenate(tup, axis=min(np.ndim(raw(tup[0])), 2) - 1),
+    np.vstack: lambda tup: concatenate([t if np.ndim(unwrap(t)) > 1 else Tensor.reshape(t, 1, -1) for t in tup]),
+    np.hstack: lambda tup: concatenate(tup, axis=min(np.ndim(unwrap(tup[0])), 2) - 1),
     np.dot: _dot,
     np.outer: lambda a, b: Tensor.reshape(a, -1, 1) * Tensor.reshape(b, 1, -1),
     np.einsum: einsum,

@@ -16,7 +16,7 @@ import numpy as np
 from ..core import ops
 from ..core.layers import Layer
 from ..core.ops import Array
-from ..core.tensor import Tensor, _name, _youngest_first, outside, raw, watchers
+from ..core.tensor import Tensor, _name, outside, toposort, unwrap, watchers
 
 FIXES = {
     "log": "log wants numbers above 0; cross_entropy and log_softmax take the logits and need no log of yours",
@@ -122,16 +122,16 @@ class debug(ContextDecorator):
         if threading.get_ident() != self._thread:
             return
         site = _site(args, kwargs)
-        if not np.isfinite(out._data).all():
+        if not np.isfinite(out.array).all():
             self._forward_made(out, args, kwargs, site)
         if out.op is ops.relu and out.ndim:
-            self._seen_dead(out._data, site)
+            self._seen_dead(out.array, site)
         if out.requires_grad:
             self._sites[out.stamp] = site
             weakref.finalize(out, self._sites.pop, out.stamp, None).atexit = False
 
     def backward(self, root: Tensor, passes: Passes) -> Passes:
-        """A backward pass is about to begin: passes is what `tensor.walk` yields."""
+        """A backward pass is about to begin: passes is what `tensor.backward_pass` yields."""
         return self._watched(root, passes) if threading.get_ident() == self._thread else passes
 
     def step(self, optimizer: Any, before: Array) -> None:
@@ -197,7 +197,7 @@ class debug(ContextDecorator):
         self._samples[name] = self._samples.get(name, 0) + (len(y) if y.ndim > 1 else 1)
 
     def _forward_made(self, out: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any], site: Site) -> None:
-        inputs = [np.asarray(raw(a)) for a in args]
+        inputs = [np.asarray(unwrap(a)) for a in args]
         for i, (a, x) in enumerate(zip(args, inputs)):
             if np.isnan(x).any():
                 what = a.label() if isinstance(a, Tensor) else f"argument {i}, an array {x.shape}"
@@ -207,17 +207,17 @@ class debug(ContextDecorator):
                 )
         numbers = [np.asarray(value) for value in kwargs.values() if isinstance(value, float)]
         given = all(np.isfinite(x).all() for x in [*inputs, *numbers])
-        wrong = ~np.isfinite(out._data) if given else np.isnan(out._data)
+        wrong = ~np.isfinite(out.array) if given else np.isnan(out.array)
         if wrong.any():
             every = np.concatenate([x.reshape(-1) for x in inputs])
             known = f"from numbers of {every.min():.6g} to {every.max():.6g}" if every.size else "from nothing"
             name = _name(out.op)
             raise RuntimeError(
-                f"forward: {name} made {_first(out._data, wrong)}, {known},{site}; {FIXES.get(name, FIX)}"
+                f"forward: {name} made {_first(out.array, wrong)}, {known},{site}; {FIXES.get(name, FIX)}"
             )
 
     def _watched(self, root: Tensor, passes: Passes) -> Passes:
-        for node in _youngest_first(root):
+        for node in toposort(root):
             for what, array, before in self._sites[node.stamp].arrays if node.stamp in self._sites else []:
                 if _checksum(array) != before:
                     raise RuntimeError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.init import Rng
 from ..core.ops import Array
-from ..core.tensor import Tensor, _mode, no_grad, walk
+from ..core.tensor import Tensor, _mode, backward_pass, no_grad
 
 STEP = 1e-5  # times max(1, |x|): near the best for central differences in float64
 TOLERANCE = 1e-6
@@ -121,7 +121,7 @@ def _check(
 
     def loss() -> float:
         with no_grad():
-            return float((_output(f, tensors)._data * weights).sum())
+            return float((_output(f, tensors).array * weights).sum())
 
     here = loss()
     if not np.isfinite(here):
@@ -131,7 +131,7 @@ def _check(
     gradients = {t: np.zeros(t.shape) for t in tensors}
     root = _output(f, tensors)
     if root.requires_grad:
-        for _, _, leaf, share, _ in walk(root, weights):
+        for _, _, leaf, share, _ in backward_pass(root, weights):
             if leaf in gradients:
                 gradients[leaf] += share
 
@@ -194,7 +194,7 @@ def _slope(probe: _Probe, t: Tensor, direction: Array) -> tuple[float, float, bo
     take a smaller one, as long as rounding leaves something to see.
     """
     loss, here, rounding, tolerance, _ = probe
-    home = t._data.copy()
+    home = t.array.copy()
     step = STEP * max(1.0, float(np.abs(home[direction != 0]).max(initial=0)))
     before = None
     for level in range(8):
@@ -221,7 +221,7 @@ def _rounding(loss: Callable[[], float], here: float, tensors: list[Tensor], rng
     """How far rounding can throw the loss, measured: steps so small that slope and curvature vanish from the second
     difference leave nothing else in it. The size of the loss alone would not say: it may be a small difference of
     large numbers."""
-    homes, seen = [t._data.copy() for t in tensors], []
+    homes, seen = [t.array.copy() for t in tensors], []
     for _ in range(8):
         away = [1e-13 * np.maximum(1, np.abs(x)) * rng.standard_normal(x.shape) for x in homes]
         ends = []
@@ -238,12 +238,12 @@ def _rounding(loss: Callable[[], float], here: float, tensors: list[Tensor], rng
 @contextmanager
 def _put_back(tensors: list[Tensor]) -> Iterator[None]:
     """Whatever happens inside, the tensors have their numbers back, and count as unchanged."""
-    before = [(t, t._data.copy(), t.stamp) for t in tensors]
+    before = [(t, t.array.copy(), t.stamp) for t in tensors]
     try:
         yield
     finally:
         for t, data, stamp in before:
-            t._data[...], t.stamp = data, stamp
+            t.array[...], t.stamp = data, stamp
 
 
 def _movable(x: Any) -> Tensor:

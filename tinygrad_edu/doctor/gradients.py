@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.init import Rng
 from ..core.ops import Array
-from ..core.tensor import Tensor, no_grad, raw
+from ..core.tensor import Tensor, no_grad, unwrap
 from .gradcheck import STEP, TOLERANCE, Gradcheck, _Probe, _put_back, _rounding, _slope
 from .mistakes import KINKED, MISTAKES, Graph, Hypothesis, factors, hypotheses
 
@@ -198,7 +198,7 @@ def _by_name(inputs: Any, gradients: Any) -> tuple[dict[str, Array], list[Array 
 
 
 def _numbers(x: Any, what: str) -> Array:
-    array = np.asarray(raw(x))
+    array = np.asarray(unwrap(x))
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{what} has to be real numbers, got {type(x).__name__} of dtype {array.dtype}")
     return array
@@ -232,7 +232,7 @@ class _Case:
         self.beside: list[list[list[Array]]] | None = None
         with np.errstate(all="ignore"):
             y, self.on_arrays = self._first()
-            self.summed = f" (the sum of {np.size(raw(y))} values)" if np.size(raw(y)) != 1 else ""
+            self.summed = f" (the sum of {np.size(unwrap(y))} values)" if np.size(unwrap(y)) != 1 else ""
             self.here = self.value()
             if not np.isfinite(self.here):
                 raise ValueError("f returned NaN or infinity for this input: it has no gradient there")
@@ -270,7 +270,7 @@ class _Case:
 
     def value(self) -> float:
         with no_grad():
-            return float(np.sum(raw(self.f(*[t.numpy() if self.on_arrays else t for t in self.tensors]))))
+            return float(np.sum(unwrap(self.f(*[t.numpy() if self.on_arrays else t for t in self.tensors]))))
 
     def _agrees_beside(self) -> bool:
         """Whether the engine is right a little away: then a kink hides the slopes of f, and the graph is believed."""
@@ -301,7 +301,7 @@ class _Case:
                 if abs((ahead - behind) / (2 * h) - share.sum()) <= allowed + kink + stair / h:
                     break
                 if not stair:
-                    values = [graph.rebuilt(shaken=self.rng).root._data.sum() for _ in range(2)]
+                    values = [graph.rebuilt(shaken=self.rng).root.array.sum() for _ in range(2)]
                     stair = 10 * float(np.nan_to_num(np.abs(np.array(values) - self.here), nan=np.inf).max())
                     if stair > 1e-3 * h:
                         self.witness = "The right numbers are the engine's; rounding hides the slopes of f."

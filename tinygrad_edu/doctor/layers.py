@@ -12,7 +12,7 @@ from ..core import ops
 from ..core.init import Rng
 from ..core.layers import Layer
 from ..core.ops import Array, Result
-from ..core.tensor import Tensor, raw, unbroadcast
+from ..core.tensor import Tensor, unbroadcast, unwrap
 from .gradcheck import _put_back
 from .gradients import Finding, Report, _Case, _few, _finding, _numbers
 from .mistakes import Graph
@@ -43,7 +43,7 @@ def diagnose_op(
     rng = np.random.default_rng(rng)
     title, signature = getattr(op, "__name__", "the op"), inspect.signature(op).parameters.values()
     names = [p.name for p in signature if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    arrays = [np.array(raw(a), float) for a in args] or _some_inputs(op, len(names), kwargs, rng)
+    arrays = [np.array(unwrap(a), float) for a in args] or _some_inputs(op, len(names), kwargs, rng)
     names = names if len(names) == len(arrays) else [f"argument {i}" for i in range(len(arrays))]
     subject = f"The op {title} at" + "".join(f"\n  {n} {_few(a)}" for n, a in zip(names, arrays))
     given = [a.copy() for a in arrays]
@@ -175,7 +175,7 @@ def diagnose_layer(layer: Layer, x: Any, *, raise_on_error: bool = False, rng: R
     for t in parameters.values():
         if t.dtype != np.float64:
             raise TypeError(f"{t.label()} is {t.dtype}, too coarse for central differences; build the layer in float64")
-    x = np.asarray(raw(x))
+    x = np.asarray(unwrap(x))
     given: Any = Tensor(x.astype(float), requires_grad=True, name="input") if x.dtype.kind == "f" else x
     tensors = [*parameters.values(), *([given] if isinstance(given, Tensor) else [])]
     subject = f"The layer {layer!r} for an input {_few(x)}"

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..core import ops
 from ..core.ops import VJP, Array, Result
-from ..core.tensor import Tensor, _youngest_first, apply, walk
+from ..core.tensor import Tensor, apply, backward_pass, toposort
 
 # key: (what it is, one hint)
 MISTAKES = {
@@ -131,7 +131,7 @@ class Graph:
 
     def __init__(self, root: Tensor, inputs: Sequence[Tensor]) -> None:
         self.root, self.inputs = root, list(inputs)
-        self.nodes = _youngest_first(root)
+        self.nodes = toposort(root)
         self.g: dict[Tensor, Array] = {}
         self.wholes: dict[Tensor, list[Array]] = {t: [] for t in inputs}
         self.right = self.gradients()
@@ -142,9 +142,9 @@ class Graph:
         try:
             for (node, i), vjp in (exchanged or {}).items():
                 node.vjps = [*node.vjps[:i], vjp, *node.vjps[i + 1 :]]
-            sums = {t: np.zeros_like(t._data) for t in self.inputs}
+            sums = {t: np.zeros_like(t.array) for t in self.inputs}
             if self.root.requires_grad:
-                for node, g, parent, share, whole in walk(self.root, np.ones_like(self.root._data)):
+                for node, g, parent, share, whole in backward_pass(self.root, np.ones_like(self.root.array)):
                     if parent in sums:
                         sums[parent] = sums[parent] + share
                     if exchanged is None:
@@ -172,13 +172,13 @@ class Graph:
             assert node.op is not None
             made = apply(node.op, *args, **node.kwargs)
             if shaken is not None:
-                made._data = _shaken(made._data, shaken)
+                made.array = _shaken(made.array, shaken)
                 if node.op in (ops.add, ops.sub):  # what is left of large numbers has lost the digits that they had
                     for p in made.parents:
                         summed = isinstance(p, Tensor) and p.op in (ops.sum, ops.mean)
                         terms = p.parents[0].size / max(p.size, 1) if summed else 1  # added up one after the other
                         loss = _shaken(np.broadcast_to(_raw(p), made.shape), shaken) - _raw(p)
-                        made._data = made._data + max(1.0, np.sqrt(terms) / 32) * loss
+                        made.array = made.array + max(1.0, np.sqrt(terms) / 32) * loss
             new[id(node)] = _plain(made, earlier) if plain else made
             earlier.append(new[id(node)])
         return Graph(new.get(id(self.root), self.root), inputs)
@@ -201,7 +201,7 @@ class Graph:
         computed again with the last bits of every value and of every gradient made random, several times."""
 
         def unsteady(node: Tensor, i: int, lost: Array) -> VJP:
-            vjp, y, axis = node.vjps[i], node._data, node.kwargs.get("axis", -1)
+            vjp, y, axis = node.vjps[i], node.array, node.kwargs.get("axis", -1)
             if node.op is ops.softmax:  # p - one_hot: where p is near 1, few digits are left
                 return lambda g: y * (_shaken(g, rng) - (_shaken(g, rng) * y).sum(axis=axis, keepdims=True))
             if node.op in BY_VALUE:  # and 1 - a
@@ -217,7 +217,7 @@ class Graph:
                 lost = dict.fromkeys(shaken.nodes, np.zeros(()))  # what each was added to, and lost digits beside
                 for node, i, parent in shaken.edges():
                     if node.op is ops.add:
-                        lost[parent] = lost.get(parent, 0) + np.abs(node.vjps[i](np.abs(node._data)))
+                        lost[parent] = lost.get(parent, 0) + np.abs(node.vjps[i](np.abs(node.array)))
                 off = shaken.gradients({(node, i): unsteady(node, i, lost[node]) for node, i, _ in shaken.edges()})
             except Exception:  # an op of the user's that does not run twice
                 break
@@ -230,7 +230,7 @@ class Graph:
         exchanged: dict[tuple[Tensor, int], VJP] = {}
         for node, i, parent in self.edges():
             if node.op in KINKED:
-                a, args = parent._data, [_raw(p) for p in node.parents]
+                a, args = parent.array, [_raw(p) for p in node.parents]
                 ranks = np.arange(a.size, 0, -1).reshape(a.shape) / max(a.size, 1)  # of several that tie one has to win
                 args[i] = a + side * (1e-12 * np.abs(a).max(initial=0) + 1e-300) * ranks
                 exchanged[node, i] = node.op(*args, **node.kwargs)[1 + i]
@@ -250,13 +250,13 @@ def _plain(v: Tensor, earlier: list[Tensor]) -> Tensor:
     if v.op is ops.maximum:  # np.maximum(z, 0)
         inputs = [p for p in v.parents if np.ndim(_raw(p)) or _raw(p) != 0]
         v = apply(ops.relu, *inputs) if len(inputs) == 1 else v
-    if v.op not in RECOGNISED and v.size and np.ptp(v._data):
+    if v.op not in RECOGNISED and v.size and np.ptp(v.array):
         kin = [u for u in earlier if u.shape == v.shape and u.requires_grad]
-        copied = any(np.array_equal(u._data, v._data) for u in kin)  # an activation, plus nothing
+        copied = any(np.array_equal(u.array, v.array) for u in kin)  # an activation, plus nothing
         for op in RECOGNISED[: 5 if v.ndim else 3] if not copied else ():
-            alike = [u for u in kin if np.allclose(op(u._data)[0], v._data, rtol=1e-9, atol=0)]
+            alike = [u for u in kin if np.allclose(op(u.array)[0], v.array, rtol=1e-9, atol=0)]
             if op in RECOGNISED[3:]:  # of z, not of z - max, which is younger; but after a bias of 0
-                alike = [u for u in alike if np.array_equal(u._data, alike[0]._data)]
+                alike = [u for u in alike if np.array_equal(u.array, alike[0].array)]
             if alike:
                 v = apply(op, alike[-1])
                 break
@@ -271,7 +271,7 @@ def _plain(v: Tensor, earlier: list[Tensor]) -> Tensor:
 
 
 def _raw(x: Any) -> Any:
-    return x._data if isinstance(x, Tensor) else x
+    return x.array if isinstance(x, Tensor) else x
 
 
 # --- the mistakes of the chain rule ----------------------------------------------------------------------------------
@@ -312,7 +312,7 @@ def _choices(n: int) -> Iterator[tuple[int, ...]]:
 
 def wrong_vjps(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
     """(key, sentence, wrong VJP) for argument i of a node."""
-    op, vjp, a, y = node.op, node.vjps[i], node.parents[i]._data, node._data
+    op, vjp, a, y = node.op, node.vjps[i], node.parents[i].array, node.array
     args, what = [_raw(p) for p in node.parents], _name(op)
 
     def at(*inputs: Any) -> VJP:
@@ -382,7 +382,7 @@ def _lost_paths(graph: Graph) -> Iterator[Hypothesis]:
 
 
 def _nothing_for(parent: Tensor) -> VJP:
-    return lambda g: np.zeros_like(parent._data)
+    return lambda g: np.zeros_like(parent.array)
 
 
 def _sums(graph: Graph) -> Iterator[Hypothesis]:
@@ -422,7 +422,7 @@ def _updated(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesis]
     def with_steps(lr: float, chosen: Sequence[tuple[Tensor, int, int, bool]]) -> list[Array]:
         exchanged: dict[tuple[Tensor, int], VJP] = {}
         for node, i, k, turned in chosen:
-            new = graph.inputs[k]._data - lr * np.asarray(said[k])
+            new = graph.inputs[k].array - lr * np.asarray(said[k])
             args = [(new.T if turned else new) if j == 1 - i else _raw(p) for j, p in enumerate(node.parents)]
             assert node.op is not None
             exchanged[node, i] = node.op(*args, **node.kwargs)[1 + i]
@@ -468,8 +468,8 @@ def factors(graph: Graph | None, shapes: Sequence[tuple[int, ...]]) -> list[tupl
     for node in graph.nodes if graph is not None and graph.root.parents else ():
         a = node.parents[0]
         if node.op in (ops.mean, ops.cross_entropy, log_loss):
-            n = len(a._data) if node.op is not ops.mean else a.size // max(node.size, 1)
-            means.setdefault(n, f"N = {n}" if n == len(np.atleast_1d(a._data)) else f"N = {n}, of {a.shape}")
+            n = len(a.array) if node.op is not ops.mean else a.size // max(node.size, 1)
+            means.setdefault(n, f"N = {n}" if n == len(np.atleast_1d(a.array)) else f"N = {n}, of {a.shape}")
         b = _raw(node.parents[1]) if node.op is ops.div else 0
         if np.ndim(b) == 0 and b > 1 and b == int(b):
             means.setdefault(int(b), f"N = {int(b)}")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.ops import Array
-from ..core.tensor import Tensor, raw
+from ..core.tensor import Tensor, unwrap
 from ..program.names import forward_order, names
 from .steps import origin, steps
 from .tables import norm
@@ -162,7 +162,7 @@ class Graph:
 
 def short(x: Any) -> str:
     """A number; or an array's shape, and its numbers or norm."""
-    x = np.asarray(raw(x))
+    x = np.asarray(unwrap(x))
     if x.ndim == 0:
         return f"{x.item():.4g}"
     return f"{x.shape}, norm {norm(x):.3g}"

@@ -1,7 +1,7 @@
 """The backward pass as a sequence of steps a person can read.
 
-`steps` reads the very iterator that `Tensor.backward` consumes (`tensor.walk`), and the formulas are those of the op's
-own source (`notation.read`): what is shown is what is run. It is a dry run: no ``grad`` is changed.
+`steps` reads the very iterator that `Tensor.backward` consumes (`tensor.backward_pass`), and the formulas are those
+of the op's own source (`notation.read`): what is shown is what is run. It is a dry run: no ``grad`` is changed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..core.ops import Array
-from ..core.tensor import Tensor, first_gradient, raw, walk
+from ..core.tensor import Tensor, backward_pass, seed, unwrap
 from ..program.names import Names, forward_order, loaded, names, own_name, read, renamed, unparsed
 from ..program.source import Written, computed_as, written
 from .tables import WIDTH, Table, brief, norm, sized
@@ -82,18 +82,18 @@ def steps(root: Tensor, grad: Any = None) -> Iterator[Step]:
     >>> x = Tensor([1.0, 2.0], requires_grad=True, name="x")
     >>> for step in steps((x * x).sum()):
     ...     print(step.name, step.op, [str(share.formula) for share in step.shares])
-    loss sum ['spread(d_loss, v, None, False)']
+    loss sum ['expand_back(d_loss, v, None, False)']
     v mul ['d_v * x', 'd_v * x']
     """
     called = names(root)
-    return _steps(root, first_gradient(root, grad), called)
+    return _steps(root, seed(root, grad), called)
 
 
-def _steps(root: Tensor, seed: Array, called: Names) -> Iterator[Step]:
+def _steps(root: Tensor, start: Array, called: Names) -> Iterator[Step]:
     uses = Counter(id(p) for node in forward_order(root) for p in node.parents if _passes_to(p))
     used: Counter[int] = Counter()
     totals: dict[int, Array] = {}
-    rows = walk(root, seed)
+    rows = backward_pass(root, start)
     for number, (node, g, parent, value, whole) in enumerate(rows, 1):
         step = Step(number, node, called, g, node.retains_grad, [])
         places = [i for i, p in enumerate(node.parents) if _passes_to(p)]
@@ -256,7 +256,7 @@ class Share:
         node, called, formula = self.node, self.called, self._written
         if isinstance(formula, str) or isinstance(formula.tree, ast.Name) or self.whole.ndim:
             return None
-        known: dict[str, Any] = {called[id(p)]: raw(p) for p in (node, *node.parents) if id(p) in called}
+        known: dict[str, Any] = {called[id(p)]: unwrap(p) for p in (node, *node.parents) if id(p) in called}
         known[f"d_{called[id(node)]}"] = self.g
         scope = _scope(node) | node.kwargs
         try:
@@ -341,12 +341,12 @@ class Explanation:
 
     def __init__(self, root: Tensor, grad: Any = None) -> None:
         self.root, self.called = root, names(root)
-        seed = first_gradient(root, grad)
+        g = seed(root, grad)
         self.nodes = forward_order(root)
         self.steps: list[Step] = []
         self.gradients: dict[str, Array] = {}
         self._groups: dict[str, list[tuple[str, float]]] = {}
-        for step in _steps(root, seed, self.called):
+        for step in _steps(root, g, self.called):
             if step.kept:
                 self.gradients[step.name] = step.g.astype(step.node.dtype)
             for share in step.shares:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.tensor import raw
+from ..core.tensor import unwrap
 
 WIDTH = 100  # columns of a terminal
 
@@ -23,7 +23,7 @@ def brief(x: Any) -> str:
     >>> brief([[3.0, 0.0], [4.0, 0.0]]), brief(np.ones((100, 100)))
     ('(2, 2) [[3, 0], [4, 0]], norm 5', '(100, 100) [1, 1, 1, 1, ...], norm 100')
     """
-    x = np.asarray(raw(x))
+    x = np.asarray(unwrap(x))
     if x.ndim == 0:
         return f"{x.item() + 0.0:.6g}"  # -0.0 is 0
     if x.size == 0:

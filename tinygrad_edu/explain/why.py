@@ -97,7 +97,7 @@ def why(self: Any, name: str, index: Any = ()) -> Why:
         raise ValueError(f"{name} had no part in the last step: there was none, or it had no gradient or is frozen")
     if p.stamp != self._stamp:
         raise RuntimeError(f"{name} has been changed since the last step")
-    if abs(p._spent) != self._stamp or not (p.grad is None or p.grad is p._home):
+    if abs(p._spent) != self._stamp or not (p.grad is None or p.grad is p.grad_view):
         raise RuntimeError(f"a new gradient of {name} has arrived since the last step; ask before backward()")
     grad = self.buffer.grad if not run.l2 else self._regularised
     arrays = [self.buffer.data, grad, *self._averages.values()]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..core import ops
-from ..core.ops import Array, put
-from ..core.tensor import Tensor, apply, as_tensor, plain_index, raw, walk
+from ..core.ops import Array, scatter_add
+from ..core.tensor import Tensor, apply, as_tensor, backward_pass, plain_index, unwrap
 from .program import Program, _Trace, parameter_names
 
 
@@ -56,7 +56,7 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
             gradients = on_tensors(program, program._given | dict(zip(called, args)))[1]
             results = [gradients[called[i]] for i in places]
         else:
-            results = [np.zeros_like(given[i]._data) for i in places]
+            results = [np.zeros_like(given[i].array) for i in places]
         made = [as_tensor(d) if any(isinstance(value, Tensor) for value in args) else _array(d) for d in results]
         return made[0] if isinstance(argnums, int) else tuple(made)
 
@@ -73,7 +73,7 @@ def _computed(result: Any) -> Any:
 
 def _array(d: Any) -> Any:
     """The array of a Tensor that remembers nothing."""
-    return d if isinstance(d, Tensor) and (d.requires_grad or d.parents) else raw(d)
+    return d if isinstance(d, Tensor) and (d.requires_grad or d.parents) else unwrap(d)
 
 
 def hessian(f: Callable[..., Any]) -> Callable[[Any], Array]:
@@ -119,7 +119,7 @@ def hvp(f: Callable[..., Any]) -> Callable[[Any, Any], Array]:
 
     def product(x: Any, v: Any) -> Array:
         x = Tensor(x, requires_grad=True)
-        v = np.asarray(raw(v), x.dtype)
+        v = np.asarray(unwrap(v), x.dtype)
         if v.shape != x.shape:
             raise ValueError(f"the vector has shape {v.shape}, x has {x.shape}")
         return pull_back(grad(f)(x), v, x)
@@ -131,7 +131,7 @@ def pull_back(g: Tensor, v: Array, x: Tensor) -> Array:
     """The gradient of the sum of g · v with respect to x."""
     total = np.zeros(x.shape, x.dtype)
     if g.requires_grad:
-        for _, _, parent, share, _ in walk(g, v):
+        for _, _, parent, share, _ in backward_pass(g, v):
             if parent is x:
                 total += share
     return total
@@ -156,18 +156,18 @@ def on_tensors(program: Program, values: dict[str, Any]) -> Any:
 
 def put_into(b: Array, *, shape: tuple[int, ...], index: Any) -> ops.Result:
     """y = zeros, with b added at index; its derivative is getitem"""
-    return put(b, np.zeros(shape), index), lambda g: g[index]
+    return scatter_add(b, np.zeros(shape), index), lambda g: g[index]
 
 
 def each_of(f: Any, a: Tensor) -> Tensor:
-    """`ops.each` with the ops that there are."""
+    """`ops.map_elements` with the ops that there are."""
     if f not in (math.erf, math.erfc):
-        raise ValueError(f"each({f.__name__}, a) is no op, so it cannot be differentiated once more")
+        raise ValueError(f"map_elements({f.__name__}, a) is no op, so it cannot be differentiated once more")
     return Tensor.erf(a) if f is math.erf else 1 - Tensor.erf(a)
 
 
 def others_of(a: Any, axis: Any) -> Any:
-    """`ops.others` without a division: a table of the factors for each element, with 1 in its own place."""
+    """`ops.product_of_others` without a division: a table of the factors for each element, with 1 in its own place."""
     axes = range(a.ndim) if axis is None else [i % a.ndim for i in np.atleast_1d(axis)]
     order = [i for i in range(a.ndim) if i not in axes] + list(axes)
     last = np.transpose(a, order)
@@ -177,7 +177,7 @@ def others_of(a: Any, axis: Any) -> Any:
 
 
 FOR_TENSORS: dict[str, Any] = {
-    "put": lambda g, a, index: apply(put_into, g, shape=a.shape, index=plain_index(index)),
-    "each": each_of,
-    "others": others_of,
+    "scatter_add": lambda g, a, index: apply(put_into, g, shape=a.shape, index=plain_index(index)),
+    "map_elements": each_of,
+    "product_of_others": others_of,
 }

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..core import ops
 from ..core.ops import Result
-from ..core.tensor import Tensor, _youngest_first, raw
+from ..core.tensor import Tensor, toposort, unwrap
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "silu", "elu")
 LETTERS = {"linear": "z", "matmul": "z", "softmax": "p", "mean": "mean", **dict.fromkeys(ACTIVATIONS, "h")}  # else v
@@ -61,7 +61,7 @@ class Recipe(NamedTuple):
         >>> ast.unparse(read(ops.tanh).vjp(0))
         'g * (1 - y * y)'
         >>> ast.unparse(read(ops.concatenate).vjp(1))
-        'between(g, starts[1], stops[1], axis)'
+        'slice_along(g, starts[1], stops[1], axis)'
         """
         if not self.starred:
             return _body(self.vjps[i], {})
@@ -124,7 +124,7 @@ def forward_order(root: Tensor) -> list[Tensor]:
     """The computed tensors that root depends on, arguments before results, root last. TypeError if it is no Tensor."""
     if not isinstance(root, Tensor):
         raise TypeError(f"got {type(root).__name__}, but only a Tensor has a graph: give the loss, as in explain(loss)")
-    return _youngest_first(root)[::-1]
+    return toposort(root)[::-1]
 
 
 class Names(dict[int, str]):
@@ -233,7 +233,7 @@ def _python(name: str, reserved: Collection[str]) -> str:
 def _by_structure(value: Any, stems: Mapping[int, str]) -> str:
     """What people call a value that was computed so, from values with these names; or X and x, if it was given."""
     if not (isinstance(value, Tensor) and value.op is not None and value.parents):
-        return "X" if np.ndim(raw(value)) > 1 else "x"
+        return "X" if np.ndim(unwrap(value)) > 1 else "x"
     op = getattr(value.op, "__name__", "")
     first, *others = value.parents
     of = [stems.get(id(parent), "") for parent in value.parents]
@@ -242,7 +242,7 @@ def _by_structure(value: Any, stems: Mapping[int, str]) -> str:
         return "square"
     if op == "sub" and of[1] in ("mean", "running_mean"):
         return "centered"
-    if op == "sub" and of[0] in ("z", "h", "p") and np.shape(raw(others[0])) == first.shape:
+    if op == "sub" and of[0] in ("z", "h", "p") and np.shape(unwrap(others[0])) == first.shape:
         return "error"
     if op == "mean" and of == ["square"] and "centered" in below:
         return "variance"

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..core.ops import Array
-from ..core.tensor import Tensor, _mode, first_gradient, raw, tick
+from ..core.tensor import Tensor, _mode, next_stamp, seed, unwrap
 from .names import TAKEN, loaded, names
 from .preamble import global_names, unbound
 from .writer import Line, Writer, passes
@@ -75,7 +75,7 @@ class Program:
         helpers: str,
     ) -> None:
         self._given = dict(inputs)  # the Tensors and arrays that are copied here
-        self.inputs = {name: np.array(raw(value)) for name, value in inputs.items()}
+        self.inputs = {name: np.array(unwrap(value)) for name, value in inputs.items()}
         self.forward, self.backward = forward, backward
         self.loss, self._results, self.helpers = loss, results, helpers
         self.gradients, self.any_size, self.source = list(results), True, self.text()
@@ -302,7 +302,7 @@ class _Trace:
         self.root, self.inputs, self.given = root, inputs, given
         self.keeps = [note for note in notes if isinstance(note, tuple)]
         made = [*self.inputs, *[note for note in notes if isinstance(note, Tensor)]]
-        self.same = {id(t._data): t for t in made}  # an array in the graph may be the data of a Tensor
+        self.same = {id(t.array): t for t in made}  # an array in the graph may be the data of a Tensor
         self.nodes = list(dict.fromkeys([root, *[value for _, value in self.keeps]]))
         seen = set(self.nodes)
         for node in self.nodes:  # the list grows while it is read
@@ -317,7 +317,7 @@ class _Trace:
     def of(cls, f: Callable[..., Any], inputs: Sequence[Tensor], given: Sequence[str]) -> _Trace:
         """What f(*inputs) computes."""
         notes: list[Any] = []
-        since = tick()
+        since = next_stamp()
         with _tracing(notes):
             root = f(*inputs)
         if not isinstance(root, Tensor):
@@ -332,7 +332,7 @@ class _Trace:
             raise ValueError(
                 f"the chain rule starts from a single number, this tensor has shape {shape}: take its .sum()"
             )
-        first_gradient(self.root, None)  # raises what backward() would
+        seed(self.root, None)  # raises what backward() would
         if not self.nodes:
             raise RuntimeError("nothing was computed, so there is nothing to trace")
         reserved = TAKEN.union(*{global_names(node.op) for node in self.nodes if node.op})
@@ -345,7 +345,7 @@ class _Trace:
             if called[id(value)] not in computed:
                 leaves.setdefault(called[id(value)], value)
         wanted = wanted or [name for name, t in leaves.items() if passes(t)]
-        writer = Writer(self.root, called, {name: np.array(raw(value)) for name, value in leaves.items()})
+        writer = Writer(self.root, called, {name: np.array(unwrap(value)) for name, value in leaves.items()})
         forward, backward, results = writer.write(self.nodes, self.keeps, wanted)
         lines = forward + backward
         used = {called[id(t)] for t in self.inputs}.union(*(loaded(line.value) for line in lines))
@@ -368,9 +368,9 @@ class _Trace:
         """Write the program, and refuse it if it would be another one for other numbers: in another order, with the
         other sign, and with rows that come twice. Whether it is the same for more samples is noted in it."""
         program = self.program(wanted)
-        turned = [t._data.ravel()[::-1].reshape(t.shape) for t in inputs]
+        turned = [t.array.ravel()[::-1].reshape(t.shape) for t in inputs]
         negative = [-a if a.dtype.kind == "f" else a for a in turned]
-        twice = [t._data[np.arange(len(t)) // 2] if t.ndim else t._data for t in inputs]
+        twice = [t.array[np.arange(len(t)) // 2] if t.ndim else t.array for t in inputs]
         for numbers in (turned, negative, twice):
             second = self.again(f, numbers, program.gradients)
             if second is None:
@@ -388,7 +388,7 @@ class _Trace:
                 )
         n = next((len(t) for t in inputs if t.ndim), 0)
         for rows in (n + 1, 2 * n):  # not every function takes an odd number
-            many = [np.resize(t._data, (rows, *t.shape[1:])) if t.ndim and len(t) == n else t._data for t in inputs]
+            many = [np.resize(t.array, (rows, *t.shape[1:])) if t.ndim and len(t) == n else t.array for t in inputs]
             more = self.again(f, many, program.gradients)
             same = more is None or (more.source == program.source and self.differs(program, more) is None)
             program.any_size = program.any_size and same

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.tensor import Tensor, raw
+from ..core.tensor import Tensor, unwrap
 from .names import Names, literal, loaded, read, renamed, stored, unparsed
 from .preamble import global_names
 
@@ -60,9 +60,9 @@ def written(node: Tensor, expression: ast.expr, called: Names) -> Written:
     d_v * 3 * x ** 2
     >>> y = x.mean()
     >>> print(written(y, read(y.op).vjp(0), names(y)))
-    spread(d_loss / 2, x, None, False)
+    expand_back(d_loss / 2, x, None, False)
     """
-    measured = {called[id(v)]: raw(v) for v in (node, *node.parents) if id(v) in called}
+    measured = {called[id(v)]: unwrap(v) for v in (node, *node.parents) if id(v) in called}
 
     def rename(name: str) -> str:
         return f"{name}_" if name in called.taken else name

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core import ops
-from ..core.tensor import Tensor, raw
+from ..core.tensor import Tensor, unwrap
 from .names import Names, forward_order, loaded, unparsed
 from .preamble import Helpers, free, global_names
 from .source import Known, Source, WorkOut
@@ -131,7 +131,7 @@ class Writer:
                 lines.append(self.run(Line(name, source(source.recipe.value))))
         except NameError as error:
             raise ValueError(f"{error.name} of {op.__name__} cannot be written down: it is no simple value") from None
-        ours, theirs = np.asarray(self.scope[name]), raw(node)
+        ours, theirs = np.asarray(self.scope[name]), unwrap(node)
         if ours.shape != theirs.shape or not np.allclose(ours, theirs, 1e-3, 1e-6, equal_nan=True):
             raise ValueError(
                 f"the source of {op.__name__} does not give what it gave when it ran: is it random, or were arrays "
@@ -306,8 +306,8 @@ class Plain(WorkOut):
             if ast.unparse(f.value) == "np" and f.attr in COMPARED and len(args) == 2:
                 return ast.Compare(args[0], [COMPARED[f.attr]()], args[1:])
         helper = self.helpers.objects.get(f.id) if isinstance(f, ast.Name) else None
-        if helper is ops.spread:
-            return self.spread(*args)
+        if helper is ops.expand_back:
+            return self.expand_back(*args)
         return self.einsum(made) if helper is ops.einsum_share else made
 
     def reshape(self, method: ast.Attribute, lengths: list[ast.expr]) -> ast.expr:
@@ -317,8 +317,8 @@ class Plain(WorkOut):
             lengths = [ast.Constant(-1), *lengths[1:]]
         return call(method, *lengths[:1]) if len(lengths) == 1 else call(method, ast.Tuple(lengths))
 
-    def spread(self, g: ast.expr, a: ast.expr, axis: ast.expr, keepdims: ast.expr) -> ast.expr:
-        """`ops.spread` in NumPy's words. New axes in front come by themselves."""
+    def expand_back(self, g: ast.expr, a: ast.expr, axis: ast.expr, keepdims: ast.expr) -> ast.expr:
+        """`ops.expand_back` in NumPy's words. New axes in front come by themselves."""
         axes, ndim = self.value(axis), len(self.shape(a))
         if axes is not None and not self.value(keepdims):
             axes = (axes,) if isinstance(axes, int) else axes

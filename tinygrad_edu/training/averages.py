@@ -22,7 +22,7 @@ from ..core import kernels
 from ..core.buffers import aligned
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
-from ..core.tensor import raw, tick
+from ..core.tensor import next_stamp, unwrap
 
 
 class MovingAverage:
@@ -66,7 +66,7 @@ class MovingAverage:
 
     def update(self, x: Any) -> Any:
         """Take in the next value, and return the average."""
-        x = x if isinstance(x, (int, float)) else np.asarray(raw(x))
+        x = x if isinstance(x, (int, float)) else np.asarray(unwrap(x))
         if self.t and np.shape(x) != np.shape(self.V):
             raise ValueError(f"the values so far have shape {np.shape(self.V)}, this one has {np.shape(x)}")
         self.V = self.beta * self.V + (1 - self.beta) * x
@@ -192,7 +192,7 @@ class WeightAverage:
     def _look(self) -> None:
         """Whether the parameters still lie in the optimizer's buffer."""
         for p, data, _ in self.optimizer._homes:
-            if p._data is not data:
+            if p.array is not data:
                 raise RuntimeError(f"{p.label()} now lies in another optimizer's buffer; average over that optimizer")
 
     def __enter__(self) -> WeightAverage:
@@ -219,9 +219,9 @@ class WeightAverage:
     def _put(self, values: Array) -> None:
         """Write into the parameters, so that a graph recorded with other values notices."""
         self.optimizer.buffer.data[...] = values
-        changed = tick()
+        changed = next_stamp()
         for p in self.optimizer.params:
-            p.stamp, p._lent = changed, None
+            p.stamp, p.checksum = changed, None
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs to go on bit for bit, as arrays and numbers, ready for np.savez."""

@@ -20,7 +20,7 @@ from ..core.losses import cross_entropy
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.optimizers import Adam
-from ..core.tensor import Tensor, raw, warn
+from ..core.tensor import Tensor, unwrap, warn
 from .data import arranged, batches
 
 
@@ -148,7 +148,7 @@ def fit(
     optimizer = Adam(model) if optimizer is None else optimizer
     if not isinstance(optimizer, Optimizer) or not callable(loss):
         raise TypeError("optimizer is one such as tg.Adam(model), loss a function such as tg.cross_entropy")
-    _trains(optimizer, model)
+    warn_if_untrained(optimizer, model)
     rng = np.random.default_rng(rng)
     history = History()
     quiet = np.errstate(over="ignore", invalid="ignore")  # a loss that is no number is refused below, by name
@@ -259,7 +259,7 @@ def _evaluate(model: Layer, X: Array, y: Array, loss: Callable[..., Tensor], bat
     return Evaluation(total / seen, right / seen if _labels(output, y) else None)
 
 
-def _trains(optimizer: Optimizer, model: Layer) -> None:
+def warn_if_untrained(optimizer: Optimizer, model: Layer) -> None:
     """Whether it does: name what of the model it was not given."""
     given = set(map(id, optimizer.params))
     named = model.named_parameters()
@@ -279,11 +279,11 @@ def _labels(output: Tensor, y: Array) -> bool:
 
 
 def _right(output: Tensor, y: Array) -> int:
-    return int((raw(output).argmax(axis=1) == y).sum()) if _labels(output, y) else 0
+    return int((unwrap(output).argmax(axis=1) == y).sum()) if _labels(output, y) else 0
 
 
 def _checked(name: str, values: Any) -> Array:
-    values = np.asarray(raw(values))
+    values = np.asarray(unwrap(values))
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         first = np.argwhere(~np.isfinite(values))[0]
         raise ValueError(f"{name} holds {values[tuple(first)]} at {first.tolist()}; every number has to be finite")

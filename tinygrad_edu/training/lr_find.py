@@ -138,7 +138,7 @@ def _left_as_it_was(model: Layer, optimizer: Optimizer | None) -> Iterator[None]
     held = [value for layer in layers for value in vars(layer).values()]
     generators = [(rng, rng.bit_generator.state) for rng in held if isinstance(rng, np.random.Generator)]
     tensors = {id(t): t for t in [*model._tensors().values(), *(optimizer.params if optimizer else [])]}.values()
-    places = [(t, t._data, t._home, t._lent, t._spent, t.grad) for t in tensors]
+    places = [(t, t.array, t.grad_view, t.checksum, t._spent, t.grad) for t in tensors]
     numbers = [(t.numpy(), None if t.grad is None else t.grad.copy()) for t in tensors]
     state, groups = (optimizer.state_dict(), [dict(group) for group in optimizer.groups]) if optimizer else ({}, [])
     try:
@@ -149,7 +149,7 @@ def _left_as_it_was(model: Layer, optimizer: Optimizer | None) -> Iterator[None]
         for rng, before in generators:
             rng.bit_generator.state = before
         for (t, data, home, lent, spent, grad), (values, slopes) in zip(places, numbers):
-            t._data, t._home, t._lent, t._spent, t.grad = data, home, lent, spent, grad
+            t.array, t.grad_view, t.checksum, t._spent, t.grad = data, home, lent, spent, grad
             t.data = values  # in place
             moves[0] += 1
             if grad is not None:

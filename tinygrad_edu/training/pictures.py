@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.layers import Layer
-from ..core.tensor import raw
+from ..core.tensor import unwrap
 from ..explain.graph import Graph, layout
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def decision_boundary(model: Layer, X: Any, y: Any, path: Any, title: str = "Dec
 
     Returns the path of the PNG. Raises ImportError without matplotlib, ValueError if X is not (N, 2).
     """
-    X, y = np.asarray(raw(X)), np.asarray(raw(y))
+    X, y = np.asarray(unwrap(X)), np.asarray(unwrap(y))
     if X.ndim != 2 or X.shape[1] != 2:
         raise ValueError(f"a boundary is drawn over two features, X has shape {X.shape}")
     if y.shape != X.shape[:1]:
@@ -111,7 +111,7 @@ def decision_boundary(model: Layer, X: Any, y: Any, path: Any, title: str = "Dec
     across, up = (np.linspace(low[i] - margin[i], high[i] + margin[i], 200, dtype=X.dtype) for i in (0, 1))
     grid = np.stack(np.meshgrid(across, up), axis=-1)
     with model.evaluating():
-        scores = raw(model(grid.reshape(-1, 2)))
+        scores = unwrap(model(grid.reshape(-1, 2)))
     if scores.shape[1] == 1:  # one score: its sign chooses
         scores = np.concatenate([-scores, scores], axis=1)
     chosen = scores.argmax(axis=1).reshape(200, 200)
