@@ -236,9 +236,8 @@ def seed(root: Tensor, grad: Any) -> Array:
     if not root.requires_grad:
         raise RuntimeError("nothing here requires the gradient of this tensor: was it computed under no_grad()?")
     if grad is None and root.size != 1:
-        raise ValueError(
-            f"the chain rule starts from a single number, this has shape {root.shape}: reduce it by .sum()"
-        )
+        told = f"the chain rule starts from a single number, this tensor has shape {root.shape}: reduce it, as in "
+        raise ValueError(f"{told}.sum().backward(), or pass grad of shape {root.shape}")
     g = np.array(unwrap(grad), root.dtype) if grad is not None else ones(root.shape, root.dtype.char)[()]
     if g.shape != root.shape:
         raise ValueError(f"grad has shape {g.shape}, the tensor has {root.shape}")
