@@ -11,6 +11,7 @@ import pytest
 from ops_table import BROADCASTS, A, normal
 
 import tinygrad_edu as tg
+from tinygrad_edu.extras import numpy_functions
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.tensor import backward_pass
 
