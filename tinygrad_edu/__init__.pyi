@@ -170,8 +170,8 @@ from .core.tensor import (
 )
 from .doctor.debug import debug as debug
 from .doctor.gradcheck import gradcheck as gradcheck
-from .doctor.gradients import Finding as Finding
-from .doctor.gradients import Report as Report
+from .doctor.report import Finding as Finding
+from .doctor.report import Report as Report
 from .doctor.gradients import diagnose as diagnose
 from .doctor.layers import diagnose_layer as diagnose_layer
 from .doctor.layers import diagnose_op as diagnose_op

@@ -5,7 +5,9 @@ import planted_mistakes as students
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.doctor.mistakes import MISTAKES, Graph, _choices, factors, wrong_vjps
+from tinygrad_edu.doctor.mistakes import MISTAKES, _choices, wrong_vjps
+from tinygrad_edu.doctor.recorded import RecordedGraph
+from tinygrad_edu.doctor.relations import factors
 
 
 @pytest.mark.parametrize("plant", students.PLANTS)
@@ -55,7 +57,7 @@ def test_the_batch_and_the_classes_are_known_by_their_lengths():
     x, w, labels = np.ones((7, 3)), np.ones((3, 5)), np.zeros(7, int)
     t = tg.Tensor(w, requires_grad=True)
     loss = tg.cross_entropy(tg.Tensor(x) @ t, labels)
-    known = dict(factors(Graph(loss, [t]), [(3, 5)]))
+    known = dict(factors(RecordedGraph(loss, [t]), [(3, 5)]))
     assert known[7] == "7 times too large: the 1/N of the mean was forgotten (N = 7)"
     assert known[5] == "5 times too large: the 1/N of the mean was forgotten (5, the length of axis 1)"
     assert 1 not in known
@@ -253,7 +255,7 @@ def test_some_of_the_numbers():
 
 def test_the_engine_is_as_it_was_after_a_wrong_run():
     t = tg.Tensor([0.3, -0.2], requires_grad=True)
-    graph = Graph((tg.tanh(t) * t).sum(), [t])
+    graph = RecordedGraph((tg.tanh(t) * t).sum(), [t])
     for node, i, _ in graph.edges():
         for key, _, vjp in wrong_vjps(node, i):
             before = [list(n.vjps) for n in graph.nodes]
@@ -276,14 +278,14 @@ def test_a_bias_of_zeros_is_not_taken_for_no_bias():
 
 def test_what_is_positive_is_not_taken_for_a_relu():
     x = tg.Tensor([1.0, 2.0], requires_grad=True)
-    graph = Graph(((x + 0.0) * 3.0).sum(), [x]).in_plain_terms()
+    graph = RecordedGraph(((x + 0.0) * 3.0).sum(), [x]).in_plain_terms()
     assert [node.op.__name__ for node in graph.nodes[::-1]] == ["add", "mul", "sum"]
 
 
 def test_equal_numbers_that_are_not_the_same_tensor_do_not_mislead():
     z, other = (tg.Tensor([0.3, -0.7], requires_grad=True) for _ in range(2))
     up, down = np.exp(z), np.exp(-z)
-    graph = Graph(((up - down) / (up + down)).sum() + other.sum(), [z, other])
+    graph = RecordedGraph(((up - down) / (up + down)).sum() + other.sum(), [z, other])
     assert graph.in_plain_terms() is graph  # tanh(other) would have the same values
     np.testing.assert_allclose(graph.right, [1 - np.tanh(z.numpy()) ** 2, [1, 1]])
 
@@ -316,7 +318,7 @@ def test_a_graph_that_cannot_be_put_in_plain_terms_is_kept():
     y = t
     for _ in range(400):
         y = y + 1
-    graph = Graph(y.sum(), [t])
+    graph = RecordedGraph(y.sum(), [t])
     assert graph.in_plain_terms() is graph
 
 

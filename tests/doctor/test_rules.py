@@ -13,7 +13,8 @@ from rules_table import CLASSES
 
 import tinygrad_edu as tg
 from tinygrad_edu.doctor import rules as ruledoctor
-from tinygrad_edu.doctor.rules import MISTAKES, diagnose_optimizer
+from tinygrad_edu.doctor.rule_mistakes import RULE_MISTAKES
+from tinygrad_edu.doctor.rules import diagnose_optimizer
 
 MANY = 60 if "NUMBA_DISABLE_JIT" in os.environ else 1000
 
@@ -482,7 +483,7 @@ def test_a_number_that_is_not_read_is_named(name, value):
 
 
 def test_every_mistake_has_a_planted_one():
-    assert {m.key for m in MISTAKES} <= {key for _, key, _ in PLANTED} | {"eps late"}
+    assert {m.key for m in RULE_MISTAKES} <= {key for _, key, _ in PLANTED} | {"eps late"}
     late = lambda p, g, state, t, lr, beta1, beta2, eps: adam(step=rectified(t, beta2))(
         p, g, state, t, lr, beta1, beta2, eps
     )
