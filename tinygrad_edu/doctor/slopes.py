@@ -120,9 +120,9 @@ def rounding_error(
 @contextmanager
 def restored(tensors: Sequence[Tensor]) -> Iterator[None]:
     """Give the tensors their numbers back at the end of the block, and let them count as unchanged."""
-    before = [(t, t.numpy(), t.stamp) for t in tensors]
+    before = [(t, t.numpy(), t.stamp, t.checksum) for t in tensors]
     try:
         yield
     finally:
-        for t, data, stamp in before:
-            t.array[...], t.stamp = data, stamp
+        for t, data, stamp, checksum in before:
+            t.array[...], t.stamp, t.checksum = data, stamp, checksum
