@@ -10,7 +10,7 @@ import numpy as np
 from ..core.init import Rng
 from ..core.ops import Array
 from ..core.tensor import Tensor, backward_pass, no_grad, thread
-from .slopes import TOLERANCE, Probe, restored, rounding_error, slope, unit
+from .slopes import TOLERANCE, Probe, Slope, restored, rounding_error, slope, unit
 
 
 class Gradcheck:
@@ -27,6 +27,32 @@ class Gradcheck:
     def __init__(self) -> None:
         self.error, self.checked, self.faint = 0.0, 0, 0
         self.kinks: list[tuple[str, tuple[int, ...]]] = []
+
+    def _add(self, name: str, index: tuple[int, ...] | None, said: float, measured: Slope, tolerance: float) -> None:
+        """Compare the slope that the gradient says with the measured one.
+
+        Parameters
+        ----------
+        name : the input
+        index : the element that was moved, None for a random direction
+        said, measured : the two slopes
+        tolerance : the relative difference allowed
+        """
+        slope, noise, kink = measured
+        if kink:
+            if index is not None:  # a direction that crosses a corner says nothing: the elements are checked one by one
+                self.kinks.append((name, index))
+            return
+        gap, scale = abs(said - slope), max(abs(said), abs(slope))
+        if not (np.isfinite(said) and gap <= tolerance * scale + noise):
+            where = "a random direction" if index is None else str(list(index))
+            ratio = f" (ratio {said / slope:.6g})" if slope else ""
+            raise AssertionError(f"{name} along {where}: the gradient says {said:.6g}, the slope is {slope:.6g}{ratio}")
+        if noise > 1e-4 * scale > 0:  # an error of 0.1 % would still show above this
+            self.faint += 1
+        else:
+            self.checked += 1
+            self.error = max(self.error, gap / scale if scale else 0.0)
 
     def __repr__(self) -> str:
         one = self.checked == 1
@@ -125,15 +151,20 @@ def _check(
     gradients = _gradients(_output(f, tensors), weights, tensors)
     probe = Probe(loss, here, rounding_error(loss, here, tensors, rng), tolerance)
     found = Gradcheck()
+
+    def compare(t: Tensor, name: str, index: tuple[int, ...] | None, direction: Array) -> None:
+        said = float((gradients[t] * direction).sum())
+        found._add(name, index, said, slope(probe, t, direction), tolerance)
+
     for i, t in enumerate(tensors):
         name = t.name or f"input {i}"
         chosen = np.arange(t.size) if t.size <= elements else rng.choice(t.size, elements, replace=False)
         for flat in chosen:
             index = tuple(int(k) for k in np.unravel_index(flat, t.shape))
-            _compare(found, probe, t, gradients[t], unit(t.shape, index), name, index)
+            compare(t, name, index, unit(t.shape, index))
         at_kinks = any(kink[0] == name for kink in found.kinks)  # then every direction crosses one
         for _ in range(directions if t.size > 1 and not at_kinks else 0):
-            _compare(found, probe, t, gradients[t], np.asarray(rng.standard_normal(t.shape)), name, None)
+            compare(t, name, None, np.asarray(rng.standard_normal(t.shape)))
     if not found.checked and any(t.size for t in tensors):
         raise ValueError(f"nothing could be checked: {len(found.kinks)} kinks, {found.faint} slopes too small to judge")
     return found
@@ -156,34 +187,6 @@ def _gradients(root: Tensor, weights: Array, tensors: Sequence[Tensor]) -> dict[
             if leaf in gradients:
                 gradients[leaf] += share
     return gradients
-
-
-def _compare(
-    found: Gradcheck,
-    probe: Probe,
-    t: Tensor,
-    gradient: Array,
-    direction: Array,
-    name: str,
-    index: tuple[int, ...] | None,
-) -> None:
-    """Check one slope. index is the element that is moved, None for a random direction."""
-    measured, noise, kink = slope(probe, t, direction)
-    if kink:
-        if index is not None:  # a direction that crosses a corner says nothing: the elements are checked one by one
-            found.kinks.append((name, index))
-        return
-    said = float((gradient * direction).sum())
-    gap, scale = abs(said - measured), max(abs(said), abs(measured))
-    if not (np.isfinite(said) and gap <= probe.tolerance * scale + noise):
-        where = "a random direction" if index is None else str(list(index))
-        ratio = f" (ratio {said / measured:.6g})" if measured else ""
-        raise AssertionError(f"{name} along {where}: the gradient says {said:.6g}, the slope is {measured:.6g}{ratio}")
-    if noise > 1e-4 * scale > 0:  # an error of 0.1 % would still show above this
-        found.faint += 1
-    else:
-        found.checked += 1
-        found.error = max(found.error, gap / scale if scale else 0.0)
 
 
 def _movable(x: Any) -> Tensor:

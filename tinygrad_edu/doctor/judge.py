@@ -25,7 +25,7 @@ def judge(case: Case, said: Sequence[Array | None], tolerance: float = TOLERANCE
     case : the function, its inputs and its right gradients
     said : the gradients to judge, None for one that is missing
     tolerance : how far off a gradient may be, relative to its largest number
-    eps : that of the coarsest dtype that was computed in
+    eps : the distance from 1 to the next number, in the coarsest dtype that was computed in
     """
     allowed = _allowed(case, said, tolerance, eps)
 
@@ -105,21 +105,18 @@ def _explain(
         return "zero", MISTAKES["zero"][0]
     constants = factors(case.graph, case.shapes)
     near = said.shape == right.shape and bool((np.abs(said - right) <= 0.01 * np.abs(right)).all())
-    found = relations(said, right, limit, constants, free=True) if not near else []
+    found = [] if near else relations(said, right, limit, constants, free=True)
     for j, other in enumerate(case.right):
         if j != i:
             text = f"this is the gradient of {case.tensors[j].name}"
-            found += [
-                Explanation(2 + cost, "swapped", words) for cost, _, words in relations(said, other, limit, (), text)
-            ]
+            found += relations(said, other, limit, mistake=Explanation(2, "swapped", text))
     if case.graph is not None and all(explanation.cost > 3 for explanation in found):
         for key, text, gradients in mistakes():
             made = gradients[i]
             if made is not None and np.isfinite(made).all():
-                some = constants if said.size > 1 else ()
-                found += [
-                    Explanation(3 + cost, key, words) for cost, _, words in relations(said, made, limit, some, text)
-                ]
+                found += relations(
+                    said, made, limit, constants if said.size > 1 else (), mistake=Explanation(3, key, text)
+                )
     if near:  # a mistake changes more than the third digit, but for a small step of the weights
         found = [explanation for explanation in found if explanation.key == "updated"]
     if found:

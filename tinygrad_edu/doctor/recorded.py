@@ -148,9 +148,7 @@ class RecordedGraph:
         for node, i, parent in self.edges():
             if node.op in KINKED:
                 a, args = parent.array, [unwrap(p) for p in node.parents]
-                ranks = np.arange(a.size, 0, -1).reshape(a.shape) / max(
-                    a.size, 1
-                )  # of several that tie, one has to win
+                ranks = np.arange(a.size, 0, -1).reshape(a.shape) / max(a.size, 1)  # of several that tie one has to win
                 args[i] = a + side * (1e-12 * np.abs(a).max(initial=0) + 1e-300) * ranks
                 exchanged[node, i] = node.op(*args, **node.kwargs)[1 + i]
         return self.gradients(exchanged)

@@ -23,12 +23,15 @@ class Explanation(NamedTuple):
     text: str
 
 
+EQUAL = Explanation(0, "", "")  # nothing to explain
+
+
 def relations(
     said: Array,
     made: Array,
     limit: float,
-    constants: Sequence[tuple[float, str]],
-    text: str = "",
+    constants: Sequence[tuple[float, str]] = (),
+    mistake: Explanation = EQUAL,
     free: bool = False,
 ) -> list[Explanation]:
     """Find the simple ways in which the numbers ``said`` come from ``made``: by sign, constant, transpose or shape.
@@ -38,7 +41,7 @@ def relations(
     said, made : the numbers to explain, and those that they may come from
     limit : how far off a number may be
     constants : (number, meaning) of the constants that have a name
-    text : the mistake that is in ``made`` already
+    mistake : the one that is in ``made`` already
     free : allow any constant, not only those with a name
     """
     forms = [(0.0, "", made)]
@@ -49,18 +52,18 @@ def relations(
     found = []
     for cost, key, form in forms:
         if form.shape == said.shape and np.abs(form).max(initial=0) > limit:
-            explanation = _multiple(said, form, limit, constants, free)
-            if explanation is not None and (text or key or explanation.key):
-                words = [text, MISTAKES[key][0] if key else "", explanation.text]
+            times = _multiple(said, form, limit, constants, free)
+            if times is not None and (mistake.key or key or times.key):
+                words = [mistake.text, MISTAKES[key][0] if key else "", times.text]
                 sentence = "; and ".join(part for part in words if part)
-                found.append(Explanation(cost + explanation.cost, key or explanation.key, sentence))
+                found.append(Explanation(mistake.cost + cost + times.cost, mistake.key or key or times.key, sentence))
     return found
 
 
 def _multiple(
     said: Array, form: Array, limit: float, constants: Sequence[tuple[float, str]], free: bool
 ) -> Explanation | None:
-    """Explain ``said`` as a multiple of ``form``. Equal numbers get an empty key and text; no multiple gets None."""
+    """Explain ``said`` as a multiple of ``form``. Equal numbers get `EQUAL`; other numbers get None."""
     scale = float(np.vdot(form, said) / np.vdot(form, form))
     if scale == 0:
         return None
@@ -75,7 +78,7 @@ def _multiple(
     if fits(named):
         if words:
             return Explanation(1.5 if turned else 1, "factor", "; and ".join([turned, words] if turned else [words]))
-        return Explanation(1, "sign", turned) if turned else Explanation(0, "", "")
+        return Explanation(1, "sign", turned) if turned else EQUAL
     if free and np.count_nonzero(np.abs(form) > limit) > 1 and fits(scale):  # one number is a multiple of any other
         simple = Fraction(scale).limit_denominator(20)
         number = simple if abs(simple / scale - 1) < 1e-6 else f"{scale:.6g}"
