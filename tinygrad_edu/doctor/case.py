@@ -82,7 +82,7 @@ class Case:
                     self._measure()
 
     def _first(self) -> tuple[Any, str]:
-        """Run f on Tensors and on arrays. Return its result, of Tensors if it takes them, and what stops the engine."""
+        """Run f on Tensors and on arrays. Return a result, and a sentence in case the engine is of no use."""
         problem = "those of the engine do not agree with them: f leaves it, by .numpy(), .data or the like"
         outcomes: list[Any] = []
         for inputs in (self.tensors, [t.numpy() for t in self.tensors]):
@@ -214,7 +214,7 @@ class Case:
             for _ in range(24):
                 for t, home in zip(self.tensors, homes, strict=True):
                     size = np.where(home == 0, np.abs(home).max(initial=0) or 1, np.abs(home))
-                    far = step * 10 ** rng.uniform(-2, 0)  # so that each input is the one that goes farthest at times
+                    far = step * 10 ** rng.uniform(-2, 0)  # each input is at times the one that goes farthest
                     t.data = home + far * size * rng.uniform(-1, 1, t.shape)
                 if self.graph is None:
                     found.append([differences(self.value, t, step / 100) for t in self.tensors])

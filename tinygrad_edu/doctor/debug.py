@@ -49,7 +49,9 @@ class Site(NamedTuple):
         user, layers, line = outside(frame), list[Layer](), "an unknown line"
         while frame is not None:
             code = frame.f_code
-            if code.co_name == "forward" and code.co_argcount:  # Python keeps what a frame has shown: read no others
+            if (
+                code.co_name == "forward" and code.co_argcount
+            ):  # reading keeps a frame's variables alive: read no others
                 owner = frame.f_locals[code.co_varnames[0]]
                 layers += [owner] * isinstance(owner, Layer)
             frame = frame.f_back

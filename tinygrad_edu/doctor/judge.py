@@ -64,6 +64,7 @@ def _fits(case: Case, i: int, said: Array | None, allowed: Array, right: Array |
 def _finding(
     case: Case, i: int, all_said: Sequence[Array | None], allowed: Array, mistakes: Callable[[], list[Hypothesis]]
 ) -> Finding:
+    """Judge gradient i: missing, right, not finite, right at a kink, not to be judged, or wrong."""
     said, right, name = all_said[i], case.right[i], case.tensors[i].name or ""
     if said is None:
         return wrong(name, "missing gradient", "", np.full(right.shape, np.nan), right)
@@ -117,7 +118,7 @@ def _explain(
                 found += relations(
                     said, made, limit, constants if said.size > 1 else (), mistake=Explanation(3, key, text)
                 )
-    if near:  # a mistake changes more than the third digit, but for a small step of the weights
+    if near:  # a mistake shows in the first digits, unless it is a small step of the weights
         found = [explanation for explanation in found if explanation.key == "updated"]
     if found:
         _, key, text = min(found, key=lambda explanation: explanation.cost)

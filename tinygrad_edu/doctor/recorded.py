@@ -12,8 +12,8 @@ from ..core.ops import VJP, Array, Result
 from ..core.tensor import Tensor, apply, backward_pass, toposort, unwrap
 
 KINKED = (ops.relu, ops.leaky_relu, ops.abs, ops.maximum, ops.minimum, ops.max, ops.min, ops.clip)
-ELEMENTWISE = (ops.sigmoid, ops.tanh, ops.relu)  # recognised by their values, however they were written
-ROWWISE = (ops.softmax, ops.log_softmax)  # and these
+ELEMENTWISE = (ops.sigmoid, ops.tanh, ops.relu)  # these are recognised by their values, however they
+ROWWISE = (ops.softmax, ops.log_softmax)  # were written, and these too
 SLOPE_BY_VALUE: dict[Any, VJP] = {ops.sigmoid: lambda y: y * (1 - y), ops.tanh: lambda y: 1 - y * y}
 
 

@@ -71,16 +71,7 @@ class RuleText:
 
     def _can_run(self) -> bool:
         """Return whether every name in the text is known where it is used."""
-        known = {
-            "p",
-            "g",
-            "t",
-            "i",
-            *FUNCTIONS,
-            *self.hyper,
-            *self.optimizer.state,
-            *self._right_numbers(1, self.hyper),
-        }
+        known = {*"pgti", *FUNCTIONS, *self.hyper, *self.optimizer.state, *self._right_numbers(1, self.hyper)}
         targets = {line.partition(" <- ")[0] for line in self.equations.splitlines()}
         try:
             used = set(self.code().co_names).union(*(_code(e, "eval").co_names for _, e in self.numbers))

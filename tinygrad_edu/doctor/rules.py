@@ -1,4 +1,4 @@
-"""A diagnosis of update rules: is a rule right, and if not, which of the classic mistakes is in it?
+"""A diagnosis of update rules: not only that a rule is wrong, but the classic mistake in it, by name.
 
 The right rule is the text of our kernel, its docstring. A mistake is one change of that text, a row of
 `RULE_MISTAKES`: the changed text is run beside the student's rule on the same gradients, and where all steps agree the
@@ -23,7 +23,7 @@ from .report import Finding, Report
 from .rule_mistakes import RULE_MISTAKES, Mistake
 from .rule_text import RuleText
 
-PRECISION = {np.float64: 1e-6, np.float32: 1e-3}  # how far off, as a share of the way gone, rounding may carry a rule
+PRECISION = {np.float64: 1e-6, np.float32: 1e-3}  # the error allowed to rounding, relative to the way of p
 UNKNOWN = Mistake("unknown", "", "this is none of the mistakes that I know", "Work out that step by hand.")
 
 
