@@ -150,7 +150,7 @@ def _kind(reference: str | type[Optimizer]) -> type[Optimizer]:
 def _numbers(kind: type[Optimizer], hyper: Mapping[str, float] | None = None) -> dict[str, float]:
     """Return the hyper-parameters of a class: its defaults, and those that were given in their place."""
     own = list(inspect.signature(kind).parameters.values())[1:]
-    numbers = {p.name: p.default for p in own if p.kind is not p.VAR_KEYWORD}
+    numbers = {p.name: p.default for p in own if p.kind is p.POSITIONAL_OR_KEYWORD}
     for name, value in (hyper or {}).items():
         if name not in numbers:
             raise ValueError(f"{kind.__name__} has no {name!r}; it has {', '.join(numbers)}")
