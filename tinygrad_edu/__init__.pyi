@@ -62,8 +62,9 @@ from .core.optimizers import (
 from .core.tensor import Tensor as Tensor, apply as apply, no_grad as no_grad
 from .doctor.debug import debug as debug
 from .doctor.gradcheck import gradcheck as gradcheck
-from .doctor.gradients import Finding as Finding, Report as Report, diagnose as diagnose
+from .doctor.gradients import diagnose as diagnose
 from .doctor.layers import diagnose_layer as diagnose_layer, diagnose_op as diagnose_op
+from .doctor.report import Finding as Finding, Report as Report
 from .doctor.rules import diagnose_optimizer as diagnose_optimizer
 from .explain.steps import explain as explain
 from .extras.numpy_functions import concatenate as concatenate, einsum as einsum, stack as stack, where as where
