@@ -10,19 +10,13 @@ from .core import (
     init as init,
 )
 from .core import (
-    kernels as kernels,
-)
-from .core import (
     losses as losses,
 )
 from .core import (
     ops as ops,
 )
-from .core import (
-    optimizers as optimizers,
-)
 from .core.buffers import FlatBuffer as FlatBuffer
-from .core.kernels import set_num_threads as set_num_threads
+from .core.jit import set_num_threads as set_num_threads
 from .core.layers import (
     ELU as ELU,
 )
@@ -94,9 +88,6 @@ from .core.losses import (
 )
 from .core.optimizer import Optimizer as Optimizer
 from .core.optimizers import (
-    ASGD as ASGD,
-)
-from .core.optimizers import (
     SGD as SGD,
 )
 from .core.optimizers import (
@@ -109,43 +100,16 @@ from .core.optimizers import (
     Adam as Adam,
 )
 from .core.optimizers import (
-    Adamax as Adamax,
-)
-from .core.optimizers import (
     AdamW as AdamW,
-)
-from .core.optimizers import (
-    AMSGrad as AMSGrad,
 )
 from .core.optimizers import (
     HeavyBall as HeavyBall,
 )
 from .core.optimizers import (
-    Lion as Lion,
-)
-from .core.optimizers import (
     Momentum as Momentum,
 )
 from .core.optimizers import (
-    NAdam as NAdam,
-)
-from .core.optimizers import (
     Nesterov as Nesterov,
-)
-from .core.optimizers import (
-    RAdam as RAdam,
-)
-from .core.optimizers import (
-    RMSprop as RMSprop,
-)
-from .core.optimizers import (
-    Rprop as Rprop,
-)
-from .core.optimizers import (
-    SignSGD as SignSGD,
-)
-from .core.optimizers import (
-    Signum as Signum,
 )
 from .core.tensor import (
     Tensor as Tensor,
@@ -177,6 +141,18 @@ from .doctor.layers import diagnose_layer as diagnose_layer
 from .doctor.layers import diagnose_op as diagnose_op
 from .doctor.rules import diagnose_optimizer as diagnose_optimizer
 from .explain.steps import explain as explain
+from .extras import kernels as kernels
+from .extras import optimizers as optimizers
+from .extras.optimizers import RMSprop as RMSprop
+from .extras.optimizers import AMSGrad as AMSGrad
+from .extras.optimizers import Adamax as Adamax
+from .extras.optimizers import NAdam as NAdam
+from .extras.optimizers import RAdam as RAdam
+from .extras.optimizers import Rprop as Rprop
+from .extras.optimizers import ASGD as ASGD
+from .extras.optimizers import SignSGD as SignSGD
+from .extras.optimizers import Signum as Signum
+from .extras.optimizers import Lion as Lion
 from .program.derivatives import grad as grad
 from .program.derivatives import hessian as hessian
 from .program.derivatives import hvp as hvp

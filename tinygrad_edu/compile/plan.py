@@ -10,7 +10,7 @@ import numba
 import numpy as np
 from numba import types
 
-from ..core import kernels
+from ..core import jit
 from ..core.buffers import aligned
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
@@ -94,11 +94,11 @@ class Plan:
             kinds,
             condition,
         )
-        averages = list(optimizer._averages.values())
+        averages = list(optimizer.averages.values())
         self.text = assemble(parts, optimizer.kernel, len(averages), buffer.data.size, buffer.data.dtype)
         self.labelled = parts.labelled
 
-        self.homes = [optimizer._homes[i] for i in trained.values()]
+        self.homes = [buffer.views[i] for i in trained.values()]
         self.moves = -1
         self.without = [p for i, p in enumerate(optimizer.params) if i not in trained.values()]
         self.others = [(t, t.array) for t in rest.values() if isinstance(t, Tensor)]
@@ -106,8 +106,8 @@ class Plan:
         self.runs: list[Any] | None = None
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
         # of two cores BLAS's second thread holds one, as it waits awake for the next product
-        self.apart = size >= kernels.WORTH_A_THREAD and kernels.CORES > 2
-        width = 1 + len(kernels.numbers_of(optimizer.kernel, 2 + len(averages)))
+        self.apart = size >= jit.WORTH_A_THREAD and jit.CORES > 2
+        width = 1 + len(jit.numbers_of(optimizer.kernel, 2 + len(averages)))
         self.row, self.pack = 8 * width, Struct(f"{width}d").pack_into
         self.numbers: Any = np.zeros((len(optimizer.params), width))
         self.out = np.zeros(OUT)
@@ -117,7 +117,7 @@ class Plan:
         self.at, self.nonfinite = np.zeros(len(self.slots), np.int64), ""
         self.kept: dict[str, Array] = {}
         self.put(data=buffer.data, grad=buffer.grad, out=self.out, numbers=self.numbers, spans=self.spans)
-        self.put(l2=optimizer._regularised, apart=self.apart)
+        self.put(l2=optimizer.regularised, apart=self.apart)
         self.put(**{f"state{i}": a for i, a in enumerate(averages)}, **{f"kept {name}": a for name, a in kept.items()})
         arrays = [types.Array(numba.from_dtype(a.dtype), a.ndim, "C") for a in (X, y, self.at)]
         typeof: Any = numba.typeof
@@ -146,7 +146,9 @@ class Plan:
         optimizer = self.optimizer
         self.check()
         self.arrive()
-        runs = self.runs = optimizer._ready()
+        runs = self.runs = optimizer.updates()
+        optimizer.begin(runs)
+        optimizer.tell(runs)
         updated = {id(p) for run in runs for p in run.params}
         self.updated = [(p, home) for p, _, home in self.homes if id(p) in updated]
         self.resting = [(p, home) for p, _, home in self.homes if id(p) not in updated]
@@ -204,9 +206,9 @@ class Plan:
     def update(self) -> int:
         """The optimizer's kernel, in threads: the status of the step."""
         piece = self.piece
-        if kernels.in_threads(lambda k, n: piece(self.at, True, k, n)):
+        if jit.in_threads(lambda k, n: piece(self.at, True, k, n)):
             return SKIPPED if self.nonfinite == "skip" else NOT_FINITE
-        kernels.in_threads(lambda k, n: piece(self.at, False, k, n))
+        jit.in_threads(lambda k, n: piece(self.at, False, k, n))
         return DONE
 
     @cached_property

@@ -17,16 +17,12 @@ from inspect import signature
 from itertools import count
 from operator import attrgetter
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from . import ops
 from .ops import VJP, Array, Axis, Result
-
-if TYPE_CHECKING:
-    from ..explain.graph import Graph
-    from ..explain.steps import Step
 
 next_stamp = count(
     1
@@ -41,6 +37,16 @@ def checksum(array: Array) -> int:
     return hash(array.tobytes())
 
 
+class Observer:
+    """Told of what optimizers do."""
+
+    def step(self, optimizer: Any) -> None:
+        """An optimizer is about to update."""
+
+    def stepped(self, optimizer: Any) -> None:
+        """It has updated."""
+
+
 class _Mode(threading.local):
     recording = True
     tracing: list[Any] | None = None  # while `program.trace` runs a function: what it has to know beside the graph
@@ -48,6 +54,7 @@ class _Mode(threading.local):
 
 _mode = _Mode()  # each thread has its own
 moves = [0]  # how often a leaf was given other memory, or began or ceased to require a gradient
+always: list[Observer] = []  # told of steps in every thread: the guards
 watchers: list[Any] = []  # each `debug` that is active, to be shown every op, backward pass and step
 
 
@@ -412,7 +419,8 @@ class Tensor:
         "retains_grad",
         "grad_view",
         "checksum",
-        "_spent",
+        "grad_from",
+        "grad_stamp",
         "__weakref__",
     )
     op: Callable[..., Result] | None
@@ -421,7 +429,8 @@ class Tensor:
     vjps: Sequence[VJP]
     grad_view: Array | None  # where a parameter's gradient lives: a view of its FlatBuffer
     checksum: int | None  # once the user has held .data: a checksum, so that a change through it is noticed
-    _spent: int  # the stamp of the step() that used grad, 0 before; negative if nobody is to be warned
+    grad_from: int  # the stamp of the oldest share in stored_grad
+    grad_stamp: int  # the stamp of the newest share, or of the assignment
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
         self.array: Array = _numbers(unwrap(data)).copy()
@@ -432,7 +441,7 @@ class Tensor:
         self.op, self.parents, self.kwargs, self.vjps = None, (), {}, ()
         self.stamp = next_stamp()
         self.grad_view = self.checksum = None
-        self._spent = 0
+        self.grad_from = self.grad_stamp = 0
 
     # --- the numbers --------------------------------------------------------------------------------------------
 
@@ -571,6 +580,7 @@ class Tensor:
                 raise ValueError(f"{self.label()} was given a gradient of shape {value.shape} and dtype {value.dtype}")
             value = value.astype(self.dtype, copy=False)
         self.stored_grad = value
+        self.grad_from = self.grad_stamp = next_stamp()
 
     def backward(self, grad: Any = None) -> None:
         """Add the gradient of this tensor to ``grad`` of every leaf that it was computed from.
@@ -584,47 +594,32 @@ class Tensor:
         RuntimeError : nothing here requires a gradient; or data that the graph needs was changed since
         ValueError : this tensor is not a single number and grad is missing, or grad has another shape
         """
-        stale, shares = None, backward_pass(self, seed(self, grad))
+        shares = backward_pass(self, seed(self, grad))
         for watcher in watchers:
             shares = watcher.backward(self, shares)
         for node, _, parent, share, _ in shares:
-            if not parent.parents or parent is node:  # a leaf, or asked for: grad += share, in place
-                if parent.stored_grad is not None:
-                    parent.stored_grad += share
-                    if parent._spent > 0 and parent.stored_grad is parent.grad_view:  # not one that the user assigned
-                        stale = stale or parent.label()
-                elif (
-                    parent.grad_view is not None
-                ):  # the first share overwrites: nobody has to fill the buffer with zeros
-                    parent.grad_view[...] = share
-                    parent.stored_grad = parent.grad_view
-                else:
-                    parent.stored_grad = np.array(share, dtype=parent.dtype)
-                parent._spent = 0
-        if stale:
-            warn(
-                f"backward() added to the gradient of {stale}, which step() has used already: call zero_grad() between "
-                "step() and the next backward()"
-            )
+            if not parent.parents or parent is node:  # a leaf, or asked for
+                parent.accumulate(share)
 
-    def steps(self, grad: Any = None) -> Iterator[Step]:
-        """What `backward` does, node by node, each step with its formula and numbers (`explain.steps`); a dry run."""
-        from ..explain.steps import steps
-
-        return steps(self, grad)
-
-    def graph(self, grad: Any = None) -> Graph:
-        """How this tensor was computed, as a picture: text, Mermaid, DOT or SVG (`graph.Graph`)."""
-        from ..explain.graph import Graph
-
-        return Graph(self, grad)
+    def accumulate(self, share: Array) -> None:
+        """Add a share to the gradient, in place, so that it lands in the flat buffer; the first share overwrites."""
+        self.grad_stamp = next_stamp()
+        if self.stored_grad is not None:
+            self.stored_grad += share
+            return
+        self.grad_from = self.grad_stamp
+        if self.grad_view is not None:
+            self.grad_view[...] = share
+            self.stored_grad = self.grad_view
+        else:
+            self.stored_grad = np.array(share, dtype=self.dtype)
 
     def retain_grad(self) -> Tensor:
         """Have `backward` keep the gradient of this computed tensor as well. Returns the tensor."""
         if not self.requires_grad:
             raise RuntimeError("retain_grad() on a tensor that requires no gradient")
         if not self.retains_grad:
-            self.retains_grad, self.stored_grad, self._spent = True, None, 0
+            self.retains_grad, self.stored_grad = True, None
         return self
 
     # --- ops as methods, and as functions: tg.exp is Tensor.exp ---------------------------------------------------

@@ -134,10 +134,15 @@ class debug(ContextDecorator):
         """A backward pass is about to begin: passes is what `tensor.backward_pass` yields."""
         return self._watched(root, passes) if threading.get_ident() == self._thread else passes
 
-    def step(self, optimizer: Any, before: Array) -> None:
-        """An optimizer made a step; before is what its parameters were."""
+    def step(self, optimizer: Any) -> None:
+        """An optimizer is about to make a step."""
+        self._before = optimizer.buffer.data.copy()
+
+    def stepped(self, optimizer: Any) -> None:
+        """An optimizer made a step."""
         if threading.get_ident() != self._thread:
             return
+        before = self._before
         squares: dict[str, list[float]] = {}
         for name, span in zip(optimizer.names, optimizer.buffer.spans):
             old, new = (a[slice(*span)].astype(float) for a in (before, optimizer.buffer.data))

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.init import Rng
 from ..core.ops import Array
-from ..core.optimizers import RULES, rule_names
+from ..extras.optimizers import RULES, rule_names
 from ..core.tensor import Tensor, stack
 from .surfaces import SURFACES, Surface, stated
 
