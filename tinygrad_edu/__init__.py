@@ -21,8 +21,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .core.tensor import always
+from .core.tensor import Tensor, thread
+from .extras import numpy_functions
+from .guards import in_place
 from .guards.steps import StepGuard
+
+for _name, _method in {**numpy_functions.METHODS, **in_place.METHODS}.items():
+    setattr(Tensor, _name, _method)
+StepGuard().attach(type(thread))  # in every thread
 
 __version__ = "0.1.0"
 
@@ -87,7 +93,6 @@ for _place, _methods in _BOUND.items():
     for _name, _function in _methods.items():
         _cls = getattr(import_module(f".{_path}", __name__), _class)
         setattr(_cls, _name, _Bound(_cls, _name, _function))
-always.append(StepGuard())
 
 
 def __getattr__(name: str) -> Any:

@@ -19,9 +19,8 @@ import numba
 import numpy as np
 
 from ..core import jit, kernels
-from ..extras import kernels as more
-from . import intrinsics
-from . import numpy_c as native
+from ..extras import kernels as more_kernels
+from . import intrinsics, numpy_c as native
 
 
 def folder() -> Path:
@@ -37,7 +36,7 @@ def folder() -> Path:
 def key(text: str) -> str:
     """What machine code depends on: the text, what it calls, and the versions of all that make it."""
     versions = [sys.version, numba.__version__, llvmlite.__version__, np.__version__, native.ready()]
-    sources = [inspect.getsource(module) for module in (jit, kernels, more, native, intrinsics)]
+    sources = [inspect.getsource(module) for module in (jit, kernels, more_kernels, native, intrinsics)]
     return hashlib.sha256("\0".join([text, *versions, *sources]).encode()).hexdigest()[:32]
 
 

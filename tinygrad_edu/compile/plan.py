@@ -16,8 +16,7 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, moves, next_stamp, unwrap
 from ..program.program import Program
-from . import cache as machine
-from . import numpy_c as native
+from . import cache as machine, numpy_c as native
 from .lower import BATCHES, CannotCompile, lower
 from .module_text import DONE, NOT_FINITE, OUT, PROPAGATE, RAISE, SKIP, SKIPPED, Drawn, Parts, assemble, slots
 
@@ -149,9 +148,6 @@ class Plan:
         runs = self.runs = optimizer.updates()
         optimizer.begin(runs)
         optimizer.tell(runs)
-        updated = {id(p) for run in runs for p in run.params}
-        self.updated = [(p, home) for p, _, home in self.homes if id(p) in updated]
-        self.resting = [(p, home) for p, _, home in self.homes if id(p) not in updated]
         for i, run in enumerate(runs):
             self.spans[i] = optimizer.buffer.spans[run.first][0], optimizer.buffer.spans[run.last - 1][1]
         self.put(runs=len(runs))
@@ -170,25 +166,11 @@ class Plan:
 
     def arrive(self) -> None:
         """The parameters have the gradients of this step; those that it does not use have none."""
+        stamp = next_stamp()
         for p, _, home in self.homes:
-            p.stored_grad, p._spent = home, 0
+            p.stored_grad, p.grad_from, p.grad_stamp = home, stamp, stamp
         for p in self.without:
             p.stored_grad = None
-
-    def leave(self) -> int:
-        """The same, and the optimizer has made an update with them. Returns the tick at which it did."""
-        changed = next_stamp()
-        spent = -changed if self.optimizer._quiet else changed
-        for p, home in self.updated:
-            p.stored_grad = home
-            p._spent = spent
-            p.stamp = changed
-            p.checksum = None
-        for p, home in self.resting:
-            p.stored_grad, p._spent = home, 0
-        for p in self.without:
-            p.stored_grad = None
-        return changed
 
     def keep(self) -> None:
         """Layers have written their running means."""

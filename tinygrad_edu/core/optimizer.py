@@ -13,7 +13,7 @@ from . import kernels
 from .buffers import FlatBuffer, aligned
 from .jit import bound
 from .ops import Array
-from .tensor import Tensor, always, next_stamp, watchers
+from .tensor import Tensor, next_stamp, thread
 
 LearningRate = float | Callable[[int], float]
 Numbers = tuple[float, ...]
@@ -41,6 +41,7 @@ class Optimizer:
     frozen : the numbers of those that `step` leaves alone
     buffer : the `FlatBuffer` of all parameters
     averages : each running average by its name, a flat array to read or write into; also an attribute
+    cached_updates : what `updates` returned, to be emptied by whoever changes ``frozen`` or ``steps``
     last : the updates that the last `step` made; empty after one that was refused
     assigned : whether gradients were assigned by hand: then nobody knows which of them are new
 
@@ -93,7 +94,7 @@ class Optimizer:
         self.averages = {name: aligned(self.buffer.data.size, self.buffer.data.dtype) for name in self.state}
         self.groups = tuple([Group(self.check, {**self.hyper, **group}) for group in groups])
         self.steps, self.frozen, self.last = [0] * len(self.params), set[int](), list[Update]()
-        self._updates, self._made_for, self._seen = list[Update](), set[int](), list[Any]()
+        self.cached_updates, self._seen = list[Update](), list[Any]()
         self.start()
 
     def start(self) -> None:
@@ -147,12 +148,12 @@ class Optimizer:
 
         They are kept for as long as the same parameters have gradients.
         """
-        if self.frozen is self._made_for:
-            for p, data, g in self._seen:
-                if p.stored_grad is not g or p.array is not data:
-                    break
-            else:
-                return self._updates
+        for p, data, g in self._seen:
+            if p.stored_grad is not g or p.array is not data:
+                break
+        else:
+            if self.cached_updates:
+                return self.cached_updates
         awake = [(i, *views) for i, views in enumerate(self.buffer.views) if i not in self.frozen]
         given = [(i, p, view) for i, p, _, view in awake if p.stored_grad is not None]
         for i, p, _ in given:
@@ -171,17 +172,17 @@ class Optimizer:
                 if awake
                 else "all parameters are frozen; unfreeze() some, or do not step"
             )
-        self._updates, group_of = [], [group for group, members in zip(self.groups, self.members) for _ in members]
+        group_of = [group for group, members in zip(self.groups, self.members) for _ in members]
         runs: list[list[int]] = []
         for i, _, _ in given:
             if runs and runs[-1][1] == i and self.steps[i] == self.steps[i - 1] and group_of[i] is group_of[i - 1]:
                 runs[-1][1] = i + 1
             else:
                 runs.append([i, i + 1])
-        self._updates = [Update(self, group_of[first], first, last) for first, last in runs]
-        self._seen, self._made_for = [(p, data, p.stored_grad) for _, p, data, _ in awake], self.frozen
+        self.cached_updates = [Update(self, group_of[first], first, last) for first, last in runs]
+        self._seen = [(p, data, p.stored_grad) for _, p, data, _ in awake]
         self.assigned |= bool(assigned)
-        return self._updates
+        return self.cached_updates
 
     def begin(self, updates: list[Update], ahead: int = 0) -> None:
         """Give the updates the numbers of the step that comes so many after the next."""
@@ -197,8 +198,8 @@ class Optimizer:
     def tell(self, updates: list[Update]) -> None:
         """Tell the observers that these updates are about to be made."""
         self.last = updates
-        for observer in (*always, *watchers):
-            observer.step(self)
+        for told in thread.step:
+            told(self)
 
     def finish(self, updates: list[Update], times: int = 1) -> None:
         """Note that the updates were made, so many times; the parameters have changed."""
@@ -210,8 +211,8 @@ class Optimizer:
             for p in update.params:
                 p.stamp, p.checksum = stamp, None  # what the user looked at is no longer what is there
         self.t, self.last = self.t + times, updates
-        for observer in (*always, *watchers):
-            observer.stepped(self)
+        for told in thread.stepped:
+            told(self)
 
     def refusal(self, update: Update) -> Exception:
         """Return what `step` raises for a gradient that is not finite. `guards.ranges` says in its place which it is."""

@@ -6,7 +6,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..core.optimizer import Optimizer
-from ..core.tensor import Observer, warn
+from ..core.tensor import Observer
+from .frames import warn
 
 AGAIN = (
     "step() used the gradient of {} a second time: there was no backward() since the step before; call zero_grad() "

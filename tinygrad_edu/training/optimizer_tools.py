@@ -71,12 +71,14 @@ def freeze(optimizer: Optimizer, pattern: str) -> None:
 
     pattern : a name as in ``names``, the beginning of some up to a dot ("layers.0"), or a pattern ("*.b")
     """
-    optimizer.frozen = optimizer.frozen | matching(optimizer, pattern)
+    optimizer.frozen |= matching(optimizer, pattern)
+    optimizer.cached_updates = []
 
 
 def unfreeze(optimizer: Optimizer, pattern: str = "*") -> None:
     """Update the parameters of that name again; their step counts go on where they stood."""
-    optimizer.frozen = optimizer.frozen - matching(optimizer, pattern)
+    optimizer.frozen -= matching(optimizer, pattern)
+    optimizer.cached_updates = []
 
 
 def matching(optimizer: Optimizer, pattern: str) -> set[int]:
@@ -139,6 +141,7 @@ def load_state_dict(optimizer: Optimizer, state: Any) -> None:
         average[...] = state[name]
     optimizer.t, optimizer.steps = int(state["t"]), [int(t) for t in state["steps"]]
     optimizer.frozen, optimizer.last = set(np.flatnonzero(state["frozen"]).tolist()), []
+    optimizer.cached_updates = []
     for key, value in numbers.items():
         group, _, name = key.removeprefix("group").partition(".")
         optimizer.groups[int(group)][name] = value
