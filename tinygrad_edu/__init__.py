@@ -61,7 +61,7 @@ sys.modules[__name__].__class__ = _Face
 
 # --- what upper rooms add to classes of the core, and the checks that take the place of the core's, which are none ----
 _TOOLS = dict.fromkeys(
-    "freeze unfreeze clip_value clip_norm state_dict load_state_dict equation compile".split(),
+    ["freeze", "unfreeze", "clip_value", "clip_norm", "state_dict", "load_state_dict", "equation", "compile"],
     "training.optimizer_tools",
 )
 _BOUND = {
@@ -77,7 +77,7 @@ _BOUND = {
 
 
 class _Bound:
-    """A function of an upper room as a method. Its file is loaded at the first use; then the function takes this place."""
+    """A function of an upper room as a method. Its file is loaded at the first use; then it takes this place."""
 
     def __init__(self, cls: type, name: str, path: str) -> None:
         self.cls, self.name, self.path = cls, name, path

@@ -58,8 +58,8 @@ from .extras import kernels as kernels, optimizers as optimizers
 from .extras.numpy_functions import concatenate as concatenate, einsum as einsum, stack as stack, where as where
 from .extras.optimizers import (
     ASGD as ASGD,
-    AMSGrad as AMSGrad,
     Adamax as Adamax,
+    AMSGrad as AMSGrad,
     Lion as Lion,
     NAdam as NAdam,
     RAdam as RAdam,

@@ -1,4 +1,4 @@
-"""The update rules of a course, each as one kernel: one equation a line, one statement a line, one pass over the arrays.
+"""The update rules of a course, each as one kernel: one equation a line, one statement a line, one pass over arrays.
 
 The docstring of a kernel is its rule. It has as many lines with ``<-`` as the loop has statements, in the same order
 and with the same letters; a test holds that. What depends on the step count alone (``c1 = 1 / (1 - beta1^t)``) is
@@ -16,7 +16,6 @@ from __future__ import annotations
 from math import sqrt
 
 from .jit import kernel
-
 
 
 @kernel

@@ -20,7 +20,7 @@ Numbers = tuple[float, ...]
 
 
 class Optimizer:
-    """A kernel, the names of its running averages (``state``), and its hyper-parameters with their defaults (``hyper``).
+    """A kernel, the names of its running averages (``state``), and its hyper-parameters' defaults (``hyper``).
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Optimizer:
 
     kernel: Any
     state: tuple[str, ...] = ()
-    hyper: dict[str, Any] = {}  # noqa: RUF012
+    hyper: dict[str, Any] = {}
 
     if TYPE_CHECKING:  # the face binds these: `training.optimizer_tools`, `explain.why`
         freeze: Callable[[str], None]
@@ -109,7 +109,7 @@ class Optimizer:
         return hyper
 
     def check(self, name: str, value: Any) -> Any:
-        """Return value as the hyper-parameter of that name. `guards.ranges` takes this place, and refuses wrong ones."""
+        """Return value, if a hyper-parameter of that name may have it: here, always. `guards.ranges` takes this place."""
         return value
 
     # --- the step -----------------------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ class Optimizer:
             told(self)
 
     def refusal(self, update: Update) -> Exception:
-        """Return what `step` raises for a gradient that is not finite. `guards.ranges` says in its place which it is."""
+        """Return what `step` raises for a gradient that is not finite. `guards.ranges` takes this place, and says where."""
         return ValueError("a gradient holds NaN or infinity")
 
     def zero_grad(self) -> None:

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.init import Rng
-from ..core.ops import Array
 from ..core.jit import numbers_of
+from ..core.ops import Array
 from ..core.optimizer import Optimizer
-from ..extras.optimizers import RULES
 from ..core.tensor import Tensor
+from ..extras.optimizers import RULES
 from .gradients import Finding, Report
 
 FUNCTIONS = {"sqrt": np.sqrt, "sign": np.sign, "abs": np.abs, "maximum": np.maximum}

@@ -13,7 +13,6 @@ from ..core.jit import kernel as kernel
 from ..core.kernels import *  # noqa: F403
 
 
-
 @kernel
 def rmsprop_centered(p, g, v, m, lr, one_minus_rho, eps):
     """Graves 2013: divide by the standard deviation. maximum keeps v - m · m from falling below 0 by rounding.

@@ -89,7 +89,7 @@ def check_parameters(buffer: FlatBuffer, params: list[Any]) -> list[Tensor]:
 
 
 def not_finite(optimizer: Optimizer, update: Update) -> Exception:
-    """Return the error that says which gradient of the update holds NaN or infinity, and where (`Optimizer.refusal`)."""
+    """Return the error for a gradient with NaN or infinity: which it is, and where (`Optimizer.refusal`)."""
     for name, p in zip(optimizer.names[update.first : update.last], update.params):
         g = np.asarray(p.grad)
         wrong = np.argwhere(~np.isfinite(g)).tolist()

@@ -1,4 +1,4 @@
-"""What one does with an optimizer beside stepping: freeze, clip, save, read. The face makes these methods of `Optimizer`."""
+"""Freezing, clipping, saving, reading: what one does with an optimizer beside stepping. The face makes them its methods."""
 
 from __future__ import annotations
 
