@@ -67,6 +67,7 @@ _TOOLS = dict.fromkeys(
 _BOUND = {
     "core.tensor.Tensor": {"steps": "explain.steps.steps", "graph": "explain.graph.graph"},
     "core.buffers.FlatBuffer": {"check": "guards.ranges.check_parameters"},
+    "core.optimizer.Update": {"bind": "extras.threads.bind"},
     "core.optimizer.Optimizer": {
         "check": "guards.ranges.check_hyper",
         "refusal": "guards.ranges.not_finite",

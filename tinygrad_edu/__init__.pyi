@@ -8,7 +8,6 @@ from .core import (
     ops as ops,
 )
 from .core.buffers import FlatBuffer as FlatBuffer
-from .core.jit import set_num_threads as set_num_threads
 from .core.layers import (
     ELU as ELU,
     GELU as GELU,
@@ -68,6 +67,7 @@ from .extras.optimizers import (
     SignSGD as SignSGD,
     Signum as Signum,
 )
+from .extras.threads import set_num_threads as set_num_threads
 from .program.derivatives import grad as grad, hessian as hessian, hvp as hvp
 from .program.program import Program as Program, trace as trace
 from .race import surfaces as surfaces

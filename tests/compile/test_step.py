@@ -17,9 +17,8 @@ import rules_table as rows
 import tinygrad_edu as tg
 from tinygrad_edu.compile import cache as machine, numpy_c as native
 from tinygrad_edu.compile.step import CannotCompile
-from tinygrad_edu.core import jit
 from tinygrad_edu.core.tensor import unwrap
-from tinygrad_edu.extras import kernels
+from tinygrad_edu.extras import kernels, threads
 
 rng = np.random.default_rng(0)
 X, LABELS, TARGETS = rng.standard_normal((12, 3)), rng.integers(0, 2, 12), rng.standard_normal((12, 2))
@@ -420,8 +419,8 @@ def test_an_average_of_the_weights():
 
 
 def test_updates_that_are_large_enough_for_threads(monkeypatch):
-    monkeypatch.setattr(jit, "WORTH_A_THREAD", 64)
-    monkeypatch.setattr(jit, "CORES", 3)
+    monkeypatch.setattr(threads, "WORTH_A_THREAD", 64)
+    monkeypatch.setattr(threads, "CORES", 3)
     pair = Pair(network(), lambda m: tg.AdamW(m, l2=0.1))
     for n in (12, 5, 12):
         pair.both(X[:n], LABELS[:n])

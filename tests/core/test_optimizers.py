@@ -15,7 +15,7 @@ from rules_table import IDS, ROWS, every_class, every_dtype, every_row, every_ro
 
 import tinygrad_edu as tg
 from tinygrad_edu.core import jit, kernels as course
-from tinygrad_edu.extras import kernels
+from tinygrad_edu.extras import kernels, threads as shared
 from tinygrad_edu.extras.optimizers import RULES
 
 
@@ -263,7 +263,7 @@ def test_the_table_of_rules_has_every_exported_optimizer_under_its_kernels_name(
 @pytest.fixture
 def threads_as_before():
     yield
-    tg.set_num_threads(jit.CORES)
+    tg.set_num_threads(shared.CORES)
 
 
 @pytest.mark.usefixtures("threads_as_before")
@@ -279,18 +279,18 @@ def test_slices_in_threads_give_the_same_bits(cls, threads, monkeypatch):
 
     tg.set_num_threads(1)
     alone = end()
-    monkeypatch.setattr(jit, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(shared, "WORTH_A_THREAD", 1)
     tg.set_num_threads(threads)
     np.testing.assert_array_equal(end(), alone)
-    assert jit.pool()._threads  # they were started
+    assert shared.pool()._threads  # they were started
 
 
 def test_after_a_fork_the_child_has_threads_of_its_own():
     code = """
 import os, numpy as np, tinygrad_edu as tg
-from tinygrad_edu.core import jit
+from tinygrad_edu.extras import threads
 tg.set_num_threads(2)
-jit.WORTH_A_THREAD = 1
+threads.WORTH_A_THREAD = 1
 p = tg.Tensor(np.ones(8), requires_grad=True)
 o = tg.SGD([p], lr=0.5)
 def step():

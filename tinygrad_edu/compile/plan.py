@@ -10,11 +10,12 @@ import numba
 import numpy as np
 from numba import types
 
-from ..core import jit
 from ..core.buffers import aligned
+from ..core.jit import numbers_of
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, moves, next_stamp, unwrap
+from ..extras import threads
 from ..program.program import Program
 from . import cache as machine, numpy_c as native
 from .lower import BATCHES, CannotCompile, lower
@@ -105,8 +106,8 @@ class Plan:
         self.runs: list[Any] | None = None
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
         # of two cores BLAS's second thread holds one, as it waits awake for the next product
-        self.apart = size >= jit.WORTH_A_THREAD and jit.CORES > 2
-        width = 1 + len(jit.numbers_of(optimizer.kernel, 2 + len(averages)))
+        self.apart = size >= threads.WORTH_A_THREAD and threads.CORES > 2
+        width = 1 + len(numbers_of(optimizer.kernel, 2 + len(averages)))
         self.row, self.pack = 8 * width, Struct(f"{width}d").pack_into
         self.numbers: Any = np.zeros((len(optimizer.params), width))
         self.out = np.zeros(OUT)
@@ -188,9 +189,9 @@ class Plan:
     def update(self) -> int:
         """The optimizer's kernel, in threads: the status of the step."""
         piece = self.piece
-        if jit.in_threads(lambda k, n: piece(self.at, True, k, n)):
+        if threads.in_threads(lambda k, n: piece(self.at, True, k, n)):
             return SKIPPED if self.nonfinite == "skip" else NOT_FINITE
-        jit.in_threads(lambda k, n: piece(self.at, False, k, n))
+        threads.in_threads(lambda k, n: piece(self.at, False, k, n))
         return DONE
 
     @cached_property

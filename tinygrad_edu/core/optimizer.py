@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from inspect import Parameter, Signature, signature
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -55,21 +56,15 @@ class Optimizer:
     state: tuple[str, ...] = ()
     hyper: dict[str, Any] = {}
 
-    if TYPE_CHECKING:  # the face binds these: `training.optimizer_tools`, `explain.why`
-        freeze: Callable[[str], None]
-        unfreeze: Callable[..., None]
-        clip_value: Callable[[float], None]
-        clip_norm: Callable[[float], float]
-        state_dict: Callable[[], dict[str, Any]]
-        load_state_dict: Callable[[Any], None]
-        equation: Callable[[], str]
-        compile: Callable[[], float]
-        why: Callable[..., Any]
+    if TYPE_CHECKING:  # what the face adds: see `training.optimizer_tools` and `explain.why`
+        freeze = unfreeze = clip_value = load_state_dict = cast(Callable[..., None], None)
+        clip_norm = compile = cast(Callable[..., float], None)
+        equation, state_dict, why = cast(tuple[Callable[..., str], Callable[..., dict[str, Any]], Any], None)
 
     def __init_subclass__(cls) -> None:
         """Show the hyper-parameters in help(cls), and the running averages as attributes that nobody can replace."""
         for name in cls.state:
-            setattr(cls, name, property(partial(_average, name), doc="a running average, flat"))
+            setattr(cls, name, property(partial(average, name), doc="a running average, flat"))
         own = signature(cls.__init__).parameters.values() if cls.__init__ is not Optimizer.__init__ else None
         cls.__signature__ = Signature(list(own)[1:]) if own else signature_of(cls.hyper)  # type: ignore[attr-defined]
 
@@ -109,7 +104,7 @@ class Optimizer:
         return hyper
 
     def check(self, name: str, value: Any) -> Any:
-        """Return value, if a hyper-parameter of that name may have it: here, always. `guards.ranges` takes this place."""
+        """Return value, if a number of that name may have it: here, always. `guards.ranges` takes this place."""
         return value
 
     # --- the step -----------------------------------------------------------------------------------------------------
@@ -137,8 +132,8 @@ class Optimizer:
             if update.l2:
                 p, g, *averages = update.arrays
                 h = self.regularised[update.span]
-                bound(kernels.add_l2, [h, g, p])(update.l2)
-                bound(self.kernel, [p, h, *averages])(*update.numbers)
+                update.bind(kernels.add_l2, [h, g, p])(update.l2)
+                update.bind(self.kernel, [p, h, *averages])(*update.numbers)
             else:
                 update.rule(*update.numbers)
         self.finish(updates)
@@ -155,33 +150,25 @@ class Optimizer:
             if self.cached_updates:
                 return self.cached_updates
         awake = [(i, *views) for i, views in enumerate(self.buffer.views) if i not in self.frozen]
-        given = [(i, p, view) for i, p, _, view in awake if p.stored_grad is not None]
-        for i, p, _ in given:
-            if p.array is not self.buffer.views[i][1]:
-                raise RuntimeError(
-                    f"{p.label()} now lies in another optimizer's buffer; give both optimizers the same parameters in "
-                    "the same order, or none in common"
-                )
-        assigned = [(p, view, np.array(p.stored_grad)) for _, p, view in given if p.stored_grad is not view]
-        for p, view, g in assigned:  # copies: a gradient may be another parameter's
+        given = {i: (p, view) for i, p, _, view in awake if p.stored_grad is not None}
+        if not given:
+            found = "found no gradient: call loss.backward() first, after zero_grad()"
+            raise RuntimeError(found if awake else "all parameters are frozen; unfreeze() some, or do not step")
+        for i, p, data, _ in awake:
+            if i in given and p.array is not data:
+                raise RuntimeError(f"{p.label()} now lies in another optimizer's buffer; give both the same parameters")
+        assigned = [(p, view, np.array(p.stored_grad)) for p, view in given.values() if p.stored_grad is not view]
+        for p, view, g in assigned:  # copies, as a gradient may be another parameter's
             view[...] = g
             p.stored_grad = view
-        if not given:
-            raise RuntimeError(
-                "found no gradient: call loss.backward() first, after zero_grad()"
-                if awake
-                else "all parameters are frozen; unfreeze() some, or do not step"
-            )
-        group_of = [group for group, members in zip(self.groups, self.members) for _ in members]
-        runs: list[list[int]] = []
-        for i, _, _ in given:
-            if runs and runs[-1][1] == i and self.steps[i] == self.steps[i - 1] and group_of[i] is group_of[i - 1]:
-                runs[-1][1] = i + 1
-            else:
-                runs.append([i, i + 1])
-        self.cached_updates = [Update(self, group_of[first], first, last) for first, last in runs]
-        self._seen = [(p, data, p.stored_grad) for _, p, data, _ in awake]
-        self.assigned |= bool(assigned)
+        group_of = [k for k, members in enumerate(self.members) for _ in members]
+        runs = groupby(range(len(self.params)), lambda i: (i in given, group_of[i], self.steps[i]))
+        found = [(k, list(run)) for (updated, k, _), run in runs if updated]
+        self.cached_updates = [Update(self, self.groups[k], run[0], run[-1] + 1) for k, run in found]
+        self._seen, self.assigned = (
+            [(p, data, p.stored_grad) for _, p, data, _ in awake],
+            self.assigned or bool(assigned),
+        )
         return self.cached_updates
 
     def begin(self, updates: list[Update], ahead: int = 0) -> None:
@@ -215,7 +202,7 @@ class Optimizer:
             told(self)
 
     def refusal(self, update: Update) -> Exception:
-        """Return what `step` raises for a gradient that is not finite. `guards.ranges` takes this place, and says where."""
+        """Return what `step` raises if a gradient is not finite. `guards.ranges` takes this place, and says where."""
         return ValueError("a gradient holds NaN or infinity")
 
     def zero_grad(self) -> None:
@@ -275,9 +262,13 @@ class Update:
         self.params, buffer = optimizer.params[first:last], optimizer.buffer
         self.span = slice(buffer.spans[first][0], buffer.spans[last - 1][1])
         self.arrays = [a[self.span] for a in (buffer.data, buffer.grad, *optimizer.averages.values())]
-        self.rule, self.not_finite = bound(optimizer.kernel, self.arrays), bound(kernels.not_finite, self.arrays[1:2])
-        self.numbers: Numbers = ()
-        self.l2 = 0.0
+        self.rule = self.bind(optimizer.kernel, self.arrays)
+        self.not_finite = self.bind(kernels.not_finite, self.arrays[1:2])
+        self.numbers, self.l2 = cast(Numbers, ()), 0.0
+
+    def bind(self, rule: Any, arrays: list[Array]) -> Any:
+        """Return a rule on these arrays, as a function of its numbers. `extras.threads` takes this place."""
+        return bound(rule, arrays)
 
 
 class Group(dict[str, Any]):
@@ -328,7 +319,8 @@ def unique_names(names: list[str], members: list[range]) -> list[str]:
     return names if len(set(names)) == len(names) else [f"{name}.{i}" for i, name in enumerate(names)]
 
 
-def _average(name: str, optimizer: Optimizer) -> Array:
+def average(name: str, optimizer: Optimizer) -> Array:
+    """Return a running average by its name."""
     if name not in optimizer.averages:
         raise AttributeError(f"this {optimizer.kernel.__name__} has no {name}")
     return optimizer.averages[name]

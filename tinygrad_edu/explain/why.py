@@ -140,7 +140,7 @@ def why(optimizer: Optimizer, name: str, index: Any = ()) -> Why:
     after, *values = (float(x) for x in here)
     letters = ["g", *optimizer.state, *numbers_of(optimizer.kernel, len(arrays))]
     numbers = dict(zip(letters, [*values, *update.numbers], strict=True))
-    parts = PARTS.get(optimizer.kernel.__name__) or getattr(optimizer, "parts", ("lr", "g", "0"))
+    parts: tuple[str, str, str] = getattr(optimizer, "parts", PARTS.get(optimizer.kernel.__name__, ("lr", "g", "0")))
     rate, direction, memory = (_value(part, numbers) for part in parts)
     keep = numbers.get("keep", 1.0) or float("nan")  # a decay to 0 leaves no trace of what was there
     before = (after + rate * direction) / keep

@@ -50,7 +50,8 @@ class RMSprop(course.RMSprop):  # type: ignore[no-redef]
     0.5000
     """
 
-    kernel, state = staticmethod(kernels.rmsprop), ("v", "m", "b")  # of the state, __init__ leaves what a variant has
+    kernel = staticmethod(kernels.rmsprop)
+    state: tuple[str, ...] = ("v", "m", "b")  # __init__ leaves those that a variant has
 
     def __init__(
         self,

@@ -20,11 +20,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..core.buffers import aligned
-from ..core.jit import bound
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import next_stamp, unwrap
 from ..extras import kernels
+from ..extras.threads import bound
 from .optimizer_tools import layout
 
 
