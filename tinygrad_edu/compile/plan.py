@@ -167,9 +167,15 @@ class Plan:
 
     def arrive(self) -> None:
         """The parameters have the gradients of this step; those that it does not use have none."""
+        self.leave()
         stamp = next_stamp()
+        for p, _, _ in self.homes:
+            p.grad_from = p.grad_stamp = stamp
+
+    def leave(self) -> None:
+        """The same of gradients that the optimizer has used."""
         for p, _, home in self.homes:
-            p.stored_grad, p.grad_from, p.grad_stamp = home, stamp, stamp
+            p.stored_grad = home
         for p in self.without:
             p.stored_grad = None
 

@@ -189,7 +189,7 @@ class CompiledStep:
                 at += plan.row
             if plan.nonfinite is not optimizer.nonfinite:
                 plan.obey(optimizer.nonfinite)
-            if thread.stepped:  # someone besides the guards
+            if thread.stepped:  # somebody beside the guards
                 for told in thread.step:
                     told(optimizer)
             code = plan.step  # which is compiled now, if it is new
@@ -201,14 +201,14 @@ class CompiledStep:
             except BaseException:  # an interrupt, which is raised when machine code returns: it has made the step
                 plan.keep()
                 if plan.out[STATUS] == DONE and not plan.apart:
-                    plan.arrive()
+                    plan.leave()
                     optimizer.finish(runs)
                 raise
             if plan.written:
                 plan.keep()
             value: float = plan.out.item(LOSS)
             if status == DONE:
-                plan.arrive()
+                plan.leave()
                 optimizer.finish(runs)
                 return value
             plan.arrive()
@@ -313,7 +313,7 @@ class CompiledStep:
             applied, left_out = int(out[APPLIED]), int(out[LEFT_OUT])
             plan.keep()
             if applied:
-                plan.arrive()
+                plan.leave()
                 optimizer.finish(runs, applied)
             if out[STATUS] != DONE:
                 plan.arrive()
