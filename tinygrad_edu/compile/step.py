@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from ..core import kernels, losses
+from ..core import losses
 from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, moves, no_grad, thread, unwrap
+from ..extras import kernels
 from ..program.program import Program, _Trace, as_input
 from ..training.fit import NoLoss
 from .lower import CannotCompile as CannotCompile
@@ -173,13 +174,12 @@ class CompiledStep:
                 X, y, plan = self._taken(X, y)
             optimizer, runs = self.optimizer, plan.runs
             try:
-                if runs is None or runs is not optimizer._whole:
+                if runs is None or runs is not optimizer.cached_updates:
                     runs = plan.begin()
                 else:
                     if plan.moves != moves[0]:
                         plan.check()
-                    optimizer._last = []  # a step that is refused leaves nothing to ask about
-                    optimizer._prepare(runs)
+                    optimizer.begin(runs)
             except Exception:  # a schedule, say; no gradient was computed, so none is left
                 optimizer.zero_grad()
                 raise
@@ -187,10 +187,11 @@ class CompiledStep:
             for run in runs:
                 plan.pack(plan.numbers, at, run.l2, *run.numbers)
                 at += plan.row
-            if plan.nonfinite is not optimizer._nonfinite:
-                plan.obey(optimizer._nonfinite)
-            for told in thread.step:
-                told(optimizer)
+            if plan.nonfinite is not optimizer.nonfinite:
+                plan.obey(optimizer.nonfinite)
+            if thread.stepped:  # somebody beside the guards
+                for told in thread.step:
+                    told(optimizer)
             code = plan.step  # which is compiled now, if it is new
             plan.out[STATUS] = -1
             try:
@@ -200,35 +201,34 @@ class CompiledStep:
             except BaseException:  # an interrupt, which is raised when machine code returns: it has made the step
                 plan.keep()
                 if plan.out[STATUS] == DONE and not plan.apart:
-                    optimizer._count(runs, plan.leave())
+                    plan.leave()
+                    optimizer.finish(runs)
                 raise
             if plan.written:
                 plan.keep()
             value: float = plan.out.item(LOSS)
             if status == DONE:
-                optimizer._count(runs, plan.leave())
-                for told in thread.stepped:
-                    told(optimizer)
+                plan.leave()
+                optimizer.finish(runs)
                 return value
             plan.arrive()
             if status != SKIPPED:
                 raise self._error(status, X, y, value)
             optimizer.skipped += 1
-            optimizer._last = []
             return value
         finally:
             self._lock.release()
 
     def _error(self, status: int, X: Array, y: Array, loss: float = 0.0) -> Exception:
         """What the same step raises that is not compiled."""
-        self.optimizer._last = []
+        self.optimizer.last = []
         if status == NO_LOSS:
             self.optimizer.zero_grad()
             return NoLoss(f"loss became {loss}")
         if status == NOT_FINITE:
-            for run in self.optimizer._runs():
-                if run.not_finite():
-                    return ValueError(self.optimizer._not_finite_where(run))
+            for update in self.optimizer.updates():
+                if update.not_finite():
+                    return self.optimizer.refusal(update)
         self.optimizer.zero_grad()
         with no_grad():
             self.loss(self.model(X), y)  # says what is wrong with y
@@ -296,7 +296,7 @@ class CompiledStep:
             runs = plan.begin()
             table = np.empty((-(-len(order) // size), len(runs) * plan.numbers.shape[1]))
             for k, row in enumerate(table):
-                optimizer._prepare(runs, k)
+                optimizer.begin(runs, k)
                 row[:] = [number for run in runs for number in (run.l2, *run.numbers)]
         except Exception:  # as above
             optimizer.zero_grad()
@@ -313,10 +313,11 @@ class CompiledStep:
             applied, left_out = int(out[APPLIED]), int(out[LEFT_OUT])
             plan.keep()
             if applied:
-                optimizer._count(runs, plan.leave(), applied)
+                plan.leave()
+                optimizer.finish(runs, applied)
             if out[STATUS] != DONE:
                 plan.arrive()
-                optimizer._last = []
+                optimizer.last = []
             optimizer.skipped += left_out
         if status != DONE:
             rows = order[(applied + left_out) * size :][:size]

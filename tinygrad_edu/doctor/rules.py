@@ -17,7 +17,7 @@ import numpy as np
 from ..core.init import Rng
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
-from ..core.optimizers import RULES
+from ..extras.optimizers import RULES
 from ..core.tensor import Tensor
 from .report import Finding, Report
 from .rule_mistakes import RULE_MISTAKES, Mistake
