@@ -21,7 +21,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from . import guards
 from .core.tensor import Tensor  # noqa: F401
+
+guards.install()  # before any room takes a loss from the core
 
 __version__ = "0.1.0"
 

@@ -30,19 +30,10 @@ from .core.layers import (
     GELU as GELU,
 )
 from .core.layers import (
-    BatchNorm1d as BatchNorm1d,
-)
-from .core.layers import (
     Dropout as Dropout,
 )
 from .core.layers import (
-    Flatten as Flatten,
-)
-from .core.layers import (
     Layer as Layer,
-)
-from .core.layers import (
-    LayerNorm as LayerNorm,
 )
 from .core.layers import (
     LeakyReLU as LeakyReLU,
@@ -61,9 +52,6 @@ from .core.layers import (
 )
 from .core.layers import (
     SiLU as SiLU,
-)
-from .core.layers import (
-    Softmax as Softmax,
 )
 from .core.layers import (
     Softplus as Softplus,
@@ -177,6 +165,10 @@ from .doctor.layers import diagnose_layer as diagnose_layer
 from .doctor.layers import diagnose_op as diagnose_op
 from .doctor.rules import diagnose_optimizer as diagnose_optimizer
 from .explain.steps import explain as explain
+from .extras.layers import BatchNorm1d as BatchNorm1d
+from .extras.layers import Flatten as Flatten
+from .extras.layers import LayerNorm as LayerNorm
+from .extras.layers import Softmax as Softmax
 from .program.derivatives import grad as grad
 from .program.derivatives import hessian as hessian
 from .program.derivatives import hvp as hvp

@@ -179,7 +179,7 @@ def diagnose_layer(layer: Layer, x: Any, *, raise_on_error: bool = False, rng: R
     given: Any = Tensor(x.astype(float), requires_grad=True, name="input") if x.dtype.kind == "f" else x
     tensors = [*parameters.values(), *([given] if isinstance(given, Tensor) else [])]
     subject = f"The layer {layer!r} for an input {_few(x)}"
-    with _put_back([t for t in layer._tensors().values() if not t.requires_grad]):  # running averages and the like
+    with _put_back([t for t in layer.named_tensors().values() if not t.requires_grad]):  # running averages and the like
         try:
             findings = _check_layer(layer, given, tensors, rng)
         except Exception as error:
@@ -219,7 +219,7 @@ def _left_out(layer: Layer, graph: Graph, case: _Case) -> list[Finding]:
         if not t.parents and id(t) not in known:
             known.add(id(t))
             findings.append(_finding(t.name or f"a tensor {t.shape}", "unregistered", *_nothing))
-    for path, t in layer._tensors().items():
+    for path, t in layer.named_tensors().items():
         if not t.requires_grad and t.dtype.kind == "f" and layer.training:
             with _put_back([t]):
                 t.data = t.numpy() * 1.1 + 0.1
