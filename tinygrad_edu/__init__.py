@@ -22,8 +22,12 @@ from types import ModuleType
 from typing import Any
 
 from . import guards
-from .core.tensor import Tensor  # noqa: F401
+from .core.tensor import Tensor
+from .extras import numpy_functions
+from .guards import in_place
 
+for _name, _method in {**numpy_functions.METHODS, **in_place.METHODS}.items():
+    setattr(Tensor, _name, _method)
 guards.install()  # before any room takes a loss from the core
 
 __version__ = "0.1.0"

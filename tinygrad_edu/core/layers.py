@@ -221,7 +221,7 @@ def matched(layer: Any, x: Any, like: Tensor) -> Any:
     return x
 
 
-# --- activations: what bends the straight lines between two Linear layers -------------------------------------------------
+# --- activations: what bends the straight lines between two Linear layers ---------------------------------------------
 
 
 class Activation(Layer):
@@ -310,7 +310,7 @@ class Softplus(Activation):
 ACTIVATIONS: dict[str, type[Activation]] = {kind.op.__name__: kind for kind in Activation.__subclasses__()}
 
 
-# --- layers around others -------------------------------------------------------------------------------------------------
+# --- layers around others ---------------------------------------------------------------------------------------------
 
 
 def dropout_mask(*, shape: tuple[int, ...], dtype: Any, p: float, rng: np.random.Generator) -> ops.Result:
@@ -335,7 +335,7 @@ class Dropout(Layer):
 
     References
     ----------
-    Srivastava et al. 2014, Dropout: a simple way to prevent neural networks from overfitting (here in the inverted form)
+    Srivastava et al. 2014, Dropout: a simple way to prevent neural networks from overfitting; here in the inverted form
 
     Examples
     --------

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core import ops
 from ..core.layers import Layer, matched
-from ..core.tensor import Tensor, apply, as_tensor, assign, no_grad
+from ..core.tensor import Tensor, apply, as_tensor, no_grad
 
 
 class Norm(Layer):
@@ -125,9 +125,9 @@ class BatchNorm1d(Norm):
         d = x - mean
         variance = (d * d).mean(axis=0)
         with no_grad():
-            assign(self.running_mean, apply(moving_average, self.running_mean, mean, momentum=self.momentum))
+            self.running_mean.data = apply(moving_average, self.running_mean, mean, momentum=self.momentum)
             unbiased = apply(unbiased_variance, variance, d)
-            assign(self.running_var, apply(moving_average, self.running_var, unbiased, momentum=self.momentum))
+            self.running_var.data = apply(moving_average, self.running_var, unbiased, momentum=self.momentum)
         return self.normal(d, variance)
 
 

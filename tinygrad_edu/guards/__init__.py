@@ -1,18 +1,17 @@
 """Beginners' mistakes, refused or warned of with a sentence that says what to do.
 
-The core knows none of this. `install` puts the guards where the core's own functions are, and the face calls it once,
-before any other room is loaded.
+The core knows none of this. The face calls `install` once, before any other room is loaded.
 """
+
+from ..core import losses
+from ..core.layers import Layer
+from .error_path import called, refuse
+from .loss_hints import GUARDED
+from .model_summary import summary
 
 
 def install() -> None:
-    """Switch the guards on: put them in the place of ``Layer.__call__`` and of the losses."""
-    from ..core import losses
-    from ..core.layers import Layer
-    from .layers import called, refuse
-    from .losses import GUARDED
-    from .summary import summary
-
-    Layer.__call__ = called  # type: ignore[method-assign]
-    Layer.refuse, Layer.summary = refuse, summary  # type: ignore[assignment]
+    """Put the guards in the place of ``Layer.__call__`` and of the losses, and bind what they add to Layer."""
+    for name, method in {"__call__": called, "refuse": refuse, "summary": summary}.items():
+        setattr(Layer, name, method)
     vars(losses).update(GUARDED)

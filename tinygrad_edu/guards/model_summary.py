@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.layers import Layer, contents
 from ..core.tensor import Tensor
-from .layers import shapes_seen
+from .error_path import shapes_seen
 
 
 def summary(model: Layer, input_shape: tuple[int, ...] | None = None, file: Any = None) -> None:
@@ -52,10 +52,10 @@ def summary(model: Layer, input_shape: tuple[int, ...] | None = None, file: Any 
 def _sample(model: Layer, input_shape: tuple[int, ...] | None) -> tuple[tuple[int, ...], Any]:
     """Return shape and dtype of a batch of one sample."""
     if input_shape is None:
-        features = (layer.in_features for _, layer in model.named_layers() if hasattr(layer, "in_features"))
-        input_shape = tuple([n for n in features][:1])
-        if not input_shape:
+        known = [layer.in_features for _, layer in model.named_layers() if hasattr(layer, "in_features")]
+        if not known:
             raise ValueError("no layer says what input it takes: call summary(input_shape=(...)), without the batch")
+        input_shape = (known[0],)
     return (1, *input_shape), next((t.dtype for t in model.named_tensors().values()), np.dtype(float))
 
 

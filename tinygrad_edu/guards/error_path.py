@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..core.layers import Layer, contents
-from ..core.tensor import Tensor, outside, unwrap
+from ..core.tensor import Tensor, unwrap
+from .frames import outside
 
 Shapes = dict[str, tuple[tuple[int, ...], tuple[int, ...]]]  # path to shapes in and out
 
