@@ -209,15 +209,17 @@ def matched(layer: Any, x: Any, like: Tensor) -> Any:
     TypeError : x holds no real numbers, or floats of another dtype
     ValueError : the last axis of x is not layer.in_features long
     """
-    if not isinstance(x, (Tensor, np.ndarray)) or x.dtype != like.array.dtype:
+    a = x.array if isinstance(x, Tensor) else x
+    if getattr(a, "dtype", None) is not like.array.dtype:
         x = as_tensor(x)
-        if x.dtype.kind in "iub":
-            x = x.array.astype(like.dtype)
-        if x.dtype != like.dtype:
-            other = f", or build the layer with dtype=np.{x.dtype}" if x.dtype in (np.float32, np.float64) else ""
-            raise TypeError(f"{layer!r} is {like.dtype} and got {x.dtype}; say x.astype(np.{like.dtype}){other}")
-    if x.shape[-1:] != (layer.in_features,):
-        raise ValueError(f"{layer!r} takes inputs of shape (N, {layer.in_features}), got {x.shape}")
+        a = x.array
+        if a.dtype.kind in "iub":
+            x = a = a.astype(like.dtype)
+        if a.dtype != like.dtype:
+            other = f", or build the layer with dtype=np.{a.dtype}" if a.dtype in (np.float32, np.float64) else ""
+            raise TypeError(f"{layer!r} is {like.dtype} and got {a.dtype}; say x.astype(np.{like.dtype}){other}")
+    if a.shape[-1:] != (layer.in_features,):
+        raise ValueError(f"{layer!r} takes inputs of shape (N, {layer.in_features}), got {a.shape}")
     return x
 
 

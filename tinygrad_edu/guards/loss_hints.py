@@ -56,7 +56,8 @@ def about_labels(logits: Any, labels: Any) -> str:
         return {shape: one_hot, (*shape[:1], 1): "take labels.ravel()"}.get(labels.shape, "")
     if labels.dtype.kind not in "iu":
         return "say labels.astype(int) if they are whole numbers" if labels.size else ""
-    return "the last layer gives one for each class" if labels.size else ""
+    outside = labels.size and not (labels.min() >= 0 and labels.max() < shape[1])
+    return "the last layer gives one for each class" if outside else ""
 
 
 def about_targets(predictions: Any, targets: Any) -> str:
