@@ -11,18 +11,14 @@ from .core.buffers import FlatBuffer as FlatBuffer
 from .core.layers import (
     ELU as ELU,
     GELU as GELU,
-    BatchNorm1d as BatchNorm1d,
     Dropout as Dropout,
-    Flatten as Flatten,
     Layer as Layer,
-    LayerNorm as LayerNorm,
     LeakyReLU as LeakyReLU,
     Linear as Linear,
     ReLU as ReLU,
     Sequential as Sequential,
     Sigmoid as Sigmoid,
     SiLU as SiLU,
-    Softmax as Softmax,
     Softplus as Softplus,
     Tanh as Tanh,
     mlp as mlp,
@@ -69,6 +65,12 @@ from .extras.optimizers import (
     Signum as Signum,
 )
 from .extras.threads import set_num_threads as set_num_threads
+from .extras.layers import (
+    BatchNorm1d as BatchNorm1d,
+    Flatten as Flatten,
+    LayerNorm as LayerNorm,
+    Softmax as Softmax,
+)
 from .program.derivatives import grad as grad, hessian as hessian, hvp as hvp
 from .program.program import Program as Program, trace as trace
 from .race import surfaces as surfaces

@@ -17,6 +17,7 @@ import rules_table as rows
 import tinygrad_edu as tg
 from tinygrad_edu.compile import cache as machine, numpy_c as native
 from tinygrad_edu.compile.step import CannotCompile
+from tinygrad_edu.core.layers import ACTIVATIONS
 from tinygrad_edu.core.tensor import unwrap
 from tinygrad_edu.extras import kernels, threads
 
@@ -482,7 +483,7 @@ def test_every_layer_with_its_random_numbers_and_running_means(dtype):
         assert ours[i].rng.bit_generator.state == theirs[i].rng.bit_generator.state
 
 
-@pytest.mark.parametrize("activation", tg.layers.ACTIVATIONS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @rows.every_dtype
 def test_every_activation(activation, dtype):
     pair = Pair(network(dtype, activation=activation), X=X.astype(dtype))

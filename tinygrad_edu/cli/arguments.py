@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import __version__
+from ..core.layers import ACTIVATIONS
 from ..race.surfaces import SURFACES
 
 TOY_SETS = ("moons", "circles", "spirals", "blobs", "xor", "regression")
@@ -185,7 +186,7 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--activation",
         default="relu",
-        choices=["relu", "leaky_relu", "elu", "silu", "gelu", "tanh", "sigmoid", "softplus"],
+        choices=list(ACTIVATIONS),
         help="after each hidden layer (default: relu)",
     )
     add(

@@ -199,7 +199,7 @@ def diagnose_layer(layer: Layer, x: Any, *, raise_on_error: bool = False, rng: R
     given: Any = Tensor(x.astype(float), requires_grad=True, name="input") if x.dtype.kind == "f" else x
     tensors = [*parameters.values(), *([given] if isinstance(given, Tensor) else [])]
     subject = f"The layer {layer!r} for an input {few(x)}"
-    with restored([t for t in layer._tensors().values() if not t.requires_grad]):  # running averages and the like
+    with restored([t for t in layer.named_tensors().values() if not t.requires_grad]):  # running averages and the like
         try:
             findings = _check_layer(layer, given, tensors, rng)
         except Exception as error:
@@ -240,7 +240,7 @@ def _left_out(layer: Layer, graph: RecordedGraph, case: Case) -> list[Finding]:
         if not t.parents and id(t) not in known:
             known.add(id(t))
             findings.append(wrong(t.name or f"a tensor {t.shape}", "unregistered"))
-    for path, t in layer._tensors().items():
+    for path, t in layer.named_tensors().items():
         if not t.requires_grad and t.dtype.kind == "f" and layer.training:
             with restored([t]):
                 t.data = t.numpy() * 1.1 + 0.1

@@ -137,7 +137,7 @@ def _left_as_it_was(model: Layer, optimizer: Optimizer | None) -> Iterator[None]
     modes = [layer.training for layer in layers]
     held = [value for layer in layers for value in vars(layer).values()]
     generators = [(rng, rng.bit_generator.state) for rng in held if isinstance(rng, np.random.Generator)]
-    tensors = {id(t): t for t in [*model._tensors().values(), *(optimizer.params if optimizer else [])]}.values()
+    tensors = {id(t): t for t in [*model.named_tensors().values(), *(optimizer.params if optimizer else [])]}.values()
     places = [(t, t.array, t.grad_view, t.checksum, t.grad_from, t.grad_stamp, t.stored_grad) for t in tensors]
     numbers = [(t.numpy(), None if t.grad is None else t.grad.copy()) for t in tensors]
     state, groups = (optimizer.state_dict(), [dict(group) for group in optimizer.groups]) if optimizer else ({}, [])
