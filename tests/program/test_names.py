@@ -10,8 +10,7 @@ from test_ops import IDS, ROWS
 import tinygrad_edu as tg
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.program import names as notation
-from tinygrad_edu.program import source as formulas
+from tinygrad_edu.program import names as notation, source as formulas
 
 
 def leaf(data, name=None):
@@ -106,7 +105,7 @@ def test_a_classifier_has_the_names_of_a_textbook():
 
 def test_a_single_layer_needs_no_numbers():
     loss = tg.mse_loss(tg.Linear(2, 1)(np.ones((4, 2))), np.ones((4, 1)))
-    assert named(loss) == ["X", "W", "b", "z", "targets", "error", "square", "loss"]
+    assert named(loss) == ["X", "W", "b", "z", "targets", "v1", "v2", "loss"]
 
 
 def test_dropouts_masks_and_a_tensors_own_name_are_shown():

@@ -19,8 +19,9 @@ from ..core import kernels, losses
 from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
-from ..core.tensor import Tensor, moves, no_grad, unwrap, watchers
-from ..program.program import Program, _Trace, as_input
+from ..core.tensor import Tensor, moves, no_grad, thread, unwrap
+from ..program.program import Program
+from ..program.trace import Trace, as_input
 from ..training.fit import NoLoss
 from .lower import CannotCompile as CannotCompile
 from .module_text import (
@@ -189,7 +190,8 @@ class CompiledStep:
                 at += plan.row
             if plan.nonfinite is not optimizer._nonfinite:
                 plan.obey(optimizer._nonfinite)
-            before = optimizer.buffer.data.copy() if watchers else None
+            for told in thread.step:
+                told(optimizer)
             code = plan.step  # which is compiled now, if it is new
             plan.out[STATUS] = -1
             try:
@@ -206,8 +208,8 @@ class CompiledStep:
             value: float = plan.out.item(LOSS)
             if status == DONE:
                 optimizer._count(runs, plan.leave())
-                for watcher in watchers:
-                    watcher.step(optimizer, before)
+                for told in thread.stepped:
+                    told(optimizer)
                 return value
             plan.arrive()
             if status != SKIPPED:
@@ -284,7 +286,7 @@ class CompiledStep:
                 raise IndexError(f"order names rows from {order.min()} to {order.max()}, there are {len(X)}")
             ends = {size, len(order) % size or size}
             plans = [self._plans.get(n) or self._plan_for(X[order[:n]], y[order[:n]]) for n in ends]
-            if any(other is not plans[0] for other in plans) or plans[0].apart or watchers:
+            if any(other is not plans[0] for other in plans) or plans[0].apart or thread.stepped:
                 return self._one_by_one(plans, X, y, order, size)
             return self._at_once(plans[0], X, y, order, size)
 
@@ -362,20 +364,20 @@ class CompiledStep:
     def _source(self, X: Array, y: Array, gradients: list[str]) -> str:
         """The text of the program for a batch."""
         with self._as_in_training() as (f, _):
-            return _Trace.of(f, [as_input("X", X), as_input("y", y)], ["X", "y"]).program(gradients).source
+            return Trace.of(f, [as_input("X", X), as_input("y", y)], ["X", "y"]).program(gradients).source
 
     def _traced(self, X: Array, y: Array) -> tuple[Program, str]:
         """The program of the optimizer's gradients for a batch, and what the model's output is called in it."""
         inputs = [as_input("X", X), as_input("y", y)]
         with self._as_in_training() as (f, outputs):
-            recorded = _Trace.of(f, inputs, ["X", "y"])
+            recorded = Trace.of(f, inputs, ["X", "y"])
             recorded.program()
             params = [p for p in self.optimizer.params if p.requires_grad and id(p) in recorded.called]
             mine = [recorded.called[id(p)] for p in params]
             if not mine:
                 raise RuntimeError("the loss does not depend on any parameter of this optimizer")
             try:
-                return recorded.compare(f, inputs, mine), recorded.called[id(outputs[0])]
+                return recorded.checked_program(f, mine), recorded.called[id(outputs[0])]
             except ValueError as error:
                 raise CannotCompile(f"{error}; or train without compiled=True") from error
 

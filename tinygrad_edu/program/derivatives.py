@@ -1,4 +1,4 @@
-"""Derivatives of any order: Tensors go through the program of a gradient, and so the gradient has a graph of its own."""
+"""Derivatives of any order: Tensors go through the program of a gradient, so the gradient has a graph of its own."""
 
 from __future__ import annotations
 

@@ -354,7 +354,7 @@ def _np(name: str) -> ast.expr:
 
 
 class _Tidy(ast.NodeTransformer):
-    """Put negative numbers beside an operator into brackets; write x[slice(0, 2, None)] as x[0:2], np.s_[0:2] elsewhere."""
+    """Put negative numbers beside an operator into brackets, and write x[slice(0, 2, None)] as x[0:2]."""
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         index = self.visit(node.slice)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core import ops
 from ..core.ops import Array, scatter_add
-from ..core.tensor import Tensor, apply, plain_index
+from ..core.tensor import Tensor, apply
 from .writer import Line
 
 
@@ -50,7 +50,7 @@ def map_with_ops(f: Any, a: Tensor) -> Tensor:
 
 
 def product_of_others(a: Any, axis: Any) -> Any:
-    """Return `ops.product_of_others` of a Tensor, from a table of the factors of each element with 1 in its own place."""
+    """Return `ops.product_of_others` of a Tensor: each element has a row of all factors, with 1 in its own place."""
     axes = range(a.ndim) if axis is None else [i % a.ndim for i in np.atleast_1d(axis)]
     order = [i for i in range(a.ndim) if i not in axes] + list(axes)
     last = np.transpose(a, order)
@@ -60,7 +60,7 @@ def product_of_others(a: Any, axis: Any) -> Any:
 
 
 FOR_TENSORS: dict[str, Any] = {
-    "scatter_add": lambda g, a, index: apply(put_into, g, shape=a.shape, index=plain_index(index)),
+    "scatter_add": lambda g, a, index: apply(put_into, g, shape=a.shape, index=index),
     "map_elements": map_with_ops,
     "product_of_others": product_of_others,
 }

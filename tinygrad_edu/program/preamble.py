@@ -97,7 +97,7 @@ class Helpers:
         return ast.unparse(ast.fix_missing_locations(_ValueOnly(self).visit(renamed(tree, calls))))
 
     def value_only(self, node: ast.Subscript) -> ast.expr:
-        """Return ``sigmoid(a)`` for ``sigmoid(a)[0]`` if sigmoid is an op, because its helper returns the value alone."""
+        """Return ``sigmoid(a)`` for ``sigmoid(a)[0]`` if sigmoid is an op: its helper returns the value alone."""
         call, first = node.value, isinstance(node.slice, ast.Constant) and node.slice.value == 0
         if first and isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
             return call if recipe_of(self.objects.get(call.func.id)) else node

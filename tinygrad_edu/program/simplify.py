@@ -25,7 +25,7 @@ COMPARISONS |= {"equal": ast.Eq, "not_equal": ast.NotEq}
 
 
 class Simplify(ast.NodeTransformer):
-    """Put known values into an expression and evaluate the parts that are constant: 2 != 0, x ** 1, np.where(False, a, b).
+    """Put known values into an expression and work out what is constant: 2 != 0, x ** 1, np.where(False, a, b).
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def _unpacked(arg: ast.expr) -> list[ast.expr]:
 
 
 class PlainNumpy(Simplify):
-    """Simplify an expression and write it as NumPy users do: ``a @ b`` for ``a.dot(b)``, no copies that broadcasting saves.
+    """Simplify an expression and write it as NumPy users do: ``a @ b`` for ``a.dot(b)``, ``a.T`` for ``a.mT``.
 
     The names in the expression have their values in the scope of the helpers, so a rewriting can compare shapes,
     dtypes and values before and after.
@@ -264,7 +264,7 @@ class PlainNumpy(Simplify):
     # --- broadcasting that an operator does by itself -----------------------------------------------------------------
 
     def without_broadcasts(self, a: ast.expr, b: ast.expr) -> tuple[ast.expr, ast.expr]:
-        """Return the two sides of an operator; a side that is expanded to the shape of the other one comes unexpanded."""
+        """Return the two sides of an operator, neither expanded to the shape of the other one."""
         small = self._unexpanded(a, b)
         return (small, b) if small is not a else (a, self._unexpanded(b, a))
 

@@ -75,7 +75,7 @@ def written(node: Tensor, expression: ast.expr, called: Names) -> Written:
 
 
 def computed_as(node: Tensor, called: Names) -> str:
-    """Return the expression that computes a node: the one in its op's source, or a call of an op that takes several lines.
+    """Return the expression that computes a node: that of its op's source; a call of the op if that takes several.
 
     Examples
     --------
@@ -158,7 +158,7 @@ class Source:
         return self.simplify(expression)
 
     def lines(self) -> Iterator[tuple[ast.expr, ast.expr]]:
-        """Yield the assignments as (target, value). One that only renames a value is left out, its value put in later."""
+        """Yield the assignments as (target, value), without those that only rename a value."""
         for line in self.recipe.lines:
             value = self(line.value)
             own = sorted(stored(line.targets[0]) - {self.result})

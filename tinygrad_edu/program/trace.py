@@ -265,7 +265,9 @@ class Trace:
                 self.refuse_if_different(program, second)
         n = next((len(t) for t in self.inputs if t.ndim), 0)
         for rows in (n + 1, 2 * n):  # f may not take an odd number of samples
-            more = [np.resize(t.array, (rows, *t.shape[1:])) if t.ndim and len(t) == n else t.array for t in self.inputs]
+            more = [
+                np.resize(t.array, (rows, *t.shape[1:])) if t.ndim and len(t) == n else t.array for t in self.inputs
+            ]
             larger = self.again(f, more, program.gradients)
             if larger is not None and (larger.source != program.source or self.difference(program, larger) is not None):
                 program.any_size = False
