@@ -14,17 +14,24 @@ from ..core.tensor import Tensor, apply
 from .writer import Line
 
 
-def run_on_tensors(preamble: str, lines: Iterable[Line], inputs: Mapping[str, Any]) -> dict[str, Any]:
+def run_on_tensors(
+    helpers: str, own: Mapping[str, str], lines: Iterable[Line], inputs: Mapping[str, Any]
+) -> dict[str, Any]:
     """Run the lines of a program with Tensors among its inputs, and return all values by name.
 
     Helpers that take arrays alone are replaced by those of `FOR_TENSORS`. Lines that write into an input (a running
     mean) are left out: to differentiate changes nothing.
+
+    Parameters
+    ----------
+    helpers : the text above the lines
+    own : names in the text, each with the name in this package of the function that it is a copy of
+    lines : forward and backward pass
+    inputs : name to Tensor or array
     """
     namespace: dict[str, Any] = {}
-    exec(preamble, namespace)
-    for name, f in FOR_TENSORS.items():
-        if name in namespace and namespace[name].__doc__ == getattr(ops, name).__doc__:
-            namespace[name] = f
+    exec(helpers, namespace)
+    namespace |= {name: FOR_TENSORS[there] for name, there in own.items() if there in FOR_TENSORS}
     namespace |= {name: value if isinstance(value, Tensor) else np.asarray(value) for name, value in inputs.items()}
     for line in lines:
         if not line.target.endswith("]"):
@@ -46,7 +53,8 @@ def map_with_ops(f: Any, a: Tensor) -> Tensor:
     """
     if f not in (math.erf, math.erfc):
         raise ValueError(f"map_elements({f.__name__}, a) is no op, so it cannot be differentiated once more")
-    return Tensor.erf(a) if f is math.erf else 1 - Tensor.erf(a)
+    erf = apply(ops.erf, a)
+    return erf if f is math.erf else 1 - erf
 
 
 def product_of_others(a: Any, axis: Any) -> Any:

@@ -17,6 +17,8 @@ import numpy as np
 
 from .names import Recipe, literal, loaded, read, renamed, stored, unparsed
 
+PACKAGE = __name__.partition(".")[0]
+
 
 class Helpers:
     """The global names that the sources of ops use, each with a name in the program and a text that defines it.
@@ -124,6 +126,10 @@ class Helpers:
         functions = [text for text in texts if text.startswith("def ")]
         return "\n\n\n".join(["\n".join(imports), *["\n".join(constants)] * bool(constants), *functions])
 
+    def of_package(self) -> dict[str, str]:
+        """Return name here -> name there of the functions of this package."""
+        return {name: there for name, f in self.objects.items() if (there := name_in_package(f))}
+
 
 class _ValueOnly(ast.NodeTransformer):
     """Apply `Helpers.value_only` to a whole tree."""
@@ -150,6 +156,12 @@ def recipe_of(f: Any) -> Recipe | None:
         return read(f) if isinstance(f, FunctionType) else None
     except ValueError:
         return None
+
+
+def name_in_package(f: Any) -> str:
+    """Return the name of a function of this package; "" for any other object."""
+    ours = isinstance(f, FunctionType) and f.__module__.partition(".")[0] == PACKAGE
+    return f.__name__ if ours else ""
 
 
 def unbound(tree: ast.AST) -> set[str]:

@@ -36,6 +36,7 @@ class Program:
     results : name of an input to the name of its gradient in the text
     forward, backward : lines of the two passes
     helpers : text above them: imports, and the functions that the lines call
+    own : names of helpers to the names of the functions of this package that they are copies of
     loss : name of the loss
     any_size : False if a length that Python asked for (``len(x)``) is a number in the text, as far as `trace` can tell
 
@@ -73,10 +74,11 @@ class Program:
         loss: str,
         gradients: list[str],
         helpers: str,
+        own: Mapping[str, str],
     ) -> None:
         self.leaves = dict(leaves)
         self.inputs = {name: np.array(unwrap(value)) for name, value in leaves.items()}
-        self.forward, self.backward, self.helpers = forward, backward, helpers
+        self.forward, self.backward, self.helpers, self.own = forward, backward, helpers, dict(own)
         self.loss, self.gradients, self.any_size = loss, gradients, True
         self.results = {name: f"d_{name}" for name in gradients}
         self.source = self.text()
@@ -121,7 +123,7 @@ class Program:
 
     def on_tensors(self, values: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Run the program on Tensors; values has all inputs. Return (loss, gradients), which have a graph."""
-        found = run_on_tensors(self.helpers, self.forward + self.backward, values)
+        found = run_on_tensors(self.helpers, self.own, self.forward + self.backward, values)
         return found[self.loss], {name: found[result] for name, result in self.results.items()}
 
     def _arguments(self, inputs: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import ops
 from .names import call, renamed, unparsed
-from .preamble import Helpers
+from .preamble import Helpers, name_in_package
 
 Known = dict[str, ast.expr]
 REDUCTIONS = ("sum", "mean", "var", "std", "prod", "max", "min")
@@ -204,10 +203,13 @@ class PlainNumpy(Simplify):
                 return self.reshape(f, args[0].elts)
             if ast.unparse(f.value) == "np" and f.attr in COMPARISONS and len(args) == 2:
                 return ast.Compare(args[0], [COMPARISONS[f.attr]()], args[1:])
-        helper = self.helpers.objects.get(f.id) if isinstance(f, ast.Name) else None
-        if helper is ops.expand_back:
-            return self.expand_back(*args)
-        return self.einsum(made) if helper is ops.einsum_share else made
+        helper: Any = self.helpers.objects.get(f.id) if isinstance(f, ast.Name) else None
+        match name_in_package(helper):
+            case "expand_back":
+                return self.expand_back(*args)
+            case "einsum_share":
+                return self.einsum(made, helper.__globals__["einsum_letters"])
+        return made
 
     # --- and what each becomes ----------------------------------------------------------------------------------------
 
@@ -250,11 +252,11 @@ class PlainNumpy(Simplify):
                 g = call("np.expand_dims", g, axis)
         return call("np.broadcast_to", g, ast.Attribute(a, "shape"))
 
-    def einsum(self, share: ast.Call) -> ast.expr:
-        """Write `ops.einsum_share` as np.einsum, where that is all it does."""
+    def einsum(self, share: ast.Call, letters: Any) -> ast.expr:
+        """Write `ops.einsum_share` as np.einsum, where that is all it does. letters is `ops.einsum_letters`."""
         g, number, arrays, subscripts = share.args
         given, i = list(arrays.elts), self.value(number)  # type: ignore[attr-defined]
-        terms, out = ops.einsum_letters(self.value(subscripts), tuple(map(self.value, given)))
+        terms, out = letters(self.value(subscripts), tuple(map(self.value, given)))
         mine, array = terms.pop(i), given.pop(i)
         if len(set(mine)) < len(mine) or not set(mine) <= set("".join([*terms, out])):
             return share

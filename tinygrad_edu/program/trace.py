@@ -232,7 +232,7 @@ class Trace:
         calls = set().union(*(unbound(line.value) for line in lines))
         helpers = writer.helpers.text(calls - leaves.keys() - computed)
         leaves = {name: value for name, value in leaves.items() if name in used}
-        return Program(leaves, forward, backward, called[id(self.root)], wanted, helpers)
+        return Program(leaves, forward, backward, called[id(self.root)], wanted, helpers, writer.helpers.of_package())
 
     def _check(self) -> None:
         """Refuse a root that `Tensor.backward` would refuse, and one that was not computed."""
