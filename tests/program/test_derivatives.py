@@ -245,6 +245,15 @@ def test_the_curvature_through_a_norm_and_it_keeps_what_it_had(layer):
     assert (state["running_mean"] != before["running_mean"]).all()  # the engine's gradients had moved it
 
 
+def test_a_gradient_inside_of_a_traced_function_is_traced_alone():
+    """The running means that the inner function writes are no lines of the outer program."""
+    norm = tg.BatchNorm1d(2)
+    f = lambda x: (grad(lambda x: norm(x).tanh().sum())(x) ** 2).sum()
+    program = tg.trace(f, np.random.default_rng(0).standard_normal((4, 2)))
+    assert "running_mean" not in program.source
+    np.testing.assert_array_equal(norm.running_mean, [0.0, 0.0])
+
+
 def test_parameters_that_are_closed_over_are_constants_here():
     model = tg.mlp([2, 3, 1], "tanh", rng=0)
     f = lambda x: model(x.reshape(1, 2)).sum()
