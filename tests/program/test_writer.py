@@ -1,4 +1,4 @@
-"""What a program looks like: the lines that a good student would have written."""
+"""The text of a program: lines that a good student would have written."""
 
 import re
 
@@ -14,7 +14,7 @@ def leaf(data, name=None):
 
 
 def lines(f, *inputs):
-    """The program of f, or of a loss, as a list of lines, without what stands around them."""
+    """Return the lines of the program of f, or of a loss, without the frame around them."""
     _, _, body = tg.trace(f, *inputs).source.partition("    # forward\n")
     return [line.strip() for line in body.splitlines() if line.strip() and "return loss" not in line]
 

@@ -16,13 +16,17 @@ from .trace import Trace, parameter_names
 def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
     """Return the gradient of f, as a function of the same arguments.
 
-    The gradient can be differentiated again: each call records the program of the gradient. It is an array; a Tensor if
-    an argument is one, or if f uses other Tensors that require a gradient. Keyword arguments are constants.
+    The gradient can be differentiated again, because each call records the program of the gradient.
 
     Parameters
     ----------
     f : a function of Tensors that returns one with a single number
-    argnums : the number of the argument to differentiate by, or several; the gradient is then a tuple
+    argnums : the number of the argument to differentiate by, or several
+
+    Returns
+    -------
+    function of f's arguments : returns an array; a Tensor if an argument is one, or if f uses other Tensors that require
+        a gradient; a tuple for several argnums. Keyword arguments are constants
 
     Raises
     ------
