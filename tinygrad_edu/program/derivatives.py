@@ -25,8 +25,8 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
 
     Returns
     -------
-    function of f's arguments : returns an array; a Tensor if an argument is one, or if f uses other Tensors that require
-        a gradient; a tuple for several argnums. Keyword arguments are constants
+    function of the arguments : returns an array; a Tensor if an argument is one, or if f uses other Tensors that
+        require a gradient; a tuple for several argnums. Keyword arguments are constants
 
     Raises
     ------

@@ -175,8 +175,8 @@ def names(
     ['X', 'W1', 'b1', 'z1', 'h1', 'W2', 'b2', 'z2', 'v', 'loss']
     """
     stems: dict[int, str] = {}
-    chosen: set[int] = set()  # values whose name somebody chose, and that need no change to be Python
-    data: dict[int, int] = {}  # of an array in same: to its Tensor
+    chosen: set[int] = set()  # values whose own name is a Python name as it is
+    data: dict[int, int] = {}  # id of an array in same -> id of its Tensor
 
     def add(value: Any, role: str | None = None, name: str = "") -> None:
         if same and id(value) in same:
@@ -214,7 +214,7 @@ def _unique(stems: Mapping[int, str], chosen: Collection[int]) -> dict[int, str]
     free = {key for key in stems if key not in chosen or stems[key] not in kept}
     rest = Counter(stems[key] for key in free)
     numbered = {stem for stem, n in rest.items() if n > 1 or stem in kept}
-    if numbered & {"z", "W"}:  # of several layers: the only bias is b2 if it is the second layer's
+    if numbered & {"z", "W"}:  # several layers: all of their names have numbers
         numbered |= {"z", "h", "W", "b"} & set(rest)
     taken = kept | set(rest) - numbered
     numbers = {stem: count(1) for stem in numbered}
