@@ -51,7 +51,7 @@ class Plan:
     ) -> None:
         """output is what the model's output is called in the program, for X and y. kinds, condition : see `Parts`."""
         self.program, self.optimizer, self.quiet = program, optimizer, quiet
-        buffer, given = optimizer.buffer, program._given
+        buffer, given = optimizer.buffer, program.leaves
         trained = {name: i for name in program.gradients for i, p in enumerate(optimizer.params) if p is given[name]}
         drawn = {name: t for name, t in given.items() if "rng" in getattr(t, "kwargs", ())}
         rest = {name: value for name, value in given.items() if name not in {*trained, *drawn, "X", "y"}}
@@ -68,7 +68,7 @@ class Plan:
             }
             return {**program.inputs, "X": X[rows], "y": y[rows], **masks}
 
-        fixed = {*program._results.values(), *program.inputs} - {*drawn}
+        fixed = {*program.results.values(), *program.inputs} - {*drawn}
         self.any_size = program.any_size
         sizes = BATCHES if self.any_size else (len(X),)
         try:
@@ -88,7 +88,7 @@ class Plan:
             lowered,
             program.loss,
             output,
-            {name: (buffer.spans[i][0], program._results[name]) for name, i in trained.items()},
+            {name: (buffer.spans[i][0], program.results[name]) for name, i in trained.items()},
             {name: array.dtype for name, array in kept.items()},
             {name: Drawn(numbered[id(t.kwargs["rng"])], t.kwargs["p"]) for name, t in drawn.items()},
             kinds,

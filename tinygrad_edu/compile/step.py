@@ -21,7 +21,8 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, moves, no_grad, thread, unwrap
 from ..extras import kernels
-from ..program.program import Program, _Trace, as_input
+from ..program.program import Program
+from ..program.trace import Trace, as_input
 from ..training.fit import NoLoss
 from .lower import CannotCompile as CannotCompile
 from .module_text import (
@@ -364,20 +365,20 @@ class CompiledStep:
     def _source(self, X: Array, y: Array, gradients: list[str]) -> str:
         """The text of the program for a batch."""
         with self._as_in_training() as (f, _):
-            return _Trace.of(f, [as_input("X", X), as_input("y", y)], ["X", "y"]).program(gradients).source
+            return Trace.of(f, [as_input("X", X), as_input("y", y)], ["X", "y"]).program(gradients).source
 
     def _traced(self, X: Array, y: Array) -> tuple[Program, str]:
         """The program of the optimizer's gradients for a batch, and what the model's output is called in it."""
         inputs = [as_input("X", X), as_input("y", y)]
         with self._as_in_training() as (f, outputs):
-            recorded = _Trace.of(f, inputs, ["X", "y"])
+            recorded = Trace.of(f, inputs, ["X", "y"])
             recorded.program()
             params = [p for p in self.optimizer.params if p.requires_grad and id(p) in recorded.called]
             mine = [recorded.called[id(p)] for p in params]
             if not mine:
                 raise RuntimeError("the loss does not depend on any parameter of this optimizer")
             try:
-                return recorded.compare(f, inputs, mine), recorded.called[id(outputs[0])]
+                return recorded.checked_program(f, mine), recorded.called[id(outputs[0])]
             except ValueError as error:
                 raise CannotCompile(f"{error}; or train without compiled=True") from error
 
