@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.cli.main import OPTIMIZERS, TOY_SETS, main
+from tinygrad_edu.cli.main import main
+from tinygrad_edu.cli.train import RATES
 from tinygrad_edu.core.layers import ACTIVATIONS
+from tinygrad_edu.core.optimizers import RULES
+from tinygrad_edu.training.data import TOY_SETS
 
 FAST = ["train", "--quick", "--hidden", "4"]
 
@@ -43,7 +46,7 @@ def test_help_names_every_option_and_every_choice(capsys):
     text = capsys.readouterr().out
     options = ["--data", "--hidden", "--activation", "--dropout", "--optimizer", "--lr", "--batch-size", "--epochs"]
     options += ["--dtype", "--seed", "--out", "--quick", "--json", "mnist:FOLDER", "digits"]
-    for word in [*options, *OPTIMIZERS, *TOY_SETS, *ACTIVATIONS]:
+    for word in [*options, *RULES, *TOY_SETS, *ACTIVATIONS]:
         assert word in text
 
 
@@ -97,10 +100,10 @@ def test_it_trains_on_every_toy_set(tmp_path, capsys, data):
     assert (tmp_path / "boundary.png").exists() == (data != "regression")
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", RULES)
 def test_it_trains_with_every_rule(tmp_path, capsys, name):
     assert main([*FAST, "--data", "blobs", "--optimizer", name, "--epochs", "5", "--out", str(tmp_path)]) == 0
-    kind, lr = OPTIMIZERS[name]
+    kind, lr = RULES[name].__name__, RATES[name]
     printed = capsys.readouterr().out
     assert f"rule    {kind}, float64" in printed
     assert f"lr = {lr:g}" in printed

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.cli.arguments import OPTIMIZERS
 from tinygrad_edu.cli.main import main
+from tinygrad_edu.cli.train import RATES
 from tinygrad_edu.core.optimizers import RULES
 from tinygrad_edu.race.on_surfaces import FIELD, arrivals, paths
 from tinygrad_edu.race.surfaces import SURFACES, Surface, stated
@@ -507,7 +507,7 @@ def test_all_surfaces_and_all_rules_as_json(tmp_path, no_matplotlib, capsys):
     assert printed.out.count("\n") == 1
     found = json.loads(printed.out)
     assert list(found["races"]) == list(SURFACES)
-    assert list(found["races"]["booth"]) == list(OPTIMIZERS) == list(RULES)
+    assert list(found["races"]["booth"]) == list(RATES) == list(RULES)
     run = tg.race("booth", ["adam"], 2, "same").runs[0]
     assert found["races"]["booth"]["adam"] == {
         "lr": 0.01,

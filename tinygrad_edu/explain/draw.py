@@ -165,7 +165,7 @@ def _arrow(points: Array) -> Any:
 def _draw_box(ax: Any, node: Node, x: float, y: float, width: float, height: float) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    style = {"facecolor": "0.95" if node.kind == "data" else "white", "edgecolor": "0.3"}
+    style: dict[str, Any] = {"facecolor": "0.95" if node.kind == "data" else "white", "edgecolor": "0.3"}
     frame = "round,pad=0,rounding_size=0.06"
     corner, thick = (x - width / 2, y - height / 2), 1.8 if node.kind == "leaf" else 0.9
     ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=frame, linewidth=thick, **style))
