@@ -1,4 +1,4 @@
-"""How a tensor was computed, as a picture: text, Mermaid, DOT or SVG. No Graphviz is needed."""
+"""The recorded graph below a tensor, as text, Mermaid, DOT or SVG. `draw` makes the picture."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .draw import Node, edges, picture
 from .steps import origin, steps
 from .tables import norm
 
-LIMIT = 200  # computed tensors: more than that nobody could read
+LIMIT = 200  # computed tensors: a picture of more could not be read
 
 
 class Graph:
-    """The graph below root. Printed it is text, in a notebook a picture.
+    """The graph below root: it prints as text, and a notebook shows it as a picture.
 
     Parameters
     ----------
-    root, grad : as for ``root.backward(grad)``; gradients are shown where that would run
+    root, grad : as for ``root.backward(grad)``. Gradients are shown if that call would run
 
     Raises
     ------
@@ -75,7 +75,7 @@ class Graph:
                     self.nodes.append(Node(name, origin(value, called), short(value), gradient, kind, parents))
 
     def text(self) -> str:
-        """The graph as a tree from the result down; what is used twice is written down once."""
+        """Return the graph as a tree from the result down. A value that is used twice is written down once."""
         lines, seen = [], set()
         stack = [(len(self.nodes) - 1, "", "")]
         while stack:
@@ -94,7 +94,7 @@ class Graph:
     __str__ = __repr__ = text
 
     def mermaid(self) -> str:
-        """The graph in Mermaid, which Markdown pages and notebooks draw."""
+        """Return the graph in Mermaid, which Markdown pages and notebooks draw."""
         shapes = {"computed": ('["', '"]'), "leaf": ('(["', '"])'), "data": ('[("', '")]')}
         lines = ["flowchart LR"]
         for i, node in enumerate(self.nodes):
@@ -103,7 +103,7 @@ class Graph:
         return "\n".join(lines + [f"  n{p} --> n{i}" for p, i in self.edges()])
 
     def dot(self) -> str:
-        """The graph in DOT, the language of Graphviz."""
+        """Return the graph in DOT, the language of Graphviz."""
         shapes = {"computed": "box", "leaf": "ellipse", "data": "note"}
         lines = ["digraph {", "  rankdir=LR", '  node [fontname="monospace"]']
         for i, node in enumerate(self.nodes):
@@ -112,7 +112,7 @@ class Graph:
         return "\n".join([*lines, *(f"  n{p} -> n{i}" for p, i in self.edges()), "}"])
 
     def svg(self, path: Any) -> Path:
-        """Draw the graph, forward from left to right, into an SVG file (or PNG, if the path says so).
+        """Draw the graph from left to right into an SVG file, or into a PNG if the path ends in .png.
 
         Returns the path. Raises ImportError without matplotlib.
         """
@@ -122,16 +122,16 @@ class Graph:
         with TemporaryDirectory() as folder:
             try:
                 return self.svg(Path(folder) / "graph.svg").read_text(encoding="utf-8")
-            except ImportError:  # then the notebook shows the text
+            except ImportError:  # without matplotlib the notebook shows the text
                 return None
 
     def edges(self) -> list[tuple[int, int]]:
-        """(from, to), in the order of the nodes; an edge for each pair, also where an op takes a tensor twice."""
+        """Return (from, to) in the order of the nodes. An op that takes a tensor twice has one edge from it."""
         return edges(self.nodes)
 
 
 def short(x: Any) -> str:
-    """A number; or an array's shape, and its numbers or norm."""
+    """Return a number as text; of an array its shape and norm."""
     x = np.asarray(unwrap(x))
     if x.ndim == 0:
         return f"{x.item():.4g}"
@@ -139,5 +139,5 @@ def short(x: Any) -> str:
 
 
 def _mermaid(text: str) -> str:
-    """As text between quotes in Mermaid: what has a meaning there becomes an entity."""
+    """Return text that can stand between quotes in Mermaid: special characters become entities."""
     return "".join(f"#{ord(c)};" if c in '"#&;<>`\\' or not c.isprintable() else c for c in text)
