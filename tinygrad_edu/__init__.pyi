@@ -176,7 +176,7 @@ from .doctor.gradients import diagnose as diagnose
 from .doctor.layers import diagnose_layer as diagnose_layer
 from .doctor.layers import diagnose_op as diagnose_op
 from .doctor.rules import diagnose_optimizer as diagnose_optimizer
-from .explain.steps import explain as explain
+from .explain.explanation import explain as explain
 from .program.derivatives import grad as grad
 from .program.derivatives import hessian as hessian
 from .program.derivatives import hvp as hvp

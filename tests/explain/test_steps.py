@@ -16,8 +16,9 @@ from test_ops import IDS, ROWS
 import tinygrad_edu as tg
 from tinygrad_edu import explain as explain_function
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.explain.explanation import Explanation
 from tinygrad_edu.explain.graph import Graph
-from tinygrad_edu.explain.steps import Explanation, steps
+from tinygrad_edu.explain.steps import steps
 from tinygrad_edu.program.names import Names
 
 

@@ -120,7 +120,7 @@ def test_the_table_has_medians_and_ranges_the_best_first_and_marks_the_edge_of_t
 def test_the_picture_has_a_panel_with_line_and_band_for_each_rule(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     kept = []
-    monkeypatch.setattr(raceplots, "_save", lambda figure, path: kept.append(figure) or path)
+    monkeypatch.setattr(raceplots, "save", lambda figure, path: kept.append(figure) or path)
     monkeypatch.setattr(raceplots, "_fewer_colours", lambda path: path)
     found = two_rules()
     seeds = np.linspace(1, 2, 11)[:, None]

@@ -362,8 +362,8 @@ def plots(monkeypatch):
     pytest.importorskip("matplotlib")
     from tinygrad_edu.race import pictures as plots
 
-    save, plots.figures = plots._save, []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: plots.figures.append(figure) or save(figure, path))
+    save, plots.figures = plots.save, []
+    monkeypatch.setattr(plots, "save", lambda figure, path: plots.figures.append(figure) or save(figure, path))
     yield plots
     del plots.figures
 

@@ -17,9 +17,10 @@ from ..core.layers import mlp
 from ..core.losses import cross_entropy, mse_loss
 from ..core.tensor import Tensor
 from ..doctor.gradcheck import gradcheck
+from ..explain.explanation import Explanation
 from ..explain.formula import evaluate
 from ..explain.graph import Graph
-from ..explain.steps import Explanation, steps
+from ..explain.steps import steps
 from ..explain.tables import WIDTH
 from ..program.names import forward_order
 from .arguments import NEEDS_MATPLOTLIB, add_json, add_seed, picture, point, sizes

@@ -85,36 +85,20 @@ def run(options: argparse.Namespace) -> int:
     out = sys.stderr if options.json else sys.stdout
     say = partial(print, file=out, flush=True)
     rng = np.random.default_rng(options.seed)
-    refuse_file(options.out)
-    data = load(options.data, rng)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "history.csv").touch()  # what cannot be written is said now, not after the training
-
+    data = prepare(options, rng)
     labels = data.y_train.dtype.kind in "iu"
-    data = Split(*(a if a.dtype.kind in "iu" else a.astype(options.dtype) for a in data))
     outputs = int(data.y_train.max()) + 1 if labels else data.y_train.shape[1]
     shape = [data.X_train.shape[1], *options.hidden, outputs]
-    say(f"data    {options.data}: {len(data.X_train):,} samples to learn from, {len(data.X_test):,} held out,")
-    kinds = f"{outputs} classes" if labels else f"{outputs} target to hit"
-    say(f"        {shape[0]} feature{'s' * (shape[0] > 1)}, {kinds}\n")
+    describe_data(options.data, data, shape, labels, say)
 
     model = tg.mlp(shape, options.activation, options.dropout, options.dtype, rng)
     model.summary(file=out)
     optimizer: Any = RULES[options.optimizer](model, lr=options.lr)  # type: ignore[call-arg]
     describe_rule(optimizer, options, say)
     loss = tg.cross_entropy if labels else tg.mse_loss
-    history = tg.fit(
-        model,
-        data.X_train,
-        data.y_train,
-        loss,
-        optimizer,
-        options.epochs,
-        options.batch_size,
-        validation=(data.X_test, data.y_test),
-        rng=rng,
-        compiled=options.compiled,
-    )
+    how: dict[str, Any] = {"epochs": options.epochs, "batch_size": options.batch_size, "compiled": options.compiled}
+    test = data.X_test, data.y_test
+    history = tg.fit(model, data.X_train, data.y_train, loss, optimizer, validation=test, rng=rng, **how)
     describe_result(history, optimizer.t, len(data.X_test), say)
 
     copy = tg.mlp(shape, options.activation, options.dropout, rng=0).eval()  # in float64
@@ -144,6 +128,22 @@ def settle(options: argparse.Namespace) -> None:
         options.lr = RATES[options.optimizer]
     options.epochs = options.epochs or (3 if options.quick else 100 if toy else 5 if files else 50)
     options.out = options.out or Path("runs") / options.data.partition(":")[0]
+
+
+def prepare(options: argparse.Namespace, rng: Any) -> Split:
+    """Return the data in the dtype that was asked for; make the folder of the results."""
+    refuse_file(options.out)
+    data = load(options.data, rng)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "history.csv").touch()  # what cannot be written is said now, not after the training
+    return Split(*(a if a.dtype.kind in "iu" else a.astype(options.dtype) for a in data))
+
+
+def describe_data(name: str, data: Split, shape: list[int], labels: bool, say: Callable[..., Any]) -> None:
+    """Print the number of samples and the sizes of input and output."""
+    say(f"data    {name}: {len(data.X_train):,} samples to learn from, {len(data.X_test):,} held out,")
+    kinds = f"{shape[-1]} classes" if labels else f"{shape[-1]} target to hit"
+    say(f"        {shape[0]} feature{'s' * (shape[0] > 1)}, {kinds}\n")
 
 
 def describe_rule(optimizer: Any, options: argparse.Namespace, say: Callable[..., Any]) -> None:

@@ -1,6 +1,6 @@
 """The race on real data: the same network, the same first weights and the same batches for every update rule.
 
-Each rule gets the best learning rate of one grid, and runs with several seeds, because a difference that is smaller than
+Each rule gets the best learning rate of one grid, and runs with several seeds, because a difference smaller than
 the spread over seeds says nothing. `pictures.loss_bands` draws the race.
 """
 
@@ -62,7 +62,7 @@ class DataRace(NamedTuple):
     runs: list[Trial]
 
     def figures(self) -> dict[str, Any]:
-        """Return for each rule: lr; medians and ranges over seeds of training loss (None if it diverged) and of held-out
+        """Return for each rule: lr; medians and ranges over seeds of training loss (None if it diverged) and held-out
         accuracy; median seconds."""
         return {
             run.rule: {
@@ -146,16 +146,8 @@ def race_on_data(
     """
     rules = rule_names("all" if optimizers is None else optimizers)
     grid = np.array(grid, float)
-    for name, n in (("seeds", seeds), ("epochs", epochs), ("the number of rates in the grid", grid.size)):
-        if n < 1:
-            raise ValueError(f"{name} = {n}, but it has to be at least 1")
     X, y = np.asarray(X), np.asarray(y)
-    if X.ndim != 2 or y.ndim != 1 or y.dtype.kind not in "iu" or not len(y):
-        raise ValueError(
-            f"X is (N, D) and y holds N labels, N at least 1; got shapes {X.shape} and {y.shape}, y of {y.dtype}"
-        )
-    if np.max(y_test) > y.max():
-        raise ValueError(f"y_test has the label {np.max(y_test)}, y only 0 to {y.max()}")
+    _check(X, y, y_test, {"seeds": seeds, "epochs": epochs, "the number of rates in the grid": grid.size})
     sizes = [X.shape[1], *hidden, int(y.max()) + 1]
     drawn = np.random.default_rng(rng).choice(2**32, size=seeds + TUNING, replace=False).tolist()
 
@@ -175,6 +167,19 @@ def race_on_data(
         f"rates, of {len(grid)} from {grid[0]:g} to {grid[-1]:g} by the training loss on {TUNING} other seeds"
     )
     return DataRace(title, conditions, grid, found)
+
+
+def _check(X: Array, y: Array, y_test: Any, counts: dict[str, int]) -> None:
+    """Raise a ValueError for a count below 1, and for data without labels."""
+    for name, n in counts.items():
+        if n < 1:
+            raise ValueError(f"{name} = {n}, but it has to be at least 1")
+    if X.ndim != 2 or y.ndim != 1 or y.dtype.kind not in "iu" or not len(y):
+        raise ValueError(
+            f"X is (N, D) and y holds N labels, N at least 1; got shapes {X.shape} and {y.shape}, y of {y.dtype}"
+        )
+    if np.max(y_test) > y.max():
+        raise ValueError(f"y_test has the label {np.max(y_test)}, y only 0 to {y.max()}")
 
 
 def _finite(loss: Any) -> float | None:
