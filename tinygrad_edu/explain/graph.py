@@ -18,6 +18,11 @@ from .tables import norm
 LIMIT = 200  # computed tensors: a picture of more could not be read
 
 
+def graph(root: Tensor, grad: Any = None) -> Graph:
+    """Show how this tensor was computed, as a picture: text, Mermaid, DOT or SVG (`Graph`)."""
+    return Graph(root, grad)
+
+
 class Graph:
     """The graph below root: it prints as text, and a notebook shows it as a picture.
 

@@ -1,4 +1,4 @@
-"""The microscope: the reasons for which one weight moved in the last step of an optimizer."""
+"""The microscope: why one weight moved as it did in the last step of an optimizer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Why(NamedTuple):
-    """The answer of `Optimizer.why`; it prints as a paragraph."""
+    """What `Optimizer.why` found. It prints as a paragraph."""
 
     parameter: str
     update: str
@@ -18,8 +18,8 @@ class Why(NamedTuple):
     numbers: dict[str, float]  # g, running averages and numbers of the rule, under its letters
     rate: float  # the effective learning rate
     direction: float
-    from_gradient: float  # the change by this gradient alone
-    from_momentum: float  # the change that earlier gradients added
+    from_gradient: float  # what this gradient alone would have done
+    from_momentum: float  # what earlier gradients added to it
     from_decay: float
     parts: tuple[str, str, str]
 
@@ -42,7 +42,7 @@ class Why(NamedTuple):
 
 
 def _value(formula: str, numbers: dict[str, float]) -> float:
-    """Return the value of a formula of a rule, such as "c1 · m"; NaN if it cannot be known."""
+    """A formula of ours, such as "c1 · m", with these numbers in it; NaN where it cannot be known."""
     known: dict[str, Any] = {name: np.float64(value) for name, value in numbers.items()}
     known |= {"sqrt": np.sqrt, "sign": np.sign, "maximum": np.maximum}
     with np.errstate(all="ignore"):
@@ -50,7 +50,7 @@ def _value(formula: str, numbers: dict[str, float]) -> float:
 
 
 def why(self: Any, name: str, index: Any = ()) -> Why:
-    """Explain the last step of one weight. Call this before the next backward().
+    """Why one weight moved as it did in the last step: the microscope. Call it before the next backward().
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ def why(self: Any, name: str, index: Any = ()) -> Why:
 
     Returns
     -------
-    Why : the numbers; it prints as a paragraph. g includes l2 · p, and ``rate`` is the effective learning rate.
-        ``change`` is the sum of ``from_gradient`` (the change of a rule that forgets earlier directions),
-        ``from_momentum`` (the change that earlier gradients add) and ``from_decay``
+    Why : the numbers; printed, a paragraph. g is with l2 · p where there is l2, ``rate`` the effective learning rate.
+        ``change`` is the sum of ``from_gradient`` (what this gradient would have done had the rule no memory of
+        the direction), ``from_momentum`` (what earlier gradients add to that) and ``from_decay``
 
     Raises
     ------
