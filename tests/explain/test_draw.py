@@ -6,7 +6,7 @@ import xml.etree.ElementTree
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from test_steps import leaf, random_graph
+from small_graphs import leaf, random_graph
 
 import tinygrad_edu as tg
 from tinygrad_edu.explain.draw import TEXT_COLOURS, layout

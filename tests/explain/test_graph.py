@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from test_steps import leaf, network, random_graph
+from small_graphs import leaf, network, random_graph
 
 import tinygrad_edu as tg
 from tinygrad_edu.program.names import forward_order
