@@ -49,7 +49,7 @@ from .doctor.gradients import diagnose as diagnose
 from .doctor.layers import diagnose_layer as diagnose_layer, diagnose_op as diagnose_op
 from .doctor.report import Finding as Finding, Report as Report
 from .doctor.rules import diagnose_optimizer as diagnose_optimizer
-from .explain.steps import explain as explain
+from .explain.explanation import explain as explain
 from .extras import kernels as kernels, optimizers as optimizers
 from .extras.numpy_functions import concatenate as concatenate, einsum as einsum, stack as stack, where as where
 from .extras.optimizers import (
