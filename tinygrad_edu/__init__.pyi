@@ -199,10 +199,10 @@ from .training import (
 from .training.averages import MovingAverage as MovingAverage
 from .training.averages import WeightAverage as WeightAverage
 from .training.data import batches as batches
-from .training.fit import Evaluation as Evaluation
-from .training.fit import History as History
 from .training.fit import evaluate as evaluate
 from .training.fit import fit as fit
+from .training.history import Evaluation as Evaluation
+from .training.history import History as History
 from .training.lr_find import lr_find as lr_find
 from .training.schedules import ReduceOnPlateau as ReduceOnPlateau
 

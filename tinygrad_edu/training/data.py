@@ -17,6 +17,7 @@ import numpy as np
 
 from ..core.init import Rng
 from ..core.ops import Array
+from ..core.tensor import unwrap
 
 
 class Split(NamedTuple):
@@ -57,14 +58,17 @@ def batches(
     [4, 4, 2]
     """
     X, y = np.asarray(X), np.asarray(y)
-    order, size = arranged(X, y, batch_size, shuffle, rng, drop_last)
+    order, size = in_order(X, y, batch_size, shuffle, rng, drop_last)
     return ((X[rows], y[rows]) for rows in (order[i : i + size] for i in range(0, len(order), size)))
 
 
-def arranged(
+def in_order(
     X: Array, y: Array, batch_size: int | None, shuffle: bool = True, rng: Rng = None, drop_last: bool = False
 ) -> tuple[Array, int]:
-    """The order in which `batches` takes the samples, without those that it drops; and how many each batch has."""
+    """Return the rows of X and y in the order of `batches`, without those that it drops, and the size of a batch.
+
+    Arguments and errors as in `batches`.
+    """
     if X.shape[:1] != y.shape[:1]:
         raise ValueError(f"X and y need one row for each sample, got shapes {X.shape} and {y.shape}")
     N = len(X)
@@ -76,6 +80,19 @@ def arranged(
     stop = N - N % size if drop_last else N
     order = np.random.default_rng(rng).permutation(N) if shuffle else np.arange(N)
     return order[:stop], size
+
+
+def finite(name: str, values: Any) -> Array:
+    """Return values as an array; a ValueError says where ``name`` holds NaN or infinity.
+
+    >>> finite("X", [1, 2])
+    array([1, 2])
+    """
+    values = np.asarray(unwrap(values))
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        first = np.argwhere(~np.isfinite(values))[0]
+        raise ValueError(f"{name} holds {values[tuple(first)]} at {first.tolist()}; every number has to be finite")
+    return values
 
 
 # --- toy sets: two features, so that the boundary can be drawn --------------------------------------------------------
