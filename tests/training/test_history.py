@@ -1,4 +1,4 @@
-"""The record of a training: rows that go through CSV unchanged, a table in a notebook, and the progress on a terminal."""
+"""The record of a training: rows that go through CSV unchanged, a table in a notebook, the progress on a terminal."""
 
 import csv
 import sys

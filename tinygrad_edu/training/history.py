@@ -1,4 +1,4 @@
-"""The record of a training: an `Evaluation`, a `History` with a row for each epoch, and the progress on the terminal."""
+"""The record of a training: an `Evaluation`, a `History` with a row for each epoch, the progress on a terminal."""
 
 from __future__ import annotations
 
