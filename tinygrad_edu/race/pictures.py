@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..training.pictures import COLOURS, MARKERS, _figure, _save
+from ..training.pictures import COLOURS, MARKERS
+from ..training.pictures import figure as _figure
+from ..training.pictures import save as _save
 
 if TYPE_CHECKING:
     from .on_data import DataRace

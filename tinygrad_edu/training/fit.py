@@ -224,7 +224,9 @@ def _row(epoch: int, sums: Sums, held_out: Evaluation | None) -> Row:
     if right is not None:
         means["accuracy"] = right / seen if seen else nan
     if held_out is not None:
-        means |= {f"validation_{name}": x for name, x in held_out._asdict().items() if x is not None}
+        means["validation_loss"] = held_out.loss
+        if held_out.accuracy is not None:
+            means["validation_accuracy"] = held_out.accuracy
     return {"epoch": epoch, **means}
 
 
