@@ -204,7 +204,7 @@ from .training.fit import fit as fit
 from .training.history import Evaluation as Evaluation
 from .training.history import History as History
 from .training.lr_find import lr_find as lr_find
-from .training.schedules import ReduceOnPlateau as ReduceOnPlateau
+from .training.plateau import ReduceOnPlateau as ReduceOnPlateau
 
 __version__: str
 
