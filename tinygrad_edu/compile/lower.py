@@ -26,10 +26,18 @@ import numpy as np
 from ..core.ops import einsum_letters
 from ..program.names import loaded, unparsed
 from ..program.program import Program
-from .loops import ONE, Index, Length, Loops, Shape, Value, names_of
-from .loops import CannotCompile as CannotCompile
-from .loops import nested as nested
-from .loops import tuple_text as tuple_text
+from .loops import (
+    ONE,
+    CannotCompile as CannotCompile,
+    Index,
+    Length,
+    Loops,
+    Shape,
+    Value,
+    names_of,
+    nested as nested,
+    tuple_text as tuple_text,
+)
 from .templates import CALLED, CONDITIONS, DEFINED, ELEMENTWISE, LOGICAL, POWERS, RESERVED, SIGNS
 
 BATCHES = (3, 5, 1)

@@ -19,7 +19,8 @@ from ..core.losses import NoLoss, cross_entropy
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.optimizers import Adam
-from ..core.tensor import Tensor, unwrap, warn
+from ..core.tensor import Tensor, unwrap
+from ..guards.frames import warn
 from .data import batches, finite, in_order
 from .history import Evaluation, History, Progress, Row
 
