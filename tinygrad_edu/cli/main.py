@@ -393,6 +393,12 @@ def network(sizes: list[int], seed: int) -> tuple[Any, list[Any]]:
 
 def exercise(options: argparse.Namespace) -> int:
     """List the exercises, hand them out, check or grade what came back. Returns the exit status."""
-    from ..course import grading
+    from ..course import runner
 
-    return grading.run(options)
+    if options.part == "list":
+        return runner.list_exercises()
+    if options.part == "start":
+        return runner.start_exercises(options.folder, options.number, options.force)
+    if options.part == "check":
+        return runner.check_exercises(options.target, options.seed, options.timeout)
+    return runner.grade_submissions(options.folder, options.out, options.seed, options.timeout)

@@ -22,6 +22,6 @@ def backward(x, W, g):
 
 
 if __name__ == "__main__":  # python 3_linear_layer.py checks what you wrote
-    from tinygrad_edu.course.grading import check
+    from tinygrad_edu.course.runner import check
 
     check(__file__)

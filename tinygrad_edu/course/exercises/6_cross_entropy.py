@@ -22,6 +22,6 @@ def cross_entropy(z, labels):
 
 
 if __name__ == "__main__":  # python 6_cross_entropy.py checks what you wrote
-    from tinygrad_edu.course.grading import check
+    from tinygrad_edu.course.runner import check
 
     check(__file__)
