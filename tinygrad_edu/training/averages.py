@@ -191,7 +191,7 @@ class WeightAverage:
         return 1.0 if t == 1 else 1 - self.decay
 
     def _look(self) -> None:
-        """Whether the parameters still lie in the optimizer's buffer."""
+        """Raise a RuntimeError unless the parameters still lie in the optimizer's buffer."""
         for p, data, _ in self.optimizer._homes:
             if p.array is not data:
                 raise RuntimeError(f"{p.label()} now lies in another optimizer's buffer; average over that optimizer")

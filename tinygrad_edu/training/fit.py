@@ -83,19 +83,17 @@ def fit(
     require_kinds(optimizer, loss)
     optimizer = Adam(model) if optimizer is None else optimizer
     warn_if_untrained(optimizer, model)
-    rng = np.random.default_rng(rng)
-    history = History()
+    history, rng = History(), np.random.default_rng(rng)
     quiet = np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite gets an error of its own
     with _left_in_evaluation(model), _ctrl_c() as interrupted, Progress(progress, epochs) as show, quiet:
+        train: Callable[[Array, int], Sums] = partial(_eager, model, X, y, loss, optimizer, interrupted)
         if compiled:
-            take_steps = _compiled(model, X, y, loss, optimizer, batch_size, quiet=not progress)
-        else:
-            take_steps = partial(_eager, model, X, y, loss, optimizer, interrupted)
+            train = _compiled(model, X, y, loss, optimizer, batch_size, quiet=not progress)
         for epoch in range(1, epochs + 1):
             start, lr = time.perf_counter(), optimizer.lr
             model.train()
             try:
-                sums = take_steps(*in_order(X, y, batch_size, rng=rng, drop_last=drop_last))
+                sums = train(*in_order(X, y, batch_size, rng=rng, drop_last=drop_last))
             except NoLoss as error:
                 raise ValueError(f"the {error} in epoch {epoch}; a smaller learning rate may help") from None
             model.eval()
