@@ -131,7 +131,8 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
         if isinstance(a, Tensor):
             if a.checksum is not None:
                 a.look()
-            wanted = wanted or a._requires_grad
+            if a._requires_grad:
+                wanted = True
             arrays.append(a.array)
         else:
             arrays.append(a if isinstance(a, (int, float)) and len(args) > 1 else real(a))
@@ -242,7 +243,7 @@ def seed(root: Tensor, grad: Any) -> Array:
             f"the chain rule starts from a single number, this tensor has shape {root.shape}: reduce it, as in "
             f".sum().backward(), or pass grad of shape {root.shape}"
         )
-    g = np.array(unwrap(grad), root.dtype) if grad is not None else np.ones(root.shape, root.dtype)[()]
+    g = np.array(unwrap(grad), root.dtype) if grad is not None else ones(root.shape, root.dtype.char)[()]
     if g.shape != root.shape:
         raise ValueError(f"grad has shape {g.shape}, the tensor has {root.shape}")
     return g
@@ -268,23 +269,27 @@ def unbroadcast(g: Array, shape: tuple[int, ...], node: Tensor | None = None) ->
            [3.],
            [3.]])
     """
-    of = f"of {node.label()} " if node is not None else ""
     if not isinstance(g, (np.ndarray, np.generic)):
-        raise TypeError(f"a VJP {of}returned {type(g).__name__}, not an array")
+        raise TypeError(f"{of(node)} returned {type(g).__name__}, not an array")
     if g.ndim == 2 and shape == g.shape[1:]:  # a bias: the sum over the batch as a product, BLAS is quicker at it
-        return ones(len(g), g.dtype.char).dot(g)
+        return ones(g.shape[:1], g.dtype.char).dot(g)
     out = np.add.reduce(g, axis=tuple(range(g.ndim - len(shape)))) if g.ndim > len(shape) else g
-    stretched = tuple(i for i, n in enumerate(shape[-out.ndim :]) if n == 1)
+    stretched = tuple([i for i, n in enumerate(shape[-out.ndim :]) if n == 1])
     out = np.add.reduce(out, axis=stretched, keepdims=True) if stretched else out
     if out.shape != shape:
-        raise RuntimeError(f"the VJP {of}returned a gradient of shape {g.shape} for an argument of shape {shape}")
+        raise RuntimeError(f"{of(node)} returned a gradient of shape {g.shape} for an argument of shape {shape}")
     return out
 
 
+def of(node: Tensor | None) -> str:
+    """Return the words for a VJP of node."""
+    return f"a VJP of {node.label()}" if node is not None else "a VJP"
+
+
 @lru_cache(maxsize=64)
-def ones(n: int, dtype: str) -> Array:
-    """Return n ones, the same array at each call: for reading only."""
-    return np.ones(n, dtype)
+def ones(shape: tuple[int, ...], dtype: str) -> Array:
+    """Return ones, the same array at each call: for reading only."""
+    return np.ones(shape, dtype)
 
 
 def as_tensor(x: Any) -> Tensor:
