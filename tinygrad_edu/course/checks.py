@@ -189,7 +189,7 @@ def _loss_finding(name: str, said: Array, right: Array, N: int) -> Finding:
     if said.shape != right.shape:
         found = "shape", f"its shape is {said.shape}, not that of one number", f"{mean}."
     elif not np.isfinite(said):
-        found = "nan", "it is NaN or infinite", "Take the largest score out of each row before e^z."
+        found = "nan", "it is NaN or infinite", "Subtract the largest score from each row before e^z."
     elif np.isclose(said, right, rtol=1e-6, atol=1e-9):
         return Finding(name, None, "", "", said, right)
     elif np.isclose(said, N * right):
