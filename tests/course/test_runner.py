@@ -12,7 +12,7 @@ from graded import NAMES, solution
 
 import tinygrad_edu as tg
 from tinygrad_edu.cli.main import main
-from tinygrad_edu.course import folders, grading
+from tinygrad_edu.course import folders, grading, runner
 from tinygrad_edu.course.checks import EXERCISES
 
 
@@ -203,3 +203,30 @@ def test_what_cannot_be_read_is_said(tmp_path, monkeypatch, capsys):
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "1_chain_rule.py")
     assert grading.judge(tmp_path / "1_chain_rule.py", 0).note == "it is no file"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "status", "said"),
+    [
+        ("1_chain_rule.py", "right", 0, "1 of 1 right; --seed 5"),
+        ("1_chain_rule.py", "wrong", 1, "0 of 1 right; --seed 5"),
+        ("nowhere.py", None, 2, "there is no "),
+    ],
+)
+def test_check_ends_python_with_its_status(tmp_path, capsys, name, text, status, said):
+    if text is not None:
+        (tmp_path / name).write_text(solution(1).replace("2 * u", "2 * u" if text == "right" else "u"))
+    with pytest.raises(SystemExit) as end:
+        runner.check(tmp_path / name, seed=5)
+    assert end.value.code == status
+    assert said in "".join(capsys.readouterr())
+
+
+def test_ctrl_c_ends_a_check_with_its_own_status(monkeypatch):
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "check_exercises", pressed)
+    with pytest.raises(SystemExit) as end:
+        runner.check("anything.py")
+    assert end.value.code == 130
