@@ -72,7 +72,8 @@ def test_there_is_nothing_where_no_progress_is_wanted(capsys):
 
 
 def test_there_is_a_bar_on_a_terminal(capsys, monkeypatch):
-    pytest.importorskip("tqdm")
+    tqdm = pytest.importorskip("tqdm")
+    monkeypatch.setattr(tqdm.tqdm, "monitor_interval", 0)  # no thread of tqdm's that outlives the bar
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     history = fit(small(), epochs=2, progress=True)
     printed = capsys.readouterr()

@@ -220,9 +220,9 @@ def toposort(root: Tensor) -> list[Tensor]:
                 if parent.checksum is not None:
                     parent.look()
                 if parent.stamp > node.stamp:
+                    told = f"{parent.label()} was changed after {node.label()} was computed from it, so the gradient "
                     raise RuntimeError(
-                        f"{parent.label()} was changed after {node.label()} was computed from it, so the gradient "
-                        "would be that of another function; run the forward pass again, then backward()"
+                        told + "would be that of another function; run the forward pass again, then backward()"
                     )
                 if parent.parents and parent._requires_grad and parent not in seen:
                     seen.add(parent)
@@ -234,15 +234,10 @@ def toposort(root: Tensor) -> list[Tensor]:
 def seed(root: Tensor, grad: Any) -> Array:
     """Return the gradient that the chain rule starts from: grad, or 1 for a single number."""
     if not root.requires_grad:
-        raise RuntimeError(
-            "nothing here requires the gradient of this tensor: was it computed under no_grad(), or from tensors "
-            "without requires_grad=True?"
-        )
+        raise RuntimeError("nothing here requires the gradient of this tensor: was it computed under no_grad()?")
     if grad is None and root.size != 1:
-        raise ValueError(
-            f"the chain rule starts from a single number, this tensor has shape {root.shape}: reduce it, as in "
-            f".sum().backward(), or pass grad of shape {root.shape}"
-        )
+        told = f"the chain rule starts from a single number, this tensor has shape {root.shape}: reduce it, as in "
+        raise ValueError(f"{told}.sum().backward(), or pass grad of shape {root.shape}")
     g = np.array(unwrap(grad), root.dtype) if grad is not None else ones(root.shape, root.dtype.char)[()]
     if g.shape != root.shape:
         raise ValueError(f"grad has shape {g.shape}, the tensor has {root.shape}")
@@ -488,10 +483,8 @@ class Tensor:
                 f"{self.label()} is computed, which decides whether it requires a gradient; see detach()"
             )
         if value and self.dtype not in (np.float32, np.float64):
-            raise TypeError(
-                f"only float32 and float64 can require a gradient, got {self.dtype}; "
-                "write the numbers as floats (1.0, not 1) or use .astype(float)"
-            )
+            told = f"only float32 and float64 can require a gradient, got {self.dtype}; write the numbers as floats"
+            raise TypeError(f"{told} (1.0, not 1) or use .astype(float)")
         self._requires_grad = self.retains_grad = bool(value)
         moves[0] += 1
 
@@ -501,10 +494,8 @@ class Tensor:
         if self.op is None or self.retains_grad:
             return self.stored_grad
         if self.requires_grad:
-            raise GradNotRetained(
-                f"backward() keeps no gradient of {self.label()}, because it is computed; before backward(), call "
-                "retain_grad() on it"
-            )
+            told = f"backward() keeps no gradient of {self.label()}, because it is computed; before backward(), "
+            raise GradNotRetained(told + "call retain_grad() on it")
         return None
 
     @grad.setter
@@ -581,9 +572,7 @@ class Tensor:
         """y = a @ b (`ops.matmul`), and vectors as NumPy has them: on the left one row, on the right one column"""
         a, b = as_tensor(self), as_tensor(other)
         if not (a.ndim and b.ndim):
-            raise ValueError(
-                f"matmul takes vectors and matrices, got shapes {a.shape} and {b.shape}; use * for numbers"
-            )
+            raise ValueError(f"matmul takes vectors and matrices, got {a.shape} and {b.shape}; use * for numbers")
         y = apply(ops.matmul, a if a.ndim > 1 else a.reshape(1, -1), b if b.ndim > 1 else b.reshape(-1, 1))
         kept = y.shape[:-2] + y.shape[-2:-1] * (a.ndim > 1) + y.shape[-1:] * (b.ndim > 1)
         return y if y.shape == kept else y.reshape(kept)
