@@ -17,13 +17,13 @@ import numpy as np
 
 from ..core import losses
 from ..core.layers import Layer
+from ..core.losses import NoLoss
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, moves, no_grad, thread, unwrap
 from ..extras import kernels
 from ..program.program import Program
 from ..program.trace import Trace, as_input
-from ..training.fit import NoLoss
 from .lower import CannotCompile as CannotCompile
 from .module_text import (
     APPLIED,
