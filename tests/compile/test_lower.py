@@ -9,9 +9,9 @@ import random_graphs as graphs
 
 import tinygrad_edu as tg
 from tinygrad_edu.compile import numpy_c as native
-from tinygrad_edu.compile.loops import tuple_text
-from tinygrad_edu.compile.lower import BATCHES, CannotCompile, lower
+from tinygrad_edu.compile.lower import BATCHES, lower
 from tinygrad_edu.compile.templates import DTYPES
+from tinygrad_edu.compile.values import CannotCompile, tuple_text
 from tinygrad_edu.core import kernels, tensor
 
 MODULE = {name: getattr(math, name) for name in ("erf", "erfc", "inf", "sqrt")}

@@ -11,8 +11,9 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ..core.kernels import numbers_of
-from . import lower as loops
+from .loops import nested
 from .lower import Lowered
+from .values import tuple_text
 
 DONE, REFUSED, NOT_FINITE, SKIPPED, NO_LOSS = range(5)  # what a call returns
 LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT, STATUS = range(8)  # what it leaves in the array ``out``
@@ -227,7 +228,7 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
     many = len(set(lowered.numbers.values()))
 
     def place(name: str, base: str, offset: Any, kind: Any = dtype) -> str:
-        where = f"{base}, {offset}, ({loops.tuple_text(shapes[name])}), {kind}"
+        where = f"{base}, {offset}, ({tuple_text(shapes[name])}), {kind}"
         return f"{name} = _place({where}, {lowered.numbers[name]}, {many})"
 
     lines = [place(name, f"_address(_{name})", 0, kind) for name, (kind, _) in parts.kinds.items() if name in shapes]
@@ -236,7 +237,7 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
     for name, condition in refused:
         index = [f"_{i}" for i in range(len(shapes[name]))]
         test = condition.format(f"{name}[{', '.join(index)}]")
-        lines += loops.nested(list(zip(index, shapes[name])), [f"if {test}:", f"    return {REFUSED}"])
+        lines += nested(list(zip(index, shapes[name])), [f"if {test}:", f"    return {REFUSED}"])
     for name, (start, gradient) in parts.trained.items():
         lines += [place(name, f"_at[{at['data']}]", start), place(gradient, f"_at[{at['grad']}]", start)]
     lines += [place(name, f"_at[{at[f'kept {name}']}]", 0, kind) for name, kind in parts.kept.items() if name in shapes]
@@ -246,7 +247,7 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
     for name, (generator, p) in parts.drawn.items():
         over = [(f"_{i}", n) for i, n in enumerate(shapes[name])]
         kept = f"{dtype}(_rng{generator}.random() >= {p!r}) / {dtype}({1 - p!r})"
-        lines += loops.nested(over, [f"{name}[{', '.join(i for i, _ in over)}] = {kept}"])
+        lines += nested(over, [f"{name}[{', '.join(i for i, _ in over)}] = {kept}"])
     lines += lowered.lines
     zeros = ", ".join("0" for _ in shapes.get(parts.loss, ())) or "()"
     lines.append(f"_out[{LOSS}] = {f'{parts.loss}[{zeros}]' if parts.loss in shapes else parts.loss}")
@@ -254,7 +255,7 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
         z, (n, classes) = parts.output, shapes[parts.output]
         here, most = f"{z}[_0, _1]", f"{z}[_0, _best]"  # the first NaN, if there is one, as NumPy's argmax
         best = [f"if {here} > {most} or ({here} != {here} and {most} == {most}):", "    _best = _1"]
-        row = ["_best = 0", *loops.nested([("_1", classes)], best), "_right += _best == y[_0]"]
-        count = ["_right = 0", *loops.nested([("_0", n)], row), f"_out[{RIGHT}] = _right"]
+        row = ["_best = 0", *nested([("_1", classes)], best), "_right += _best == y[_0]"]
+        count = ["_right = 0", *nested([("_0", n)], row), f"_out[{RIGHT}] = _right"]
         lines += [f"if _at[{at['count']}]:", *(f"    {line}" for line in count)]
     return lines

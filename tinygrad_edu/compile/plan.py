@@ -18,8 +18,9 @@ from ..core.tensor import Tensor, moves, next_stamp, unwrap
 from ..program.program import Program
 from . import cache as machine
 from . import numpy_c as native
-from .lower import BATCHES, CannotCompile, lower
+from .lower import BATCHES, lower
 from .module_text import DONE, NOT_FINITE, OUT, PROPAGATE, RAISE, SKIP, SKIPPED, Drawn, Parts, assemble, slots
+from .values import CannotCompile
 
 POLICIES = {"raise": RAISE, "skip": SKIP, "propagate": PROPAGATE}
 

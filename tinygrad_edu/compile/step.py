@@ -22,7 +22,6 @@ from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, moves, no_grad, unwrap, watchers
 from ..program.program import Program, _Trace, as_input
 from ..training.fit import NoLoss
-from .lower import CannotCompile as CannotCompile
 from .module_text import (
     APPLIED,
     DONE,
@@ -39,6 +38,7 @@ from .module_text import (
     TOTAL,
 )
 from .plan import Plan
+from .values import CannotCompile as CannotCompile
 
 TARGETS = {  # what a loss asks of each target, before anything is computed
     losses.binary_cross_entropy_with_logits: "0 <= {0} <= 1",
