@@ -21,7 +21,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .core.tensor import Tensor  # noqa: F401
+from .core.tensor import Tensor
+from .extras import numpy_functions
+from .guards import in_place
+
+for _name, _method in {**numpy_functions.METHODS, **in_place.METHODS}.items():
+    setattr(Tensor, _name, _method)
 
 __version__ = "0.1.0"
 

@@ -12,7 +12,7 @@ from tinygrad_edu.compile import numpy_c as native
 from tinygrad_edu.compile.lower import BATCHES, lower
 from tinygrad_edu.compile.templates import DTYPES
 from tinygrad_edu.compile.values import CannotCompile, tuple_text
-from tinygrad_edu.core import kernels, tensor
+from tinygrad_edu.core import kernels
 
 MODULE = {name: getattr(math, name) for name in ("erf", "erfc", "inf", "sqrt")}
 MODULE |= {str(dtype): dtype.type for dtype in DTYPES}
@@ -336,8 +336,8 @@ def test_what_a_layer_keeps():
 
     def f(X, y, W):
         with tg.no_grad():
-            tensor.assign(memory, tg.apply(turned_towards, memory, X.mean(axis=0)))
-            tensor.assign(seen, tg.concatenate([seen[1:], X[:1]]))
+            memory.data = tg.apply(turned_towards, memory, X.mean(axis=0))
+            seen.data = tg.concatenate([seen[1:], X[:1]])
         return (X @ W).sum()
 
     check_batches(f, X, LABELS, W)
@@ -345,7 +345,7 @@ def test_what_a_layer_keeps():
     def late(X, y, W):
         before = memory > 0.5
         with tg.no_grad():
-            tensor.assign(memory, memory + 1)
+            memory.data = memory + 1
         return (tg.where(before, X, 0.0) @ W).sum()
 
     assert refusal(late).endswith("was made of what it changes")

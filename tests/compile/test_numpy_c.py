@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from rules_table import every_dtype
 
-from tinygrad_edu.compile import intrinsics
-from tinygrad_edu.compile import numpy_c as native
+from tinygrad_edu.compile import intrinsics, numpy_c as native
 from tinygrad_edu.compile.templates import CALLED
 from tinygrad_edu.core import kernels
 

@@ -15,8 +15,7 @@ import pytest
 import rules_table as rows
 
 import tinygrad_edu as tg
-from tinygrad_edu.compile import cache as machine
-from tinygrad_edu.compile import numpy_c as native
+from tinygrad_edu.compile import cache as machine, numpy_c as native
 from tinygrad_edu.compile.step import CannotCompile
 from tinygrad_edu.core import kernels
 from tinygrad_edu.core.tensor import unwrap

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.tensor import watchers
+from tinygrad_edu.core.tensor import thread
 
 X = np.random.default_rng(0).standard_normal((6, 4))
 LABELS = np.array([0, 1, 1, 0, 1, 0])
@@ -28,7 +28,7 @@ def here(lines=0):
 @pytest.fixture(autouse=True)
 def nothing_is_left():
     yield
-    assert watchers == []
+    assert thread.op == ()
 
 
 class Log(tg.Layer):

@@ -4,8 +4,7 @@ import math
 import warnings
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tinygrad_edu import Tensor
 from tinygrad_edu.explain.formula import FUNCTIONS, evaluate

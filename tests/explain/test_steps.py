@@ -9,8 +9,7 @@ import weakref
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from test_ops import IDS, ROWS
 
 import tinygrad_edu as tg

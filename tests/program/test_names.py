@@ -10,8 +10,7 @@ from test_ops import IDS, ROWS
 import tinygrad_edu as tg
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.program import names as notation
-from tinygrad_edu.program import source as formulas
+from tinygrad_edu.program import names as notation, source as formulas
 
 
 def leaf(data, name=None):

@@ -9,7 +9,6 @@ import pytest
 from random_graphs import ROWS, numbers, random_graph, random_shape
 
 import tinygrad_edu as tg
-from tinygrad_edu.core import tensor
 from tinygrad_edu.core.layers import ACTIVATIONS
 from tinygrad_edu.core.tensor import unwrap
 from tinygrad_edu.program.program import Program
@@ -505,7 +504,7 @@ def test_what_is_kept_and_used_is_computed_once():
         def forward(self, x):
             with tg.no_grad():
                 new = self.mean * 0.9 + x.mean(axis=0) * 0.1
-                tensor.assign(self.mean, new)
+                self.mean.data = new
             return (x * x - new).sum()
 
     layer = Running()
@@ -523,7 +522,7 @@ def test_what_is_kept_but_never_read_is_an_input_to_write_into():
 
         def forward(self, x):
             with tg.no_grad():
-                tensor.assign(self.last, x.max())
+                self.last.data = x.max()
             return (x * x).sum()
 
     program = tg.trace(Last(), np.ones(2))

@@ -7,8 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from rules_table import every_dtype, every_row, every_row_of_torch, problem, run, torchs, two
 
 import tinygrad_edu as tg

@@ -199,8 +199,7 @@ def save(out: Path, name: str, history: Any, model: Any, X: Any, y: Any) -> list
 
 def race(options: argparse.Namespace) -> int:
     """Let the rules run, print a table, write pictures. Returns the exit status."""
-    from ..race import on_surfaces as racing
-    from ..race import pictures as raceplots
+    from ..race import on_surfaces as racing, pictures as raceplots
 
     on_data = options.data is not None
     for name in ("surface", "steps", "lr", "gif") if on_data else ("seeds", "epochs", "quick"):
@@ -238,8 +237,7 @@ def race(options: argparse.Namespace) -> int:
 
 def race_on_data(options: argparse.Namespace) -> int:
     """Train with every rule, print a table, draw the losses. Returns the exit status."""
-    from ..race import on_data as trials
-    from ..race import pictures as raceplots
+    from ..race import on_data as trials, pictures as raceplots
 
     say = sys.stderr if options.json else sys.stdout
     rules = options.optimizers or list(OPTIMIZERS)

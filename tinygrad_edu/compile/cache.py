@@ -19,8 +19,7 @@ import numba
 import numpy as np
 
 from ..core import kernels
-from . import intrinsics
-from . import numpy_c as native
+from . import intrinsics, numpy_c as native
 
 
 def folder() -> Path:

@@ -16,8 +16,7 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, moves, next_stamp, unwrap
 from ..program.program import Program
-from . import cache as machine
-from . import numpy_c as native
+from . import cache as machine, numpy_c as native
 from .lower import BATCHES, lower
 from .module_text import DONE, NOT_FINITE, OUT, PROPAGATE, RAISE, SKIP, SKIPPED, Drawn, Parts, assemble, slots
 from .values import CannotCompile

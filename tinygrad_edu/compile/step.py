@@ -19,7 +19,7 @@ from ..core import kernels, losses
 from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
-from ..core.tensor import Tensor, moves, no_grad, unwrap, watchers
+from ..core.tensor import Tensor, moves, no_grad, thread, unwrap
 from ..program.program import Program, _Trace, as_input
 from ..training.fit import NoLoss
 from .module_text import (
@@ -189,7 +189,8 @@ class CompiledStep:
                 at += plan.row
             if plan.nonfinite is not optimizer._nonfinite:
                 plan.obey(optimizer._nonfinite)
-            before = optimizer.buffer.data.copy() if watchers else None
+            for told in thread.step:
+                told(optimizer)
             code = plan.step  # which is compiled now, if it is new
             plan.out[STATUS] = -1
             try:
@@ -206,8 +207,8 @@ class CompiledStep:
             value: float = plan.out.item(LOSS)
             if status == DONE:
                 optimizer._count(runs, plan.leave())
-                for watcher in watchers:
-                    watcher.step(optimizer, before)
+                for told in thread.stepped:
+                    told(optimizer)
                 return value
             plan.arrive()
             if status != SKIPPED:
@@ -284,7 +285,7 @@ class CompiledStep:
                 raise IndexError(f"order names rows from {order.min()} to {order.max()}, there are {len(X)}")
             ends = {size, len(order) % size or size}
             plans = [self._plans.get(n) or self._plan_for(X[order[:n]], y[order[:n]]) for n in ends]
-            if any(other is not plans[0] for other in plans) or plans[0].apart or watchers:
+            if any(other is not plans[0] for other in plans) or plans[0].apart or thread.stepped:
                 return self._one_by_one(plans, X, y, order, size)
             return self._at_once(plans[0], X, y, order, size)
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ..guards.frames import outside
 from . import init, ops
 from .init import Initializer, Rng
-from .tensor import Tensor, apply, as_tensor, assign, no_grad, outside, unwrap
+from .tensor import Tensor, apply, as_tensor, no_grad, unwrap
 
 
 class Layer:
@@ -563,9 +564,9 @@ class BatchNorm1d(_Norm):
         d = x - mean
         variance = (d * d).mean(axis=0)
         with no_grad():
-            assign(self.running_mean, apply(_towards, self.running_mean, mean, momentum=self.momentum))
+            self.running_mean.data = apply(_towards, self.running_mean, mean, momentum=self.momentum)
             unbiased = apply(_unbiased, variance, d)
-            assign(self.running_var, apply(_towards, self.running_var, unbiased, momentum=self.momentum))
+            self.running_var.data = apply(_towards, self.running_var, unbiased, momentum=self.momentum)
         return self.normal(d, variance)
 
 

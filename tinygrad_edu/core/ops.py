@@ -30,6 +30,7 @@ VJP: TypeAlias = Callable[[Array], Array]
 Axis: TypeAlias = int | tuple[int, ...] | None
 Result: TypeAlias = tuple[Any, ...]  # (value, VJP, ...): one VJP per array argument
 
+
 # --- arithmetic -------------------------------------------------------------------------------------------------
 
 
@@ -435,3 +436,8 @@ def einsum_letters(subscripts: str, arrays: tuple[Array, ...]) -> tuple[list[str
     dots = [np.ndim(a) - len(term.replace("...", "")) for term, a in zip(terms, arrays)]
     *terms, out = [term.replace("...", free[len(free) - n :]) for term, n in zip([*terms, out], [*dots, np.max(dots)])]
     return terms, out
+
+
+def defined_in(module: Any) -> list[Callable[..., Result]]:
+    """Return the ops of a module: its functions whose docstring begins with "y = "."""
+    return [f for f in vars(module).values() if (getattr(f, "__doc__", None) or "").startswith("y = ")]

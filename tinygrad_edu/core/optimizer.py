@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..explain.why import why
+from ..guards.frames import warn
 from . import kernels
 from .buffers import FlatBuffer, aligned
 from .ops import Array
-from .tensor import Tensor, next_stamp, warn, watchers
+from .tensor import Tensor, next_stamp, thread
 
 LearningRate = float | Callable[[int], float]
 
@@ -126,13 +127,14 @@ class Optimizer:
                         raise ValueError(self._not_finite_where(run))
                     self.skipped += 1
                     return
-        before = self.buffer.data.copy() if watchers else None
+        for told in thread.step:
+            told(self)
         for run in runs:
             if run.l2:
                 self._bound(self.kernel, self._with_l2(run))(*run.numbers)
             else:
                 run.update(*run.numbers)
-        self._done(runs, before)
+        self._done(runs)
 
     def _ready(self) -> list[_Run]:
         """What there is to update, with the numbers of this update."""
@@ -152,7 +154,7 @@ class Optimizer:
             run.l2 = group.l2
             run.numbers = self.scalars(run.t + 1 + ahead, lr, *group.rest)
 
-    def _done(self, runs: list[_Run], before: Array | None = None) -> None:
+    def _done(self, runs: list[_Run]) -> None:
         """Note that the parameters of these runs were updated, and that their gradients are used."""
         again, changed = None, next_stamp()
         spent = -changed if self._quiet else changed
@@ -163,8 +165,8 @@ class Optimizer:
                 p.stamp, p._spent = changed, spent
                 p.checksum = None  # what the user looked at is no longer what is there
         self._count(runs, changed)
-        for watcher in watchers:
-            watcher.step(self, before)
+        for told in thread.stepped:
+            told(self)
         if again is not None:
             self._warn_once(
                 "again",

@@ -16,7 +16,8 @@ import numpy as np
 from ..core import ops
 from ..core.layers import Layer
 from ..core.ops import Array
-from ..core.tensor import Tensor, _name, outside, toposort, unwrap, watchers
+from ..core.tensor import Observer, Tensor, toposort, unwrap
+from ..guards.frames import outside
 
 FIXES = {
     "log": "log wants numbers above 0; cross_entropy and log_softmax take the logits and need no log of yours",
@@ -51,7 +52,7 @@ class Site(NamedTuple):
         return repr(inner)
 
 
-class debug(ContextDecorator):
+class debug(Observer, ContextDecorator):
     """Watch everything that is computed inside, in this thread: ``with debug(): ...``, or as a decorator.
 
     - The first NaN or infinity raises: the op that made it, the layer, your line, forward or backward. An infinity that
@@ -104,13 +105,13 @@ class debug(ContextDecorator):
             self._thread = threading.get_ident()
             self._silence = np.errstate(all="ignore")
             self._silence.__enter__()
-            watchers.append(self)
+            super().__enter__()
         return self
 
     def __exit__(self, kind: Any, *_: object) -> None:
         self._depth -= 1
         if self._depth == 0:
-            watchers.remove(self)
+            super().__exit__()
             self._silence.__exit__(None, None, None)
             if self.show and kind is None and (self.ratios or self.dead):
                 print(self.report())
@@ -134,8 +135,13 @@ class debug(ContextDecorator):
         """A backward pass is about to begin: passes is what `tensor.backward_pass` yields."""
         return self._watched(root, passes) if threading.get_ident() == self._thread else passes
 
-    def step(self, optimizer: Any, before: Array) -> None:
-        """An optimizer made a step; before is what its parameters were."""
+    def step(self, optimizer: Any) -> None:
+        """Keep what the parameters are before an update."""
+        self._before = optimizer.buffer.data.copy()
+
+    def stepped(self, optimizer: Any) -> None:
+        """Compare what they are after it."""
+        before = self._before
         if threading.get_ident() != self._thread:
             return
         squares: dict[str, list[float]] = {}
@@ -202,7 +208,7 @@ class debug(ContextDecorator):
             if np.isnan(x).any():
                 what = a.label() if isinstance(a, Tensor) else f"argument {i}, an array {x.shape}"
                 raise RuntimeError(
-                    f"forward: {_name(out.op)} was given {_first(x, np.isnan(x))} of {what},{site}; look at "
+                    f"forward: {getattr(out.op, '__name__', 'an op')} was given {_first(x, np.isnan(x))} of {what},{site}; look at "
                     f"the data, or {FIX}"
                 )
         numbers = [np.asarray(value) for value in kwargs.values() if isinstance(value, float)]
@@ -211,7 +217,7 @@ class debug(ContextDecorator):
         if wrong.any():
             every = np.concatenate([x.reshape(-1) for x in inputs])
             known = f"from numbers of {every.min():.6g} to {every.max():.6g}" if every.size else "from nothing"
-            name = _name(out.op)
+            name = _called(out.op)
             raise RuntimeError(
                 f"forward: {name} made {_first(out.array, wrong)}, {known},{site}; {FIXES.get(name, FIX)}"
             )
@@ -221,14 +227,14 @@ class debug(ContextDecorator):
             for what, array, before in self._sites[node.stamp].arrays if node.stamp in self._sites else []:
                 if _checksum(array) != before:
                     raise RuntimeError(
-                        f"{what} of {_name(node.op)}, an array {array.shape}, was changed since the forward pass,"
+                        f"{what} of {getattr(node.op, '__name__', 'an op')}, an array {array.shape}, was changed since the forward pass,"
                         f"{self._sites[node.stamp]}; the gradient would be that of another function, so pass a copy"
                     )
         for node, g, parent, share, whole in passes:
             wrong = ~np.isfinite(share)
             if wrong.any():
                 site = self._sites.get(node.stamp, " called before debug()")
-                name = _name(node.op)
+                name = _called(node.op)
                 if not np.isfinite(g).all():
                     told = (
                         f"the gradient that came to {name} holds {_first(g, ~np.isfinite(g))}: shares that add up, or "
@@ -259,6 +265,10 @@ def _site(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site:
     for name, value in kwargs.items():
         given |= {name: value} if not isinstance(value, tuple) else {f"{name}[{i}]": a for i, a in enumerate(value)}
     return Site(layers, line, [(what, a, _checksum(a)) for what, a in given.items() if isinstance(a, np.ndarray)])
+
+
+def _called(op: Any) -> str:
+    return getattr(op, "__name__", "an op")
 
 
 def _checksum(array: Array) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.init import Rng
 from ..core.ops import Array
-from ..core.tensor import Tensor, _mode, backward_pass, no_grad
+from ..core.tensor import Tensor, backward_pass, no_grad, thread
 
 STEP = 1e-5  # times max(1, |x|): near the best for central differences in float64
 TOLERANCE = 1e-6
@@ -97,7 +97,7 @@ def gradcheck(
         )
     if not inputs:
         raise ValueError("gradcheck needs at least one input to move")
-    if not _mode.recording:
+    if not thread.recording:
         raise RuntimeError("gradcheck cannot see a gradient under no_grad()")
     rng = np.random.default_rng(rng)
     tensors = [_movable(x) for x in inputs]

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core import ops
 from ..core.ops import Array, scatter_add
-from ..core.tensor import Tensor, apply, as_tensor, backward_pass, plain_index, unwrap
+from ..core.tensor import Tensor, apply, as_tensor, backward_pass, unwrap
 from .program import Program, _Trace, parameter_names
 
 
@@ -177,7 +177,7 @@ def others_of(a: Any, axis: Any) -> Any:
 
 
 FOR_TENSORS: dict[str, Any] = {
-    "scatter_add": lambda g, a, index: apply(put_into, g, shape=a.shape, index=plain_index(index)),
+    "scatter_add": lambda g, a, index: apply(put_into, g, shape=a.shape, index=index),
     "map_elements": each_of,
     "product_of_others": others_of,
 }

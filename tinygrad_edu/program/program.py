@@ -13,7 +13,6 @@ import inspect
 import linecache
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..core.ops import Array
-from ..core.tensor import Tensor, _mode, next_stamp, seed, unwrap
+from ..core.tensor import Observer, Tensor, apply, next_stamp, no_grad, seed, thread, unwrap
 from .names import TAKEN, loaded, names
 from .preamble import global_names, unbound
 from .writer import Line, Writer, passes
@@ -287,7 +286,7 @@ class _Trace:
     ----------
     root, nodes : the result, and all tensors that were computed for it, arguments before results
     inputs, given : what the function was called with, and the names for it
-    keeps : (target, value): what `tensor.assign` was asked for
+    keeps : (target, value): what a leaf was given
     called : what everything is called, by ``id``, once there is a `program`
     """
 
@@ -318,7 +317,7 @@ class _Trace:
         """What f(*inputs) computes."""
         notes: list[Any] = []
         since = next_stamp()
-        with _tracing(notes):
+        with Tracing(notes):
             root = f(*inputs)
         if not isinstance(root, Tensor):
             got = type(root).__name__ + "; t.numpy() leaves the graph" * isinstance(root, (np.ndarray, np.generic))
@@ -404,14 +403,49 @@ class _Trace:
         return None
 
 
-@contextmanager
-def _tracing(notes: list[Any]) -> Iterator[None]:
-    before, _mode.tracing = _mode.tracing, notes
-    recording, _mode.recording = _mode.recording, True
-    try:
-        yield
-    finally:
-        _mode.tracing, _mode.recording = before, recording
+class Tracing(Observer):
+    """Notes what a program has to know beside the graph: results that are not recorded, and what leaves are given."""
+
+    def __init__(self, notes: list[Any]) -> None:
+        self.notes = notes
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self.recording, thread.recording = thread.recording, True
+
+    def __exit__(self, *_: object) -> None:
+        thread.recording = self.recording
+        super().__exit__()
+
+    def op(self, out: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Keep the record of a result that requires no gradient: a program computes it too."""
+        if not out.requires_grad:
+            out.parents, out.kwargs = args, kwargs
+            self.notes.append(out)
+
+    def constant(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Tensor:
+        """Have a comparison give a Tensor, so that the program computes it."""
+        with no_grad():
+            return apply(without_gradient, *args, function=function)
+
+    def read(self, tensor: Tensor, how: str) -> None:
+        """Refuse to read numbers that a program has to do without."""
+        raise TypeError(
+            f"{how} of {tensor.label()} was asked for while a program is traced: the program would be right for "
+            "these numbers alone. Write np.where(condition, a, b), maximum or relu instead of an if, and np.exp(x) "
+            "instead of math.exp(x)"
+        )
+
+    def write(self, leaf: Tensor, value: Any) -> bool:
+        """Note what a leaf is given, as a running mean is: a part of the program."""
+        if isinstance(value, Tensor):
+            self.notes.append((leaf, value))
+        return isinstance(value, Tensor)
+
+
+def without_gradient(*arrays: Array, function: Callable[..., Array]) -> Any:
+    """y = function(arrays), which is flat wherever it has a slope: a comparison, a sign"""
+    return function(*arrays), *[lambda g, a=a: np.zeros_like(a) for a in arrays]
 
 
 def used_by(node: Tensor) -> Iterator[Any]:

@@ -13,7 +13,8 @@ import numpy as np
 from ..core.init import Rng
 from ..core.ops import Array
 from ..core.optimizers import RULES, rule_names
-from ..core.tensor import Tensor, stack
+from ..core.tensor import Tensor
+from ..extras.numpy_functions import stack
 from .surfaces import SURFACES, Surface, stated
 
 FIELD = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")  # who races unless you say

@@ -20,7 +20,8 @@ from ..core.losses import cross_entropy
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.optimizers import Adam
-from ..core.tensor import Tensor, unwrap, warn
+from ..core.tensor import Tensor, unwrap
+from ..guards.frames import warn
 from .data import arranged, batches
 
 

@@ -1,0 +1,248 @@
+"""NumPy's functions on Tensors: what ``np.exp(t)``, ``np.where(mask, t, 0)`` and the like do.
+
+Two tables say it, one for ufuncs and one for other functions; `array_ufunc` and `array_function` look there. The
+methods that a Tensor has as an array has them, beside one for each op, are here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+from ..core import ops
+from ..core.ops import Axis, Result
+from ..core.tensor import Tensor, apply, as_tensor, constant, real, unwrap
+
+
+def clip(t: Any, low: Any = None, high: Any = None) -> Tensor:
+    """y = a held within [low, high], two numbers, None for no bound (`ops.clip`)"""
+    if isinstance(low, Tensor) or isinstance(high, Tensor):
+        raise TypeError("clip takes numbers; bounds that are Tensors need maximum() and minimum()")
+    return apply(ops.clip, t, low=-np.inf if low is None else low, high=np.inf if high is None else high)
+
+
+def pad(t: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Tensor:
+    """y = a with a border: one width, (before, after), or such a pair for each axis (`ops.pad`)"""
+    if mode != "constant":
+        raise ValueError(f'pad has mode="constant" alone, got {mode!r}; flip, concatenate and slices make others')
+    if isinstance(pad_width, dict):
+        raise TypeError("pad takes a width, (before, after), or such a pair for each axis, got a dict")
+    return apply(ops.pad, t, pad_width=pad_width, constant_values=constant_values)
+
+
+def astype(t: Any, dtype: Any) -> Tensor:
+    """y = a in another float dtype (`ops.astype`)"""
+    if np.dtype(dtype).kind != "f":
+        raise TypeError(f"astype({np.dtype(dtype)}) would lose the gradient; take t.numpy().astype(...)")
+    return apply(ops.astype, t, dtype=dtype)
+
+
+def squeeze(t: Any, axis: Axis = None) -> Tensor:
+    """y = a without its axes of length 1, or without those named (`ops.reshape`)"""
+    return apply(ops.reshape, t, shape=np.squeeze(unwrap(t), axis).shape)
+
+
+def expand_dims(t: Any, axis: int | tuple[int, ...]) -> Tensor:
+    """y = a with an axis of length 1 at each place named (`ops.reshape`)"""
+    return apply(ops.reshape, t, shape=np.expand_dims(unwrap(t), axis).shape)
+
+
+def take_along_axis(t: Any, indices: Any, axis: int | None = -1) -> Tensor:
+    """y = the elements along axis at integer indices, which have as many axes as a: ``t.argmax(1, keepdims=True)``
+    does. None counts through all elements (`ops.reshape`, `ops.getitem`)"""
+    a = as_tensor(t)
+    places = np.take_along_axis(np.arange(a.size).reshape(a.shape), np.asarray(unwrap(indices)), axis)
+    return a.reshape(-1)[places]
+
+
+def argmax(t: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Where the largest element is along axis, the first of several: plain integers, which have no gradient"""
+    return np.argmax(unwrap(t), axis=axis, keepdims=keepdims)
+
+
+def array_ufunc(t: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """Do ``Tensor.__array_ufunc__``: NumPy calls it for a ufunc of which an argument is a Tensor."""
+    if method == "__call__" and not kwargs:
+        if ufunc in UFUNCS:
+            return apply(UFUNCS[ufunc], *inputs)
+        if ufunc in COMPOSED:
+            return COMPOSED[ufunc](*inputs)
+        if ufunc in PLAIN:
+            return constant(ufunc, *inputs)
+    raise TypeError(
+        f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method} does not work on a Tensor"
+        f"{' with ' + ', '.join(kwargs) if kwargs else ''}; use t.numpy() where no gradient is needed"
+    )
+
+
+def array_function(t: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    """Do ``Tensor.__array_function__``: NumPy calls it for its other functions."""
+    name = f"{func.__module__}.{func.__name__}".replace("numpy", "np")
+    if func not in FUNCTIONS:
+        raise TypeError(f"{name} does not work on a Tensor; use t.numpy() where no gradient is needed")
+    ours = FUNCTIONS[func]
+    try:
+        return ours(*args, **kwargs)
+    except TypeError:
+        try:
+            signature(ours).bind(*args, **kwargs)
+        except TypeError as error:
+            takes = ", ".join(signature(ours).parameters)
+            raise TypeError(
+                f"{name} of a Tensor takes ({takes}): {error}; use t.numpy() where no gradient is needed"
+            ) from None
+        raise
+
+
+def matrix_transpose(t: Any) -> Tensor:
+    """The tensor with its last two axes swapped: each matrix of a stack transposed."""
+    if t.ndim < 2:
+        raise AttributeError(f"{t.label()} has no mT: a matrix has at least two axes")
+    return apply(ops.transpose, t, axes=(*range(t.ndim - 2), t.ndim - 1, t.ndim - 2))
+
+
+def plain_array(t: Any, dtype: Any = None, copy: bool | None = None) -> Any:
+    """Do ``Tensor.__array__``: an array of a constant; TypeError where a gradient would be lost."""
+    if t.requires_grad:
+        raise TypeError("an array of a Tensor that requires a gradient would lose it; say t.numpy()")
+    return t.numpy().astype(dtype or t.dtype)
+
+
+def where(condition: Any, a: Any, b: Any) -> Tensor:
+    """`ops.where`: a where the condition holds, b elsewhere.
+
+    Examples
+    --------
+    >>> where(np.array([True, False]), Tensor([1.0, 2.0]), 0.0)
+    Tensor([1., 0.])
+    """
+    return apply(ops.where, a, b, condition=real(unwrap(condition)))
+
+
+def concatenate(tensors: Any, axis: int = 0) -> Tensor:
+    """`ops.concatenate`: the tensors one after the other along an axis that they have."""
+    return apply(ops.concatenate, *tensors, axis=axis)
+
+
+def stack(tensors: Any, axis: int = 0) -> Tensor:
+    """`ops.stack`: the tensors side by side along a new axis."""
+    return apply(ops.stack, *tensors, axis=axis)
+
+
+def einsum(subscripts: str, *operands: Any) -> Tensor:
+    """`ops.einsum`: the sum of products that the letters say, any number of operands.
+
+    Examples
+    --------
+    >>> a = Tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> einsum("ij,ij->i", a, a)
+    Tensor([ 5., 25.])
+    >>> einsum("ii", a)
+    Tensor(5.)
+    """
+    if not isinstance(subscripts, str):
+        raise TypeError(
+            f'einsum begins with its letters, as einsum("ij,jk->ik", a, b), got {type(subscripts).__name__}'
+        )
+    return apply(ops.einsum, *operands, subscripts=subscripts)
+
+
+def dot(a: Any, b: Any) -> Tensor:
+    a, b = as_tensor(a), as_tensor(b)
+    if b.ndim > 2:
+        raise ValueError(f"np.dot of a Tensor takes up to two axes on the right, got {b.shape}; say which with einsum")
+    return a @ b if a.ndim and b.ndim else a * b
+
+
+UFUNCS: dict[np.ufunc, Callable[..., Result]] = {
+    np.add: ops.add,
+    np.subtract: ops.sub,
+    np.multiply: ops.mul,
+    np.divide: ops.div,
+    np.negative: ops.neg,
+    np.power: ops.pow,
+    np.exp: ops.exp,
+    np.expm1: ops.expm1,
+    np.log: ops.log,
+    np.log1p: ops.log1p,
+    np.sin: ops.sin,
+    np.cos: ops.cos,
+    np.sqrt: ops.sqrt,
+    np.absolute: ops.abs,
+    np.tanh: ops.tanh,
+    np.maximum: ops.maximum,
+    np.minimum: ops.minimum,
+}
+COMPOSED: dict[np.ufunc, Callable[..., Tensor]] = {
+    np.matmul: Tensor.matmul,
+    np.square: lambda a: a * a,
+    np.reciprocal: lambda a: 1 / a,
+    np.logaddexp: lambda a, b: Tensor.softplus(b) if isinstance(a, int) and a == 0 else a + Tensor.softplus(b - a),
+}
+PLAIN = {
+    np.equal,
+    np.not_equal,
+    np.less,
+    np.less_equal,
+    np.greater,
+    np.greater_equal,
+    np.isfinite,
+    np.isnan,
+    np.isinf,
+    np.sign,
+    np.bitwise_and,
+    np.bitwise_or,
+}
+FUNCTIONS: dict[
+    Any, Callable[..., Any]
+] = {  # in NumPy's order; after axis by name, because NumPy has dtype and out there
+    np.sum: lambda a, axis=None, *, keepdims=False: Tensor.sum(a, axis, keepdims),
+    np.mean: lambda a, axis=None, *, keepdims=False: Tensor.mean(a, axis, keepdims),
+    np.var: lambda a, axis=None, *, ddof=0, keepdims=False: Tensor.var(a, axis, ddof, keepdims),
+    np.std: lambda a, axis=None, *, ddof=0, keepdims=False: Tensor.std(a, axis, ddof, keepdims),
+    np.linalg.norm: lambda x, *, axis=None, keepdims=False: Tensor.norm(x, axis, keepdims),
+    np.prod: lambda a, axis=None, *, keepdims=False: Tensor.prod(a, axis, keepdims),
+    np.cumsum: lambda a, axis=None: Tensor.cumsum(a, axis),
+    np.max: lambda a, axis=None, *, keepdims=False: Tensor.max(a, axis, keepdims),
+    np.min: lambda a, axis=None, *, keepdims=False: Tensor.min(a, axis, keepdims),
+    np.argmax: lambda a, axis=None, *, keepdims=False: argmax(a, axis, keepdims),
+    np.clip: lambda a, a_min, a_max: clip(a, a_min, a_max),
+    np.reshape: lambda a, shape: Tensor.reshape(a, shape),
+    np.transpose: lambda a, axes=None: Tensor.transpose(a, axes),
+    np.squeeze: lambda a, axis=None: squeeze(a, axis),
+    np.expand_dims: lambda a, axis: expand_dims(a, axis),
+    np.broadcast_to: lambda array, shape: Tensor.broadcast_to(array, shape),
+    np.flip: lambda m, axis=None: Tensor.flip(m, axis),
+    np.pad: lambda array, pad_width, mode="constant", *, constant_values=0.0: pad(
+        array, pad_width, mode, constant_values
+    ),
+    np.take_along_axis: lambda arr, indices, axis=-1: take_along_axis(arr, indices, axis),
+    np.where: where,
+    np.concatenate: concatenate,
+    np.stack: stack,
+    np.vstack: lambda tup: concatenate([t if np.ndim(unwrap(t)) > 1 else Tensor.reshape(t, 1, -1) for t in tup]),
+    np.hstack: lambda tup: concatenate(tup, axis=min(np.ndim(unwrap(tup[0])), 2) - 1),
+    np.dot: dot,
+    np.outer: lambda a, b: Tensor.reshape(a, -1, 1) * Tensor.reshape(b, 1, -1),
+    np.einsum: einsum,
+    np.take: lambda a, indices, axis=0: a[(slice(None),) * (axis % a.ndim) + (indices,)],
+    np.ones_like: lambda a: constant(np.ones_like, a),
+    np.zeros_like: lambda a: constant(np.zeros_like, a),
+    np.full_like: lambda a, fill_value: constant(np.full_like, a, fill_value),
+    np.shape: lambda a: a.shape,
+    np.ndim: lambda a: a.ndim,
+}
+
+METHODS: dict[str, Any] = {  # the face binds them to Tensor
+    **{f.__name__: f for f in (clip, pad, astype, squeeze, expand_dims, take_along_axis, argmax)},
+    "mT": property(matrix_transpose),
+    "__array__": plain_array,
+    "__array_ufunc__": array_ufunc,
+    "__array_function__": array_function,
+    "__and__": lambda *masks: constant(np.bitwise_and, *masks),
+    "__or__": lambda *masks: constant(np.bitwise_or, *masks),
+    "__invert__": lambda mask: constant(np.invert, mask),
+}
