@@ -131,7 +131,8 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
         if isinstance(a, Tensor):
             if a.checksum is not None:
                 a.look()
-            wanted = wanted or a._requires_grad
+            if a._requires_grad:
+                wanted = True
             arrays.append(a.array)
         else:
             arrays.append(a if isinstance(a, (int, float)) and len(args) > 1 else real(a))
@@ -219,9 +220,9 @@ def toposort(root: Tensor) -> list[Tensor]:
                 if parent.checksum is not None:
                     parent.look()
                 if parent.stamp > node.stamp:
+                    told = f"{parent.label()} was changed after {node.label()} was computed from it, so the gradient "
                     raise RuntimeError(
-                        f"{parent.label()} was changed after {node.label()} was computed from it, so the gradient "
-                        "would be that of another function; run the forward pass again, then backward()"
+                        told + "would be that of another function; run the forward pass again, then backward()"
                     )
                 if parent.parents and parent._requires_grad and parent not in seen:
                     seen.add(parent)
@@ -233,16 +234,11 @@ def toposort(root: Tensor) -> list[Tensor]:
 def seed(root: Tensor, grad: Any) -> Array:
     """Return the gradient that the chain rule starts from: grad, or 1 for a single number."""
     if not root.requires_grad:
-        raise RuntimeError(
-            "nothing here requires the gradient of this tensor: was it computed under no_grad(), or from tensors "
-            "without requires_grad=True?"
-        )
+        raise RuntimeError("nothing here requires the gradient of this tensor: was it computed under no_grad()?")
     if grad is None and root.size != 1:
-        raise ValueError(
-            f"the chain rule starts from a single number, this tensor has shape {root.shape}: reduce it, as in "
-            f".sum().backward(), or pass grad of shape {root.shape}"
-        )
-    g = np.array(unwrap(grad), root.dtype) if grad is not None else np.ones(root.shape, root.dtype)[()]
+        told = f"the chain rule starts from a single number, this tensor has shape {root.shape}: reduce it, as in "
+        raise ValueError(f"{told}.sum().backward(), or pass grad of shape {root.shape}")
+    g = np.array(unwrap(grad), root.dtype) if grad is not None else ones(root.shape, root.dtype.char)[()]
     if g.shape != root.shape:
         raise ValueError(f"grad has shape {g.shape}, the tensor has {root.shape}")
     return g
@@ -268,23 +264,27 @@ def unbroadcast(g: Array, shape: tuple[int, ...], node: Tensor | None = None) ->
            [3.],
            [3.]])
     """
-    of = f"of {node.label()} " if node is not None else ""
     if not isinstance(g, (np.ndarray, np.generic)):
-        raise TypeError(f"a VJP {of}returned {type(g).__name__}, not an array")
+        raise TypeError(f"{of(node)} returned {type(g).__name__}, not an array")
     if g.ndim == 2 and shape == g.shape[1:]:  # a bias: the sum over the batch as a product, BLAS is quicker at it
-        return ones(len(g), g.dtype.char).dot(g)
+        return ones(g.shape[:1], g.dtype.char).dot(g)
     out = np.add.reduce(g, axis=tuple(range(g.ndim - len(shape)))) if g.ndim > len(shape) else g
-    stretched = tuple(i for i, n in enumerate(shape[-out.ndim :]) if n == 1)
+    stretched = tuple([i for i, n in enumerate(shape[-out.ndim :]) if n == 1])
     out = np.add.reduce(out, axis=stretched, keepdims=True) if stretched else out
     if out.shape != shape:
-        raise RuntimeError(f"the VJP {of}returned a gradient of shape {g.shape} for an argument of shape {shape}")
+        raise RuntimeError(f"{of(node)} returned a gradient of shape {g.shape} for an argument of shape {shape}")
     return out
 
 
+def of(node: Tensor | None) -> str:
+    """Return the words for a VJP of node."""
+    return f"a VJP of {node.label()}" if node is not None else "a VJP"
+
+
 @lru_cache(maxsize=64)
-def ones(n: int, dtype: str) -> Array:
-    """Return n ones, the same array at each call: for reading only."""
-    return np.ones(n, dtype)
+def ones(shape: tuple[int, ...], dtype: str) -> Array:
+    """Return ones, the same array at each call: for reading only."""
+    return np.ones(shape, dtype)
 
 
 def as_tensor(x: Any) -> Tensor:
@@ -483,10 +483,8 @@ class Tensor:
                 f"{self.label()} is computed, which decides whether it requires a gradient; see detach()"
             )
         if value and self.dtype not in (np.float32, np.float64):
-            raise TypeError(
-                f"only float32 and float64 can require a gradient, got {self.dtype}; "
-                "write the numbers as floats (1.0, not 1) or use .astype(float)"
-            )
+            told = f"only float32 and float64 can require a gradient, got {self.dtype}; write the numbers as floats"
+            raise TypeError(f"{told} (1.0, not 1) or use .astype(float)")
         self._requires_grad = self.retains_grad = bool(value)
         moves[0] += 1
 
@@ -496,10 +494,8 @@ class Tensor:
         if self.op is None or self.retains_grad:
             return self.stored_grad
         if self.requires_grad:
-            raise GradNotRetained(
-                f"backward() keeps no gradient of {self.label()}, because it is computed; before backward(), call "
-                "retain_grad() on it"
-            )
+            told = f"backward() keeps no gradient of {self.label()}, because it is computed; before backward(), "
+            raise GradNotRetained(told + "call retain_grad() on it")
         return None
 
     @grad.setter
@@ -576,9 +572,7 @@ class Tensor:
         """y = a @ b (`ops.matmul`), and vectors as NumPy has them: on the left one row, on the right one column"""
         a, b = as_tensor(self), as_tensor(other)
         if not (a.ndim and b.ndim):
-            raise ValueError(
-                f"matmul takes vectors and matrices, got shapes {a.shape} and {b.shape}; use * for numbers"
-            )
+            raise ValueError(f"matmul takes vectors and matrices, got {a.shape} and {b.shape}; use * for numbers")
         y = apply(ops.matmul, a if a.ndim > 1 else a.reshape(1, -1), b if b.ndim > 1 else b.reshape(-1, 1))
         kept = y.shape[:-2] + y.shape[-2:-1] * (a.ndim > 1) + y.shape[-1:] * (b.ndim > 1)
         return y if y.shape == kept else y.reshape(kept)
