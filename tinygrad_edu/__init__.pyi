@@ -5,13 +5,10 @@ from .compile.values import CannotCompile as CannotCompile
 from .core import (
     buffers as buffers,
     init as init,
-    kernels as kernels,
     losses as losses,
     ops as ops,
-    optimizers as optimizers,
 )
 from .core.buffers import FlatBuffer as FlatBuffer
-from .core.kernels import set_num_threads as set_num_threads
 from .core.layers import (
     ELU as ELU,
     GELU as GELU,
@@ -41,24 +38,14 @@ from .core.losses import (
 )
 from .core.optimizer import Optimizer as Optimizer
 from .core.optimizers import (
-    ASGD as ASGD,
     SGD as SGD,
     Adadelta as Adadelta,
     Adagrad as Adagrad,
     Adam as Adam,
-    Adamax as Adamax,
     AdamW as AdamW,
-    AMSGrad as AMSGrad,
     HeavyBall as HeavyBall,
-    Lion as Lion,
     Momentum as Momentum,
-    NAdam as NAdam,
     Nesterov as Nesterov,
-    RAdam as RAdam,
-    RMSprop as RMSprop,
-    Rprop as Rprop,
-    SignSGD as SignSGD,
-    Signum as Signum,
 )
 from .core.tensor import Tensor as Tensor, apply as apply, no_grad as no_grad
 from .doctor.debug import debug as debug
@@ -67,7 +54,21 @@ from .doctor.gradients import Finding as Finding, Report as Report, diagnose as 
 from .doctor.layers import diagnose_layer as diagnose_layer, diagnose_op as diagnose_op
 from .doctor.rules import diagnose_optimizer as diagnose_optimizer
 from .explain.steps import explain as explain
+from .extras import kernels as kernels, optimizers as optimizers
 from .extras.numpy_functions import concatenate as concatenate, einsum as einsum, stack as stack, where as where
+from .extras.optimizers import (
+    ASGD as ASGD,
+    Adamax as Adamax,
+    AMSGrad as AMSGrad,
+    Lion as Lion,
+    NAdam as NAdam,
+    RAdam as RAdam,
+    RMSprop as RMSprop,
+    Rprop as Rprop,
+    SignSGD as SignSGD,
+    Signum as Signum,
+)
+from .extras.threads import set_num_threads as set_num_threads
 from .program.derivatives import grad as grad, hessian as hessian, hvp as hvp
 from .program.program import Program as Program, trace as trace
 from .race import surfaces as surfaces

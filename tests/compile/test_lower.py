@@ -12,7 +12,7 @@ from tinygrad_edu.compile import numpy_c
 from tinygrad_edu.compile.lower import BATCHES, lower
 from tinygrad_edu.compile.templates import DTYPES
 from tinygrad_edu.compile.values import CannotCompile, tuple_text
-from tinygrad_edu.core import kernels
+from tinygrad_edu.core import jit
 
 MODULE = {name: getattr(math, name) for name in ("erf", "erfc", "inf", "sqrt")}
 MODULE |= {str(dtype): dtype.type for dtype in DTYPES}
@@ -398,7 +398,7 @@ def run_by_machine(program, lowered, inputs, n):
     text = "\n    ".join(["def gradients(_N, _at):", *places, *lowered.lines, last])
     space = MODULE | numpy_c.functions(dtype)
     exec(text, space)
-    got = kernels.compiled()(space["gradients"])(n, np.array([a.ctypes.data for a in arrays.values()], np.int64))
+    got = jit.compiled()(space["gradients"])(n, np.array([a.ctypes.data for a in arrays.values()], np.int64))
     results = {name: arrays[result] for name, result in program._results.items()}
     return np.asarray(got, dtype), results, {name: arrays[name] for name in inputs}
 

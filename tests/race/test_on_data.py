@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.cli.main import main
-from tinygrad_edu.core.optimizers import RULES
+from tinygrad_edu.extras.optimizers import RULES
 from tinygrad_edu.race import on_data as trials, pictures as raceplots
 
 X, Y, X_TEST, Y_TEST = tg.data.split(*tg.data.blobs(90, noise=0.8, rng=0), rng=0)

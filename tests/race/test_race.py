@@ -11,7 +11,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu.cli.arguments import OPTIMIZERS
 from tinygrad_edu.cli.main import main
-from tinygrad_edu.core.optimizers import RULES
+from tinygrad_edu.extras.optimizers import RULES
 from tinygrad_edu.race.on_surfaces import FIELD, arrivals, paths
 from tinygrad_edu.race.surfaces import SURFACES, Surface, stated
 

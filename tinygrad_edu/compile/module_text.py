@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
 
-from ..core.kernels import add_l2, kernel, not_finite, numbers_of
+from ..core.jit import kernel, numbers_of
+from ..core.kernels import add_l2, not_finite
 from .loops import nested
 from .lower import Lowered
 from .numpy_c import functions

@@ -14,11 +14,12 @@ import numba
 import numpy as np
 from numba import types
 
-from ..core import kernels
 from ..core.buffers import aligned
+from ..core.jit import numbers_of
 from ..core.ops import Array
-from ..core.optimizer import Optimizer
+from ..core.optimizer import Optimizer, Update
 from ..core.tensor import Tensor, checksum, next_stamp, thread
+from ..extras import threads
 from ..program.program import Program
 from . import cache
 from .inputs import inputs_of, loops_of
@@ -74,7 +75,7 @@ class Plan:
         self.program, self.optimizer, self.quiet = program, optimizer, quiet
         inputs = inputs_of(program, optimizer)
         lowered, self.any_size = loops_of(program, inputs, X, y)
-        buffer, averages = optimizer.buffer, list(optimizer._averages.values())
+        buffer, averages = optimizer.buffer, list(optimizer.averages.values())
         rngs = {id(t.kwargs["rng"]): t.kwargs["rng"] for t in inputs.drawn.values()}
         parts = Parts(
             lowered,
@@ -89,16 +90,16 @@ class Plan:
         self.text = assemble(parts, optimizer.kernel, len(averages), buffer.data.size, buffer.data.dtype)
         self.labelled, self.generators = parts.labelled, list(rngs.values())
 
-        self._trained = [optimizer._homes[i] for i in inputs.trained.values()]
+        self._trained = [buffer.views[i] for i in inputs.trained.values()]
         self._without = [p for i, p in enumerate(optimizer.params) if i not in inputs.trained.values()]
         self._others = [(t, t.array) for t in inputs.rest.values() if isinstance(t, Tensor)]
         written = [line.target.removesuffix("[...]") for line in program.forward if "[" in line.target]
         self._written = [inputs.rest[name] for name in written]
-        self._bound: Any = None  # the updates that the table is for
+        self._bound: list[Update] | None = None  # the updates that the table is for
 
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
-        self.apart = size >= kernels.WORTH_A_THREAD and kernels.CORES > 2  # BLAS's second thread, waiting, holds a core
-        width = 1 + len(kernels.numbers_of(optimizer.kernel, 2 + len(averages)))
+        self.apart = size >= threads.WORTH_A_THREAD and threads.CORES > 2  # BLAS's second thread, waiting, holds a core
+        width = 1 + len(numbers_of(optimizer.kernel, 2 + len(averages)))
         self._row, self._pack = 8 * width, Struct(f"{width}d").pack_into
         self._numbers: Any = np.zeros((len(optimizer.params), width))
         self._spans = np.zeros((len(optimizer.params), 2), np.int64)
@@ -106,7 +107,7 @@ class Plan:
         self._room, self._work, self._policy = -1, lowered.size, ""
         self.table = Table(slots(len(averages), inputs.kept))
         self.table.put(data=buffer.data, grad=buffer.grad, out=self.out, numbers=self._numbers, spans=self._spans)
-        self.table.put(l2=optimizer._regularised, apart=self.apart)
+        self.table.put(l2=optimizer.regularised, apart=self.apart)
         self.table.put(**{f"state{i}": a for i, a in enumerate(averages)})
         self.table.put(**{f"kept {name}": a for name, a in inputs.kept.items()})
         arrays = [types.Array(numba.from_dtype(a.dtype), a.ndim, "C") for a in (X, y, self.table.at)]
@@ -136,8 +137,6 @@ class Plan:
             at += self._row
         if self._policy is not optimizer.nonfinite:
             self._obey(optimizer.nonfinite)
-        for told in thread.step:
-            told(optimizer)
         code = self.step  # which is compiled now, if it is new
         self.out[STATUS] = -1
         try:
@@ -147,16 +146,16 @@ class Plan:
         except BaseException:  # an interrupt, which is raised when machine code returns: the step has been taken
             self._note_written()
             if self.out[STATUS] == DONE and not self.apart:
-                self._finish(updates)
+                optimizer.finish(updates)
             raise
         if self._written:
             self._note_written()
         if status == DONE:
-            self._finish(updates)
-            for told in thread.stepped:
-                told(optimizer)
+            optimizer.finish(updates)
         else:
-            self._leave_unused(status == SKIPPED)
+            self._renew()
+            optimizer.last = []
+            optimizer.skipped += status == SKIPPED
         return status
 
     def run_epoch(self, X: Array, y: Array, order: Array, size: int) -> int:
@@ -166,7 +165,7 @@ class Plan:
             updates = self._begin()
             table = np.empty((-(-len(order) // size), len(updates) * self._numbers.shape[1]))
             for k, row in enumerate(table):
-                optimizer._prepare(updates, k)
+                optimizer.begin(updates, k)
                 row[:] = [number for update in updates for number in (update.l2, *update.numbers)]
         except Exception:  # as above
             optimizer.zero_grad()
@@ -182,18 +181,19 @@ class Plan:
             applied, left_out = int(self.out[APPLIED]), int(self.out[LEFT_OUT])
             self._note_written()
             if applied:
-                self._finish(updates, applied)
+                optimizer.finish(updates, applied)
             if self.out[STATUS] != DONE:
-                self._leave_unused(False)
+                self._renew()
+                optimizer.last = []
             optimizer.skipped += left_out
         return status
 
     # --- around the call ----------------------------------------------------------------------------------------------
 
-    def _begin(self) -> Any:
-        """Have every parameter's gradient where machine code puts it, and the optimizer number its updates."""
+    def _begin(self) -> list[Update]:
+        """Have every gradient where machine code writes it, and the optimizer number its updates."""
         for p, data, g in self._trained:
-            if p.array is not data or not p.retains_grad:
+            if p.array is not data or not p.retains_grad:  # a leaf retains a gradient if it requires one
                 raise _moved(p)
             p.stored_grad = g
         for t, array in self._others:
@@ -204,31 +204,21 @@ class Plan:
         if asleep:
             wake_blas()
         optimizer = self.optimizer
-        updates = optimizer._runs()
-        optimizer._last = []
-        optimizer._prepare(updates)
-        if updates is not self._bound:
+        updates = optimizer.updates()
+        optimizer.begin(updates)
+        if updates is not self._bound or thread.stepped:
             self._bound = updates
-            for i, update in enumerate(updates):
-                self._spans[i] = optimizer.buffer.spans[update.first][0], optimizer.buffer.spans[update.last - 1][1]
+            self._spans[: len(updates)] = [(update.span.start, update.span.stop) for update in updates]
             self.table.put(runs=len(updates))
+            self._renew()
+            optimizer.tell(updates)
         return updates
 
-    def _finish(self, updates: Any, times: int = 1) -> None:
-        """Count updates that were made."""
-        changed = next_stamp()
-        spent = -changed if self.optimizer._quiet else changed
-        for update in updates:
-            for p in update.params:
-                p._spent, p.stamp, p.checksum = spent, changed, None
-        self.optimizer._count(updates, changed, times)
-
-    def _leave_unused(self, skipped: bool) -> None:
-        """Note that the gradients are new: no update was made with them."""
+    def _renew(self) -> None:
+        """Note that no update was made with the gradients yet."""
+        stamp = next_stamp()
         for p, _, _ in self._trained:
-            p._spent = 0
-        self.optimizer._last = []
-        self.optimizer.skipped += skipped
+            p.grad_from = p.grad_stamp = stamp
 
     def _note_written(self) -> None:
         """Note that layers have changed their running means."""
@@ -245,9 +235,9 @@ class Plan:
     def _update(self) -> int:
         """Run the optimizer's kernel in threads; return the status of the step."""
         piece, at = self.piece, self.table.at
-        if kernels.in_threads(lambda k, n: piece(at, True, k, n)):
+        if threads.in_threads(lambda k, n: piece(at, True, k, n)):
             return SKIPPED if self._policy == "skip" else NOT_FINITE
-        kernels.in_threads(lambda k, n: piece(at, False, k, n))
+        threads.in_threads(lambda k, n: piece(at, False, k, n))
         return DONE
 
     # --- machine code -------------------------------------------------------------------------------------------------

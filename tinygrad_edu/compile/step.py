@@ -1,6 +1,6 @@
 """A training step as one call of machine code: the program of the gradient, and then the optimizer's own kernel.
 
-`recording` writes the step down as a program, `lower` turns its lines into loops, `module_text` puts them and the
+`tracing` writes the step down as a program, `lower` turns its lines into loops, `module_text` puts them and the
 kernel into a module, `cache` compiles that, or finds it on disk, and `plan` calls it. Here a batch is checked, and a
 step that was refused becomes the error that the same step raises without compiling.
 """
@@ -37,7 +37,7 @@ from .module_text import (
     TOTAL,
 )
 from .plan import Plan
-from .recording import Recorder
+from .tracing import StepTracer
 from .values import CannotCompile
 
 TARGETS = {  # a loss's condition on each target, before anything is computed
@@ -129,7 +129,7 @@ class CompiledStep:
         y_dtype = dtype if y.dtype.kind == "f" else np.dtype(y.dtype.type)
         self.kinds = {"X": (x_dtype, X.shape[1:]), "y": (y_dtype, y.shape[1:])}
         self._lock = threading.RLock()  # machine code runs without Python's own
-        self._recorder = Recorder(model, loss, optimizer)
+        self._tracer = StepTracer(model, loss, optimizer)
         self._plans: dict[int, Plan] = {}  # by the number of samples
         start = time.perf_counter()
         try:
@@ -204,10 +204,10 @@ class CompiledStep:
         if len(X) in self._plans:
             return self._plans[len(X)]
         known = [plan for plan in self._plans.values() if plan.any_size]
-        source = self._recorder.source(X, y, known[0].program.gradients) if known else ""
+        source = self._tracer.source(X, y, known[0].program.gradients) if known else ""
         plan = next((plan for plan in known if plan.program.source == source), None)
         if plan is None:
-            program, output = self._recorder.program(X, y)
+            program, output = self._tracer.program(X, y)
             condition = TARGETS.get(self.loss)
             plan = Plan(program, output, self.optimizer, X, y, self.kinds, condition, self.quiet)
             self.program, self.source, self.labelled = program, plan.text, plan.labelled
@@ -218,10 +218,10 @@ class CompiledStep:
     def _error(self, status: int, X: Array, y: Array, loss: float = 0.0) -> Exception:
         """Return the error that the same step raises without compiling."""
         if status == NOT_FINITE:
-            for update in self.optimizer._runs():
+            for update in self.optimizer.updates():
                 if update.not_finite():
-                    return ValueError(self.optimizer._not_finite_where(update))
-        self.optimizer._last = []
+                    return self.optimizer.refusal(update)
+        self.optimizer.last = []
         self.optimizer.zero_grad()
         if status == NO_LOSS:
             return NoLoss(f"loss became {loss}")

@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.init import Rng
+from ..core.jit import numbers_of
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
-from ..core.optimizers import RULES
 from ..core.tensor import Tensor
+from ..extras.optimizers import RULES
 from .gradients import Finding, Report
 
 FUNCTIONS = {"sqrt": np.sqrt, "sign": np.sign, "abs": np.abs, "maximum": np.maximum}
@@ -292,7 +293,7 @@ def _kind(reference: str | type[Optimizer]) -> type[Optimizer]:
 def _numbers(kind: type[Optimizer]) -> dict[str, float]:
     """Its hyper-parameters and their defaults."""
     own = list(inspect.signature(kind).parameters.values())[1:]
-    return {p.name: p.default for p in own if p.kind is not p.VAR_KEYWORD}
+    return {p.name: p.default for p in own if p.kind is p.POSITIONAL_OR_KEYWORD}
 
 
 def _gradients(steps: int, eps: float, rng: np.random.Generator) -> Array:
@@ -442,7 +443,9 @@ class _Rule:
         with np.errstate(all="ignore"):
             known |= {name: _value(e, known) for name, e in early.items()}
             order = [name for name in self.optimizer.groups[0] if name != "l2"]
-            known |= self.optimizer._numbers(self.optimizer.scalars(known["t"], *(known[name] for name in order)))
+            scalars = self.optimizer.scalars(known["t"], *(known[name] for name in order))
+            letters = numbers_of(self.optimizer.kernel, 2 + len(self.optimizer.state))
+            known |= dict(zip(letters, scalars, strict=True))
             return known | {name: _value(e, known) for name, e in self.numbers if name not in early}
 
     def run(self, start: Array, gradients: Array) -> Array:

@@ -46,6 +46,11 @@ class Node(NamedTuple):
         return [shorten(title, 40, placeholder=" ..."), self.value, *gradient]
 
 
+def graph(root: Tensor, grad: Any = None) -> Graph:
+    """Show how this tensor was computed, as a picture: text, Mermaid, DOT or SVG (`Graph`)."""
+    return Graph(root, grad)
+
+
 class Graph:
     """The graph below root. Printed it is text, in a notebook a picture.
 

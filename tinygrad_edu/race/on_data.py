@@ -16,7 +16,7 @@ from ..core.init import Rng
 from ..core.layers import mlp
 from ..core.losses import cross_entropy
 from ..core.ops import Array
-from ..core.optimizers import RULES, rule_names
+from ..extras.optimizers import RULES, rule_names
 from ..training.data import batches
 from ..training.fit import evaluate
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from ..core.init import Rng
 from ..core.ops import Array
-from ..core.optimizers import RULES, rule_names
 from ..core.tensor import Tensor
 from ..extras.numpy_functions import stack
+from ..extras.optimizers import RULES, rule_names
 from .surfaces import SURFACES, Surface, stated
 
 FIELD = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")  # who races unless you say

@@ -138,7 +138,7 @@ def _left_as_it_was(model: Layer, optimizer: Optimizer | None) -> Iterator[None]
     held = [value for layer in layers for value in vars(layer).values()]
     generators = [(rng, rng.bit_generator.state) for rng in held if isinstance(rng, np.random.Generator)]
     tensors = {id(t): t for t in [*model._tensors().values(), *(optimizer.params if optimizer else [])]}.values()
-    places = [(t, t.array, t.grad_view, t.checksum, t._spent, t.grad) for t in tensors]
+    places = [(t, t.array, t.grad_view, t.checksum, t.grad_from, t.grad_stamp, t.stored_grad) for t in tensors]
     numbers = [(t.numpy(), None if t.grad is None else t.grad.copy()) for t in tensors]
     state, groups = (optimizer.state_dict(), [dict(group) for group in optimizer.groups]) if optimizer else ({}, [])
     try:
@@ -148,8 +148,9 @@ def _left_as_it_was(model: Layer, optimizer: Optimizer | None) -> Iterator[None]
             layer.training = mode
         for rng, before in generators:
             rng.bit_generator.state = before
-        for (t, data, home, lent, spent, grad), (values, slopes) in zip(places, numbers):
-            t.array, t.grad_view, t.checksum, t._spent, t.grad = data, home, lent, spent, grad
+        for (t, data, home, lent, since, newest, grad), (values, slopes) in zip(places, numbers):
+            t.array, t.grad_view, t.checksum, t.stored_grad = data, home, lent, grad
+            t.grad_from, t.grad_stamp = since, newest
             t.data = values  # in place
             moves[0] += 1
             if grad is not None:

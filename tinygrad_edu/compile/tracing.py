@@ -15,7 +15,7 @@ from ..program.program import Program, _Trace, as_input
 from .values import CannotCompile
 
 
-class Recorder:
+class StepTracer:
     """Model, loss and optimizer, with the mode that each layer has now: training or evaluation."""
 
     def __init__(self, model: Layer, loss: Callable[..., Tensor], optimizer: Optimizer) -> None:
