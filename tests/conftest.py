@@ -1,0 +1,30 @@
+"""What every test has to leave as it was: grad mode, observers, threads, and the folder that it ran in."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from tinygrad_edu.core.tensor import EVENTS, thread
+
+
+def left_behind():
+    """Everything that a test could leave, by name."""
+    workers = {t for t in threading.enumerate() if not t.name.startswith(("tinygrad_edu", "execnet", "pydev"))}
+    return {
+        "grad mode": thread.recording,
+        **{f"observers of {event}": getattr(thread, event) for event in EVENTS},
+        "threads": workers,
+        "files": {path.name for path in Path().iterdir() if path.name[0] != "."} | {os.getcwd()},
+    }
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind():
+    before = left_behind()
+    yield
+    after = left_behind()
+    left = {name: after[name] for name in before if after[name] != before[name]}
+    thread.recording = before["grad mode"]
+    assert not left, f"the test left something behind: {left}"
