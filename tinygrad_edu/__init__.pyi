@@ -70,7 +70,8 @@ from .extras.optimizers import (
 )
 from .extras.threads import set_num_threads as set_num_threads
 from .program.derivatives import grad as grad, hessian as hessian, hvp as hvp
-from .program.program import Program as Program, trace as trace
+from .program.program import Program as Program
+from .program.trace import trace as trace
 from .race import surfaces as surfaces
 from .race.on_data import DataRace as DataRace, race_on_data as race_on_data
 from .race.on_surfaces import Race as Race, race as race

@@ -34,7 +34,7 @@ class Inputs(NamedTuple):
 
 def inputs_of(program: Program, optimizer: Optimizer) -> Inputs:
     """Return the roles of the inputs. CannotCompile if an array would have to be copied: a copy is not followed."""
-    given = program._given
+    given = program.leaves
     trained = {name: i for name in program.gradients for i, p in enumerate(optimizer.params) if p is given[name]}
     drawn = {name: t for name, t in given.items() if "rng" in getattr(t, "kwargs", ())}
     rest = {name: value for name, value in given.items() if name not in {*trained, *drawn, "X", "y"}}
@@ -48,7 +48,7 @@ def inputs_of(program: Program, optimizer: Optimizer) -> Inputs:
 def loops_of(program: Program, inputs: Inputs, X: Array, y: Array) -> tuple[Lowered, bool]:
     """Return the loops, and whether they are for batches of every size: else they are for the size of X alone."""
     drawn = inputs.drawn
-    fixed = {*program._results.values(), *program.inputs} - {*drawn}
+    fixed = {*program.results.values(), *program.inputs} - {*drawn}
 
     def batch(n: int) -> dict[str, Array]:
         rows = np.arange(n) % len(X)

@@ -81,7 +81,7 @@ class Plan:
             lowered,
             program.loss,
             output,
-            {name: (buffer.spans[i][0], program._results[name]) for name, i in inputs.trained.items()},
+            {name: (buffer.spans[i][0], program.results[name]) for name, i in inputs.trained.items()},
             {name: array.dtype for name, array in inputs.kept.items()},
             {name: Drawn([*rngs].index(id(t.kwargs["rng"])), t.kwargs["p"]) for name, t in inputs.drawn.items()},
             kinds,

@@ -11,7 +11,8 @@ from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
-from ..program.program import Program, _Trace, as_input
+from ..program.program import Program
+from ..program.trace import Trace, as_input
 from .values import CannotCompile
 
 
@@ -25,20 +26,20 @@ class StepTracer:
     def source(self, X: Array, y: Array, gradients: list[str]) -> str:
         """Return the text of the program for a batch."""
         with self._as_in_training() as (f, _):
-            return _Trace.of(f, [as_input("X", X), as_input("y", y)], ["X", "y"]).program(gradients).source
+            return Trace.of(f, [as_input("X", X), as_input("y", y)], ["X", "y"]).program(gradients).source
 
     def program(self, X: Array, y: Array) -> tuple[Program, str]:
         """Return the program of the optimizer's gradients for a batch, and the name of the model's output in it."""
         inputs = [as_input("X", X), as_input("y", y)]
         with self._as_in_training() as (f, outputs):
-            recorded = _Trace.of(f, inputs, ["X", "y"])
+            recorded = Trace.of(f, inputs, ["X", "y"])
             recorded.program()
             params = [p for p in self.optimizer.params if p.requires_grad and id(p) in recorded.called]
             trained = [recorded.called[id(p)] for p in params]
             if not trained:
                 raise RuntimeError("the loss does not depend on any parameter of this optimizer")
             try:
-                return recorded.compare(f, inputs, trained), recorded.called[id(outputs[0])]
+                return recorded.checked_program(f, trained), recorded.called[id(outputs[0])]
             except ValueError as error:
                 raise CannotCompile(f"{error}; or train without compiled=True") from error
 
