@@ -17,11 +17,11 @@ import numpy as np
 
 from ..core import losses
 from ..core.layers import Layer
+from ..core.losses import NoLoss
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, no_grad, thread, unwrap
 from ..program.program import Program
-from ..training.fit import NoLoss
 from .module_text import (
     APPLIED,
     DONE,

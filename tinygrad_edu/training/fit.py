@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core.init import Rng
 from ..core.layers import Layer
-from ..core.losses import cross_entropy
+from ..core.losses import NoLoss, cross_entropy
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.optimizers import Adam
@@ -30,10 +30,6 @@ class Evaluation(NamedTuple):
 
     loss: float
     accuracy: float | None
-
-
-class NoLoss(ArithmeticError):
-    """A loss was NaN or infinite."""
 
 
 class History:
