@@ -66,8 +66,6 @@ class Layer:
                     found.setdefault(id(t), (path, t))
         return dict(found.values())
 
-    named_tensors = _tensors
-
     def named_parameters(self) -> dict[str, Tensor]:
         """Return path to parameter, as "layers.0.W", in definition order. The path becomes the parameter's name."""
         named = {path: t for path, t in self.named_tensors().items() if t.requires_grad}
@@ -228,6 +226,9 @@ def matched(layer: Any, x: Any, like: Tensor) -> Any:
 # --- activations: what bends the straight lines between two Linear layers ---------------------------------------------
 
 
+ACTIVATIONS: dict[str, type[Activation]] = {}  # by the name of the op; a subclass of Activation enters itself
+
+
 class Activation(Layer):
     """A function of each element, without parameters. A subclass names its op, and the initial weights that suit it.
 
@@ -244,6 +245,9 @@ class Activation(Layer):
 
     op: Callable[..., ops.Result]
     weights: Initializer = staticmethod(init.he_normal)
+
+    def __init_subclass__(cls) -> None:
+        ACTIVATIONS[cls.op.__name__] = cls
 
     def forward(self, x: Any) -> Tensor:
         return apply(self.op, x)
@@ -267,30 +271,6 @@ class LeakyReLU(Activation):
         return apply(ops.leaky_relu, x, slope=self.slope)
 
 
-class ELU(Activation):
-    """y = x where x > 0, alpha · (e^x - 1) elsewhere: smooth, and down to -alpha (`ops.elu`)."""
-
-    op = staticmethod(ops.elu)
-
-    def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = alpha
-
-    def forward(self, x: Any) -> Tensor:
-        return apply(ops.elu, x, alpha=self.alpha)
-
-
-class SiLU(Activation):
-    """y = x · σ(x), also called swish (`ops.silu`)."""
-
-    op = staticmethod(ops.silu)
-
-
-class GELU(Activation):
-    """y = x · Φ(x), with the distribution function Φ of the normal distribution (`ops.gelu`)."""
-
-    op = staticmethod(ops.gelu)
-
-
 class Tanh(Activation):
     """y = tanh(x): from -1 to 1, and flat at both ends (`ops.tanh`)."""
 
@@ -309,9 +289,6 @@ class Softplus(Activation):
     """y = ln(1 + e^x): a ReLU without the kink (`ops.softplus`)."""
 
     op = staticmethod(ops.softplus)
-
-
-ACTIVATIONS: dict[str, type[Activation]] = {kind.op.__name__: kind for kind in Activation.__subclasses__()}
 
 
 # --- layers around others ---------------------------------------------------------------------------------------------

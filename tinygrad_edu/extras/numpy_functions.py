@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core import ops
 from ..core.ops import Axis, Result
 from ..core.tensor import Tensor, apply, as_tensor, constant, real, unwrap
+from . import ops
 
 
 def clip(t: Any, low: Any = None, high: Any = None) -> Tensor:
@@ -81,9 +81,9 @@ def array_ufunc(t: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: An
 def array_function(t: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
     """Do ``Tensor.__array_function__``: NumPy calls it for its other functions."""
     name = f"{func.__module__}.{func.__name__}".replace("numpy", "np")
-    if func not in FUNCTIONS:
+    if func not in NUMPYS_FUNCTIONS:
         raise TypeError(f"{name} does not work on a Tensor; use t.numpy() where no gradient is needed")
-    ours = FUNCTIONS[func]
+    ours = NUMPYS_FUNCTIONS[func]
     try:
         return ours(*args, **kwargs)
     except TypeError:
@@ -196,7 +196,7 @@ PLAIN = {
     np.bitwise_and,
     np.bitwise_or,
 }
-FUNCTIONS: dict[
+NUMPYS_FUNCTIONS: dict[
     Any, Callable[..., Any]
 ] = {  # in NumPy's order; after axis by name, because NumPy has dtype and out there
     np.sum: lambda a, axis=None, *, keepdims=False: Tensor.sum(a, axis, keepdims),
@@ -236,8 +236,9 @@ FUNCTIONS: dict[
     np.ndim: lambda a: a.ndim,
 }
 
+FUNCTIONS = {f.__name__: f for f in (clip, pad, astype, squeeze, expand_dims, take_along_axis, argmax)}
 METHODS: dict[str, Any] = {  # the face binds them to Tensor
-    **{f.__name__: f for f in (clip, pad, astype, squeeze, expand_dims, take_along_axis, argmax)},
+    **FUNCTIONS,
     "mT": property(matrix_transpose),
     "__array__": plain_array,
     "__array_ufunc__": array_ufunc,
