@@ -70,10 +70,10 @@ from .extras.threads import set_num_threads as set_num_threads
 from .program.derivatives import grad as grad, hessian as hessian, hvp as hvp
 from .program.program import Program as Program
 from .program.trace import trace as trace
-from .race import surfaces as surfaces
+from .race import pictures as raceplots, surfaces as surfaces
 from .race.on_data import DataRace as DataRace, race_on_data as race_on_data
 from .race.on_surfaces import Race as Race, race as race
-from .training import averages as averages, data as data, schedules as schedules
+from .training import averages as averages, data as data, pictures as plots, schedules as schedules
 from .training.averages import MovingAverage as MovingAverage, WeightAverage as WeightAverage
 from .training.data import batches as batches
 from .training.fit import evaluate as evaluate, fit as fit
