@@ -21,12 +21,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .core.tensor import Tensor
+from . import guards
+from .core.tensor import Tensor, thread
 from .extras import numpy_functions
 from .guards import in_place
+from .guards.steps import StepGuard
 
 for _name, _method in {**numpy_functions.METHODS, **in_place.METHODS}.items():
     setattr(Tensor, _name, _method)
+StepGuard().attach(type(thread))  # in every thread
+guards.install()  # before any room takes a loss from the core
 
 __version__ = "0.1.0"
 
@@ -55,6 +59,43 @@ class _Face(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Face
+
+
+# --- what upper rooms add to classes of the core, and the checks that take the place of the core's, which are none ----
+_TOOLS = dict.fromkeys(
+    ["freeze", "unfreeze", "clip_value", "clip_norm", "state_dict", "load_state_dict", "equation", "compile"],
+    "training.optimizer_tools",
+)
+_BOUND = {
+    "core.tensor.Tensor": {"steps": "explain.steps.steps", "graph": "explain.graph.graph"},
+    "core.buffers.FlatBuffer": {"check": "guards.ranges.check_parameters"},
+    "core.optimizer.Update": {"bind": "extras.threads.bind"},
+    "core.optimizer.Optimizer": {
+        "check": "guards.ranges.check_hyper",
+        "refusal": "guards.ranges.not_finite",
+        "why": "explain.why.why",
+        **{name: f"{room}.{name}" for name, room in _TOOLS.items()},
+    },
+}
+
+
+class _Bound:
+    """A function of an upper room as a method. Its file is loaded at the first use; then it takes this place."""
+
+    def __init__(self, cls: type, name: str, path: str) -> None:
+        self.cls, self.name, self.path = cls, name, path
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        path, _, there = self.path.rpartition(".")
+        setattr(self.cls, self.name, getattr(import_module(f".{path}", __name__), there))
+        return getattr(owner if instance is None else instance, self.name)
+
+
+for _place, _methods in _BOUND.items():
+    _path, _, _class = _place.rpartition(".")
+    for _name, _function in _methods.items():
+        _cls = getattr(import_module(f".{_path}", __name__), _class)
+        setattr(_cls, _name, _Bound(_cls, _name, _function))
 
 
 def __getattr__(name: str) -> Any:

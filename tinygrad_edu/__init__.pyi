@@ -4,28 +4,21 @@ from .compile.step import CannotCompile as CannotCompile, CompiledStep as Compil
 from .core import (
     buffers as buffers,
     init as init,
-    kernels as kernels,
     losses as losses,
     ops as ops,
-    optimizers as optimizers,
 )
 from .core.buffers import FlatBuffer as FlatBuffer
-from .core.kernels import set_num_threads as set_num_threads
 from .core.layers import (
     ELU as ELU,
     GELU as GELU,
-    BatchNorm1d as BatchNorm1d,
     Dropout as Dropout,
-    Flatten as Flatten,
     Layer as Layer,
-    LayerNorm as LayerNorm,
     LeakyReLU as LeakyReLU,
     Linear as Linear,
     ReLU as ReLU,
     Sequential as Sequential,
     Sigmoid as Sigmoid,
     SiLU as SiLU,
-    Softmax as Softmax,
     Softplus as Softplus,
     Tanh as Tanh,
     mlp as mlp,
@@ -40,35 +33,47 @@ from .core.losses import (
 )
 from .core.optimizer import Optimizer as Optimizer
 from .core.optimizers import (
-    ASGD as ASGD,
     SGD as SGD,
     Adadelta as Adadelta,
     Adagrad as Adagrad,
     Adam as Adam,
-    Adamax as Adamax,
     AdamW as AdamW,
-    AMSGrad as AMSGrad,
     HeavyBall as HeavyBall,
-    Lion as Lion,
     Momentum as Momentum,
-    NAdam as NAdam,
     Nesterov as Nesterov,
+)
+from .core.tensor import Tensor as Tensor, apply as apply, no_grad as no_grad
+from .doctor.debug import debug as debug
+from .doctor.gradcheck import gradcheck as gradcheck
+from .doctor.gradients import diagnose as diagnose
+from .doctor.layers import diagnose_layer as diagnose_layer, diagnose_op as diagnose_op
+from .doctor.report import Finding as Finding, Report as Report
+from .doctor.rules import diagnose_optimizer as diagnose_optimizer
+from .explain.explanation import explain as explain
+from .extras import kernels as kernels, optimizers as optimizers
+from .extras.numpy_functions import concatenate as concatenate, einsum as einsum, stack as stack, where as where
+from .extras.optimizers import (
+    ASGD as ASGD,
+    Adamax as Adamax,
+    AMSGrad as AMSGrad,
+    Lion as Lion,
+    NAdam as NAdam,
     RAdam as RAdam,
     RMSprop as RMSprop,
     Rprop as Rprop,
     SignSGD as SignSGD,
     Signum as Signum,
 )
-from .core.tensor import Tensor as Tensor, apply as apply, no_grad as no_grad
-from .doctor.debug import debug as debug
-from .doctor.gradcheck import gradcheck as gradcheck
-from .doctor.gradients import Finding as Finding, Report as Report, diagnose as diagnose
-from .doctor.layers import diagnose_layer as diagnose_layer, diagnose_op as diagnose_op
-from .doctor.rules import diagnose_optimizer as diagnose_optimizer
-from .explain.steps import explain as explain
-from .extras.numpy_functions import concatenate as concatenate, einsum as einsum, stack as stack, where as where
+from .extras.threads import set_num_threads as set_num_threads
+from .extras.layers import (
+    BatchNorm1d as BatchNorm1d,
+    Flatten as Flatten,
+    LayerNorm as LayerNorm,
+    Softmax as Softmax,
+)
 from .program.derivatives import grad as grad, hessian as hessian, hvp as hvp
-from .program.program import Program as Program, trace as trace
+from .program.program import Program as Program
+from .program.trace import trace as trace
 from .race import surfaces as surfaces
 from .race.on_data import DataRace as DataRace, race_on_data as race_on_data
 from .race.on_surfaces import Race as Race, race as race

@@ -92,11 +92,12 @@ def rules(rounds):
     import numpy as np
 
     import tinygrad_edu as tg
-    from tinygrad_edu.core import kernels
+    from tinygrad_edu.core import jit
+    from tinygrad_edu.extras import threads
 
     tg.set_num_threads(2)
 
-    @kernels.compiled()
+    @jit.compiled()
     def triad(a, b, c, s):
         for i in range(a.size):
             a[i] = b[i] + s * c[i]
@@ -111,13 +112,16 @@ def rules(rounds):
         space = [tg.buffers.aligned(n, np.float32) for _ in range(6)]
         for array in space:
             array[:] = rng.random(n, np.float32)
-        run = {"triad": (kernels.bound(kernels.machine_code(triad, 3, np.dtype("f4")), space[:3]), (0.5,), 12)}
+        run = {"triad": (threads.bound(triad, space[:3]), (0.5,), 12)}
         for name, cls, variant in optimizers:
             optimizer = cls(tg.Tensor(np.ones(2, np.float32), requires_grad=True), **variant)
             lr, _, *hyper = optimizer.groups[0].values()
             count = 2 + len(optimizer.state)
-            code = kernels.machine_code(optimizer.kernel, count, np.dtype("f4"))
-            run[name] = kernels.bound(code, space[:count]), optimizer.scalars(10, lr, *hyper), 4 * (2 * count - 1)
+            run[name] = (
+                threads.bound(optimizer.kernel, space[:count]),
+                optimizer.scalars(10, lr, *hyper),
+                4 * (2 * count - 1),
+            )
         one = tg.Tensor(space[0], requires_grad=True)
         one.grad = space[1]
         run["adam, step()"] = tg.Adam(one).step, (), 28
@@ -140,20 +144,19 @@ def threads(rounds):
     import numpy as np
 
     import tinygrad_edu as tg
-    from tinygrad_edu.core import kernels
+    from tinygrad_edu.extras import kernels, threads
 
-    kernels.WORTH_A_THREAD = 0
+    threads.WORTH_A_THREAD = 0
     print(f"\n{'kernel':<14}{'parameters':>12}{'MB':>8}{'one us':>10}{'two us':>10}{'one / two':>12}")
     for rule in (kernels.adam, kernels.heavy_ball, kernels.sgd, kernels.not_finite):
         count = {"adam": 4, "heavy_ball": 3, "sgd": 2, "not_finite": 1}[rule.__name__]
-        code = kernels.machine_code(rule, count, np.dtype("f4"))
         numbers = [0.5] * (rule.py_func.__code__.co_argcount - count)
         for mb in (2, 4, 6, 8, 12, 16, 24):
             n = mb * 250_000 // count
             space = [tg.buffers.aligned(n, np.float32) for _ in range(count)]
             for array in space:
                 array[:] = 0.5
-            run = partial(kernels.bound(code, space), *numbers)
+            run = partial(threads.bound(rule, space), *numbers)
             took = {1: [], 2: []}
             for _ in range(rounds):
                 for k in took:

@@ -12,7 +12,7 @@ from tinygrad_edu.compile import numpy_c as native
 from tinygrad_edu.compile.loops import tuple_text
 from tinygrad_edu.compile.lower import BATCHES, CannotCompile, lower
 from tinygrad_edu.compile.templates import DTYPES
-from tinygrad_edu.core import kernels
+from tinygrad_edu.core import jit
 
 MODULE = {name: getattr(math, name) for name in ("erf", "erfc", "inf", "sqrt")}
 MODULE |= {str(dtype): dtype.type for dtype in DTYPES}
@@ -34,7 +34,7 @@ def run(program, lowered, inputs, n):
     space = (
         MODULE | native._plain(dtype) | {"_N": n, "_place": lambda *given: native._array_plainly(*given).view(Place)}
     )
-    results = set(program._results.values())
+    results = set(program.results.values())
     space |= {name: np.array(value).view(Place) for name, value in inputs.items()}
     padded = -(-n // 16) * 16
     work = np.full(lowered.size.a * padded + lowered.size.b, np.nan, dtype).view(Place)
@@ -48,7 +48,7 @@ def run(program, lowered, inputs, n):
         assert ((space[name] >= 0) & (space[name] < eval(bound, {"_N": n}))).all()
     with np.errstate(all="ignore"):
         exec("\n".join(lowered.lines), space)
-    gradients = {name: np.asarray(space[result]) for name, result in program._results.items()}
+    gradients = {name: np.asarray(space[result]) for name, result in program.results.items()}
     return np.asarray(space[program.loss]), gradients, {name: np.asarray(space[name]) for name in inputs}
 
 
@@ -67,7 +67,7 @@ def agree(program, lowered, inputs, n, tight=1e-12):
 
 
 def fixed(program):
-    return {*program.inputs, *program._results.values()}
+    return {*program.inputs, *program.results.values()}
 
 
 def check(program, flat=True, tight=1e-12):
@@ -386,7 +386,7 @@ def run_by_machine(program, lowered, inputs, n):
     """As `run`, but compiled."""
     dtype = program.inputs[program.gradients[0]].dtype
     arrays = {name: np.array(value) for name, value in inputs.items()}
-    for name in {*lowered.places, *program._results.values()} - {*inputs}:
+    for name in {*lowered.places, *program.results.values()} - {*inputs}:
         arrays[name] = np.full([a * n + b for a, b in lowered.shapes[name]], np.nan, dtype)
     many, loss = len(set(lowered.numbers.values())), program.loss
     shapes = {name: tuple_text(shape) for name, shape in lowered.shapes.items()}
@@ -398,8 +398,8 @@ def run_by_machine(program, lowered, inputs, n):
     text = "\n    ".join(["def gradients(_N, _at):", *places, *lowered.lines, last])
     space = MODULE | native.functions(dtype)
     exec(text, space)
-    got = kernels.compiled()(space["gradients"])(n, np.array([a.ctypes.data for a in arrays.values()], np.int64))
-    results = {name: arrays[result] for name, result in program._results.items()}
+    got = jit.compiled()(space["gradients"])(n, np.array([a.ctypes.data for a in arrays.values()], np.int64))
+    results = {name: arrays[result] for name, result in program.results.items()}
     return np.asarray(got, dtype), results, {name: arrays[name] for name in inputs}
 
 

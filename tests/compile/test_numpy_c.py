@@ -10,7 +10,7 @@ from rules_table import every_dtype
 
 from tinygrad_edu.compile import intrinsics, numpy_c as native
 from tinygrad_edu.compile.templates import CALLED
-from tinygrad_edu.core import kernels
+from tinygrad_edu.core import jit
 
 needs_numba = pytest.mark.skipif(native.PLAIN, reason="there is no machine code without Numba")
 rng = np.random.default_rng(0)
@@ -21,7 +21,7 @@ def compiled(f, dtype, **names):
     """f as machine code, with what a step has around it."""
     space = native._native("s" if dtype is np.float32 else "d") | {"dtype": dtype} | names
     exec(f, space)
-    return kernels.compiled()(space["f"])
+    return jit.compiled()(space["f"])
 
 
 def unaligned(array):

@@ -14,8 +14,9 @@ import pytest
 from rules_table import IDS, ROWS, every_class, every_dtype, every_row, every_row_of_torch, problem, run, torchs, two
 
 import tinygrad_edu as tg
-from tinygrad_edu.core import kernels
-from tinygrad_edu.core.optimizers import RULES
+from tinygrad_edu.core import jit, kernels as course
+from tinygrad_edu.extras import kernels, threads as shared
+from tinygrad_edu.extras.optimizers import RULES
 
 
 @every_dtype
@@ -89,8 +90,8 @@ def test_defaults_are_torchs(cls, reference, hyper, torch_row):
         theirs |= dict(zip(names, theirs.get(pair, ())))
     if torch_row[0] == "RMSprop":
         theirs["rho"] = theirs["alpha"]
-    for name, parameter in inspect.signature(cls.__init__).parameters.items():
-        if name not in ("self", "params", "common") and (name, torch_row[0]) != ("momentum", "SGD"):
+    for name, parameter in inspect.signature(cls).parameters.items():
+        if name not in ("params", "common", "l2", "nonfinite") and (name, torch_row[0]) != ("momentum", "SGD"):
             assert parameter.default == theirs[name], name
 
 
@@ -153,8 +154,8 @@ def test_the_first_step_is_the_fingerprint_of_the_rule(cls):
 
 
 def rules():
-    tree = ast.parse(inspect.getsource(kernels))
-    return [f for f in tree.body if isinstance(f, ast.FunctionDef) and "<-" in (ast.get_docstring(f) or "")]
+    functions = [f for module in (course, kernels) for f in ast.parse(inspect.getsource(module)).body]
+    return [f for f in functions if isinstance(f, ast.FunctionDef) and "<-" in (ast.get_docstring(f) or "")]
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.name)
@@ -213,8 +214,8 @@ def test_trap_23_any_number_for_lr_uses_the_one_compiled_version(cls, dtype):
 
 def widens(rule, optimizer):
     """Whether the float32 version of a rule computes anything in float64."""
-    fresh = kernels.compiled()(rule)
-    kernels.machine_code(fresh, 2 + len(optimizer.state), np.dtype(np.float32))
+    fresh = jit.compiled()(rule)
+    jit.machine_code(fresh, 2 + len(optimizer.state), np.dtype(np.float32))
     return "fpext float" in "".join(fresh.inspect_llvm().values())
 
 
@@ -262,7 +263,7 @@ def test_the_table_of_rules_has_every_exported_optimizer_under_its_kernels_name(
 @pytest.fixture
 def threads_as_before():
     yield
-    tg.set_num_threads(kernels.CORES)
+    tg.set_num_threads(shared.CORES)
 
 
 @pytest.mark.usefixtures("threads_as_before")
@@ -278,18 +279,18 @@ def test_slices_in_threads_give_the_same_bits(cls, threads, monkeypatch):
 
     tg.set_num_threads(1)
     alone = end()
-    monkeypatch.setattr(kernels, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(shared, "WORTH_A_THREAD", 1)
     tg.set_num_threads(threads)
     np.testing.assert_array_equal(end(), alone)
-    assert kernels._pool()._threads  # they were started
+    assert shared.pool()._threads  # they were started
 
 
 def test_after_a_fork_the_child_has_threads_of_its_own():
     code = """
 import os, numpy as np, tinygrad_edu as tg
-from tinygrad_edu.core import kernels
+from tinygrad_edu.extras import threads
 tg.set_num_threads(2)
-kernels.WORTH_A_THREAD = 1
+threads.WORTH_A_THREAD = 1
 p = tg.Tensor(np.ones(8), requires_grad=True)
 o = tg.SGD([p], lr=0.5)
 def step():

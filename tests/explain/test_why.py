@@ -7,7 +7,7 @@ import pytest
 from rules_table import every_class, every_dtype, every_row, problem, two
 
 import tinygrad_edu as tg
-from tinygrad_edu.core import kernels
+from tinygrad_edu.extras import kernels
 
 MEMORY = {  # what a rule keeps of earlier directions; without it, and without decay, a step is this gradient's doing
     tg.Momentum: "v", tg.HeavyBall: "v", tg.Nesterov: "v", tg.RMSprop: "b", tg.Signum: "m", tg.Lion: "m",

@@ -63,8 +63,9 @@ def step_without_backward():
 
 
 def a_second_backward_without_zero_grad():
-    model, _ = trained()
+    model, optimizer = trained()
     tg.cross_entropy(model(X), LABELS).backward()
+    optimizer.step()
 
 
 def step_twice():
@@ -311,6 +312,18 @@ def test_who_assigns_gradients_may_step_as_often_as_he_likes():
     for p in optimizer.params:
         p.grad = np.zeros(p.shape)
     tg.cross_entropy(model(X), LABELS).backward()  # adds to these
+    optimizer.step()
+
+
+def test_a_backward_that_no_step_follows_may_add_to_used_gradients():
+    """Saliency after training; the generator's loss, which goes through a discriminator that has just stepped."""
+    model, optimizer = trained()
+    x = leaf(X)
+    tg.cross_entropy(model(x), LABELS).backward()
+    assert x.grad is not None
+    optimizer.zero_grad()
+    tg.cross_entropy(model(X), LABELS).backward()
+    optimizer.step()
 
 
 def test_two_optimizers_may_step_on_one_gradient():

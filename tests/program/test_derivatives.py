@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from random_graphs import ROWS
+from ops_table import ROWS
 
 import tinygrad_edu as tg
 from tinygrad_edu import grad, hessian, hvp
@@ -22,7 +22,7 @@ def gradient_by_the_engine(f, x):
 
 
 def by_differences(f, x, h=1e-5):
-    """The Hessian of f at x from central differences of the engine's gradient, as a matrix."""
+    """Return the Hessian of f at x from central differences of the engine's gradient, as a matrix."""
     columns = []
     for i in range(x.size):
         step = np.zeros(x.size)
@@ -33,7 +33,7 @@ def by_differences(f, x, h=1e-5):
 
 
 def assert_second_order(f, x, tolerance=1e-8):
-    """hessian, hvp and grad(grad) of f at x, against differences."""
+    """Compare hessian, hvp and grad(grad) of f at x with differences."""
     expected, x = by_differences(f, x), np.asarray(x)
     scale = max(np.abs(expected).max(), 1.0)
     n = x.size
@@ -204,7 +204,7 @@ def test_of_what_is_straight_or_constant_the_curvature_is_0():
 
 
 def small_network(activation, loss):
-    """The loss of a network of 2-3-2 as a function of all its weights, in a row."""
+    """Return the loss of a network 2-3-2 as a function of one vector of all weights, and such a vector."""
     rng = np.random.default_rng(0)
     X, labels = rng.standard_normal((5, 2)), np.array([0, 1, 1, 0, 1])
 
@@ -249,6 +249,15 @@ def test_the_curvature_through_a_norm_and_it_keeps_what_it_had(layer):
     for name, value in norm.state_dict().items():
         np.testing.assert_array_equal(value, state[name])
     assert (state["running_mean"] != before["running_mean"]).all()  # the engine's gradients had moved it
+
+
+def test_a_gradient_inside_of_a_traced_function_is_traced_alone():
+    """The running means that the inner function writes are no lines of the outer program."""
+    norm = tg.BatchNorm1d(2)
+    f = lambda x: (grad(lambda x: norm(x).tanh().sum())(x) ** 2).sum()
+    program = tg.trace(f, np.random.default_rng(0).standard_normal((4, 2)))
+    assert "running_mean" not in program.source
+    np.testing.assert_array_equal(norm.running_mean, [0.0, 0.0])
 
 
 def test_parameters_that_are_closed_over_are_constants_here():

@@ -317,3 +317,17 @@ def test_a_helper_without_a_source_is_refused():
 
 def calls_typed(a):
     return typed(a), lambda g: typed(g)
+
+
+def scatter_add(a):
+    return a * 2
+
+
+def with_a_namesake(a):
+    return scatter_add(a), lambda g: scatter_add(g)
+
+
+def test_a_function_that_has_the_name_of_one_of_ours_keeps_both_right():
+    f = lambda x: (tg.apply(with_a_namesake, x)[:1] ** 3).sum()
+    np.testing.assert_allclose(tg.grad(f)([1.0, 2.0]), [24.0, 0.0])
+    np.testing.assert_allclose(tg.hessian(f)([1.0, 2.0]), [[48.0, 0.0], [0.0, 0.0]])

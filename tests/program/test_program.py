@@ -6,7 +6,8 @@ import sys
 
 import numpy as np
 import pytest
-from random_graphs import ROWS, numbers, random_graph, random_shape
+from ops_table import ROWS
+from random_graphs import numbers, random_graph, random_shape
 
 import tinygrad_edu as tg
 from tinygrad_edu.core.layers import ACTIVATIONS
@@ -19,7 +20,7 @@ def leaf(data, name=None):
 
 
 def network(*layers, dtype=np.float64):
-    """A classifier of 2 numbers as 3 classes, these layers (of 4 features) in the middle."""
+    """Return a classifier of 2 numbers as 3 classes, with these layers (of 4 features) in the middle."""
     model = tg.Sequential(tg.Linear(2, 4, dtype=dtype, rng=0), *layers, tg.Linear(4, 3, dtype=dtype, rng=1))
     model.named_parameters()
     return model
@@ -31,7 +32,7 @@ def data(n=5, dtype=np.float64):
 
 
 def by_the_engine(loss, leaves):
-    """The gradients that backward() computes, and nothing is left of them."""
+    """Return the gradients that backward() computes, and take them off the leaves."""
     loss.backward()
     found = {name: t.grad for name, t in leaves.items()}
     for t in leaves.values():
@@ -40,7 +41,7 @@ def by_the_engine(loss, leaves):
 
 
 def assert_equal(program, loss, leaves, rtol=1e-12):
-    """What the program computes, against the engine; leaves is name to Tensor."""
+    """Compare the program with the engine; leaves is name to Tensor."""
     expected = by_the_engine(loss, leaves)
     value, gradients = program()
     np.testing.assert_allclose(value, loss.item(), rtol=rtol)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core import kernels
+from tinygrad_edu.extras import kernels, threads
 
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 every_decay = pytest.mark.parametrize(("decay", "debias"), [(0.9, True), (0.9, False), (None, True), (0.0, True)])
@@ -168,13 +168,13 @@ def test_sgd_jitters_around_the_minimum_and_the_average_lies_nearer(decay):
 @pytest.fixture
 def threads_as_before():
     yield
-    tg.set_num_threads(kernels.CORES)
+    tg.set_num_threads(threads.CORES)
 
 
 @pytest.mark.usefixtures("threads_as_before")
 @every_decay
 def test_threads_give_the_same_bits(decay, debias, monkeypatch):
-    real, sizes = kernels.machine_code, []
+    real, sizes = threads.machine_code, []
 
     def counted(rule, arrays, dtype):
         code = real(rule, arrays, dtype)
@@ -188,12 +188,12 @@ def test_threads_give_the_same_bits(decay, debias, monkeypatch):
             average.update()
         return average.average
 
-    monkeypatch.setattr(kernels, "machine_code", counted)
+    monkeypatch.setattr(threads, "machine_code", counted)
     tg.set_num_threads(1)
     alone = end()
     assert sizes == [8] * 5
-    monkeypatch.setattr(kernels, "WORTH_A_THREAD", 1)
-    monkeypatch.setattr(kernels, "GRAIN", 1)
+    monkeypatch.setattr(threads, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(threads, "GRAIN", 1)
     tg.set_num_threads(3)
     shared = end()
     assert sorted(sizes) == [2] * 5 + [3] * 10

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from rules_table import every_dtype, every_row, every_row_of_torch, problem, run, torchs, two
 
 import tinygrad_edu as tg
-from tinygrad_edu.core import kernels
+from tinygrad_edu.extras import threads
 
 few = settings(derandomize=True, deadline=None, max_examples=3 if "NUMBA_DISABLE_JIT" in os.environ else 12)
 
@@ -307,18 +307,18 @@ def test_the_number_of_threads_is_checked():
     for wrong in (0, -1, 1.5, "2", None):
         with pytest.raises(ValueError, match=f"a whole number, at least 1; got {wrong!r}"):
             tg.set_num_threads(wrong)
-    assert kernels._threads == int(os.environ.get("TINYGRAD_EDU_THREADS", kernels.CORES))
+    assert threads.threads == int(os.environ.get("TINYGRAD_EDU_THREADS", threads.CORES))
     try:
         tg.set_num_threads(np.int64(3))
-        assert kernels._threads == 3
+        assert threads.threads == 3
     finally:
-        tg.set_num_threads(kernels.CORES)
+        tg.set_num_threads(threads.CORES)
 
 
 @pytest.mark.parametrize("place", [0, 3, 4, 5, 9])
 def test_every_threads_slice_is_looked_at(place, monkeypatch):
-    monkeypatch.setattr(kernels, "WORTH_A_THREAD", 1)
-    monkeypatch.setattr(kernels, "_threads", 3)
+    monkeypatch.setattr(threads, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(threads, "threads", 3)
     (p,) = some([10])
     optimizer = tg.SGD([p])
     p.grad = np.where(np.arange(10) == place, np.nan, 1.0)
@@ -333,10 +333,10 @@ def test_the_environment_can_set_the_number_of_threads():
 import os, sys
 for text, number in (("3", 3), ("1", 1), ("0", None), ("two", None), ("-1", None), ("1.5", None), ("", None)):
     os.environ["TINYGRAD_EDU_THREADS"] = text
-    sys.modules.pop("tinygrad_edu.core.kernels", None)
+    sys.modules.pop("tinygrad_edu.extras.threads", None)
     try:
-        import tinygrad_edu.core.kernels
-        got = sys.modules["tinygrad_edu.core.kernels"]._threads
+        import tinygrad_edu.extras.threads
+        got = sys.modules["tinygrad_edu.extras.threads"].threads
     except ValueError as error:
         got = None
         assert str(error) == f"TINYGRAD_EDU_THREADS is a whole number, at least 1; got {text!r}", error

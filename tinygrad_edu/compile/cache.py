@@ -18,7 +18,8 @@ import llvmlite
 import numba
 import numpy as np
 
-from ..core import kernels
+from ..core import jit, kernels
+from ..extras import kernels as more_kernels
 from . import intrinsics, numpy_c as native
 
 
@@ -35,7 +36,7 @@ def folder() -> Path:
 def key(text: str) -> str:
     """What machine code depends on: the text, what it calls, and the versions of all that make it."""
     versions = [sys.version, numba.__version__, llvmlite.__version__, np.__version__, native.ready()]
-    sources = [inspect.getsource(module) for module in (kernels, native, intrinsics)]
+    sources = [inspect.getsource(module) for module in (jit, kernels, more_kernels, native, intrinsics)]
     return hashlib.sha256("\0".join([text, *versions, *sources]).encode()).hexdigest()[:32]
 
 

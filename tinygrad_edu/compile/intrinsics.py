@@ -17,7 +17,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 from numba.np import arrayobj
 
-from ..core.kernels import compiled
+from ..core.jit import compiled
 
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112  # of BLAS
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
 
-from ..core.kernels import numbers_of
+from ..core.jit import numbers_of
 from . import lower as loops
 from .lower import Lowered
 
@@ -29,7 +29,7 @@ from math import erf, erfc, inf, isfinite, sqrt
 import numpy as _np
 from numpy import bool, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64
 
-from tinygrad_edu.core import kernels as _kernels
+from tinygrad_edu.extras import kernels as _kernels
 from tinygrad_edu.compile import numpy_c as _native
 globals().update(_native.functions(_np.{dtype}))
 

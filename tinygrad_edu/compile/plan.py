@@ -10,11 +10,12 @@ import numba
 import numpy as np
 from numba import types
 
-from ..core import kernels
 from ..core.buffers import aligned
+from ..core.jit import numbers_of
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, moves, next_stamp, unwrap
+from ..extras import threads
 from ..program.program import Program
 from . import cache as machine, numpy_c as native
 from .lower import BATCHES, CannotCompile, lower
@@ -50,7 +51,7 @@ class Plan:
     ) -> None:
         """output is what the model's output is called in the program, for X and y. kinds, condition : see `Parts`."""
         self.program, self.optimizer, self.quiet = program, optimizer, quiet
-        buffer, given = optimizer.buffer, program._given
+        buffer, given = optimizer.buffer, program.leaves
         trained = {name: i for name in program.gradients for i, p in enumerate(optimizer.params) if p is given[name]}
         drawn = {name: t for name, t in given.items() if "rng" in getattr(t, "kwargs", ())}
         rest = {name: value for name, value in given.items() if name not in {*trained, *drawn, "X", "y"}}
@@ -67,7 +68,7 @@ class Plan:
             }
             return {**program.inputs, "X": X[rows], "y": y[rows], **masks}
 
-        fixed = {*program._results.values(), *program.inputs} - {*drawn}
+        fixed = {*program.results.values(), *program.inputs} - {*drawn}
         self.any_size = program.any_size
         sizes = BATCHES if self.any_size else (len(X),)
         try:
@@ -87,17 +88,17 @@ class Plan:
             lowered,
             program.loss,
             output,
-            {name: (buffer.spans[i][0], program._results[name]) for name, i in trained.items()},
+            {name: (buffer.spans[i][0], program.results[name]) for name, i in trained.items()},
             {name: array.dtype for name, array in kept.items()},
             {name: Drawn(numbered[id(t.kwargs["rng"])], t.kwargs["p"]) for name, t in drawn.items()},
             kinds,
             condition,
         )
-        averages = list(optimizer._averages.values())
+        averages = list(optimizer.averages.values())
         self.text = assemble(parts, optimizer.kernel, len(averages), buffer.data.size, buffer.data.dtype)
         self.labelled = parts.labelled
 
-        self.homes = [optimizer._homes[i] for i in trained.values()]
+        self.homes = [buffer.views[i] for i in trained.values()]
         self.moves = -1
         self.without = [p for i, p in enumerate(optimizer.params) if i not in trained.values()]
         self.others = [(t, t.array) for t in rest.values() if isinstance(t, Tensor)]
@@ -105,8 +106,8 @@ class Plan:
         self.runs: list[Any] | None = None
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
         # of two cores BLAS's second thread holds one, as it waits awake for the next product
-        self.apart = size >= kernels.WORTH_A_THREAD and kernels.CORES > 2
-        width = 1 + len(kernels.numbers_of(optimizer.kernel, 2 + len(averages)))
+        self.apart = size >= threads.WORTH_A_THREAD and threads.CORES > 2
+        width = 1 + len(numbers_of(optimizer.kernel, 2 + len(averages)))
         self.row, self.pack = 8 * width, Struct(f"{width}d").pack_into
         self.numbers: Any = np.zeros((len(optimizer.params), width))
         self.out = np.zeros(OUT)
@@ -116,7 +117,7 @@ class Plan:
         self.at, self.nonfinite = np.zeros(len(self.slots), np.int64), ""
         self.kept: dict[str, Array] = {}
         self.put(data=buffer.data, grad=buffer.grad, out=self.out, numbers=self.numbers, spans=self.spans)
-        self.put(l2=optimizer._regularised, apart=self.apart)
+        self.put(l2=optimizer.regularised, apart=self.apart)
         self.put(**{f"state{i}": a for i, a in enumerate(averages)}, **{f"kept {name}": a for name, a in kept.items()})
         arrays = [types.Array(numba.from_dtype(a.dtype), a.ndim, "C") for a in (X, y, self.at)]
         typeof: Any = numba.typeof
@@ -145,10 +146,9 @@ class Plan:
         optimizer = self.optimizer
         self.check()
         self.arrive()
-        runs = self.runs = optimizer._ready()
-        updated = {id(p) for run in runs for p in run.params}
-        self.updated = [(p, home) for p, _, home in self.homes if id(p) in updated]
-        self.resting = [(p, home) for p, _, home in self.homes if id(p) not in updated]
+        runs = self.runs = optimizer.updates()
+        optimizer.begin(runs)
+        optimizer.tell(runs)
         for i, run in enumerate(runs):
             self.spans[i] = optimizer.buffer.spans[run.first][0], optimizer.buffer.spans[run.last - 1][1]
         self.put(runs=len(runs))
@@ -167,25 +167,17 @@ class Plan:
 
     def arrive(self) -> None:
         """The parameters have the gradients of this step; those that it does not use have none."""
-        for p, _, home in self.homes:
-            p.stored_grad, p._spent = home, 0
-        for p in self.without:
-            p.stored_grad = None
+        self.leave()
+        stamp = next_stamp()
+        for p, _, _ in self.homes:
+            p.grad_from = p.grad_stamp = stamp
 
-    def leave(self) -> int:
-        """The same, and the optimizer has made an update with them. Returns the tick at which it did."""
-        changed = next_stamp()
-        spent = -changed if self.optimizer._quiet else changed
-        for p, home in self.updated:
+    def leave(self) -> None:
+        """The same of gradients that the optimizer has used."""
+        for p, _, home in self.homes:
             p.stored_grad = home
-            p._spent = spent
-            p.stamp = changed
-            p.checksum = None
-        for p, home in self.resting:
-            p.stored_grad, p._spent = home, 0
         for p in self.without:
             p.stored_grad = None
-        return changed
 
     def keep(self) -> None:
         """Layers have written their running means."""
@@ -203,9 +195,9 @@ class Plan:
     def update(self) -> int:
         """The optimizer's kernel, in threads: the status of the step."""
         piece = self.piece
-        if kernels.in_threads(lambda k, n: piece(self.at, True, k, n)):
+        if threads.in_threads(lambda k, n: piece(self.at, True, k, n)):
             return SKIPPED if self.nonfinite == "skip" else NOT_FINITE
-        kernels.in_threads(lambda k, n: piece(self.at, False, k, n))
+        threads.in_threads(lambda k, n: piece(self.at, False, k, n))
         return DONE
 
     @cached_property

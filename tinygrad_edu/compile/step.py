@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from ..core import kernels, losses
+from ..core import losses
 from ..core.layers import Layer
 from ..core.losses import NoLoss
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, moves, no_grad, thread, unwrap
-from ..program.program import Program, _Trace, as_input
+from ..extras import kernels
+from ..program.program import Program
+from ..program.trace import Trace, as_input
 from .lower import CannotCompile as CannotCompile
 from .module_text import (
     APPLIED,
@@ -173,13 +175,12 @@ class CompiledStep:
                 X, y, plan = self._taken(X, y)
             optimizer, runs = self.optimizer, plan.runs
             try:
-                if runs is None or runs is not optimizer._whole:
+                if runs is None or runs is not optimizer.cached_updates:
                     runs = plan.begin()
                 else:
                     if plan.moves != moves[0]:
                         plan.check()
-                    optimizer._last = []  # a step that is refused leaves nothing to ask about
-                    optimizer._prepare(runs)
+                    optimizer.begin(runs)
             except Exception:  # a schedule, say; no gradient was computed, so none is left
                 optimizer.zero_grad()
                 raise
@@ -187,10 +188,11 @@ class CompiledStep:
             for run in runs:
                 plan.pack(plan.numbers, at, run.l2, *run.numbers)
                 at += plan.row
-            if plan.nonfinite is not optimizer._nonfinite:
-                plan.obey(optimizer._nonfinite)
-            for told in thread.step:
-                told(optimizer)
+            if plan.nonfinite is not optimizer.nonfinite:
+                plan.obey(optimizer.nonfinite)
+            if thread.stepped:  # somebody beside the guards
+                for told in thread.step:
+                    told(optimizer)
             code = plan.step  # which is compiled now, if it is new
             plan.out[STATUS] = -1
             try:
@@ -200,35 +202,34 @@ class CompiledStep:
             except BaseException:  # an interrupt, which is raised when machine code returns: it has made the step
                 plan.keep()
                 if plan.out[STATUS] == DONE and not plan.apart:
-                    optimizer._count(runs, plan.leave())
+                    plan.leave()
+                    optimizer.finish(runs)
                 raise
             if plan.written:
                 plan.keep()
             value: float = plan.out.item(LOSS)
             if status == DONE:
-                optimizer._count(runs, plan.leave())
-                for told in thread.stepped:
-                    told(optimizer)
+                plan.leave()
+                optimizer.finish(runs)
                 return value
             plan.arrive()
             if status != SKIPPED:
                 raise self._error(status, X, y, value)
             optimizer.skipped += 1
-            optimizer._last = []
             return value
         finally:
             self._lock.release()
 
     def _error(self, status: int, X: Array, y: Array, loss: float = 0.0) -> Exception:
         """What the same step raises that is not compiled."""
-        self.optimizer._last = []
+        self.optimizer.last = []
         if status == NO_LOSS:
             self.optimizer.zero_grad()
             return NoLoss(f"loss became {loss}")
         if status == NOT_FINITE:
-            for run in self.optimizer._runs():
-                if run.not_finite():
-                    return ValueError(self.optimizer._not_finite_where(run))
+            for update in self.optimizer.updates():
+                if update.not_finite():
+                    return self.optimizer.refusal(update)
         self.optimizer.zero_grad()
         with no_grad():
             self.loss(self.model(X), y)  # says what is wrong with y
@@ -296,7 +297,7 @@ class CompiledStep:
             runs = plan.begin()
             table = np.empty((-(-len(order) // size), len(runs) * plan.numbers.shape[1]))
             for k, row in enumerate(table):
-                optimizer._prepare(runs, k)
+                optimizer.begin(runs, k)
                 row[:] = [number for run in runs for number in (run.l2, *run.numbers)]
         except Exception:  # as above
             optimizer.zero_grad()
@@ -313,10 +314,11 @@ class CompiledStep:
             applied, left_out = int(out[APPLIED]), int(out[LEFT_OUT])
             plan.keep()
             if applied:
-                optimizer._count(runs, plan.leave(), applied)
+                plan.leave()
+                optimizer.finish(runs, applied)
             if out[STATUS] != DONE:
                 plan.arrive()
-                optimizer._last = []
+                optimizer.last = []
             optimizer.skipped += left_out
         if status != DONE:
             rows = order[(applied + left_out) * size :][:size]
@@ -363,20 +365,20 @@ class CompiledStep:
     def _source(self, X: Array, y: Array, gradients: list[str]) -> str:
         """The text of the program for a batch."""
         with self._as_in_training() as (f, _):
-            return _Trace.of(f, [as_input("X", X), as_input("y", y)], ["X", "y"]).program(gradients).source
+            return Trace.of(f, [as_input("X", X), as_input("y", y)], ["X", "y"]).program(gradients).source
 
     def _traced(self, X: Array, y: Array) -> tuple[Program, str]:
         """The program of the optimizer's gradients for a batch, and what the model's output is called in it."""
         inputs = [as_input("X", X), as_input("y", y)]
         with self._as_in_training() as (f, outputs):
-            recorded = _Trace.of(f, inputs, ["X", "y"])
+            recorded = Trace.of(f, inputs, ["X", "y"])
             recorded.program()
             params = [p for p in self.optimizer.params if p.requires_grad and id(p) in recorded.called]
             mine = [recorded.called[id(p)] for p in params]
             if not mine:
                 raise RuntimeError("the loss does not depend on any parameter of this optimizer")
             try:
-                return recorded.compare(f, inputs, mine), recorded.called[id(outputs[0])]
+                return recorded.checked_program(f, mine), recorded.called[id(outputs[0])]
             except ValueError as error:
                 raise CannotCompile(f"{error}; or train without compiled=True") from error
 

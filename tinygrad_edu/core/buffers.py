@@ -10,7 +10,7 @@ import numpy as np
 from .ops import Array
 from .tensor import Tensor, moves
 
-LINE = 64  # bytes
+LINE = 64  # bytes of a line of the processor's cache
 
 
 class FlatBuffer:
@@ -28,6 +28,8 @@ class FlatBuffer:
     ----------
     data, grad : 1-D arrays, contiguous, of equal size. ``grad`` is defined only where ``param.grad is not None``
     spans : (start, stop) of each parameter
+    views : (parameter, its part of data, its part of grad) of each. A parameter whose ``array`` is no longer that part
+        has been moved into another buffer
 
     Raises
     ------
@@ -45,83 +47,47 @@ class FlatBuffer:
     Tensor([[7., 2.]], requires_grad=True)
     """
 
+    data = property(lambda self: self._data, doc="All values.")
+    grad = property(lambda self: self._grad, doc="All gradients.")
+
     def __init__(self, params: Iterable[Tensor]) -> None:
-        params = list(params)
-        _check(params)
-        dtype = params[0].dtype
+        params = self.check(list(params))
         stops = np.cumsum([p.size for p in params]).tolist()
         self.spans: list[tuple[int, int]] = list(zip([0, *stops[:-1]], stops, strict=True))
-        ready = _together(params)
-        self._data: Array = ready[0] if ready else aligned(stops[-1], dtype)
-        self._grad: Array = ready[1] if ready else aligned(stops[-1], dtype)
+        self._data, self._grad = together(params) or [aligned(stops[-1], params[0].dtype) for _ in range(2)]
         for p, (start, stop) in zip(params, self.spans, strict=True):
-            if not np.shares_memory(p.array, self.data):
-                self._take_in(p, start, stop)
+            if not np.shares_memory(p.array, self._data):
+                value, g = p.array, p.grad
+                p.array, p.grad_view = (a[start:stop].reshape(p.shape) for a in (self._data, self._grad))
+                p.array[...] = value
+                moves[0] += 1
+                if g is not None:
+                    p.grad_view[...] = g
+                    p.stored_grad = p.grad_view
+        self.views: list[tuple[Tensor, Array, Array]] = [(p, p.array, p.grad_view) for p in params]  # type: ignore[misc]
 
-    @property
-    def data(self) -> Array:
-        """All values."""
-        return self._data
-
-    @property
-    def grad(self) -> Array:
-        """All gradients."""
-        return self._grad
-
-    def _take_in(self, p: Tensor, start: int, stop: int) -> None:
-        data = self.data[start:stop].reshape(p.shape)
-        p.grad_view = self.grad[start:stop].reshape(p.shape)
-        data[...] = p.array
-        p.array = data
-        moves[0] += 1
-        if p.grad is not None:
-            p.grad_view[...] = p.grad
-            p.grad = p.grad_view
+    def check(self, params: list[Any]) -> list[Tensor]:
+        """Return params, if they can be in one buffer: here, always. `guards.ranges` takes this place."""
+        return params
 
 
 def aligned(size: int, dtype: Any) -> Array:
-    """Zeros that start where a line of the processor's cache does: else every second vector lies across two lines."""
+    """Return zeros that start where a line of the cache does: else every second vector lies across two lines."""
     wider = np.zeros(size + LINE // np.dtype(dtype).itemsize, dtype)
     start = -wider.ctypes.data % LINE // wider.itemsize
     return wider[start : start + size]
 
 
-def _check(params: list[Any]) -> None:
-    if not params:
-        raise ValueError("no parameters: is the model empty, or was an iterator used up before?")
-    for p in params:
-        if not isinstance(p, Tensor):
-            raise TypeError(f"parameters are Tensors, got {type(p).__name__}")
-        if p.vjps or not p.requires_grad:
-            raise ValueError(f"{p.label()} is not a leaf that requires a gradient, so it cannot be a parameter")
-        if p.dtype != params[0].dtype:
-            raise TypeError(
-                f"one buffer has one dtype, but {params[0].label()} is {params[0].dtype} and {p.label()} is {p.dtype}"
-            )
-    if len({id(p) for p in params}) < len(params):
-        raise ValueError("a parameter is given twice")
-
-
-def _together(params: list[Tensor]) -> tuple[Array, Array] | None:
-    """The stretches of data and grad that the parameters fill without a gap, if they already do."""
-    data, grad = params[0].array.base, params[0].grad_view.base if params[0].grad_view is not None else None
-    if data is None or grad is None:
-        return None
-    first = at = _offset(params[0].array, data)
-    for p in params:
-        if (
-            p.array.base is not data
-            or p.grad_view is None
-            or p.grad_view.base is not grad
-            or _offset(p.array, data) != at
-        ):
+def together(params: list[Tensor]) -> list[Array] | None:
+    """Return the stretches of data and grad that the parameters fill without a gap, if they already do."""
+    stretches = []
+    for views in ([p.array for p in params], [p.grad_view for p in params]):
+        base = None if views[0] is None else views[0].base
+        if base is None or any(v is None or v.base is not base for v in views):
             return None
-        at += p.size
-    start = _offset(params[0].grad_view, grad)  # type: ignore[arg-type]
-    return data[first:at], grad[start : start + at - first]
-
-
-def _offset(view: Array, base: Array) -> int:
-    """How many elements into its base a view starts."""
-    start: int = view.__array_interface__["data"][0] - base.__array_interface__["data"][0]
-    return start // view.itemsize
+        starts = [(v.ctypes.data - base.ctypes.data) // v.itemsize for v in views]  # type: ignore[union-attr]
+        ends = np.cumsum([starts[0], *(p.size for p in params)]).tolist()
+        if starts != ends[:-1]:
+            return None
+        stretches.append(base[starts[0] : ends[-1]])
+    return stretches

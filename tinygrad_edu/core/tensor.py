@@ -369,7 +369,7 @@ class Tensor:
     """
 
     __slots__ = ("_requires_grad", "array", "checksum", "grad_from", "grad_stamp", "grad_view", "kwargs", "name", "op",
-                 "parents", "retains_grad", "stamp", "stored_grad", "vjps", "_spent", "__weakref__")  # fmt: skip
+                 "parents", "retains_grad", "stamp", "stored_grad", "vjps", "__weakref__")  # fmt: skip
     op: Callable[..., Result] | None
     parents: tuple[Any, ...]
     kwargs: dict[str, Any]
@@ -384,7 +384,7 @@ class Tensor:
         self.stored_grad: Array | None = None
         self.op, self.parents, self.kwargs, self.vjps, self.name = None, (), {}, (), name
         self.stamp, self.checksum, self.grad_view = next_stamp(), None, None
-        self.grad_from = self.grad_stamp = self._spent = 0
+        self.grad_from = self.grad_stamp = 0
         self.requires_grad = requires_grad
 
     # --- the numbers
@@ -537,7 +537,7 @@ class Tensor:
 
     def accumulate(self, share: Array) -> None:
         """Add share to ``grad``, in place, so that it lands in the flat buffer; the first one overwrites."""
-        self.grad_stamp, self._spent = next_stamp(), 0
+        self.grad_stamp = next_stamp()
         if self.stored_grad is not None:
             self.stored_grad += share
             return

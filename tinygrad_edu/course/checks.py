@@ -10,7 +10,8 @@ import numpy as np
 from ..core import losses
 from ..core.ops import Array
 from ..core.tensor import Tensor
-from ..doctor.gradients import Finding, Report, diagnose
+from ..doctor.gradients import diagnose
+from ..doctor.report import Finding, Report
 
 
 class Ask(Protocol):

@@ -6,6 +6,39 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core.jit import numbers_of
+from ..core.optimizer import Optimizer
+
+ADAM = "c1 · m", "c1 · (m - one_minus_beta1 · g)"
+ROOT, CENTERED = "(sqrt(v) + eps)", "(sqrt(maximum(v, m · m) - m · m) + eps)"
+LION = "sign(beta1 · (m - one_minus_beta2 · g) / beta2 + one_minus_beta1 · g)"  # with m from before the step
+PARTS = {  # by kernel: a rate, a direction, and what earlier gradients left in it
+    "momentum": ("lr · c", "v", "v - one_minus_beta · g"),
+    "heavy_ball": ("lr", "v", "v - g"),
+    "nesterov": ("lr", "g + momentum · v", "momentum · (v - g)"),
+    "adagrad": ("lr / (sqrt(s) + eps)", "g", "0"),
+    # s from before the step follows from s <- rho · s + one_minus_rho · (s + eps) / (v + eps) · g · g
+    "adadelta": (
+        "lr · sqrt((s + rho · eps) / (rho + one_minus_rho · g · g / (v + eps)) / (v + eps))",
+        "g",
+        "0",
+    ),
+    "rmsprop": (f"lr / {ROOT}", "g", "0"),
+    "rmsprop_momentum": ("lr", "b", f"b - g / {ROOT}"),
+    "rmsprop_centered": (f"lr / {CENTERED}", "g", "0"),
+    "rmsprop_centered_momentum": ("lr", "b", f"b - g / {CENTERED}"),
+    "adam": ("lr / (sqrt(c2 · v) + eps)", *ADAM),
+    "adamw": ("lr / (sqrt(c2 · v) + eps)", *ADAM),
+    "amsgrad": ("lr / (sqrt(c2 · x) + eps)", *ADAM),
+    "adamax": ("lr / u", *ADAM),
+    "nadam": ("lr / (sqrt(c2 · v) + eps)", "cg · g + cm · m", "cm · (m - one_minus_beta1 · g)"),
+    "radam": ("lr · (r / (sqrt(v) + eps) + plain)", *ADAM),
+    "rprop": ("d", "sign(q)", "0"),
+    "signsgd": ("lr", "sign(g)", "0"),
+    "signum": ("lr", "sign(m)", "sign(m) - sign(g)"),
+    "lion": ("lr", LION, f"{LION} - sign(g)"),
+}
+
 
 class Why(NamedTuple):
     """What `Optimizer.why` found. It prints as a paragraph."""
@@ -49,8 +82,8 @@ def _value(formula: str, numbers: dict[str, float]) -> float:
         return float(eval(formula.replace("·", "*"), {"__builtins__": {}}, known))
 
 
-def why(self: Any, name: str, index: Any = ()) -> Why:
-    """Why one weight moved as it did in the last step: the microscope. Call it before the next backward().
+def why(optimizer: Optimizer, name: str, index: Any = ()) -> Why:
+    """Explain why one weight moved as it did in the last step: the microscope. Call it before the next backward().
 
     Parameters
     ----------
@@ -88,31 +121,32 @@ def why(self: Any, name: str, index: Any = ()) -> Why:
       direction = v = 1.5
       -0.5 from this gradient, -0.25 from earlier ones, which is momentum (33%)
     """
-    if name not in self.names:
-        raise ValueError(f"no parameter is called {name!r}; there are {', '.join(self.names)}")
-    i = self.names.index(name)
-    p = self.params[i]
-    run = next((run for run in self._last if run.first <= i < run.last), None)
-    if run is None:
+    if name not in optimizer.names:
+        raise ValueError(f"no parameter is called {name!r}; there are {', '.join(optimizer.names)}")
+    i = optimizer.names.index(name)
+    p, span = optimizer.params[i], slice(*optimizer.buffer.spans[i])
+    update = next((update for update in optimizer.last if update.first <= i < update.last), None)
+    if update is None:
         raise ValueError(f"{name} had no part in the last step: there was none, or it had no gradient or is frozen")
-    if p.stamp != self._stamp:
+    if p.stamp != update.stamp:
         raise RuntimeError(f"{name} has been changed since the last step")
-    if abs(p._spent) != self._stamp or not (p.grad is None or p.grad is p.grad_view):
+    if p.grad_stamp > update.stamp and p.grad is not None:
         raise RuntimeError(f"a new gradient of {name} has arrived since the last step; ask before backward()")
-    grad = self.buffer.grad if not run.l2 else self._regularised
-    arrays = [self.buffer.data, grad, *self._averages.values()]
-    span = slice(*self.buffer.spans[i])
+    grad = optimizer.regularised if update.l2 else optimizer.buffer.grad
+    arrays = [optimizer.buffer.data, grad, *optimizer.averages.values()]
     here = [a[span].reshape(p.shape)[index] for a in arrays]
     if np.ndim(here[0]):
         raise IndexError(f"{name} has shape {p.shape}, so {index} is not one number of it")
     after, *values = (float(x) for x in here)
-    numbers = {**dict(zip(["g", *self.state], values, strict=True)), **self._numbers(run.numbers)}
-    rate, direction, memory = (_value(part, numbers) for part in self.parts)
+    letters = ["g", *optimizer.state, *numbers_of(optimizer.kernel, len(arrays))]
+    numbers = dict(zip(letters, [*values, *update.numbers], strict=True))
+    parts: tuple[str, str, str] = getattr(optimizer, "parts", PARTS.get(optimizer.kernel.__name__, ("lr", "g", "0")))
+    rate, direction, memory = (_value(part, numbers) for part in parts)
     keep = numbers.get("keep", 1.0) or float("nan")  # a decay to 0 leaves no trace of what was there
     before = (after + rate * direction) / keep
     return Why(
         f"{name}[{', '.join(map(str, np.atleast_1d(index)))}]" if p.ndim else name,
-        f"update {run.t} of {type(self).__name__}",
+        f"update {update.t} of {type(optimizer).__name__}",
         before,
         after,
         after - before,
@@ -122,5 +156,5 @@ def why(self: Any, name: str, index: Any = ()) -> Why:
         -rate * (direction - memory),
         -rate * memory,
         (keep - 1) * before,
-        self.parts,
+        parts,
     )

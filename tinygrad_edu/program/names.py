@@ -1,7 +1,7 @@
-"""How a recorded graph is written down: the source of each op, read, and a name for every value.
+"""Names for the values of a graph, and the source of an op taken apart: what the formulas of this room are made of.
 
-`formulas` puts the two together; `explain` shows what comes out, `program` writes it down as code. They read what
-`tensor.apply` runs, so that the derivative that is shown, run and written down is one text.
+`source` puts the two together, `explain` shows the result, and `writer` makes a program of it. They read the functions
+that `tensor.apply` runs, so the derivative that is shown, run and written down is one text.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from ..core.tensor import Tensor, toposort, unwrap
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "silu", "elu")
 LETTERS = {"linear": "z", "matmul": "z", "softmax": "p", "mean": "mean", **dict.fromkeys(ACTIVATIONS, "h")}  # else v
 Tree = TypeVar("Tree", bound=ast.AST)
-SHORT = 8  # a list of so many numbers is written down as it is
-TAKEN = {"np", "g", "len", "slice", *vars(ops)}  # what the formulas call has its name already
+SHORT = 8  # a list of at most this many values is written out
+TAKEN = {"np", "g", "len", "slice", *vars(ops)}  # names that formulas use for something else
 
 
 class Recipe(NamedTuple):
@@ -37,12 +37,12 @@ class Recipe(NamedTuple):
 
     Attributes
     ----------
-    args : the names of its array arguments; one name, if it takes any number of them
-    starred : whether it does
-    defaults : of what is not differentiated, where it has one
-    lines : the assignments before the return
-    value : the expression of the value
-    vjps : the lambdas; or one list of them, made by a comprehension, if it takes any number of arguments
+    args : names of its array arguments; one name if it takes any number of them
+    starred : True if it takes any number of array arguments
+    defaults : default values of the arguments that are not differentiated
+    lines : assignments before the return
+    value : expression of the value
+    vjps : a lambda for each argument; one comprehension that makes a list of lambdas if the op is starred
     """
 
     args: tuple[str, ...]
@@ -53,7 +53,7 @@ class Recipe(NamedTuple):
     vjps: tuple[ast.expr, ...]
 
     def vjp(self, i: int) -> ast.expr:
-        """The body of the VJP of argument i: an expression in g, the arguments and the names that the lines assign.
+        """Return the body of the VJP of argument i: an expression in g, the arguments and the names of the lines.
 
         Examples
         --------
@@ -73,7 +73,7 @@ class Recipe(NamedTuple):
         assert isinstance(loop.iter, ast.Call)
         if ast.unparse(loop.iter.func) == "zip":
             values = [ast.parse(f"{ast.unparse(source)}[{i}]", mode="eval").body for source in loop.iter.args]
-        else:  # range or enumerate: the number of the argument itself
+        else:  # range or enumerate: the number of the argument
             values = [ast.Constant(i)] * len(names)
         return _body(made.value.elt, dict(zip(names, values, strict=True)))
 
@@ -84,8 +84,8 @@ def read(op: Callable[..., Result]) -> Recipe:
 
     Raises
     ------
-    ValueError : the source cannot be had (a function typed into a prompt), or is not straight-line: assignments, then
-        one return of the value and a lambda for each argument
+    ValueError : the source is not in a file (a function typed into a prompt), or it is not straight-line: assignments,
+        then one return of the value and a lambda for each argument
     """
     name = getattr(op, "__name__", "this op")
     try:
@@ -93,7 +93,7 @@ def read(op: Callable[..., Result]) -> Recipe:
     except (OSError, TypeError, SyntaxError):
         raise ValueError(f"the source of {name} cannot be read; define it in a file") from None
     problem = f"{name} is not straight-line: assignments, then one return of the value and a lambda for each argument"
-    if not isinstance(tree, ast.FunctionDef) or tree.decorator_list:  # what a decorator does is not in this source
+    if not isinstance(tree, ast.FunctionDef) or tree.decorator_list:  # a decorator may do anything
         raise ValueError(problem)
     documented = isinstance(tree.body[0], ast.Expr) and isinstance(tree.body[0].value, ast.Constant)
     *lines, last = tree.body[documented:]
@@ -109,7 +109,7 @@ def read(op: Callable[..., Result]) -> Recipe:
 
 
 def _body(function: ast.expr, bound: dict[str, ast.expr]) -> ast.expr:
-    """What a lambda returns, its first argument called g and its defaults put in."""
+    """Return the body of a lambda, with its first argument called g and its defaults put in."""
     assert isinstance(function, ast.Lambda)
     first, *rest = [arg.arg for arg in function.args.args]
     defaults = dict(zip(rest[::-1], function.args.defaults[::-1], strict=True))
@@ -121,18 +121,23 @@ def _body(function: ast.expr, bound: dict[str, ast.expr]) -> ast.expr:
 
 
 def forward_order(root: Tensor) -> list[Tensor]:
-    """The computed tensors that root depends on, arguments before results, root last. TypeError if it is no Tensor."""
+    """Return the computed tensors that root depends on, arguments before results, root last.
+
+    Raises
+    ------
+    TypeError : root is not a Tensor
+    """
     if not isinstance(root, Tensor):
         raise TypeError(f"got {type(root).__name__}, but only a Tensor has a graph: give the loss, as in explain(loss)")
     return toposort(root)[::-1]
 
 
 class Names(dict[int, str]):
-    """What everything in a graph is called, by ``id``."""
+    """The names of a graph: ``id`` of a value to name."""
 
     @cached_property
     def taken(self) -> frozenset[str]:
-        """All names: collected once for a graph, as each of its formulas asks."""
+        """All names. They are collected once, because every formula of the graph asks for them."""
         return frozenset(self.values())
 
 
@@ -144,20 +149,21 @@ def names(
     reserved: Collection[str] = TAKEN,
     others: Iterable[Tensor] = (),
 ) -> Names:
-    """A Python name for every tensor, array and list of the graph below root, by ``id``; none is given twice.
+    """Give every tensor, array and list of the graph below root a Python name of its own.
 
-    Tensors keep their names: "x" stays x, "layers.0.W" and "layers.2.W" become W1 and W2. What has none is named as
-    people do: X the data, z what a linear layer gives, h1 = relu(z1), mean, error, loss the result, v anything else; it
-    gets a number where a Tensor has that name. Python numbers need no name.
+    A Tensor keeps its name: "x" stays x, "layers.0.W" and "layers.2.W" become W1 and W2. Values without a name are
+    called as people do: X the data, z the result of a linear layer, h1 = relu(z1), loss the root, v any other result.
+    Values that share a name get numbers. Python numbers need no name.
 
     Parameters
     ----------
-    nodes : the computed tensors, arguments first, if they are not those of `forward_order`. Arrays and long lists
-        inside an index get a name too then, as they need one in a program
-    inputs : Tensors that have these names here, whatever their own
-    same : by ``id``, arrays that are the data of a Tensor: they have its name
-    reserved : names that what somebody named must not have; it gets a "_"
-    others : Tensors that need a name too
+    root : the loss
+    nodes : computed tensors, arguments before results; default: those of `forward_order`. With nodes, arrays and long
+        lists inside an index get a name too, because a program needs one
+    inputs : Tensors by the names that they have here, whatever their own
+    same : Tensors by the ``id`` of their data; such an array has the name of its Tensor
+    reserved : names that no Tensor may have; a Tensor of such a name gets a "_"
+    others : further Tensors that need a name
 
     Examples
     --------
@@ -169,92 +175,86 @@ def names(
     ['X', 'W1', 'b1', 'z1', 'h1', 'W2', 'b2', 'z2', 'v', 'loss']
     """
     stems: dict[int, str] = {}
-    own: dict[int, str] = {}  # names that somebody chose, and that can stay as they are
-    aliases: dict[int, int] = {}
+    chosen: set[int] = set()  # values whose own name is a Python name as it is
+    data: dict[int, int] = {}  # id of an array in same -> id of its Tensor
 
     def add(value: Any, role: str | None = None, name: str = "") -> None:
         if same and id(value) in same:
-            aliases[id(value)] = id(same[id(value)])
+            data[id(value)] = id(same[id(value)])
             value = same[id(value)]
         if id(value) not in stems:
             name = name or own_name(value)
-            stem = _python(name, reserved) if name else role or _by_structure(value, stems)
-            stems[id(value)] = stem
+            stems[id(value)] = stem = _python(name, reserved) if name else role or _letter(value)
             if name == stem:
-                own[id(value)] = stem
+                chosen.add(id(value))
 
-    for chosen, t in (inputs or {}).items():
-        add(t, name=chosen)
+    for given, t in (inputs or {}).items():
+        add(t, name=given)
     for node in forward_order(root) if nodes is None else nodes:
         for value in (*node.parents, *node.kwargs.values()):
             listed = isinstance(value, (list, tuple)) and any(value is parent for parent in node.parents)
             if listed or isinstance(value, (Tensor, np.ndarray)):
-                add(value, next((key for key, given in node.kwargs.items() if given is value), None))
-        for key, given in node.kwargs.items() if nodes is not None else ():
-            for part in given if isinstance(given, tuple) else (given,):
+                add(value, next((key for key, option in node.kwargs.items() if option is value), None))
+        for key, option in node.kwargs.items() if nodes is not None else ():
+            for part in option if isinstance(option, tuple) else (option,):
                 if isinstance(part, np.ndarray) or (isinstance(part, list) and len(part) > SHORT):
                     add(part, key)
         add(node, "loss" if node is root and node.size == 1 and node.parents else None)
     for t in others:
         add(t)
-    times = Counter(own.values())
-    kept = {name for name in times if times[name] == 1}
-    rest = Counter(stem for key, stem in stems.items() if own.get(key) not in kept)
-    many = {stem for stem, n in rest.items() if n > 1 or stem in kept}
-    if many & {"z", "W"}:
-        many |= {"z", "h", "W", "b"} & set(rest)
-    taken = kept | set(rest) - many
-    numbers = {stem: count(1) for stem in many}
-    given = Names()
-    for at, stem in stems.items():
+    called = Names(_unique(stems, chosen))
+    called.update({array: called[tensor] for array, tensor in data.items()})
+    return called
+
+
+def _unique(stems: Mapping[int, str], chosen: Collection[int]) -> dict[int, str]:
+    """Number the names that several values share. A chosen name that is chosen once stays as it is."""
+    times = Counter(stems[key] for key in chosen)
+    kept = {stem for stem in times if times[stem] == 1}
+    free = {key for key in stems if key not in chosen or stems[key] not in kept}
+    rest = Counter(stems[key] for key in free)
+    numbered = {stem for stem, n in rest.items() if n > 1 or stem in kept}
+    if numbered & {"z", "W"}:  # several layers: all of their names have numbers
+        numbered |= {"z", "h", "W", "b"} & set(rest)
+    taken = kept | set(rest) - numbered
+    numbers = {stem: count(1) for stem in numbered}
+    found: dict[int, str] = {}
+    for key, stem in stems.items():
         name = stem
-        if stem in many and own.get(at) not in kept:
-            name = next(numbered for k in numbers[stem] if (numbered := f"{stem}{k}") not in taken)
+        if key in free and stem in numbered:
+            name = next(new for k in numbers[stem] if (new := f"{stem}{k}") not in taken)
         taken.add(name)
-        given[at] = name
-    given.update({at: given[of] for at, of in aliases.items()})
-    return given
+        found[key] = name
+    return found
 
 
 def own_name(value: Any) -> str:
-    """The name that somebody gave to a value, whatever it is; "" if there is none."""
+    """Return the name that somebody gave to a value; "" if it has none."""
     name = getattr(value, "name", None)
     return "" if name is None else str(name)
 
 
 def _python(name: str, reserved: Collection[str]) -> str:
-    """The last part of a name as one that Python takes: "layers.0.W" is W."""
+    """Return the last part of a name as a Python name: "layers.0.W" is W."""
     stem = re.sub(r"\W", "_", name.rpartition(".")[2])
     if not stem.isidentifier() or stem.startswith("d_"):  # d_x is the gradient of x
         stem = f"t_{stem}"
     return f"{stem}_" if keyword.iskeyword(stem) or stem in reserved else stem
 
 
-def _by_structure(value: Any, stems: Mapping[int, str]) -> str:
-    """What people call a value that was computed so, from values with these names; or X and x, if it was given."""
-    if not (isinstance(value, Tensor) and value.op is not None and value.parents):
-        return "X" if np.ndim(unwrap(value)) > 1 else "x"
-    op = getattr(value.op, "__name__", "")
-    first, *others = value.parents
-    of = [stems.get(id(parent), "") for parent in value.parents]
-    below = {stems.get(id(parent), "") for parent in getattr(first, "parents", ())}
-    if op == "mul" and first is others[0] and of[0] in ("error", "centered"):
-        return "square"
-    if op == "sub" and of[1] in ("mean", "running_mean"):
-        return "centered"
-    if op == "sub" and of[0] in ("z", "h", "p") and np.shape(unwrap(others[0])) == first.shape:
-        return "error"
-    if op == "mean" and of == ["square"] and "centered" in below:
-        return "variance"
-    if op == "sqrt" and below & {"variance", "running_var"}:
-        return "std"
-    return "normal" if of == ["centered", "std"] else LETTERS.get(op, "v")
+def _letter(value: Any) -> str:
+    """Return the letter that people use for the result of such an op; X or x for data."""
+    if isinstance(value, Tensor) and value.op is not None and value.parents:
+        return LETTERS.get(getattr(value.op, "__name__", ""), "v")
+    return "X" if np.ndim(unwrap(value)) > 1 else "x"
 
 
 # --- expressions ------------------------------------------------------------------------------------------------------
 
 
 class _Rename(ast.NodeTransformer):
+    """Replace names by expressions."""
+
     def __init__(self, names: Mapping[str, ast.expr]) -> None:
         self.names = names
 
@@ -262,7 +262,7 @@ class _Rename(ast.NodeTransformer):
         return copy.deepcopy(self.names.get(node.id, node))
 
     def _inner(self, node: Any) -> Any:
-        """Names that a lambda or a comprehension binds are its own."""
+        """Leave the names that a lambda or a comprehension binds."""
         if isinstance(node, ast.Lambda):
             own = {arg.arg for arg in node.args.args}
         else:
@@ -274,7 +274,7 @@ class _Rename(ast.NodeTransformer):
 
 
 def renamed(tree: Tree, names: Mapping[str, str | ast.expr]) -> Tree:
-    """A copy of the tree in which each of these names stands for another one, or for an expression.
+    """Return a copy of the tree with each of these names replaced, by another name or an expression.
 
     Examples
     --------
@@ -290,7 +290,7 @@ def renamed(tree: Tree, names: Mapping[str, str | ast.expr]) -> Tree:
 
 
 def unparsed(tree: ast.expr) -> str:
-    """The expression as text; a negative number beside an operator is put in brackets.
+    """Return the expression as text, with brackets around a negative number beside an operator.
 
     Examples
     --------
@@ -301,19 +301,23 @@ def unparsed(tree: ast.expr) -> str:
 
 
 def loaded(tree: ast.AST) -> set[str]:
-    """The names in an expression."""
+    """Return the names in an expression."""
     return {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
 
 
 def stored(tree: ast.AST) -> set[str]:
-    """The names that the assignments in a tree bind."""
+    """Return the names that the assignments in a tree bind."""
     return {part.id for part in ast.walk(tree) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
 
 
 def literal(value: Any, called: Mapping[int, str], exact: bool = False) -> ast.expr | None:
-    """How a value is written down: by its name, or as it is; None if it has no name and is not simple.
+    """Return the expression for a value: its name, or the value written out; None if it has no name and is not simple.
 
-    A NumPy number is written like any other; its dtype is kept if it has to be exact.
+    Parameters
+    ----------
+    value : anything
+    called : names by ``id``
+    exact : write a NumPy number with its dtype; otherwise like a Python number
     """
     if id(value) in called:
         return ast.Name(called[id(value)])
@@ -340,12 +344,17 @@ def literal(value: Any, called: Mapping[int, str], exact: bool = False) -> ast.e
     return None
 
 
+def call(f: str | ast.expr, *args: ast.expr) -> ast.Call:
+    """Return the expression ``f(*args)``."""
+    return ast.Call(ast.Name(f) if isinstance(f, str) else f, list(args), [])
+
+
 def _np(name: str) -> ast.expr:
     return ast.Attribute(ast.Name("np"), name)
 
 
 class _Tidy(ast.NodeTransformer):
-    """Brackets around negative numbers beside an operator; x[0:2] for x[slice(0, 2, None)], np.s_[0:2] elsewhere."""
+    """Put negative numbers beside an operator into brackets, and write x[slice(0, 2, None)] as x[0:2]."""
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         index = self.visit(node.slice)
@@ -362,9 +371,8 @@ class _Tidy(ast.NodeTransformer):
     def visit_Tuple(self, node: ast.Tuple) -> ast.expr:
         self.generic_visit(node)
         parts = [part.slice if isinstance(part, ast.Subscript) else part for part in node.elts]
-        return (
-            ast.Subscript(_np("s_"), ast.Tuple(parts)) if any(isinstance(part, ast.Slice) for part in parts) else node
-        )
+        sliced = any(isinstance(part, ast.Slice) for part in parts)
+        return ast.Subscript(_np("s_"), ast.Tuple(parts)) if sliced else node
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         self.generic_visit(node)

@@ -1,4 +1,4 @@
-"""What a program calls: the functions, constants and modules that stand above it, out of the sources that use them."""
+"""The preamble of a program: the imports, constants and functions that its lines use, as text."""
 
 from __future__ import annotations
 
@@ -17,14 +17,23 @@ import numpy as np
 
 from .names import Recipe, literal, loaded, read, renamed, stored, unparsed
 
+PACKAGE = __name__.partition(".")[0]
+
 
 class Helpers:
-    """Every global name that an op's source uses gets a name here, and a text that defines it.
+    """The global names that the sources of ops use, each with a name in the program and a text that defines it.
+
+    Parameters
+    ----------
+    used : names that are taken
 
     Attributes
     ----------
-    used : names that are taken; those given here join them
-    scope : name to value, as the texts define it
+    used : names that are taken, with those of the helpers
+    scope : name to value, as the texts define it; the lines of the program run in it
+    objects : name to the object that the op uses
+    texts : name to the text that defines it
+    calls : name of a function to the names that it uses
     """
 
     def __init__(self, used: Iterable[str]) -> None:
@@ -35,12 +44,12 @@ class Helpers:
         self.calls: dict[str, set[str]] = {}
 
     def of(self, f: Callable[..., Any], names: Iterable[str]) -> dict[str, ast.expr]:
-        """What global names in the source of f stand for: the names that they have here."""
+        """Return the names in the program for the global names that the source of f uses, and add their texts."""
         where = {**f.__globals__, **inspect.getclosurevars(f).nonlocals}
         return {name: ast.Name(self.add(name, where[name])) for name in sorted(names) if name in where}
 
     def add(self, name: str, value: Any) -> str:
-        """The name of a value here; a new one if it has none."""
+        """Return the name of a value in the program. A new value gets a name and a text, if it can be written down."""
         for known, other in self.objects.items():
             if other is value:
                 return known
@@ -51,7 +60,7 @@ class Helpers:
         number = literal(value, {})
         if isinstance(value, ModuleType):
             self.texts[name] = f"import {called}" + f" as {name}" * (name != called)
-        elif getattr(sys.modules.get(module), called, None) is value and is_everywhere(module):
+        elif getattr(sys.modules.get(module), called, None) is value and importable_anywhere(module):
             self.texts[name] = f"from {module} import {called}" + f" as {name}" * (name != called)
         elif isinstance(value, FunctionType):
             self.texts[name] = self._function(name, value)
@@ -61,7 +70,12 @@ class Helpers:
         return name
 
     def _function(self, name: str, f: FunctionType) -> str:
-        """Its source without the types; of an op, what gives its value."""
+        """Return the source of f without types; of an op, the part that computes the value.
+
+        Raises
+        ------
+        ValueError : the source cannot be read
+        """
         try:
             tree = ast.parse(textwrap.dedent(inspect.getsource(f))).body[0]
         except (OSError, SyntaxError):
@@ -85,14 +99,19 @@ class Helpers:
         return ast.unparse(ast.fix_missing_locations(_ValueOnly(self).visit(renamed(tree, calls))))
 
     def value_only(self, node: ast.Subscript) -> ast.expr:
-        """``sigmoid(a)`` for ``sigmoid(a)[0]``, where sigmoid is an op: of these a program has the value alone."""
+        """Return ``sigmoid(a)`` for ``sigmoid(a)[0]`` if sigmoid is an op: its helper returns the value alone."""
         call, first = node.value, isinstance(node.slice, ast.Constant) and node.slice.value == 0
         if first and isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
             return call if recipe_of(self.objects.get(call.func.id)) else node
         return node
 
     def text(self, names: set[str]) -> str:
-        """Everything that these names need: imports, constants, functions."""
+        """Return the text that defines these names: imports, constants, functions.
+
+        Raises
+        ------
+        ValueError : a name stands for a value that has no text
+        """
         todo = sorted(names & set(self.objects) | {"np"})
         for name in todo:  # the list grows while it is read
             if name not in self.texts:
@@ -107,8 +126,14 @@ class Helpers:
         functions = [text for text in texts if text.startswith("def ")]
         return "\n\n\n".join(["\n".join(imports), *["\n".join(constants)] * bool(constants), *functions])
 
+    def of_package(self) -> dict[str, str]:
+        """Return name here -> name there of the functions of this package."""
+        return {name: there for name, f in self.objects.items() if (there := name_in_package(f))}
+
 
 class _ValueOnly(ast.NodeTransformer):
+    """Apply `Helpers.value_only` to a whole tree."""
+
     def __init__(self, helpers: Helpers) -> None:
         self.helpers = helpers
 
@@ -119,22 +144,28 @@ class _ValueOnly(ast.NodeTransformer):
 
 @cache
 def global_names(op: Callable[..., Any]) -> frozenset[str]:
-    """The names in the source of an op that are not its own."""
+    """Return the global names in the source of an op."""
     recipe = read(op)
     trees = [*recipe.lines, recipe.value, *recipe.vjps]
     return frozenset().union(*map(unbound, trees)) - {*op.__code__.co_varnames, *op.__code__.co_cellvars}
 
 
 def recipe_of(f: Any) -> Recipe | None:
-    """The source of an op taken apart; None of what is no op."""
+    """Return the source of an op taken apart; None for any other object."""
     try:
         return read(f) if isinstance(f, FunctionType) else None
     except ValueError:
         return None
 
 
+def name_in_package(f: Any) -> str:
+    """Return the name of a function of this package; "" for any other object."""
+    ours = isinstance(f, FunctionType) and f.__module__.partition(".")[0] == PACKAGE
+    return f.__name__ if ours else ""
+
+
 def unbound(tree: ast.AST) -> set[str]:
-    """The names in a tree, but for those that a comprehension or a lambda in it binds."""
+    """Return the names in a tree, except those that a comprehension or a lambda in it binds."""
     own: set[str] = set()
     for part in ast.walk(tree):
         if isinstance(part, ast.comprehension):
@@ -144,11 +175,11 @@ def unbound(tree: ast.AST) -> set[str]:
     return loaded(tree) - own
 
 
-def is_everywhere(module: str) -> bool:
-    """Whether it comes with Python or NumPy."""
+def importable_anywhere(module: str) -> bool:
+    """Tell if a module comes with Python or NumPy."""
     return module.partition(".")[0] in {*sys.stdlib_module_names, "numpy"}
 
 
 def free(name: str, taken: Iterable[str]) -> str:
-    """name, or with the first number that makes it a new one."""
+    """Return the name, or the name with the first number, from 2, that makes it new."""
     return name if name not in taken else next(n for k in count(2) if (n := f"{name}{k}") not in taken)

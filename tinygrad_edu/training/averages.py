@@ -15,14 +15,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..core import kernels
 from ..core.buffers import aligned
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import next_stamp, unwrap
+from ..extras import kernels
+from ..extras.threads import bound
+from .optimizer_tools import layout
 
 
 class MovingAverage:
@@ -95,6 +98,9 @@ class MovingAverage:
 
     def __repr__(self) -> str:
         return f"MovingAverage(beta={self.beta:g}, bias_correction={self.bias_correction}, t={self.t})"
+
+
+guests: WeakKeyDictionary[Optimizer, WeightAverage] = WeakKeyDictionary()  # whose averages stand in for the weights
 
 
 class WeightAverage:
@@ -171,7 +177,7 @@ class WeightAverage:
 
     def update(self) -> None:
         """Take in the weights as they are now. Call it after each ``optimizer.step()``."""
-        if self.optimizer._guest is not None:
+        if self.optimizer in guests:
             raise RuntimeError("averages are in the parameters' place: update() belongs after the with block")
         self._look()
         self.t += 1
@@ -179,8 +185,7 @@ class WeightAverage:
 
     @cached_property
     def _rule(self) -> Any:
-        rule = kernels.machine_code(kernels.average, 2, self.average.dtype)
-        return kernels.bound(rule, [self.average, self.optimizer.buffer.data])
+        return bound(kernels.average, [self.average, self.optimizer.buffer.data])
 
     def _weight(self, t: int) -> float:
         """Return the weight of the rule at update t, in float64."""
@@ -192,7 +197,7 @@ class WeightAverage:
 
     def _look(self) -> None:
         """Raise a RuntimeError unless the parameters still lie in the optimizer's buffer."""
-        for p, data, _ in self.optimizer._homes:
+        for p, data, _ in self.optimizer.buffer.views:
             if p.array is not data:
                 raise RuntimeError(f"{p.label()} now lies in another optimizer's buffer; average over that optimizer")
 
@@ -202,14 +207,18 @@ class WeightAverage:
         self._look()
         if not self.t:
             raise RuntimeError("there is no average yet: call update() after optimizer.step()")
-        self._own = self.optimizer.buffer.data.copy(), self.optimizer.t, self.optimizer._guest
-        self.optimizer._guest = self
+        self._own = self.optimizer.buffer.data.copy(), self.optimizer.t, guests.get(self.optimizer)
+        guests[self.optimizer] = self
         self._put(self.average)
         return self
 
     def __exit__(self, kind: Any, *_: object) -> None:
         assert self._own is not None
-        (weights, t, self.optimizer._guest), self._own = self._own, None
+        (weights, t, before), self._own = self._own, None
+        if before is None:
+            del guests[self.optimizer]
+        else:
+            guests[self.optimizer] = before
         self._put(weights)
         if kind is None and self.optimizer.t != t:
             raise RuntimeError(
@@ -247,7 +256,7 @@ class WeightAverage:
         self.average[...], self.t = state["average"], int(state["t"])
 
     def _layout(self) -> list[str]:
-        return [f"{self!r} in {self.average.dtype}", *self.optimizer._layout()[1:-1]]
+        return [f"{self!r} in {self.average.dtype}", *layout(self.optimizer)[1:-1]]
 
     def __repr__(self) -> str:
         return f"WeightAverage(decay={self.decay}, debias={self.debias})"

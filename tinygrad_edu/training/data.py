@@ -153,6 +153,9 @@ def regression(n: int = 200, noise: float = 0.1, rng: Rng = None) -> tuple[Array
     return X, np.sin(3 * X) + noise * rng.standard_normal((n, 1))
 
 
+TOY_SETS = {make.__name__: make for make in (moons, circles, spirals, blobs, xor, regression)}
+
+
 def _start(n: int, at_least: int, noise: float, rng: Rng) -> tuple[np.random.Generator, int]:
     if n < at_least or not 0 <= noise < np.inf:
         raise ValueError(f"n is at least {at_least} and noise at least 0, got n = {n} and noise = {noise}")

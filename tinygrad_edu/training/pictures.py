@@ -6,7 +6,6 @@ matplotlib is imported inside the functions: nothing else in this file needs it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,6 @@ import numpy as np
 from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.tensor import unwrap
-from ..explain.graph import Graph, layout
 
 if TYPE_CHECKING:
     from .history import History
@@ -129,49 +127,6 @@ def _scores(model: Layer, X: Array) -> Array:
     with model.evaluating():
         scores: Array = unwrap(model(X))
     return np.concatenate([-scores, scores], axis=1) if scores.shape[1] == 1 else scores
-
-
-def computation(graph: Graph, path: Any) -> Path:
-    """Draw how a tensor was computed (`Tensor.graph`): values blue, gradients orange, leaves in a thick frame.
-
-    Returns the path of the SVG, or of the PNG if it ends so. Raises ImportError without matplotlib.
-    """
-    from matplotlib import rc_context
-    from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-    from matplotlib.path import Path as Curve
-
-    placed = layout(graph)
-    unit = np.array([0.075, 0.17])  # a character of 9 points, in inches
-    boxes = placed.boxes * np.tile(unit, 2)
-    corners = [boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2]
-    everything = np.concatenate([*corners, *(points * unit for points in placed.lines)])
-    low, high = everything.min(axis=0) - 0.15, everything.max(axis=0) + 0.15
-    page, (ax,) = figure(1, "", size=tuple(high - low))
-    page.set_layout_engine("none")
-    ax.set_position((0, 0, 1, 1))
-    ax.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]))
-    ax.set_axis_off()
-    for points in placed.lines:
-        points = points * unit
-        curve, codes = [points[0]], [Curve.MOVETO]
-        for a, b in pairwise(points):
-            middle = (a[0] + b[0]) / 2
-            curve += [(middle, a[1]), (middle, b[1]), b]
-            codes += [Curve.CURVE4] * 3
-        arrow: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 9, "color": "0.45", "linewidth": 0.9}
-        ax.add_patch(FancyArrowPatch(path=Curve(curve, codes), **arrow))
-    for node, (x, y, width, height) in zip(graph.nodes, boxes, strict=True):
-        style: dict[str, Any] = {"facecolor": "0.95" if node.kind == "data" else "white", "edgecolor": "0.3"}
-        frame = "round,pad=0,rounding_size=0.06"
-        corner, thick = (x - width / 2, y - height / 2), 1.8 if node.kind == "leaf" else 0.9
-        ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=frame, linewidth=thick, **style))
-        lines = node.lines()
-        for k, (line, colour) in enumerate(zip(lines, ("black", COLOURS[0], COLOURS[1]))):
-            place = y + (k - (len(lines) - 1) / 2) * unit[1]
-            style = {"color": colour, "family": "monospace", "fontsize": 9, "ha": "center", "va": "center"}
-            ax.text(x, place, line, parse_math=False, **style)  # a $ in a name is a $
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tinygrad_edu"}):
-        return save(page, path)
 
 
 def figure(columns: int, title: str, rows: int = 1, size: tuple[float, float] = (5.2, 4)) -> tuple[Any, Any]:

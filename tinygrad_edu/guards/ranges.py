@@ -1,0 +1,99 @@
+"""What hyper-parameters and parameters have to be. The face puts these checks in the place of the core's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core.buffers import FlatBuffer
+from ..core.optimizer import Optimizer, Update
+from ..core.tensor import Tensor
+
+AT_LEAST_0 = (lambda x: 0 <= x < float("inf"), "a finite number, at least 0")
+ABOVE_0 = (lambda x: 0 < x < float("inf"), "a finite number above 0")
+FINITE = (lambda x: abs(x) < float("inf"), "a finite number")  # asked of a number that only a rule of the user's has
+BELOW_1 = (lambda x: 0 <= x < 1, "at least 0 and below 1")
+RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    **dict.fromkeys(["lr", "l2", "lr_decay", "weight_decay", "momentum_decay", "lambd", "alpha", "t0"], AT_LEAST_0),
+    **dict.fromkeys(["momentum", "beta", "beta1", "beta2", "rho"], BELOW_1),
+    **dict.fromkeys(["least", "most"], ABOVE_0),
+    "eps": (ABOVE_0[0], "a finite number above 0, also in the parameters' dtype"),
+    "down": (lambda x: 0 < x < 1, "above 0 and below 1"),
+    "up": (lambda x: 1 < x < float("inf"), "a finite number above 1"),
+    "bias_correction": (lambda x: x in (False, True), "True or False"),
+}
+
+
+def in_range(name: str, value: Any, dtype: Any = np.float64) -> Any:
+    """Return value as a Python number, if it is one in the range that belongs to the name.
+
+    eps and lr have to be in it as numbers of the dtype too. A function that returns learning rates passes.
+
+    Raises
+    ------
+    TypeError : value is not a number
+    ValueError : it is out of range
+    """
+    if name == "lr" and callable(value):
+        return value
+    within, text = RANGES.get(name, FINITE)
+    if not isinstance(value, (int, float, np.integer, np.floating, np.bool_)):
+        raise TypeError(f"{name} is a number, got {type(value).__name__}")
+    with np.errstate(over="ignore"):
+        rounded = float(np.dtype(dtype).type(value)) if name in ("eps", "lr") else float(value)
+    if not within(float(value)) or not within(rounded):
+        raise ValueError(f"{name} = {value}, but it has to be {text}")
+    return value if isinstance(value, (int, float)) else value.item()
+
+
+def check_hyper(optimizer: Optimizer, name: str, value: Any) -> Any:
+    """Return value, if the optimizer has a hyper-parameter of that name and it may have this value (`Optimizer.check`).
+
+    Raises
+    ------
+    TypeError, ValueError : see `in_range`; a name that the rule does not have
+    """
+    if name == "nonfinite":
+        if value not in ("raise", "skip", "propagate"):
+            raise ValueError(f'nonfinite = {value!r}, but it has to be "raise", "skip" or "propagate"')
+        return value
+    if name not in optimizer.hyper:
+        raise ValueError(f"{type(optimizer).__name__} has no {name!r}; it has {', '.join(optimizer.hyper)}")
+    return in_range(name, value, optimizer.buffer.data.dtype)
+
+
+def check_parameters(buffer: FlatBuffer, params: list[Any]) -> list[Tensor]:
+    """Return params, if they can be in one buffer (`FlatBuffer.check`).
+
+    Raises
+    ------
+    TypeError : something that is not a Tensor, or parameters of two dtypes
+    ValueError : no parameters, one twice, or one that is computed or requires no gradient
+    """
+    if not params:
+        raise ValueError("no parameters: is the model empty, or was an iterator used up before?")
+    for p in params:
+        if not isinstance(p, Tensor):
+            raise TypeError(f"parameters are Tensors, got {type(p).__name__}")
+        if p.vjps or not p.requires_grad:
+            raise ValueError(f"{p.label()} is not a leaf that requires a gradient, so it cannot be a parameter")
+        if p.dtype != params[0].dtype:
+            raise TypeError(
+                f"one buffer has one dtype, but {params[0].label()} is {params[0].dtype} and {p.label()} is {p.dtype}"
+            )
+    if len({id(p) for p in params}) < len(params):
+        raise ValueError("a parameter is given twice")
+    return params
+
+
+def not_finite(optimizer: Optimizer, update: Update) -> Exception:
+    """Return the error for a gradient with NaN or infinity: which it is, and where (`Optimizer.refusal`)."""
+    i = next(i for i in range(update.first, update.last) if not np.isfinite(np.asarray(optimizer.params[i].grad)).all())
+    g = np.asarray(optimizer.params[i].grad)
+    wrong = np.argwhere(~np.isfinite(g)).tolist()
+    return ValueError(
+        f"the gradient of {optimizer.names[i]} holds {g[tuple(wrong[0])]} at {wrong[0]}, {len(wrong)} of its {g.size} "
+        'numbers are not finite; a smaller learning rate or clip_norm() may help, or nonfinite="skip"'
+    )

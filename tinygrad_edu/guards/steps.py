@@ -1,0 +1,59 @@
+"""Warnings of steps that are not what was meant: a gradient that is missing, used twice, or added to a used one."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ..core.optimizer import Optimizer
+from ..core.tensor import Observer, Tensor
+from .frames import warn
+
+AGAIN = (
+    "step() used the gradient of {} a second time: there was no backward() since the step before; call zero_grad() "
+    "and backward() before each step()"
+)
+ADDED = (
+    "backward() added to the gradient of {}, which step() has used already: call zero_grad() between step() and the "
+    "next backward()"
+)
+MISSED = (
+    "no gradient came to {}, so step() changes nothing there: is it used in the loss? If that is meant, freeze() it"
+)
+
+
+class StepGuard(Observer):
+    """Look at each step of each optimizer. Each kind of warning comes once for an optimizer.
+
+    A gradient that has a share from before the latest update of its parameter was used by that update. It is new again
+    after zero_grad() and backward(). Gradients that were assigned by hand are left alone.
+    """
+
+    def __init__(self) -> None:
+        self.told: WeakKeyDictionary[Optimizer, set[str]] = WeakKeyDictionary()
+
+    def step(self, optimizer: Any) -> None:
+        updates, used, since = optimizer.last, None, 0
+        if not optimizer.cleared:
+            for update in updates:
+                stamp = update.stamp
+                for p in update.params:
+                    if p.grad_from < stamp:
+                        used, since = p, stamp
+            if used is not None:
+                self.say(optimizer, AGAIN if used.grad_stamp < since else ADDED, used)
+        if updates[0].stamp < 0:  # new ones
+            missed = [
+                name
+                for i, (name, p) in enumerate(zip(optimizer.names, optimizer.params))
+                if p.stored_grad is None and p.requires_grad and i not in optimizer.frozen
+            ]
+            if missed:
+                self.say(optimizer, MISSED, ", ".join(missed))
+
+    def say(self, optimizer: Optimizer, message: str, what: Tensor | str) -> None:
+        """Warn, unless that was said before, or gradients were assigned by hand."""
+        told = self.told.setdefault(optimizer, set())
+        if message not in told and not optimizer.assigned:
+            told.add(message)
+            warn(message.format(what.label() if isinstance(what, Tensor) else what))

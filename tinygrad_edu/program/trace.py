@@ -1,0 +1,315 @@
+"""Tracing: a function is run once on Tensors, and the graph of that run becomes a program.
+
+The graph holds the ops that a gradient needs. A `Recorder` notes the rest of the run: results without a gradient,
+comparisons, and the running means that layers write.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.ops import Array, Result
+from ..core.tensor import Observer, Tensor, apply, next_stamp, no_grad, seed, thread, unwrap
+from .names import TAKEN, Names, loaded, names
+from .preamble import global_names, unbound
+from .program import Program
+from .writer import Writer, takes_gradient
+
+
+def trace(f: Any, *inputs: Any) -> Program:
+    """Return the program that computes f and its gradients.
+
+    The program has a gradient for every Tensor that requires one, among the inputs or not; if none does, for all inputs
+    that hold floats. It takes other inputs of the same number of axes, as far as f does: a batch of another size, if
+    there were at least two samples. Of a loss that was computed before, values in between (a mask, say) are inputs.
+
+    A function is run again with other numbers, to see that the program freezes nothing that Python computed by itself,
+    and with more samples, to see whether a length is frozen. Layers keep what they had (running means); generators of
+    random numbers move on. Dropout's mask is an input of the program.
+
+    Parameters
+    ----------
+    f : a function of Tensors that returns a Tensor with a single number; or a loss that has been computed already
+    inputs : arrays, numbers or Tensors to call f with. They become the first arguments of the program, under the names
+        that f has for them. Other leaves of the graph, such as a model's parameters, follow
+
+    Raises
+    ------
+    TypeError : f decides by the value of a Tensor (an ``if``, ``float(t)``), or does not return a Tensor
+    ValueError : an array was computed from the inputs outside of the ops, or is random; the result is not a single
+        number; the source of an op cannot be read
+    RuntimeError : nothing requires a gradient; data that the graph needs was changed
+
+    Examples
+    --------
+    >>> program = trace(lambda x: (x * x).sum(), [1.0, 2.0])
+    >>> print(program.source)
+    import numpy as np
+    <BLANKLINE>
+    <BLANKLINE>
+    def backprop(x):
+        # forward
+        v = x * x
+        loss = v.sum()
+    <BLANKLINE>
+        # backward
+        d_v = np.ones_like(v)
+        d_x = 2 * (d_v * x)
+        return loss, {"x": d_x}
+    <BLANKLINE>
+    """
+    if isinstance(f, Tensor) and not inputs:
+        return Trace(f).program()
+    if not callable(f):
+        raise TypeError(f"trace takes a loss, or a function and what to call it with; got {type(f).__name__}")
+    given = parameter_names(f, len(inputs))
+    leaves = [as_input(name, value) for name, value in zip(given, inputs)]
+    traced = Trace.of(f, leaves, given)
+    if not traced.root.requires_grad:
+        if inputs and all(t.dtype.kind in "iub" for t in leaves):
+            raise TypeError("gradients are those of floats, and all inputs hold whole numbers: write 1.0 for 1")
+        leaves = [Tensor(t, t.dtype in (np.float32, np.float64), t.name) for t in leaves]
+        traced = Trace.of(f, leaves, given)
+    return traced.checked_program(f)
+
+
+def as_input(name: str, value: Any) -> Tensor:
+    """Return a new leaf of this name. It requires a gradient if value is a Tensor that does."""
+    return Tensor(value, isinstance(value, Tensor) and value.requires_grad, name)
+
+
+def parameter_names(f: Callable[..., Any], n: int) -> list[str]:
+    """Return the names that f has for its first n arguments; x0, x1 ... where it has none."""
+    try:
+        kinds = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        kinds = []
+    known = [p.name for p in kinds if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return known[:n] + [f"x{i}" for i in range(len(known), n)]
+
+
+class Recorder(Observer):
+    """Note everything that a program needs and no graph holds, inside ``with recorder:``.
+
+    A recorder inside of another one, as of `grad` in a function that is traced, is the only one at work.
+
+    Attributes
+    ----------
+    constants : results that require no gradient; their parents and kwargs are recorded too
+    writes : (leaf, value) for each ``leaf.data = value`` with a Tensor as the value. The leaf keeps its numbers
+    since : a stamp; tensors that were made before have a smaller one
+    """
+
+    def __init__(self) -> None:
+        self.constants: list[Tensor] = []
+        self.writes: list[tuple[Tensor, Tensor]] = []
+        self.since = next_stamp()
+
+    def __enter__(self) -> Any:
+        self._recording, thread.recording = thread.recording, True
+        self._outer = [told.__self__ for told in thread.op if isinstance(told.__self__, Recorder)]
+        for recorder in self._outer:
+            Observer.__exit__(recorder)
+        return super().__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        thread.recording = self._recording
+        for recorder in self._outer:
+            recorder.attach(thread)
+
+    def op(self, out: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not out.requires_grad:
+            out.parents, out.kwargs = args, kwargs
+            self.constants.append(out)
+
+    def constant(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Tensor:
+        """Return a comparison as a Tensor, so the program computes it."""
+        with no_grad():
+            return apply(without_gradient, *args, function=function)
+
+    def read(self, tensor: Tensor, how: str) -> None:
+        raise TypeError(
+            f"{how} of {tensor.label()} was asked for while a program is traced: the program would be right for "
+            "these numbers alone. Write np.where(condition, a, b), maximum or relu instead of an if, and np.exp(x) "
+            "instead of math.exp(x)"
+        )
+
+    def write(self, leaf: Tensor, value: Any) -> bool:
+        if isinstance(value, Tensor):
+            self.writes.append((leaf, value))
+        return isinstance(value, Tensor)
+
+
+def without_gradient(*arrays: Array, function: Callable[..., Array]) -> Result:
+    """y = function(arrays), which is flat wherever it has a slope: a comparison, a sign"""
+    return function(*arrays), *[lambda g, a=a: np.zeros_like(a) for a in arrays]
+
+
+class Trace:
+    """The graph of a function's run, on its way to a program.
+
+    Parameters
+    ----------
+    root : the loss
+    inputs, given : Tensors that the function was called with, and their names
+    recorder : notes of the run; None for a loss that was computed before
+
+    Attributes
+    ----------
+    nodes : computed tensors that root and the writes depend on, arguments before results
+    writes : see `Recorder`
+    called : the names of the graph, once there is a program
+    """
+
+    called: Names
+
+    def __init__(
+        self,
+        root: Tensor,
+        inputs: Sequence[Tensor] = (),
+        given: Sequence[str] = (),
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.root, self.inputs, self.given = root, inputs, given
+        self.writes = recorder.writes if recorder else []
+        since = recorder.since if recorder else 0
+        # an array in the graph may be the data of a Tensor, as a mask is that of a comparison
+        self.same = {id(t.array): t for t in (*inputs, *(recorder.constants if recorder else ()))}
+        nodes = list(dict.fromkeys([root, *(value for _, value in self.writes)]))
+        seen = set(nodes)
+        for node in nodes:  # the list grows while it is read
+            for value in used_by(node):
+                value = self.same.get(id(value), value)
+                if isinstance(value, Tensor) and value.parents and value.stamp > since and value not in seen:
+                    seen.add(value)
+                    nodes.append(value)
+        self.nodes = sorted((node for node in nodes if node.parents), key=lambda node: node.stamp)
+
+    @classmethod
+    def of(cls, f: Callable[..., Any], inputs: Sequence[Tensor], given: Sequence[str]) -> Trace:
+        """Call f with these Tensors, and return the trace of the run.
+
+        Raises
+        ------
+        TypeError : f reads the value of a Tensor, or does not return a Tensor
+        """
+        with Recorder() as recorder:
+            root = f(*inputs)
+        if not isinstance(root, Tensor):
+            got = type(root).__name__ + "; t.numpy() leaves the graph" * isinstance(root, (np.ndarray, np.generic))
+            raise TypeError(f"the function has to return a Tensor with a single number, got {got}")
+        return cls(root, inputs, given, recorder)
+
+    def program(self, wanted: list[str] | None = None) -> Program:
+        """Write the program.
+
+        Parameters
+        ----------
+        wanted : names of the inputs that get a gradient; default: all that require one
+        """
+        self._check()
+        reserved = TAKEN.union(*{global_names(node.op) for node in self.nodes if node.op})
+        targets = [target for target, _ in self.writes]
+        inputs = dict(zip(self.given, self.inputs))
+        called = self.called = names(self.root, self.nodes, inputs, self.same, reserved, targets)
+        computed = {called[id(node)] for node in self.nodes}
+        uses = [value for node in self.nodes for value in used_by(node) if id(value) in called] + targets
+        leaves: dict[str, Any] = {called[id(t)]: t for t in self.inputs}
+        for value in sorted(uses, key=takes_gradient):  # data first, then parameters
+            if called[id(value)] not in computed:
+                leaves.setdefault(called[id(value)], value)
+        wanted = wanted or [name for name, t in leaves.items() if takes_gradient(t)]
+        writer = Writer(self.root, called, {name: np.array(unwrap(value)) for name, value in leaves.items()})
+        forward, backward = writer.write(self.nodes, self.writes, wanted)
+        lines = forward + backward
+        used = {called[id(t)] for t in self.inputs}.union(*(loaded(line.value) for line in lines))
+        used |= {line.target.removesuffix("[...]") for line in lines}
+        calls = set().union(*(unbound(line.value) for line in lines))
+        helpers = writer.helpers.text(calls - leaves.keys() - computed)
+        leaves = {name: value for name, value in leaves.items() if name in used}
+        return Program(leaves, forward, backward, called[id(self.root)], wanted, helpers, writer.helpers.of_package())
+
+    def _check(self) -> None:
+        """Refuse a root that `Tensor.backward` would refuse, and one that was not computed."""
+        if self.root.size != 1:
+            shape = self.root.shape
+            raise ValueError(
+                f"the chain rule starts from a single number, this tensor has shape {shape}: take its .sum()"
+            )
+        seed(self.root, None)
+        if not self.nodes:
+            raise RuntimeError("nothing was computed, so there is nothing to trace")
+
+    def checked_program(self, f: Callable[..., Any], wanted: list[str] | None = None) -> Program:
+        """Write the program of f, and check that it is the same for other numbers and for more samples.
+
+        Other numbers are the inputs in another order, with the other sign, and with rows that come twice. More samples
+        decide `Program.any_size`.
+
+        Raises
+        ------
+        ValueError : the program is another one for other numbers
+        """
+        program = self.program(wanted)
+        reverse = [t.array.ravel()[::-1].reshape(t.shape) for t in self.inputs]
+        negative = [-a if a.dtype.kind == "f" else a for a in reverse]
+        twice = [t.array[np.arange(len(t)) // 2] if t.ndim else t.array for t in self.inputs]
+        for numbers in (reverse, negative, twice):
+            second = self.again(f, numbers, program.gradients)
+            if second is not None:
+                self.refuse_if_different(program, second)
+        n = next((len(t) for t in self.inputs if t.ndim), 0)
+        for rows in (n + 1, 2 * n):  # f may not take an odd number of samples
+            more = [
+                np.resize(t.array, (rows, *t.shape[1:])) if t.ndim and len(t) == n else t.array for t in self.inputs
+            ]
+            larger = self.again(f, more, program.gradients)
+            if larger is not None and (larger.source != program.source or self.difference(program, larger) is not None):
+                program.any_size = False
+        return program
+
+    def again(self, f: Callable[..., Any], numbers: Sequence[Array], wanted: list[str]) -> Program | None:
+        """Return the program of f for other numbers; None if f does not take them."""
+        others = [Tensor(a, t.requires_grad, t.name) for a, t in zip(numbers, self.inputs)]
+        try:
+            with np.errstate(all="ignore"):
+                return Trace.of(f, others, self.given).program(wanted)
+        except Exception:
+            return None
+
+    def refuse_if_different(self, program: Program, other: Program) -> None:
+        """Raise ValueError if the program of f for other numbers has another text or other constants."""
+        if other.source != program.source:
+            raise ValueError(
+                "the function computes something else for other numbers, or uses random numbers; a program has no "
+                "branches. Write np.where(condition, a, b), and give the function what is random as an input"
+            )
+        if (name := self.difference(program, other)) is not None:
+            raise ValueError(
+                f"an array {program.inputs[name].shape} in this graph was computed from the inputs outside of the "
+                "ops (t.numpy(), NumPy on a plain array), or is random, so the program would be right for these "
+                "numbers alone. Compute it with Tensors, or give it to the function as an input"
+            )
+
+    def difference(self, program: Program, other: Program) -> str | None:
+        """Return the name of a constant that differs between two programs of f; masks of dropout may differ."""
+        for name in program.inputs.keys() - {self.called[id(t)] for t in self.inputs}:
+            a, b = program.inputs[name], other.inputs[name]
+            drawn = "rng" in getattr(program.leaves[name], "kwargs", ())
+            if not drawn and not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
+                return name
+        return None
+
+
+def used_by(node: Tensor) -> Iterator[Any]:
+    """Yield all that a node was computed from: arguments, keywords, and the values in tuples among them."""
+    todo = [*node.parents, *node.kwargs.values()]
+    for value in todo:  # the list grows while it is read
+        if isinstance(value, tuple):
+            todo += value
+        yield value

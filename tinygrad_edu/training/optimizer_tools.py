@@ -1,0 +1,189 @@
+"""Freezing, clipping, saving and reading an optimizer. The face makes these functions its methods."""
+
+from __future__ import annotations
+
+import time
+from fnmatch import fnmatchcase
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from ..core.jit import machine_code, numbers_of
+from ..core.kernels import not_finite
+from ..core.optimizer import Optimizer
+from ..core.tensor import Tensor  # noqa: F401, for the examples
+from ..extras.kernels import sum_of_squares
+from ..guards.ranges import in_range
+
+# --- the gradients, between backward() and step() ---------------------------------------------------------------------
+
+
+def clip_value(optimizer: Optimizer, most: float) -> None:
+    """Bring every number of the gradients into [-most, most]. Call it between backward() and step()."""
+    in_range("most", most)
+    for update in optimizer.updates():
+        np.clip(update.arrays[1], -most, most, out=update.arrays[1])
+
+
+def clip_norm(optimizer: Optimizer, most: float) -> float:
+    """Shorten the gradient of all parameters together to the length most, if it is longer.
+
+    As torch.nn.utils.clip_grad_norm_: times min(1, most / (norm + 1e-6)), the norm in float64. A norm that is not
+    finite changes nothing: `step` then does what ``nonfinite`` says. (In float64 numbers above 1e154 have such a
+    norm although they are finite.) Call it between backward() and step().
+
+    Returns
+    -------
+    float : the norm before
+
+    References
+    ----------
+    Pascanu, Mikolov & Bengio 2013, "On the difficulty of training recurrent neural networks".
+
+    Examples
+    --------
+    >>> from tinygrad_edu import SGD
+    >>> p = Tensor([3.0, 4.0], requires_grad=True)
+    >>> optimizer = SGD([p], lr=1.0)
+    >>> (p * p / 2).sum().backward()
+    >>> optimizer.clip_norm(0.5)
+    5.0
+    >>> p.grad.round(3)
+    array([0.3, 0.4])
+    """
+    in_range("most", most)
+    updates, grad = optimizer.updates(), optimizer.buffer.grad
+    spans = [optimizer.buffer.spans[i] for update in updates for i in range(update.first, update.last)]
+    squares = machine_code(sum_of_squares, 1, grad.dtype)
+    norm = sqrt(sum(squares(grad[a:b]) for a, b in spans))
+    if most / (norm + 1e-6) < 1 and norm < float("inf"):
+        for update in updates:
+            update.arrays[1] *= grad.dtype.type(most / (norm + 1e-6))
+    return norm
+
+
+# --- which parameters are updated -------------------------------------------------------------------------------------
+
+
+def freeze(optimizer: Optimizer, pattern: str) -> None:
+    """Leave the parameters of that name as they are, whatever their gradients, until `unfreeze`.
+
+    pattern : a name as in ``names``, the beginning of some up to a dot ("layers.0"), or a pattern ("*.b")
+    """
+    optimizer.write_back_steps()
+    optimizer.frozen |= matching(optimizer, pattern)
+
+
+def unfreeze(optimizer: Optimizer, pattern: str = "*") -> None:
+    """Update the parameters of that name again; their step counts go on where they stood."""
+    optimizer.write_back_steps()
+    optimizer.frozen -= matching(optimizer, pattern)
+
+
+def matching(optimizer: Optimizer, pattern: str) -> set[int]:
+    """Return the numbers of the parameters of that name. ValueError if there are none."""
+    found = {
+        i
+        for i, name in enumerate(optimizer.names)
+        if name == pattern or fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
+    }
+    if not found:
+        raise ValueError(f"no parameter is called {pattern!r}; there are {', '.join(optimizer.names)}")
+    return found
+
+
+# --- saving -----------------------------------------------------------------------------------------------------------
+
+
+def state_dict(optimizer: Optimizer) -> dict[str, Any]:
+    """Return everything that a resumed run needs to go on bit for bit, as arrays and numbers, ready for np.savez.
+
+    A learning rate that is a function is not in it: build the optimizer with the same function.
+    """
+    optimizer.write_back_steps()
+    return {
+        "layout": np.array(layout(optimizer)),
+        "t": optimizer.t,
+        "steps": np.array(optimizer.steps),
+        "frozen": np.array([i in optimizer.frozen for i in range(len(optimizer.params))]),
+        **{name: average.copy() for name, average in optimizer.averages.items()},
+        **{
+            f"group{i}.{name}": float(value)
+            for i, group in enumerate(optimizer.groups)
+            for name, value in group.items()
+            if not callable(value)
+        },
+    }
+
+
+def load_state_dict(optimizer: Optimizer, state: Any) -> None:
+    """Take over what `state_dict` returned, for the same kind of optimizer over the same parameters.
+
+    Raises
+    ------
+    ValueError : another rule, dtype, list of groups, or list of parameters and shapes; something is missing
+    """
+    expected = state_dict(optimizer)
+    theirs, ours = [str(line) for line in state["layout"]] if "layout" in state else [], layout(optimizer)
+    if theirs != ours:
+        here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
+        raise ValueError(f"this state is of another optimizer or model: it has {there} where this one has {here}")
+    missing = [key for key in expected if key not in state]
+    if missing:
+        raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+    for key, value in expected.items():
+        if np.shape(state[key]) != np.shape(value):
+            raise ValueError(f"{key} has shape {np.shape(state[key])} in this state, here {np.shape(value)}")
+    numbers = {key: float(state[key]) for key in expected if key.startswith("group")}
+    for key, value in numbers.items():
+        optimizer.check(key.partition(".")[2], value)
+    for name, average in optimizer.averages.items():
+        average[...] = state[name]
+    optimizer.t, optimizer.steps = int(state["t"]), [int(t) for t in state["steps"]]
+    optimizer.frozen, optimizer.last = set(np.flatnonzero(state["frozen"]).tolist()), []
+    for key, value in numbers.items():
+        group, _, name = key.removeprefix("group").partition(".")
+        optimizer.groups[int(group)][name] = value
+
+
+def layout(optimizer: Optimizer) -> list[str]:
+    """Return the rule, each parameter with its shape, and the sizes of the groups, a line each: what a state is of."""
+    rule = f"{optimizer.kernel.__name__} in {optimizer.buffer.data.dtype}"
+    params = [f"{name} {p.shape}" for name, p in zip(optimizer.names, optimizer.params, strict=True)]
+    groups = ", ".join(str(len(members)) for members in optimizer.members)
+    return [rule, *params, f"groups of {groups}"]
+
+
+# --- reading, and compiling now ---------------------------------------------------------------------------------------
+
+
+def equation(optimizer: Optimizer) -> str:
+    """Return the rule as the kernel runs it, the conventions chosen, and the numbers in it now."""
+    lines = [line.strip() for line in optimizer.kernel.__doc__.splitlines()]
+    text = ["g <- g + l2 · p"] * any(group["l2"] for group in optimizer.groups)
+    text += [line for line in lines if "<-" in line or line.startswith(("where", "note:"))]
+    t = optimizer.t + 1
+    for k, group in enumerate(optimizer.groups):
+        shown = [f"{name} = {_shown(value)}" for name, value in group.items() if name != "l2" or value]
+        text.append(f"group {k}: " * (len(optimizer.groups) > 1) + ", ".join(shown))
+        lr, _, *hyper = group.values()
+        scalars = optimizer.scalars(t, optimizer.check("lr", lr(t)) if callable(lr) else lr, *hyper)
+        numbers = zip(numbers_of(optimizer.kernel, 2 + len(optimizer.state)), scalars, strict=True)
+        computed = [f"{name} = {value:.6g}" for name, value in numbers if value != group.get(name)]
+        text += [f"at update {t}: {', '.join(computed)}"] * bool(computed)
+    return "\n".join(text)
+
+
+def _shown(value: Any) -> str:
+    if not callable(value):
+        return f"{value:g}"
+    return "a function of t" if repr(value).startswith("<") else repr(value)
+
+
+def compile(optimizer: Optimizer) -> float:
+    """Have what `step` runs compiled, or loaded from Numba's cache, now. Return the seconds that it took."""
+    start = time.perf_counter()
+    machine_code(optimizer.kernel, 2 + len(optimizer.state), optimizer.buffer.data.dtype)
+    machine_code(not_finite, 1, optimizer.buffer.data.dtype)
+    return time.perf_counter() - start
