@@ -1,6 +1,7 @@
 """The public names, each with the place where it lives: `__init__.py` reads this table, and so do type checkers."""
 
-from .compile.step import CannotCompile as CannotCompile, CompiledStep as CompiledStep, compile_step as compile_step
+from .compile.step import CompiledStep as CompiledStep, compile_step as compile_step
+from .compile.values import CannotCompile as CannotCompile
 from .core import (
     buffers as buffers,
     init as init,
