@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from . import guards
 from .core.tensor import Tensor, thread
 from .extras import numpy_functions
 from .guards import in_place
@@ -29,6 +30,7 @@ from .guards.steps import StepGuard
 for _name, _method in {**numpy_functions.METHODS, **in_place.METHODS}.items():
     setattr(Tensor, _name, _method)
 StepGuard().attach(type(thread))  # in every thread
+guards.install()  # before any room takes a loss from the core
 
 __version__ = "0.1.0"
 

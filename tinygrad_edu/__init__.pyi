@@ -12,18 +12,14 @@ from .core.buffers import FlatBuffer as FlatBuffer
 from .core.layers import (
     ELU as ELU,
     GELU as GELU,
-    BatchNorm1d as BatchNorm1d,
     Dropout as Dropout,
-    Flatten as Flatten,
     Layer as Layer,
-    LayerNorm as LayerNorm,
     LeakyReLU as LeakyReLU,
     Linear as Linear,
     ReLU as ReLU,
     Sequential as Sequential,
     Sigmoid as Sigmoid,
     SiLU as SiLU,
-    Softmax as Softmax,
     Softplus as Softplus,
     Tanh as Tanh,
     mlp as mlp,
@@ -50,10 +46,11 @@ from .core.optimizers import (
 from .core.tensor import Tensor as Tensor, apply as apply, no_grad as no_grad
 from .doctor.debug import debug as debug
 from .doctor.gradcheck import gradcheck as gradcheck
-from .doctor.gradients import Finding as Finding, Report as Report, diagnose as diagnose
+from .doctor.gradients import diagnose as diagnose
 from .doctor.layers import diagnose_layer as diagnose_layer, diagnose_op as diagnose_op
+from .doctor.report import Finding as Finding, Report as Report
 from .doctor.rules import diagnose_optimizer as diagnose_optimizer
-from .explain.steps import explain as explain
+from .explain.explanation import explain as explain
 from .extras import kernels as kernels, optimizers as optimizers
 from .extras.numpy_functions import concatenate as concatenate, einsum as einsum, stack as stack, where as where
 from .extras.optimizers import (
@@ -69,6 +66,12 @@ from .extras.optimizers import (
     Signum as Signum,
 )
 from .extras.threads import set_num_threads as set_num_threads
+from .extras.layers import (
+    BatchNorm1d as BatchNorm1d,
+    Flatten as Flatten,
+    LayerNorm as LayerNorm,
+    Softmax as Softmax,
+)
 from .program.derivatives import grad as grad, hessian as hessian, hvp as hvp
 from .program.program import Program as Program
 from .program.trace import trace as trace
@@ -78,9 +81,10 @@ from .race.on_surfaces import Race as Race, race as race
 from .training import averages as averages, data as data, schedules as schedules
 from .training.averages import MovingAverage as MovingAverage, WeightAverage as WeightAverage
 from .training.data import batches as batches
-from .training.fit import Evaluation as Evaluation, History as History, evaluate as evaluate, fit as fit
+from .training.fit import evaluate as evaluate, fit as fit
+from .training.history import Evaluation as Evaluation, History as History
 from .training.lr_find import lr_find as lr_find
-from .training.schedules import ReduceOnPlateau as ReduceOnPlateau
+from .training.plateau import ReduceOnPlateau as ReduceOnPlateau
 
 __version__: str
 

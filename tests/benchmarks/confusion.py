@@ -1,5 +1,5 @@
-"""What the doctor says about whom: mistakes planted in random networks (tests/students.py) against the names it gives
-them, as the table of docs/doctor.md; and how many right gradients it accuses.
+"""The table of docs/doctor.md: mistakes planted in random networks (tests/support/planted_mistakes.py), the names that
+the doctor gives them, and the number of right gradients that it accuses.
 
     python tests/benchmarks/confusion.py 100  # networks for each mistake; some minutes
 """

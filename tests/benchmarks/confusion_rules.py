@@ -1,9 +1,9 @@
-"""Which mistake in an update rule gets which name: the table of docs/rule_doctor.md.
+"""The table of docs/rule_doctor.md: mistakes planted in update rules, and the names that the doctor gives them.
 
     python tests/benchmarks/confusion_rules.py
 
-Every mistake of tests/test_ruledoctor.py is planted in rules written apart from the package, with random
-hyper-parameters and gradients; right rules, from tests/naive.py, are judged too.
+Every mistake of tests/support/planted_rules.py is planted in rules written apart from the package, with random
+hyper-parameters and gradients; right rules, from tests/support/naive.py, are judged too.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import numpy as np
+import planted_rules
 import rules_table as rows
-import test_ruledoctor as tests
 
 import tinygrad_edu as tg
 
@@ -27,11 +27,11 @@ RUNS, RIGHT = 50, 1000
 def main():
     warnings.simplefilter("ignore")  # the roots and divisions that planted mistakes make
     named: dict[tuple[str, str], Counter[str]] = {}
-    for k, (reference, key, _) in enumerate(tests.PLANTED):
+    for k, (reference, key, _) in enumerate(planted_rules.PLANTED):
         rng, runs = np.random.default_rng(k), RUNS if "+" not in key else RUNS // 10
         for seed in range(runs):
-            hyper = tests.plain_variant(tests.draw(getattr(tg, reference), rng))
-            report = tg.diagnose_optimizer(tests.planted(k)[2], reference, rng=seed, **hyper)
+            hyper = planted_rules.plain_variant(planted_rules.draw(getattr(tg, reference), rng))
+            report = tg.diagnose_optimizer(planted_rules.planted(k)[2], reference, rng=seed, **hyper)
             named.setdefault((key, reference), Counter())[str(report.mistakes["step"])] += 1
     print("| planted | in | named so | called something else |")
     print("|---|---|---:|---|")
@@ -44,10 +44,10 @@ def main():
         rng, accused = np.random.default_rng(0), 0
         for seed in range(RIGHT):
             kind = rows.CLASSES[seed % len(rows.CLASSES)]
-            hyper = tests.draw(kind, rng)
+            hyper = planted_rules.draw(kind, rng)
             if dtype == np.float32:
                 hyper["lr"] = rng.uniform(0.01, 0.1)
-            accused += not tg.diagnose_optimizer(tests.from_naive(kind, dtype), kind, rng=seed, **hyper).right
+            accused += not tg.diagnose_optimizer(planted_rules.from_naive(kind, dtype), kind, rng=seed, **hyper).right
         print(f"Right rules in {dtype.__name__}, all {len(rows.CLASSES)} kinds: {accused} of {RIGHT:,} accused.")
 
 

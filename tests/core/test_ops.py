@@ -3,237 +3,45 @@
 import ast
 import inspect
 import warnings
+from functools import partial
 
 import numpy as np
+import ops_table
 import pytest
-from random_graphs import erf
+from ops_table import BROADCASTS, A, normal
 
 import tinygrad_edu as tg
+from tinygrad_edu.extras import numpy_functions
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.tensor import backward_pass
 
-rng = np.random.default_rng(0)
-
-
-def normal(*shape):
-    return rng.standard_normal(shape)
-
-
-def positive(*shape):
-    return rng.uniform(0.5, 2, shape)
-
-
-def log_sum_exp(a, axis=None, keepdims=False):
-    return np.log(np.exp(a).sum(axis=axis, keepdims=keepdims))
-
-
-def nll(z, labels):
-    return -np.log(np.exp(z)[np.arange(len(z)), labels] / np.exp(z).sum(axis=1)).mean()
-
-
-A = normal(3, 4)
-SQUARE = normal(3, 3)
-LABELS = np.array([2, 0, 3])
-BROADCASTS = [
-    (normal(3, 4), normal(3, 4)),
-    (normal(3, 4), normal(4)),
-    (normal(3, 1), normal(1, 4)),
-    (normal(2, 3, 4), normal(3, 1)),
-    (normal(), normal(3, 4)),
-    (normal(1, 1), normal(4)),
-    (normal(3, 4), 2.5),
-    (-1.5, normal(3, 4)),
-]
-
-
-# op, what is differentiated, the same in NumPy, the arguments
-ROWS = [
-    *[("add", lambda a, b: a + b, np.add, args) for args in BROADCASTS],
-    *[("sub", lambda a, b: a - b, np.subtract, args) for args in BROADCASTS],
-    *[("mul", lambda a, b: a * b, np.multiply, args) for args in BROADCASTS],
-    *[("div", lambda a, b: a / b, np.divide, (np.sign(a) + a, np.sign(b) + b)) for a, b in BROADCASTS],
-    *[("maximum", tg.maximum, np.maximum, args) for args in BROADCASTS],
-    *[("minimum", tg.minimum, np.minimum, args) for args in BROADCASTS],
-    *[("pow", lambda a, b: a**b, np.power, (np.abs(a) + 0.1, b)) for a, b in BROADCASTS],
-    ("pow", lambda a: a**3, lambda a: a * a * a, (normal(3, 4),)),
-    ("pow", lambda a: a**0, np.ones_like, (np.array([0.0, 2.0]),)),
+# other spellings: op, what is differentiated, the same in NumPy, the arguments
+SPELLINGS = [
+    ("add", lambda a, b: a + b, np.add, BROADCASTS[1]),
+    ("sub", lambda a, b: a - b, np.subtract, BROADCASTS[1]),
+    ("mul", lambda a, b: a * b, np.multiply, BROADCASTS[1]),
+    ("div", lambda a, b: a / b, np.divide, (2.5 + A, np.array(1.5))),
     ("neg", lambda a: -a, np.negative, (A,)),
-    ("exp", tg.exp, np.exp, (A,)),
-    ("expm1", tg.expm1, np.expm1, (A,)),
-    ("log", tg.log, np.log, (positive(3, 4),)),
-    ("log1p", tg.log1p, np.log1p, (positive(3, 4) - 1.4,)),
-    ("sin", tg.sin, np.sin, (3 * A,)),
-    ("cos", tg.cos, np.cos, (3 * A,)),
-    ("erf", tg.erf, erf, (2 * A,)),
-    ("sqrt", tg.sqrt, np.sqrt, (positive(3, 4),)),
-    ("abs", tg.abs, np.abs, (A,)),
-    ("tanh", tg.tanh, np.tanh, (A,)),
-    ("sigmoid", tg.sigmoid, lambda a: 1 / (1 + np.exp(-a)), (3 * A,)),
-    ("relu", tg.relu, lambda a: a * (a > 0), (A,)),
-    ("leaky_relu", tg.leaky_relu, lambda a: np.where(a > 0, a, 0.01 * a), (A,)),
+    ("matmul", lambda a, b: a @ b, np.matmul, (A, A.T)),
+    ("pow", lambda a: a**3, lambda a: a * a * a, (A,)),
+    ("pow", lambda a: a**0, np.ones_like, (np.array([0.0, 2.0]),)),
     ("leaky_relu", lambda a: tg.leaky_relu(a, 0.3), lambda a: np.where(a > 0, a, 0.3 * a), (A,)),
-    ("elu", tg.elu, lambda a: np.where(a > 0, a, np.exp(a) - 1), (A,)),
-    ("elu", lambda a: tg.elu(a, 0.3), lambda a: np.where(a > 0, a, 0.3 * (np.exp(a) - 1)), (A,)),
-    ("silu", tg.silu, lambda a: a / (1 + np.exp(-a)), (3 * A,)),
-    ("gelu", tg.gelu, lambda a: a / 2 * (1 + erf(a / np.sqrt(2))), (A,)),
-    ("softplus", tg.softplus, lambda a: np.log(1 + np.exp(a)), (A,)),
-    ("clip", lambda a: tg.clip(a, -0.5, 0.7), lambda a: np.clip(a, -0.5, 0.7), (A,)),
-    ("clip", lambda a: a.clip(low=0.1), lambda a: np.clip(a, 0.1, None), (A,)),
-    *[
-        ("where", lambda a, b: tg.where(A > 0, a, b), lambda a, b: np.where(A > 0, a, b), args)
-        for args in [(A, -A), (A, normal(4)), (normal(3, 1), 0.5)]
-    ],
-    *[
-        ("matmul", lambda a, b: a @ b, np.matmul, (normal(*i), normal(*j)))
-        for i, j in [
-            ((3, 4), (4, 2)),
-            ((4,), (4,)),
-            ((3, 4), (4,)),
-            ((4,), (4, 2)),
-            ((2, 3, 4), (4, 5)),
-            ((2, 3, 4), (2, 4, 5)),
-            ((5, 1, 3, 4), (2, 4, 2)),
-            ((2, 3, 4), (4,)),
-            ((4,), (2, 4, 3)),
-            ((1, 1), (1, 1)),
-        ]
-    ],
-    ("linear", tg.linear, lambda x, W, b: x @ W + b, (normal(5, 3), normal(3, 4), normal(4))),
-    ("linear", tg.linear, lambda x, W, b: x @ W + b, (normal(1, 3), normal(3, 1), normal(1))),
-    *[
-        (name, lambda a, f=name, k=kwargs: getattr(a, f)(**k), lambda a, f=ref, k=kwargs: f(a, **k), (a,))
-        for name, ref in [
-            ("sum", np.sum),
-            ("mean", np.mean),
-            ("max", np.max),
-            ("min", np.min),
-            ("logsumexp", log_sum_exp),
-            ("var", np.var),
-            ("std", np.std),
-            ("norm", lambda a, axis=None, keepdims=False: np.sqrt(np.sum(a * a, axis=axis, keepdims=keepdims))),
-            ("prod", np.prod),
-        ]
-        for a in [A, SQUARE, normal(2, 3, 4)]
-        for kwargs in [
-            {},
-            {"keepdims": True},
-            {"axis": 0},
-            {"axis": 1},
-            {"axis": -1, "keepdims": True},
-            {"axis": (0, 1)},
-            {"axis": (0, -1), "keepdims": True},
-        ]
-    ],
-    *[
-        ("softmax", lambda a, i=i: tg.softmax(a, i), lambda a, i=i: np.exp(a) / np.exp(a).sum(i, keepdims=True), (a,))
-        for a in (A, SQUARE)
-        for i in (0, 1, -1)
-    ],
-    *[
-        ("log_softmax", lambda a, i=i: a.log_softmax(i), lambda a, i=i: a - log_sum_exp(a, i, True), (a,))
-        for a in (A, SQUARE)
-        for i in (0, -1)
-    ],
-    ("var", lambda a: a.var(1, ddof=1), lambda a: a.var(1, ddof=1), (A,)),
-    ("std", lambda a: a.std((0, 2), ddof=2), lambda a: a.std((0, 2), ddof=2), (normal(2, 3, 4),)),
-    ("prod", lambda a: a.prod(1), lambda a: a.prod(1), (np.array([[0.0, 2, 3], [4, 0, 0], [1, 2, 3]]),)),
-    *[("cumsum", lambda a, i=i: a.cumsum(i), lambda a, i=i: a.cumsum(i), (normal(2, 3, 4),)) for i in (None, 0, 1, -1)],
-    *[
-        (
-            "einsum",
-            lambda *a, s=s: tg.einsum(s, *a),
-            lambda *a, s=s: np.einsum(s, *a),
-            [normal(*shape) for shape in shapes],
-        )
-        for s, *shapes in [
-            ("ij,jk->ik", (3, 4), (4, 2)),
-            ("kj, ij", (2, 4), (3, 4)),
-            ("i,i", (4,), (4,)),
-            ("ij->", (3, 4)),
-            ("ba", (3, 4)),
-            ("ii", (3, 3)),
-            ("ii->i", (3, 3)),
-            ("iij,j->i", (3, 3, 4), (4,)),
-            ("iii", (2, 2, 2)),
-            ("i,ij,j->", (3,), (3, 4), (4,)),
-            ("ij,ij->i", (3, 1), (3, 4)),
-            ("...ij,...jk->...ik", (5, 1, 3, 4), (2, 4, 2)),
-            ("...i,i", (2, 3, 4), (4,)),
-            ("...ii->...i", (2, 1, 3, 3)),
-            ("...i,...i->i...", (4,), (2, 3, 4)),
-            (",i", (), (3,)),
-        ]
-    ],
-    ("cross_entropy", lambda z: tg.cross_entropy(z, LABELS), lambda z: nll(z, LABELS), (A,)),
     ("reshape", lambda a: a.reshape(2, 6), lambda a: a.reshape(2, 6), (A,)),
-    ("reshape", lambda a: tg.reshape(a, (-1,)), np.ravel, (A,)),
-    *[
-        ("reshape", lambda a, i=i: a.squeeze(i), lambda a, i=i: np.squeeze(a, i), (normal(1, 3, 1),))
-        for i in (None, 0, -1)
-    ],
-    *[
-        ("reshape", lambda a, i=i: a.expand_dims(i), lambda a, i=i: np.expand_dims(a, i), (normal(2, 3),))
-        for i in (0, -1, (0, 2))
-    ],
-    *[
-        ("broadcast_to", lambda a, s=s: a.broadcast_to(s), lambda a, s=s: np.broadcast_to(a, s), (normal(3, 1),))
-        for s in [(3, 1), (3, 4), (2, 3, 4)]
-    ],
-    *[("flip", lambda a, i=i: a.flip(i), lambda a, i=i: np.flip(a, i), (A,)) for i in (None, 0, -1, (0, 1))],
-    *[
-        (
-            "pad",
-            lambda a, w=w, v=v: a.pad(w, constant_values=v),
-            lambda a, w=w, v=v: np.pad(a, w, constant_values=v),
-            (A,),
-        )
-        for w, v in [(0, 0.0), (1, 0.0), ((0, 2), 7.0), (((1, 2), (0, 3)), -1.0)]
-    ],
     ("transpose", lambda a: a.T, np.transpose, (normal(2, 3, 4),)),
     ("transpose", lambda a: a.mT, lambda a: a.mT, (normal(2, 3, 4),)),
+    ("transpose", lambda a: a.transpose(2, 0, 1), lambda a: a.transpose(2, 0, 1), (normal(2, 3, 4),)),
+    ("sum", lambda a: a.sum(1, True), lambda a: a.sum(1, keepdims=True), (A,)),
+    ("softmax", lambda a: a.softmax(0), lambda a: np.exp(a) / np.exp(a).sum(0), (A,)),
     ("softplus", lambda a: np.logaddexp(0, a), lambda a: np.logaddexp(0, a), (800 * normal(3),)),
     ("softplus", lambda a, b: np.logaddexp(a, b), np.logaddexp, (normal(2, 3), normal(3))),
-    ("transpose", lambda a: a.transpose(2, 0, 1), lambda a: a.transpose(2, 0, 1), (normal(2, 3, 4),)),
-    ("transpose", lambda a: tg.transpose(a, (-1, 0, 1)), lambda a: a.transpose(2, 0, 1), (normal(2, 3, 4),)),
+]
+ROWS = [
     *[
-        ("getitem", lambda a, i=i: a[i], lambda a, i=i: a[i], (normal(4, 4),))
-        for i in [
-            0,
-            -1,
-            slice(1, 3),
-            (slice(None), 2),
-            (slice(None, None, -2), slice(1, None)),
-            (..., 0),
-            None,
-            (2, 3),
-            [0, 2, 2, 2],
-            np.array([[0, 1], [1, 1]]),
-            (np.array([0, 1, 1]), np.array([3, 3, 3])),
-            SQUARE[0, 0] > 9,
-            np.arange(16).reshape(4, 4) % 3 == 0,
-            (np.array([True, False, True, True]), 1),
-        ]
+        (name, partial(row.ours, **keywords), partial(row.numpy, **keywords), args)
+        for name, row in ops_table.ROWS.items()
+        for args, keywords in row.cases
     ],
-    *[
-        (
-            "getitem",
-            lambda a, i=i, k=k: a.take_along_axis(i, k),
-            lambda a, i=i, k=k: np.take_along_axis(a, i, k),
-            (normal(3, 3),),
-        )
-        for i, k in [
-            (np.array([[0], [2], [1]]), 1),
-            (np.array([[2, 2, -3]]), 0),
-            (np.array([[0, 1, 1], [1, 2, 2]]), -2),
-            (np.array([8, 0, 8]), None),
-        ]
-    ],
-    *[
-        ("concatenate", lambda *a, i=i: tg.concatenate(a, i), lambda *a, i=i: np.concatenate(a, i), (A, normal(*s)))
-        for i, s in [(0, (2, 4)), (1, (3, 1)), (-1, (3, 5))]
-    ],
-    *[("stack", lambda *a, i=i: tg.stack(a, i), lambda *a, i=i: np.stack(a, i), (A, 2 * A, -A)) for i in (0, 1, -1)],
-    ("astype", lambda a: a.astype(np.float64) * 2, lambda a: a * 2, (A,)),
+    *SPELLINGS,
 ]
 IDS = [f"{name}{i}" for i, (name, *_) in enumerate(ROWS)]
 every_row = pytest.mark.parametrize(("name", "f", "reference", "args"), ROWS, ids=IDS)
@@ -270,7 +78,9 @@ def exported():
 
 
 def test_trap_05_every_op_has_a_row_and_every_row_an_op():
-    assert {node.name for node in exported()} == {name for name, *_ in ROWS}
+    ours, rows = {node.name for node in exported()}, {name for name, *_ in ROWS}
+    assert ours <= rows
+    assert rows - ours <= {name for name, method in numpy_functions.METHODS.items() if "ops." in (method.__doc__ or "")}
 
 
 @pytest.mark.parametrize("node", exported(), ids=lambda node: node.name)

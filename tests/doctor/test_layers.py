@@ -12,10 +12,8 @@ from tinygrad_edu.core import ops
 
 WITHOUT_KEYWORDS = [
     op
-    for op in vars(ops).values()
-    if inspect.isfunction(op)
-    and "y = " in (op.__doc__ or "")
-    and not any(p.default is p.empty for p in inspect.signature(op).parameters.values() if p.kind == p.KEYWORD_ONLY)
+    for op in ops.defined_in(ops)
+    if not any(p.default is p.empty for p in inspect.signature(op).parameters.values() if p.kind == p.KEYWORD_ONLY)
     and not any(p.kind == p.VAR_POSITIONAL for p in inspect.signature(op).parameters.values())
     and op is not ops.linear
 ]

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from random_graphs import ROWS, random_graph, result
+from ops_table import ROWS
+from random_graphs import random_graph, result
 from test_properties import GRAPHS, cases
 
 import tinygrad_edu as tg

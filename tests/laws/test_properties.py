@@ -6,7 +6,8 @@ import zlib
 
 import numpy as np
 import pytest
-from random_graphs import ROWS, numbers, random_graph, random_shape, result
+from ops_table import ROWS
+from random_graphs import numbers, random_graph, random_shape, result
 from test_ops import exported
 
 import tinygrad_edu as tg

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from random_graphs import ROWS
+from ops_table import ROWS
 
 import tinygrad_edu as tg
 from tinygrad_edu import grad, hessian, hvp

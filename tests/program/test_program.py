@@ -6,7 +6,8 @@ import sys
 
 import numpy as np
 import pytest
-from random_graphs import ROWS, numbers, random_graph, random_shape
+from ops_table import ROWS
+from random_graphs import numbers, random_graph, random_shape
 
 import tinygrad_edu as tg
 from tinygrad_edu.core.layers import ACTIVATIONS

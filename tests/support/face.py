@@ -1,7 +1,7 @@
 """Writes the functions that are ops into tinygrad_edu/__init__.pyi: ``PYTHONPATH=. python tests/support/face.py``.
 
-The other names in that file are written by hand, each in the line of the module that has it. At run time the ops need no
-list: every method of Tensor that is one is a function of the package.
+The other names in that file are written by hand, each in the line of the module that has it. At run time the ops need
+no list: every method of Tensor that is one is a function of the package.
 """
 
 from pathlib import Path

@@ -1,28 +1,25 @@
-"""Layers: Tensors that are learned, and how they are used. A layer of layers is a layer."""
+"""Layers: Tensors that are learned, and the way they are used. A layer of layers is a layer."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import pairwise
-from types import FrameType
 from typing import Any
 
 import numpy as np
 
-from ..guards.frames import outside
 from . import init, ops
 from .init import Initializer, Rng
-from .tensor import Tensor, apply, as_tensor, no_grad, unwrap
+from .tensor import Tensor, apply, as_tensor, no_grad
 
 
 class Layer:
-    """What all layers share. A subclass sets Tensors and Layers as attributes, and writes ``forward``.
+    """The base of all layers. A subclass sets Tensors and Layers as attributes, and writes ``forward``.
 
     Parameters and sub-layers are found by walking the attributes (and lists, tuples and dicts in them) in the order in
     which they were set: that order is the layout of the flat buffer. A Tensor that requires a gradient is a parameter;
-    one that does not (a running mean) is saved and loaded with them, but not trained.
+    one that requires none (a running mean) is saved and loaded with the parameters, but not trained.
 
     Examples
     --------
@@ -37,105 +34,61 @@ class Layer:
     """
 
     training = True
+    summary: Callable[..., None]  # a method that the face binds, and the next one too
+    refuse: Callable[[type[Exception], str], Exception]
 
     def forward(self, x: Any) -> Tensor:
-        """What the layer computes. Called as ``layer(x)``."""
+        """Compute the output of the layer. Called as ``layer(x)``."""
         raise TypeError(f"{type(self).__name__} has no forward(self, x): a layer has to define it")
 
     def __call__(self, x: Any) -> Tensor:
-        try:
-            return self.forward(x)
-        except (TypeError, ValueError) as error:
-            caller: FrameType | None = sys._getframe(1)
-            while caller is not None and caller.f_code is not Layer.__call__.__code__:
-                caller = caller.f_back
-            if caller is None:  # the outermost layer knows the whole path
-                self._explain(error, x)
-            raise
+        return self.forward(x)
 
-    def _explain(self, error: Exception, x: Any) -> None:
-        """Say in which layer the error arose, and which shapes the layers before it gave; what the user's own code
-        raised stays as it is."""
-        frames, tb = list[FrameType](), error.__traceback__
-        while tb is not None:
-            frames.append(tb.tb_frame)
-            tb = tb.tb_next
-        at, where = 0, self
-        for i, frame in enumerate(frames[1:], 1):  # not ours: it holds the error, and a frame keeps what it has shown
-            if isinstance(frame.f_locals.get("self"), Layer):
-                at, where = i, frame.f_locals["self"]
-        refused = vars(error).get("refused")
-        if refused is None and all(outside(frame) is frame for frame in frames[at:]):
-            return
-        path = next((path for path, layer in self.named_layers() if layer is where), "")
-        what = f"{path} ({where!r})" if path else repr(where)
-        if refused is None:
-            error.add_note(f"in {what}")
-        else:
-            error.args = (f"{what} {refused}",)
-        if path:
-            layers, before = dict(self.named_layers()), []
-            for earlier, (_, shape) in self._trial(x).items():
-                if earlier == path:
-                    break
-                if not any(isinstance(value, Layer) for _, value in _contents(layers[earlier])):
-                    before.append(f"{earlier} {layers[earlier]!r} gave {shape}")
-            shapes = [f"the input {np.shape(unwrap(x))}", *["..."] * (len(before) > 6), *before[-6:]]
-            error.add_note(f"shapes before it: {', '.join(shapes)}")
-
-    def refuse(self, kind: type[Exception], problem: str) -> Exception:
-        """The error to raise for an input that does not fit; the message will begin with the layer's path."""
-        error = kind(f"{self!r} {problem}")
-        vars(error)["refused"] = problem
-        return error
-
-    # --- what is in it ----------------------------------------------------------------------------------------------
+    # --- its parts --------------------------------------------------------------------------------------------------
 
     def named_layers(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
-        """This layer and all below it, each with its path, as ("layers.0", layer); its own path is ""."""
+        """Yield this layer and all below it, each with its path, as ("layers.0", layer); its own path is ""."""
         yield prefix, self
-        for name, value in _contents(self):
+        for name, value in contents(self):
             if isinstance(value, Layer):
                 yield from value.named_layers(f"{prefix}.{name}" if prefix else name)
 
-    def _named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        for name, value in _contents(self):
-            if isinstance(value, Tensor):
-                if value.op is None:  # not an activation that forward() kept
-                    yield prefix + name, value
-            else:
-                yield from value._named_tensors(f"{prefix}{name}.")
+    def named_tensors(self, prefix: str = "") -> dict[str, Tensor]:
+        """Return path to Tensor, parameters and all else that is saved, in definition order.
 
-    def _tensors(self) -> dict[str, Tensor]:
-        """Path to Tensor, in definition order; one that is used twice is listed once, where it comes first."""
-        first: dict[int, tuple[str, Tensor]] = {}
-        for path, t in self._named_tensors():
-            first.setdefault(id(t), (path, t))
-        return dict(first.values())
+        A Tensor that is used twice is listed once, under its first path.
+        """
+        found = dict[int, tuple[str, Tensor]]()
+        for name, value in contents(self):
+            below = value.named_tensors(f"{prefix}{name}.") if isinstance(value, Layer) else {prefix + name: value}
+            for path, t in below.items():
+                if t.op is None:  # a computed Tensor is an activation that forward() kept
+                    found.setdefault(id(t), (path, t))
+        return dict(found.values())
 
     def named_parameters(self) -> dict[str, Tensor]:
-        """Path to parameter, as "layers.0.W", in definition order. The path becomes the parameter's name as well."""
-        named = {path: t for path, t in self._tensors().items() if t.requires_grad}
+        """Return path to parameter, as "layers.0.W", in definition order. The path becomes the parameter's name."""
+        named = {path: t for path, t in self.named_tensors().items() if t.requires_grad}
         for path, parameter in named.items():
             parameter.name = path
         return named
 
     def parameters(self) -> list[Tensor]:
-        """The parameters in definition order."""
+        """Return the parameters in definition order."""
         return list(self.named_parameters().values())
 
     def state_dict(self) -> dict[str, ops.Array]:
-        """Path to a copy of the numbers, of everything that is learned or kept. Ready for np.savez."""
-        return {path: t.numpy() for path, t in self._tensors().items()}
+        """Return path to a copy of the numbers, of everything that is learned or kept. Ready for np.savez."""
+        return {path: t.numpy() for path, t in self.named_tensors().items()}
 
     def load_state_dict(self, state: Any) -> None:
-        """Take over what `state_dict` returned.
+        """Take over the numbers that `state_dict` returned.
 
         Raises
         ------
         ValueError : a name is missing or unknown, or a shape differs; nothing is changed then
         """
-        ours = self._tensors()
+        ours = self.named_tensors()
         if set(state) != set(ours):
             missing, unknown = sorted(set(ours) - set(state)), sorted(set(state) - set(ours))
             raise ValueError(f"the state does not fit this model: missing {missing}, unknown {unknown}")
@@ -145,7 +98,7 @@ class Layer:
         for path, t in ours.items():
             t.data = state[path]
 
-    # --- modes ------------------------------------------------------------------------------------------------------
+    # --- training and evaluation ------------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Layer:
         """Set this layer and all below it to training (dropout drops, batch norm learns its statistics)."""
@@ -159,7 +112,7 @@ class Layer:
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Evaluation mode and no recording inside; after that every layer has the mode back that it had.
+        """Evaluate without recording inside; afterwards every layer has its former mode again.
 
         Examples
         --------
@@ -179,120 +132,21 @@ class Layer:
             for layer, mode in modes:
                 layer.training = mode
 
-    # --- what it looks like ------------------------------------------------------------------------------------------
-
-    def summary(self, input_shape: tuple[int, ...] | None = None, file: Any = None) -> None:
-        """Print a table: each layer's path, shape in, shape out, number of parameters.
-
-        Parameters
-        ----------
-        input_shape : of one sample; may be left out if the first layer says what it takes
-        file : where to print, as for `print`
-
-        Raises
-        ------
-        ValueError : input_shape is needed
-
-        Examples
-        --------
-        >>> mlp([2, 3, 1]).summary()
-        layer     kind        in  ->     out  parameters
-        layers.0  Linear  (N, 2)  ->  (N, 3)           9
-        layers.1  ReLU    (N, 3)  ->  (N, 3)           0
-        layers.2  Linear  (N, 3)  ->  (N, 1)           4
-        total                                         13
-        """
-        rows = [("layer", "kind", "in", "->", "out", "parameters")]
-        shapes, counted = self._shapes(input_shape), set[int]()
-        for path, layer in self.named_layers():
-            own = [t for _, t in _contents(layer) if isinstance(t, Tensor) and t.requires_grad and id(t) not in counted]
-            counted |= {id(t) for t in own}
-            if own or not any(isinstance(value, Layer) for _, value in _contents(layer)):
-                size = sum(t.size for t in own)
-                rows.append((path or "-", type(layer).__name__, *shapes.get(path, ("?", "->", "?")), f"{size:,}"))
-        rows.append(("total", "", "", "", "", f"{sum(p.size for p in self.parameters()):,}"))
-        widths = [max(len(row[i]) for row in rows) for i in range(6)]
-        for row in rows:
-            aligned = [
-                f"{cell:<{w}}" if i < 2 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-            ]
-            print("  ".join(aligned), file=file)
-
-    def _shapes(self, input_shape: tuple[int, ...] | None) -> dict[str, tuple[str, str, str]]:
-        """Path of each layer to its shapes in and out, seen by sending one sample of zeros through."""
-        layers = list(self.named_layers())
-        if input_shape is None:
-            features = next((layer.in_features for _, layer in layers if hasattr(layer, "in_features")), None)
-            if features is None:
-                raise ValueError(
-                    "no layer says what input it takes: call summary(input_shape=(...)), without the batch"
-                )
-            input_shape = (features,)
-        dtype = next((p.dtype for p in self._tensors().values()), np.dtype(float))
-        seen = self._trial(np.zeros((1, *input_shape), dtype), strict=True)
-        return {path: (_batch_shape(given), "->", _batch_shape(got)) for path, (given, got) in seen.items()}
-
-    def _trial(self, x: Any, strict: bool = False) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
-        """Path of each layer to its shapes in and out, seen by sending x through once more, in evaluation mode; as far
-        as that goes, unless strict."""
-        layers = list(self.named_layers())
-        seen: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
-        try:
-            for path, layer in layers:
-                vars(layer)["forward"] = _watched(layer.forward, path, seen)
-            with self.evaluating(), suppress(*[] if strict else [Exception]):
-                (self if strict else self.forward)(x)
-        finally:
-            for _, layer in layers:
-                vars(layer).pop("forward", None)
-        return seen
-
     def __repr__(self) -> str:
-        inside = ", ".join(repr(value) for _, value in _contents(self) if isinstance(value, Layer))
+        inside = ", ".join(repr(value) for _, value in contents(self) if isinstance(value, Layer))
         return f"{type(self).__name__}({inside})"
 
 
-def _contents(layer: Layer) -> Iterator[tuple[str, Any]]:
-    """(name, value) of each attribute, and of each element of the lists, tuples and dicts among them."""
+def contents(layer: Layer) -> Iterator[tuple[str, Any]]:
+    """Yield (name, value) of each Tensor and Layer among the attributes, and in the lists, tuples and dicts there."""
     todo = list(vars(layer).items())[::-1]
     while todo:
         name, value = todo.pop()
         if isinstance(value, (Tensor, Layer)):
             yield name, value
-        elif isinstance(value, dict):
-            todo += [(f"{name}.{key}", inner) for key, inner in value.items()][::-1]
-        elif isinstance(value, (list, tuple)):
-            todo += [(f"{name}.{i}", inner) for i, inner in enumerate(value)][::-1]
-
-
-def _watched(
-    forward: Callable[[Any], Tensor], path: str, seen: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
-) -> Callable[[Any], Tensor]:
-    def watching(x: Any) -> Tensor:
-        y = forward(x)
-        seen[path] = np.shape(unwrap(x)), y.shape
-        return y
-
-    return watching
-
-
-def _batch_shape(shape: tuple[int, ...]) -> str:
-    return f"({', '.join(['N', *map(str, shape[1:])])})" if len(shape) > 1 else "(N,)"
-
-
-def _floats(layer: Layer, x: Any, like: Tensor) -> Any:
-    """x, checked to have the layer's dtype; whole numbers take it. Not converted silently: half of a model in another
-    precision is slow and hard to find."""
-    if not isinstance(x, (Tensor, np.ndarray)):
-        x = as_tensor(x)
-    if x.dtype == like.dtype:
-        return x
-    if x.dtype.kind in "iub":
-        return unwrap(x).astype(like.dtype)
-    if x.dtype.kind != "f":
-        raise TypeError(f"expected real numbers, got {x.dtype}")
-    other = f", or build the layer with dtype=np.{x.dtype}" if x.dtype in (np.float32, np.float64) else ""
-    raise layer.refuse(TypeError, f"is {like.dtype} and got {x.dtype}; say x.astype(np.{like.dtype}){other}")
+        elif isinstance(value, (dict, list, tuple)):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            todo += [(f"{name}.{key}", inner) for key, inner in items][::-1]
 
 
 class Linear(Layer):
@@ -301,9 +155,9 @@ class Linear(Layer):
     Parameters
     ----------
     in_features, out_features : D and C
-    bias : whether there is a b; it starts at 0
+    bias : whether b is added; it starts at 0
     init : a function of `init` for W
-    dtype : np.float64 or np.float32; inputs must have it
+    dtype : np.float64 or np.float32; inputs must have it, whole numbers are converted
     rng : generator or seed for W
 
     Shapes: x (..., D), W (D, C), b (C,), y (..., C).
@@ -330,38 +184,79 @@ class Linear(Layer):
         dtype: Any = np.float64,
         rng: Rng = None,
     ) -> None:
-        for size in (in_features, out_features):
-            if not isinstance(size, (int, np.integer)) or size < 1:
-                raise ValueError(
-                    f"a Linear layer's sizes are whole numbers, at least 1, got {in_features} and {out_features}"
-                )
+        sizes = in_features, out_features
+        if not all(isinstance(size, (int, np.integer)) and size >= 1 for size in sizes):
+            raise ValueError(f"a Linear layer's sizes are whole numbers, at least 1, got {sizes[0]} and {sizes[1]}")
         self.in_features, self.out_features = int(in_features), int(out_features)
-        self.W = Tensor(init((in_features, out_features), rng, dtype), requires_grad=True, name="W")
+        self.W = Tensor(init(sizes, rng, dtype), requires_grad=True, name="W")
         self.b = Tensor(np.zeros(out_features, dtype), requires_grad=True, name="b") if bias else None
 
     def forward(self, x: Any) -> Tensor:
-        if getattr(x, "dtype", None) is not self.W.array.dtype:
-            x = _floats(self, x, self.W)
-        try:
-            return Tensor.matmul(x, self.W) if self.b is None else Tensor.linear(x, self.W, self.b)
-        except ValueError:
-            if x.shape[-1:] == (self.in_features,):
-                raise
-            raise self.refuse(ValueError, f"takes inputs of shape (N, {self.in_features}), got {x.shape}") from None
+        x = matched(self, x, self.W)
+        return Tensor.matmul(x, self.W) if self.b is None else Tensor.linear(x, self.W, self.b)
 
     def __repr__(self) -> str:
         return f"Linear({self.in_features}, {self.out_features}{'' if self.b is not None else ', bias=False'})"
 
 
-class ReLU(Layer):
-    """`ops.relu` as a layer."""
+def matched(layer: Any, x: Any, like: Tensor) -> Any:
+    """Return x, checked to have the dtype of like and layer.in_features columns. Whole numbers take the dtype.
+
+    Another float dtype is refused, not converted: half of a model in another precision is slow and hard to find.
+
+    Raises
+    ------
+    TypeError : x holds no real numbers, or floats of another dtype
+    ValueError : the last axis of x is not layer.in_features long
+    """
+    a = x.array if isinstance(x, Tensor) else x
+    if getattr(a, "dtype", None) is not like.array.dtype:
+        x = as_tensor(x)
+        a = x.array
+        if a.dtype.kind in "iub":
+            x = a = a.astype(like.dtype)
+        if a.dtype != like.dtype:
+            other = f", or build the layer with dtype=np.{a.dtype}" if a.dtype in (np.float32, np.float64) else ""
+            raise TypeError(f"{layer!r} is {like.dtype} and got {a.dtype}; say x.astype(np.{like.dtype}){other}")
+    if a.shape[-1:] != (layer.in_features,):
+        raise ValueError(f"{layer!r} takes inputs of shape (N, {layer.in_features}), got {a.shape}")
+    return x
+
+
+# --- activations: what bends the straight lines between two Linear layers ---------------------------------------------
+
+
+class Activation(Layer):
+    """A function of each element, without parameters. A subclass names its op, and the initial weights that suit it.
+
+    Attributes
+    ----------
+    op : the function of `ops`
+    weights : the function of `init` for the Linear layer before it
+
+    Examples
+    --------
+    >>> Sigmoid()([0.0, np.log(3.0)])
+    Tensor([0.5 , 0.75])
+    """
+
+    op: Callable[..., ops.Result]
+    weights: Initializer = staticmethod(init.he_normal)
 
     def forward(self, x: Any) -> Tensor:
-        return apply(ops.relu, x)
+        return apply(self.op, x)
 
 
-class LeakyReLU(Layer):
-    """`ops.leaky_relu` as a layer; slope is the derivative below 0."""
+class ReLU(Activation):
+    """y = max(0, x): the usual choice. Its gradient does not shrink, however deep the network (`ops.relu`)."""
+
+    op = staticmethod(ops.relu)
+
+
+class LeakyReLU(Activation):
+    """y = x where x > 0, slope · x elsewhere, so that no neuron loses its gradient (`ops.leaky_relu`)."""
+
+    op = staticmethod(ops.leaky_relu)
 
     def __init__(self, slope: float = 0.01) -> None:
         self.slope = slope
@@ -370,8 +265,10 @@ class LeakyReLU(Layer):
         return apply(ops.leaky_relu, x, slope=self.slope)
 
 
-class ELU(Layer):
-    """`ops.elu` as a layer; alpha is how far below 0 it goes."""
+class ELU(Activation):
+    """y = x where x > 0, alpha · (e^x - 1) elsewhere: smooth, and down to -alpha (`ops.elu`)."""
+
+    op = staticmethod(ops.elu)
 
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
@@ -380,68 +277,73 @@ class ELU(Layer):
         return apply(ops.elu, x, alpha=self.alpha)
 
 
-class SiLU(Layer):
-    """`ops.silu` as a layer."""
+class SiLU(Activation):
+    """y = x · σ(x), also called swish (`ops.silu`)."""
 
-    def forward(self, x: Any) -> Tensor:
-        return apply(ops.silu, x)
-
-
-class GELU(Layer):
-    """`ops.gelu` as a layer."""
-
-    def forward(self, x: Any) -> Tensor:
-        return apply(ops.gelu, x)
+    op = staticmethod(ops.silu)
 
 
-class Tanh(Layer):
-    """`ops.tanh` as a layer."""
+class GELU(Activation):
+    """y = x · Φ(x), with the distribution function Φ of the normal distribution (`ops.gelu`)."""
 
-    def forward(self, x: Any) -> Tensor:
-        return apply(ops.tanh, x)
-
-
-class Sigmoid(Layer):
-    """`ops.sigmoid` as a layer."""
-
-    def forward(self, x: Any) -> Tensor:
-        return apply(ops.sigmoid, x)
+    op = staticmethod(ops.gelu)
 
 
-class Softplus(Layer):
-    """`ops.softplus` as a layer."""
+class Tanh(Activation):
+    """y = tanh(x): from -1 to 1, and flat at both ends (`ops.tanh`)."""
 
-    def forward(self, x: Any) -> Tensor:
-        return apply(ops.softplus, x)
-
-
-class Softmax(Layer):
-    """`ops.softmax` over the last axis, as a layer. Not before `losses.cross_entropy`, which has it inside."""
-
-    def forward(self, x: Any) -> Tensor:
-        return apply(ops.softmax, x)
+    op = staticmethod(ops.tanh)
+    weights = staticmethod(init.glorot_uniform)
 
 
-class Flatten(Layer):
-    """(N, ...) to (N, D): each sample becomes one row."""
+class Sigmoid(Activation):
+    """y = 1 / (1 + e^-x): from 0 to 1, and flat at both ends (`ops.sigmoid`)."""
 
-    def forward(self, x: Any) -> Tensor:
-        x = as_tensor(x)
-        return x.reshape(len(x), int(np.prod(x.shape[1:])))
+    op = staticmethod(ops.sigmoid)
+    weights = staticmethod(init.glorot_uniform)
+
+
+class Softplus(Activation):
+    """y = ln(1 + e^x): a ReLU without the kink (`ops.softplus`)."""
+
+    op = staticmethod(ops.softplus)
+
+
+ACTIVATIONS: dict[str, type[Activation]] = {kind.op.__name__: kind for kind in Activation.__subclasses__()}
+
+
+# --- layers around others ---------------------------------------------------------------------------------------------
+
+
+def dropout_mask(*, shape: tuple[int, ...], dtype: Any, p: float, rng: np.random.Generator) -> ops.Result:
+    """y = 0 with probability p, else 1 / (1 - p); an op without arguments, whose record says how to draw again"""
+    return ((rng.random(shape) >= p).astype(dtype) / (1 - p),)
 
 
 class Dropout(Layer):
-    """In training each element is set to 0 with probability p and the others are divided by 1 - p, so that the
-    expectation stays; in evaluation nothing happens (Srivastava et al. 2014, in the inverted form).
+    """y = x · mask: in training each element is set to 0 with probability p, the others are divided by 1 - p.
+
+    The division keeps the expectation, so that evaluation needs no factor: there y = x. No neuron can rely on one
+    other neuron, which acts against overfitting.
 
     Parameters
     ----------
-    p : in [0, 1)
-    rng : generator or seed for what is dropped
+    p : probability to drop, in [0, 1)
+    rng : generator or seed for the masks
+
+    Raises
+    ------
+    ValueError : p is outside [0, 1)
+
+    References
+    ----------
+    Srivastava et al. 2014, Dropout: a simple way to prevent neural networks from overfitting; here in the inverted form
 
     Examples
     --------
-    >>> Dropout(0.5, rng=0).eval()(Tensor([1.0, 2.0]))
+    >>> Dropout(0.5, rng=0)([1.0, 1.0, 1.0, 1.0])
+    Tensor([2., 0., 0., 0.])
+    >>> Dropout(0.5, rng=0).eval()([1.0, 2.0])
     Tensor([1., 2.])
     """
 
@@ -454,129 +356,32 @@ class Dropout(Layer):
         x = as_tensor(x)
         if not self.training or self.p == 0:
             return x
-        kept = self.rng.random(x.shape) >= self.p
-        mask = Tensor(kept.astype(x.dtype) / (1 - self.p), name="mask")
-        mask.kwargs = {"rng": self.rng, "p": self.p}  # how it was drawn: a compiled step draws its own
-        return apply(ops.mul, x, mask)
+        mask = apply(dropout_mask, shape=x.shape, dtype=x.dtype, p=self.p, rng=self.rng)
+        mask.name = "mask"
+        return x * mask
 
     def __repr__(self) -> str:
         return f"Dropout({self.p})"
 
 
-class _Norm(Layer):
-    """What the two normalisations share: their numbers, and the scale and shift that come last."""
-
-    def __init__(self, features: int, eps: float, dtype: Any) -> None:
-        if not isinstance(features, (int, np.integer)) or features < 1 or not eps >= 0:
-            raise ValueError(f"features is a whole number, at least 1, and eps at least 0, got {features} and {eps}")
-        self.in_features, self.eps = features, eps
-        self.gamma = Tensor(np.ones(features, dtype), requires_grad=True, name="gamma")
-        self.beta = Tensor(np.zeros(features, dtype), requires_grad=True, name="beta")
-
-    def take(self, x: Any) -> Tensor:
-        """x as a Tensor, checked to be of the layer's dtype and features."""
-        x = as_tensor(_floats(self, x, self.gamma))
-        if x.shape[-1:] != (self.in_features,):
-            raise self.refuse(ValueError, f"takes inputs of shape (N, {self.in_features}), got {x.shape}")
-        return x
-
-    def normal(self, d: Tensor, variance: Tensor) -> Tensor:
-        """gamma · d / √(variance + eps) + beta"""
-        return d / (variance + self.eps).sqrt() * self.gamma + self.beta
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.in_features})"
-
-
-def _towards(running: ops.Array, new: ops.Array, *, momentum: float) -> ops.Result:
-    """y = running + momentum · (new - running); a moving average"""
-    return running + momentum * (new - running), lambda g: g - momentum * g, lambda g: momentum * g
-
-
-def _unbiased(variance: ops.Array, d: ops.Array) -> ops.Result:
-    """y = variance · N / (N - 1); for the N rows of d"""
-    return variance * len(d) / (len(d) - 1), lambda g: g * len(d) / (len(d) - 1), lambda g: np.zeros_like(d)
-
-
-class LayerNorm(_Norm):
-    """Each sample to mean 0 and variance 1 over its last axis, then gamma · x + beta (Ba, Kiros & Hinton 2016).
+class Sequential(Layer):
+    """y = f_n(... f_2(f_1(x))): layers one after the other.
 
     Parameters
     ----------
-    features : D, the length of the last axis
-    eps : added to the variance
-
-    Examples
-    --------
-    >>> LayerNorm(2)([[1.0, 3.0]]).numpy().round(2)
-    array([[-1.,  1.]])
-    """
-
-    def __init__(self, features: int, eps: float = 1e-5, dtype: Any = np.float64) -> None:
-        super().__init__(features, eps, dtype)
-
-    def forward(self, x: Any) -> Tensor:
-        x = self.take(x)
-        d = x - x.mean(axis=-1, keepdims=True)
-        return self.normal(d, (d * d).mean(axis=-1, keepdims=True))
-
-
-class BatchNorm1d(_Norm):
-    """Each feature to mean 0 and variance 1 over the batch, then gamma · x + beta (Ioffe & Szegedy 2015).
-
-    In training the batch's own mean and variance are used, and running averages of them are kept (of the unbiased
-    variance, as in PyTorch); in evaluation the running averages are used, so that samples do not depend on each other.
-
-    Parameters
-    ----------
-    features : D of inputs (N, D)
-    eps : added to the variance
-    momentum : weight of the newest batch in the running averages, in [0, 1]
+    layers : in the order in which x passes them
 
     Raises
     ------
-    ValueError : a batch of one sample in training: it has no variance
+    TypeError : something that is no layer
 
     Examples
     --------
-    >>> BatchNorm1d(1)([[1.0], [3.0]]).numpy().round(2)
-    array([[-1.],
-           [ 1.]])
-    """
-
-    def __init__(self, features: int, eps: float = 1e-5, momentum: float = 0.1, dtype: Any = np.float64) -> None:
-        super().__init__(features, eps, dtype)
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"momentum = {momentum}, but the weight of the newest batch is from 0 to 1")
-        self.momentum = momentum
-        self.running_mean = Tensor(np.zeros(features, dtype), name="running_mean")
-        self.running_var = Tensor(np.ones(features, dtype), name="running_var")
-
-    def forward(self, x: Any) -> Tensor:
-        x = self.take(x)
-        if x.ndim != 2:
-            raise self.refuse(ValueError, f"takes inputs of shape (N, {self.in_features}), got {x.shape}")
-        if not self.training:
-            return self.normal(x - self.running_mean, self.running_var)
-        if len(x) < 2:
-            raise self.refuse(ValueError, "needs at least 2 samples in training; use drop_last=True, or eval()")
-        mean = x.mean(axis=0)
-        d = x - mean
-        variance = (d * d).mean(axis=0)
-        with no_grad():
-            self.running_mean.data = apply(_towards, self.running_mean, mean, momentum=self.momentum)
-            unbiased = apply(_unbiased, variance, d)
-            self.running_var.data = apply(_towards, self.running_var, unbiased, momentum=self.momentum)
-        return self.normal(d, variance)
-
-
-class Sequential(Layer):
-    """Layers one after the other.
-
-    Examples
-    --------
-    >>> Sequential(Linear(2, 3), ReLU(), Linear(3, 1))
+    >>> model = Sequential(Linear(2, 3), ReLU(), Linear(3, 1))
+    >>> model
     Sequential(Linear(2, 3), ReLU(), Linear(3, 1))
+    >>> model[1], len(model)
+    (ReLU(), 3)
     """
 
     def __init__(self, *layers: Layer) -> None:
@@ -587,7 +392,7 @@ class Sequential(Layer):
 
     def forward(self, x: Any) -> Tensor:
         for layer in self.layers:
-            x = layer.forward(x)
+            x = layer(x)
         return as_tensor(x)
 
     def __getitem__(self, i: int) -> Layer:
@@ -597,31 +402,15 @@ class Sequential(Layer):
         return len(self.layers)
 
 
-ACTIVATIONS: dict[str, tuple[type[Layer], Initializer]] = {  # and the initial weights that suit each
-    "relu": (ReLU, init.he_normal),
-    "leaky_relu": (LeakyReLU, init.he_normal),
-    "elu": (ELU, init.he_normal),
-    "silu": (SiLU, init.he_normal),
-    "gelu": (GELU, init.he_normal),
-    "tanh": (Tanh, init.glorot_uniform),
-    "sigmoid": (Sigmoid, init.glorot_uniform),
-    "softplus": (Softplus, init.he_normal),
-}
-
-
 def mlp(
-    sizes: Sequence[int],
-    activation: str = "relu",
-    dropout: float = 0.0,
-    dtype: Any = np.float64,
-    rng: Rng = None,
+    sizes: Sequence[int], activation: str = "relu", dropout: float = 0.0, dtype: Any = np.float64, rng: Rng = None
 ) -> Sequential:
-    """A multi-layer perceptron: Linear, activation (and dropout) in turn, ending with a Linear of plain scores.
+    """Build a multi-layer perceptron: Linear, activation (and dropout) in turn, then a Linear that gives plain scores.
 
     Parameters
     ----------
     sizes : features in, hidden sizes, features out, as [64, 32, 10]
-    activation : one of `ACTIVATIONS`; it chooses the initial weights too
+    activation : one of `ACTIVATIONS`; it decides the initial weights too
     dropout : probability to drop after each hidden activation
     dtype : of the parameters, np.float64 or np.float32
     rng : generator or seed for weights and dropout
@@ -639,11 +428,10 @@ def mlp(
         raise ValueError(f"mlp needs at least the features in and the features out, got sizes {list(sizes)}")
     if activation not in ACTIVATIONS:
         raise ValueError(f"no activation {activation!r}; there are {', '.join(ACTIVATIONS)}")
-    rng = np.random.default_rng(rng)
-    kind, hidden = ACTIVATIONS[activation]
+    rng, kind = np.random.default_rng(rng), ACTIVATIONS[activation]
     layers: list[Layer] = []
     for features, out in pairwise(sizes[:-1]):
-        layers += [Linear(features, out, init=hidden, dtype=dtype, rng=rng), kind()]
+        layers += [Linear(features, out, init=kind.weights, dtype=dtype, rng=rng), kind()]
         if dropout:
             layers.append(Dropout(dropout, rng))
     return Sequential(*layers, Linear(sizes[-2], sizes[-1], dtype=dtype, rng=rng))

@@ -37,14 +37,16 @@ class Optimizer:
     ----------
     t : how many updates there were
     groups : the hyper-parameters of each group, a dict each: ``groups[0]["lr"] = 0.1`` changes one
-    params, names, steps : the parameters, what messages call each, and how many updates each has had
+    params, names, steps : the parameters, what messages call each, and how many updates each has had (see
+        `write_back_steps`, which also belongs before a change of ``frozen`` or ``steps``)
     members : which of these are in each group, a range for each
     frozen : the numbers of those that `step` leaves alone
     buffer : the `FlatBuffer` of all parameters
     averages : each running average by its name, a flat array to read or write into; also an attribute
-    cached_updates : what `updates` returned, to be emptied by whoever changes ``frozen`` or ``steps``
+    cached_updates : what `updates` returned
     last : the updates that the last `step` made; empty after one that was refused
     assigned : whether gradients were assigned by hand: then nobody knows which of them are new
+    cleared : whether `zero_grad` was called after the last step: then all gradients are new
 
     Raises
     ------
@@ -74,7 +76,7 @@ class Optimizer:
         else:
             hyper = self.hyper | signature_of(self.hyper).bind(params, *given, **named).arguments
             del hyper["params"]
-        self.nonfinite, self.skipped, self.t, self.assigned = nonfinite, 0, 0, False
+        self.nonfinite, self.skipped, self.t, self.assigned, self.cleared = nonfinite, 0, 0, False, False
         self.hyper = {"lr": hyper["lr"], "l2": l2, **hyper}
         groups, names = parameter_groups(params), list[str]()
         self.params: list[Tensor] = []
@@ -120,10 +122,10 @@ class Optimizer:
         """
         updates = self.updates()
         self.begin(updates)
-        if self.nonfinite != "propagate":
+        if self._nonfinite != "propagate":
             for update in updates:
                 if update.not_finite():
-                    if self.nonfinite == "raise":
+                    if self._nonfinite == "raise":
                         raise self.refusal(update)
                     self.skipped += 1
                     return
@@ -149,11 +151,12 @@ class Optimizer:
         else:
             if self.cached_updates:
                 return self.cached_updates
+        self.write_back_steps()
         awake = [(i, *views) for i, views in enumerate(self.buffer.views) if i not in self.frozen]
         given = {i: (p, view) for i, p, _, view in awake if p.stored_grad is not None}
         if not given:
-            found = "found no gradient: call loss.backward() first, after zero_grad()"
-            raise RuntimeError(found if awake else "all parameters are frozen; unfreeze() some, or do not step")
+            how = "found no gradient: call loss.backward() first, after zero_grad()"
+            raise RuntimeError(how if awake else "all parameters are frozen; unfreeze() some, or do not step")
         for i, p, data, _ in awake:
             if i in given and p.array is not data:
                 raise RuntimeError(f"{p.label()} now lies in another optimizer's buffer; give both the same parameters")
@@ -162,14 +165,21 @@ class Optimizer:
             view[...] = g
             p.stored_grad = view
         group_of = [k for k, members in enumerate(self.members) for _ in members]
-        runs = groupby(range(len(self.params)), lambda i: (i in given, group_of[i], self.steps[i]))
-        found = [(k, list(run)) for (updated, k, _), run in runs if updated]
-        self.cached_updates = [Update(self, self.groups[k], run[0], run[-1] + 1) for k, run in found]
-        self._seen, self.assigned = (
-            [(p, data, p.stored_grad) for _, p, data, _ in awake],
-            self.assigned or bool(assigned),
-        )
+        for (updated, k, _), run in groupby(
+            range(len(self.params)), lambda i: (i in given, group_of[i], self.steps[i])
+        ):
+            if updated:
+                first, *others = run
+                self.cached_updates.append(Update(self, self.groups[k], first, first + 1 + len(others)))
+        self._seen = [(p, data, p.stored_grad) for _, p, data, _ in awake]
+        self.assigned |= bool(assigned)
         return self.cached_updates
+
+    def write_back_steps(self) -> None:
+        """Bring ``steps`` up to date and forget the cached updates: `updates` will make new ones."""
+        for update in self.cached_updates:
+            self.steps[update.first : update.last] = [update.t] * (update.last - update.first)
+        self.cached_updates = []
 
     def begin(self, updates: list[Update], ahead: int = 0) -> None:
         """Give the updates the numbers of the step that comes so many after the next."""
@@ -177,7 +187,7 @@ class Optimizer:
         for update in updates:
             if update.group is not group:  # a schedule is asked once a step
                 group = update.group
-                lr, l2, *hyper = group.values()
+                lr, l2, hyper = group["lr"], group["l2"], group.rest
                 if callable(lr):
                     lr = self.check("lr", lr(self.t + 1 + ahead))
             update.l2, update.numbers = l2, self.scalars(update.t + 1 + ahead, lr, *hyper)
@@ -194,10 +204,9 @@ class Optimizer:
         for update in updates:
             update.stamp = stamp
             update.t += times
-            self.steps[update.first : update.last] = [update.t] * (update.last - update.first)
             for p in update.params:
                 p.stamp, p.checksum = stamp, None  # what the user looked at is no longer what is there
-        self.t, self.last = self.t + times, updates
+        self.t, self.last, self.cleared = self.t + times, updates, False
         for told in thread.stepped:
             told(self)
 
@@ -207,6 +216,7 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Forget the gradients: the next `backward` overwrites them. ``param.grad`` is None until then."""
+        self.cleared = True
         for p in self.params:
             p.stored_grad = None
 
@@ -280,6 +290,7 @@ class Group(dict[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, self.check(name, value))
+        self.rest = tuple(self.values())[2:]  # behind lr and l2: ready for the step
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         for name, value in dict(*args, **kwargs).items():

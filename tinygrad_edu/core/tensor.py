@@ -24,7 +24,6 @@ Share = tuple["Tensor", Array, "Tensor", Array, Array]  # see `backward_pass`
 
 next_stamp = count(1).__next__  # every Tensor gets one: a result is younger than its arguments
 new = object.__new__
-moves = [0]  # goes with the next step of the move
 EVENTS = ("op", "constant", "read", "write", "backward", "step", "stepped")
 
 
@@ -486,7 +485,7 @@ class Tensor:
             told = f"only float32 and float64 can require a gradient, got {self.dtype}; write the numbers as floats"
             raise TypeError(f"{told} (1.0, not 1) or use .astype(float)")
         self._requires_grad = self.retains_grad = bool(value)
-        moves[0] += 1
+        next_stamp()  # for code that looks for changes, as a compiled step does
 
     @property
     def grad(self) -> Array | None:

@@ -1,12 +1,11 @@
-"""What went wrong in training: where the first NaN was made, which ReLUs are dead, how far each step moves a layer."""
+"""A watch over training: the op that made the first NaN, the ReLUs that are dead, the length of each layer's steps."""
 
 from __future__ import annotations
 
 import linecache
 import sys
-import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator
 from types import FrameType
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ import numpy as np
 from ..core import ops
 from ..core.layers import Layer
 from ..core.ops import Array
-from ..core.tensor import Observer, Tensor, toposort, unwrap
+from ..core.tensor import Observer, Share, Tensor, checksum, toposort, unwrap
 from ..guards.frames import outside
 
 FIXES = {
@@ -29,21 +28,46 @@ FIXES = {
 }
 FIX = "a smaller learning rate or smaller initial weights may help"
 
-Passes = Iterator[tuple[Tensor, Array, Tensor, Array, Array]]
-
 
 class Site(NamedTuple):
-    """Where an op was called."""
+    """The place where an op was called.
 
-    layers: list[Layer]  # that were at work, the innermost first
+    Attributes
+    ----------
+    layers : the layers at work, the innermost first
+    line : the user's line: file, number and text
+    arrays : each plain array that the op was given: its name, the array, and its checksum
+    """
+
+    layers: list[Layer]
     line: str
-    arrays: list[tuple[str, Array, int]]  # plain arrays that it was given: what each was, and its checksum
+    arrays: list[tuple[str, Array, int]]
+
+    @classmethod
+    def of(cls, frame: FrameType | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site:
+        """Return the site of a call of `apply`. frame is that of its caller."""
+        user, layers, line = outside(frame), list[Layer](), "an unknown line"
+        while frame is not None:
+            code = frame.f_code
+            if (
+                code.co_name == "forward" and code.co_argcount
+            ):  # reading keeps a frame's variables alive: read no others
+                owner = frame.f_locals[code.co_varnames[0]]
+                layers += [owner] * isinstance(owner, Layer)
+            frame = frame.f_back
+        if user is not None:
+            source = linecache.getline(user.f_code.co_filename, user.f_lineno).strip()
+            line = f"{user.f_code.co_filename}:{user.f_lineno}{f', `{source}`' if source else ''}"
+        given = {f"argument {i}": a for i, a in enumerate(args)}
+        for name, value in kwargs.items():
+            given |= {name: value} if not isinstance(value, tuple) else {f"{name}[{i}]": a for i, a in enumerate(value)}
+        return cls(layers, line, [(name, a, checksum(a)) for name, a in given.items() if isinstance(a, np.ndarray)])
 
     def __str__(self) -> str:
         return f"{f' in {self.layer()}' if self.layers else ''} at {self.line}"
 
     def layer(self) -> str:
-        """The innermost layer, with its path from the outermost that has it."""
+        """Return the innermost layer, with its path in the outermost layer that has it."""
         inner = self.layers[0]
         for outer in self.layers[::-1]:
             for path, layer in outer.named_layers():
@@ -55,23 +79,23 @@ class Site(NamedTuple):
 class debug(Observer, ContextDecorator):
     """Watch everything that is computed inside, in this thread: ``with debug(): ...``, or as a decorator.
 
-    - The first NaN or infinity raises: the op that made it, the layer, your line, forward or backward. An infinity that
-      you put in yourself, such as a mask of -inf, is let through; NumPy's own warnings are silent.
-    - Plain arrays that a recorded graph needs are watched, as Tensors always are: one that was changed before backward
-      raises.
+    - The first NaN or infinity raises an error that names the op, the layer and your line, in forward and in backward.
+      An infinity that you put in yourself, such as a mask of -inf, is let through. NumPy's own warnings are silent.
+    - Plain arrays that a recorded graph needs are watched, as Tensors always are: a change of one before backward()
+      raises an error.
     - The report says, for each layer, how far the steps moved it relative to its size, and which units of a ReLU were 0
       for every sample: such a unit gets no gradient and never learns.
 
-    It costs time: each op's result is read once more, each plain array twice.
+    It costs time: the result of each op is read once more, each plain array twice.
 
     Parameters
     ----------
-    show : whether to print the report at the end of the block
+    show : print the report at the end of the block
 
     Attributes
     ----------
-    ratios : layer to |update| / |weight| of each step, Euclidean norms over all its parameters. 1e-3 is usual
-    dead : layer to an array of its ReLU's units, True where one was 0 for every sample so far
+    ratios : layer -> |update| / |weight| of each step, Euclidean norms over all its parameters. 1e-3 is usual
+    dead : layer -> an array of its ReLU's units, True for a unit that was 0 for every sample so far
 
     Raises
     ------
@@ -93,7 +117,7 @@ class debug(Observer, ContextDecorator):
         self.ratios: dict[str, list[float]] = {}
         self.dead: dict[str, Array] = {}
         self._samples: dict[str, int] = {}
-        self._sites: dict[int, Site] = {}  # by the stamp of what was computed there
+        self._sites: dict[int, Site] = {}  # by the stamp of the result
         self._steps = self._depth = 0
 
     def _recreate_cm(self) -> debug:  # a decorated function is watched anew at each call
@@ -102,51 +126,56 @@ class debug(Observer, ContextDecorator):
     def __enter__(self) -> debug:
         self._depth += 1
         if self._depth == 1:
-            self._thread = threading.get_ident()
             self._silence = np.errstate(all="ignore")
             self._silence.__enter__()
             super().__enter__()
         return self
 
-    def __exit__(self, kind: Any, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         self._depth -= 1
         if self._depth == 0:
             super().__exit__()
             self._silence.__exit__(None, None, None)
-            if self.show and kind is None and (self.ratios or self.dead):
+            if self.show and error[0] is None and (self.ratios or self.dead):
                 print(self.report())
 
-    # --- what the engine shows ---------------------------------------------------------------------------------------
+    # --- events ------------------------------------------------------------------------------------------------------
 
     def op(self, out: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """An op was run: out is its result."""
-        if threading.get_ident() != self._thread:
-            return
-        site = _site(args, kwargs)
+        """Check the result of an op, and note where the op was called."""
+        site = Site.of(sys._getframe(2), args, kwargs)  # 0 is this frame, 1 that of apply
         if not np.isfinite(out.array).all():
-            self._forward_made(out, args, kwargs, site)
+            _refuse_forward(out, args, kwargs, site)
         if out.op is ops.relu and out.ndim:
-            self._seen_dead(out.array, site)
+            self._count_zeros(out.array, site)
         if out.requires_grad:
             self._sites[out.stamp] = site
             weakref.finalize(out, self._sites.pop, out.stamp, None).atexit = False
 
-    def backward(self, root: Tensor, passes: Passes) -> Passes:
-        """A backward pass is about to begin: passes is what `tensor.backward_pass` yields."""
-        return self._watched(root, passes) if threading.get_ident() == self._thread else passes
+    def backward(self, root: Tensor, shares: Iterator[Share]) -> Iterator[Share]:
+        """Check the plain arrays of the graph, then every share that is passed back."""
+        for node in toposort(root):
+            site = self._sites.get(node.stamp)
+            for what, array, before in site.arrays if site else ():
+                if checksum(array) != before:
+                    raise RuntimeError(
+                        f"{what} of {_called(node.op)}, an array {array.shape}, was changed since the forward pass,"
+                        f"{site}; the gradient would be that of another function, so pass a copy"
+                    )
+        for node, g, parent, share, whole in shares:
+            if not np.isfinite(share).all():
+                _refuse_backward(node, g, parent, share, self._sites.get(node.stamp))
+            yield node, g, parent, share, whole
 
     def step(self, optimizer: Any) -> None:
-        """Keep what the parameters are before an update."""
-        self._before = optimizer.buffer.data.copy()
+        """Keep the parameters as they are before an update."""
+        self._before = optimizer.buffer.data.astype(float)
 
     def stepped(self, optimizer: Any) -> None:
-        """Compare what they are after it."""
-        before = self._before
-        if threading.get_ident() != self._thread:
-            return
+        """Compare the parameters of each layer with those before the update."""
         squares: dict[str, list[float]] = {}
         for name, span in zip(optimizer.names, optimizer.buffer.spans):
-            old, new = (a[slice(*span)].astype(float) for a in (before, optimizer.buffer.data))
+            old, new = self._before[slice(*span)], optimizer.buffer.data[slice(*span)].astype(float)
             sums = squares.setdefault(name.rpartition(".")[0] or name, [0.0, 0.0])
             sums[0] += float(((new - old) ** 2).sum())
             sums[1] += float((old**2).sum())
@@ -155,10 +184,18 @@ class debug(Observer, ContextDecorator):
             if weight:  # there is no ratio to weights that are all 0
                 self.ratios.setdefault(layer, []).append(float(np.sqrt(change / weight)))
 
-    # --- what it says ------------------------------------------------------------------------------------------------
+    def _count_zeros(self, y: Array, site: Site) -> None:
+        """Note the units of a ReLU that are 0 for every sample of this batch."""
+        name = site.layer().partition(" (")[0] if site.layers else site.line.partition(", `")[0]
+        zero = (y == 0).reshape(-1 if y.ndim > 1 else 1, y.shape[-1]).all(axis=0)
+        before = self.dead.get(name)
+        self.dead[name] = zero if before is None or before.shape != zero.shape else before & zero
+        self._samples[name] = self._samples.get(name, 0) + (len(y) if y.ndim > 1 else 1)
+
+    # --- the report --------------------------------------------------------------------------------------------------
 
     def report(self) -> str:
-        """The update-to-weight ratios and the dead ReLUs so far, as a table.
+        """Return a table of the update-to-weight ratios and the dead ReLUs so far.
 
         Examples
         --------
@@ -179,109 +216,63 @@ class debug(Observer, ContextDecorator):
             ratio = f"{np.median(self.ratios[layer]):.2g}" if layer in self.ratios else ""
             dead = f"{self.dead[layer].sum()} of {self.dead[layer].size}" if layer in self.dead else ""
             rows.append((layer, ratio, dead))
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        lines = [
-            f"{name:<{widths[0]}}  {ratio:>{widths[1]}}  {dead:>{widths[2]}}".rstrip() for name, ratio, dead in rows
-        ]
+        a, b, c = (max(map(len, column)) for column in zip(*rows))
+        lines = [f"{layer:<{a}}  {ratio:>{b}}  {dead:>{c}}".rstrip() for layer, ratio, dead in rows]
         steps, samples = self._steps, max(self._samples.values(), default=0)
         counts = f"{steps} step{'s' * (steps != 1)}"
         if samples:
             counts += f", {samples} sample{'s' * (samples != 1)}"
-        return "\n".join(
-            [
-                *lines,
-                f"{counts}{' (medians)' * (steps > 1)}. An update of about 0.001 of the weight is usual; a unit that "
-                "is always 0 does not learn",
-            ]
+        lines.append(
+            f"{counts}{' (medians)' * (steps > 1)}. An update of about 0.001 of the weight is usual; a unit that is "
+            "always 0 does not learn"
         )
+        return "\n".join(lines)
 
-    def _seen_dead(self, y: Array, site: Site) -> None:
-        name = site.layer().partition(" (")[0] if site.layers else site.line.partition(", `")[0]
-        zero = (y == 0).reshape(-1 if y.ndim > 1 else 1, y.shape[-1]).all(axis=0)
-        before = self.dead.get(name)
-        self.dead[name] = zero if before is None or before.shape != zero.shape else before & zero
-        self._samples[name] = self._samples.get(name, 0) + (len(y) if y.ndim > 1 else 1)
 
-    def _forward_made(self, out: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any], site: Site) -> None:
-        inputs = [np.asarray(unwrap(a)) for a in args]
-        for i, (a, x) in enumerate(zip(args, inputs)):
-            if np.isnan(x).any():
-                what = a.label() if isinstance(a, Tensor) else f"argument {i}, an array {x.shape}"
-                raise RuntimeError(
-                    f"forward: {getattr(out.op, '__name__', 'an op')} was given {_first(x, np.isnan(x))} of {what},{site}; look at "
-                    f"the data, or {FIX}"
-                )
-        numbers = [np.asarray(value) for value in kwargs.values() if isinstance(value, float)]
-        given = all(np.isfinite(x).all() for x in [*inputs, *numbers])
-        wrong = ~np.isfinite(out.array) if given else np.isnan(out.array)
-        if wrong.any():
-            every = np.concatenate([x.reshape(-1) for x in inputs])
-            known = f"from numbers of {every.min():.6g} to {every.max():.6g}" if every.size else "from nothing"
-            name = _called(out.op)
+def _refuse_forward(out: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any], site: Site) -> None:
+    """Raise an error if an op was given NaN, or made NaN, or made an infinity of finite numbers."""
+    name, inputs = _called(out.op), [np.asarray(unwrap(a)) for a in args]
+    for i, (a, x) in enumerate(zip(args, inputs)):
+        if np.isnan(x).any():
+            what = a.label() if isinstance(a, Tensor) else f"argument {i}, an array {x.shape}"
             raise RuntimeError(
-                f"forward: {name} made {_first(out.array, wrong)}, {known},{site}; {FIXES.get(name, FIX)}"
+                f"forward: {name} was given {_first(x, np.isnan(x))} of {what},{site}; look at the data, or {FIX}"
             )
-
-    def _watched(self, root: Tensor, passes: Passes) -> Passes:
-        for node in toposort(root):
-            for what, array, before in self._sites[node.stamp].arrays if node.stamp in self._sites else []:
-                if _checksum(array) != before:
-                    raise RuntimeError(
-                        f"{what} of {getattr(node.op, '__name__', 'an op')}, an array {array.shape}, was changed since the forward pass,"
-                        f"{self._sites[node.stamp]}; the gradient would be that of another function, so pass a copy"
-                    )
-        for node, g, parent, share, whole in passes:
-            wrong = ~np.isfinite(share)
-            if wrong.any():
-                site = self._sites.get(node.stamp, " called before debug()")
-                name = _called(node.op)
-                if not np.isfinite(g).all():
-                    told = (
-                        f"the gradient that came to {name} holds {_first(g, ~np.isfinite(g))}: shares that add up, or "
-                    )
-                    raise RuntimeError(f"backward: {told}what backward() was given;{site}")
-                i = next(i for i, p in enumerate(node.parents) if p is parent)
-                raise RuntimeError(
-                    f"backward: the derivative of {name} by argument {i} made {_first(share, wrong)},{site}; "
-                    f"{FIXES.get(name, FIX)}"
-                )
-            yield node, g, parent, share, whole
+    numbers = [np.asarray(value) for value in kwargs.values() if isinstance(value, float)]
+    finite = all(np.isfinite(x).all() for x in [*inputs, *numbers])
+    wrong = ~np.isfinite(out.array) if finite else np.isnan(out.array)
+    if wrong.any():
+        every = np.concatenate([x.reshape(-1) for x in inputs])
+        known = f"from numbers of {every.min():.6g} to {every.max():.6g}" if every.size else "from nothing"
+        raise RuntimeError(f"forward: {name} made {_first(out.array, wrong)}, {known},{site}; {FIXES.get(name, FIX)}")
 
 
-def _site(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Site:
-    frame: FrameType | None = sys._getframe(3)  # what called apply
-    user, layers = outside(frame), list[Layer]()
-    while frame is not None:
-        code = frame.f_code
-        if code.co_name == "forward" and code.co_argcount:  # Python keeps what a frame has shown: read no others
-            owner = frame.f_locals[code.co_varnames[0]]
-            layers += [owner] * isinstance(owner, Layer)
-        frame = frame.f_back
-    line = "an unknown line"
-    if user is not None:
-        source = linecache.getline(user.f_code.co_filename, user.f_lineno).strip()
-        line = f"{user.f_code.co_filename}:{user.f_lineno}{f', `{source}`' if source else ''}"
-    given = {f"argument {i}": a for i, a in enumerate(args)}
-    for name, value in kwargs.items():
-        given |= {name: value} if not isinstance(value, tuple) else {f"{name}[{i}]": a for i, a in enumerate(value)}
-    return Site(layers, line, [(what, a, _checksum(a)) for what, a in given.items() if isinstance(a, np.ndarray)])
+def _refuse_backward(node: Tensor, g: Array, parent: Tensor, share: Array, site: Site | None) -> None:
+    """Raise an error about a share that is not finite: its node's derivative made it, or the node's gradient is."""
+    name, where = _called(node.op), site or " called before debug()"
+    if not np.isfinite(g).all():
+        raise RuntimeError(
+            f"backward: the gradient that came to {name} holds {_first(g, ~np.isfinite(g))}: shares that add up, or "
+            f"what backward() was given;{where}"
+        )
+    i = next(i for i, p in enumerate(node.parents) if p is parent)
+    raise RuntimeError(
+        f"backward: the derivative of {name} by argument {i} made {_first(share, ~np.isfinite(share))},{where}; "
+        f"{FIXES.get(name, FIX)}"
+    )
 
 
-def _called(op: Any) -> str:
+def _called(op: Callable[..., Any] | None) -> str:
     return getattr(op, "__name__", "an op")
 
 
-def _checksum(array: Array) -> int:
-    return hash(array.tobytes())
-
-
 def _first(x: Array, wrong: Array) -> str:
-    """The first wrong number of x, where it is, and how many there are."""
+    """Return the first wrong number of x, its index, and the count of wrong numbers, as text."""
     index = np.argwhere(wrong)[0]
     where = f" at {index.tolist()} ({wrong.sum()} of {x.size} numbers)" if x.ndim else ""
     return f"{x[tuple(index)]}{where}"
 
 
 def _in_order(path: str) -> list[tuple[bool, int, str]]:
-    """Sorts layers.10 after layers.2."""
+    """Return a sort key that puts layers.10 after layers.2."""
     return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in path.split(".")]

@@ -1,4 +1,4 @@
-"""What is wrong with this op, or this layer? The doctor of gradients, run on what a student has written."""
+"""A diagnosis of ops and layers: the doctor of gradients, run on those that a student has written."""
 
 from __future__ import annotations
 
@@ -13,25 +13,37 @@ from ..core.init import Rng
 from ..core.layers import Layer
 from ..core.ops import Array, Result
 from ..core.tensor import Tensor, unbroadcast, unwrap
-from .gradcheck import _put_back
-from .gradients import Finding, Report, _Case, _few, _finding, _numbers
-from .mistakes import Graph
+from .case import Case, real_numbers
+from .judge import judge
+from .recorded import RecordedGraph
+from .report import Finding, Report, few, wrong
+from .slopes import restored
+
+OURS = ("tinygrad_edu.core.", "tinygrad_edu.extras.")  # the modules whose ops need no check
 
 
 def diagnose_op(
     op: Callable[..., Result], *args: Any, raise_on_error: bool = False, rng: Rng = 0, **kwargs: Any
 ) -> Report:
-    """Check an op of one's own, a function that returns (value, VJP, ...): its value, and each VJP for a random g.
+    """Check an op of your own, a function that returns (value, VJP, ...): its value, and each VJP for a random g.
 
-    What has to hold: one VJP for each argument; g is used, linearly, and not written into; g times the local
-    derivative is the slope of the value, seen by central differences. An op that has the name of one in `ops` has to
-    have its values too.
+    There has to be one VJP for each argument. A VJP uses g, is linear in g and does not write into it, and returns g
+    times the local derivative, as central differences of the value see it. An op that has the name of one in `ops` has
+    to have the values of that op.
 
     Parameters
     ----------
     op : arrays in, (value, VJP, ...) out
-    args, kwargs : what to call it with; without args, random arrays of shape (3, 4), or (3, 4) and (4, 3)
+    args, kwargs : its arguments; without args, random arrays of shape (3, 4), or (3, 4) and (4, 3)
     raise_on_error, rng : as in `diagnose`
+
+    Returns
+    -------
+    Report : a finding "value", and, if the value is right, one for each argument
+
+    Raises
+    ------
+    AssertionError : raise_on_error is set, and something is wrong
 
     Examples
     --------
@@ -45,7 +57,7 @@ def diagnose_op(
     names = [p.name for p in signature if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     arrays = [np.array(unwrap(a), float) for a in args] or _some_inputs(op, len(names), kwargs, rng)
     names = names if len(names) == len(arrays) else [f"argument {i}" for i in range(len(arrays))]
-    subject = f"The op {title} at" + "".join(f"\n  {n} {_few(a)}" for n, a in zip(names, arrays))
+    subject = f"The op {title} at" + "".join(f"\n  {n} {few(a)}" for n, a in zip(names, arrays))
     given = [a.copy() for a in arrays]
     try:
         with np.errstate(all="ignore"):
@@ -53,31 +65,28 @@ def diagnose_op(
             value = np.asarray(result[0], float)
     except Exception as error:
         problem = f"{title} with these arguments raised {type(error).__name__}: {error}"
-        return Report(subject, [_finding("value", "raises", problem, *_nothing)], raise_on_error)
+        return Report(subject, [wrong("value", "raises", problem)], raise_on_error)
     vjps = [vjp for vjp in result[1:] if callable(vjp)] if isinstance(result, tuple) else []
     if not len(vjps) == len(arrays) == len(result) - 1:
         problem = f"{len(arrays)} arguments, and {len(vjps)} VJPs"
         if not isinstance(result, tuple):
             problem = f"{title} returned {type(result).__name__}, not a tuple (value, VJP, ...)"
-        return Report(subject, [_finding("value", "count", problem, *_nothing)], raise_on_error)
+        return Report(subject, [wrong("value", "count", problem)], raise_on_error)
     findings = [_check_value(op, value, arrays, given, kwargs)]
     if findings[0].mistake is None:
         g = rng.standard_normal(value.shape)
         tensors = [Tensor(a, requires_grad=True, name=n) for n, a in zip(names, arrays)]
-        case = _Case(lambda *inputs: (op(*inputs, **kwargs)[0] * g).sum(), tensors, rng)
+        case = Case(lambda *inputs: (op(*inputs, **kwargs)[0] * g).sum(), tensors, rng)
         shares = [_share(vjp, g, a, given) for vjp, a in zip(vjps, given)]
-        judged = case.judge([share for share, _ in shares])
+        judged = judge(case, [share for share, _ in shares])
         for found, (_, told) in zip(judged, shares):
-            findings.append(_finding(found.name, *told, found.said, found.expected) if told else found)
-        subject += f"\nEach VJP is given the same random g {_few(g)}\n{case.witness}"
+            findings.append(wrong(found.name, *told, found.said, found.expected) if told else found)
+        subject += f"\nEach VJP is given the same random g {few(g)}\n{case.witness}"
     return Report(subject, findings, raise_on_error)
 
 
-_nothing = np.zeros(0), np.zeros(0)
-
-
 def _some_inputs(op: Callable[..., Result], count: int, kwargs: Any, rng: np.random.Generator) -> list[Array]:
-    """Random arguments that op takes: of both signs if it can, and of the shapes of a matrix product if it must."""
+    """Return random arguments that op takes: of both signs if possible, of a matrix product's shapes if necessary."""
     tried: list[Array] = []
     for shapes in ([(3, 4)] * count, [(3, 4), (4, 3)][:count]):
         for shift in (0.0, 3.0):
@@ -94,32 +103,37 @@ def _some_inputs(op: Callable[..., Result], count: int, kwargs: Any, rng: np.ran
 def _check_value(
     op: Callable[..., Result], value: Array, arrays: list[Array], given: list[Array], kwargs: Any
 ) -> Finding:
-    """Is it finite, the same each time, and ours if ours has its name? And are the arguments as they were?"""
+    """Check the value: finite, the same each time, that of our op of the same name; and the arguments as before."""
     name = getattr(op, "__name__", "")
     if not np.isfinite(value).all():
-        return _finding("value", "nan", value, value)
+        return wrong("value", "nan", "", value, value)
     if any(not np.array_equal(a, b) for a, b in zip(arrays, given, strict=True)):
-        return _finding("value", "writes", f"{name} changed its arguments", *_nothing)
+        return wrong("value", "writes", f"{name} changed its arguments")
     again = np.asarray(op(*[a.copy() for a in arrays], **kwargs)[0], float)
     if not np.array_equal(value, again):
-        return _finding("value", "random", value, again)
+        return wrong("value", "random", "", value, again)
     try:
         ours = np.asarray(getattr(ops, name)(*arrays, **kwargs)[0], float)
     except Exception:  # there is none of this name, or it takes something else
         return Finding("value", None, "", "", value, value)
     if ours.shape == value.shape and np.allclose(value, ours, rtol=1e-7, atol=1e-9):
         return Finding("value", None, f"that of ops.{name}", "", value, ours)
-    return _finding("value", "wrong value", f"ops.{name} has another value", value, ours)
+    return wrong("value", "wrong value", f"ops.{name} has another value", value, ours)
 
 
-def _share(vjp: Callable[[Array], Any], g: Array, a: Array, given: list[Array]) -> tuple[Array, tuple[str, ...]]:
-    """What a VJP makes of g, and (key, sentence) if its behaviour is wrong already, whatever the numbers."""
+def _share(vjp: Callable[[Array], Any], g: Array, a: Array, given: list[Array]) -> tuple[Array, tuple[str, str] | None]:
+    """Run a VJP on g.
+
+    Returns
+    -------
+    share, told : its result; and (key, sentence) if it misbehaves, whatever the numbers, or None
+    """
     sent, before = g.copy(), [x.copy() for x in given]
     try:
-        share, double = (_numbers(vjp(x), "what it returns").astype(float) for x in (sent, 2 * g))
+        share, double = (real_numbers(vjp(x), "what it returns").astype(float) for x in (sent, 2 * g))
     except Exception as error:
         return np.full(a.shape, np.nan), ("raises", f"its VJP raised {type(error).__name__}: {error}")
-    told: tuple[str, ...] = ()
+    told = None
     if not np.array_equal(sent, g):
         told = "writes", "its VJP writes into g"
     elif any(not np.array_equal(x, y) for x, y in zip(before, given, strict=True)):
@@ -135,11 +149,12 @@ def _share(vjp: Callable[[Array], Any], g: Array, a: Array, given: list[Array]) 
 
 
 def diagnose_layer(layer: Layer, x: Any, *, raise_on_error: bool = False, rng: Rng = 0) -> Report:
-    """Check a layer of one's own: the engine's gradient of every parameter and of the input, and what is left out.
+    """Check a layer of your own: the gradient of every parameter and of the input, and parameters that are left out.
 
-    The output is weighted by random numbers and summed. Central differences say what the gradients have to be. A wrong
-    one comes from an op of one's own, which is then checked by itself, or from a way that was cut by ``.numpy()`` or
-    the like. A Tensor without requires_grad that forward uses while training counts as a forgotten parameter.
+    The output is weighted by random numbers and summed. The right gradients are central differences; the engine's are
+    judged. A wrong gradient comes from an op of your own, which is then checked by itself, or from a way that was cut
+    by ``.numpy()`` or the like. A Tensor without requires_grad that forward uses while training counts as a forgotten
+    parameter.
 
     Parameters
     ----------
@@ -147,8 +162,13 @@ def diagnose_layer(layer: Layer, x: Any, *, raise_on_error: bool = False, rng: R
     x : an input for it; its gradient is checked if it is of floats
     raise_on_error, rng : as in `diagnose`
 
+    Returns
+    -------
+    Report : a finding for each parameter, for the input, and for each Tensor that training would not change
+
     Raises
     ------
+    AssertionError : raise_on_error is set, and something is wrong
     TypeError : the layer is not float64
 
     Examples
@@ -178,52 +198,53 @@ def diagnose_layer(layer: Layer, x: Any, *, raise_on_error: bool = False, rng: R
     x = np.asarray(unwrap(x))
     given: Any = Tensor(x.astype(float), requires_grad=True, name="input") if x.dtype.kind == "f" else x
     tensors = [*parameters.values(), *([given] if isinstance(given, Tensor) else [])]
-    subject = f"The layer {layer!r} for an input {_few(x)}"
-    with _put_back([t for t in layer._tensors().values() if not t.requires_grad]):  # running averages and the like
+    subject = f"The layer {layer!r} for an input {few(x)}"
+    with restored([t for t in layer.named_tensors().values() if not t.requires_grad]):  # running averages and the like
         try:
             findings = _check_layer(layer, given, tensors, rng)
         except Exception as error:
-            findings = [_finding("forward", "raises", f"{type(error).__name__}: {error}", *_nothing)]
+            findings = [wrong("forward", "raises", f"{type(error).__name__}: {error}")]
     subject += "\nThe right numbers are central differences; yours are the engine's."
     return Report(subject, findings, raise_on_error)
 
 
 def _check_layer(layer: Layer, given: Any, tensors: list[Tensor], rng: np.random.Generator) -> list[Finding]:
+    """Check the gradients of the tensors, the tensors that are left out, and the ops of the user's own."""
     y, again = layer(given), layer(given)
     if not isinstance(y, Tensor):
         raise TypeError(f"forward has to return a Tensor, got {type(y).__name__}")
     if not np.array_equal(y.numpy(), again.numpy()):
-        return [_finding("forward", "random", *_nothing)]
+        return [wrong("forward", "random")]
     weights = rng.standard_normal(y.shape)
-    graph = Graph((y * weights).sum(), tensors)
-    case = _Case(lambda *_: (layer(given) * weights).sum(), tensors, rng, engine=False)
+    graph = RecordedGraph((y * weights).sum(), tensors)
+    case = Case(lambda *_: (layer(given) * weights).sum(), tensors, rng, engine=False)
     findings = []
-    for found, t in zip(case.judge(graph.right), tensors, strict=True):
+    for found, t in zip(judge(case, graph.right), tensors, strict=True):
         if not graph.wholes[t]:  # nothing arrives there
             cut = found.mistake is not None
-            found = _finding(found.name, "detached" if cut else "unused", found.said, found.expected)
+            found = wrong(found.name, "detached" if cut else "unused", "", found.said, found.expected)
         findings.append(found)
     findings += _left_out(layer, graph, case)
     for op, node in {node.op: node for node in graph.nodes if node.op is not None}.items():
-        if getattr(op, "__module__", "") != ops.__name__:
+        if not getattr(op, "__module__", "").startswith(OURS):
             report = diagnose_op(op, *node.parents, rng=rng, **node.kwargs)
             name = getattr(op, "__name__", "its op")
             findings += [f._replace(name=f"{name}: {f.name}") for f in report.findings if f.mistake is not None]
     return findings
 
 
-def _left_out(layer: Layer, graph: Graph, case: _Case) -> list[Finding]:
-    """What forward uses, and training would not change."""
+def _left_out(layer: Layer, graph: RecordedGraph, case: Case) -> list[Finding]:
+    """Return a finding for each tensor that forward uses and training would not change."""
     findings, known = [], {id(t) for t in case.tensors}
     for _, _, t in graph.edges():
         if not t.parents and id(t) not in known:
             known.add(id(t))
-            findings.append(_finding(t.name or f"a tensor {t.shape}", "unregistered", *_nothing))
-    for path, t in layer._tensors().items():
+            findings.append(wrong(t.name or f"a tensor {t.shape}", "unregistered"))
+    for path, t in layer.named_tensors().items():
         if not t.requires_grad and t.dtype.kind == "f" and layer.training:
-            with _put_back([t]):
+            with restored([t]):
                 t.data = t.numpy() * 1.1 + 0.1
                 if case.value() != case.here:
                     text = "used by forward, but without requires_grad=True: it would never be trained"
-                    findings.append(_finding(path, "unregistered", text, *_nothing))
+                    findings.append(wrong(path, "unregistered", text))
     return findings

@@ -1,23 +1,24 @@
-"""What goes wrong when gradients are computed by hand: every mistake as a sentence, a hint, and a way to make it.
+"""The mistakes of gradients that are computed by hand: a sentence and a hint for each, and a way to make it.
 
-A mistake in the chain rule is made, not described: the recorded graph is run backwards once more with one VJP
-exchanged for the wrong one. What comes out is what somebody gets who makes that mistake, so it can be compared with
-what somebody got. `doctor` does the comparing.
+A mistake in the chain rule is made, not described: the recorded graph is run backwards once more, with one VJP
+exchanged for a wrong one. The gradients that come out are those of somebody who makes this mistake, so they can be
+compared with the gradients that somebody has. `judge` compares them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core import ops
-from ..core.ops import VJP, Array, Result
-from ..core.tensor import Tensor, apply, backward_pass, toposort
+from ..core.ops import VJP, Array
+from ..core.tensor import Tensor, unwrap
+from .recorded import SLOPE_BY_VALUE, RecordedGraph, times
 
-# key: (what it is, one hint)
+# key: (sentence, one hint)
 MISTAKES = {
     "sign": (
         "the sign is turned round",
@@ -87,198 +88,26 @@ MISTAKES = {
     "random": ("different values for the same input", "Switch randomness off: layer.eval(), or a fixed seed."),
     "unknown": ("no mistake that is known here explains the numbers", ""),
 }
+
 ACTIVATIONS = (ops.sigmoid, ops.tanh, ops.relu, ops.leaky_relu, ops.softplus, ops.elu, ops.silu, ops.gelu)
-KINKED = (ops.relu, ops.leaky_relu, ops.abs, ops.maximum, ops.minimum, ops.max, ops.min, ops.clip)
-RECOGNISED = (ops.sigmoid, ops.tanh, ops.relu, ops.softmax, ops.log_softmax)
-BY_VALUE: dict[Any, VJP] = {ops.sigmoid: lambda y: y * (1 - y), ops.tanh: lambda y: 1 - y * y}
 
 
 class Hypothesis(NamedTuple):
-    """One mistake, made: what it is, and the gradients that it leads to, one for each input (None: not this one's)."""
+    """One mistake, made: its key, a sentence, and the gradient of each input (None if it leaves that input out)."""
 
     key: str
     text: str
     gradients: Sequence[Array | None]
 
 
-# --- two ops that are only needed to take a loss apart ---------------------------------------------------------------
+def hypotheses(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator[Hypothesis]:
+    """Make every mistake that can be made in this graph.
 
-
-def square(a: Array) -> Result:
-    """y = a²"""
-    return a * a, lambda g: 2 * g * a
-
-
-def log_loss(p: Array, *, labels: Array) -> Result:
-    """y = -(1/N) Σ ln p[label]: `ops.cross_entropy` without its softmax"""
-    hot = labels[:, None] == np.arange(p.shape[1])
-    return -np.log(p[hot]).sum() / len(p), lambda g: -g * hot / p / len(p)
-
-
-# --- a graph that can be run backwards wrongly -----------------------------------------------------------------------
-
-
-class Graph:
-    """A recorded computation, its inputs, and the gradient of its sum with respect to each.
-
-    Attributes
+    Parameters
     ----------
-    nodes : the computed tensors, youngest first
-    right : the gradient of each input
-    g : the gradient of each computed tensor
-    wholes : for each input, what its VJPs returned before broadcasting was undone
+    graph : the computation
+    said : the student's gradients, None for a missing one. They tell by how much weights were updated too early
     """
-
-    def __init__(self, root: Tensor, inputs: Sequence[Tensor]) -> None:
-        self.root, self.inputs = root, list(inputs)
-        self.nodes = toposort(root)
-        self.g: dict[Tensor, Array] = {}
-        self.wholes: dict[Tensor, list[Array]] = {t: [] for t in inputs}
-        self.right = self.gradients()
-
-    def gradients(self, exchanged: Mapping[tuple[Tensor, int], VJP] | None = None) -> list[Array]:
-        """The gradient of each input, with the VJP of some (node, number of the argument) exchanged for another."""
-        before = {node: node.vjps for node, _ in exchanged or ()}
-        try:
-            for (node, i), vjp in (exchanged or {}).items():
-                node.vjps = [*node.vjps[:i], vjp, *node.vjps[i + 1 :]]
-            sums = {t: np.zeros_like(t.array) for t in self.inputs}
-            if self.root.requires_grad:
-                for node, g, parent, share, whole in backward_pass(self.root, np.ones_like(self.root.array)):
-                    if parent in sums:
-                        sums[parent] = sums[parent] + share
-                    if exchanged is None:
-                        self.g[node] = g
-                        self.wholes.get(parent, []).append(whole)
-            return list(sums.values())
-        finally:
-            for node, vjps in before.items():
-                node.vjps = vjps
-
-    def edges(self) -> Iterator[tuple[Tensor, int, Tensor]]:
-        """(node, i, argument i of it) wherever a gradient is passed on, in forward order."""
-        for node in self.nodes[::-1]:
-            for i, parent in enumerate(node.parents):
-                if isinstance(parent, Tensor) and parent.requires_grad:
-                    yield node, i, parent
-
-    def rebuilt(self, plain: bool = False, shaken: np.random.Generator | None = None) -> Graph:
-        """The computation once more: in plain terms (see `_plain`), or with shaken values."""
-        new = {id(t): Tensor(t, requires_grad=True, name=t.name) for t in self.inputs}
-        inputs = list(new.values())
-        earlier = list(inputs)
-        for node in self.nodes[::-1] if self.root.parents else ():
-            args = [new[id(p)] if id(p) in new else _raw(p) for p in node.parents]
-            assert node.op is not None
-            made = apply(node.op, *args, **node.kwargs)
-            if shaken is not None:
-                made.array = _shaken(made.array, shaken)
-                if node.op in (ops.add, ops.sub):  # what is left of large numbers has lost the digits that they had
-                    for p in made.parents:
-                        summed = isinstance(p, Tensor) and p.op in (ops.sum, ops.mean)
-                        terms = p.parents[0].size / max(p.size, 1) if summed else 1  # added up one after the other
-                        loss = _shaken(np.broadcast_to(_raw(p), made.shape), shaken) - _raw(p)
-                        made.array = made.array + max(1.0, np.sqrt(terms) / 32) * loss
-            new[id(node)] = _plain(made, earlier) if plain else made
-            earlier.append(new[id(node)])
-        return Graph(new.get(id(self.root), self.root), inputs)
-
-    def in_plain_terms(self) -> Graph:
-        """Rebuilt so that a sigmoid is one node however it was written; itself where that changes the gradients."""
-        if len(self.nodes) > 300:
-            return self
-        try:
-            plain = self.rebuilt(plain=True)
-        except Exception:  # an op of the user's that does not run twice
-            return self
-        ours, theirs = self.nudged(-1), plain.nudged(-1)  # at a kink the two forms may choose different sides
-        largest = max((np.abs(a).max(initial=0) for a in ours), default=0)
-        same = all((np.abs(a - b) <= 0.01 * largest).all() for a, b in zip(ours, theirs, strict=True))
-        return plain if same else self
-
-    def rounding(self, rng: np.random.Generator) -> list[Array]:
-        """How far rounding in float64 may throw each number of the gradients: as written and in plain terms, they are
-        computed again with the last bits of every value and of every gradient made random, several times."""
-
-        def unsteady(node: Tensor, i: int, lost: Array) -> VJP:
-            vjp, y, axis = node.vjps[i], node.array, node.kwargs.get("axis", -1)
-            if node.op is ops.softmax:  # p - one_hot: where p is near 1, few digits are left
-                return lambda g: y * (_shaken(g, rng) - (_shaken(g, rng) * y).sum(axis=axis, keepdims=True))
-            if node.op in BY_VALUE:  # and 1 - a
-                return _times(BY_VALUE[node.op](_shaken(y, rng)))
-            if node.op is ops.exp:  # and the same where it is written out, as 1 / (1 + exp(-z))
-                return _times(y + _shaken(lost, rng) - lost)
-            return lambda g: vjp(_shaken(g, rng))
-
-        plain, found = self.in_plain_terms(), [np.zeros(t.shape) for t in self.inputs]
-        for graph in [plain, self] * 4:
-            try:
-                shaken = graph.rebuilt(shaken=rng)
-                lost = dict.fromkeys(shaken.nodes, np.zeros(()))  # what each was added to, and lost digits beside
-                for node, i, parent in shaken.edges():
-                    if node.op is ops.add:
-                        lost[parent] = lost.get(parent, 0) + np.abs(node.vjps[i](np.abs(node.array)))
-                off = shaken.gradients({(node, i): unsteady(node, i, lost[node]) for node, i, _ in shaken.edges()})
-            except Exception:  # an op of the user's that does not run twice
-                break
-            for most, a, b in zip(found, graph.right, off, strict=True):
-                np.maximum(most, np.nan_to_num(np.abs(a - b) / 4, posinf=0), out=most)  # 2 bits were shaken
-        return found
-
-    def nudged(self, side: int) -> list[Array]:
-        """The gradients with the other side taken at every kink: the inputs of its op moved by next to nothing."""
-        exchanged: dict[tuple[Tensor, int], VJP] = {}
-        for node, i, parent in self.edges():
-            if node.op in KINKED:
-                a, args = parent.array, [_raw(p) for p in node.parents]
-                ranks = np.arange(a.size, 0, -1).reshape(a.shape) / max(a.size, 1)  # of several that tie one has to win
-                args[i] = a + side * (1e-12 * np.abs(a).max(initial=0) + 1e-300) * ranks
-                exchanged[node, i] = node.op(*args, **node.kwargs)[1 + i]
-        return self.gradients(exchanged)
-
-
-def _shaken(a: Array, rng: np.random.Generator) -> Array:
-    """a with its last bits made random."""
-    return np.asarray(a * (1 + 2.0**-50 * rng.uniform(-1, 1, np.shape(a))))
-
-
-def _plain(v: Tensor, earlier: list[Tensor]) -> Tensor:
-    """The node v in plain terms: an activation or a softmax is one node, recognised by its values however it was
-    written, and a softmax and the logarithm after it are two."""
-    if not v.requires_grad:
-        return v
-    if v.op is ops.maximum:  # np.maximum(z, 0)
-        inputs = [p for p in v.parents if np.ndim(_raw(p)) or _raw(p) != 0]
-        v = apply(ops.relu, *inputs) if len(inputs) == 1 else v
-    if v.op not in RECOGNISED and v.size and np.ptp(v.array):
-        kin = [u for u in earlier if u.shape == v.shape and u.requires_grad]
-        copied = any(np.array_equal(u.array, v.array) for u in kin)  # an activation, plus nothing
-        for op in RECOGNISED[: 5 if v.ndim else 3] if not copied else ():
-            alike = [u for u in kin if np.allclose(op(u.array)[0], v.array, rtol=1e-9, atol=0)]
-            if op in RECOGNISED[3:]:  # of z, not of z - max, which is younger; but after a bias of 0
-                alike = [u for u in alike if np.array_equal(u.array, alike[0].array)]
-            if alike:
-                v = apply(op, alike[-1])
-                break
-    a = v.parents[0]
-    if (v.op is ops.mul and a is v.parents[1]) or (v.op is ops.pow and np.all(_raw(v.parents[1]) == 2)):
-        return apply(square, a)
-    if v.op is ops.cross_entropy:
-        return apply(log_loss, apply(ops.softmax, a), **v.kwargs)
-    if v.op is ops.log_softmax:
-        return apply(ops.softmax, a, **v.kwargs).log()
-    return v
-
-
-def _raw(x: Any) -> Any:
-    return x.array if isinstance(x, Tensor) else x
-
-
-# --- the mistakes of the chain rule ----------------------------------------------------------------------------------
-
-
-def hypotheses(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesis]:
-    """Every mistake that can be made in this graph, made. said is what the student has, for weights updated early."""
     found: dict[tuple[str, str, Any, int], list[tuple[Tensor, int, VJP]]] = {}
     for node, i, _ in graph.edges():
         for key, text, vjp in wrong_vjps(node, i):
@@ -304,69 +133,71 @@ def hypotheses(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesi
 
 
 def _choices(n: int) -> Iterator[tuple[int, ...]]:
-    """Where among n places a mistake was made: at one, if there are few; of very few, at several; everywhere."""
+    """Yield the places, of n, where a mistake may have been made: one, if there are few; several of very few; all."""
     for k in range(1, n if n <= 4 else 2 if n <= 12 else 1):
         yield from combinations(range(n), k)
     yield tuple(range(n))
 
 
 def wrong_vjps(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
-    """(key, sentence, wrong VJP) for argument i of a node."""
+    """Yield (key, sentence, wrong VJP) for argument i of a node. One more mistake is one more line here."""
     op, vjp, a, y = node.op, node.vjps[i], node.parents[i].array, node.array
-    args, what = [_raw(p) for p in node.parents], _name(op)
-
-    def at(*inputs: Any) -> VJP:
-        assert op is not None
-        made: VJP = op(*inputs, **node.kwargs)[1 + i]
-        return made
-
     if op is ops.softmax:
-        axis = node.kwargs.get("axis", -1)
-
-        def inner(g: Array) -> Array:
-            return (g * y).sum(axis=axis, keepdims=True)
-
-        yield "softmax", "only the diagonal p (1 - p) of the softmax's derivative is used", lambda g: g * y * (1 - y)
-        text = "p - one_hot is multiplied by p (1 - p), which is in it already"
-        yield "softmax", text, lambda g: vjp(g) * y * (1 - y)
-        yield "softmax", "the one-hot of the labels is not subtracted from p", lambda g: -y * inner(g)
-        yield "softmax", "of p - one_hot the p is missing", lambda g: g * y
+        yield from _wrong_softmax(vjp, y, node.kwargs.get("axis", -1))
     if a.shape == y.shape and op not in (ops.add, ops.sub, ops.neg):
-        yield "missing", f"the derivative of {what} is missing", lambda g: g
-        yield "doubled", f"the derivative of {what} is there twice", lambda g: vjp(vjp(g))
+        yield "missing", f"the derivative of {_name(op)} is missing", lambda g: g
+        yield "doubled", f"the derivative of {_name(op)} is there twice", lambda g: vjp(vjp(g))
     if op in ACTIVATIONS:
-        yield "activated", f"the derivative of {what} is taken at {what}(z), not at z", at(y)
-        if op in BY_VALUE:
-            slope = BY_VALUE[op](a)
-            text = f"the derivative of {what}, a formula in a = {what}(z), is given z instead of a"
-            yield "unactivated", text, lambda g: g * slope
-        if op is ops.softplus:  # the logarithm of a sigmoid, in a loss
-            s = ops.sigmoid(a)[0]
-            yield "doubled", "the derivative of sigmoid is there twice", lambda g: vjp(g) * s * (1 - s)
-        yield "value", f"multiplied by {what}(z) itself, not by its derivative", lambda g: g * y
-        yield "side", f"the derivative of {what} is taken on the wrong side of 0", at(-a)
-        yield "side", f"the derivative of {what} looks at the sign of the gradient, not of z", lambda g: g * (g > 0)
-        for other in BY_VALUE:
-            text = f"the derivative of {_name(other)}, a formula in its value, is used where {what} was"
-            if other is not op:
-                yield "other", text, _times(BY_VALUE[other](y))
-        for other in ACTIVATIONS[:3]:
-            if other is not op:
-                yield "other", f"the derivative of {_name(other)} is used, where {what} was", other(a)[1]
-    if op in (ops.matmul, ops.linear) and i < 2 and np.ndim(args[1 - i]) == 2:
-        turned = args[1 - i].T
-        if turned.shape == args[1 - i].shape:
-            other_way = [turned if k == 1 - i else x for k, x in enumerate(args)]
+        yield from _wrong_activations(node, i)
+    if op in (ops.matmul, ops.linear) and i < 2:
+        args = [unwrap(p) for p in node.parents]
+        other = args[1 - i]
+        if np.ndim(other) == 2 and other.T.shape == other.shape:
+            args[1 - i] = other.T
             text = "a square matrix is not transposed on the way back" if i == 0 else "x is not transposed in x.T @ dy"
-            yield "transposed", text, at(*other_way)
-    yield "sign", f"the sign is turned round at {what}", lambda g: -vjp(g)
+            yield "transposed", text, _vjp_at(node, i, args)
+    yield "sign", f"the sign is turned round at {_name(op)}", lambda g: -vjp(g)
 
 
-def _times(slope: Array) -> VJP:
-    return lambda g: g * slope
+def _vjp_at(node: Tensor, i: int, args: Sequence[Any]) -> VJP:
+    """Return the VJP that the node's op has for argument i if it is given these arguments."""
+    assert node.op is not None
+    vjp: VJP = node.op(*args, **node.kwargs)[1 + i]
+    return vjp
 
 
-def _lost_paths(graph: Graph) -> Iterator[Hypothesis]:
+def _wrong_softmax(vjp: VJP, p: Array, axis: int) -> Iterator[tuple[str, str, VJP]]:
+    yield "softmax", "only the diagonal p (1 - p) of the softmax's derivative is used", lambda g: g * p * (1 - p)
+    text = "p - one_hot is multiplied by p (1 - p), which is in it already"
+    yield "softmax", text, lambda g: vjp(g) * p * (1 - p)
+    text = "the one-hot of the labels is not subtracted from p"
+    yield "softmax", text, lambda g: -p * (g * p).sum(axis=axis, keepdims=True)
+    yield "softmax", "of p - one_hot the p is missing", lambda g: g * p
+
+
+def _wrong_activations(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
+    op, vjp, z, y, what = node.op, node.vjps[i], node.parents[i].array, node.array, _name(node.op)
+    yield "activated", f"the derivative of {what} is taken at {what}(z), not at z", _vjp_at(node, i, [y])
+    if op in SLOPE_BY_VALUE:
+        text = f"the derivative of {what}, a formula in a = {what}(z), is given z instead of a"
+        yield "unactivated", text, times(SLOPE_BY_VALUE[op](z))
+    if op is ops.softplus:  # the logarithm of a sigmoid, in a loss
+        s = ops.sigmoid(z)[0]
+        yield "doubled", "the derivative of sigmoid is there twice", lambda g: vjp(g) * s * (1 - s)
+    yield "value", f"multiplied by {what}(z) itself, not by its derivative", times(y)
+    yield "side", f"the derivative of {what} is taken on the wrong side of 0", _vjp_at(node, i, [-z])
+    yield "side", f"the derivative of {what} looks at the sign of the gradient, not of z", lambda g: g * (g > 0)
+    for other, slope in SLOPE_BY_VALUE.items():
+        text = f"the derivative of {_name(other)}, a formula in its value, is used where {what} was"
+        if other is not op:
+            yield "other", text, times(slope(y))
+    for other in ACTIVATIONS[:3]:
+        if other is not op:
+            yield "other", f"the derivative of {_name(other)} is used, where {what} was", other(z)[1]
+
+
+def _lost_paths(graph: RecordedGraph) -> Iterator[Hypothesis]:
+    """Lose one of the paths through a tensor that is used several times, or all but one."""
     into: dict[Tensor, list[tuple[Tensor, int]]] = {}
     for node, i, parent in graph.edges():
         into.setdefault(parent, []).append((node, i))
@@ -385,8 +216,8 @@ def _nothing_for(parent: Tensor) -> VJP:
     return lambda g: np.zeros_like(parent.array)
 
 
-def _sums(graph: Graph) -> Iterator[Hypothesis]:
-    """Broadcasting undone wrongly: not at all, or along other axes."""
+def _sums(graph: RecordedGraph) -> Iterator[Hypothesis]:
+    """Undo broadcasting wrongly: not at all, or along other axes."""
     for k, t in enumerate(graph.inputs):
         wholes = [whole for whole in graph.wholes[t] if whole.shape != t.shape]
         if len(wholes) != 1 or len(graph.wholes[t]) != 1:
@@ -405,27 +236,26 @@ def _sums(graph: Graph) -> Iterator[Hypothesis]:
                 yield Hypothesis(key, text, made)
 
 
-def _updated(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesis]:
-    """Passed back through W - lr · dW. The learning rate is unknown: it is read off the numbers, then tried."""
-    number = {id(t): k for k, t in enumerate(graph.inputs)}
-    uses = []  # (node, i, which input the other argument is, whether it is transposed)
-    for node, i, _ in graph.edges():
-        if node.op in (ops.matmul, ops.linear, ops.mul) and len(node.parents) > 1 - i >= 0:
-            other = node.parents[1 - i]
-            turned = isinstance(other, Tensor) and other.op is ops.transpose
-            weight = other.parents[0] if turned else other
-            k = number.get(id(weight), -1)
-            given = said[k] if k >= 0 else None
-            if given is not None and node.parents[i].parents and given.shape == weight.shape:
-                uses.append((node, i, k, turned))
+class _Use(NamedTuple):
+    """Argument i of a node meets a weight, the input number k, which may be transposed."""
 
-    def with_steps(lr: float, chosen: Sequence[tuple[Tensor, int, int, bool]]) -> list[Array]:
+    node: Tensor
+    i: int
+    k: int
+    transposed: bool
+
+
+def _updated(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator[Hypothesis]:
+    """Pass the gradient back through W - lr · dW. The numbers tell the learning rate, which is then tried."""
+    uses = list(_weight_uses(graph, said))
+
+    def with_steps(lr: float, chosen: Sequence[_Use]) -> list[Array]:
         exchanged: dict[tuple[Tensor, int], VJP] = {}
-        for node, i, k, turned in chosen:
+        for node, i, k, transposed in chosen:
             new = graph.inputs[k].array - lr * np.asarray(said[k])
-            args = [(new.T if turned else new) if j == 1 - i else _raw(p) for j, p in enumerate(node.parents)]
-            assert node.op is not None
-            exchanged[node, i] = node.op(*args, **node.kwargs)[1 + i]
+            args = [unwrap(p) for p in node.parents]
+            args[1 - i] = new.T if transposed else new
+            exchanged[node, i] = _vjp_at(node, i, args)
         return graph.gradients(exchanged)
 
     rates: list[float] = []
@@ -442,60 +272,30 @@ def _updated(graph: Graph, said: Sequence[Array | None]) -> Iterator[Hypothesis]
         yield Hypothesis("updated", text, with_steps(lr, uses))
 
 
+def _weight_uses(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator[_Use]:
+    """Yield the products through which a gradient is passed back by a weight that has a gradient in ``said``."""
+    number = {id(t): k for k, t in enumerate(graph.inputs)}
+    for node, i, parent in graph.edges():
+        if node.op in (ops.matmul, ops.linear, ops.mul) and len(node.parents) > 1 - i >= 0:
+            other = node.parents[1 - i]
+            transposed = isinstance(other, Tensor) and other.op is ops.transpose
+            weight = other.parents[0] if transposed else other
+            k = number.get(id(weight), -1)
+            given = said[k] if k >= 0 else None
+            if given is not None and parent.parents and given.shape == weight.shape:
+                yield _Use(node, i, k, transposed)
+
+
 def _name(op: Callable[..., Any] | None) -> str:
+    """Return the name of an op, as a sentence has it."""
     name = getattr(op, "__name__", "the op")
     return {"log_loss": "the loss's logarithm", "square": "the square", "log": "the logarithm"}.get(name, name)
 
 
 def _label(t: Tensor) -> str:
+    """Return the name of a tensor, as a sentence has it."""
     return t.name or f"the result of {_name(t.op)}"
 
 
 def _ordinal(n: int) -> str:
     return {0: "the first", 1: "the second", 2: "the third"}.get(n, f"number {n + 1}")
-
-
-# --- constants -------------------------------------------------------------------------------------------------------
-
-
-def factors(graph: Graph | None, shapes: Sequence[tuple[int, ...]]) -> list[tuple[float, str]]:
-    """(number, what it means) for the constants that get lost on the way back: 2, the batch size and their like.
-
-    The likelier come first: the N of a mean in the graph, then the lengths of matrices. Of one number the first counts.
-    """
-    means: dict[int, str] = {}
-    lengths: dict[int, str] = {}
-    for node in graph.nodes if graph is not None and graph.root.parents else ():
-        a = node.parents[0]
-        if node.op in (ops.mean, ops.cross_entropy, log_loss):
-            n = len(a.array) if node.op is not ops.mean else a.size // max(node.size, 1)
-            means.setdefault(n, f"N = {n}" if n == len(np.atleast_1d(a.array)) else f"N = {n}, of {a.shape}")
-        b = _raw(node.parents[1]) if node.op is ops.div else 0
-        if np.ndim(b) == 0 and b > 1 and b == int(b):
-            means.setdefault(int(b), f"N = {int(b)}")
-        shapes = [*shapes, node.shape] if shapes else shapes
-    for shape in shapes:
-        for axis, n in enumerate(shape if len(shape) == 2 else ()):
-            lengths.setdefault(n, f"{n}, the length of axis {axis}")
-    sizes = {n: words for n, words in (lengths | means).items() if n > 1}
-    known = [
-        (2.0, "twice too large: a 2 too many, or one path counted twice"),
-        (0.5, "half of what it should be: the 2 of a square's derivative was forgotten"),
-    ]
-    for n in sorted(sizes, key=lambda n: n not in means):
-        w = sizes[n]
-        known += [
-            (n, f"{n} times too large: the 1/N of the mean was forgotten ({w})"),
-            (1 / n, f"{n} times too small: divided by N once too often ({w})"),
-            (n / 2, f"{n} / 2 times too large: the mean's 1/N was forgotten ({w}), and the square's 2"),
-            (2 * n, f"2 · {n} times too large: the mean's 1/N was forgotten ({w}), and a 2 is too many"),
-            (0.5 / n, f"2 · {n} times too small: divided by N once too often ({w}), and the 2 is missing"),
-        ]
-        for m in sizes if n in means else ():
-            known += [(n / m, f"{n} / {m} of what it should be: divided by {sizes[m]}, instead of by {w}")]
-    first: dict[float, tuple[float, str]] = {}
-    for value, words in known:
-        _, before = first.setdefault(round(value, 9), (value, words))
-        if words.startswith("2 times too "):  # N is 2: nobody can tell
-            first[round(value, 9)] = value, f"{before}; or {words}"
-    return [told for told in first.values() if told[0] != 1]

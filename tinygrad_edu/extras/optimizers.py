@@ -51,7 +51,7 @@ class RMSprop(course.RMSprop):  # type: ignore[no-redef]
     """
 
     kernel = staticmethod(kernels.rmsprop)
-    state: tuple[str, ...] = ("v", "m", "b")  # __init__ leaves those that a variant has
+    state: tuple[str, ...] = ("v", "m", "b")  # type: ignore[assignment]  # __init__ leaves those of the variant
 
     def __init__(
         self,

@@ -1,1 +1,17 @@
-"""Beginners' mistakes, refused or warned of with a sentence that says what to do."""
+"""Beginners' mistakes, refused or warned of with a sentence that says what to do.
+
+The core knows none of this. The face calls `install` once, before any other room is loaded.
+"""
+
+from ..core import losses
+from ..core.layers import Layer
+from .error_path import called, refuse
+from .loss_hints import GUARDED
+from .model_summary import summary
+
+
+def install() -> None:
+    """Put the guards in the place of ``Layer.__call__`` and of the losses, and bind what they add to Layer."""
+    for name, method in {"__call__": called, "refuse": refuse, "summary": summary}.items():
+        setattr(Layer, name, method)
+    vars(losses).update(GUARDED)

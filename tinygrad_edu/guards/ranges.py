@@ -1,4 +1,4 @@
-"""What hyper-parameters and parameters have to be. The face puts these checks in the place of the core's, which are none."""
+"""What hyper-parameters and parameters have to be. The face puts these checks in the place of the core's."""
 
 from __future__ import annotations
 
@@ -90,12 +90,10 @@ def check_parameters(buffer: FlatBuffer, params: list[Any]) -> list[Tensor]:
 
 def not_finite(optimizer: Optimizer, update: Update) -> Exception:
     """Return the error for a gradient with NaN or infinity: which it is, and where (`Optimizer.refusal`)."""
-    for name, p in zip(optimizer.names[update.first : update.last], update.params):
-        g = np.asarray(p.grad)
-        wrong = np.argwhere(~np.isfinite(g)).tolist()
-        if wrong:
-            break
+    i = next(i for i in range(update.first, update.last) if not np.isfinite(np.asarray(optimizer.params[i].grad)).all())
+    g = np.asarray(optimizer.params[i].grad)
+    wrong = np.argwhere(~np.isfinite(g)).tolist()
     return ValueError(
-        f"the gradient of {name} holds {g[tuple(wrong[0])]} at {wrong[0]}, {len(wrong)} of its {g.size} "
+        f"the gradient of {optimizer.names[i]} holds {g[tuple(wrong[0])]} at {wrong[0]}, {len(wrong)} of its {g.size} "
         'numbers are not finite; a smaller learning rate or clip_norm() may help, or nonfinite="skip"'
     )

@@ -6,7 +6,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..core.optimizer import Optimizer
-from ..core.tensor import Observer
+from ..core.tensor import Observer, Tensor
 from .frames import warn
 
 AGAIN = (
@@ -33,31 +33,27 @@ class StepGuard(Observer):
         self.told: WeakKeyDictionary[Optimizer, set[str]] = WeakKeyDictionary()
 
     def step(self, optimizer: Any) -> None:
-        used, since, new = None, 0, False
-        for update in optimizer.last:
-            stamp = update.stamp
-            new |= stamp < 0
-            for p in update.params:
-                if p.grad_from < stamp:
-                    used, since = p, stamp
-        if used is not None:
-            self.say(optimizer, AGAIN if used.grad_stamp < since else ADDED, used.label())
-        if new:
-            self.missed(optimizer)
+        updates, used, since = optimizer.last, None, 0
+        if not optimizer.cleared:
+            for update in updates:
+                stamp = update.stamp
+                for p in update.params:
+                    if p.grad_from < stamp:
+                        used, since = p, stamp
+            if used is not None:
+                self.say(optimizer, AGAIN if used.grad_stamp < since else ADDED, used)
+        if updates[0].stamp < 0:  # new ones
+            missed = [
+                name
+                for i, (name, p) in enumerate(zip(optimizer.names, optimizer.params))
+                if p.stored_grad is None and p.requires_grad and i not in optimizer.frozen
+            ]
+            if missed:
+                self.say(optimizer, MISSED, ", ".join(missed))
 
-    def missed(self, optimizer: Optimizer) -> None:
-        """Warn of parameters that have no gradient, though nobody froze them."""
-        names = [
-            name
-            for i, (name, p) in enumerate(zip(optimizer.names, optimizer.params))
-            if p.stored_grad is None and p.requires_grad and i not in optimizer.frozen
-        ]
-        if names:
-            self.say(optimizer, MISSED, ", ".join(names))
-
-    def say(self, optimizer: Optimizer, message: str, what: str) -> None:
+    def say(self, optimizer: Optimizer, message: str, what: Tensor | str) -> None:
         """Warn, unless that was said before, or gradients were assigned by hand."""
         told = self.told.setdefault(optimizer, set())
         if message not in told and not optimizer.assigned:
             told.add(message)
-            warn(message.format(what))
+            warn(message.format(what.label() if isinstance(what, Tensor) else what))

@@ -1,4 +1,4 @@
-"""Freezing, clipping, saving, reading: what one does with an optimizer beside stepping. The face makes them its methods."""
+"""Freezing, clipping, saving and reading an optimizer. The face makes these functions its methods."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ def freeze(optimizer: Optimizer, pattern: str) -> None:
 
     pattern : a name as in ``names``, the beginning of some up to a dot ("layers.0"), or a pattern ("*.b")
     """
+    optimizer.write_back_steps()
     optimizer.frozen |= matching(optimizer, pattern)
-    optimizer.cached_updates = []
 
 
 def unfreeze(optimizer: Optimizer, pattern: str = "*") -> None:
     """Update the parameters of that name again; their step counts go on where they stood."""
+    optimizer.write_back_steps()
     optimizer.frozen -= matching(optimizer, pattern)
-    optimizer.cached_updates = []
 
 
 def matching(optimizer: Optimizer, pattern: str) -> set[int]:
@@ -101,6 +101,7 @@ def state_dict(optimizer: Optimizer) -> dict[str, Any]:
 
     A learning rate that is a function is not in it: build the optimizer with the same function.
     """
+    optimizer.write_back_steps()
     return {
         "layout": np.array(layout(optimizer)),
         "t": optimizer.t,
@@ -141,7 +142,6 @@ def load_state_dict(optimizer: Optimizer, state: Any) -> None:
         average[...] = state[name]
     optimizer.t, optimizer.steps = int(state["t"]), [int(t) for t in state["steps"]]
     optimizer.frozen, optimizer.last = set(np.flatnonzero(state["frozen"]).tolist()), []
-    optimizer.cached_updates = []
     for key, value in numbers.items():
         group, _, name = key.removeprefix("group").partition(".")
         optimizer.groups[int(group)][name] = value

@@ -1,0 +1,605 @@
+"""The table of all ops: ours, the same in NumPy and in torch, arguments to try, and which others fit."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+import tinygrad_edu as tg
+
+try:
+    import torch
+except ImportError:
+    torch = None
+
+
+class Row(NamedTuple):
+    """One op. The three functions take the same arrays and keywords.
+
+    fits(rng, shape) draws what may go with a first argument of this shape: the shapes of the other arguments and the
+    keywords; or None if nothing does. guard is arithmetic that brings any number into the domain of the op. cases are
+    (arguments, keywords) that are tried in every run.
+    """
+
+    fits: Callable
+    ours: Callable
+    numpy: Callable
+    torch: Callable | None
+    guard: Callable = lambda a: a
+    cases: tuple = ()
+
+
+def positive(a):
+    return a * a + 0.5
+
+
+# --- what fits -------------------------------------------------------------------------------------------------------
+
+
+def pick(rng, choices):
+    return choices[rng.integers(len(choices))]
+
+
+def alone(rng, shape):
+    return [], {}
+
+
+def beside(rng, shape):
+    """Another array that broadcasts with the first: the same shape, stretched, shorter or longer."""
+    other = [pick(rng, (1, n, n)) if n != 1 else pick(rng, (1, 1, 3)) for n in shape]
+    other = other[rng.integers(len(other) + 1) * rng.integers(2) :]
+    if len(other) == len(shape) and len(shape) < 3 and rng.random() < 0.2:
+        other = [pick(rng, (1, 2)), *other]
+    return [tuple(other)], {}
+
+
+def one_axis(rng, shape, none=True):
+    choices = [*range(-len(shape), len(shape)), *[None] * none]
+    return pick(rng, choices) if choices else None
+
+
+def some_axes(rng, shape):
+    if len(shape) < 2 or rng.random() < 0.6:
+        return one_axis(rng, shape)
+    axes = rng.permutation(len(shape))[: rng.integers(1, len(shape) + 1)]
+    return tuple(int(i) - len(shape) * int(rng.integers(2)) for i in axes)
+
+
+def over(rng, shape):
+    return [], {"axis": some_axes(rng, shape), "keepdims": bool(rng.integers(2))}
+
+
+def some_of(draw):
+    """What draw gives, if there is at least one element along its axis."""
+
+    def drawn(rng, shape):
+        shapes, keywords = draw(rng, shape)
+        return (shapes, keywords) if taken_in(shape, keywords["axis"]) else None
+
+    return drawn
+
+
+def taken_in(shape, axis):
+    return np.prod([shape[i] for i in dims(shape, axis)], dtype=int)
+
+
+over_some = some_of(over)
+
+
+def spread_over(rng, shape):
+    _, keywords = over(rng, shape)
+    n = taken_in(shape, keywords["axis"])
+    return ([], {**keywords, "ddof": int(rng.integers(2)) if n > 1 else 0}) if n else None
+
+
+def along(rng, shape):
+    return [], {"axis": one_axis(rng, shape)}
+
+
+def along_one(rng, shape):
+    return some_of(lambda *_: ([], {"axis": one_axis(rng, shape, none=False)}))(rng, shape) if shape else None
+
+
+def product(rng, shape):
+    if not shape:
+        return None
+    m, k = int(rng.integers(1, 4)), shape[-1]
+    batch = beside(rng, shape[:-2])[0][0] if len(shape) > 2 else ()
+    return [pick(rng, [(k,), (k, m), (*batch, k, m)])], {}
+
+
+def layer(rng, shape):
+    C = int(rng.integers(1, 4))
+    return ([(shape[-1], C), (C,)], {}) if shape else None
+
+
+LETTERS = (
+    *(",i->i", "i->", "i,i", "i,j->ji", "i,i,i->i", "ij->ji", "ij->j", "ij,jk", "ij,jk->ki", "ij,jk,kl->il", "ij,j,i"),
+    *("ij,k->ik", "ij,ij->i", "ii", "ii->i", "ii,i->i", "iij->j", "ijj,j->ij", "ijk->kj"),
+    *("bij,bjk->bik", "bij,kj->bik", "...,...", "...i,i", "...i,ij->...j", "i...->...", "...ij,...jk", "...ii->...i"),
+)
+
+
+def letters(rng, shape):
+    subscripts = pick(rng, LETTERS)
+    first, *rest = subscripts.partition("->")[0].split(",")
+    named = first.replace("...", "")
+    at = len(shape) - len(named) if first.startswith("...") else 0
+    mine = shape[at : at + len(named)]
+    size = dict(zip(named, mine))
+    if len(mine) < len(named) or any(size[c] != n for c, n in zip(named, mine)):
+        return None
+    if "..." not in first and len(shape) != len(named):
+        return None
+    dots = beside(rng, tuple(n for i, n in enumerate(shape) if not at <= i < at + len(named)))[0][0]
+    shapes = []
+    for term in rest:
+        own = tuple(size.setdefault(c, int(rng.integers(1, 4))) for c in term.replace("...", ""))
+        shapes.append((*dots, *own) if "..." in term else own)
+    return shapes, {"subscripts": subscripts}
+
+
+def choice(rng, shape):
+    (other,), _ = beside(rng, shape)
+    both = np.broadcast_shapes(shape, other)
+    return [other], {"condition": rng.random(both[int(rng.integers(2)) if both else 0 :]) < 0.5}
+
+
+def index(rng, shape):
+    kind, n = pick(rng, ["basic", "basic", "list", "mask", "new"]), shape[0] if shape else 0
+    if kind == "list" and n:
+        return [], {"index": rng.integers(-n, n, pick(rng, [(4,), (2, 2), (0,)]))}
+    if kind == "mask":
+        return [], {"index": np.asarray(rng.random(shape) < 0.5)}
+    if kind == "new":
+        return [], {"index": pick(rng, [None, (..., None)])}
+    return [], {"index": tuple(pick(rng, [slice(None), slice(1, None), -1 if n else slice(0, 0)]) for n in shape)}
+
+
+def another_shape(rng, shape):
+    size = int(np.prod(shape))
+    halves = (2, size // 2) if size % 2 == 0 else (size, 1)
+    return [], {"shape": pick(rng, [(size,), shape[::-1], (*shape, 1), (1, *shape), halves])}
+
+
+def order(rng, shape):
+    axes = [int(i) - len(shape) * int(rng.integers(2)) for i in rng.permutation(len(shape))]
+    return [], {"axes": pick(rng, [None, tuple(axes)])}
+
+
+def in_a_row(rng, shape):
+    if not shape:
+        return None
+    axis = one_axis(rng, shape, none=False)
+    others = []
+    for _ in range(rng.integers(3)):
+        other = list(shape)
+        other[axis] = int(rng.integers(4))
+        others.append(tuple(other))
+    return others, {"axis": axis}
+
+
+def side_by_side(rng, shape):
+    return [shape] * int(rng.integers(3)), {"axis": int(rng.integers(-len(shape) - 1, len(shape) + 1))}
+
+
+def labels(rng, shape):
+    return ([], {"labels": rng.integers(0, shape[1], shape[0])}) if len(shape) == 2 and 0 not in shape else None
+
+
+def ones_away(rng, shape):
+    ones = [i for i, n in enumerate(shape) if n == 1]
+    return [], {"axis": pick(rng, [None, *ones, *[i - len(shape) for i in ones], tuple(ones)])}
+
+
+def new_axes(rng, shape):
+    n = len(shape) + 1
+    return [], {"axis": pick(rng, [int(rng.integers(-n, n)), (0, -1)])}
+
+
+def larger(rng, shape):
+    stretched = tuple(int(rng.integers(4)) if n == 1 else n for n in shape)
+    return [], {"shape": (*[2] * int(rng.integers(2)), *stretched)}
+
+
+def border(rng, shape):
+    each = tuple(tuple(int(n) for n in rng.integers(0, 3, 2)) for _ in shape)
+    return [], {"pad_width": pick(rng, [1, (0, 2), each or 0]), "constant_values": pick(rng, [0.0, -1.5])}
+
+
+def places(rng, shape):
+    if not shape or 0 in shape:
+        return None
+    axis = one_axis(rng, shape)
+    n = int(np.prod(shape)) if axis is None else shape[axis]
+    where = [4] if axis is None else list(shape)
+    where[0 if axis is None else axis] = int(rng.integers(4))
+    return [], {"indices": rng.integers(-n, n, where), "axis": axis}
+
+
+# --- the same in torch -----------------------------------------------------------------------------------------------
+
+
+def dims(shape, axis):
+    """axis as a tuple of numbers from 0."""
+    return tuple(i % len(shape) for i in (range(len(shape)) if axis is None else np.atleast_1d(axis)))
+
+
+def over_dims(f):
+    return lambda a, axis, keepdims, **keywords: f(a, dim=dims(a.shape, axis), keepdim=keepdims, **keywords)
+
+
+def torch_prod(a, axis, keepdims):
+    for i in sorted(dims(a.shape, axis), reverse=True):
+        a = a.prod(i, keepdim=keepdims)
+    return a
+
+
+def torch_pad(a, pad_width, constant_values):
+    widths = np.broadcast_to(pad_width, (a.ndim, 2))[::-1].ravel().tolist()
+    return torch.nn.functional.pad(a, widths, value=constant_values)
+
+
+def torch_take(a, indices, axis):
+    a, axis = (a.reshape(-1), 0) if axis is None else (a, axis)
+    return torch.take_along_dim(a, torch.tensor(indices) % a.shape[axis], axis)
+
+
+def torch_expand_dims(a, axis):
+    return a.reshape(np.expand_dims(np.empty(a.shape), axis).shape)
+
+
+def flat_if_none(f):
+    return lambda a, axis: f(a.reshape(-1), 0) if axis is None else f(a, axis)
+
+
+# --- the same in NumPy, where it has no function ---------------------------------------------------------------------
+
+
+def erf(a):
+    """The integral, by Gauss and Legendre's rule: exact to rounding for |a| < 6."""
+    t, weights = np.polynomial.legendre.leggauss(60)
+    a = np.asarray(a)[..., None]
+    return (np.exp(-((a * (t + 1) / 2) ** 2)) * weights).sum(-1) * a[..., 0] / np.sqrt(np.pi)
+
+
+def softmax(a, axis):
+    return np.exp(a) / np.exp(a).sum(axis=axis, keepdims=True)
+
+
+def nll(z, labels):
+    return -np.log(softmax(z, 1)[np.arange(len(z)), labels]).mean()
+
+
+# --- what is tried in every run ---------------------------------------------------------------------------------------
+
+draws = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return draws.standard_normal(shape)
+
+
+def above_0(*shape):
+    return draws.uniform(0.5, 2, shape)
+
+
+def plain(*arguments):
+    """Arguments without keywords."""
+    return [(args, {}) for args in arguments]
+
+
+A = normal(3, 4)
+SQUARE = normal(3, 3)
+LABELS = np.array([2, 0, 3])
+BROADCASTS = [
+    (normal(3, 4), normal(3, 4)),
+    (normal(3, 4), normal(4)),
+    (normal(3, 1), normal(1, 4)),
+    (normal(2, 3, 4), normal(3, 1)),
+    (normal(), normal(3, 4)),
+    (normal(1, 1), normal(4)),
+    (normal(3, 4), 2.5),
+    (-1.5, normal(3, 4)),
+]
+PRODUCTS = [
+    ((3, 4), (4, 2)),
+    ((4,), (4,)),
+    ((3, 4), (4,)),
+    ((4,), (4, 2)),
+    ((2, 3, 4), (4, 5)),
+    ((2, 3, 4), (2, 4, 5)),
+    ((5, 1, 3, 4), (2, 4, 2)),
+    ((2, 3, 4), (4,)),
+    ((4,), (2, 4, 3)),
+    ((1, 1), (1, 1)),
+]
+OVER = [
+    ((a,), kwargs)
+    for a in [A, SQUARE, normal(2, 3, 4)]
+    for kwargs in [
+        {},
+        {"keepdims": True},
+        {"axis": 0},
+        {"axis": 1},
+        {"axis": -1, "keepdims": True},
+        {"axis": (0, 1)},
+        {"axis": (0, -1), "keepdims": True},
+    ]
+]
+SUBSCRIPTS = [
+    ("ij,jk->ik", (3, 4), (4, 2)),
+    ("kj, ij", (2, 4), (3, 4)),
+    ("i,i", (4,), (4,)),
+    ("ij->", (3, 4)),
+    ("ba", (3, 4)),
+    ("ii", (3, 3)),
+    ("ii->i", (3, 3)),
+    ("iij,j->i", (3, 3, 4), (4,)),
+    ("iii", (2, 2, 2)),
+    ("i,ij,j->", (3,), (3, 4), (4,)),
+    ("ij,ij->i", (3, 1), (3, 4)),
+    ("...ij,...jk->...ik", (5, 1, 3, 4), (2, 4, 2)),
+    ("...i,i", (2, 3, 4), (4,)),
+    ("...ii->...i", (2, 1, 3, 3)),
+    ("...i,...i->i...", (4,), (2, 3, 4)),
+    (",i", (), (3,)),
+]
+BORDERS = [(0, 0.0), (1, 0.0), ((0, 2), 7.0), (((1, 2), (0, 3)), -1.0)]
+INDICES = [
+    0,
+    -1,
+    slice(1, 3),
+    (slice(None), 2),
+    (slice(None, None, -2), slice(1, None)),
+    (..., 0),
+    None,
+    (2, 3),
+    [0, 2, 2, 2],
+    np.array([[0, 1], [1, 1]]),
+    (np.array([0, 1, 1]), np.array([3, 3, 3])),
+    SQUARE[0, 0] > 9,
+    np.arange(16).reshape(4, 4) % 3 == 0,
+    (np.array([True, False, True, True]), 1),
+]
+PLACES = [
+    (np.array([[0], [2], [1]]), 1),
+    (np.array([[2, 2, -3]]), 0),
+    (np.array([[0, 1, 1], [1, 2, 2]]), -2),
+    (np.array([8, 0, 8]), None),
+]
+
+
+F = torch.nn.functional if torch else None
+ROWS = {
+    "add": Row(beside, tg.add, np.add, lambda a, b: a + b, cases=plain(*BROADCASTS)),
+    "sub": Row(beside, tg.sub, np.subtract, lambda a, b: a - b, cases=plain(*BROADCASTS)),
+    "mul": Row(beside, tg.mul, np.multiply, lambda a, b: a * b, cases=plain(*BROADCASTS)),
+    "div": Row(
+        beside,
+        tg.div,
+        np.divide,
+        lambda a, b: a / b,
+        positive,
+        cases=plain(*[(np.sign(a) + a, np.sign(b) + b) for a, b in BROADCASTS]),
+    ),
+    "neg": Row(alone, tg.neg, np.negative, lambda a: -a, cases=plain((A,))),
+    "pow": Row(
+        beside,
+        tg.pow,
+        np.power,
+        lambda a, b: a**b,
+        positive,
+        cases=plain(*[(np.abs(a) + 0.1, b) for a, b in BROADCASTS]),
+    ),
+    "matmul": Row(
+        product, tg.matmul, np.matmul, lambda a, b: a @ b, cases=plain(*[(normal(*i), normal(*j)) for i, j in PRODUCTS])
+    ),
+    "linear": Row(
+        layer,
+        tg.linear,
+        lambda x, W, b: x @ W + b,
+        lambda x, W, b: x @ W + b,
+        cases=plain((normal(5, 3), normal(3, 4), normal(4)), (normal(1, 3), normal(3, 1), normal(1))),
+    ),
+    "einsum": Row(
+        letters,
+        lambda *a, subscripts: tg.einsum(subscripts, *a),
+        lambda *a, subscripts: np.einsum(subscripts, *a),
+        lambda *a, subscripts: torch.einsum(subscripts, *a),
+        cases=[([normal(*shape) for shape in shapes], {"subscripts": s}) for s, *shapes in SUBSCRIPTS],
+    ),
+    "exp": Row(alone, tg.exp, np.exp, lambda a: a.exp(), cases=plain((A,))),
+    "expm1": Row(alone, tg.expm1, np.expm1, lambda a: a.expm1(), cases=plain((A,))),
+    "log": Row(alone, tg.log, np.log, lambda a: a.log(), positive, cases=plain((above_0(3, 4),))),
+    "log1p": Row(alone, tg.log1p, np.log1p, lambda a: a.log1p(), positive, cases=plain((above_0(3, 4) - 1.4,))),
+    "sin": Row(alone, tg.sin, np.sin, lambda a: a.sin(), cases=plain((3 * A,))),
+    "cos": Row(alone, tg.cos, np.cos, lambda a: a.cos(), cases=plain((3 * A,))),
+    "erf": Row(alone, tg.erf, erf, lambda a: a.erf(), cases=plain((2 * A,))),
+    "sqrt": Row(alone, tg.sqrt, np.sqrt, lambda a: a.sqrt(), positive, cases=plain((above_0(3, 4),))),
+    "abs": Row(alone, tg.abs, np.abs, lambda a: a.abs(), cases=plain((A,))),
+    "tanh": Row(alone, tg.tanh, np.tanh, lambda a: a.tanh(), cases=plain((A,))),
+    "sigmoid": Row(alone, tg.sigmoid, lambda a: 1 / (1 + np.exp(-a)), lambda a: a.sigmoid(), cases=plain((3 * A,))),
+    "relu": Row(alone, tg.relu, lambda a: a * (a > 0), lambda a: a.relu(), cases=plain((A,))),
+    "leaky_relu": Row(
+        alone,
+        tg.leaky_relu,
+        lambda a, slope=0.01: np.where(a > 0, a, slope * a),
+        lambda a: F.leaky_relu(a),
+        cases=[((A,), {}), ((A,), {"slope": 0.3})],
+    ),
+    "elu": Row(
+        alone,
+        tg.elu,
+        lambda a, alpha=1.0: np.where(a > 0, a, alpha * (np.exp(a) - 1)),
+        lambda a: F.elu(a),
+        cases=[((A,), {}), ((A,), {"alpha": 0.3})],
+    ),
+    "silu": Row(alone, tg.silu, lambda a: a / (1 + np.exp(-a)), lambda a: F.silu(a), cases=plain((3 * A,))),
+    "gelu": Row(alone, tg.gelu, lambda a: a * (1 + erf(a / np.sqrt(2))) / 2, lambda a: F.gelu(a), cases=plain((A,))),
+    "softplus": Row(alone, tg.softplus, lambda a: np.log(1 + np.exp(a)), lambda a: F.softplus(a), cases=plain((A,))),
+    "maximum": Row(beside, tg.maximum, np.maximum, lambda a, b: torch.maximum(a, b), cases=plain(*BROADCASTS)),
+    "minimum": Row(beside, tg.minimum, np.minimum, lambda a, b: torch.minimum(a, b), cases=plain(*BROADCASTS)),
+    "where": Row(
+        choice,
+        lambda a, b, condition: tg.where(condition, a, b),
+        lambda a, b, condition: np.where(condition, a, b),
+        lambda a, b, condition: torch.where(torch.tensor(condition), a, b),
+        cases=[(args, {"condition": A > 0}) for args in [(A, -A), (A, normal(4)), (normal(3, 1), 0.5)]],
+    ),
+    "clip": Row(
+        lambda rng, shape: ([], pick(rng, [{"low": -0.77, "high": 0.53}, {"high": 0.13}, {"low": None, "high": 1.01}])),
+        tg.clip,
+        lambda a, low=None, high=None: np.clip(a, low, high),
+        lambda a, low=None, high=None: torch.clip(a, low, high),
+        cases=[((A,), {"low": -0.5, "high": 0.7}), ((A,), {"low": 0.1})],
+    ),
+    "sum": Row(over, tg.sum, np.sum, over_dims(lambda a, **k: a.sum(**k)), cases=OVER),
+    "mean": Row(over_some, tg.mean, np.mean, over_dims(lambda a, **k: a.mean(**k)), cases=OVER),
+    "var": Row(
+        spread_over,
+        tg.var,
+        np.var,
+        over_dims(lambda a, ddof, **k: a.var(correction=ddof, **k)),
+        cases=[*OVER, ((A,), {"axis": 1, "ddof": 1})],
+    ),
+    "std": Row(
+        spread_over,
+        tg.std,
+        np.std,
+        over_dims(lambda a, ddof, **k: a.std(correction=ddof, **k)),
+        cases=[*OVER, ((normal(2, 3, 4),), {"axis": (0, 2), "ddof": 2})],
+    ),
+    "norm": Row(
+        over,
+        tg.norm,
+        lambda a, **k: np.sqrt(np.sum(a**2, **k)),
+        over_dims(lambda a, **k: torch.linalg.vector_norm(a, **k)),
+        cases=OVER,
+    ),
+    "prod": Row(
+        over,
+        tg.prod,
+        np.prod,
+        torch_prod,
+        cases=[*OVER, ((np.array([[0.0, 2, 3], [4, 0, 0], [1, 2, 3]]),), {"axis": 1})],
+    ),
+    "cumsum": Row(
+        along,
+        tg.cumsum,
+        np.cumsum,
+        flat_if_none(lambda a, i: a.cumsum(i)),
+        cases=[((normal(2, 3, 4),), {"axis": i}) for i in (None, 0, 1, -1)],
+    ),
+    "max": Row(over_some, tg.max, np.max, over_dims(lambda a, **k: a.amax(**k)), cases=OVER),
+    "min": Row(over_some, tg.min, np.min, over_dims(lambda a, **k: a.amin(**k)), cases=OVER),
+    "argmax": Row(some_of(along), tg.argmax, np.argmax, None, cases=[]),
+    "logsumexp": Row(
+        over_some,
+        tg.logsumexp,
+        lambda a, **k: np.log(np.exp(a).sum(**k)),
+        over_dims(lambda a, **k: a.logsumexp(**k)),
+        cases=OVER,
+    ),
+    "softmax": Row(
+        along_one,
+        tg.softmax,
+        softmax,
+        lambda a, axis: a.softmax(axis),
+        cases=[((a,), {"axis": i}) for a in (A, SQUARE) for i in (0, 1, -1)],
+    ),
+    "log_softmax": Row(
+        along_one,
+        tg.log_softmax,
+        lambda a, axis: np.log(softmax(a, axis)),
+        lambda a, axis: a.log_softmax(axis),
+        cases=[((a,), {"axis": i}) for a in (A, SQUARE) for i in (0, -1)],
+    ),
+    "cross_entropy": Row(
+        labels,
+        tg.cross_entropy,
+        nll,
+        lambda z, labels: F.cross_entropy(z, torch.tensor(labels)),
+        cases=[((A,), {"labels": LABELS})],
+    ),
+    "reshape": Row(
+        another_shape,
+        lambda a, shape: tg.reshape(a, shape),
+        lambda a, shape: np.reshape(a, shape),  # in NumPy 2.0 it has another name
+        lambda a, shape: a.reshape(shape),
+        cases=[((A,), {"shape": (2, 6)}), ((A,), {"shape": (-1,)})],
+    ),
+    "transpose": Row(
+        order,
+        lambda a, axes: tg.transpose(a, axes),
+        np.transpose,
+        lambda a, axes: a.permute(axes or tuple(range(a.ndim))[::-1]),
+        cases=[((normal(2, 3, 4),), {"axes": axes}) for axes in (None, (2, 0, 1), (-1, 0, 1))],
+    ),
+    "squeeze": Row(
+        ones_away,
+        tg.squeeze,
+        np.squeeze,
+        lambda a, axis: a.squeeze() if axis is None else a.squeeze(axis),
+        cases=[((normal(1, 3, 1),), {"axis": i}) for i in (None, 0, -1)],
+    ),
+    "expand_dims": Row(
+        new_axes,
+        tg.expand_dims,
+        np.expand_dims,
+        torch_expand_dims,
+        cases=[((normal(2, 3),), {"axis": i}) for i in (0, -1, (0, 2))],
+    ),
+    "broadcast_to": Row(
+        larger,
+        tg.broadcast_to,
+        np.broadcast_to,
+        lambda a, shape: a.broadcast_to(shape),
+        cases=[((normal(3, 1),), {"shape": s}) for s in [(3, 1), (3, 4), (2, 3, 4)]],
+    ),
+    "flip": Row(
+        lambda rng, shape: ([], {"axis": some_axes(rng, shape)}),
+        tg.flip,
+        np.flip,
+        lambda a, axis: a.flip(dims(a.shape, axis)),
+        cases=[((A,), {"axis": i}) for i in (None, 0, -1, (0, 1))],
+    ),
+    "pad": Row(
+        border, tg.pad, np.pad, torch_pad, cases=[((A,), {"pad_width": w, "constant_values": v}) for w, v in BORDERS]
+    ),
+    "take_along_axis": Row(
+        places,
+        tg.take_along_axis,
+        np.take_along_axis,
+        torch_take,
+        cases=[((normal(3, 3),), {"indices": i, "axis": k}) for i, k in PLACES],
+    ),
+    "astype": Row(
+        lambda rng, shape: ([], {"dtype": np.float64}),
+        lambda a, dtype: tg.Tensor.astype(a, dtype),
+        lambda a, dtype: a.astype(dtype),
+        lambda a, dtype: a.double(),
+        cases=[((A,), {"dtype": np.float64})],
+    ),
+    "getitem": Row(
+        index,
+        lambda a, index: a[index],
+        lambda a, index: a[index],
+        lambda a, index: a[torch.tensor(index) if isinstance(index, np.ndarray) else index],
+        cases=[((normal(4, 4),), {"index": i}) for i in INDICES],
+    ),
+    "concatenate": Row(
+        in_a_row,
+        lambda *a, axis: tg.concatenate(a, axis),
+        lambda *a, axis: np.concatenate(a, axis),
+        lambda *a, axis: torch.cat(a, axis),
+        cases=[((A, normal(*s)), {"axis": i}) for i, s in [(0, (2, 4)), (1, (3, 1)), (-1, (3, 5))]],
+    ),
+    "stack": Row(
+        side_by_side,
+        lambda *a, axis: tg.stack(a, axis),
+        lambda *a, axis: np.stack(a, axis),
+        lambda *a, axis: torch.stack(a, axis),
+        cases=[((A, 2 * A, -A), {"axis": i}) for i in (0, 1, -1)],
+    ),
+}

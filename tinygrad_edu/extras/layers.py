@@ -1,0 +1,168 @@
+"""More layers: the two normalisations, softmax and flatten. Each is built from ops; nothing new to understand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import ops
+from ..core.layers import Layer, matched
+from ..core.tensor import Tensor, apply, as_tensor, no_grad
+
+
+class Norm(Layer):
+    """The base of both normalisations: scale gamma and shift beta of each feature.
+
+    Parameters
+    ----------
+    features : D, the length of the last axis
+    eps : added to the variance, so that a constant feature does not divide by 0
+    dtype : np.float64 or np.float32, of the parameters
+
+    Raises
+    ------
+    ValueError : features is not a whole number of at least 1, or eps is below 0
+    """
+
+    def __init__(self, features: int, eps: float = 1e-5, dtype: Any = np.float64) -> None:
+        if not isinstance(features, (int, np.integer)) or features < 1 or not eps >= 0:
+            raise ValueError(f"features is a whole number, at least 1, and eps at least 0, got {features} and {eps}")
+        self.in_features, self.eps = features, eps
+        self.gamma = Tensor(np.ones(features, dtype), requires_grad=True, name="gamma")
+        self.beta = Tensor(np.zeros(features, dtype), requires_grad=True, name="beta")
+
+    def normal(self, d: Tensor, variance: Tensor) -> Tensor:
+        """y = gamma · d / √(variance + eps) + beta"""
+        return d / (variance + self.eps).sqrt() * self.gamma + self.beta
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.in_features})"
+
+
+class LayerNorm(Norm):
+    """y = gamma · (x - mean) / √(variance + eps) + beta, with mean and variance of each sample over its last axis.
+
+    Samples do not depend on each other, so training and evaluation compute the same.
+
+    Parameters
+    ----------
+    features : D, the length of the last axis of x (..., D); gamma and beta are (D,)
+    eps : added to the variance, at least 0
+    dtype : np.float64 or np.float32; inputs must have it
+
+    Raises
+    ------
+    ValueError : features or eps out of range; an x whose last axis is not D long
+    TypeError : x has the other float dtype
+
+    References
+    ----------
+    Ba, Kiros & Hinton 2016, Layer normalization
+
+    Examples
+    --------
+    >>> LayerNorm(2)([[1.0, 3.0]]).numpy().round(2)
+    array([[-1.,  1.]])
+    """
+
+    def forward(self, x: Any) -> Tensor:
+        x = as_tensor(matched(self, x, self.gamma))
+        d = x - x.mean(axis=-1, keepdims=True)
+        return self.normal(d, (d * d).mean(axis=-1, keepdims=True))
+
+
+class BatchNorm1d(Norm):
+    """y = gamma · (x - mean) / √(variance + eps) + beta, with mean and variance of each feature over the batch.
+
+    Training uses the batch's own mean and variance, and keeps running averages of them (of the unbiased variance, as
+    in PyTorch). Evaluation uses the running averages, so that samples do not depend on each other.
+
+    Parameters
+    ----------
+    features : D of inputs (N, D); gamma, beta and the running averages are (D,)
+    eps : added to the variance, at least 0
+    momentum : weight of the newest batch in the running averages, in [0, 1]
+    dtype : np.float64 or np.float32; inputs must have it
+
+    Raises
+    ------
+    ValueError : features, eps or momentum out of range; an x that is not (N, D); in training a batch of one sample,
+        which has no variance
+    TypeError : x has the other float dtype
+
+    References
+    ----------
+    Ioffe & Szegedy 2015, Batch normalization
+
+    Examples
+    --------
+    >>> layer = BatchNorm1d(1)
+    >>> layer([[1.0], [3.0]]).numpy().round(2)
+    array([[-1.],
+           [ 1.]])
+    >>> layer.running_mean  # 0 + 0.1 · (2 - 0)
+    Tensor([0.2])
+    """
+
+    def __init__(self, features: int, eps: float = 1e-5, momentum: float = 0.1, dtype: Any = np.float64) -> None:
+        super().__init__(features, eps, dtype)
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"momentum = {momentum}, but the weight of the newest batch is from 0 to 1")
+        self.momentum = momentum
+        self.running_mean = Tensor(np.zeros(features, dtype), name="running_mean")
+        self.running_var = Tensor(np.ones(features, dtype), name="running_var")
+
+    def forward(self, x: Any) -> Tensor:
+        x = as_tensor(matched(self, x, self.gamma))
+        if x.ndim != 2:
+            raise ValueError(f"{self!r} takes inputs of shape (N, {self.in_features}), got {x.shape}")
+        if not self.training:
+            return self.normal(x - self.running_mean, self.running_var)
+        if len(x) < 2:
+            raise ValueError(f"{self!r} needs at least 2 samples in training; use drop_last=True, or eval()")
+        mean = x.mean(axis=0)
+        d = x - mean
+        variance = (d * d).mean(axis=0)
+        with no_grad():
+            self.running_mean.data = apply(moving_average, self.running_mean, mean, momentum=self.momentum)
+            unbiased = apply(unbiased_variance, variance, d)
+            self.running_var.data = apply(moving_average, self.running_var, unbiased, momentum=self.momentum)
+        return self.normal(d, variance)
+
+
+def moving_average(running: ops.Array, new: ops.Array, *, momentum: float) -> ops.Result:
+    """y = running + momentum · (new - running)"""
+    return running + momentum * (new - running), lambda g: g - momentum * g, lambda g: momentum * g
+
+
+def unbiased_variance(variance: ops.Array, d: ops.Array) -> ops.Result:
+    """y = variance · N / (N - 1), for the N rows of d"""
+    return variance * len(d) / (len(d) - 1), lambda g: g * len(d) / (len(d) - 1), lambda g: np.zeros_like(d)
+
+
+class Softmax(Layer):
+    """y = e^x / Σ e^x over the last axis (`ops.softmax`). Not before `losses.cross_entropy`, which has it inside.
+
+    Examples
+    --------
+    >>> Softmax()([[0.0, np.log(3.0)]])
+    Tensor([[0.25, 0.75]])
+    """
+
+    def forward(self, x: Any) -> Tensor:
+        return apply(ops.softmax, x)
+
+
+class Flatten(Layer):
+    """y = x of shape (N, ...) as (N, D): each sample becomes one row.
+
+    Examples
+    --------
+    >>> Flatten()(np.zeros((2, 3, 4))).shape
+    (2, 12)
+    """
+
+    def forward(self, x: Any) -> Tensor:
+        x = as_tensor(x)
+        return x.reshape(len(x), int(np.prod(x.shape[1:])))
