@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .ops import Array
-from .tensor import Tensor
+from .tensor import Tensor, next_stamp
 
 LINE = 64  # bytes of a line of the processor's cache
 
@@ -60,6 +60,7 @@ class FlatBuffer:
                 value, g = p.array, p.grad
                 p.array, p.grad_view = (a[start:stop].reshape(p.shape) for a in (self._data, self._grad))
                 p.array[...] = value
+                next_stamp()  # for code that looks for changes, as a compiled step does
                 if g is not None:
                     p.grad_view[...] = g
                     p.stored_grad = p.grad_view

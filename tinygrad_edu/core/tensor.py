@@ -471,6 +471,7 @@ class Tensor:
             told = f"only float32 and float64 can require a gradient, got {self.dtype}; write the numbers as floats"
             raise TypeError(f"{told} (1.0, not 1) or use .astype(float)")
         self._requires_grad = self.retains_grad = bool(value)
+        next_stamp()  # for code that looks for changes, as a compiled step does
 
     @property
     def grad(self) -> Array | None:
