@@ -51,6 +51,12 @@ from .doctor.report import Finding as Finding, Report as Report
 from .doctor.rules import diagnose_optimizer as diagnose_optimizer
 from .explain.steps import explain as explain
 from .extras import kernels as kernels, optimizers as optimizers
+from .extras.layers import (
+    BatchNorm1d as BatchNorm1d,
+    Flatten as Flatten,
+    LayerNorm as LayerNorm,
+    Softmax as Softmax,
+)
 from .extras.numpy_functions import concatenate as concatenate, einsum as einsum, stack as stack, where as where
 from .extras.optimizers import (
     ASGD as ASGD,
@@ -65,12 +71,6 @@ from .extras.optimizers import (
     Signum as Signum,
 )
 from .extras.threads import set_num_threads as set_num_threads
-from .extras.layers import (
-    BatchNorm1d as BatchNorm1d,
-    Flatten as Flatten,
-    LayerNorm as LayerNorm,
-    Softmax as Softmax,
-)
 from .program.derivatives import grad as grad, hessian as hessian, hvp as hvp
 from .program.program import Program as Program
 from .program.trace import trace as trace
