@@ -1,6 +1,7 @@
 """The public names, each with the place where it lives: `__init__.py` reads this table, and so do type checkers."""
 
-from .compile.step import CannotCompile as CannotCompile, CompiledStep as CompiledStep, compile_step as compile_step
+from .compile.step import CompiledStep as CompiledStep, compile_step as compile_step
+from .compile.values import CannotCompile as CannotCompile
 from .core import (
     buffers as buffers,
     init as init,
@@ -49,7 +50,7 @@ from .doctor.gradients import diagnose as diagnose
 from .doctor.layers import diagnose_layer as diagnose_layer, diagnose_op as diagnose_op
 from .doctor.report import Finding as Finding, Report as Report
 from .doctor.rules import diagnose_optimizer as diagnose_optimizer
-from .explain.steps import explain as explain
+from .explain.explanation import explain as explain
 from .extras import kernels as kernels, optimizers as optimizers
 from .extras.layers import (
     BatchNorm1d as BatchNorm1d,
@@ -80,9 +81,10 @@ from .race.on_surfaces import Race as Race, race as race
 from .training import averages as averages, data as data, schedules as schedules
 from .training.averages import MovingAverage as MovingAverage, WeightAverage as WeightAverage
 from .training.data import batches as batches
-from .training.fit import Evaluation as Evaluation, History as History, evaluate as evaluate, fit as fit
+from .training.fit import evaluate as evaluate, fit as fit
+from .training.history import Evaluation as Evaluation, History as History
 from .training.lr_find import lr_find as lr_find
-from .training.schedules import ReduceOnPlateau as ReduceOnPlateau
+from .training.plateau import ReduceOnPlateau as ReduceOnPlateau
 
 __version__: str
 

@@ -8,10 +8,10 @@ import pytest
 import random_graphs as graphs
 
 import tinygrad_edu as tg
-from tinygrad_edu.compile import numpy_c as native
-from tinygrad_edu.compile.loops import tuple_text
-from tinygrad_edu.compile.lower import BATCHES, CannotCompile, lower
+from tinygrad_edu.compile import numpy_c
+from tinygrad_edu.compile.lower import BATCHES, lower
 from tinygrad_edu.compile.templates import DTYPES
+from tinygrad_edu.compile.values import CannotCompile, tuple_text
 from tinygrad_edu.core import jit
 
 MODULE = {name: getattr(math, name) for name in ("erf", "erfc", "inf", "sqrt")}
@@ -32,7 +32,7 @@ def run(program, lowered, inputs, n):
     """The loss, the gradients and the inputs, after the loops ran on inputs of n samples."""
     dtype = program.inputs[program.gradients[0]].dtype
     space = (
-        MODULE | native._plain(dtype) | {"_N": n, "_place": lambda *given: native._array_plainly(*given).view(Place)}
+        MODULE | numpy_c._plain(dtype) | {"_N": n, "_place": lambda *given: numpy_c._array_plainly(*given).view(Place)}
     )
     results = set(program.results.values())
     space |= {name: np.array(value).view(Place) for name, value in inputs.items()}
@@ -396,14 +396,14 @@ def run_by_machine(program, lowered, inputs, n):
     ]
     last = f"return {loss}[()]" if loss in lowered.shapes else f"return {loss}"
     text = "\n    ".join(["def gradients(_N, _at):", *places, *lowered.lines, last])
-    space = MODULE | native.functions(dtype)
+    space = MODULE | numpy_c.functions(dtype)
     exec(text, space)
     got = jit.compiled()(space["gradients"])(n, np.array([a.ctypes.data for a in arrays.values()], np.int64))
     results = {name: arrays[result] for name, result in program.results.items()}
     return np.asarray(got, dtype), results, {name: arrays[name] for name in inputs}
 
 
-@pytest.mark.skipif(native.PLAIN, reason="there is no machine code without Numba")
+@pytest.mark.skipif(numpy_c.PLAIN, reason="there is no machine code without Numba")
 def test_machine_code_of_many_functions_at_once(monkeypatch):
     together = ["the last column", "stacked", "padded", "over the samples", "running sums", "a batch of matrices"]
     together += ["einsum", "2 ** x", "a product over the features", "every fourth number", "functions of a transpose"]

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from rules_table import every_dtype
 
-from tinygrad_edu.compile import intrinsics, numpy_c as native
+from tinygrad_edu.compile import intrinsics, numpy_c
 from tinygrad_edu.compile.templates import CALLED
 from tinygrad_edu.core import jit
 
-needs_numba = pytest.mark.skipif(native.PLAIN, reason="there is no machine code without Numba")
+needs_numba = pytest.mark.skipif(numpy_c.PLAIN, reason="there is no machine code without Numba")
 rng = np.random.default_rng(0)
 SIZES = [(1, 1, 1), (1, 5, 3), (7, 1, 2), (3, 4, 1), (17, 33, 9), (64, 64, 64), (5, 130, 257)]
 
 
 def compiled(f, dtype, **names):
     """f as machine code, with what a step has around it."""
-    space = native._native("s" if dtype is np.float32 else "d") | {"dtype": dtype} | names
+    space = numpy_c._native("s" if dtype is np.float32 else "d") | {"dtype": dtype} | names
     exec(f, space)
     return jit.compiled()(space["f"])
 
@@ -60,13 +60,13 @@ def products(matmul, dtype, exact):
 
 @every_dtype
 def test_products_in_plain_python(dtype):
-    products(native._plain(np.dtype(dtype))["_matmul"], dtype, exact=True)
+    products(numpy_c._plain(np.dtype(dtype))["_matmul"], dtype, exact=True)
 
 
 @needs_numba
 @every_dtype
 def test_products_are_those_of_numpys_blas(dtype):
-    assert native.blas()
+    assert numpy_c.blas()
     products(compiled(PRODUCT, dtype), dtype, exact=True)
 
 
@@ -79,10 +79,10 @@ def test_products_without_blas_are_loops(dtype):
 
 def test_where_no_blas_is_found_none_is_used(monkeypatch, tmp_path):
     monkeypatch.setattr(np, "__file__", str(tmp_path / "numpy" / "__init__.py"))
-    monkeypatch.setattr(native, "Path", lambda name: tmp_path / "maps" if name == "/proc/self/maps" else Path(name))
-    assert native.blas.__wrapped__() is None
+    monkeypatch.setattr(numpy_c, "Path", lambda name: tmp_path / "maps" if name == "/proc/self/maps" else Path(name))
+    assert numpy_c.blas.__wrapped__() is None
     (tmp_path / "maps").write_text("7f00-7f01 r-xp 00000000 08:01 42    /nowhere/libopenblas.so\n")
-    assert native.blas.__wrapped__() is None
+    assert numpy_c.blas.__wrapped__() is None
 
 
 # --- NumPy's functions ------------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def test_every_function_has_numpys_bits(dtype):
 @every_dtype
 def test_the_same_in_plain_python(dtype):
     x, y = X.astype(dtype), Y.astype(dtype)
-    functions = native._plain(np.dtype(dtype))
+    functions = numpy_c._plain(np.dtype(dtype))
     with np.errstate(all="ignore"):
         for name in CALLED:
             out = np.full((5, 9), 7, dtype)
@@ -142,7 +142,7 @@ def test_the_same_in_plain_python(dtype):
 
 @pytest.mark.parametrize("way", ["plain", pytest.param("machine", marks=needs_numba)])
 def test_rows_are_repeated_as_often_as_is_said(way):
-    plain = native._plain(np.dtype(float))["_repeat"]
+    plain = numpy_c._plain(np.dtype(float))["_repeat"]
     repeat = (
         plain if way == "plain" else compiled("def f(row, to, n, size):\n    _repeat(row, to, n, size)", np.float64)
     )
@@ -178,11 +178,11 @@ def test_places_hold_every_dtype(dtype):
 
 def test_arrays_by_address_in_plain_python():
     a = np.arange(12.0)
-    place = native._array_plainly(np.int64(a.ctypes.data), np.int64(2), (2, 5), np.float64)
+    place = numpy_c._array_plainly(np.int64(a.ctypes.data), np.int64(2), (2, 5), np.float64)
     np.testing.assert_array_equal(place, a[2:].reshape(2, 5))
     place[0, 0] = 7
     assert a[2] == 7
-    assert native._array_plainly(a.ctypes.data, 3, (), np.float64) == 3
+    assert numpy_c._array_plainly(a.ctypes.data, 3, (), np.float64) == 3
 
 
 # --- the processor's mode ---------------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ def test_small_numbers_are_0_inside_and_the_mode_is_restored():
 
 
 def test_plain_python_warns_of_nothing_and_then_again():
-    flush = native._plain(np.dtype(float))["_flush"]
+    flush = numpy_c._plain(np.dtype(float))["_flush"]
     before = flush(0)
     assert np.float64(1) / np.float64(0) == np.inf
     flush(before)
@@ -222,11 +222,11 @@ def test_the_inner_loops_are_where_numpy_has_them():
     x, out = np.array([0.5, 1.0]), np.zeros(2)
     for name in ("exp", "log", "tanh"):
         table = {}
-        add, native.binding.add_symbol = native.binding.add_symbol, table.__setitem__
+        add, numpy_c.binding.add_symbol = numpy_c.binding.add_symbol, table.__setitem__
         try:
-            extra = native.inner_loop.__wrapped__(name, "d")
+            extra = numpy_c.inner_loop.__wrapped__(name, "d")
         finally:
-            native.binding.add_symbol = add
+            numpy_c.binding.add_symbol = add
         pointers = (ctypes.c_void_p * 2)(x.ctypes.data, out.ctypes.data)
         n, steps = ctypes.c_ssize_t(2), (ctypes.c_ssize_t * 2)(8, 8)
         loop = signature(table[f"tinygrad_edu_{name}_d"])
@@ -235,7 +235,7 @@ def test_the_inner_loops_are_where_numpy_has_them():
 
 
 def test_what_is_called_is_a_part_of_the_key():
-    assert native.ready() == "plain" if native.PLAIN else "gemm" not in native.ready()
-    if not native.PLAIN:
-        assert str(native.blas()) in native.ready()
-        assert "expf" in native.ready()
+    assert numpy_c.ready() == "plain" if numpy_c.PLAIN else "gemm" not in numpy_c.ready()
+    if not numpy_c.PLAIN:
+        assert str(numpy_c.blas()) in numpy_c.ready()
+        assert "expf" in numpy_c.ready()

@@ -15,16 +15,17 @@ import pytest
 import rules_table as rows
 
 import tinygrad_edu as tg
-from tinygrad_edu.compile import cache as machine, numpy_c as native
-from tinygrad_edu.compile.step import CannotCompile
+from tinygrad_edu.compile import cache, numpy_c
+from tinygrad_edu.compile.values import CannotCompile
+from tinygrad_edu.core import jit
 from tinygrad_edu.core.layers import ACTIVATIONS
 from tinygrad_edu.core.tensor import unwrap
-from tinygrad_edu.extras import kernels, threads
+from tinygrad_edu.extras import threads
 
 rng = np.random.default_rng(0)
 X, LABELS, TARGETS = rng.standard_normal((12, 3)), rng.integers(0, 2, 12), rng.standard_normal((12, 2))
 TIGHT = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 5e-5}
-WITHOUT_NUMBA = native.PLAIN
+WITHOUT_NUMBA = numpy_c.PLAIN
 by_machine = pytest.mark.usefixtures("compiling")
 needs_numba = pytest.mark.skipif(WITHOUT_NUMBA, reason="there is no machine code without Numba")
 
@@ -53,8 +54,8 @@ def _plainly(request, monkeypatch):
     if both and both.params.get("by") == "machine" and WITHOUT_NUMBA:
         pytest.skip("there is no machine code without Numba")
     if "compiling" not in request.fixturenames and not (both and both.params.get("by") == "machine"):
-        monkeypatch.setattr(native, "PLAIN", True)
-        monkeypatch.setattr(kernels, "kernel", lambda rule: rule)
+        monkeypatch.setattr(numpy_c, "PLAIN", True)
+        monkeypatch.setattr(jit, "kernel", lambda rule: rule)
 
 
 class Pair:
@@ -172,7 +173,7 @@ def test_a_thousand_steps():
     """In float64: there a last bit is still small after so many."""
     samples, labels = tg.data.spirals(32, rng=0)
     pair = Pair(network(sizes=(2, 16, 16, 2)), X=samples, y=labels)
-    times = 20 if native.PLAIN else 1000
+    times = 20 if numpy_c.PLAIN else 1000
     for _ in range(times):
         value, expected = pair.step(samples, labels), pair.eager(1, samples, labels)
     assert value == pytest.approx(expected, rel=1e-10)
@@ -188,7 +189,7 @@ def test_a_thousand_steps_in_float32_each_from_equal_states():
     some = np.random.default_rng(0)
     samples, labels = some.standard_normal((256, 2)).astype(np.float32), some.integers(0, 2, 256)
     pair = Pair(network(np.float32, (2, 16, 16, 2), activation="tanh"), X=samples[:8], y=labels[:8])
-    times = 20 if native.PLAIN else 1000
+    times = 20 if numpy_c.PLAIN else 1000
     ours, theirs = pair.optimizers
     for k in range(times):
         for mine, others in zip((ours.buffer.data, ours.m, ours.v), (theirs.buffer.data, theirs.m, theirs.v)):
@@ -301,7 +302,7 @@ def test_what_is_not_made_is_not_counted(monkeypatch):
     pair = Pair(network(), lambda m: tg.SGD(m, lr=0.1), lambda z, t: (z * z).sum() / len(z))
     pair.both(X, LABELS)
     with monkeypatch.context() as patch:
-        patch.setattr(machine, "load", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(cache, "load", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             pair.step(X[:5], LABELS[:5])
     assert pair.optimizers[0].t == 1
@@ -761,7 +762,7 @@ def test_labels_of_every_kind_of_integer(dtype):
 
 @by_machine
 def test_the_loops_that_the_docs_show():
-    if native.PLAIN:
+    if numpy_c.PLAIN:
         pytest.skip("plain Python has other loops")
     page = (Path(__file__).parents[2] / "docs" / "program.md").read_text(encoding="utf-8")
     block = page.partition("what was made of it:\n\n```\n")[2].partition("```")[0]
@@ -1037,7 +1038,7 @@ def test_a_refused_label_in_an_epoch_leaves_running_means_as_eager_batches_do():
 def test_an_infinite_loss_in_an_epoch_comes_before_the_update(size):
     pair = Pair(network(), lambda m: tg.SGD(m, lr=0.1), lambda z, t: (z * 1e-9).mean() + (t * t).sum(), y=TARGETS)
     before = pair.optimizers[0].buffer.data.copy()
-    with pytest.raises(tg.train.NoLoss, match=r"^loss became inf$"), np.errstate(over="ignore"):
+    with pytest.raises(tg.losses.NoLoss, match=r"^loss became inf$"), np.errstate(over="ignore"):
         pair.step.epoch(X, TARGETS * 1e200, np.arange(12), size)
     np.testing.assert_array_equal(pair.optimizers[0].buffer.data, before)
     assert pair.optimizers[0].t == 0
@@ -1246,15 +1247,15 @@ def test_where_nothing_can_be_written_it_is_compiled_in_each_process(tmp_path):
 
 def test_the_folder_is_the_users_unless_he_names_one(monkeypatch):
     monkeypatch.setenv("TINYGRAD_EDU_CACHE", "somewhere")
-    assert machine.folder() == Path("somewhere")
+    assert cache.folder() == Path("somewhere")
     monkeypatch.delenv("TINYGRAD_EDU_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "cache")
     monkeypatch.setattr(sys, "platform", "linux")
-    assert machine.folder() == Path("cache/tinygrad_edu")
+    assert cache.folder() == Path("cache/tinygrad_edu")
 
 
 def test_the_key_changes_with_the_text_and_the_versions(monkeypatch):
-    first = machine.key("a")
-    assert machine.key("b") != first
+    first = cache.key("a")
+    assert cache.key("b") != first
     monkeypatch.setattr(np, "__version__", "0")
-    assert machine.key("a") != first
+    assert cache.key("a") != first

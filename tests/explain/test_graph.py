@@ -1,15 +1,13 @@
 """The graph as a picture: every value and every edge is there, in every form, whatever the tensors are called."""
 
 import re
-from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from test_steps import leaf, network, random_graph
+from small_graphs import leaf, network, random_graph
 
 import tinygrad_edu as tg
-from tinygrad_edu.explain.graph import Graph, _apart, layout
 from tinygrad_edu.program.names import forward_order
 
 AWKWARD = '"<b>";[x]|\\`#&\nend'
@@ -127,46 +125,3 @@ def test_a_graph_that_nobody_could_read_is_refused():
         y = y * 1.0
     with pytest.raises(ValueError, match="100,200 computed tensors"):
         y.graph()
-
-
-# --- where the boxes stand --------------------------------------------------------------------------------------------
-
-
-@given(seed=st.integers(0, 10**9))
-@settings(max_examples=30, deadline=None)
-def test_boxes_do_not_overlap_and_edges_go_to_the_right(seed):
-    loss, _ = random_graph(np.random.default_rng(seed), float)
-    graph = loss.graph()
-    placed = layout(graph)
-    x, y, w, h = placed.boxes.T
-    for i in range(len(x)):
-        for j in range(i):
-            assert abs(x[i] - x[j]) >= (w[i] + w[j]) / 2 or abs(y[i] - y[j]) >= (h[i] + h[j]) / 2
-    for (a, b), points in zip(graph.edges(), placed.lines, strict=True):
-        np.testing.assert_allclose(points[[0, -1]], [[x[a] + w[a] / 2, y[a]], [x[b] - w[b] / 2, y[b]]])
-        assert (np.diff(points[:, 0]) > 0).all()
-        for px, py in points[1:-1]:  # where an edge passes a column it passes beside the boxes
-            assert all(abs(px - x) >= w / 2 for x, w, y, h in zip(x, w, y, h) if abs(py - y) < h / 2)
-
-
-@given(
-    wanted=st.lists(st.floats(-50, 50), min_size=1, max_size=8),
-    heights=st.lists(st.floats(0.5, 4), min_size=8, max_size=8),
-)
-def test_boxes_that_would_touch_are_moved_apart_and_no_others(wanted, heights):
-    heights = heights[: len(wanted)]
-    places = _apart(wanted, heights, 1.0)
-    room = [(a + b) / 2 + 1 for a, b in pairwise(heights)]
-    assert (np.diff(places) >= np.array(room) - 1e-9).all()
-    assert np.mean(places) == pytest.approx(np.mean(wanted), abs=1e-9)
-    if (np.diff(wanted) >= room).all():
-        np.testing.assert_allclose(places, wanted, atol=1e-9)
-
-
-def test_a_pictures_columns_follow_the_computation():
-    x, y = leaf(2.0, "x"), leaf(-3.0, "y")
-    late = leaf(1.0, "late")
-    placed = layout(Graph(((x * y).tanh() + late).exp()))
-    at = dict(zip(["x", "y", "v1", "h", "late", "v2", "loss"], placed.boxes[:, 0], strict=True))
-    assert at["x"] == at["y"] < at["v1"] < at["h"] < at["v2"] < at["loss"]
-    assert at["late"] == at["h"]  # beside where it is used, not at the far left

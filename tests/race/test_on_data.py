@@ -1,14 +1,10 @@
 """The race on real data: a loop written apart gives the same numbers, the grid is searched as is said, and the held-out
 samples choose nothing."""
 
-import json
-import sys
-
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.cli.main import main
 from tinygrad_edu.extras.optimizers import RULES
 from tinygrad_edu.race import on_data as trials, pictures as raceplots
 
@@ -119,7 +115,7 @@ def test_the_table_has_medians_and_ranges_the_best_first_and_marks_the_edge_of_t
 def test_the_picture_has_a_panel_with_line_and_band_for_each_rule(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     kept = []
-    monkeypatch.setattr(raceplots, "_save", lambda figure, path: kept.append(figure) or path)
+    monkeypatch.setattr(raceplots, "save", lambda figure, path: kept.append(figure) or path)
     monkeypatch.setattr(raceplots, "_fewer_colours", lambda path: path)
     found = two_rules()
     seeds = np.linspace(1, 2, 11)[:, None]
@@ -163,69 +159,6 @@ def test_what_cannot_race_is_refused(wrong, said):
     given = {"X": X, "y": Y, "X_test": X_TEST, "y_test": Y_TEST, "optimizers": ["sgd"], "seeds": 1, "epochs": 1}
     with pytest.raises(ValueError, match=said):
         tg.race_on_data(**given | wrong)
-
-
-# --- the command ------------------------------------------------------------------------------------------------------
-
-
-def status(*arguments):
-    try:
-        return main(["race", *arguments])
-    except SystemExit as end:
-        return end.code
-
-
-def test_the_command_trains_prints_the_table_and_draws(tmp_path, capsys):
-    command = ["--data", "blobs", "--optimizers", "sgd,adam", "--seeds", "2", "--epochs", "2", "--seed", "3"]
-    assert status(*command, "--out", str(tmp_path)) == 0
-    printed = capsys.readouterr()
-    assert printed.err.splitlines() == ["1/2  sgd", "2/2  adam"]
-    found = tg.race_on_data(*tg.data.split(*tg.data.blobs(rng=0), rng=0), ["sgd", "adam"], seeds=2, epochs=2, rng=3)
-    for line, mine in zip(str(found).splitlines()[2:], printed.out.splitlines()[2:], strict=False):
-        assert line.rpartition(" ")[0].strip() == mine.rpartition(" ")[0].strip()  # all but the seconds
-    if "matplotlib" in sys.modules:
-        assert [path.name for path in tmp_path.iterdir()] == ["blobs.png"]
-        assert f"wrote   {tmp_path / 'blobs.png'}" in printed.out
-
-
-def test_quick_and_json(tmp_path, capsys):
-    assert status("--data", "blobs", "--optimizers", "adam", "--quick", "--json", "--out", str(tmp_path)) == 0
-    printed = capsys.readouterr()
-    found = json.loads(printed.out)
-    assert list(found["rules"]) == ["adam"]
-    assert found["rules"]["adam"]["lr"] in trials.GRID[::2]
-    assert len(found["rules"]["adam"]["loss_range"]) == 2
-    assert "3 epochs, batches of 32, 2 seeds; constant learning rates, of 7 from 0.0001 to 100 by" in printed.err
-
-
-def test_it_races_without_matplotlib_and_says_so(tmp_path, monkeypatch, capsys):
-    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"] + ["matplotlib"]:
-        monkeypatch.setitem(sys.modules, name, None)
-    assert status("--data", "blobs", "--optimizers", "sgd", "--quick", "--out", str(tmp_path)) == 0
-    assert "no picture: it needs matplotlib" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        (["--data", "digitz"], "there is no data 'digitz'"),
-        (["--data", "regression"], "y holds N labels"),
-        (["--data", "blobs", "--steps", "3"], "--steps does not go with --data"),
-        (["--data", "blobs", "--surface", "beale"], "--surface does not go with --data"),
-        (["--data", "blobs", "--lr", "0"], "--lr does not go with --data"),
-        (["--data", "blobs", "--gif"], "--gif does not go with --data"),
-        (["--seeds", "3"], "--seeds needs --data"),
-        (["--epochs", "3"], "--epochs needs --data"),
-        (["--quick"], "--quick needs --data"),
-        (["--data", "blobs", "--seeds", "0"], "at least 1"),
-    ],
-)
-def test_a_mistake_gets_one_sentence_and_status_2(tmp_path, capsys, wrong, said):
-    assert status("--out", str(tmp_path / "out"), *wrong) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.count("\n") == 1
-    assert said in printed.err
 
 
 def test_what_diverged_is_null_in_json_and_infinite_in_the_table():

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import xml.etree.ElementTree
 
 import numpy as np
 import pytest
@@ -83,63 +82,6 @@ def test_a_history_without_epochs_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no epoch to draw"):
         plots.loss_curve(tg.History(), tmp_path / "loss.png")
     assert not list(tmp_path.iterdir())
-
-
-# --- the graph --------------------------------------------------------------------------------------------------------
-
-
-def test_a_graph_is_drawn_with_its_values_and_gradients(tmp_path):
-    x, y = (tg.Tensor(value, True, name) for value, name in ((2.0, "x"), (-3.0, "y<&>")))
-    graph = (x * y + x).tanh().graph()
-    picture = xml.etree.ElementTree.parse(graph.svg(tmp_path / "new" / "graph.svg"))
-    texts = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]
-    assert texts == [line for node in graph.nodes for line in node.lines()]
-    assert "y___ (y<&>)" in texts
-    assert (tmp_path / "new" / "graph.svg").stat().st_size < 20_000
-
-
-def test_the_same_graph_gives_the_same_file(tmp_path):
-    def draw(name):
-        x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
-        return (x * x).sum().graph().svg(tmp_path / name).read_bytes()
-
-    assert draw("one.svg") == draw("two.svg")
-
-
-def test_a_dollar_in_a_name_is_a_dollar(tmp_path):
-    for name in ("$x_1$", "$"):
-        x = tg.Tensor(2.0, requires_grad=True, name=name)
-        graph = (x * x).graph()
-        picture = xml.etree.ElementTree.parse(graph.svg(tmp_path / "graph.svg"))
-        texts = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]
-        assert graph.nodes[0].lines()[0] in texts
-        assert name in graph.nodes[0].lines()[0]
-
-
-def test_a_notebook_shows_a_graph_as_a_picture_where_there_is_matplotlib(monkeypatch):
-    graph = tg.Tensor(2.0, requires_grad=True, name="x").graph()
-    assert "<svg" in graph._repr_svg_()
-    assert ">d_x = 1</text>" in graph._repr_svg_()
-    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"] + ["matplotlib"]:
-        monkeypatch.setitem(sys.modules, name, None)
-    assert graph._repr_svg_() is None
-
-
-def test_values_are_blue_gradients_orange_and_no_box_is_cut_off(tmp_path):
-    x = tg.Tensor(2.0, requires_grad=True)
-    with_gradients = read((x.tanh() + x).graph().svg(tmp_path / "a.png"))
-    values = read(tg.Tensor([1.0, 2.0]).graph().svg(tmp_path / "b.png"))
-    blue, orange = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) / 255 for c in plots.COLOURS[:2])
-    assert share_of(with_gradients, blue) > 0
-    assert share_of(with_gradients, orange) > 0
-    assert share_of(values, blue) > 0
-    assert share_of(values, orange) == 0
-    y, other = x, tg.Tensor(3.0, requires_grad=True)
-    for _ in range(4):
-        y = y * x + other / y  # edges past several columns, above and below all boxes
-    for picture in (with_gradients, values, read(y.graph().svg(tmp_path / "c.png"))):
-        assert (picture[[0, -1], :, :3] == 1).all()
-        assert (picture[:, [0, -1], :3] == 1).all()
 
 
 # --- the boundary -----------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
-"""Machine code of a module's text, kept on disk: the next process finds it and need not compile."""
+"""Machine code of a module's text, kept on disk: the next process loads it and compiles nothing."""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import os
@@ -18,13 +19,11 @@ import llvmlite
 import numba
 import numpy as np
 
-from ..core import jit, kernels
-from ..extras import kernels as more_kernels
-from . import intrinsics, numpy_c as native
+from . import intrinsics, numpy_c
 
 
 def folder() -> Path:
-    """Where machine code is kept: TINYGRAD_EDU_CACHE, or a folder of ours in the user's cache."""
+    """Return the folder of the machine code: TINYGRAD_EDU_CACHE, or one of ours in the user's cache."""
     given = os.environ.get("TINYGRAD_EDU_CACHE")
     if given:
         return Path(given)
@@ -34,19 +33,22 @@ def folder() -> Path:
 
 
 def key(text: str) -> str:
-    """What machine code depends on: the text, what it calls, and the versions of all that make it."""
-    versions = [sys.version, numba.__version__, llvmlite.__version__, np.__version__, native.ready()]
-    sources = [inspect.getsource(module) for module in (jit, kernels, more_kernels, native, intrinsics)]
+    """Return a hash of all that machine code depends on: the text, the sources of this package that it has functions
+    from, the C functions that it calls, and the versions of the tools that make it."""
+    versions = [sys.version, numba.__version__, llvmlite.__version__, np.__version__, numpy_c.ready()]
+    imported = {line.module for line in ast.parse(text).body if isinstance(line, ast.ImportFrom)}
+    ours = sorted(str(name) for name in imported if str(name).partition(".")[0] == __name__.partition(".")[0])
+    sources = [inspect.getsource(module) for module in (*(sys.modules[name] for name in ours), intrinsics)]
     return hashlib.sha256("\0".join([text, *versions, *sources]).encode()).hexdigest()[:32]
 
 
 def load(text: str, name: str, types: Sequence[Any], quiet: bool) -> tuple[Any, bool]:
-    """A function out of a module's text as machine code for arguments of these types; and whether it was on disk.
+    """Return a function of a module's text as machine code for arguments of these types; and whether it was on disk.
 
-    A folder that cannot be written, and files in it that are damaged, cost the time to compile, and are no error.
+    A folder that cannot be written, or a damaged file in it, costs the time to compile, and is no error.
     """
     module = f"tinygrad_edu_step_{key(text)}"
-    if native.PLAIN:
+    if numpy_c.PLAIN:
         return getattr(_run(module, text, None), name), False
     path = _written(f"{module}.py", text)
     kept = path.parent / "__pycache__" if path is not None else Path()
@@ -56,7 +58,7 @@ def load(text: str, name: str, types: Sequence[Any], quiet: bool) -> tuple[Any, 
     if there:
         with suppress(Exception):
             code, found = _compiled(getattr(_run(module, text, path), name), types)
-        if code is None:  # what is there is damaged
+        if code is None:  # the files are damaged
             there = False
             for file in kept.glob(f"{module}.*"):
                 file.unlink(missing_ok=True)
@@ -75,7 +77,7 @@ def load(text: str, name: str, types: Sequence[Any], quiet: bool) -> tuple[Any, 
 
 
 def _written(name: str, text: str) -> Path | None:
-    """The file in our folder, with this text in it; None if that cannot be. No other process sees half of it."""
+    """Return a file in our folder with this text; None if it cannot be written. No other process sees half of it."""
     try:
         path = folder() / name
         with suppress(OSError, UnicodeDecodeError):
@@ -94,14 +96,14 @@ def _written(name: str, text: str) -> Path | None:
 
 
 def _run(name: str, text: str, path: Path | None) -> ModuleType:
-    """The text as a module; from its file, beside which Numba keeps what it makes of it."""
-    module = sys.modules[name] = ModuleType(name)  # Numba looks here when it finds its machine code
+    """Run the text as a module; from its file, beside which Numba keeps the machine code."""
+    module = sys.modules[name] = ModuleType(name)  # Numba looks here when it loads machine code
     exec(compile(text, str(path or f"<{name}>"), "exec"), vars(module))
     return module
 
 
 def _compiled(function: Any, types: Sequence[Any]) -> tuple[Any, bool]:
-    """Machine code for these types, called past Numba's look at every argument; and whether it was on disk."""
+    """Return machine code for these types, called past Numba's look at every argument; and whether it was on disk."""
     signature = tuple(types)
     function.compile(signature)
     return function.overloads[signature].entry_point, bool(function.stats.cache_hits)

@@ -1,7 +1,7 @@
-"""What Numba is taught for compiled steps: arrays by their address, and calls of C functions by their name.
+"""Additions to Numba for compiled steps: arrays by their address, and calls of C functions by their name.
 
-An intrinsic is a function that Numba compiles by having ``code`` write the instructions (LLVM's) for it. Nothing here
-has types: Numba gives it its own.
+An intrinsic is a function whose ``code`` writes the instructions (LLVM's) that Numba puts in its place. Nothing here
+has type hints: Numba finds the types.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Place(types.Type):
     """An array without gaps at an address, known to share no memory with a Place of another number.
 
     The compiler cannot see that two stretches of a workspace lie apart, and would load every number again after each
-    store. So elements are loaded and stored with a note (LLVM's alias.scope) that says which array they belong to.
+    store. So each load and store has a note (LLVM's alias.scope) that says which array the element belongs to.
     """
 
     def __init__(self, dtype, ndim, number, count):
@@ -71,7 +71,7 @@ def _store(context, builder, signature, args):
 
 
 def _element(context, builder, signature, args):
-    """Where the element of a Place at an index is. A single number counts through all elements."""
+    """Return the pointer to the element of a Place at an index. A single number counts through all elements."""
     kind, index = signature.args[:2]
     place = cgutils.create_struct_proxy(kind)(context, builder, args[0])
     several = isinstance(index, types.BaseTuple)
@@ -85,7 +85,7 @@ def _element(context, builder, signature, args):
 
 
 def _mark(builder, instruction, kind):
-    """The note: of these arrays it belongs to this one, and to no other."""
+    """Write the note: this load or store belongs to this Place, and to no other."""
     module = builder.module
     known = vars(module).setdefault("tinygrad_edu", {})  # made once for each Place, not for each of its elements
     if kind not in known:
@@ -97,13 +97,13 @@ def _mark(builder, instruction, kind):
 
 
 def _start(context, builder, dtype, signature, args):
-    """The pointer to the element that comes so many after an address."""
+    """Return the pointer to the element that comes so many after an address."""
     first = builder.inttoptr(args[0], context.get_data_type(dtype).as_pointer())
     return builder.gep(first, [context.cast(builder, args[1], signature.args[1], intp)])
 
 
 def _lengths(context, builder, signature, args):
-    """The shape among the arguments of the two below."""
+    """Return the lengths in the shape that `place` and `array` were given."""
     kinds = signature.args[2]
     values = cgutils.unpack_tuple(builder, args[2]) if len(kinds) else []
     return [context.cast(builder, n, kind, intp) for n, kind in zip(values, kinds)]
@@ -111,7 +111,7 @@ def _lengths(context, builder, signature, args):
 
 @intrinsic(prefer_literal=True)
 def place(typingctx, address, offset, shape, dtype, number, count):
-    """A `Place`: its address, how many elements after it, shape, dtype, its number, and how many Places there are."""
+    """Return a `Place` that starts so many elements after an address; it is the Place of this number, of count."""
     kind = Place(dtype.dtype, len(shape), number.literal_value, count.literal_value)
 
     def code(context, builder, signature, args):
@@ -126,7 +126,7 @@ def place(typingctx, address, offset, shape, dtype, number, count):
 
 @intrinsic
 def array(typingctx, address, offset, shape, dtype):
-    """The same as an array that can be sliced and given to a kernel."""
+    """Return an array that starts so many elements after an address: it can be sliced and given to a kernel."""
     kind = types.Array(dtype.dtype, len(shape), "C")
 
     def code(context, builder, signature, args):
@@ -144,7 +144,7 @@ def array(typingctx, address, offset, shape, dtype):
 
 @intrinsic
 def address(typingctx, place):
-    """Where a Place or an array begins."""
+    """Return the address of a Place or an array."""
 
     def code(context, builder, signature, args):
         return builder.ptrtoint(_data(context, builder, place, args[0]), ir.IntType(64))
@@ -159,7 +159,7 @@ def _data(context, builder, kind, value):
 
 @intrinsic
 def repeat(typingctx, row, to, n, size):
-    """The same row n times, by their addresses; size is that of a row in bytes. Twice as many are copied each time."""
+    """Copy a row of so many bytes to n rows, by their addresses. Each copy takes all rows that are there already."""
 
     def code(context, builder, signature, args):
         row, to, n, size = (context.cast(builder, x, t, intp) for x, t in zip(args, signature.args))
@@ -191,8 +191,8 @@ def repeat(typingctx, row, to, n, size):
 
 @intrinsic
 def flush(typingctx, mode):
-    """Have this thread's processor take numbers below the smallest normal one for 0, each of which costs it a hundred
-    times as long; with 0, or, with what it returned, as before. Where that is not an x86, nothing happens."""
+    """Set the mode of this thread's processor, and return the mode before. In mode 0 numbers below the smallest normal
+    one are taken for 0, as they cost a hundred times as long; a returned mode restores it. Only x86 has these modes."""
 
     def code(context, builder, signature, args):
         word = ir.IntType(32)
@@ -220,8 +220,8 @@ def flush(typingctx, mode):
 
 
 def matmul(letter, bits):
-    """out = a @ b for one dtype, or out += a @ b, by their addresses: a or aᵀ is (n, k), b or bᵀ is (k, m).
-    bits are those of BLAS's whole numbers, 0 if there is no BLAS."""
+    """Return the function out = a @ b of one dtype, or out += a @ b, by their addresses: a or aᵀ is (n, k), b or bᵀ is
+    (k, m). bits are those of BLAS's whole numbers, 0 if there is no BLAS."""
     real, dtype = (ir.FloatType(), np.float32) if letter == "s" else (ir.DoubleType(), np.float64)
     zero = dtype(0)
 
@@ -258,8 +258,8 @@ def matmul(letter, bits):
 
 
 def called(name, inner_loop):
-    """NumPy's inner loop as a function: (array, step, ..., out, n); a step of 0 stands for one number. inner_loop says
-    whether the loop for a letter takes extra data."""
+    """Return NumPy's inner loop as a function: (array, step, ..., out, n). An array with step 0 is one number.
+    inner_loop says whether the loop for a letter takes extra data."""
 
     def code(context, builder, signature, values):
         *pairs, out, n = zip(signature.args, values)

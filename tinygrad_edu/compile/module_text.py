@@ -1,7 +1,6 @@
 """The text of a compiled step: the loops of a program, the optimizer's kernel, and where each finds its numbers.
 
-Everything that outlives a call lies in a table of addresses and whole numbers, ``_at``, one slot for each: so a call
-hands over the batch and one array. `slots` says which is which.
+Everything that outlives a call is found through the array ``_at`` (see `table`).
 """
 
 from __future__ import annotations
@@ -10,16 +9,18 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
 
-from ..core.jit import numbers_of
-from . import lower as loops
+from ..core.jit import kernel, numbers_of
+from ..core.kernels import add_l2, not_finite
+from .loops import nested
 from .lower import Lowered
+from .numpy_c import functions
+from .table import slots
+from .values import names_of, tuple_text
 
-DONE, REFUSED, NOT_FINITE, SKIPPED, NO_LOSS = range(5)  # what a call returns
-LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT, STATUS = range(8)  # what it leaves in the array ``out``
-OUT = 8  # numbers in it
-FIXED = ("data", "grad", "l2", "numbers", "spans", "runs", "policy", "work", "out", "count", "apart")
-EPOCH = ("batch", "batch_X", "batch_y")  # how many samples, and where they are brought together
-RAISE, SKIP, PROPAGATE = range(3)  # policy: what to do with a gradient that is not finite
+DONE, REFUSED, NOT_FINITE, SKIPPED, NO_LOSS = range(5)  # the status that a call returns
+LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT, STATUS = range(8)  # the places in the array ``out``
+OUT = 8  # the length of ``out``
+RAISE, SKIP, PROPAGATE = range(3)  # policies: the answers to a gradient that is not finite
 
 TEMPLATE = '''\
 """A training step that tinygrad_edu made out of the program of a gradient."""
@@ -29,12 +30,12 @@ from math import erf, erfc, inf, isfinite, sqrt
 import numpy as _np
 from numpy import bool, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64
 
-from tinygrad_edu.extras import kernels as _kernels
-from tinygrad_edu.compile import numpy_c as _native
-globals().update(_native.functions(_np.{dtype}))
+{imports}
+
+globals().update(_functions(_np.{dtype}))
 
 
-@_kernels.kernel
+@_kernel
 def gradients(_X, _y, {rest}):
     """Forward and backward pass: the loss goes to _out, the gradients into the flat gradient."""
     _N = len(_X)
@@ -46,27 +47,27 @@ def gradients(_X, _y, {rest}):
     return {DONE}
 
 
-@_kernels.kernel
+@_kernel
 def cut(_at, _r, _k, _n):
-    """Where the piece number _k of _n of a run of neighbouring parameters begins and ends."""
+    """Begin and end of piece _k of _n of a run of neighbouring parameters."""
     _spans = _array(_at[{at[spans]}], 0, (_at[{at[runs]}], 2), int64)
     _a, _b = _spans[_r]
     _size = _b - _a
     return _a + _size * _k // _n // 16 * 16, _b if _k + 1 == _n else _a + _size * (_k + 1) // _n // 16 * 16
 
 
-@_kernels.kernel
+@_kernel
 def look(_at, _k, _n):
-    """Whether this piece of the gradient may be used. All are looked at before any parameter is changed."""
+    """The status of this piece of the gradient. All pieces are looked at before any parameter is changed."""
     _g = _array(_at[{at[grad]}], 0, ({size},), {dtype})
     for _r in range(_at[{at[runs]}]):
         _a, _b = cut(_at, _r, _k, _n)
-        if _at[{at[policy]}] != {PROPAGATE} and _kernels.not_finite(_g[_a:_b]):
+        if _at[{at[policy]}] != {PROPAGATE} and _not_finite(_g[_a:_b]):
             return {SKIPPED} if _at[{at[policy]}] == {SKIP} else {NOT_FINITE}
     return {DONE}
 
 
-@_kernels.kernel
+@_kernel
 def change(_at, _k, _n):
     """The optimizer's kernel on this piece of each run."""
     _p = _array(_at[{at[data]}], 0, ({size},), {dtype})
@@ -78,28 +79,28 @@ def change(_at, _k, _n):
         _d = _g[_a:_b]
         if _numbers[_r, 0] != 0:
             _d = _array(_at[{at[l2]}], _a, (_b - _a,), {dtype})
-            _kernels.add_l2(_d, _g[_a:_b], _p[_a:_b], {dtype}(_numbers[_r, 0]))
-        _kernels.{rule}(_p[_a:_b], _d, {arguments})
+            _add_l2(_d, _g[_a:_b], _p[_a:_b], {dtype}(_numbers[_r, 0]))
+        _rule(_p[_a:_b], _d, {arguments})
     return {DONE}
 
 
-@_kernels.kernel
+@_kernel
 def piece(_at, _looking, _k, _n):
-    """One of several threads' part in the update of a large buffer."""
+    """The part of one of several threads in the update of a large buffer."""
     _mode = _flush(0)
     _status = look(_at, _k, _n) if _looking else change(_at, _k, _n)
     _flush(_mode)
     return _status
 
 
-@_kernels.kernel
+@_kernel
 def update(_at):
-    """All of it in one."""
+    """The whole update."""
     _status = look(_at, 0, 1)
     return change(_at, 0, 1) if _status == {DONE} else _status
 
 
-@_kernels.kernel
+@_kernel
 def step(_X, _y, {rest}):
     """One batch."""
     _mode = _flush(0)
@@ -111,9 +112,9 @@ def step(_X, _y, {rest}):
     return _status
 
 
-@_kernels.kernel
+@_kernel
 def batches(_X, _y, _order, _table, {rest}):
-    """As many rows as a batch has, in this order, until they are used up; _table has the numbers of each update."""
+    """One batch after the other: the rows in this order. _table has the numbers of each update."""
     _out = _array(_at[{at[out]}], 0, ({OUT},), float64)
     _width = 8 * _table.shape[1]
     for _first in range(0, len(_order), _at[{at[batch]}]):
@@ -140,7 +141,7 @@ def batches(_X, _y, _order, _table, {rest}):
     return {DONE}
 
 
-@_kernels.kernel
+@_kernel
 def epoch(_X, _y, _order, _table, {rest}):
     """All batches of an epoch."""
     _mode = _flush(0)
@@ -150,24 +151,27 @@ def epoch(_X, _y, _order, _table, {rest}):
 '''
 
 
+Kinds = Mapping[str, tuple[Any, tuple[int, ...]]]  # (dtype, shape without the batch) of X and y
+
+
 class Drawn(NamedTuple):
-    """How a mask of dropout is drawn: with the generator of this number, each element 0 with probability p."""
+    """A mask of dropout: drawn with the generator of this number, each element 0 with probability p."""
 
     generator: int
     p: float
 
 
 class Parts(NamedTuple):
-    """What a step is assembled from.
+    """The parts of a step.
 
     Attributes
     ----------
     lowered : the loops
-    loss, output : the names of the loss and of what the model returns
+    loss, output : the names of the loss and of the model's output
     trained : name to (start in the flat buffer, name of its gradient) of each parameter
-    kept : name to dtype of what lies elsewhere: constants, running means, parameters of others
+    kept : name to dtype of the arrays that lie elsewhere: constants, running means, parameters of others
     drawn : name to `Drawn` of the masks
-    kinds : (dtype, shape without the batch) of X and y
+    kinds : of X and y
     condition : on each target, with {0} for it; None if there is none
     """
 
@@ -177,31 +181,20 @@ class Parts(NamedTuple):
     trained: Mapping[str, tuple[int, str]]
     kept: Mapping[str, Any]
     drawn: Mapping[str, Drawn]
-    kinds: Mapping[str, tuple[Any, tuple[int, ...]]]
+    kinds: Kinds
     condition: str | None
 
     @property
     def labelled(self) -> bool:
-        """Whether y holds class numbers that the rows of the output score."""
+        """True if y holds class numbers, and the output a row of scores for each."""
         shape, (dtype, rest) = self.lowered.shapes.get(self.output, ()), self.kinds["y"]
         return len(shape) == 2 and shape[1].b > 1 and not rest and dtype.kind in "iu"
 
 
-def slots(states: int, kept: Mapping[str, Any]) -> dict[str, int]:
-    """The table: name to number of the slot."""
-    names = [*FIXED, *EPOCH, *(f"state{i}" for i in range(states)), *(f"kept {name}" for name in kept)]
-    return {name: i for i, name in enumerate(names)}
-
-
-def assemble(parts: Parts, kernel: Any, states: int, size: int, dtype: Any) -> str:
-    """The module's text.
-
-    Parameters
-    ----------
-    kernel : the optimizer's, of `kernels`; states is the number of its running averages, size that of parameters
-    """
+def assemble(parts: Parts, rule: Any, states: int, size: int, dtype: Any) -> str:
+    """Return the module's text, for a rule with so many running averages on so many parameters of one dtype."""
     at = slots(states, parts.kept)
-    count = len(numbers_of(kernel, 2 + states))
+    count = len(numbers_of(rule, 2 + states))
     generators = sorted({f"_rng{drawn.generator}" for drawn in parts.drawn.values()})
     arguments = [f"_s{i}[_a:_b]" for i in range(states)] + [f"{dtype}(_numbers[_r, {k + 1}])" for k in range(count)]
     return TEMPLATE.format(
@@ -213,7 +206,7 @@ def assemble(parts: Parts, kernel: Any, states: int, size: int, dtype: Any) -> s
         size=size,
         states="\n".join(f"    _s{i} = _array(_at[{at[f'state{i}']}], 0, ({size},), {dtype})" for i in range(states)),
         width=1 + count,
-        rule=kernel.__name__,
+        imports=_imports(rule),
         arguments=", ".join(arguments),
         **{f"{name.lower()}_dtype": kind for name, (kind, _) in parts.kinds.items()},
         **{f"{name.lower()}_bytes": prod(shape) * kind.itemsize for name, (kind, shape) in parts.kinds.items()},
@@ -221,22 +214,28 @@ def assemble(parts: Parts, kernel: Any, states: int, size: int, dtype: Any) -> s
     )
 
 
+def _imports(rule: Any) -> str:
+    """Return the lines that bring the kernels and `numpy_c` into the module, wherever they are defined."""
+    used = {"_kernel": kernel, "_add_l2": add_l2, "_not_finite": not_finite, "_rule": rule, "_functions": functions}
+    return "\n".join(f"from {f.__module__} import {f.__name__} as {name}" for name, f in used.items())
+
+
 def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
-    """Names for everything that the loops use, what has to be looked at first, the loops, and what is read off them."""
+    """Return the lines of ``gradients``: names for all arrays, checks of the batch, masks, loops, and results."""
     lowered, shapes = parts.lowered, parts.lowered.shapes
     many = len(set(lowered.numbers.values()))
 
     def place(name: str, base: str, offset: Any, kind: Any = dtype) -> str:
-        where = f"{base}, {offset}, ({loops.tuple_text(shapes[name])}), {kind}"
+        where = f"{base}, {offset}, ({tuple_text(shapes[name])}), {kind}"
         return f"{name} = _place({where}, {lowered.numbers[name]}, {many})"
 
     lines = [place(name, f"_address(_{name})", 0, kind) for name, (kind, _) in parts.kinds.items() if name in shapes]
     refused = [(name, f"{{0}} < 0 or {{0}} >= {bound}") for name, bound in lowered.checks if name in parts.kinds]
     refused += [("y", f"not ({parts.condition})")] if parts.condition else []
     for name, condition in refused:
-        index = [f"_{i}" for i in range(len(shapes[name]))]
+        index = names_of(shapes[name])
         test = condition.format(f"{name}[{', '.join(index)}]")
-        lines += loops.nested(list(zip(index, shapes[name])), [f"if {test}:", f"    return {REFUSED}"])
+        lines += nested(zip(index, shapes[name]), [f"if {test}:", f"    return {REFUSED}"])
     for name, (start, gradient) in parts.trained.items():
         lines += [place(name, f"_at[{at['data']}]", start), place(gradient, f"_at[{at['grad']}]", start)]
     lines += [place(name, f"_at[{at[f'kept {name}']}]", 0, kind) for name, kind in parts.kept.items() if name in shapes]
@@ -244,9 +243,9 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
         place(name, f"_at[{at['work']}]", f"{start.a} * _P + {start.b}") for name, (start, _) in lowered.places.items()
     ]
     for name, (generator, p) in parts.drawn.items():
-        over = [(f"_{i}", n) for i, n in enumerate(shapes[name])]
+        index = names_of(shapes[name])
         kept = f"{dtype}(_rng{generator}.random() >= {p!r}) / {dtype}({1 - p!r})"
-        lines += loops.nested(over, [f"{name}[{', '.join(i for i, _ in over)}] = {kept}"])
+        lines += nested(zip(index, shapes[name]), [f"{name}[{', '.join(index)}] = {kept}"])
     lines += lowered.lines
     zeros = ", ".join("0" for _ in shapes.get(parts.loss, ())) or "()"
     lines.append(f"_out[{LOSS}] = {f'{parts.loss}[{zeros}]' if parts.loss in shapes else parts.loss}")
@@ -254,7 +253,7 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
         z, (n, classes) = parts.output, shapes[parts.output]
         here, most = f"{z}[_0, _1]", f"{z}[_0, _best]"  # the first NaN, if there is one, as NumPy's argmax
         best = [f"if {here} > {most} or ({here} != {here} and {most} == {most}):", "    _best = _1"]
-        row = ["_best = 0", *loops.nested([("_1", classes)], best), "_right += _best == y[_0]"]
-        count = ["_right = 0", *loops.nested([("_0", n)], row), f"_out[{RIGHT}] = _right"]
+        row = ["_best = 0", *nested([("_1", classes)], best), "_right += _best == y[_0]"]
+        count = ["_right = 0", *nested([("_0", n)], row), f"_out[{RIGHT}] = _right"]
         lines += [f"if _at[{at['count']}]:", *(f"    {line}" for line in count)]
     return lines

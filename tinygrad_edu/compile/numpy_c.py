@@ -1,9 +1,9 @@
-"""What the loops of a compiled step call: BLAS for matrix products, and the inner loops of exp, tanh and others, in
+"""The C functions that a compiled step calls: BLAS for matrix products, and the inner loops of exp, tanh and others, in
 NumPy's own libraries.
 
-They are called from machine code, without Python between: 0.1 microseconds a call, and the bits are those that NumPy
-gives. Their addresses differ from process to process, so machine code knows them by a name, which is given its address
-here; code that was cached on disk finds them again. Where NumPy's BLAS is not found, products are loops.
+Machine code calls them without Python between, in 0.1 microseconds a call, and gets NumPy's bits. Their addresses
+differ from process to process: machine code knows a function by a name, and the name is given its address here, so that
+code from the disk finds it again. Where NumPy's BLAS is not found, products are loops.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ from llvmlite import binding
 
 from ..core.kernels import sgd
 from ..core.ops import Array
-from ..core.tensor import moves
 from . import intrinsics
 from .templates import CALLED
 
 NAMES = ("scipy_cblas_{}gemm64_", "cblas_{}gemm64_", "scipy_cblas_{}gemm", "cblas_{}gemm")  # the first two: 64 bits
-PLAIN = not hasattr(sgd, "py_func")  # NUMBA_DISABLE_JIT=1: then everything here is done by NumPy
+PLAIN = not hasattr(sgd, "py_func")  # NUMBA_DISABLE_JIT=1: NumPy takes the place of machine code
 
 
 @lru_cache
 def blas() -> tuple[str, int] | None:
-    """The library that NumPy multiplies matrices with, and the bits of its whole numbers; None if it is not found."""
+    """Return the library that NumPy multiplies matrices with, and the bits of its whole numbers; None if not found."""
     folder = Path(np.__file__).parent
     found = [
         *folder.parent.glob("numpy.libs/*blas*"),
@@ -57,7 +56,7 @@ def blas() -> tuple[str, int] | None:
 
 @lru_cache
 def inner_loop(name: str, letter: str) -> bool:
-    """Give NumPy's inner loop of a function for a dtype ("f" or "d") its name. Whether it takes extra data.
+    """Name NumPy's inner loop of a function for a dtype ("f" or "d"). Return whether the loop takes extra data.
 
     The loops are listed in the object behind np.exp; its layout is part of NumPy's C interface (ufuncobject.h).
     """
@@ -74,7 +73,7 @@ def inner_loop(name: str, letter: str) -> bool:
 
 
 def ready() -> str:
-    """Give everything its name, and say what it is: a part of the key under which machine code is kept."""
+    """Name all functions. Return a text that says which they are: a part of the machine code's key in the `cache`."""
     if PLAIN:
         return "plain"
     loops = [f"{name}{letter}{inner_loop(name, letter):d}" for name in CALLED for letter in "fd"]
@@ -82,26 +81,24 @@ def ready() -> str:
 
 
 def functions(dtype: Any) -> dict[str, Any]:
-    """What the loops of a step call, by name; dtype is that of the parameters."""
+    """Return the functions that a step's loops call, by name; dtype is that of the parameters."""
     ready()
     return _plain(np.dtype(dtype)) if PLAIN else _native("s" if dtype == np.float32 else "d")
 
 
-asleep = [True]  # whether BLAS will start its threads at the next large product, as it does after a fork
+asleep = [True]  # empty once BLAS has started its threads; a fork ends them
 
 
 def wake_blas() -> None:
-    """Have BLAS start its threads now. What it starts within a step would take over the mode of its processor
-    (`intrinsics.flush`), and keep it for all that comes."""
-    if asleep[0]:
-        a = np.ones((256, 256), np.float32)  # large enough for threads
-        np.dot(a, a)
-        asleep[0] = False
+    """Have BLAS start its threads now. Threads that it starts within a step would take over the mode of the step's
+    processor (`intrinsics.flush`), and keep it."""
+    a = np.ones((256, 256), np.float32)  # large enough for threads
+    np.dot(a, a)
+    asleep.clear()
 
 
 def _forked() -> None:
-    asleep[0] = True
-    moves[0] += 1  # so that steps look
+    asleep[:] = [True]
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,7 +1,7 @@
-"""What NumPy's operators and functions do to one element, as text for a loop.
+"""NumPy's operators and functions on one element, as text for a loop.
 
-In a template {0} and {1} are the elements of the arguments, and {t} the dtype of the result. What takes several lines
-of NumPy is in DEFINITIONS; `loops` has the rest, which is not elementwise.
+In a template {0} and {1} are the elements of the arguments, and {t} is the dtype of the result. DEFINITIONS has the
+functions that take several lines of NumPy; `functions` has those that are not elementwise.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ SIGNS: dict[type[ast.AST], str] = {
     **{ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="},
     **{ast.USub: "-", ast.UAdd: "+"},
 }
-LOGICAL: dict[type[ast.AST], str] = {  # the same of conditions
+LOGICAL: dict[type[ast.AST], str] = {  # of conditions
     **{ast.BitAnd: "and", ast.Mult: "and", ast.BitOr: "or", ast.Add: "or", ast.Invert: "not ", ast.Not: "not "}
 }
-ELEMENTWISE = {  # they do with NaN what NumPy does
+ELEMENTWISE = {  # NaN is treated as NumPy treats it
     "maximum": "({0} if {0} >= {1} or {0} != {0} else {1})",
     "minimum": "({0} if {0} <= {1} or {0} != {0} else {1})",
     "sign": "({t}(1) if {0} > 0 else ({t}(-1) if {0} < 0 else {0} - {0}))",
@@ -34,15 +34,15 @@ CONDITIONS = {
     **dict.fromkeys(["bitwise_and", "logical_and"], "({0} and {1})"),
     **dict.fromkeys(["bitwise_or", "logical_or"], "({0} or {1})"),
 }
-POWERS = {2: "({0} * {0})", 0.5: "sqrt({0})", 1: "{0}", -1: "({t}(1) / {0})"}  # which NumPy computes so too
-STEPS = {  # of a reduction: {0} is what there is so far
+POWERS = {2: "({0} * {0})", 0.5: "sqrt({0})", 1: "{0}", -1: "({t}(1) / {0})"}  # as NumPy computes them
+STEPS = {  # of a reduction: {0} is the result so far
     "sum": "{0} + {1}",
     "mean": "{0} + {1}",
     "prod": "{0} * {1}",
     "max": ELEMENTWISE["maximum"],
     "min": ELEMENTWISE["minimum"],
 }
-CALLED = [  # every function of NumPy that takes floats and returns one: its own inner loop is called
+CALLED = [  # every function of NumPy from floats to a float: its own inner loop is called
     name
     for name, f in vars(np).items()
     if isinstance(f, np.ufunc) and not f.signature and {f"{t * f.nin}->{t}" for t in "fd"} <= set(f.types)

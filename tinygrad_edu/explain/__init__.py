@@ -1,1 +1,1 @@
-"""The backward pass as steps, tables and pictures, and the reason why a weight moved."""
+"""The backward pass as steps, tables and pictures, and the reasons for which a weight moved."""

@@ -1,5 +1,8 @@
-"""A formula that somebody typed, as Tensors. It is read by Python's parser and worked out by rules of our own: whatever
-is not on the list is refused, and nothing that was typed is ever run."""
+"""A formula that somebody typed, as Tensors.
+
+Python's parser reads the formula, and this file works it out node by node. Only the operators and functions in the
+tables below are known; everything else is refused, and no text is ever run as Python.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..core import ops
+from ..core.layers import ACTIVATIONS
 from ..core.tensor import Tensor, apply
 
-LENGTH, DEPTH = 500, 100  # characters, and brackets or operators within each other
+LENGTH, DEPTH = 500, 100  # of a formula: characters, and levels of brackets or operators
 OPERATORS: dict[type[ast.operator], tuple[str, Callable[..., Any]]] = {
     ast.Add: ("+", ops.add),
     ast.Sub: ("-", ops.sub),
@@ -22,27 +26,31 @@ OPERATORS: dict[type[ast.operator], tuple[str, Callable[..., Any]]] = {
     ast.Div: ("/", ops.div),
     ast.Pow: ("**", ops.pow),
 }
-UNARY = (ops.exp, ops.expm1, ops.log, ops.log1p, ops.sqrt, ops.abs, ops.sin, ops.cos, ops.tanh, ops.erf)
-ACTIVATIONS = (ops.sigmoid, ops.relu, ops.leaky_relu, ops.elu, ops.silu, ops.gelu, ops.softplus)
 CONSTANTS = {"pi": math.pi, "e": math.e}
-FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {  # name: (the op, how many arguments)
-    **{op.__name__: (op, 1) for op in UNARY + ACTIVATIONS},
+UNARY = (ops.exp, ops.expm1, ops.log, ops.log1p, ops.sqrt, ops.abs, ops.sin, ops.cos, ops.tanh, ops.erf)
+FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {  # name: (the op, the number of its arguments)
+    **{op.__name__: (op, 1) for op in UNARY},
+    **{name: (getattr(ops, name), 1) for name in ACTIVATIONS},
     **{op.__name__: (op, 2) for op in (ops.maximum, ops.minimum)},
 }
 
 
 def evaluate(text: str, values: Mapping[str, Tensor]) -> Tensor:
-    """The value of a formula, as in "(x*y + x).tanh()" or "h = x * y; h * h + h".
+    """Work out a formula, as "(x*y + x).tanh()" or "h = x * y; h * h + h".
 
     Parameters
     ----------
-    text : numbers, pi and e, the names of values, + - * / **, brackets, and `FUNCTIONS` as functions or as methods;
-        before it, if you like, names for parts of it, each followed by a semicolon
+    text : numbers, pi and e, the names of values, + - * / **, brackets, and `FUNCTIONS` as functions or as methods.
+        Parts of the formula may get names in front of it, as in the second example
     values : the Tensors that the names stand for
+
+    Returns
+    -------
+    Tensor : the result, with its graph
 
     Raises
     ------
-    ValueError : anything else; a result that is NaN or infinite
+    ValueError : text that is not such a formula; a number on the way that is NaN or infinite; no variable
 
     Examples
     --------
@@ -85,7 +93,7 @@ def evaluate(text: str, values: Mapping[str, Tensor]) -> Tensor:
 
 
 def _value(part: ast.expr, known: Mapping[str, Any], depth: int) -> Any:
-    """A Tensor; or a number, where there is no variable in this part of the formula."""
+    """Return the value of a part of the formula: a Tensor, or a number if the part has no variable."""
     if not depth:
         raise ValueError(f"the formula is nested deeper than {DEPTH} levels; name parts of it, as in h = x*y; h*h + h")
     if isinstance(part, ast.Constant) and isinstance(part.value, (int, float)) and not isinstance(part.value, bool):
@@ -115,10 +123,12 @@ def _value(part: ast.expr, known: Mapping[str, Any], depth: int) -> Any:
 
 
 def _module(part: ast.expr, known: Mapping[str, Any]) -> bool:
+    """Return True for the name of a module, as np in np.exp(x)."""
     return isinstance(part, ast.Name) and part.id in ("np", "numpy", "math", "torch") and part.id not in known
 
 
 def _call(part: ast.Call, known: Mapping[str, Any], depth: int) -> Any:
+    """Return the value of f(x) or x.f()."""
     given = part.args
     if isinstance(part.func, ast.Attribute):
         name, given = part.func.attr, [part.func.value, *given]
@@ -135,7 +145,7 @@ def _call(part: ast.Call, known: Mapping[str, Any], depth: int) -> Any:
 
 
 def _run(op: Callable[..., Any], part: ast.expr, *values: Any) -> Any:
-    """op applied, in float64 and therefore in no time, however large a power is; NaN and infinity are refused."""
+    """Apply an op in float64, where even a huge power takes no time; refuse NaN and infinity."""
     with np.errstate(all="ignore"):
         if any(isinstance(value, Tensor) for value in values):
             result = apply(op, *values)
@@ -147,7 +157,7 @@ def _run(op: Callable[..., Any], part: ast.expr, *values: Any) -> Any:
 
 
 def _number(value: float, part: ast.expr) -> float:
-    """Finite, and whole numbers without a point, as people write them."""
+    """Return a finite number; a whole one as an int, which prints without a point."""
     try:
         value = float(value)
     except OverflowError:
@@ -165,6 +175,6 @@ def _shown(part: ast.AST) -> str:
 
 
 def _quoted(text: str) -> str:
-    """The text on one line, shortened."""
+    """Return the text on one line, shortened."""
     text = "".join(c if c.isprintable() else " " for c in text).strip()
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,49 +1,26 @@
-"""How a tensor was computed, as a picture: text, Mermaid, DOT or SVG. No Graphviz is needed."""
+"""The recorded graph below a tensor, as text, Mermaid, DOT or SVG. `draw` makes the picture."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from textwrap import shorten
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..core.ops import Array
 from ..core.tensor import Tensor, unwrap
 from ..program.names import forward_order, names
+from .draw import Node, edges, picture
 from .steps import origin, steps
 from .tables import norm
 
-LIMIT = 200  # computed tensors: more than that nobody could read
+LIMIT = 200  # computed tensors: a picture of more could not be read
 
 
-class Node(NamedTuple):
-    """One value of the graph.
-
-    Attributes
-    ----------
-    name, origin : what it is called, and how it was computed or where it is from
-    value, gradient : as text; without a gradient ""
-    kind : "computed"; "leaf", which gets a gradient; or "data", which gets none
-    parents : the numbers of the nodes that it was computed from
-    """
-
-    name: str
-    origin: str
-    value: str
-    gradient: str
-    kind: str
-    parents: tuple[int, ...]
-
-    def lines(self) -> list[str]:
-        """What stands in its box."""
-        title = f"{self.name} = {self.origin}" if self.kind == "computed" else self.name
-        if self.kind != "computed" and self.origin != "given":
-            title += f" ({self.origin})"
-        gradient = [f"d_{self.name} = {self.gradient}"] if self.gradient else []
-        return [shorten(title, 40, placeholder=" ..."), self.value, *gradient]
+def graph(root: Tensor, grad: Any = None) -> Graph:
+    """Show how this tensor was computed, as a picture: text, Mermaid, DOT or SVG (`Graph`)."""
+    return Graph(root, grad)
 
 
 def graph(root: Tensor, grad: Any = None) -> Graph:
@@ -52,11 +29,11 @@ def graph(root: Tensor, grad: Any = None) -> Graph:
 
 
 class Graph:
-    """The graph below root. Printed it is text, in a notebook a picture.
+    """The graph below root: it prints as text, and a notebook shows it as a picture.
 
     Parameters
     ----------
-    root, grad : as for ``root.backward(grad)``; gradients are shown where that would run
+    root, grad : as for ``root.backward(grad)``. Gradients are shown if that call would run
 
     Raises
     ------
@@ -108,7 +85,7 @@ class Graph:
                     self.nodes.append(Node(name, origin(value, called), short(value), gradient, kind, parents))
 
     def text(self) -> str:
-        """The graph as a tree from the result down; what is used twice is written down once."""
+        """Return the graph as a tree from the result down. A value that is used twice is written down once."""
         lines, seen = [], set()
         stack = [(len(self.nodes) - 1, "", "")]
         while stack:
@@ -127,7 +104,7 @@ class Graph:
     __str__ = __repr__ = text
 
     def mermaid(self) -> str:
-        """The graph in Mermaid, which Markdown pages and notebooks draw."""
+        """Return the graph in Mermaid, which Markdown pages and notebooks draw."""
         shapes = {"computed": ('["', '"]'), "leaf": ('(["', '"])'), "data": ('[("', '")]')}
         lines = ["flowchart LR"]
         for i, node in enumerate(self.nodes):
@@ -136,7 +113,7 @@ class Graph:
         return "\n".join(lines + [f"  n{p} --> n{i}" for p, i in self.edges()])
 
     def dot(self) -> str:
-        """The graph in DOT, the language of Graphviz."""
+        """Return the graph in DOT, the language of Graphviz."""
         shapes = {"computed": "box", "leaf": "ellipse", "data": "note"}
         lines = ["digraph {", "  rankdir=LR", '  node [fontname="monospace"]']
         for i, node in enumerate(self.nodes):
@@ -145,28 +122,26 @@ class Graph:
         return "\n".join([*lines, *(f"  n{p} -> n{i}" for p, i in self.edges()), "}"])
 
     def svg(self, path: Any) -> Path:
-        """Draw the graph, forward from left to right, into an SVG file (or PNG, if the path says so).
+        """Draw the graph from left to right into an SVG file, or into a PNG if the path ends in .png.
 
         Returns the path. Raises ImportError without matplotlib.
         """
-        from ..training.pictures import computation
-
-        return computation(self, path)
+        return picture(self.nodes, path)
 
     def _repr_svg_(self) -> str | None:
         with TemporaryDirectory() as folder:
             try:
                 return self.svg(Path(folder) / "graph.svg").read_text(encoding="utf-8")
-            except ImportError:  # then the notebook shows the text
+            except ImportError:  # without matplotlib the notebook shows the text
                 return None
 
     def edges(self) -> list[tuple[int, int]]:
-        """(from, to), in the order of the nodes; an edge for each pair, also where an op takes a tensor twice."""
-        return [(p, i) for i, node in enumerate(self.nodes) for p in node.parents]
+        """Return (from, to) in the order of the nodes. An op that takes a tensor twice has one edge from it."""
+        return edges(self.nodes)
 
 
 def short(x: Any) -> str:
-    """A number; or an array's shape, and its numbers or norm."""
+    """Return a number as text; of an array its shape and norm."""
     x = np.asarray(unwrap(x))
     if x.ndim == 0:
         return f"{x.item():.4g}"
@@ -174,102 +149,5 @@ def short(x: Any) -> str:
 
 
 def _mermaid(text: str) -> str:
-    """As text between quotes in Mermaid: what has a meaning there becomes an entity."""
+    """Return text that can stand between quotes in Mermaid: special characters become entities."""
     return "".join(f"#{ord(c)};" if c in '"#&;<>`\\' or not c.isprintable() else c for c in text)
-
-
-# --- where the boxes stand --------------------------------------------------------------------------------------------
-
-
-class Layout(NamedTuple):
-    """Where to draw what, in units of a character's width and a line's height.
-
-    Attributes
-    ----------
-    boxes : centre (x, y) and size (w, h) of each node, as rows of four
-    lines : for each edge the points that it goes through, from the right side of one box to the left side of another
-    """
-
-    boxes: Array
-    lines: list[Array]
-
-
-def layout(graph: Graph, gap: float = 5, space: float = 0.9) -> Layout:
-    """Boxes in columns: each is right of what it is computed from, edges are short and cross rarely.
-
-    A small version of Sugiyama's method: columns by the longest path, bends where an edge passes columns, an order in
-    each column by the mean of the neighbours, places by least squares.
-
-    References
-    ----------
-    Sugiyama, Tagawa & Toda, 1981, "Methods for visual understanding of hierarchical system structures".
-    """
-    edges = graph.edges()
-    column = [0] * len(graph.nodes)
-    for i, node in enumerate(graph.nodes):  # arguments come before results
-        column[i] = max((column[p] + 1 for p in node.parents), default=0)
-    for i, node in enumerate(graph.nodes):  # a leaf stands next to where it is used first
-        if not node.parents:
-            column[i] = min((column[b] - 1 for a, b in edges if a == i), default=0)
-    text = [node.lines() for node in graph.nodes]
-    widths = [max(map(len, lines)) + 2.0 for lines in text]
-    heights = [len(lines) + 0.6 for lines in text]
-    chains = []
-    for a, b in edges:
-        bends = range(len(column), len(column) + column[b] - column[a] - 1)
-        chains.append([a, *bends, b])
-        column += range(column[a] + 1, column[b])
-        heights += [0.6] * len(bends)
-        widths += [0.0] * len(bends)
-    near: list[list[int]] = [[] for _ in column]
-    for chain in chains:
-        for a, b in pairwise(chain):
-            near[a].append(b)
-            near[b].append(a)
-    columns = [[i for i, c in enumerate(column) if c == k] for k in range(max(column) + 1)]
-    y = np.zeros(len(column))
-    for members in columns:
-        y[members] = np.arange(len(members)) * 3.0
-    for turn in range(24):  # to and fro, with both neighbours at last
-        for k in range(len(columns)) if turn % 2 else range(len(columns))[::-1]:
-            side = 0 if turn >= 12 else 1 if turn % 2 == 0 else -1
-            wanted = {}
-            for i in columns[k]:
-                seen = [y[j] for j in near[i] if side == 0 or column[j] == k + side]
-                wanted[i] = float(np.mean(seen)) if seen else y[i]
-            if turn < 12:
-                columns[k].sort(key=wanted.__getitem__)
-            places = _apart([wanted[i] for i in columns[k]], [heights[i] for i in columns[k]], space)
-            y[columns[k]] = places
-    x = np.zeros(len(column))
-    right = 0.0
-    for members in columns:
-        width = max(widths[i] for i in members)
-        x[members] = right + width / 2
-        right += width + gap
-    size = len(graph.nodes)
-    lines = []
-    for chain in chains:
-        points = [(x[i], y[i]) for i in chain]
-        points[0] = (x[chain[0]] + widths[chain[0]] / 2, y[chain[0]])
-        points[-1] = (x[chain[-1]] - widths[chain[-1]] / 2, y[chain[-1]])
-        lines.append(np.array(points))
-    return Layout(np.column_stack([x[:size], y[:size], widths[:size], heights[:size]]), lines)
-
-
-def _apart(wanted: list[float], heights: list[float], space: float) -> Array:
-    """The places nearest to those wanted, in least squares, at which boxes of these heights do not touch.
-
-    >>> _apart([0, 0, 9], [1, 1, 1], 1)
-    array([-1.,  1.,  9.])
-    """
-    steps = [0.0, *((a + b) / 2 + space for a, b in pairwise(heights))]
-    offsets = np.cumsum(steps)
-    pools: list[tuple[float, int]] = []  # (mean, how many): neighbours that would touch move as one
-    for target in np.array(wanted) - offsets:
-        mean, n = float(target), 1
-        while pools and pools[-1][0] > mean:
-            other, m = pools.pop()
-            mean, n = (mean * n + other * m) / (n + m), n + m
-        pools.append((mean, n))
-    return np.repeat([mean for mean, _ in pools], [n for _, n in pools]) + offsets

@@ -1,7 +1,7 @@
-"""The backward pass as a sequence of steps a person can read.
+"""The backward pass as a sequence of steps that a person can read.
 
-`steps` reads the very iterator that `Tensor.backward` consumes (`tensor.backward_pass`), and the formulas are those
-of the op's own source (`notation.read`): what is shown is what is run. It is a dry run: no ``grad`` is changed.
+`steps` reads the iterator that `Tensor.backward` consumes (`tensor.backward_pass`), and the formulas are the text of
+the op's own source (`program.names.read`): what is shown is what is run. It is a dry run: no ``grad`` is changed.
 """
 
 from __future__ import annotations
@@ -22,60 +22,17 @@ from ..core.ops import Array
 from ..core.tensor import Tensor, backward_pass, seed, unwrap
 from ..program.names import Names, forward_order, loaded, names, own_name, read, renamed, unparsed
 from ..program.source import Written, computed_as, written
-from .tables import WIDTH, Table, brief, norm, sized
-
-LIMIT = 100  # nodes that explain() writes down one by one
-
-
-def explain(root: Tensor, grad: Any = None) -> Explanation:
-    """The forward and the backward pass below root, as tables: print them, or ask for ``.markdown()`` or ``.html()``.
-
-    In a notebook they show by themselves. A graph of more than 100 computed tensors is summed up by layer.
-
-    Parameters
-    ----------
-    root, grad : as for ``root.backward(grad)``, which would add the same numbers
-
-    Raises
-    ------
-    RuntimeError, ValueError : where ``root.backward(grad)`` would
-
-    Examples
-    --------
-    >>> x = Tensor(3.0, requires_grad=True, name="x")
-    >>> print(explain(x * x + x))
-    The forward pass
-      name  computed as  value
-      x     given        3
-      v     x * x        9
-      loss  v + x        12
-    <BLANKLINE>
-    The backward pass: d_x is how fast loss changes with x, and so on
-    1. loss = v + x   [add]   loss = 12   d_loss = 1
-         d_v = d_loss = 1
-         d_x += d_loss = 1
-                use 1 of 3: 0 += 1 gives 1
-    2. v = x * x   [mul]   v = 9   d_v = 1
-         d_x += d_v * x = 1 * 3 = 3
-                use 2 of 3: 1 += 3 gives 4
-         d_x += d_v * x = 1 * 3 = 3
-                use 3 of 3: 4 += 3 gives 7
-    <BLANKLINE>
-    The gradients: what backward() adds to .grad
-      name  value
-      d_x   7
-    """
-    return Explanation(root, grad)
+from .tables import WIDTH, brief, sized
 
 
 def steps(root: Tensor, grad: Any = None) -> Iterator[Step]:
-    """The backward pass from root, node by node, in the order in which ``root.backward(grad)`` runs it.
+    """Go through the backward pass from root, node by node, in the order of ``root.backward(grad)``.
 
-    Each step is computed when it is asked for. Gradients start from 0 and no ``grad`` is changed.
+    A step is computed when the iterator reaches it. Gradients start from 0, and no ``grad`` is changed.
 
     Raises
     ------
-    RuntimeError, ValueError : where ``root.backward(grad)`` would
+    RuntimeError, ValueError : as ``root.backward(grad)``
 
     Examples
     --------
@@ -85,11 +42,12 @@ def steps(root: Tensor, grad: Any = None) -> Iterator[Step]:
     loss sum ['expand_back(d_loss, v, None, False)']
     v mul ['d_v * x', 'd_v * x']
     """
-    called = names(root)
-    return _steps(root, seed(root, grad), called)
+    called = names(root)  # this refuses what is no Tensor
+    return named_steps(root, seed(root, grad), called)
 
 
-def _steps(root: Tensor, start: Array, called: Names) -> Iterator[Step]:
+def named_steps(root: Tensor, start: Array, called: Names) -> Iterator[Step]:
+    """Go through the backward pass as `steps`, from a gradient of root and with names that are known already."""
     uses = Counter(id(p) for node in forward_order(root) for p in node.parents if _passes_to(p))
     used: Counter[int] = Counter()
     totals: dict[int, Array] = {}
@@ -108,7 +66,7 @@ def _steps(root: Tensor, start: Array, called: Names) -> Iterator[Step]:
 
 
 def _sum(before: Array | None, value: Array, parent: Tensor) -> Array:
-    """As `backward` adds up: what a leaf gets has the leaf's dtype."""
+    """Return the sum as `backward` computes it: a leaf's gradient has the dtype of the leaf."""
     if parent.parents:
         return value if before is None else before + value
     after = np.array(value if before is None else before, dtype=parent.dtype)
@@ -123,15 +81,15 @@ def _passes_to(parent: Any) -> bool:
 
 @dataclass(eq=False)
 class Step:
-    """One node's turn: it passes its gradient on to what it was computed from.
+    """One node's turn: it passes its gradient on to its arguments.
 
     Attributes
     ----------
     number : 1 for the root
-    node, g : the Tensor, and its gradient: the sum over all paths, complete by now
-    kept : whether `backward` keeps g: a leaf that is the root, or `Tensor.retain_grad`
-    shares : what it passes on, in the order of its arguments
-    name, op, expression : what it is called, its op's name, and how it was computed
+    node, g : the Tensor, and its gradient, which is the complete sum over all paths
+    kept : True if `backward` keeps g: the root is a leaf, or `Tensor.retain_grad` was called
+    shares : the parts of the gradient that it passes on, in the order of its arguments
+    name, op, expression : its name, the name of its op, and the code that computed it
     """
 
     number: int
@@ -155,7 +113,7 @@ class Step:
 
     @property
     def note(self) -> str:
-        """Why there are no formulas, if there are none."""
+        """Return the reason if a formula is missing, else ""."""
         return next((share.note for share in self.shares if share.note), "")
 
     def __repr__(self) -> str:
@@ -165,7 +123,7 @@ class Step:
         return self.text(set())
 
     def text(self, explained: set[str]) -> str:
-        """As printed, but without the helpers that have been explained. Those that it explains join them."""
+        """Return the text of the step without the helpers in explained; the helpers of this step join them."""
         how = f" = {self.expression}   [{self.op}]" if self.op else ", a leaf"
         what = f"{self.number}. {self.name}{how}"
         numbers = [f"{self.name} = {brief(self.node)}", f"d_{self.name} = {brief(self.g)}"]
@@ -181,21 +139,21 @@ class Step:
 
 @dataclass(eq=False)
 class Share:
-    """What a step passes on to one of the node's arguments.
+    """The part of a gradient that a step passes on to one of the node's arguments.
 
     Attributes
     ----------
-    node, g, called : as in `Step` (which has its shares; if they had it too, that would be a reference cycle)
-    argument : which argument of the node's op this is for, from 0
-    parent, to : the Tensor that gets it, and its name
-    formula : the op's own VJP in the names of this graph, or None if the op's source cannot be read so
+    node, g, called : as in `Step` (a share that held its step would be a reference cycle)
+    argument : the place of the argument in the node's op, from 0
+    parent, to : the Tensor that gets the share, and its name
+    formula : the op's own VJP in the names of this graph; None if the op's source cannot be read
     where : the op's own values in the formula, as assignments, in their order
-    helpers : what the functions that the formula calls do
-    numbers : the formula with numbers for names, where all are single numbers; it evaluates to ``value`` as shown
-    value : what is added. It has the parent's shape
-    whole, summed : what the VJP returned, and over which axes it was summed because broadcasting had stretched them
-    use, uses : this is which use of the parent, and of how many
-    before, after : the sum of the parent's shares; before the first it is None
+    helpers : for each function that the formula calls, one line on it
+    numbers : the formula with numbers for names; None if one of them is an array. It evaluates to ``value`` as shown
+    value : the numbers that are added, in the parent's shape
+    whole, summed : the result of the VJP, and the axes over which it was summed to undo broadcasting
+    use, uses : the number of this use of the parent, from 1, and the number of all its uses
+    before, after : the sum of the parent's shares so far, None before the first one, and with this one
     """
 
     node: Tensor
@@ -216,7 +174,7 @@ class Share:
 
     @cached_property
     def _written(self) -> Written | str:
-        """The formula; or why there is none."""
+        """Return the formula; or the reason why there is none."""
         assert self.node.op is not None
         try:
             return written(self.node, read(self.node.op).vjp(self.argument), self.called)
@@ -229,7 +187,7 @@ class Share:
 
     @property
     def note(self) -> str:
-        """Why there is no formula, if there is none."""
+        """Return the reason if there is no formula, else ""."""
         return self._written if isinstance(self._written, str) else ""
 
     @property
@@ -280,14 +238,14 @@ class Share:
 
     @property
     def stretched(self) -> list[str]:
-        """How broadcasting was undone, if it was."""
+        """Return a line on how broadcasting was undone, or nothing."""
         if self.whole.shape == self.value.shape:
             return []
         axes = f"ax{'e' if len(self.summed) > 1 else 'i'}s {', '.join(map(str, self.summed))}"
         return [f"summed over {axes}: {self.to} {self.value.shape} was broadcast to {self.whole.shape}"]
 
     def lines(self, explained: set[str]) -> list[str]:
-        """The lines of its text, as in `Step.text`."""
+        """Return the lines of the text, without the helpers in explained, as `Step.text`."""
         head = f"d_{self.to} {'+=' if self.uses > 1 else '='} "
         first, *rest = filter(None, dict.fromkeys((self.formula, self.numbers, brief(self.value))))
         where = [f"{'and' if i else 'where'} {line}" for i, line in enumerate(self.where)]
@@ -312,7 +270,7 @@ def _inset(lines: list[str], by: int) -> list[str]:
 
 
 def _wrapped(lines: list[str]) -> str:
-    """The lines, none wider than a terminal."""
+    """Return the text of the lines, none wider than a terminal."""
     wrapped = []
     for line in lines:
         text = line.lstrip()
@@ -322,118 +280,14 @@ def _wrapped(lines: list[str]) -> str:
 
 
 def _scope(node: Tensor) -> dict[str, Any]:
-    """What the names in the source of a node's op stand for: np, and the functions that it calls."""
+    """Return the values of the names in the source of a node's op: np, and the functions that it calls."""
     op: Any = node.op
     return op.__globals__ | inspect.getclosurevars(op).nonlocals
 
 
-# --- the whole pass ---------------------------------------------------------------------------------------------------
-
-
-class Explanation:
-    """What `explain` found out. Printed it is text, in a notebook HTML.
-
-    Attributes
-    ----------
-    steps : the backward pass; empty if the graph has more than 100 computed tensors, which are summed up
-    gradients : name to gradient, of everything that ``backward()`` would give one
-    """
-
-    def __init__(self, root: Tensor, grad: Any = None) -> None:
-        self.root, self.called = root, names(root)
-        g = seed(root, grad)
-        self.nodes = forward_order(root)
-        self.steps: list[Step] = []
-        self.gradients: dict[str, Array] = {}
-        self._groups: dict[str, list[tuple[str, float]]] = {}
-        for step in _steps(root, g, self.called):
-            if step.kept:
-                self.gradients[step.name] = step.g.astype(step.node.dtype)
-            for share in step.shares:
-                if not share.parent.parents:
-                    self.gradients[share.to] = share.after
-            if len(self.nodes) <= LIMIT:
-                self.steps.append(step)
-            else:
-                self._groups.setdefault(_layer(step.node), []).append((step.op, norm(step.g)))
-
-    def tables(self) -> Iterator[Table]:
-        """The forward pass, the backward pass and the gradients; of a large graph a summary and the gradients."""
-        if self._groups:
-            title = f"The backward pass over {len(self.nodes):,} computed tensors, summed up by layer, or by op"
-            yield Table(title, ("layer or op", "steps", "ops", "norms of the gradients that arrive"), self._summary())
-        else:
-            yield Table("The forward pass", ("name", "computed as", "value"), self._forward())
-            columns = ("step", "node", "its gradient", "goes to", "formula", "share", "the sum so far")
-            result = self.called[id(self.root)]
-            title = f"The backward pass: d_x is how fast {result} changes with x, and so on"
-            yield Table(title, columns, self._backward())
-        order = [name for name in self.called.values() if name in self.gradients]
-        gradients = [(f"d_{name}", brief(self.gradients[name])) for name in order[:LIMIT]]
-        if len(self.gradients) > LIMIT:
-            gradients.append(("...", f"and {len(self.gradients) - LIMIT:,} more"))
-        yield Table("The gradients: what backward() adds to .grad", ("name", "value"), gradients)
-
-    def __str__(self) -> str:
-        first, *middle, last = self.tables()
-        explained: set[str] = set()
-        steps = ["\n".join([table.title, *(step.text(explained) for step in self.steps)]) for table in middle]
-        return "\n\n".join([str(first), *steps, str(last)])
-
-    __repr__ = __str__
-
-    def markdown(self) -> str:
-        """The tables in Markdown."""
-        return "\n\n".join(table.markdown() for table in self.tables())
-
-    def html(self) -> str:
-        """The tables in HTML."""
-        return "\n".join(table.html() for table in self.tables())
-
-    _repr_html_ = html
-
-    def _forward(self) -> list[tuple[str, ...]]:
-        rows: dict[str, tuple[str, ...]] = {}
-        for node in self.nodes:
-            for value in (*node.parents, *node.kwargs.values(), node):
-                name = self.called.get(id(value))
-                if name is not None and name not in rows:
-                    rows[name] = (name, origin(value, self.called), brief(value))
-        return list(rows.values())
-
-    def _backward(self) -> list[tuple[str, ...]]:
-        rows: list[tuple[str, ...]] = []
-        for step in self.steps:
-            cells = (str(step.number), f"{step.name} = {step.expression}" if step.op else step.name, brief(step.g))
-            if not step.shares:
-                rows.append((*cells, "", "", "", ""))
-            for share in step.shares:
-                formula = [share.formula or share.note, *(f"where {line}" for line in share.where)]
-                value = f"{share.numbers} = {brief(share.value)}" if share.numbers else brief(share.value)
-                after = brief(share.after) if share.uses > 1 else ""
-                rows.append((*cells, share.to, "; ".join(formula + share.stretched), value, after))
-                cells = ("", "", "")
-        return rows
-
-    def _summary(self) -> list[tuple[str, ...]]:
-        rows: list[tuple[str, ...]] = []
-        for name, steps in self._groups.items():
-            ops = Counter(op for op, _ in steps)
-            norms = [size for _, size in steps]
-            span = " to ".join(dict.fromkeys(f"{size:.4g}" for size in (min(norms), max(norms))))
-            rows.append((name, f"{len(steps):,}", ", ".join(ops), span))
-        return rows
-
-
 def origin(value: Any, called: Names) -> str:
-    """Where a value of the graph is from: its expression, the whole name of a parameter, or "given"."""
+    """Return the origin of a value of the graph: its expression, the whole name of a parameter, or "given"."""
     if isinstance(value, Tensor) and value.parents:
         return computed_as(value, called)
     path = own_name(value)
     return path if path not in ("", called[id(value)]) else "given"
-
-
-def _layer(node: Tensor) -> str:
-    """The path of the layer whose parameter a node uses; its op, if it uses none."""
-    paths = [own_name(p).rpartition(".")[0] for p in node.parents if isinstance(p, Tensor) and not p.parents]
-    return next(filter(None, paths), getattr(node.op, "__name__", "an op"))

@@ -1,4 +1,4 @@
-"""Numbers as far as a person reads them, and tables of them: as text, in Markdown, in HTML."""
+"""Numbers in a few digits, and tables as text, in Markdown and in HTML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WIDTH = 100  # columns of a terminal
 
 
 def brief(x: Any) -> str:
-    """A number; or an array's shape, its first numbers and its norm.
+    """Return a number as text; of an array its shape, its first numbers and its norm.
 
     Examples
     --------
@@ -37,12 +37,12 @@ def brief(x: Any) -> str:
 
 
 def sized(x: Any) -> str:
-    """A number; or the norm of an array."""
+    """Return a number as text; of an array its norm."""
     return f"{x.item() + 0.0:.6g}" if x.size == 1 else f"{norm(x):.4g}"
 
 
 def norm(x: Any) -> float:
-    """The root of the sum of the squares, without overflow.
+    """Return the root of the sum of the squares, without overflow.
 
     Examples
     --------
@@ -92,12 +92,12 @@ class Table(NamedTuple):
         return [self.columns, *self.rows]
 
     def markdown(self) -> str:
-        """The table in Markdown."""
+        """Return the table in Markdown."""
         head, *rows = ["".join(f"| {_markdown(cell)} " for cell in row) + "|" for row in self._all()]
         return "\n".join([f"**{self.title}**", "", head, "|---" * len(self.columns) + "|", *rows])
 
     def html(self) -> str:
-        """The table in HTML."""
+        """Return the table in HTML."""
         from html import escape
 
         head, *rows = [
@@ -109,7 +109,7 @@ class Table(NamedTuple):
 
 
 def _markdown(text: str) -> str:
-    """Text that shows as it is in a cell of Markdown."""
+    """Return text that Markdown shows unchanged in a cell."""
     text = " ".join(text.split()).replace("|", "\\|")
     if not text or text.replace(" ", "").isalnum():
         return text

@@ -1,1 +1,1 @@
-"""The update rules side by side, on surfaces and on data."""
+"""The update rules side by side, on loss surfaces and on data."""

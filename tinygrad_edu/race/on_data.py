@@ -1,7 +1,7 @@
 """The race on real data: the same network, the same first weights and the same batches for every update rule.
 
-A rule is judged with a learning rate that suits it, so each gets the best of one grid, and over several seeds, because
-a difference smaller than the spread over seeds says nothing. `raceplots.loss_bands` draws it.
+Each rule gets the best learning rate of one grid, and runs with several seeds, because a difference smaller than
+the spread over seeds says nothing. `pictures.loss_bands` draws the race.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from ..training.data import batches
 from ..training.fit import evaluate
 
 GRID = 10.0 ** (np.arange(-8, 5) / 2)  # the learning rates to choose from: 1e-4 to 100, two a decade
-TUNING = 5  # on how many seeds, other than those of the race, a rate is judged
-FEW = 64  # samples to evaluate at a time: a small matrix product is not shared among threads, which would cost more
+TUNING = 5  # seeds on which a rate is judged, other than those of the race
+FEW = 64  # samples to evaluate at a time: BLAS shares larger products among threads, which costs more here
 
 
 class Trial(NamedTuple):
-    """How one rule fared.
+    """The runs of one rule.
 
     Attributes
     ----------
     rule : the kernel's name
-    lr : its learning rate
-    losses : loss over all training data, before the first epoch and after each, (seeds, epochs + 1). Infinite from
-        where a run diverged
+    lr : the learning rate
+    losses : loss over all training data, before the first epoch and after each, (seeds, epochs + 1); infinite after
+        a run has diverged
     accuracies : on the held-out data at the end, (seeds,)
     seconds : of training, without compiling or evaluating, (seeds,)
     """
@@ -46,14 +46,14 @@ class Trial(NamedTuple):
 
     @property
     def fate(self) -> str:
-        """In a few words, how it ended."""
+        """Return the result in a few words."""
         return f"held-out {np.median(self.accuracies):.1%}"
 
 
 class DataRace(NamedTuple):
-    """What `race_on_data` returns: what was trained and how, the grid, and a `Trial` for each rule.
+    """The result of `race_on_data`: title, conditions, the grid of learning rates, and a `Trial` for each rule.
 
-    ``print(found)`` shows a table, the smallest training loss first.
+    It prints as a table, the smallest training loss first.
     """
 
     title: str
@@ -62,7 +62,7 @@ class DataRace(NamedTuple):
     runs: list[Trial]
 
     def figures(self) -> dict[str, Any]:
-        """For each rule: lr; medians and ranges over seeds of training loss (None where it diverged) and held-out
+        """Return for each rule: lr; medians and ranges over seeds of training loss (None if it diverged) and held-out
         accuracy; median seconds."""
         return {
             run.rule: {
@@ -110,22 +110,22 @@ def race_on_data(
 
     A seed decides the first weights and the order of the samples: the same for all rules. A rule's learning rate is
     chosen from the grid on five seeds that are not in the race: for each rate and seed, the mean of the training loss
-    after each epoch of the second half; a rate counts as its worst seed; the smallest wins, among equals the smaller
-    rate. So a rate that happens to end low, between two spikes, does not win, and one that diverged cannot. The
+    after each epoch of the second half; a rate is as good as its worst seed; the smallest wins, among equals the
+    smaller rate. So a rate that happens to end low, between two spikes, does not win, and one that diverged cannot. The
     held-out data choose nothing.
 
     Parameters
     ----------
     X, y : samples (N, D) and labels 0 to C - 1 to learn from
     X_test, y_test : held-out samples and labels
-    optimizers : names in `optimizers.RULES`, or None or "all" for all of them. Their other numbers are the defaults
-    seeds : how many runs of each rule, at least 1
+    optimizers : names in `optimizers.RULES`, or None or "all" for all. All numbers but lr are the defaults
+    seeds : runs of each rule, at least 1
     epochs : passes over the data, at least 1
     hidden : sizes of the hidden layers of the ReLU network
     batch_size : samples for each update, None for all
     grid : the learning rates to choose from, increasing
-    rng : generator or seed, which all seeds are drawn from
-    report : called with each `Trial` as it is finished
+    rng : generator or seed from which all seeds are drawn
+    report : called with each finished `Trial`
 
     Returns
     -------
@@ -133,8 +133,8 @@ def race_on_data(
 
     Raises
     ------
-    ValueError : a rule that there is not, seeds or epochs below 1, an empty grid; y that holds no labels; data as in
-        `fit`
+    ValueError : an unknown rule; seeds or epochs below 1; an empty grid; y without labels, or a label in y_test that y
+        does not have; data that `fit` refuses
 
     Examples
     --------
@@ -146,16 +146,8 @@ def race_on_data(
     """
     rules = rule_names("all" if optimizers is None else optimizers)
     grid = np.array(grid, float)
-    for name, n in (("seeds", seeds), ("epochs", epochs), ("the number of rates in the grid", grid.size)):
-        if n < 1:
-            raise ValueError(f"{name} = {n}, but it has to be at least 1")
     X, y = np.asarray(X), np.asarray(y)
-    if X.ndim != 2 or y.ndim != 1 or y.dtype.kind not in "iu" or not len(y):
-        raise ValueError(
-            f"X is (N, D) and y holds N labels, N at least 1; got shapes {X.shape} and {y.shape}, y of {y.dtype}"
-        )
-    if np.max(y_test) > y.max():
-        raise ValueError(f"y_test has the label {np.max(y_test)}, y only 0 to {y.max()}")
+    _check(X, y, y_test, {"seeds": seeds, "epochs": epochs, "the number of rates in the grid": grid.size})
     sizes = [X.shape[1], *hidden, int(y.max()) + 1]
     drawn = np.random.default_rng(rng).choice(2**32, size=seeds + TUNING, replace=False).tolist()
 
@@ -177,12 +169,25 @@ def race_on_data(
     return DataRace(title, conditions, grid, found)
 
 
+def _check(X: Array, y: Array, y_test: Any, counts: dict[str, int]) -> None:
+    """Raise a ValueError for a count below 1, and for data without labels."""
+    for name, n in counts.items():
+        if n < 1:
+            raise ValueError(f"{name} = {n}, but it has to be at least 1")
+    if X.ndim != 2 or y.ndim != 1 or y.dtype.kind not in "iu" or not len(y):
+        raise ValueError(
+            f"X is (N, D) and y holds N labels, N at least 1; got shapes {X.shape} and {y.shape}, y of {y.dtype}"
+        )
+    if np.max(y_test) > y.max():
+        raise ValueError(f"y_test has the label {np.max(y_test)}, y only 0 to {y.max()}")
+
+
 def _finite(loss: Any) -> float | None:
     return float(loss) if np.isfinite(loss) else None
 
 
 def best_rate(losses: Array) -> int:
-    """Which learning rate `race_on_data` takes: its number, from losses of shape (rates, seeds, epochs + 1)."""
+    """Return the number of the learning rate to take, by losses of shape (rates, seeds, epochs + 1)."""
     epochs = losses.shape[2] - 1
     return int(losses[:, :, epochs // 2 + 1 :].mean(axis=2).max(axis=1).argmin())
 
@@ -199,7 +204,7 @@ def _train(
     X_test: Any,
     y_test: Any,
 ) -> tuple[Array, float, float]:
-    """One run: the losses, the held-out accuracy, the seconds."""
+    """Train once. Return the losses, the held-out accuracy and the seconds."""
     model, make = mlp(sizes, dtype=X.dtype if X.dtype.kind == "f" else float, rng=seed), RULES[rule]
     optimizer = make(model, lr=lr, nonfinite="propagate")  # type: ignore[call-arg]
     optimizer.compile()

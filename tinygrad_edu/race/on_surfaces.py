@@ -1,6 +1,6 @@
-"""The race: all update rules on loss surfaces of two parameters, to see what each does.
+"""The race: the update rules run on loss surfaces of two parameters, from one start.
 
-`surfaces` has the surfaces and the learning rates, `raceplots` draws.
+`surfaces` has the surfaces and the learning rates, `pictures` draws the race.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from ..extras.numpy_functions import stack
 from ..extras.optimizers import RULES, rule_names
 from .surfaces import SURFACES, Surface, stated
 
-FIELD = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")  # who races unless you say
-FAR = 10  # a path ends that is this many widths of the picture away from its middle: the rule has diverged
+FIELD = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")  # the rules that race by default
+FAR = 10  # times the size of the picture: a path that gets so far away from the middle has diverged
 SAME = 0.01  # the learning rate for all with lr="same"
 GRID = 10.0 ** (np.arange(-16, 13) / 4)  # the learning rates that lr="tuned" tries: 1e-4 to 1e3, four a decade
-STARTS = 5  # and from how many starts: the surface's own, and others near it
+STARTS = 5  # of lr="tuned": the surface's own start, and others near it
 
 
 class Run(NamedTuple):
-    """How one rule fared.
+    """The run of one rule.
 
     Attributes
     ----------
     rule : the kernel's name
-    lr : its learning rate
+    lr : the learning rate
     path : the point before each step and after the last, (steps + 1, 2). NaN from where a path that diverged ends
-    losses : the loss at these points, (steps + 1,); the loss on all data where there is noise
+    losses : the loss at these points, (steps + 1,); of a noisy surface the loss on all data
     distances : to the nearest minimum, (steps + 1,)
-    arrived : the step after which it stayed within the tolerance of a minimum until the end; None if it did not
-    diverged : the step that led FAR from the picture, where the path ends; None if no step did
+    arrived : the step after which the path stays within the tolerance of a minimum; None if there is none
+    diverged : the step that led FAR from the picture and ended the path; None if there is none
     """
 
     rule: str
@@ -48,21 +48,21 @@ class Run(NamedTuple):
 
     @property
     def last(self) -> int:
-        """The number of the last point that there is."""
+        """Return the number of the path's last point."""
         return int(np.isfinite(self.path).all(axis=1).sum()) - 1
 
     @property
     def fate(self) -> str:
-        """In a few words, how it ended."""
+        """Return the end of the run in a few words."""
         if self.diverged is not None:
             return f"diverged at {self.diverged}"
         return "" if self.arrived is None else f"there at {self.arrived}"
 
 
 class Race(NamedTuple):
-    """What `race` returns: the surface, what is to be said of the learning rates, and a `Run` for each rule.
+    """The result of `race`: the surface, a phrase on the learning rates, and a `Run` for each rule.
 
-    ``print(race)`` shows a table.
+    It prints as a table.
     """
 
     surface: Surface
@@ -70,8 +70,8 @@ class Race(NamedTuple):
     runs: list[Run]
 
     def figures(self) -> dict[str, Any]:
-        """For each rule: lr, final loss (None if that is no number), the step it arrived at, the closest distance and
-        the step it diverged at."""
+        """Return for each rule: lr, final loss (None if it is no number), the step of arrival, the closest distance to
+        a minimum and the step of divergence."""
         return {
             run.rule: {
                 "lr": run.lr,
@@ -109,16 +109,16 @@ def race(
     Parameters
     ----------
     surface : a name in `surfaces.SURFACES`, or a `surfaces.Surface` of your own
-    optimizers : names in `optimizers.RULES`, "all", or None for the FIELD of those that courses compare
-    steps : how many, at least 1; None for as many as suit the surface
-    lr : how each gets its learning rate.
+    optimizers : names in `optimizers.RULES`, "all", or None for `FIELD`, the rules that courses compare
+    steps : at least 1; None for the number that suits the surface
+    lr : a number, for all rules; or one of these words.
+        "same": 0.01 for all rules;
         "stated": from a table, chosen by hand by looking at the pictures; not for a surface of your own;
-        "same": 0.01 for all; a number: that, for all;
-        "tuned": the best of 29 rates, 1e-4 to 1e3 and four a decade, each run from 5 starts (the surface's own and
-        4 drawn near it) for as many steps as are drawn. The best has the smallest median of the steps after which a
-        run stays within the tolerance; a run that does not, or diverges, counts as endless. Where all medians are
-        endless, the best has the smallest median of the largest distance over the last tenth of the steps: not of
-        the last distance, which may be luck. Among equals the smaller rate is the best
+        "tuned": for each rule the best of 29 rates, 1e-4 to 1e3 and four a decade, each run from 5 starts (the
+        surface's own and 4 drawn near it) for the same number of steps. The best rate has the smallest median of the
+        steps after which a run stays within the tolerance; a run that never does, or diverges, counts as infinite.
+        If all medians are infinite, the best rate has the smallest median of the largest distance over the last tenth
+        of the steps, because the last distance alone may be luck. Among equals the smaller rate is the best
     rng : generator or seed for the mini-batches, which are the same for all rules, and for the starts of "tuned"
 
     Returns
@@ -127,7 +127,7 @@ def race(
 
     Raises
     ------
-    ValueError : a name that there is not; steps below 1; lr not a word above, nor a finite number of at least 0
+    ValueError : an unknown surface or rule; steps below 1; lr that is no word above and no finite number of at least 0
 
     Examples
     --------
@@ -165,11 +165,10 @@ def race(
 
 
 def paths(surface: Surface, rule: str, rates: Any, starts: Any, steps: int, seed: Any) -> Array:
-    """The points (steps + 1, rates, starts, 2) of all rates and all starts, in one go.
+    """Return the points (steps + 1, rates, starts, 2) of the paths with all rates and from all starts.
 
-    The rules are elementwise, so that one parameter holds all starts, and a group of parameters has a rate of its own.
-    A path that went FAR from the picture ends there, and is NaN from there on: no gradient is taken that could
-    overflow.
+    The rules are elementwise, so one parameter holds all starts, and each rate has a group of parameters of its own.
+    A path that went FAR from the picture ends there and is NaN from there on: its gradients could overflow.
     """
     rng = np.random.default_rng(seed)
     points = [Tensor(np.array(starts, float).T, requires_grad=True) for _ in rates]
@@ -195,15 +194,15 @@ def paths(surface: Surface, rule: str, rates: Any, starts: Any, steps: int, seed
 
 
 def arrivals(distances: Array, tolerance: float) -> Array:
-    """The step after which each of the distances (steps + 1, ...) stays within the tolerance; infinite if none."""
-    outside = ~(distances <= tolerance)  # also what is NaN
+    """Return the step after which each of the distances (steps + 1, ...) stays within the tolerance, or infinity."""
+    outside = ~(distances <= tolerance)  # NaN is outside
     last = len(outside) - 1 - outside[::-1].argmax(axis=0)  # the last point outside
     first = np.where(outside.any(axis=0), last + 1.0, 0)
     return np.where(first < len(outside), first, np.inf)
 
 
 def _best(surface: Surface, rule: str, starts: Array, steps: int, seed: Any) -> float:
-    """The rate of GRID that `race` calls the best."""
+    """Return the rate of `GRID` that "tuned" calls the best."""
     distances = surface.distances(paths(surface, rule, GRID, starts, steps, seed))
     steps_needed = np.median(arrivals(distances, surface.tolerance), axis=1)
     late = np.where(np.isnan(distances), np.inf, distances)[9 * steps // 10 :].max(axis=0)
@@ -212,6 +211,7 @@ def _best(surface: Surface, rule: str, starts: Array, steps: int, seed: Any) -> 
 
 
 def _run(surface: Surface, rule: str, rate: float, steps: int, seed: Any) -> Run:
+    """Let one rule run from the surface's start."""
     path = paths(surface, rule, [rate], [surface.start], steps, seed)[:, 0, 0]
     distances = surface.distances(path)
     arrived = arrivals(distances, surface.tolerance)

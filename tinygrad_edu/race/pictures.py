@@ -1,4 +1,4 @@
-"""Pictures of a race: its paths from above, its losses, and how it went step by step. See `plots` for the others."""
+"""Pictures of a race: the paths from above, the losses, and an animation. `training.pictures` has the others."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..training.pictures import COLOURS, MARKERS, _figure, _save
+from ..extras.optimizers import RULES
+from ..training.pictures import COLOURS, MARKERS, figure, save
 
 if TYPE_CHECKING:
     from .on_data import DataRace
     from .on_surfaces import Race
 
-# each rule looks the same in all pictures: its place here says how
-# fmt: off
-RUNNERS = [
-    "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adadelta", "lion",
-    "heavy_ball", "adamw", "amsgrad", "adamax", "nadam", "radam", "rprop", "asgd", "signsgd", "signum",
-]
-# fmt: on
+# a rule looks the same in all pictures: its place in this list decides how. The first eight differ in colour
+FIRST = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adadelta", "lion"]
+RUNNERS = [*FIRST, *(rule for rule in RULES if rule not in FIRST)]
 RUNNER_COLOURS = [*COLOURS[:5], "#000000", COLOURS[5], "#882255"]
 RUNNER_MARKERS = [*MARKERS, "X", "*", "<", ">", "p", "h", "d", "8", "H", "$Z$", "$+$", "$=$"]
 RUNNER_DASHES = ["-", (0, (5, 1.2)), (0, (5, 1.2, 1.2, 1.2))]  # 8 colours and 3 dashes: 24 pairs
@@ -31,24 +28,24 @@ FLOOR = 1e-12  # of the losses that are drawn
 def contours(race: Race, path: Any) -> Path:
     """Draw the surface of a race from above, with labelled levels and its minima, and the paths of all runs.
 
-    A list at the side has each run's marker, name, learning rate and fate; a thin line leads to where its path ends.
-    Small markers on a path are steps 10, 20, 50, 100 and so on. Where a path leaves the picture, its end is drawn at
-    the edge. Returns the path of the picture: a PNG, or what else its suffix says (.pdf, .svg). Raises ImportError
+    A list at the side has each run's marker, name, learning rate and fate; a thin line leads to the end of its path.
+    Small markers on a path are steps 10, 20, 50, 100 and so on. The end of a path that leaves the picture is drawn at
+    the edge. Returns the path of the picture: a PNG, or the kind that its suffix says (.pdf, .svg). Raises ImportError
     without matplotlib.
     """
-    figure, ax = _landscape(race)
+    page, ax = _landscape(race)
     for advance, _ in _runners(ax, race):
         advance(len(race.runs[0].path) - 1)
-    return _fewer_colours(_save(figure, path))
+    return _fewer_colours(save(page, path))
 
 
 def race_losses(race: Race, path: Any) -> Path:
-    """Draw how far each run's loss is above the minimum, after each step, on a logarithmic axis.
+    """Draw each run's loss above the minimum, after each step, on a logarithmic axis.
 
-    Losses that are closer to the minimum than 1e-12 are drawn there. Returns the path of the picture, as `contours`.
+    Losses that are closer to the minimum than 1e-12 are drawn at 1e-12. Returns the path of the picture, as `contours`.
     Raises ImportError without matplotlib.
     """
-    figure, (ax,) = _figure(1, f"{race.surface.title}\n{_conditions(race)}", size=(9, 4.6))
+    page, (ax,) = figure(1, f"{race.surface.title}\n{_conditions(race)}", size=(9, 4.6))
     lowest = race.surface.values(race.surface.minima).min()
     ends = []
     for run in race.runs:
@@ -64,22 +61,22 @@ def race_losses(race: Race, path: Any) -> Path:
     to_axes = ax.transData + ax.transAxes.inverted()
     for run, slot, end in zip(race.runs, _side_list(ax, race, [y for _, y in ends]), to_axes.transform(ends)):
         _leader(ax, run, end, slot)
-    return _fewer_colours(_save(figure, path))
+    return _fewer_colours(save(page, path))
 
 
 def animation(race: Race, path: Any, frames: int = 80, seconds: float = 8.0) -> Path:
-    """Draw the same as `contours` as it comes about, as a GIF. Early steps are slow, later ones go by faster.
+    """Draw the paths of `contours` as they grow, as a GIF. Early steps are slow, later ones go by faster.
 
     Returns the path of the GIF. Raises ImportError without matplotlib, which brings Pillow.
     """
     from PIL import Image
 
-    figure, ax = _landscape(race)
+    page, ax = _landscape(race)
     runners = _runners(ax, race, animated=True)
     clock = ax.text(0.02, 0.97, "", transform=ax.transAxes, va="top", fontsize=13, animated=True)
-    canvas, steps = figure.canvas, len(race.runs[0].path) - 1
-    canvas.draw()  # once, with what does not move
-    still = canvas.copy_from_bbox(figure.bbox)
+    canvas, steps = page.canvas, len(race.runs[0].path) - 1
+    canvas.draw()  # once, with all that does not move
+    still = canvas.copy_from_bbox(page.bbox)
     pictures = []
     for t in np.unique(np.geomspace(1, steps + 1, frames).round().astype(int)) - 1:
         canvas.restore_region(still)
@@ -101,7 +98,7 @@ def animation(race: Race, path: Any, frames: int = 80, seconds: float = 8.0) -> 
 
 
 def _fewer_colours(path: Path) -> Path:
-    """128 colours are enough for these pictures, and need a third of the space. Only for PNG."""
+    """Reduce a PNG to 128 colours: enough for these pictures, in a third of the space."""
     from PIL import Image
 
     if path.suffix != ".png":
@@ -113,7 +110,7 @@ def _fewer_colours(path: Path) -> Path:
 
 
 def _shades(colours: list[str]) -> list[int]:
-    """A palette for a GIF: greys, and each colour in four shades down to white."""
+    """Return a palette for a GIF: greys, and each colour in four shades down to white."""
     rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in dict.fromkeys(colours)])
     tints = [255 - (255 - rgb) * strength for strength in (1, 0.75, 0.5, 0.25)]
     greys = np.linspace(0, 255, 32)[:, None] * np.ones(3)
@@ -121,22 +118,21 @@ def _shades(colours: list[str]) -> list[int]:
 
 
 def loss_bands(found: DataRace, path: Any) -> Path:
-    """Draw each rule's training loss by epoch on real data, on a logarithmic axis: the median over seeds as a line, the
-    range over seeds as a band, and the medians of the others in grey.
+    """Draw each rule's training loss by epoch on real data, on a logarithmic axis.
 
-    A panel for each rule, the smallest loss at the end first, with its learning rate and held-out accuracy. Returns the
-    path of the PNG. Raises ImportError without matplotlib.
+    Each rule has a panel, the smallest final loss first, with learning rate and held-out accuracy. The line is the
+    median over seeds, the band the range, and grey lines are the medians of the other rules. Returns the path of the
+    PNG. Raises ImportError without matplotlib.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     runs = sorted(found.runs, key=lambda run: np.median(run.losses[:, -1]))
     columns = min(len(runs), 6)
-    rows = -(-len(runs) // columns)
-    figure = Figure(figsize=(width := max(2.1 * columns, 5), 2.2 * rows + 1.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle("\n".join(fill(line, int(13 * width)) for line in (found.title, found.conditions)), fontsize=9)
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    rows, width = -(-len(runs) // columns), max(2.1 * columns, 5)
+    title = "\n".join(fill(line, int(13 * width)) for line in (found.title, found.conditions))
+    page, panels = figure(columns, "", rows, size=(width / columns, (2.2 * rows + 1.2) / rows))
+    page.suptitle(title, fontsize=9)
+    for ax in panels[1:]:
+        ax.sharex(panels[0])
+        ax.sharey(panels[0])
     for ax, run in zip(panels, runs):
         colour, marker, _ = runner_style(run.rule)
         low, middle, high = (f(run.losses, axis=0) for f in (np.min, np.median, np.max))
@@ -145,30 +141,24 @@ def loss_bands(found: DataRace, path: Any) -> Path:
             ax.plot(np.median(other.losses, axis=0), color="0.8", linewidth=0.6)
         ax.fill_between(epochs, low, high, color=colour, alpha=0.25, linewidth=0)
         ax.plot(middle, color=colour, linewidth=1.8)
-        ax.plot(
-            epochs[-1],
-            middle[-1],
-            marker=marker,
-            color=colour,
-            markersize=8,
-            markeredgecolor="white",
-            markeredgewidth=0.5,
-        )
+        tip = {"marker": marker, "markersize": 8, "markeredgecolor": "white", "markeredgewidth": 0.5}
+        ax.plot(epochs[-1], middle[-1], color=colour, **tip)
         ax.set_title(f"{run.rule}  lr {run.lr:.2g}\n{run.fate}", fontsize=8, color=colour)
         ax.set_yscale("log")
+        ax.label_outer()
         ax.grid(alpha=0.25)
     for ax in panels[len(runs) :]:
         ax.set_axis_off()
     panels[0].xaxis.get_major_locator().set_params(integer=True)
-    figure.supxlabel("epoch", fontsize=9)
-    figure.supylabel("training loss: median, range", fontsize=9)
-    return _fewer_colours(_save(figure, path))
+    page.supxlabel("epoch", fontsize=9)
+    page.supylabel("training loss: median, range", fontsize=9)
+    return _fewer_colours(save(page, path))
 
 
 def runner_style(rule: str) -> tuple[str, str, Any]:
-    """The colour, marker and line style of an update rule."""
+    """Return the colour, marker and line style of an update rule."""
     k = RUNNERS.index(rule)
-    return RUNNER_COLOURS[k % 8], RUNNER_MARKERS[k], RUNNER_DASHES[k % 3]
+    return RUNNER_COLOURS[k % 8], RUNNER_MARKERS[k % len(RUNNER_MARKERS)], RUNNER_DASHES[k % 3]
 
 
 def _conditions(race: Race) -> str:
@@ -177,7 +167,7 @@ def _conditions(race: Race) -> str:
 
 
 def _landscape(race: Race) -> tuple[Any, Any]:
-    """The surface from above: shaded, with labelled levels, its minima and the start."""
+    """Draw the surface from above: shaded, with labelled levels, its minima and the start."""
     surface = race.surface
     left, right, bottom, top = surface.box
     x, y = np.meshgrid(np.linspace(left, right, 200), np.linspace(bottom, top, 200))
@@ -185,10 +175,8 @@ def _landscape(race: Race) -> tuple[Any, Any]:
     above = np.maximum(surface.values(np.stack([x, y], axis=-1)) - lowest, 0)
     levels = _levels(above)
     shape = (right - left) / (top - bottom)
-    even = 0.8 <= shape <= 2  # else one unit has to be longer across than up
-    figure, (ax,) = _figure(
-        1, f"{surface.title}\n{_conditions(race)}", size=(3.4 + 4.2 * (shape if even else 1.6), 5.2)
-    )
+    even = 0.8 <= shape <= 2  # other boxes are not drawn to scale
+    page, (ax,) = figure(1, f"{surface.title}\n{_conditions(race)}", size=(3.4 + 4.2 * (shape if even else 1.6), 5.2))
     edges = [0, *levels, max(above.max(), levels[-1]) + 1]
     shades = [str(shade) for shade in np.linspace(1, 0.87, len(edges) - 1)]
     ax.contourf(x, y, above, levels=edges, colors=shades)
@@ -202,7 +190,7 @@ def _landscape(race: Race) -> tuple[Any, Any]:
         put = {"transform": ax.transAxes, "clip_on": False}
         ax.plot(1.06, 0.03 + 0.05 * i, marker, color="white", markeredgecolor="black", markersize=size, **put)
         ax.text(1.12, 0.03 + 0.05 * i, text, transform=ax.transAxes, va="center", fontsize=9)
-    return figure, ax
+    return page, ax
 
 
 def _short(z: float) -> str:
@@ -210,7 +198,7 @@ def _short(z: float) -> str:
 
 
 def _one_each(lines: Any, box: Any) -> list[Any]:
-    """A place for the label of each level: on its longest line, away from the edge, not all at the same share of it."""
+    """Return a place for the label of each level: on its longest line, away from the edge, spread over the picture."""
     left, right, bottom, top = box
     places = []
     for k, path in enumerate(lines.get_paths()):
@@ -223,7 +211,7 @@ def _one_each(lines: Any, box: Any) -> list[Any]:
 
 
 def _levels(above: Any) -> Any:
-    """Round numbers for contours: 1, 2, 5 in each decade; 1 and 3, or 1, if these were too many."""
+    """Return round numbers for contours: 1, 2 and 5 in each decade; 1 and 3, or 1, if these are too many."""
     low, high = np.quantile(above, 0.003), above.max()
     decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     for series in ([1, 2, 5], [1, 3], [1]):
@@ -235,7 +223,7 @@ def _levels(above: Any) -> Any:
 
 
 def _runners(ax: Any, race: Race, animated: bool = False) -> list[tuple[Any, list[Any]]]:
-    """Each run as a function that draws its path up to a step, and the artists that it moves."""
+    """Return for each run a function that draws its path up to a step, and the artists that it moves."""
     left, right, bottom, top = race.surface.box
     slots = _side_list(ax, race, [run.path[run.last][1] for run in race.runs])
     return [_runner(ax, run, slot, (left, bottom), (right, top), animated) for run, slot in zip(race.runs, slots)]
@@ -255,7 +243,7 @@ def _runner(ax: Any, run: Any, slot: float, low: Any, high: Any, animated: bool)
         t = min(t, run.last)
         line.set_data(*run.path[: t + 1].T)
         line.set_markevery([k for k in SMALL_MARKS if k <= t])
-        end = np.clip(run.path[t], low, high)  # at the edge if it is outside
+        end = np.clip(run.path[t], low, high)  # at the edge if the point is outside
         tip.set_data(*end[:, None])
         x, y = (end - low) / np.subtract(high, low)
         leader.set_data([x, 1.02], [y, slot])
@@ -264,8 +252,10 @@ def _runner(ax: Any, run: Any, slot: float, low: Any, high: Any, animated: bool)
 
 
 def _side_list(ax: Any, race: Race, heights: Any) -> Any:
-    """Each run's marker, name, rate and fate at the right, ordered by heights so that leaders cross little. Returns
-    how high each stands, from 0 to 1."""
+    """Write each run's marker, name, rate and fate at the right, and return the height of each, from 0 to 1.
+
+    The runs are sorted by the heights of their ends, so that the lines to them rarely cross.
+    """
     n = len(race.runs)
     gap = min(0.88 / n, 0.11)
     slots = np.empty(n)
@@ -281,7 +271,7 @@ def _side_list(ax: Any, race: Race, heights: Any) -> Any:
 
 
 def _leader(ax: Any, run: Any, end: Any, slot: float, animated: bool = False) -> Any:
-    """A thin line from a point of the picture to the side list."""
+    """Draw a thin line from a point of the picture to the side list."""
     (line,) = ax.plot(
         [end[0], 1.02],
         [end[1], slot],

@@ -1,7 +1,7 @@
 """Loss surfaces of two parameters, on which courses compare update rules, and learning rates for each rule.
 
 A surface is a function of two Tensors, written with Tensor operations: `backward` gives its gradient, and the same
-function of a grid of points draws its contours. `racing` has the race.
+function of a grid of points draws its contours. `on_surfaces` has the race.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ Function = Callable[[Tensor, Tensor], Tensor]
 
 
 class Surface(NamedTuple):
-    """A loss of two parameters, and where to look at it.
+    """A loss of two parameters, with the start of the race and the frame of the picture.
 
     Attributes
     ----------
     title : name and formula
     f : the loss of Tensors x and y of one shape, element by element: of a point, of a grid, of many runners
-    start : where the race begins
-    minima : the points to reach. Where there are several, the nearest counts
+    start : the first point of every path
+    minima : the points to reach. Of several the nearest counts
     box : left, right, bottom and top of the picture
-    steps : how many steps are drawn, unless you say
+    steps : the default number of steps
     tolerance : a point is at a minimum when it is at most this far from it
     sample : draws the loss on one mini-batch, for surfaces with noise: a generator in, a function like f out
-    axes : what the two parameters are called
+    axes : names of the two parameters
     """
 
     title: str
@@ -47,24 +47,24 @@ class Surface(NamedTuple):
 
     @property
     def middle(self) -> Array:
-        """The middle of the picture."""
+        """Return the middle of the picture."""
         left, right, bottom, top = self.box
         return np.array([left + right, bottom + top]) / 2
 
     @property
     def size(self) -> Array:
-        """Its width and height."""
+        """Return the width and height of the picture."""
         left, right, bottom, top = self.box
         return np.array([right - left, top - bottom], float)
 
     def values(self, points: Any) -> Array:
-        """The loss at points (..., 2)."""
+        """Return the loss at points (..., 2)."""
         points = np.asarray(points, float)
         with np.errstate(all="ignore"), no_grad():
             return self.f(Tensor(points[..., 0]), Tensor(points[..., 1])).numpy()
 
     def distances(self, points: Array) -> Array:
-        """How far points (..., 2) are from the nearest minimum."""
+        """Return the distances of points (..., 2) from the nearest minimum."""
         to_each = points[..., None, :] - np.array(self.minima)
         return np.hypot(to_each[..., 0], to_each[..., 1]).min(axis=-1)
 
@@ -78,13 +78,13 @@ def cos(a: Array) -> Result:
 
 
 def hole(x: Tensor, y: Tensor, centre: float) -> Tensor:
-    """A Gaussian of width √0.1 at (centre, 0)."""
+    """Return a Gaussian of width √0.1 around (centre, 0)."""
     return (-((x - centre) ** 2 + y**2) / 0.2).exp()
 
 
 @lru_cache
 def _threes_and_eights() -> tuple[Array, Array]:
-    """One pixel of each 3 and 8 among the digits, at the lower left where only an 8 has ink; 0 for a 3, 1 for an 8."""
+    """Return one pixel of each 3 and 8 among the digits, and 1 for an 8, 0 for a 3. Only an 8 has ink at this pixel."""
     parts = data.digits(0)
     X, y = np.concatenate([parts.X_train, parts.X_test]), np.concatenate([parts.y_train, parts.y_test])
     mine = (y == 3) | (y == 8)
@@ -92,14 +92,14 @@ def _threes_and_eights() -> tuple[Array, Array]:
 
 
 def neuron(w: Tensor, b: Tensor, rows: Any = ...) -> Tensor:
-    """The cross-entropy of one neuron, sigmoid(w · pixel + b), that tells 3 from 8; on rows of the data."""
+    """Return the cross-entropy of one neuron, sigmoid(w · pixel + b), that tells 3 from 8, over rows of the data."""
     pixel, eight = (column[rows] for column in _threes_and_eights())
     logit = w.reshape(*w.shape, 1) * pixel + b.reshape(*b.shape, 1)
     return (logit.softplus() - eight * logit).mean(axis=-1)
 
 
 def sixteen_of_them(rng: np.random.Generator) -> Function:
-    """The same on a mini-batch of 16 digits."""
+    """Return `neuron` on a mini-batch of 16 digits."""
     rows = rng.choice(len(_threes_and_eights()[0]), 16, replace=False)
     return lambda w, b: neuron(w, b, rows)
 
@@ -214,6 +214,6 @@ lion         0.2    0.1     0.15  0.03  0.005      0.05       0.05      0.03   0
 
 
 def stated() -> dict[str, dict[str, float]]:
-    """The table of learning rates, as rates[surface][rule]."""
+    """Return the table `STATED` as rates[surface][rule]."""
     surfaces, *rows = [line.split() for line in STATED.strip().splitlines()]
     return {surface: {rule: float(rates[i]) for rule, *rates in rows} for i, surface in enumerate(surfaces)}

@@ -1,0 +1,214 @@
+"""``train``: every kind of data and every rule, the same numbers for the same seed, one sentence for a mistake."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import mnist_folder, one_line, result, run, status, without_matplotlib, without_seconds
+
+from tinygrad_edu.cli.main import main
+from tinygrad_edu.cli.train import RATES
+from tinygrad_edu.core.layers import ACTIVATIONS
+from tinygrad_edu.extras.optimizers import RULES
+from tinygrad_edu.training.data import TOY_SETS
+
+FAST = ["train", "--quick", "--hidden", "4"]
+
+# --- what it says ----------------------------------------------------------------------------------------------------
+
+
+def test_help_names_every_option_and_every_choice(capsys):
+    assert status("train", "--help") == 0
+    text = capsys.readouterr().out
+    options = ["--data", "--hidden", "--activation", "--dropout", "--optimizer", "--lr", "--batch-size", "--epochs"]
+    options += ["--dtype", "--seed", "--out", "--quick", "--json", "mnist:FOLDER", "digits"]
+    for word in [*options, *RULES, *TOY_SETS, *ACTIVATIONS]:
+        assert word in text
+
+
+def test_it_trains_on_the_digits_and_writes_files(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--quick", "--hidden", "16"]) == 0
+    printed = capsys.readouterr()
+    accuracy, right, held_out = re.search(r"held-out accuracy (\S+): (\d+) of (\d+)", printed.out).groups()
+    assert held_out == "360"
+    assert float(accuracy) == pytest.approx(int(right) / 360, abs=1e-4)
+    assert float(accuracy) > 0.5
+    assert "digits: 1,437 samples to learn from, 360 held out" in printed.out
+    assert re.search(r"layers.0 +Linear +\(N, 64\) +-> +\(N, 16\) +1,040", printed.out)
+    assert "m <- beta1 · m + one_minus_beta1 · g" in printed.out
+    assert re.search(r"\d+ slopes of the trained model's loss agree", printed.out)
+    assert len(printed.err.splitlines()) == 3  # one line an epoch
+    for name in ("history.csv", "loss.png"):
+        assert f"wrote   {Path('runs/digits', name)}" in printed.out
+        assert (tmp_path / "runs" / "digits" / name).stat().st_size > 0
+    assert sorted(path.name for path in (tmp_path / "runs" / "digits").iterdir()) == ["history.csv", "loss.png"]
+
+
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="30 epochs of kernels as plain Python")
+def test_the_defaults_read_97_of_100_digits(tmp_path, capsys):
+    assert result(capsys, "train", "--out", str(tmp_path))["held_out_accuracy"] >= 0.97
+
+
+def test_json_is_one_object_on_standard_output(tmp_path, capsys):
+    assert main([*FAST, "--data", "moons", "--json", "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.count("\n") == 1
+    found = json.loads(printed.out)
+    assert "held-out accuracy" in printed.err
+    assert found["held_out_accuracy"] == pytest.approx(
+        float(re.search(r"accuracy ([\d.]+): ", printed.err)[1]), abs=1e-4
+    )
+    assert found["sizes"] == [2, 4, 2]
+    assert found["epochs"] == 3
+    assert found["updates"] == 3 * 10  # 320 samples in batches of 32
+    assert found["gradcheck_error"] < 1e-6
+    assert sorted(found["files"]) == [str(tmp_path / name) for name in ("boundary.png", "history.csv", "loss.png")]
+
+
+@pytest.mark.parametrize("data", TOY_SETS)
+def test_it_trains_on_every_toy_set(tmp_path, capsys, data):
+    found = result(capsys, *FAST, "--data", data, "--out", str(tmp_path))
+    rows = (tmp_path / "history.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3
+    assert np.isfinite(found["held_out_loss"])
+    assert (found["held_out_accuracy"] is None) == (data == "regression")
+    assert (tmp_path / "boundary.png").exists() == (data != "regression")
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_it_trains_with_every_rule(tmp_path, capsys, name):
+    assert main([*FAST, "--data", "blobs", "--optimizer", name, "--epochs", "5", "--out", str(tmp_path)]) == 0
+    kind, lr = RULES[name].__name__, RATES[name]
+    printed = capsys.readouterr().out
+    assert f"rule    {kind}, float64" in printed
+    assert f"lr = {lr:g}" in printed
+    losses = [float(row.split(",")[1]) for row in (tmp_path / "history.csv").read_text().splitlines()[1:]]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--hidden", "none"], {"sizes": [2, 2]}),
+        (["--hidden", "5,3"], {"sizes": [2, 5, 3, 2]}),
+        (["--batch-size", "all"], {"updates": 3}),
+        (["--batch-size", "100"], {"updates": 12}),
+        (["--epochs", "1"], {"epochs": 1}),
+        (["--dtype", "float32"], {"dtype": "float32"}),
+        (["--lr", "0.125", "--optimizer", "sgd"], {"lr": 0.125, "optimizer": "sgd"}),
+        (["--seed", "7"], {"seed": 7}),
+        (["--activation", "tanh", "--dropout", "0.5"], {"stopped": "all epochs"}),
+    ],
+)
+def test_an_option_does_what_it_says(tmp_path, capsys, options, expected):
+    found = result(capsys, *FAST, "--data", "moons", "--out", str(tmp_path), *options)
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_it_trains_on_the_mnist_files_of_a_folder(tmp_path, capsys):
+    folder = mnist_folder(tmp_path)
+    found = result(capsys, *FAST, "--data", f"mnist:{folder}", "--out", str(tmp_path / "out"))
+    assert found["sizes"] == [20, 4, 3]
+    assert 0 <= found["held_out_accuracy"] <= 1
+
+
+def test_it_trains_without_matplotlib_and_says_so(tmp_path, monkeypatch, capsys):
+    without_matplotlib(monkeypatch)
+    assert main([*FAST, "--data", "moons", "--out", str(tmp_path)]) == 0
+    assert "no pictures: they need matplotlib" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]
+
+
+# --- the same seed, the same numbers ---------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_numbers(tmp_path, capsys):
+    command = [*FAST, "--data", "moons", "--dropout", "0.2", "--out", str(tmp_path)]
+    first, again, other = (result(capsys, *command, "--seed", seed) for seed in "334")
+    assert first == again
+    assert first["held_out_loss"] != other["held_out_loss"]
+
+
+def test_trap_13_the_numbers_are_the_same_in_every_process_and_for_every_hash_seed(tmp_path):
+    command = ["-m", "tinygrad_edu", *FAST, "--data", "moons", "--seed", "3", "--json", "--out", str(tmp_path)]
+    results = [without_seconds(run(*command, PYTHONHASHSEED=seed).stdout) for seed in ("0", "1")]
+    assert results[0] == results[1]
+
+
+# --- mistakes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--optimizer", "adamm"], ["'adamm'", "sgd", "adamw"]),
+        (["--data", "moon"], ["'moon'", "digits", "moons", "mnist:FOLDER"]),
+        (["--data", "mnist:no/such/folder"], ["no/such/folder", "train-images-idx3-ubyte"]),
+        (["--activation", "swish"], ["'swish'", "relu"]),
+        (["--lr", "-1"], ["'-1'", "at least 0"]),
+        (["--lr", "nan"], ["'nan'", "finite"]),
+        (["--lr", "inf"], ["'inf'", "finite"]),
+        (["--lr", "fast"], ["'fast'", "finite number"]),
+        (["--batch-size", "0"], ["'0'", "at least 1", '"all"']),
+        (["--batch-size", "some"], ["'some'", "whole number"]),
+        (["--hidden", "0"], ["'0'", "at least 1"]),
+        (["--hidden", "x"], ["'x'", "whole number"]),
+        (["--hidden", "8,"], ["''", "whole number"]),
+        (["--dtype", "float16"], ["'float16'", "float32", "float64"]),
+        (["--epochs", "0"], ["'0'", "at least 1"]),
+        (["--epochs", "2.5"], ["'2.5'", "whole number"]),
+        (["--dropout", "1"], ["'1'", "below 1"]),
+        (["--seed", "-1"], ["'-1'", "at least 0"]),
+        (["--colour"], ["--colour"]),
+    ],
+)
+def test_a_mistake_gets_one_sentence_and_status_2(tmp_path, capsys, wrong, said):
+    assert status(*FAST, "--data", "moons", "--out", str(tmp_path / "out"), *wrong) == 2
+    one_line(capsys, *said)
+    assert not (tmp_path / "out").exists()
+
+
+def test_out_that_is_a_file_is_refused_before_anything_is_trained(tmp_path, capsys):
+    (tmp_path / "out").write_text("mine")
+    assert status(*FAST, "--data", "moons", "--out", str(tmp_path / "out")) == 2
+    one_line(capsys, str(tmp_path / "out"))
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("t10k-images-idx3-ubyte", b"", "not an IDX file"),
+        ("train-labels-idx1-ubyte", b"\0\0\x08\x01\0\0", "header is cut off"),
+        ("train-images-idx3-ubyte", b"\x1f\x8bnonsense", "gzip data is damaged"),
+        ("train-labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\1\0", "labels of shape (1,)"),
+    ],
+)
+def test_a_folder_with_a_broken_file_gets_one_sentence(tmp_path, capsys, name, content, said):
+    folder = mnist_folder(tmp_path)
+    (folder / name).write_bytes(content)
+    assert status(*FAST, "--data", f"mnist:{folder}", "--out", str(tmp_path / "out")) == 2
+    one_line(capsys, str(folder), said)
+
+
+def test_a_held_out_label_that_was_never_trained_gets_a_sentence(tmp_path, capsys):
+    folder = mnist_folder(tmp_path, held_out=[0, 1, 2, 9])
+    assert status(*FAST, "--data", f"mnist:{folder}", "--out", str(tmp_path / "out")) == 2
+    assert "label 9" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_learning_rate_that_is_far_too_large_gets_a_sentence(tmp_path, capsys):
+    command = ["train", "--data", "regression", "--optimizer", "sgd", "--lr", "1e6", "--epochs", "50"]
+    assert status(*command, "--out", str(tmp_path)) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert re.search(r"the loss became (nan|inf) in epoch \d+; a smaller learning rate may help", lines[-1])
+    assert all(line.startswith("epoch ") for line in lines[:-1])  # no warnings of NumPy in between
+
+
+def test_a_model_with_huge_weights_gets_no_traceback_from_its_gradient_check(tmp_path, capsys):
+    assert status("train", "--data", "moons", "--quick", "--lr", "10", "--out", str(tmp_path)) in (0, 1)
+    assert "\ncheck " in capsys.readouterr().out

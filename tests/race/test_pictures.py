@@ -1,0 +1,125 @@
+"""The pictures of a race show its paths, its losses and its names."""
+
+import re
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.extras.optimizers import RULES
+from tinygrad_edu.race.on_surfaces import FIELD
+from tinygrad_edu.race.surfaces import SURFACES
+
+
+@pytest.fixture
+def plots(monkeypatch):
+    """The module, which also remembers the figures that it saves."""
+    pytest.importorskip("matplotlib")
+    from tinygrad_edu.race import pictures as plots
+
+    save, plots.figures = plots.save, []
+    monkeypatch.setattr(plots, "save", lambda figure, path: plots.figures.append(figure) or save(figure, path))
+    yield plots
+    del plots.figures
+
+
+def words(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_contours_show_every_path_with_its_name_rate_and_fate(tmp_path, plots):
+    found = tg.race("ellipse", ["sgd", "momentum", "adam"], lr=0.6)
+    path = plots.contours(found, tmp_path / "new" / "ellipse.png")
+    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    (figure,) = plots.figures
+    (ax,) = figure.axes
+    assert found.surface.title in figure.get_suptitle()
+    assert "40 steps from (-5, -2); learning rates the same for all" in figure.get_suptitle()
+    said = words(ax)
+    assert "sgd  lr 0.6\ndiverged at 11" in said
+    assert any(text.startswith("momentum  lr 0.6") for text in said)
+    assert {"0.1", "1", "10", "start", "minimum"} <= {*said, *(text.get_text() for text in ax.artists)}
+    for run in found.runs:
+        colour, marker, _ = plots.runner_style(run.rule)
+        mine = [line for line in ax.lines if line.get_color() == colour]
+        drawn = max(mine, key=lambda line: len(line.get_xdata()))
+        assert np.array_equal(drawn.get_xydata(), run.path[: run.last + 1])
+        assert drawn.get_marker() == marker
+        (tip,) = (x for x in mine if x.get_transform() == ax.transData and len(x.get_xdata()) == 1)
+        left, right, bottom, top = found.surface.box
+        assert tip.get_xydata()[0] == pytest.approx(np.clip(run.path[run.last], (left, bottom), (right, top)))
+    stars = [line for line in ax.lines if line.get_marker() == "*" and line.get_transform() == ax.transData]
+    assert stars[0].get_xydata() == pytest.approx(np.zeros((1, 2)))
+
+
+@pytest.mark.parametrize("name", SURFACES)
+def test_every_surface_has_labelled_levels(tmp_path, plots, name):
+    plots.contours(tg.race(name, steps=3), tmp_path / "a.png")
+    ax = plots.figures[0].axes[0]
+    labels = [float(word) for word in words(ax) if re.fullmatch(r"-?[\d.]+", word.replace("−", "-"))]
+    assert len(labels) >= 3
+    assert len(set(labels)) == len(labels)
+    assert ax.get_xlabel() == ("weight" if name == "neuron" else "x")
+
+
+def test_names_at_the_side_do_not_overlap(tmp_path, plots):
+    plots.contours(tg.race("beale", "all"), tmp_path / "a.png")
+    ax = plots.figures[0].axes[0]
+    boxes = [text.get_window_extent() for text in ax.texts if " lr " in text.get_text()]
+    assert len(boxes) == len(RULES)
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+@pytest.mark.parametrize("name", ["rosenbrock", "two_holes"])
+def test_the_title_fits_into_the_picture(tmp_path, plots, name):
+    found = tg.race(name, ["sgd"], 2, "tuned")
+    for draw in (plots.contours, plots.race_losses):
+        draw(found, tmp_path / "a.png")
+        title = plots.figures[-1].texts[0].get_window_extent()
+        assert 0 < title.x0 < title.x1 < plots.figures[-1].bbox.x1
+
+
+def test_no_two_rules_look_the_same(plots):
+    assert set(plots.RUNNERS) >= set(RULES)
+    styles = [plots.runner_style(rule) for rule in plots.RUNNERS]
+    assert len({marker for _, marker, _ in styles}) == len(styles)
+    assert len({(colour, str(dash)) for colour, _, dash in styles}) == len(styles)
+    assert len({colour for colour, _, _ in map(plots.runner_style, FIELD)}) == len(FIELD)
+
+
+def test_losses_are_drawn_above_the_minimum_on_a_log_axis(tmp_path, plots):
+    found = tg.race("saddle", ["sgd", "adam"])
+    assert plots.race_losses(found, tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+    ax = plots.figures[0].axes[0]
+    assert ax.get_yscale() == "log"
+    for run in found.runs:
+        mine = [line for line in ax.lines if line.get_color() == plots.runner_style(run.rule)[0]]
+        drawn = max(mine, key=lambda line: len(line.get_xdata())).get_xydata()
+        assert np.array_equal(drawn[:, 0], np.arange(101))
+        assert drawn[:, 1] == pytest.approx(np.maximum(run.losses + 1, 1e-12))
+    assert any(word.startswith("sgd  lr 0.1") for word in words(ax))
+
+
+@pytest.mark.parametrize("name", ["ellipse", "two_holes"])
+def test_what_diverges_can_be_drawn(tmp_path, plots, name):
+    found = tg.race(name, lr=1e300, steps=20)
+    for draw, suffix in ((plots.contours, "png"), (plots.race_losses, "pdf"), (plots.animation, "gif")):
+        assert draw(found, tmp_path / f"a.{suffix}").stat().st_size > 0
+
+
+def test_an_animation_goes_from_the_start_to_the_end(tmp_path, plots):
+    Image = pytest.importorskip("PIL.Image")
+    found = tg.race("beale", ["sgd", "adam"])
+    path = plots.animation(found, tmp_path / "beale.gif", frames=20)
+    assert path.stat().st_size < 2e6
+    with Image.open(path) as gif:
+        assert 10 < gif.n_frames <= 20
+        assert gif.info["loop"] == 0
+        shown = []
+        for frame in range(gif.n_frames):
+            gif.seek(frame)
+            shown.append(np.asarray(gif.convert("RGB"), int))
+    for run in found.runs:
+        colour = [int(plots.runner_style(run.rule)[0][i : i + 2], 16) for i in (1, 3, 5)]
+        counts = [(abs(picture - colour).max(axis=-1) < 40).sum() for picture in shown]
+        assert counts[0] < counts[5] < counts[-1]  # the paths grow

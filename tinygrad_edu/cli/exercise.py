@@ -1,0 +1,43 @@
+"""``tinygrad-edu exercise``: list the exercises, hand them out, check or grade what came back."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .arguments import above_0, whole
+
+HELP = "eight exercises from the chain rule to Adam, checked by the doctor"
+DESCRIPTION = """Eight exercises from the chain rule to Adam. Start on them, write the functions, check them: the doctor
+names what is wrong."""
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Give the command its four parts, each with its options."""
+    parts = command.add_subparsers(dest="part", required=True, metavar="list|start|check|grade")
+    parts.add_parser("list", help="the exercises, a line each")
+    part = parts.add_parser("start", help="copy the exercises into a folder, to be filled in")
+    part.add_argument("number", nargs="?", type=int, choices=range(1, 9), metavar="N", help="only this one (1 to 8)")
+    part.add_argument("folder", type=Path, metavar="DIR", help="where they go")
+    part.add_argument("--force", action="store_true", help="begin again: overwrite what is there")
+    check = parts.add_parser("check", help="check a file, or all exercises in a folder")
+    check.add_argument("target", type=Path, metavar="FILE|DIR", help="what you wrote")
+    grade = parts.add_parser("grade", help="check the submissions in a folder, write a table")
+    grade.add_argument("folder", type=Path, metavar="DIR", help="holds a folder, or a file, for each student")
+    grade.add_argument("--out", type=Path, metavar="DIR", help="for grades.csv and grades.json (default: the same DIR)")
+    for part in (check, grade):
+        part.add_argument("--seed", type=whole("the seed", 0), metavar="N", help="of the random numbers (default: new)")
+        part.add_argument("--timeout", type=above_0, default=10.0, metavar="S", help="seconds for a file (default: 10)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the part says. Return the exit status."""
+    from ..course import runner
+
+    if options.part == "list":
+        return runner.list_exercises()
+    if options.part == "start":
+        return runner.start_exercises(options.folder, options.number, options.force)
+    if options.part == "check":
+        return runner.check_exercises(options.target, options.seed, options.timeout)
+    return runner.grade_submissions(options.folder, options.out, options.seed, options.timeout)

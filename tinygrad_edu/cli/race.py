@@ -1,0 +1,117 @@
+"""``tinygrad-edu race``: let the update rules run on a loss surface or on real data, print a table, draw it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from ..race.surfaces import SURFACES
+from .arguments import NEEDS_MATPLOTLIB, add_json, add_seed, load, rates, refuse_file, rules, source, surface, whole
+from .train import RATES
+
+HELP = "let the update rules run on a loss surface or on real data, and draw it"
+DESCRIPTION = """Let the update rules run on a loss surface of two parameters, from one start; draw the paths, the
+losses and, if asked, an animation. With --data: train one network with each rule, each at the best learning rate of a
+grid and from the same seeds; draw the losses."""
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Give the command its options."""
+    add = command.add_argument
+    add("--surface", type=surface, metavar="NAME", help=f"{', '.join(SURFACES)}, or all (default: beale)")
+    text = f"any of {', '.join(RATES)}, or all (default: those that courses compare; with --data all)"
+    add("--optimizers", type=rules, metavar="NAME,NAME", help=text)
+    text = "updates of each rule (default: as many as suit the surface)"
+    add("--steps", type=whole("steps", 1), metavar="N", help=text)
+    add(
+        "--lr",
+        type=rates,
+        metavar="HOW",
+        help="learning rates: stated, chosen by hand for each rule and surface; same, 0.01 for all; tuned, the fastest "
+        "of a grid from several starts; or a number for all (default: stated)",
+    )
+    add_seed(command, "of mini-batches and further starts; with --data, what the seeds are drawn from")
+    add("--out", type=Path, default=Path("runs/race"), metavar="DIR", help="where pictures go (default: runs/race)")
+    add("--gif", action="store_true", help="draw an animation too")
+    text = "race on data with labels, named as for train, and not on a surface"
+    add("--data", type=source, metavar="NAME", help=text)
+    add("--seeds", type=whole("seeds", 1), metavar="N", help="with --data: runs of each rule (default: 5)")
+    add("--epochs", type=whole("epochs", 1), metavar="N", help="with --data: passes over it (default: 20)")
+    add("--quick", action="store_true", help="with --data: 2 seeds, 3 epochs, and every second rate of the grid")
+    add_json(command)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Let the rules run, print a table, write pictures. Return the exit status."""
+    on_data = options.data is not None
+    for name in ("surface", "steps", "lr", "gif") if on_data else ("seeds", "epochs", "quick"):
+        if getattr(options, name) is not None and getattr(options, name) is not False:
+            raise ValueError(f"--{name} {'does not go with' if on_data else 'needs'} --data")
+    refuse_file(options.out)
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=options.out):  # what cannot be written is said now
+        pass
+    return run_on_data(options) if on_data else run_on_surfaces(options)
+
+
+def run_on_surfaces(options: argparse.Namespace) -> int:
+    """Let the rules run on one surface or on all, print tables, draw paths and losses. Return the exit status."""
+    from ..race import pictures
+    from ..race.on_surfaces import race
+
+    say = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)
+    chosen, lr = options.surface or "beale", "stated" if options.lr is None else options.lr
+    written, figures = [], {}
+    for name in SURFACES if chosen == "all" else [chosen]:
+        found = race(name, options.optimizers, options.steps, lr, options.seed)
+        say(f"{found}\n")
+        figures[name] = found.figures()
+        try:
+            written.append(pictures.contours(found, options.out / f"{name}.png"))
+            written.append(pictures.race_losses(found, options.out / f"{name}-loss.png"))
+            if options.gif:
+                written.append(pictures.animation(found, options.out / f"{name}.gif"))
+        except ImportError:
+            pass
+    for path in written:
+        say(f"wrote   {path}")
+    if not written:
+        say(f"no pictures: they need {NEEDS_MATPLOTLIB}")
+    if options.json:
+        result = {"lr": lr, "seed": options.seed, "races": figures, "files": [str(path) for path in written]}
+        print(json.dumps(result))
+    return 0
+
+
+def run_on_data(options: argparse.Namespace) -> int:
+    """Train with every rule, print a table, draw the losses. Return the exit status."""
+    from ..race.on_data import GRID, race_on_data
+    from ..race.pictures import loss_bands
+
+    say = partial(print, file=sys.stderr if options.json else sys.stdout)
+    names = options.optimizers or rules("all")
+    finished = iter(range(1, len(names) + 1))
+    found = race_on_data(
+        *load(options.data, 0),
+        names,
+        seeds=options.seeds or (2 if options.quick else 5),
+        epochs=options.epochs or (3 if options.quick else 20),
+        grid=GRID[:: 2 if options.quick else 1],
+        rng=options.seed,
+        report=lambda run: print(f"{next(finished)}/{len(names)}  {run.rule}", file=sys.stderr, flush=True),
+    )
+    say(f"{options.data}: {found}\n")
+    files = []
+    try:
+        files.append(loss_bands(found, options.out / f"{options.data.partition(':')[0]}.png"))
+        say(f"wrote   {files[0]}")
+    except ImportError:
+        say(f"no picture: it needs {NEEDS_MATPLOTLIB}")
+    if options.json:
+        result = {"data": options.data, "seed": options.seed, "rules": found.figures(), "files": list(map(str, files))}
+        print(json.dumps(result))
+    return 0

@@ -1,0 +1,220 @@
+"""``tinygrad-edu train``: train a small network, show how it went, check its gradient, write pictures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.layers import ACTIVATIONS, Layer
+from ..training.data import TOY_SETS, Split
+from .arguments import (
+    NEEDS_MATPLOTLIB,
+    add_json,
+    add_seed,
+    batch,
+    load,
+    real,
+    refuse_file,
+    rule,
+    share,
+    sizes,
+    source,
+    whole,
+)
+
+if TYPE_CHECKING:
+    from ..training.fit import History
+
+HELP = "train a small network and show how it went"
+DESCRIPTION = "Train a multi-layer perceptron; by default on 1,437 real handwritten digits, to read 360 others."
+# fmt: off
+RATES = {  # for each rule a learning rate that suits these small networks; that of rprop with --batch-size all
+    "sgd": 0.1, "momentum": 0.5, "heavy_ball": 0.05, "nesterov": 0.05, "adagrad": 0.05, "adadelta": 2.0,
+    "rmsprop": 0.001, "adam": 0.002, "adamw": 0.002, "amsgrad": 0.002, "adamax": 0.005, "nadam": 0.002, "radam": 0.005,
+    "rprop": 0.001, "asgd": 0.1, "signsgd": 0.0003, "signum": 0.0003, "lion": 0.0003,
+}
+# fmt: on
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Give the command its options."""
+    add = command.add_argument
+    sets = ", ".join(TOY_SETS)
+    add(
+        "--data",
+        type=source,
+        default="digits",
+        help=f"digits, {sets}, or mnist:FOLDER with MNIST's four files (default: digits)",
+    )
+    text = 'hidden sizes, as 64,32, or "none" (default: 128,128, toy sets 32,32)'
+    add("--hidden", type=sizes, metavar="N,N", help=text)
+    text = "after each hidden layer (default: relu)"
+    add("--activation", default="relu", choices=list(ACTIVATIONS), help=text)
+    text = "share of hidden values to drop in training (default: 0.25, toy sets 0)"
+    add("--dropout", type=share, metavar="P", help=text)
+    text = "make machine code of the whole step and run each epoch in one call: the same numbers, sooner"
+    add("--compiled", action="store_true", help=text)
+    text = f"the update rule: {', '.join(RATES)} (default: adam)"
+    add("--optimizer", type=rule, default="adam", metavar="NAME", help=text)
+    add("--lr", type=real, help="learning rate (default: one that suits the rule)")
+    text = 'samples for each update, or "all" (default: 32)'
+    add("--batch-size", type=batch, default=32, metavar="N", help=text)
+    text = "passes over the data (default: 50, toy sets 100, MNIST 5)"
+    add("--epochs", type=whole("epochs", 1), metavar="N", help=text)
+    add("--dtype", default="float64", choices=["float32", "float64"], help="of data and parameters (default: float64)")
+    add_seed(command, "of data, weights and batches")
+    add("--out", type=Path, metavar="DIR", help="where pictures and history.csv go (default: runs/DATA)")
+    add("--quick", action="store_true", help="3 epochs, unless --epochs says otherwise")
+    add_json(command)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, show how it went, check the gradient, write pictures. Return the exit status: 1 for a wrong gradient."""
+    import numpy as np
+
+    import tinygrad_edu as tg
+
+    from ..extras.optimizers import RULES
+
+    settle(options)
+    out = sys.stderr if options.json else sys.stdout
+    say = partial(print, file=out, flush=True)
+    rng = np.random.default_rng(options.seed)
+    data = prepare(options, rng)
+    labels = data.y_train.dtype.kind in "iu"
+    outputs = int(data.y_train.max()) + 1 if labels else data.y_train.shape[1]
+    shape = [data.X_train.shape[1], *options.hidden, outputs]
+    describe_data(options.data, data, shape, labels, say)
+
+    model = tg.mlp(shape, options.activation, options.dropout, options.dtype, rng)
+    model.summary(file=out)
+    optimizer: Any = RULES[options.optimizer](model, lr=options.lr)  # type: ignore[call-arg]
+    describe_rule(optimizer, options, say)
+    loss = tg.cross_entropy if labels else tg.mse_loss
+    how: dict[str, Any] = {"epochs": options.epochs, "batch_size": options.batch_size, "compiled": options.compiled}
+    test = data.X_test, data.y_test
+    history = tg.fit(model, data.X_train, data.y_train, loss, optimizer, validation=test, rng=rng, **how)
+    describe_result(history, optimizer.t, len(data.X_test), say)
+
+    copy = tg.mlp(shape, options.activation, options.dropout, rng=0).eval()  # in float64
+    copy.load_state_dict(model.state_dict())
+    few = data.X_test[:8].astype(float)  # with targets drawn at random: those it has learned leave hardly any gradient
+    drawn = rng.integers(0, outputs, len(few)) if labels else rng.standard_normal((len(few), outputs))
+    error = check(copy, lambda *_: loss(copy(few), drawn), say)
+
+    written = save(options, history, model, data if labels and options.data in TOY_SETS else None)
+    for path in written:
+        say(f"wrote   {path}")
+    if len(written) == 1:
+        say(f"        no pictures: they need {NEEDS_MATPLOTLIB}")
+    if options.json:
+        print(json.dumps(figures(options, shape, optimizer.t, history, error, written)))
+    return 0 if error is not None else 1
+
+
+def settle(options: argparse.Namespace) -> None:
+    """Give the options that were left out the values that suit the data and the rule."""
+    toy, files = options.data in TOY_SETS, options.data.startswith("mnist:")
+    if options.hidden is None:
+        options.hidden = [32, 32] if toy else [128, 128]
+    if options.dropout is None:
+        options.dropout = 0.0 if toy else 0.25
+    if options.lr is None:
+        options.lr = RATES[options.optimizer]
+    options.epochs = options.epochs or (3 if options.quick else 100 if toy else 5 if files else 50)
+    options.out = options.out or Path("runs") / options.data.partition(":")[0]
+
+
+def prepare(options: argparse.Namespace, rng: Any) -> Split:
+    """Return the data in the dtype that was asked for; make the folder of the results."""
+    refuse_file(options.out)
+    data = load(options.data, rng)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "history.csv").touch()  # what cannot be written is said now, not after the training
+    return Split(*(a if a.dtype.kind in "iu" else a.astype(options.dtype) for a in data))
+
+
+def describe_data(name: str, data: Split, shape: list[int], labels: bool, say: Callable[..., Any]) -> None:
+    """Print the number of samples and the sizes of input and output."""
+    say(f"data    {name}: {len(data.X_train):,} samples to learn from, {len(data.X_test):,} held out,")
+    kinds = f"{shape[-1]} classes" if labels else f"{shape[-1]} target to hit"
+    say(f"        {shape[0]} feature{'s' * (shape[0] > 1)}, {kinds}\n")
+
+
+def describe_rule(optimizer: Any, options: argparse.Namespace, say: Callable[..., Any]) -> None:
+    """Print the rule, and get its kernel ready."""
+    say(f"\nrule    {type(optimizer).__name__}, {options.dtype}")
+    for line in optimizer.equation().splitlines():
+        say(f"        {line}")
+    if not options.compiled:
+        say("kernel  getting it ready: compiled at the first use, from Numba's cache after that ...")
+        say(f"        ready after {optimizer.compile():.2f} s")
+    say()
+
+
+def describe_result(history: History, updates: int, held_out: int, say: Callable[..., Any]) -> None:
+    """Print how the training ended."""
+    ended = ", then stopped by Ctrl-C" if history.stopped == "interrupted" else ""
+    say(f"\ntrained {len(history)} epochs, {updates:,} updates in {sum(history['seconds']):.2f} s{ended}")
+    result = history.rows[-1]
+    if (accuracy := result.get("validation_accuracy")) is None:
+        say(f"result  held-out loss {result['validation_loss']:.4f}")
+    else:
+        right = round(accuracy * held_out)
+        say(f"result  held-out accuracy {accuracy:.4f}: {right} of {held_out:,} that it had not seen")
+
+
+def check(model: Layer, loss: Callable[..., Any], say: Callable[..., Any]) -> float | None:
+    """Compare the loss's gradient with slopes, print what came out, and return the largest error; None if it failed."""
+    from ..doctor.gradcheck import gradcheck
+
+    try:
+        found = gradcheck(loss, *model.parameters(), elements=20, rng=0)
+    except (AssertionError, ValueError) as error:
+        say(f"check   of the trained model's gradient failed: {error}")
+        return None
+    say(f"check   {found.checked} slopes of the trained model's loss agree with its gradients, largest relative")
+    say(f"        difference {found.error:.0e}; too small to judge {found.faint}, at kinks {len(found.kinks)}")
+    return found.error
+
+
+def save(options: argparse.Namespace, history: History, model: Layer, data: Split | None) -> list[Path]:
+    """Write history.csv and, with matplotlib, loss.png and, if there are data, boundary.png. Return the paths."""
+    from ..training import pictures
+
+    out, name = options.out, options.data
+    written = [out / "history.csv"]
+    history.to_csv(written[0])
+    try:
+        written.append(pictures.loss_curve(history, out / "loss.png", f"Training on {name}"))
+        if data is not None:
+            title = f"{name}: held-out samples"
+            written.append(pictures.decision_boundary(model, data.X_test, data.y_test, out / "boundary.png", title))
+    except ImportError:
+        pass
+    return written
+
+
+def figures(
+    options: argparse.Namespace, shape: list[int], updates: int, history: History, error: Any, written: list[Path]
+) -> dict[str, Any]:
+    """Return the result for --json."""
+    result = history.rows[-1]
+    return {
+        **{name: getattr(options, name) for name in ("data", "optimizer", "lr", "seed", "dtype")},
+        "sizes": shape,
+        "epochs": len(history),
+        "updates": updates,
+        "stopped": history.stopped,
+        "train_loss": result["loss"],
+        "held_out_loss": result["validation_loss"],
+        "held_out_accuracy": result.get("validation_accuracy"),
+        "gradcheck_error": error,
+        "seconds": sum(history["seconds"]),
+        "files": [str(path) for path in written],
+    }

@@ -1,0 +1,39 @@
+"""The table of a compiled step: the address of each array that outlives a call, and some whole numbers.
+
+A call of machine code hands over the batch and this one array, ``_at`` in the text. `slots` names its places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+FIXED = ("data", "grad", "l2", "numbers", "spans", "runs", "policy", "work", "out", "count", "apart")
+EPOCH = ("batch", "batch_X", "batch_y")  # the number of samples, and the arrays where a batch is brought together
+
+
+def slots(states: int, kept: Iterable[str]) -> dict[str, int]:
+    """Return name -> number of the slot, for so many running averages and the arrays of these names."""
+    names = [*FIXED, *EPOCH, *(f"state{i}" for i in range(states)), *(f"kept {name}" for name in kept)]
+    return {name: i for i, name in enumerate(names)}
+
+
+class Table:
+    """Addresses and numbers by the names of their slots.
+
+    Attributes
+    ----------
+    at : the array that machine code reads
+    """
+
+    def __init__(self, slots: dict[str, int]) -> None:
+        self.slots, self.at = slots, np.zeros(len(slots), np.int64)
+        self._kept: dict[str, Any] = {}
+
+    def put(self, **given: Any) -> None:
+        """Write the addresses of arrays, or whole numbers."""
+        for name, value in given.items():
+            self._kept[name] = value  # an array lives as long as its address is in use
+            self.at[self.slots[name]] = value.ctypes.data if isinstance(value, np.ndarray) else value

@@ -1,0 +1,68 @@
+"""The program of a training step: model and loss are traced as they are in training, and left as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from ..core.layers import Layer
+from ..core.ops import Array
+from ..core.optimizer import Optimizer
+from ..core.tensor import Tensor
+from ..program.program import Program
+from ..program.trace import Trace, as_input
+from .values import CannotCompile
+
+
+class StepTracer:
+    """Model, loss and optimizer, with the mode that each layer has now: training or evaluation."""
+
+    def __init__(self, model: Layer, loss: Callable[..., Tensor], optimizer: Optimizer) -> None:
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self._modes = [(layer, layer.training) for _, layer in model.named_layers()]
+
+    def source(self, X: Array, y: Array, gradients: list[str]) -> str:
+        """Return the text of the program for a batch."""
+        with self._as_in_training() as (f, _):
+            return Trace.of(f, [as_input("X", X), as_input("y", y)], ["X", "y"]).program(gradients).source
+
+    def program(self, X: Array, y: Array) -> tuple[Program, str]:
+        """Return the program of the optimizer's gradients for a batch, and the name of the model's output in it."""
+        inputs = [as_input("X", X), as_input("y", y)]
+        with self._as_in_training() as (f, outputs):
+            recorded = Trace.of(f, inputs, ["X", "y"])
+            recorded.program()
+            params = [p for p in self.optimizer.params if p.requires_grad and id(p) in recorded.called]
+            trained = [recorded.called[id(p)] for p in params]
+            if not trained:
+                raise RuntimeError("the loss does not depend on any parameter of this optimizer")
+            try:
+                return recorded.checked_program(f, trained), recorded.called[id(outputs[0])]
+            except ValueError as error:
+                raise CannotCompile(f"{error}; or train without compiled=True") from error
+
+    @contextmanager
+    def _as_in_training(self) -> Iterator[tuple[Callable[[Tensor, Tensor], Tensor], list[Tensor]]]:
+        """Give the loss as a function of a batch, and a list of what the model returned in it. Inside, layers have the
+        modes of the beginning; afterwards modes and generators are as before."""
+        outputs: list[Tensor] = []
+
+        def f(X: Tensor, y: Tensor) -> Tensor:
+            outputs.append(self.model(X))
+            return self.loss(outputs[-1], y)
+
+        inside = [value for layer, _ in self._modes for value in vars(layer).values()]
+        states = {id(g): (g, g.bit_generator.state) for g in inside if isinstance(g, np.random.Generator)}
+        modes = [(layer, layer.training) for layer, _ in self._modes]
+        self.model.named_parameters()  # their paths become their names
+        try:
+            for layer, mode in self._modes:
+                layer.training = mode
+            yield f, outputs
+        finally:
+            for layer, mode in modes:
+                layer.training = mode
+            for g, state in states.values():
+                g.bit_generator.state = state
