@@ -66,8 +66,6 @@ class Layer:
                     found.setdefault(id(t), (path, t))
         return dict(found.values())
 
-    named_tensors = _tensors
-
     def named_parameters(self) -> dict[str, Tensor]:
         """Return path to parameter, as "layers.0.W", in definition order. The path becomes the parameter's name."""
         named = {path: t for path, t in self.named_tensors().items() if t.requires_grad}
