@@ -75,9 +75,10 @@ from .race.on_surfaces import Race as Race, race as race
 from .training import averages as averages, data as data, schedules as schedules
 from .training.averages import MovingAverage as MovingAverage, WeightAverage as WeightAverage
 from .training.data import batches as batches
-from .training.fit import Evaluation as Evaluation, History as History, evaluate as evaluate, fit as fit
+from .training.fit import evaluate as evaluate, fit as fit
+from .training.history import Evaluation as Evaluation, History as History
 from .training.lr_find import lr_find as lr_find
-from .training.schedules import ReduceOnPlateau as ReduceOnPlateau
+from .training.plateau import ReduceOnPlateau as ReduceOnPlateau
 
 __version__: str
 

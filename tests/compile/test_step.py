@@ -1034,7 +1034,7 @@ def test_a_refused_label_in_an_epoch_leaves_running_means_as_eager_batches_do():
 def test_an_infinite_loss_in_an_epoch_comes_before_the_update(size):
     pair = Pair(network(), lambda m: tg.SGD(m, lr=0.1), lambda z, t: (z * 1e-9).mean() + (t * t).sum(), y=TARGETS)
     before = pair.optimizers[0].buffer.data.copy()
-    with pytest.raises(tg.train.NoLoss, match=r"^loss became inf$"), np.errstate(over="ignore"):
+    with pytest.raises(tg.losses.NoLoss, match=r"^loss became inf$"), np.errstate(over="ignore"):
         pair.step.epoch(X, TARGETS * 1e200, np.arange(12), size)
     np.testing.assert_array_equal(pair.optimizers[0].buffer.data, before)
     assert pair.optimizers[0].t == 0

@@ -171,9 +171,9 @@ RULES = list(tg.optimizers.RULES.values())
 def test_model_and_optimizer_are_left_exactly_as_they_were(rule, training):
     untouched, searched = used(rule, training), used(rule, training)
     model, optimizer = searched
-    before = [(t.array, t.grad, t.grad_view) for t in model._tensors().values()]
+    before = [(t.array, t.grad, t.grad_view) for t in model.named_tensors().values()]
     tg.lr_find(model, X, Y, optimizer=optimizer, rng=0)
-    assert all(a is b for t, old in zip(model._tensors().values(), before) for a, b in zip(trace(t), old))
+    assert all(a is b for t, old in zip(model.named_tensors().values(), before) for a, b in zip(trace(t), old))
     same(untouched, searched)
     for model, optimizer in (untouched, searched):  # and they go on the same way: masks, averages, t, lr
         tg.fit(model, X, Y, optimizer=optimizer, epochs=2, rng=1, batch_size=24, drop_last=True, progress=False)

@@ -32,6 +32,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do what the part says. Return the exit status."""
-    from ..course import grading
+    from ..course import runner
 
-    return grading.run(options)
+    if options.part == "list":
+        return runner.list_exercises()
+    if options.part == "start":
+        return runner.start_exercises(options.folder, options.number, options.force)
+    if options.part == "check":
+        return runner.check_exercises(options.target, options.seed, options.timeout)
+    return runner.grade_submissions(options.folder, options.out, options.seed, options.timeout)

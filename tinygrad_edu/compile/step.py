@@ -17,11 +17,11 @@ import numpy as np
 
 from ..core import kernels, losses
 from ..core.layers import Layer
+from ..core.losses import NoLoss
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, moves, no_grad, thread, unwrap
 from ..program.program import Program, _Trace, as_input
-from ..training.fit import NoLoss
 from .lower import CannotCompile as CannotCompile
 from .module_text import (
     APPLIED,

@@ -113,6 +113,8 @@ class Layer:
             first.setdefault(id(t), (path, t))
         return dict(first.values())
 
+    named_tensors = _tensors
+
     def named_parameters(self) -> dict[str, Tensor]:
         """Path to parameter, as "layers.0.W", in definition order. The path becomes the parameter's name as well."""
         named = {path: t for path, t in self._tensors().items() if t.requires_grad}

@@ -14,6 +14,10 @@ from . import ops
 from .tensor import Tensor, apply, as_tensor, unwrap
 
 
+class NoLoss(ArithmeticError):
+    """A loss is NaN or infinite, so there is no gradient to follow."""
+
+
 def mse_loss(predictions: Any, targets: Any) -> Tensor:
     """Mean squared error, mean((p - t)²), over all elements.
 

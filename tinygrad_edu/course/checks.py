@@ -1,4 +1,4 @@
-"""What the exercises ask, and how an answer is judged: by the doctor, on random numbers that nobody has seen before."""
+"""The eight exercises: each asks a file's functions for results at random numbers, and has the doctor judge them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,26 @@ from ..doctor.gradients import Finding, Report, diagnose
 
 
 class Ask(Protocol):
-    """Calls a function of the student's file: ask("gradient", w, x, b, returns=3) is a list of three arrays."""
+    """A call of a function in the student's file: ask("gradient", w, x, b, returns=3) is a list of three arrays."""
 
     def __call__(self, name: str, *args: Any, returns: int = 1) -> list[Array]: ...
 
 
 class Exercise(NamedTuple):
+    """One exercise.
+
+    name : the stub is exercises/{number}_{name}.py
+    check : called with ask, a generator and turn = 0, 1, 2, each of which has its own difficulties
+    """
+
     number: int
-    name: str  # the file is exercises/{number}_{name}.py
+    name: str
     title: str
-    check: Callable[[Ask, np.random.Generator, int], Report]  # turn 0, 1 and 2 bring other difficulties
+    check: Callable[[Ask, np.random.Generator, int], Report]
 
 
 def _normal(rng: np.random.Generator, *shape: int) -> Array:
-    """Normal random numbers, as they are shown: with two decimals. None is 0, where relu has no slope."""
+    """Return normal random numbers with two decimals, which a note can show whole; none is 0, the kink of relu."""
     numbers = rng.standard_normal(shape).round(2)
     return np.where(numbers == 0, 1.0, numbers)
 
@@ -40,7 +46,7 @@ def _judge(
     rng: np.random.Generator,
     **given: Array,
 ) -> Report:
-    """What the doctor says, below the formula of L and all the numbers: so that they can be worked out by hand."""
+    """Return the doctor's report, below the formula of L and all its numbers, to be worked out by hand."""
     report = diagnose(L, inputs, said, rng=rng)
     value = L(*(Tensor(x) for x in inputs.values())).item()
     lines = [formula, f"Here L = {value:.6g}, with"]
@@ -81,7 +87,7 @@ def linear_layer(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     """Exercise 3: dL/dx, dL/dW and dL/db of x @ W + b."""
     N, D, C = rng.integers(2, 6, 3)
     if turn == 1:
-        C = D = N  # where only the numbers show that something is transposed
+        C = D = N  # of square matrices only the numbers show a missing transpose
     x, W, b, g = (_normal(rng, *shape) for shape in ((N, D), (D, C), (C,), (N, C)))
     dx, dW, db = ask("backward", x, W, g, returns=3)
 
@@ -105,7 +111,7 @@ def activations(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
 
     formula = (
         "L = sum(g * y) with y = relu(a), and the same for sigmoid and tanh, added up: of this loss, dL/dy is g\n"
-        "Each function has numbers a of its own, which are called like it, and its own g."
+        "Each function has an a of its own, which has the function's name, and a g of its own."
     )
     return _judge(formula, L, inputs, said, rng, **{f"g of {name}": g[name] for name in names})
 
@@ -141,7 +147,7 @@ def cross_entropy(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     formula = "L = mean of -ln softmax(z) at the right classes, the labels"
     report = _judge(formula, L, {"z": z}, {"z": dz}, rng, labels=labels)
     right = losses.cross_entropy(z, labels).numpy()
-    return Report(report.subject, [_value("L", loss, right, int(N)), *report.findings])
+    return Report(report.subject, [_loss_finding("L", loss, right, int(N)), *report.findings])
 
 
 def network(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
@@ -174,28 +180,23 @@ def adam(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     return diagnose_optimizer(adam, rng=rng, lr=lr, beta1=beta1, beta2=beta2, eps=eps)
 
 
-def _value(name: str, said: Array, right: Array, N: int) -> Finding:
-    """A finding on the loss, which is no gradient."""
-    key, text, hint = "unknown", "this is not the loss", "Work out one sample by hand, as in the task."
+def _loss_finding(name: str, said: Array, right: Array, N: int) -> Finding:
+    """Return a finding on the loss; the doctor judges gradients only."""
+    mean, found = (
+        "Take the mean over the samples",
+        ("unknown", "this is not the loss", "Work out one sample by hand, as in the task."),
+    )
     if said.shape != right.shape:
-        key, text, hint = (
-            "shape",
-            f"its shape is {said.shape}, not that of one number",
-            "Take the mean over the samples.",
-        )
+        found = "shape", f"its shape is {said.shape}, not that of one number", f"{mean}."
     elif not np.isfinite(said):
-        key, text, hint = "nan", "it is NaN or infinite", "Take the largest score out of each row before e^z."
+        found = "nan", "it is NaN or infinite", "Subtract the largest score from each row before e^z."
     elif np.isclose(said, right, rtol=1e-6, atol=1e-9):
         return Finding(name, None, "", "", said, right)
     elif np.isclose(said, N * right):
-        key, text, hint = "factor", f"it is N = {N} times too large", "Take the mean over the samples, not the sum."
+        found = "factor", f"it is N = {N} times too large", f"{mean}, not the sum."
     elif np.isclose(said, -right):
-        key, text, hint = (
-            "sign",
-            "its sign is turned round",
-            "The logarithm of a probability is below 0, the loss is not.",
-        )
-    return Finding(name, key, text, hint, said, right)
+        found = "sign", "its sign is turned round", "The logarithm of a probability is below 0, the loss is not."
+    return Finding(name, *found, said, right)
 
 
 EXERCISES = [

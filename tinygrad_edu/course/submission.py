@@ -1,8 +1,8 @@
-"""A file of somebody else's, run in a process of its own that answers questions: "what does f return for these arrays?"
+"""A student's file in a process of its own, which answers one question: what does f return for these arrays?
 
-Nothing that the file does can pass for a judgement: numbers go in, numbers come out, and what is right is decided where
-the file never ran. Endless loops, crashes, sys.exit() and floods of output end the process, or its answer, and nothing
-else. It is no sandbox: the file may read and write whatever its user may.
+The file cannot forge a verdict: numbers go in, numbers come out, and the judge is the process that asks. Endless loops,
+crashes, sys.exit() and floods of output end the process, or its answer, and nothing else. This is no sandbox: the file
+may read and write whatever its user may. The process runs this file as a script, so it imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 
 LONGEST = 10_000_000  # characters of one answer
-SHOWN = 2_000  # characters of what is printed
-FLOOD = 1_000_000  # bytes that nobody prints who means to
+SHOWN = 2_000  # characters of the output that are kept
+FLOOD = 1_000_000  # bytes: more output than anybody wants
 TOO_LONG = ": a loop without end, or too slow"
 MEMORY = 2_000_000_000  # bytes that the process may ask for
 
 
 class Failed(Exception):
-    """The file gave no answer: a key as of `doctor.Finding`, and a sentence."""
+    """The file gave no answer. ``key`` names the reason, like the mistake of a `Finding`; ``text`` is a sentence."""
 
     def __init__(self, key: str, text: str) -> None:
         super().__init__(text)
@@ -50,8 +50,8 @@ class Submission:
     Parameters
     ----------
     path : of the file
-    seconds : that it may take for its answers together, starting Python included
-    memory : bytes that the process may ask for, where the system can limit that
+    seconds : limit for all answers together, starting Python included
+    memory : bytes that the process may ask for, if the system can limit them
 
     Raises
     ------
@@ -60,7 +60,7 @@ class Submission:
 
     def __init__(self, path: str | Path, seconds: float = 10.0, memory: int = MEMORY) -> None:
         self.path, self.seconds, self.left = Path(path), seconds, seconds
-        self.printed, self.bytes = "", 0  # its beginning, and how much it was
+        self.printed, self.bytes = "", 0  # the beginning of the output, and its length
         self.process: subprocess.Popen[bytes] | None = None
         self.memory = memory
 
@@ -90,7 +90,7 @@ class Submission:
 
     def __exit__(self, *_: object) -> None:
         assert self.process is not None
-        if hasattr(os, "killpg"):  # and with it what it has started
+        if hasattr(os, "killpg"):  # and the processes that it has started
             with contextlib.suppress(OSError):
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
@@ -103,7 +103,7 @@ class Submission:
         self.folder.cleanup()
 
     def ask(self, name: str, *args: Any, returns: int = 1) -> list[Array]:
-        """What the function of that name returns for these arrays and numbers: so many arrays."""
+        """Return the results of the function of that name for these arrays and numbers, ``returns`` arrays."""
         try:
             reply = self._exchange({"name": name, "args": [_packed(a) for a in args], "returns": returns})
         except Failed as problem:
@@ -122,7 +122,7 @@ class Submission:
         """Send a message and wait for the reply."""
         assert self.process is not None
         assert self.process.stdin is not None
-        with contextlib.suppress(OSError):  # nobody is there: then there is no reply either
+        with contextlib.suppress(OSError):  # the process has ended: then no reply comes either
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
         begin = time.monotonic()
@@ -143,16 +143,16 @@ class Submission:
         return reply
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
-        """Put every line that comes into the queue; an empty one at the end."""
+        """Put every line of the answers into the queue, and an empty one at the end."""
         stream = process.stdout
         assert stream is not None
         while line := stream.readline(LONGEST):
-            if self.answers.qsize() < 100:  # one is expected
+            if self.answers.qsize() < 100:  # one is expected, the others are the file's
                 self.answers.put(line)
         self.answers.put(b"")
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        """Read all that is printed, keep the beginning."""
+        """Read everything that the file prints, and keep the beginning."""
         stream = process.stderr
         assert stream is not None
         kept = b""
@@ -174,12 +174,12 @@ def _ending(status: int) -> str:
 
 
 def _plain(text: str, keep: str = "") -> str:
-    """The text without what could disturb a terminal or a table."""
+    """Return the text with a space for each character that could disturb a terminal or a table."""
     return "".join(c if c.isprintable() or c in keep else " " for c in text)
 
 
 def _packed(value: Any) -> Any:
-    """An array as what JSON can hold; a float goes through unchanged to the last bit. Anything else as it is."""
+    """Return an array in a form that JSON takes and that keeps each float to the last bit; anything else as it is."""
     if isinstance(value, np.ndarray):
         return {"dtype": str(value.dtype), "shape": value.shape, "data": value.ravel().tolist()}
     return value
@@ -197,14 +197,14 @@ def _unpacked(value: Any) -> Any:
 
 
 def serve(questions: IO[str], answers: IO[str]) -> None:
-    """Run the file that the first message names, then answer what is asked, one line each."""
+    """Run the file that the first message names, then answer each question with one line."""
     process = os.getpid()
 
     def reply(message: dict[str, Any]) -> None:
         if os.getpid() != process:  # the file called os.fork: one of the two answers
             os._exit(0)
         with contextlib.suppress(Exception):  # the file may have closed or replaced it
-            sys.stdout.flush()  # what was printed is seen also if this process is ended before it ends
+            sys.stdout.flush()  # the output so far is seen even if this process is killed
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
@@ -238,7 +238,7 @@ def serve(questions: IO[str], answers: IO[str]) -> None:
 
 
 def _arrays(name: str, value: Any, returns: int) -> list[Array]:
-    """What the function returned as arrays; Failed if it is something else."""
+    """Return the results of the function as arrays; raise Failed if they are something else."""
     if value is None:
         raise Failed("nothing", f"{name} returned None: is there a return at its end?")
     if returns > 1 and (not isinstance(value, (tuple, list)) or len(value) != returns):
@@ -261,7 +261,7 @@ def _key(error: BaseException) -> str:
 
 
 def _sentence(error: BaseException, path: Path) -> str:
-    """What happened and in which line of the file."""
+    """Return a sentence on the error, with its line in the file."""
     if isinstance(error, Failed):
         return error.text
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
@@ -279,7 +279,7 @@ def _sentence(error: BaseException, path: Path) -> str:
 
 
 def limit(memory: int, seconds: float) -> None:
-    """Have the system end what asks for too much, where it can (Linux, partly macOS)."""
+    """Have the system end this process if it asks for too much (Linux, in part macOS)."""
     try:
         import resource
     except ImportError:
@@ -292,7 +292,7 @@ def limit(memory: int, seconds: float) -> None:
 
 
 def main() -> NoReturn:
-    """Keep the channel of the answers for answers: what the file prints goes with its errors, its input is empty."""
+    """Answer questions through the pipes; the file's own output goes to standard error, and its input is empty."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     questions = os.fdopen(os.dup(0), encoding="utf-8")
     os.dup2(2, 1)

@@ -1,13 +1,13 @@
-"""Averages over time: of any signal, as a formula to look at, and of a model's weights, to evaluate with.
+"""Averages over time: `MovingAverage` of any signal, and `WeightAverage` of a model's weights, to evaluate with.
 
 The exponential moving average is V <- beta · V + (1 - beta) · x from V = 0. Written out, V is the sum of
-(1 - beta) · beta^k · x over the values seen, k steps ago, and 0 for all that came before them: those weights add up to
-1 - beta^t, not to 1, so V is too small by that factor. Dividing by it is the bias correction. It belongs to what is
-read, never to V itself: a V that is divided and stored is divided again at each update.
+(1 - beta) · beta^k · x over the t values seen, each k steps ago. These weights add up to 1 - beta^t, not to 1, so V is
+too small by that factor. Dividing by it is the bias correction. Correct the value that is read, never V itself: a
+corrected V that is stored would be corrected again at each update.
 
 1 / (1 - beta) is a time constant and not a number of values: the last 1 / (1 - beta) values hold 63 to 65 % of the
-weight (for beta from 0.9 on), the others lie before them. A plain mean that shall be as steady (have the same variance
-for independent values) needs (1 + beta) / (1 - beta) values: 19 for beta = 0.9, 199 for 0.99.
+weight (for beta from 0.9 on), the values before them the rest. A plain mean with the same variance (for independent
+values) needs (1 + beta) / (1 - beta) values: 19 for beta = 0.9, 199 for 0.99.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class MovingAverage:
 
     Parameters
     ----------
-    beta : how much of V is kept at each update, in [0, 1)
-    bias_correction : whether ``value`` is corrected for the zero that V starts from
+    beta : share of V that each update keeps, in [0, 1)
+    bias_correction : correct ``value`` for the zero that V starts from
 
     Attributes
     ----------
     V : the running average as the rule has it, never corrected
-    t : how many values it has seen
-    value : what the average is now
+    t : number of values so far
+    value : the average of the values so far
 
     Raises
     ------
@@ -80,11 +80,12 @@ class MovingAverage:
         return self.V / (1 - self.beta**self.t if self.bias_correction else 1)
 
     def over(self, signal: Iterable[Any]) -> Iterator[Any]:
-        """The average after each value of the signal, which is taken in as you go."""
+        """Yield the average after each value of the signal."""
         return map(self.update, signal)
 
     def weights(self, n: int) -> Array:
-        """How much each value counts after n updates, the newest first: (1 - beta) · beta^k, or its share of their sum.
+        """Return the weight of each value after n updates, the newest first: (1 - beta) · beta^k, or its share of their
+        sum with bias correction.
 
         >>> MovingAverage(beta=0.5, bias_correction=False).weights(3)
         array([0.5  , 0.25 , 0.125])
@@ -99,8 +100,8 @@ class MovingAverage:
 class WeightAverage:
     """An average of the weights over the steps, to evaluate with. Rule: `kernels.average`.
 
-    SGD with a constant learning rate does not come to rest, it jitters around the minimum, and the average of where it
-    has been lies nearer to it. Training goes on from the weights themselves, evaluation uses the average::
+    SGD with a constant learning rate does not come to rest but jitters around the minimum, and the average of its
+    weights lies nearer to it. Training goes on from the weights themselves, evaluation uses the average::
 
         average = tg.WeightAverage(optimizer)
         ...
@@ -110,32 +111,32 @@ class WeightAverage:
         with average:
             tg.evaluate(model, X_test, y_test)
 
-    The rule is a <- a + weight · (p - a), and the weight says which average of p_1 to p_t it is:
+    The rule is a <- a + weight · (p - a), and the weight decides which average of p_1 to p_t it is:
 
     - decay and debias: (1 - decay) / (1 - decay^t). The exponential average from 0, corrected as in the Adam paper;
     - decay without debias: 1 at the first update, then 1 - decay. PyTorch's. p_1 keeps the weight decay^(t - 1), so
       the average is of little use before several times 1 / (1 - decay) updates;
-    - no decay: 1 / t, the mean of them all, after Polyak. Begin to update when training has settled.
+    - no decay: 1 / t, the mean of p_1 to p_t, after Polyak. Begin to update when training has settled.
 
     Running statistics (`BatchNorm1d`) are no parameters: they are not averaged, and stay those of the last weights.
 
     Parameters
     ----------
-    optimizer : whose parameters are averaged, all of them
-    decay : how much of the average is kept at each update, in [0, 1); None for the mean
-    debias : whether an average with decay is corrected for its start
+    optimizer : all of its parameters are averaged
+    decay : share of the average that each update keeps, in [0, 1); None for the mean
+    debias : correct an average with decay for its start at 0
 
     Attributes
     ----------
     average : flat array, laid out as ``optimizer.buffer.data``
-    t : how often `update` was called
+    t : number of calls of `update`
 
     Raises
     ------
-    TypeError : what is given is not an optimizer
+    TypeError : optimizer is not an `Optimizer`
     ValueError : decay out of range
-    RuntimeError : an update before which the parameters were moved into the buffer of another optimizer; a block
-        entered before the first update, or inside itself; an update, or a step of the optimizer, inside the block
+    RuntimeError : an update after the parameters moved into another optimizer's buffer; a block entered before the
+        first update, or inside itself; an update, or a step of the optimizer, inside the block
 
     References
     ----------
@@ -182,7 +183,7 @@ class WeightAverage:
         return kernels.bound(rule, [self.average, self.optimizer.buffer.data])
 
     def _weight(self, t: int) -> float:
-        """How far the average moves towards the weights at update t; in float64."""
+        """Return the weight of the rule at update t, in float64."""
         if self.decay is None:
             return 1 / t
         if self.debias:
@@ -190,7 +191,7 @@ class WeightAverage:
         return 1.0 if t == 1 else 1 - self.decay
 
     def _look(self) -> None:
-        """Whether the parameters still lie in the optimizer's buffer."""
+        """Raise a RuntimeError unless the parameters still lie in the optimizer's buffer."""
         for p, data, _ in self.optimizer._homes:
             if p.array is not data:
                 raise RuntimeError(f"{p.label()} now lies in another optimizer's buffer; average over that optimizer")
@@ -224,7 +225,7 @@ class WeightAverage:
             p.stamp, p.checksum = changed, None
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs to go on bit for bit, as arrays and numbers, ready for np.savez."""
+        """Return what a resumed run needs to go on bit for bit, as arrays and numbers, ready for np.savez."""
         return {"layout": np.array(self._layout()), "t": self.t, "average": self.average.copy()}
 
     def load_state_dict(self, state: Any) -> None:

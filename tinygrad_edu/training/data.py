@@ -1,4 +1,4 @@
-"""Data: toy sets made on the spot, real digits kept in the package, MNIST files that you have, and mini-batches.
+"""Data: mini-batches, toy sets that are drawn, real digits that come with the package, and your own MNIST files.
 
 Every function that draws takes ``rng``, a generator or a seed; the same seed gives the same data.
 """
@@ -17,6 +17,7 @@ import numpy as np
 
 from ..core.init import Rng
 from ..core.ops import Array
+from ..core.tensor import unwrap
 
 
 class Split(NamedTuple):
@@ -31,7 +32,7 @@ class Split(NamedTuple):
 def batches(
     X: Any, y: Any, batch_size: int | None = 32, shuffle: bool = True, rng: Rng = None, drop_last: bool = False
 ) -> Iterator[tuple[Array, Array]]:
-    """One pass over the data (an epoch), in batches: each is what one update learns from.
+    """Return one pass over the data (an epoch) as batches (X, y); one update learns from each.
 
     ``batch_size`` is the number of samples that one gradient is the mean over:
 
@@ -43,9 +44,9 @@ def batches(
     ----------
     X, y : arrays of the same length N
     batch_size : 1 or more; more than N is as N
-    shuffle : whether the order is drawn anew
+    shuffle : draw a new order
     rng : generator or seed for the order. A generator goes on from epoch to epoch; a seed repeats its order
-    drop_last : whether a last batch that is shorter than the others is left out
+    drop_last : leave out a last batch that is shorter than the others
 
     Raises
     ------
@@ -57,16 +58,18 @@ def batches(
     [4, 4, 2]
     """
     X, y = np.asarray(X), np.asarray(y)
-    order, size = arranged(X, y, batch_size, shuffle, rng, drop_last)
+    order, size = in_order(X, y, batch_size, shuffle, rng, drop_last)
     return ((X[rows], y[rows]) for rows in (order[i : i + size] for i in range(0, len(order), size)))
 
 
-def arranged(
+def in_order(
     X: Array, y: Array, batch_size: int | None, shuffle: bool = True, rng: Rng = None, drop_last: bool = False
 ) -> tuple[Array, int]:
-    """The order in which `batches` takes the samples, without those that it drops; and how many each batch has."""
-    if X.shape[:1] != y.shape[:1]:
-        raise ValueError(f"X and y need one row for each sample, got shapes {X.shape} and {y.shape}")
+    """Return the rows of X and y in the order of `batches`, without those that it drops, and the size of a batch.
+
+    Arguments and errors as in `batches`.
+    """
+    _require_rows(X, y)
     N = len(X)
     if N == 0:
         raise ValueError("there are no samples")
@@ -76,6 +79,24 @@ def arranged(
     stop = N - N % size if drop_last else N
     order = np.random.default_rng(rng).permutation(N) if shuffle else np.arange(N)
     return order[:stop], size
+
+
+def _require_rows(X: Array, y: Array) -> None:
+    if X.shape[:1] != y.shape[:1]:
+        raise ValueError(f"X and y need one row for each sample, got shapes {X.shape} and {y.shape}")
+
+
+def finite(name: str, values: Any) -> Array:
+    """Return values as an array; a ValueError says where ``name`` holds NaN or infinity.
+
+    >>> finite("X", [1, 2])
+    array([1, 2])
+    """
+    values = np.asarray(unwrap(values))
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        first = np.argwhere(~np.isfinite(values))[0]
+        raise ValueError(f"{name} holds {values[tuple(first)]} at {first.tolist()}; every number has to be finite")
+    return values
 
 
 # --- toy sets: two features, so that the boundary can be drawn --------------------------------------------------------
@@ -117,7 +138,7 @@ def blobs(n: int = 400, noise: float = 0.5, rng: Rng = None, classes: int = 3) -
 
 
 def xor(n: int = 400, noise: float = 0.1, rng: Rng = None) -> tuple[Array, Array]:
-    """Clouds at the corners of the unit square; the label is whether exactly one coordinate is 1. X (n, 2)."""
+    """Clouds at the corners of the unit square. X (n, 2), label 1 if exactly one coordinate is 1, else 0."""
     rng, _ = _start(n, 4, noise, rng)
     corner = np.arange(n) % 4
     X = np.stack([corner // 2, corner % 2], 1).astype(float)
@@ -152,13 +173,13 @@ def _finish(X: Array, counts: list[int], noise: float, rng: np.random.Generator)
 def digits(rng: Rng = 0, test_share: float = 0.2) -> Split:
     """1,797 handwritten digits of 8 x 8 pixels: X (N, 64) from 0 to 1, labels 0 to 9.
 
-    The test set of "Optical Recognition of Handwritten Digits" (E. Alpaydin & C. Kaynak 1998, UCI Machine Learning
-    Repository, https://doi.org/10.24432/C50P49, CC BY 4.0), as scikit-learn ships it; here it is split again.
+    The source is the test set of "Optical Recognition of Handwritten Digits" (E. Alpaydin & C. Kaynak 1998, UCI Machine
+    Learning Repository, https://doi.org/10.24432/C50P49, CC BY 4.0), as scikit-learn ships it; here it is split again.
 
     Parameters
     ----------
     rng : generator or seed for the split, which keeps the share of every digit
-    test_share : between 0 and 1
+    test_share : share of the samples that are held out, between 0 and 1
 
     Examples
     --------
@@ -171,23 +192,20 @@ def digits(rng: Rng = 0, test_share: float = 0.2) -> Split:
 
 
 def split(X: Any, y: Any, test_share: float = 0.2, rng: Rng = None) -> Split:
-    """Split into training and test data; where y holds integer labels, with the same share of every class.
+    """Split X and y into training and test data. If y holds integer labels, both get the same share of every class.
 
     Raises
     ------
     ValueError : test_share is not between 0 and 1, or leaves one side empty
     """
     X, y = np.asarray(X), np.asarray(y)
-    if X.shape[:1] != y.shape[:1]:
-        raise ValueError(f"X and y need one row for each sample, got shapes {X.shape} and {y.shape}")
+    _require_rows(X, y)
     if not 0 < test_share < 1:
         raise ValueError(f"test_share = {test_share}, but it has to be between 0 and 1")
     rng = np.random.default_rng(rng)
     order = rng.permutation(len(X))
-    if (
-        y.ndim == 1 and y.dtype.kind in "iu"
-    ):  # each sample's rank within its class, from 0 to 1: the first test_share go to the test
-        rank = np.empty(len(X))
+    if y.ndim == 1 and y.dtype.kind in "iu":
+        rank = np.empty(len(X))  # of a sample within its class, from 0 to 1: the lowest ranks go to the test data
         for label in np.unique(y):
             mine = order[y[order] == label]
             rank[mine] = (np.arange(len(mine)) + rng.random()) / len(mine)
@@ -212,7 +230,7 @@ def idx(path: Any) -> Array:
     Raises
     ------
     FileNotFoundError : there is no such file
-    ValueError : not an IDX file, an unknown type, or fewer or more bytes than the header says
+    ValueError : not an IDX file, an unknown type, or not as many bytes as the header says
 
     References
     ----------
@@ -245,11 +263,11 @@ def idx(path: Any) -> Array:
 
 
 def mnist(folder: Any) -> Split:
-    """MNIST or Fashion-MNIST from its four files: X (N, 784) from 0 to 1, labels 0 to 9.
+    """Read MNIST or Fashion-MNIST from its four files: X (N, 784) from 0 to 1, labels 0 to 9.
 
     Parameters
     ----------
-    folder : holds train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
+    folder : the folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
         t10k-labels-idx1-ubyte, each plain or with .gz
 
     Raises

@@ -1,97 +1,38 @@
-"""Training: the loop of every textbook, and a record of how it went."""
+"""Training: the loop of every textbook. Its record is in `history`."""
 
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from math import isfinite, nan
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..core.init import Rng
 from ..core.layers import Layer
-from ..core.losses import cross_entropy
+from ..core.losses import NoLoss, cross_entropy
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.optimizers import Adam
 from ..core.tensor import Tensor, unwrap
 from ..guards.frames import warn
-from .data import arranged, batches
+from .data import batches, finite, in_order
+from .history import Evaluation, History, Progress, Row
 
-
-class Evaluation(NamedTuple):
-    """Mean loss over all samples, and the share that is classified rightly (None if y holds no labels)."""
-
-    loss: float
-    accuracy: float | None
-
-
-class NoLoss(ArithmeticError):
-    """A loss was NaN or infinite."""
-
-
-class History:
-    """What happened in each epoch: one dict a row, with the same keys in all rows.
-
-    Attributes
-    ----------
-    rows : dicts of epoch, loss, accuracy, validation_loss, validation_accuracy, lr, seconds. loss and accuracy are
-        means over the epoch's batches, taken while training; accuracy is there where y holds labels, the validation
-        columns where validation data were given
-    stopped : why training ended: "all epochs", "callback" or "interrupted"
-
-    Examples
-    --------
-    >>> history = History()
-    >>> history.rows.append({"epoch": 1, "loss": 0.5})
-    >>> history["loss"]
-    [0.5]
-    >>> print(history.to_csv())
-    epoch,loss
-    1,0.5
-    """
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-        self.stopped = "all epochs"
-
-    def __getitem__(self, column: str) -> list[Any]:
-        return [row[column] for row in self.rows]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def to_csv(self, path: Any = None) -> str:
-        """The rows as comma-separated values; written to path if one is given."""
-        lines = [",".join(self.rows[0])] if self.rows else []
-        text = "\n".join(lines + [",".join(map(str, row.values())) for row in self.rows])
-        if path is not None:
-            Path(path).write_text(text + "\n")
-        return text
-
-    def __repr__(self) -> str:
-        last = f", {_line(self.rows[-1])}" if self.rows else ""
-        return f"History({len(self.rows)} epochs, {self.stopped}{last})"
-
-    def _repr_html_(self) -> str:
-        if not self.rows:
-            return "<p>no epochs</p>"
-        head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in self.rows[0])
-        cells = ("".join(f"<td>{_short(value)}</td>" for value in row.values()) for row in self.rows)
-        return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+Loss: TypeAlias = Callable[..., Tensor]  # of the model's output and y
+Sums: TypeAlias = tuple[float, int | None, int]  # of an epoch's losses, correct answers (None without labels), samples
 
 
 def fit(
     model: Layer,
     X: Any,
     y: Any,
-    loss: Callable[..., Tensor] = cross_entropy,
+    loss: Loss = cross_entropy,
     optimizer: Optimizer | None = None,
     epochs: int = 10,
     batch_size: int | None = 32,
@@ -99,35 +40,35 @@ def fit(
     validation: tuple[Any, Any] | None = None,
     rng: Rng = None,
     progress: bool = True,
-    callback: Callable[[dict[str, Any]], Any] | None = None,
+    callback: Callable[[Row], Any] | None = None,
     compiled: bool = False,
 ) -> History:
     """Train model on X and y.
 
     Parameters
     ----------
-    model : what is trained; left in evaluation mode
+    model : the model to train; it is left in evaluation mode
     X, y : arrays of the same length: samples, and their labels or targets as the loss takes them
     loss : called with the model's output and y; its value is a mean over the batch
     optimizer : over the model's parameters; `Adam` with its defaults if None
     epochs : passes over the data, at least 0
     batch_size, drop_last : samples for each update; None for all, 1 for stochastic descent (see `batches`)
-    validation : (X, y) to evaluate after each epoch, never to learn from
+    validation : (X, y) to evaluate after each epoch; the model does not learn from them
     rng : generator or seed for the order of the samples
     progress : show a bar (with tqdm, on a terminal) or a line for each epoch, on standard error
     callback : called with each epoch's row; training stops when it returns something true
-    compiled : whether an epoch is one call of machine code (`compiled.compile_step`): the same numbers, much sooner
+    compiled : run each epoch as one call of machine code (see `compile_step`): the same numbers, much sooner
 
     Returns
     -------
-    History : one row for each epoch. Ctrl-C ends training after the batch that runs, if compiled after the epoch, and
-        returns what there is
+    History : one row for each epoch. Ctrl-C ends training after the current batch, or, if compiled, after the current
+        epoch; the rows so far are returned
 
     Raises
     ------
-    ValueError : NaN or infinity in the data, lengths that differ, epochs or batch_size out of range, labels that the
-        loss refuses; an optimizer over another model; or a loss that became NaN or infinite, unless the optimizer's
-        ``nonfinite`` says otherwise. If compiled, also what `compiled.compile_step` raises
+    ValueError : NaN or infinity in the data; lengths that differ; epochs or batch_size out of range; labels that the
+        loss refuses; an optimizer over another model; a loss that became NaN or infinite, unless the optimizer's
+        ``nonfinite`` says otherwise. If compiled, also the errors of `compile_step`
 
     Examples
     --------
@@ -138,41 +79,26 @@ def fit(
     >>> history["loss"][-1] < history["loss"][0]
     True
     """
-    X, y = _checked("X", X), _checked("y", y)
-    if validation is not None:
-        validation = _checked("validation X", validation[0]), _checked("validation y", validation[1])
-    if not isinstance(epochs, (int, np.integer)) or epochs < 0:
-        raise ValueError(f"epochs = {epochs}, but it has to be a whole number, at least 0")
-    batches(X, y, batch_size)  # refuses what does not fit before anything is trained
-    if validation is not None:
-        batches(*validation)
+    X, y, validation = _checked(X, y, validation, epochs, batch_size)
+    require_kinds(optimizer, loss)
     optimizer = Adam(model) if optimizer is None else optimizer
-    if not isinstance(optimizer, Optimizer) or not callable(loss):
-        raise TypeError("optimizer is one such as tg.Adam(model), loss a function such as tg.cross_entropy")
     warn_if_untrained(optimizer, model)
-    rng = np.random.default_rng(rng)
-    history = History()
-    quiet = np.errstate(over="ignore", invalid="ignore")  # a loss that is no number is refused below, by name
-    with _left_in_evaluation(model), _ctrl_c() as interrupted, _Progress(progress, epochs) as show, quiet:
-        epoch_of_batches = _eager if not compiled else _compiled(model, X, y, loss, optimizer, batch_size, progress)
+    history, rng = History(), np.random.default_rng(rng)
+    quiet = np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite gets an error of its own
+    with _left_in_evaluation(model), _ctrl_c() as interrupted, Progress(progress, epochs) as show, quiet:
+        train: Callable[[Array, int], Sums] = partial(_eager, model, X, y, loss, optimizer, interrupted)
+        if compiled:
+            train = _compiled(model, X, y, loss, optimizer, batch_size, quiet=not progress)
         for epoch in range(1, epochs + 1):
             start, lr = time.perf_counter(), optimizer.lr
             model.train()
-            order, size = arranged(X, y, batch_size, rng=rng, drop_last=drop_last)
             try:
-                total, right, seen = epoch_of_batches(model, X, y, loss, optimizer, order, size, interrupted)
+                sums = train(*in_order(X, y, batch_size, rng=rng, drop_last=drop_last))
             except NoLoss as error:
                 raise ValueError(f"the {error} in epoch {epoch}; a smaller learning rate may help") from None
             model.eval()
-            row: dict[str, Any] = {"epoch": epoch, "loss": total / seen if seen else nan}
-            if right is not None:
-                row["accuracy"] = right / seen if seen else nan
-            if validation is not None:
-                held_out = _evaluate(model, *validation, loss)
-                row["validation_loss"] = held_out.loss
-                if held_out.accuracy is not None:
-                    row["validation_accuracy"] = held_out.accuracy
-            row |= {"lr": lr, "seconds": time.perf_counter() - start}
+            held_out = None if validation is None else _evaluate(model, *validation, loss)
+            row = _row(epoch, sums, held_out) | {"lr": lr, "seconds": time.perf_counter() - start}
             history.rows.append(row)
             show(row)
             if interrupted or (callback is not None and callback(row)):
@@ -181,17 +107,68 @@ def fit(
     return history
 
 
+def evaluate(model: Layer, X: Any, y: Any, loss: Loss = cross_entropy, batch_size: int = 1024) -> Evaluation:
+    """Return the mean loss and the accuracy of model on X and y, in evaluation mode, without recording a graph.
+
+    Examples
+    --------
+    >>> from tinygrad_edu import mlp
+    >>> from tinygrad_edu.training import data
+    >>> evaluate(mlp([2, 3], rng=0), *data.blobs(30, rng=0)).accuracy <= 1
+    True
+    """
+    return _evaluate(model, finite("X", X), finite("y", y), loss, batch_size)
+
+
+def require_kinds(optimizer: Any, loss: Any) -> None:
+    """Raise a TypeError if optimizer is neither an `Optimizer` nor None, or if loss cannot be called."""
+    if not isinstance(optimizer, (Optimizer, type(None))) or not callable(loss):
+        raise TypeError("optimizer is one such as tg.Adam(model), loss a function such as tg.cross_entropy")
+
+
+def warn_if_untrained(optimizer: Optimizer, model: Layer) -> None:
+    """Warn of parameters of model that optimizer does not have; a ValueError if it has none of them."""
+    given = set(map(id, optimizer.params))
+    named = model.named_parameters()
+    left = [name for name, p in named.items() if id(p) not in given]
+    if left and len(left) == len(named):
+        raise ValueError("the optimizer has none of this model's parameters; build it from this model")
+    if left:
+        warn(
+            f"the optimizer was not given {', '.join(left)}, so fit() does not train it; build it from the model, and "
+            "freeze() what shall stay"
+        )
+
+
+def _checked(
+    X: Any, y: Any, validation: tuple[Any, Any] | None, epochs: int, batch_size: int | None
+) -> tuple[Array, Array, tuple[Array, Array] | None]:
+    """Return the data as arrays, or raise what is wrong with them, before anything is trained."""
+    X, y = finite("X", X), finite("y", y)
+    if validation is not None:
+        validation = finite("validation X", validation[0]), finite("validation y", validation[1])
+    if not isinstance(epochs, (int, np.integer)) or epochs < 0:
+        raise ValueError(f"epochs = {epochs}, but it has to be a whole number, at least 0")
+    in_order(X, y, batch_size, shuffle=False)
+    if validation is not None:
+        in_order(*validation, None, shuffle=False)
+    return X, y, validation
+
+
+# --- an epoch ---------------------------------------------------------------------------------------------------------
+
+
 def _eager(
     model: Layer,
     X: Array,
     y: Array,
-    loss: Callable[..., Tensor],
+    loss: Loss,
     optimizer: Optimizer,
+    interrupted: list[bool],
     order: Array,
     size: int,
-    interrupted: list[bool],
-) -> tuple[float, int | None, int]:
-    """One epoch: the sum of the losses, how many samples were right (None without labels), and how many there were."""
+) -> Sums:
+    """Train on the rows of order, ``size`` of them at a time."""
     total, right, seen, labelled = 0.0, 0, 0, False
     for first in range(0, len(order), size):
         rows = order[first : first + size]
@@ -209,7 +186,7 @@ def _eager(
             total += value * len(xb)
             right += _right(output, yb)
             seen += len(xb)
-        labelled = _labels(output, y)
+        labelled = _labelled(output, y)
         del output, cost  # their graph goes before the next one grows
         if interrupted:
             break
@@ -217,39 +194,18 @@ def _eager(
 
 
 def _compiled(
-    model: Layer,
-    X: Array,
-    y: Array,
-    loss: Callable[..., Tensor],
-    optimizer: Optimizer,
-    batch_size: int | None,
-    progress: bool,
-) -> Callable[..., tuple[float, int | None, int]]:
-    """`_eager` as machine code."""
+    model: Layer, X: Array, y: Array, loss: Loss, optimizer: Optimizer, batch_size: int | None, quiet: bool
+) -> Callable[[Array, int], Sums]:
+    """Return a function that does what `_eager` does, of the same order and size, in machine code."""
     from ..compile.step import CompiledStep
 
     model.train()
-    step = CompiledStep(model, loss, optimizer, X[:batch_size], y[:batch_size], not progress, "epoch")
-    return lambda model, X, y, loss, optimizer, order, size, interrupted: step.epoch(X, y, order, size)
+    step = CompiledStep(model, loss, optimizer, X[:batch_size], y[:batch_size], quiet, "epoch")
+    return partial(step.epoch, X, y)
 
 
-def evaluate(
-    model: Layer, X: Any, y: Any, loss: Callable[..., Tensor] = cross_entropy, batch_size: int = 1024
-) -> Evaluation:
-    """Mean loss and accuracy of model on X and y, in evaluation mode, without recording a graph.
-
-    Examples
-    --------
-    >>> from tinygrad_edu import mlp
-    >>> from tinygrad_edu.training import data
-    >>> evaluate(mlp([2, 3], rng=0), *data.blobs(30, rng=0)).accuracy <= 1
-    True
-    """
-    return _evaluate(model, _checked("X", X), _checked("y", y), loss, batch_size)
-
-
-def _evaluate(model: Layer, X: Array, y: Array, loss: Callable[..., Tensor], batch_size: int = 1024) -> Evaluation:
-    """evaluate, on data that has been checked."""
+def _evaluate(model: Layer, X: Array, y: Array, loss: Loss, batch_size: int = 1024) -> Evaluation:
+    """`evaluate` for data that have been checked."""
     total, right, seen = 0.0, 0, 0
     with model.evaluating():
         for xb, yb in batches(X, y, batch_size, shuffle=False):
@@ -257,38 +213,32 @@ def _evaluate(model: Layer, X: Array, y: Array, loss: Callable[..., Tensor], bat
             total += loss(output, yb).item() * len(xb)
             right += _right(output, yb)
             seen += len(xb)
-    return Evaluation(total / seen, right / seen if _labels(output, y) else None)
+    return Evaluation(total / seen, right / seen if _labelled(output, y) else None)
 
 
-def warn_if_untrained(optimizer: Optimizer, model: Layer) -> None:
-    """Whether it does: name what of the model it was not given."""
-    given = set(map(id, optimizer.params))
-    named = model.named_parameters()
-    left = [name for name, p in named.items() if id(p) not in given]
-    if left and len(left) == len(named):
-        raise ValueError("the optimizer has none of this model's parameters; build it from this model")
-    if left:
-        warn(
-            f"the optimizer was not given {', '.join(left)}, so fit() does not train it; build it from the model, and "
-            "freeze() what shall stay"
-        )
+def _row(epoch: int, sums: Sums, held_out: Evaluation | None) -> Row:
+    """Return the epoch's row for the history, without lr and seconds."""
+    total, right, seen = sums
+    means = {"loss": total / seen if seen else nan}
+    if right is not None:
+        means["accuracy"] = right / seen if seen else nan
+    if held_out is not None:
+        means["validation_loss"] = held_out.loss
+        if held_out.accuracy is not None:
+            means["validation_accuracy"] = held_out.accuracy
+    return {"epoch": epoch, **means}
 
 
-def _labels(output: Tensor, y: Array) -> bool:
-    """Whether y holds class numbers that the rows of output score."""
+def _labelled(output: Tensor, y: Array) -> bool:
+    """Return whether y holds class numbers, and output a score for each class."""
     return output.ndim == 2 and output.shape[1] > 1 and y.ndim == 1 and y.dtype.kind in "iu"
 
 
 def _right(output: Tensor, y: Array) -> int:
-    return int((unwrap(output).argmax(axis=1) == y).sum()) if _labels(output, y) else 0
+    return int((unwrap(output).argmax(axis=1) == y).sum()) if _labelled(output, y) else 0
 
 
-def _checked(name: str, values: Any) -> Array:
-    values = np.asarray(unwrap(values))
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        first = np.argwhere(~np.isfinite(values))[0]
-        raise ValueError(f"{name} holds {values[tuple(first)]} at {first.tolist()}; every number has to be finite")
-    return values
+# --- the end of it ----------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -301,11 +251,11 @@ def _left_in_evaluation(model: Layer) -> Iterator[None]:
 
 @contextmanager
 def _ctrl_c() -> Iterator[list[bool]]:
-    """A list that is no longer empty after Ctrl-C. A second Ctrl-C interrupts at once, as usual."""
+    """Yield a list that Ctrl-C adds to, in place of interrupting. A second Ctrl-C interrupts at once, as usual."""
     pressed: list[bool] = []
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
-        yield pressed  # elsewhere, or where somebody decides already what Ctrl-C does, it is not ours
+        yield pressed  # only the main thread may set a handler, and a handler of the user's stays
         return
 
     def note(*_: Any) -> None:
@@ -317,46 +267,3 @@ def _ctrl_c() -> Iterator[list[bool]]:
         yield pressed
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-class _Progress:
-    """A bar where there is a terminal and tqdm, else a line an epoch, else nothing."""
-
-    def __init__(self, wanted: bool, epochs: int) -> None:
-        self.wanted, self.epochs, self.bar = wanted, epochs, None
-        if wanted and sys.stderr.isatty():
-            try:
-                from tqdm import tqdm
-
-                self.bar = tqdm(total=epochs, unit="epoch", leave=True)
-            except ImportError:
-                pass
-
-    def __enter__(self) -> Callable[[dict[str, Any]], None]:
-        return self.show
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-    def show(self, row: dict[str, Any]) -> None:
-        if self.bar is not None:
-            last = "validation_accuracy" if "validation_accuracy" in row else "validation_loss"
-            held_out = f"  held-out {last.partition('_')[2]} {_short(row[last])}" if last in row else ""
-            self.bar.set_postfix_str(f"loss {_short(row['loss'])}{held_out}", refresh=False)
-            self.bar.update()
-        elif self.wanted:
-            print(
-                f"epoch {row['epoch']:>{len(str(self.epochs))}}/{self.epochs}  {_line(row, but=('epoch',))}",
-                file=sys.stderr,
-            )
-
-
-def _line(row: dict[str, Any], but: tuple[str, ...] = ()) -> str:
-    return "  ".join(f"{name.replace('_', ' ')} {_short(value)}" for name, value in row.items() if name not in but)
-
-
-def _short(value: Any) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.2e}"

@@ -15,13 +15,13 @@ from ..core.losses import cross_entropy
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.optimizers import Adam
-from ..core.tensor import Tensor, moves
-from .data import batches
-from .fit import _checked
+from ..core.tensor import Tensor
+from .data import batches, finite
+from .fit import Loss, require_kinds
 
 
 class RangeTest(NamedTuple):
-    """What `lr_find` saw. `plots.lr_curve` draws it.
+    """The result of `lr_find`; `plots.lr_curve` draws it.
 
     rates, losses : the rate of each update, and the loss of its batch just before it
     smoothed : the moving average of the losses
@@ -42,7 +42,7 @@ def lr_find(
     model: Layer,
     X: Any,
     y: Any,
-    loss: Callable[..., Tensor] = cross_entropy,
+    loss: Loss = cross_entropy,
     optimizer: Optimizer | None = None,
     low: float = 1e-6,
     high: float = 10.0,
@@ -52,21 +52,21 @@ def lr_find(
 ) -> RangeTest:
     """Train for some batches with a learning rate that grows from low to high by a constant factor; suggest one.
 
-    The losses are smoothed by a moving average over about a tenth of the steps, debiased as in Adam; what it is in the
-    first tenth, over a few batches alone, is left out of the following. The test ends before high if a loss or a
-    gradient is not finite, or if the smoothed loss lies above its least value by three times its first.
+    The losses are smoothed by a moving average over about a tenth of the steps, debiased as in Adam. In the first tenth
+    of the steps the average covers only a few batches, so nothing is concluded from it there. The test ends before high
+    if a loss or a gradient is not finite, or if the smoothed loss exceeds its least value by three times its first.
 
-    The suggestion is a tenth of the rate at which the smoothed loss is least: there an update spoils as much as it
-    mends, so the rate for a whole training lies well below. (Where the loss falls to the end that is high / 10: look at
-    the curve, and raise high.) The other usual rule, the rate at which the loss falls most
-    steeply, compares neighbouring losses, and so depends more on the noise of single batches.
+    The suggestion is a tenth of the rate at which the smoothed loss is least. At the minimum an update spoils as much
+    as it mends, so the rate for a whole training lies well below. (If the loss falls until the end, the suggestion is
+    high / 10: look at the curve, and raise high.) The other usual rule, the rate at which the loss falls most steeply,
+    compares neighbouring losses, and so depends more on the noise of single batches.
 
     Parameters
     ----------
     model, X, y, loss, batch_size, rng : as for `fit`, but a last batch that is shorter is left out
-    optimizer : over the model's parameters, all groups get the same rate; `Adam` with its defaults if None
+    optimizer : over the model's parameters; all groups get the same rate. `Adam` with its defaults if None
     low, high : learning rates, 0 < low < high
-    steps : updates to try, at least 10; from epoch to epoch where one does not have so many
+    steps : updates to try, at least 10; as many epochs as they take
 
     Returns
     -------
@@ -90,15 +90,14 @@ def lr_find(
     >>> 0.01 < found.suggestion < 1
     True
     """
-    X, y = _checked("X", X), _checked("y", y)
+    X, y = finite("X", X), finite("y", y)
     if not isinstance(steps, (int, np.integer)) or steps < 10:
         raise ValueError(f"steps = {steps}, but it has to be a whole number, at least 10")
     if not 0 < low < high < np.inf:
         raise ValueError(f"low = {low} and high = {high}, but they have to be finite, and 0 < low < high")
-    if not isinstance(optimizer, (Optimizer, type(None))) or not callable(loss):
-        raise TypeError("optimizer is one such as tg.Adam(model), loss a function such as tg.cross_entropy")
+    require_kinds(optimizer, loss)
     rng = np.random.default_rng(rng)
-    passes = (batches(X, y, batch_size, rng=rng, drop_last=True) for _ in count())
+    epochs = (batches(X, y, batch_size, rng=rng, drop_last=True) for _ in count())
     rates = np.geomspace(low, high, int(steps))
     losses: list[float] = []
     smoothed: list[float] = []
@@ -106,11 +105,7 @@ def lr_find(
     quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
     with _left_as_it_was(model, optimizer), quiet:
         optimizer = Adam(model) if optimizer is None else optimizer
-        model.train()
-        for lr, (xb, yb) in zip(rates, chain.from_iterable(passes)):
-            optimizer.zero_grad()
-            cost = loss(model(xb), yb)
-            value = float(cost.item())
+        for value in _losses(model, loss, optimizer, rates, chain.from_iterable(epochs)):
             if not np.isfinite(value):
                 break
             losses.append(value)
@@ -118,29 +113,43 @@ def lr_find(
             smoothed.append(average / (1 - beta ** len(losses)))
             if len(losses) > first and smoothed[-1] - min(smoothed[first:]) > 3 * abs(smoothed[first]):
                 break
-            cost.backward()
-            if not all(np.isfinite(p.grad).all() for p in optimizer.params if p.grad is not None):
-                break
-            optimizer.lr = float(lr)
-            optimizer.step()
     if not losses:
-        raise ValueError(f"the loss is {value} before the first update: that is not for a learning rate to mend")
+        raise ValueError(f"the loss is {value} before the first update; no learning rate mends that")
     least = first + int(np.argmin([*smoothed[first:], np.inf]))
     suggestion = float(rates[least]) / 10 if first < least < len(losses) else None
     return RangeTest(rates[: len(losses)], np.array(losses), np.array(smoothed), suggestion)
 
 
+def _losses(
+    model: Layer, loss: Loss, optimizer: Optimizer, rates: Array, samples: Iterator[tuple[Array, Array]]
+) -> Iterator[float]:
+    """Yield the loss of each batch, then take the step with the next rate; end before a gradient that is not finite."""
+    model.train()
+    for lr, (xb, yb) in zip(rates, samples):
+        optimizer.zero_grad()
+        cost = loss(model(xb), yb)
+        yield float(cost.item())
+        cost.backward()
+        if not all(np.isfinite(p.grad).all() for p in optimizer.params if p.grad is not None):
+            return
+        optimizer.lr = float(lr)
+        optimizer.step()
+
+
+# --- no trace ---------------------------------------------------------------------------------------------------------
+
+
 @contextmanager
 def _left_as_it_was(model: Layer, optimizer: Optimizer | None) -> Iterator[None]:
-    """After it every number of model and optimizer is what it was before, and lies where it lay."""
+    """Put model and optimizer back as they are now: every number, in the memory where it lies."""
     layers = [layer for _, layer in model.named_layers()]
     modes = [layer.training for layer in layers]
-    held = [value for layer in layers for value in vars(layer).values()]
-    generators = [(rng, rng.bit_generator.state) for rng in held if isinstance(rng, np.random.Generator)]
-    tensors = {id(t): t for t in [*model._tensors().values(), *(optimizer.params if optimizer else [])]}.values()
-    places = [(t, t.array, t.grad_view, t.checksum, t._spent, t.grad) for t in tensors]
-    numbers = [(t.numpy(), None if t.grad is None else t.grad.copy()) for t in tensors]
-    state, groups = (optimizer.state_dict(), [dict(group) for group in optimizer.groups]) if optimizer else ({}, [])
+    attributes = [value for layer in layers for value in vars(layer).values()]
+    generators = [(rng, rng.bit_generator.state) for rng in attributes if isinstance(rng, np.random.Generator)]
+    tensors = {id(t): t for t in [*model.named_tensors().values(), *(optimizer.params if optimizer else [])]}
+    put_back = [_tensor_as_it_was(t) for t in tensors.values()]
+    if optimizer:
+        put_back.append(_optimizer_as_it_was(optimizer))
     try:
         yield
     finally:
@@ -148,18 +157,36 @@ def _left_as_it_was(model: Layer, optimizer: Optimizer | None) -> Iterator[None]
             layer.training = mode
         for rng, before in generators:
             rng.bit_generator.state = before
-        for (t, data, home, lent, spent, grad), (values, slopes) in zip(places, numbers):
-            t.array, t.grad_view, t.checksum, t._spent, t.grad = data, home, lent, spent, grad
-            t.data = values  # in place
-            moves[0] += 1
-            if grad is not None:
-                grad[...] = slopes
-        if optimizer:
-            _set(optimizer, groups)  # a state has no rates that are functions, and is refused where there are numbers
-            optimizer.load_state_dict(state)
-            _set(optimizer, groups)  # a state has floats where there were whole numbers
+        for function in put_back:
+            function()
 
 
-def _set(optimizer: Optimizer, groups: list[dict[str, Any]]) -> None:
-    for group, before in zip(optimizer.groups, groups, strict=True):
-        group.update(before)
+def _tensor_as_it_was(t: Tensor) -> Callable[[], None]:
+    """Return a function that puts t back; its stamp is a new one, so that graphs recorded in between are noticed."""
+    slots = {slot: getattr(t, slot) for slot in Tensor.__slots__ if slot not in ("stamp", "__weakref__")}
+    values, slopes = t.numpy(), None if t.grad is None else t.grad.copy()
+
+    def put_back() -> None:
+        for slot, value in slots.items():
+            setattr(t, slot, value)
+        t.data = values  # in place
+        if t.grad is not None:
+            t.grad[...] = slopes
+
+    return put_back
+
+
+def _optimizer_as_it_was(optimizer: Optimizer) -> Callable[[], None]:
+    """Return a function that puts the optimizer's state and the numbers of its groups back."""
+    state, groups = optimizer.state_dict(), [dict(group) for group in optimizer.groups]
+
+    def put_back_groups() -> None:
+        for group, before in zip(optimizer.groups, groups, strict=True):
+            group.update(before)
+
+    def put_back() -> None:
+        put_back_groups()  # a state has no rates that are functions, and is refused where the groups have numbers
+        optimizer.load_state_dict(state)
+        put_back_groups()  # a state has floats where the groups have whole numbers
+
+    return put_back

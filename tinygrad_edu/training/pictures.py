@@ -1,4 +1,7 @@
-"""Pictures. matplotlib is imported inside the functions: nothing else here needs it."""
+"""Pictures of a training. `figure` and `save` serve every picture of the package.
+
+matplotlib is imported inside the functions: nothing else in this file needs it.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.layers import Layer
+from ..core.ops import Array
 from ..core.tensor import unwrap
 
 if TYPE_CHECKING:
-    from .fit import History
+    from .history import History
     from .lr_find import RangeTest
 
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # Okabe & Ito: told apart by everyone
@@ -21,43 +25,35 @@ MARKERS = ["o", "s", "^", "D", "v", "P"]
 
 
 def loss_curve(history: History, path: Any, title: str = "Training") -> Path:
-    """Draw loss, and accuracy where there is one, against the epoch; training solid, held-out dashed.
+    """Draw the loss, and the accuracy if there is one, against the epoch; training solid, held-out dashed.
 
     Returns the path of the PNG. Raises ImportError without matplotlib, ValueError without epochs.
     """
     if not history.rows:
         raise ValueError("there is no epoch to draw")
     panels = [what for what in ("loss", "accuracy") if what in history.rows[0]]
-    figure, axes = _figure(len(panels), title)
+    page, axes = figure(len(panels), title)
+    marker = "." if len(history) < 3 else ""
     for ax, what in zip(axes, panels, strict=True):
-        for key, label, colour, style in (
-            (what, "training", COLOURS[0], "-"),
-            (f"validation_{what}", "held-out", COLOURS[1], "--"),
-        ):
+        lines = ((what, "training", COLOURS[0], "-"), (f"validation_{what}", "held-out", COLOURS[1], "--"))
+        for key, label, colour, style in lines:
             if key in history.rows[0]:
-                ax.plot(
-                    history["epoch"],
-                    history[key],
-                    style,
-                    color=colour,
-                    label=label,
-                    marker="." if len(history) < 3 else "",
-                )
+                ax.plot(history["epoch"], history[key], style, color=colour, label=label, marker=marker)
         ax.set(xlabel="epoch", ylabel=what)
         ax.legend(frameon=False)
         ax.grid(alpha=0.25)
     if "loss" in panels and min(history["loss"]) > 0:
         axes[0].set_yscale("log")
-    return _save(figure, path)
+    return save(page, path)
 
 
 def lr_curve(found: RangeTest, path: Any, title: str = "Learning-rate range test") -> Path:
-    """Draw what `lr_find` found: each batch's loss and the smoothed loss against the rate, and the suggestion.
+    """Draw the result of `lr_find`: each batch's loss and the smoothed loss against the rate, and the suggestion.
 
-    The scale of the losses is a log one if all are above 0. Returns the path of the PNG. Raises ImportError without
-    matplotlib.
+    The axis of the losses is logarithmic if all losses are above 0. Returns the path of the PNG. Raises ImportError
+    without matplotlib.
     """
-    figure, (ax,) = _figure(1, title)
+    page, (ax,) = figure(1, title)
     ax.plot(found.rates, found.losses, ".", color=COLOURS[5], markersize=4, label="loss of each batch")
     ax.plot(found.rates, found.smoothed, color=COLOURS[0], label="smoothed")
     if found.suggestion is not None:
@@ -68,7 +64,7 @@ def lr_curve(found: RangeTest, path: Any, title: str = "Learning-rate range test
         ax.set_yscale("log")
     ax.legend(frameon=False)
     ax.grid(alpha=0.25)
-    return _save(figure, path)
+    return save(page, path)
 
 
 def schedules(chosen: Sequence[Callable[[int], float]], steps: int, path: Any, title: str = "Learning rates") -> Path:
@@ -79,7 +75,7 @@ def schedules(chosen: Sequence[Callable[[int], float]], steps: int, path: Any, t
     if not chosen:
         raise ValueError("there is no schedule to draw")
     columns = min(3, len(chosen))
-    figure, axes = _figure(columns, title, rows=-(-len(chosen) // columns), size=(3.4, 1.7))
+    page, axes = figure(columns, title, rows=-(-len(chosen) // columns), size=(3.4, 1.7))
     times = range(1, steps + 1)
     for i, (ax, lr) in enumerate(zip(axes, chosen)):
         ax.plot(times, [lr(t) for t in times], color=COLOURS[i % 6])
@@ -89,14 +85,14 @@ def schedules(chosen: Sequence[Callable[[int], float]], steps: int, path: Any, t
         ax.grid(alpha=0.25)
     for ax in axes[len(chosen) :]:
         ax.set_axis_off()
-    figure.supxlabel("t", fontsize=8)
-    return _save(figure, path)
+    page.supxlabel("t", fontsize=8)
+    return save(page, path)
 
 
 def decision_boundary(model: Layer, X: Any, y: Any, path: Any, title: str = "Decision boundary") -> Path:
-    """Draw which class a model with two input features chooses where, and the samples.
+    """Draw the class that a model with two input features chooses at each point, and the samples.
 
-    Returns the path of the PNG. Raises ImportError without matplotlib, ValueError if X is not (N, 2).
+    Returns the path of the PNG. Raises ImportError without matplotlib, ValueError if X is not (N, 2) or y not (N,).
     """
     X, y = np.asarray(unwrap(X)), np.asarray(unwrap(y))
     if X.ndim != 2 or X.shape[1] != 2:
@@ -107,44 +103,49 @@ def decision_boundary(model: Layer, X: Any, y: Any, path: Any, title: str = "Dec
     low, high = X.min(axis=0), X.max(axis=0)
     margin = 0.1 * (high - low)
     across, up = (np.linspace(low[i] - margin[i], high[i] + margin[i], 200, dtype=X.dtype) for i in (0, 1))
-    grid = np.stack(np.meshgrid(across, up), axis=-1)
-    with model.evaluating():
-        scores = unwrap(model(grid.reshape(-1, 2)))
-    if scores.shape[1] == 1:  # one score: its sign chooses
-        scores = np.concatenate([-scores, scores], axis=1)
+    scores = _scores(model, np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2))
+    classes = scores.shape[1]
     chosen = scores.argmax(axis=1).reshape(200, 200)
     from matplotlib.colors import ListedColormap
 
-    figure, (ax,) = _figure(1, title)
-    colours = [COLOURS[k % 6] for k in range(scores.shape[1])]
-    last = scores.shape[1] - 0.5
-    ax.pcolormesh(across, up, chosen, cmap=ListedColormap(colours), vmin=-0.5, vmax=last, alpha=0.25, rasterized=True)
-    for k in range(scores.shape[1]):
+    page, (ax,) = figure(1, title)
+    colours = [COLOURS[k % 6] for k in range(classes)]
+    shades = {"cmap": ListedColormap(colours), "vmin": -0.5, "vmax": classes - 0.5, "alpha": 0.25}
+    ax.pcolormesh(across, up, chosen, rasterized=True, **shades)
+    for k in range(classes):
         if 0 < (chosen == k).sum() < chosen.size:
             ax.contour(across, up, chosen == k, levels=[0.5], colors="black", linewidths=0.8)
         kind = {"color": colours[k], "marker": MARKERS[k % 6], "s": 16, "edgecolors": "white", "linewidths": 0.4}
         ax.scatter(*X[y == k].T, label=f"class {k}", **kind)
     ax.set(xlabel="feature 0", ylabel="feature 1", aspect="equal")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
-    return _save(figure, path)
+    return save(page, path)
 
 
-def _figure(columns: int, title: str, rows: int = 1, size: tuple[float, float] = (5.2, 4)) -> tuple[Any, Any]:
-    """A figure and its panels, row by row; size is that of a panel, in inches."""
+def _scores(model: Layer, X: Array) -> Array:
+    """Return a score for each sample and class; a model with one output is positive for class 1."""
+    with model.evaluating():
+        scores: Array = unwrap(model(X))
+    return np.concatenate([-scores, scores], axis=1) if scores.shape[1] == 1 else scores
+
+
+def figure(columns: int, title: str, rows: int = 1, size: tuple[float, float] = (5.2, 4)) -> tuple[Any, Any]:
+    """Return a matplotlib figure and its panels, row by row; size is that of a panel, in inches.
+
+    No pyplot: no window opens, and no other program's settings change.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title)
-    return figure, figure.subplots(rows, columns, squeeze=False).ravel()
+    page = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    FigureCanvasAgg(page)
+    page.suptitle(title)
+    return page, page.subplots(rows, columns, squeeze=False).ravel()
 
 
-def _save(figure: Any, path: Any) -> Path:
+def save(page: Any, path: Any) -> Path:
+    """Write a figure to path, and make its folder if there is none. Its ending names the format: .png, .svg, .pdf."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
+    page.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
     return path
-
-
-figure, save = _figure, _save

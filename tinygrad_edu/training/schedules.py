@@ -4,13 +4,13 @@
 >>> lr(1), lr(51) < 0.1, lr(1001)
 (0.0, True, 0.0)
 
-Give one to an optimizer, ``Adam(model, lr=cosine(0.001, steps=1000))``, and each `step` asks it for its own t. A
-schedule keeps no state and is not built up step by step: a run that is resumed at any t goes on as if it had not
-stopped. t counts updates, not epochs: an epoch has ``ceil(N / batch_size)`` of them.
+Give one to an optimizer, ``Adam(model, lr=cosine(0.001, steps=1000))``, and each `step` asks it for the rate at its t.
+A schedule depends on t alone and keeps no state, so a run that is resumed at any t goes on as if it had not stopped. t
+counts updates, not epochs: an epoch has ``ceil(N / batch_size)`` updates.
 
-The ``lr`` of a schedule, which it starts from or multiplies, is a number, another schedule, or any function of t. Both
-have the same clock; `delayed` starts the inner one later. PyTorch counts e = t - 1, the updates that are done: "as X"
-says that, with equal arguments, the rate at t is that of its scheduler X at that count.
+A schedule starts from its ``lr``, or multiplies it. This lr is a number, another schedule, or any function of t; a
+function gets the same t as the schedule, and `delayed` starts the clock of a schedule later. PyTorch counts e = t - 1,
+the updates that are done: "as X" means that the rate at t is that of PyTorch's scheduler X, with equal arguments, at e.
 """
 
 from __future__ import annotations
@@ -21,12 +21,9 @@ from functools import partial, wraps
 from inspect import Signature, signature
 from math import cos, inf, pi, sqrt
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias
+from typing import Any, Concatenate, ParamSpec, TypeAlias
 
-if TYPE_CHECKING:
-    from ..core.optimizer import Optimizer
-
-Rate: TypeAlias = Any  # float | Callable[[int], float] to who calls; inside a rule it is the number for this t
+Rate: TypeAlias = Any  # for a caller float | Callable[[int], float]; inside a rule the number for this t
 P = ParamSpec("P")
 
 WHOLE = (lambda x: x >= 1 and isinstance(x, Integral), "a whole number, at least 1")
@@ -48,8 +45,10 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Schedule:
-    """A function of t = 1, 2, 3, ... that shows what it is; with t below 1 it raises ValueError. Made by the functions
-    of this module. It can be compared, hashed, copied and pickled, if the functions in it can.
+    """A learning rate as a function of t = 1, 2, 3, ..., which the functions of this module make.
+
+    Its repr is the call that makes it. It can be compared, hashed, copied and pickled, if the functions in it can. It
+    raises ValueError for t below 1.
 
     >>> lr = cosine(0.1, steps=100)
     >>> lr
@@ -75,10 +74,10 @@ class Schedule:
 
 
 def schedule(rule: Callable[Concatenate[int, P], float]) -> Callable[P, Schedule]:
-    """Decorator: from a rule, a formula with t as its first argument, to a function that makes `Schedule` objects.
+    """Decorate a rule, a formula with t as its first argument: it becomes a function that returns a `Schedule`.
 
-    Arguments with names of `RANGES` (lr, steps, low, factor, ...) are checked when a schedule is made. An lr that is a
-    function of t reaches the rule as the number for this t.
+    Arguments with a name in `RANGES` (lr, steps, low, factor, ...) are checked when a schedule is made. If lr is a
+    function of t, the rule gets its number for this t.
 
     >>> @schedule
     ... def inverse_time(t, lr, k):
@@ -95,7 +94,7 @@ def schedule(rule: Callable[Concatenate[int, P], float]) -> Callable[P, Schedule
         except TypeError as error:
             raise TypeError(f"{rule.__name__}{parameters}: {error}") from None
         given.apply_defaults()
-        values = {name: _checked(rule.__name__, name, value) for name, value in given.arguments.items()}
+        values = {name: in_range(rule.__name__, name, value) for name, value in given.arguments.items()}
         if isinstance(values.get("lr"), Real) and values.get("low", 0) > values["lr"]:
             raise ValueError(f"{rule.__name__}: low = {values['low']} is above lr = {values['lr']}")
         return Schedule(make, tuple(values.items()))
@@ -104,10 +103,10 @@ def schedule(rule: Callable[Concatenate[int, P], float]) -> Callable[P, Schedule
     return make
 
 
-def _checked(where: str, name: str, value: Any) -> Any:
-    """value in plain Python numbers, if it is in the range that belongs to the name."""
+def in_range(where: str, name: str, value: Any) -> Any:
+    """Return value as plain Python numbers; a ValueError if it is out of the range of its name."""
     within, text = RANGES.get(name, (lambda _: True, ""))
-    value = tuple(value) if isinstance(value, Iterator) else value  # which can be read only once
+    value = tuple(value) if isinstance(value, Iterator) else value  # an iterator can be read only once
     try:
         right = within(value)
     except (TypeError, ValueError):  # no number
@@ -120,7 +119,7 @@ def _checked(where: str, name: str, value: Any) -> Any:
 
 
 def _between(a: float, b: float, x: float) -> float:
-    """From a at x = 0 to b at x = 1 along half a period of the cosine; b + (a - b) · (1 + cos(π x)) / 2."""
+    """b + (a - b) · (1 + cos(π x)) / 2: from a at x = 0 to b at x = 1, along half a period of the cosine."""
     share = (1 + cos(pi * x)) / 2
     return a * share + b * (1 - share)
 
@@ -151,7 +150,7 @@ def step(t: int, lr: Rate, steps: int, factor: float = 0.1) -> float:
 
 @schedule
 def multistep(t: int, lr: Rate, milestones: tuple[int, ...], factor: float = 0.1) -> float:
-    """lr · factor^k, where k milestones are at most t - 1: multiplied by factor after so many updates. As MultiStepLR.
+    """lr · factor^k, where k milestones are at most t - 1: multiplied by factor after each milestone. As MultiStepLR.
 
     >>> lr = multistep(0.8, milestones=[10, 15], factor=0.5)
     >>> lr(10), lr(11), lr(16)
@@ -223,15 +222,16 @@ def cosine_restarts(t: int, lr: Rate, steps: int, growth: int = 1, low: float = 
     [0.8, 0.4, 0.8, 0.683, 0.4, 0.117, 0.8]
     """
     e = (t - 1) % steps if growth == 1 else t - 1
-    while e >= steps:  # log(t) rounds, with whole numbers, so exact
+    while e >= steps:  # about log(t) times, and exact: the numbers are whole
         e, steps = e - steps, steps * growth
     return _between(lr, low, e / steps)
 
 
 @schedule
 def inverse_sqrt(t: int, lr: Rate) -> float:
-    """lr / √t: falls for ever, and slowly enough to reach any point. Kingma & Ba 2015, "Adam: a method for stochastic
-    optimization", section 4 (its theorem) and 6.1 (its logistic regression).
+    """lr / √t: falls without end, but so slowly that the updates can still reach any point.
+
+    Kingma & Ba 2015, "Adam: a method for stochastic optimization", sections 4 (its theorem) and 6.1.
 
     >>> lr = inverse_sqrt(0.8)
     >>> lr(1), lr(4), lr(16)
@@ -244,8 +244,8 @@ def inverse_sqrt(t: int, lr: Rate) -> float:
 def noam(t: int, lr: Rate = 1.0, width: int = 512, warmup: int = 4000) -> float:
     """lr · width^(-1/2) · min(t^(-1/2), t · warmup^(-3/2)): a line up to t = warmup, then `inverse_sqrt`.
 
-    The highest rate, at t = warmup, is lr / √(width · warmup): with the defaults 0.0007. width is that of the model's
-    vectors. Vaswani et al. 2017, "Attention is all you need", eq. 3.
+    The highest rate, at t = warmup, is lr / √(width · warmup): with the defaults 0.0007. width is the length of the
+    model's vectors. Vaswani et al. 2017, "Attention is all you need", eq. 3.
 
     >>> lr = noam(width=4, warmup=4)
     >>> lr(1), lr(4), lr(16)
@@ -289,112 +289,12 @@ def cyclical(t: int, lr: Rate, steps: int, low: float, factor: float = 1.0) -> f
 
 @schedule
 def delayed(t: int, schedule: Callable[[int], float], steps: int) -> float:
-    """schedule(max(t - steps, 1)): another schedule whose clock starts so much later. Until then its first rate.
+    """schedule(max(t - steps, 1)): a schedule whose clock starts ``steps`` updates later; until then its first rate.
 
-    For a warm-up that takes nothing away from what follows, as torch's SequentialLR does it:
+    A warm-up then takes nothing away from the schedule that follows, as with torch's SequentialLR:
 
     >>> lr = linear_warmup(delayed(cosine(0.8, steps=4), steps=2), steps=2)
     >>> [round(lr(t), 3) for t in range(1, 8)]  # two updates of warm-up, then the cosine from its beginning
     [0.0, 0.4, 0.8, 0.683, 0.4, 0.117, 0.0]
     """
     return schedule(max(t - steps, 1))
-
-
-# --- the one with a memory --------------------------------------------------------------------------------------------
-
-
-class ReduceOnPlateau:
-    """Multiply an optimizer's learning rate by factor when a measure has stopped getting better.
-
-    As torch's ReduceLROnPlateau: better is what beats the best so far by more than the share ``threshold`` of its size,
-    and the rate falls at the first value after ``patience`` in a row that were not better. With patience = 2 and a
-    measure that stays the same that is the 4th, 7th, 10th value; optax and Keras are one earlier. (Of a measure below 0
-    PyTorch takes a slightly worse value for a better one; this does not.)
-
-    Parameters
-    ----------
-    optimizer : the rate of each of its groups is multiplied
-    factor : above 0 and below 1
-    patience, cooldown : how many values in a row may be no better; how many do not count after a reduction
-    threshold : at least 0 and below 1
-    mode : "min" for a loss, "max" for an accuracy
-    min_lr : no rate is brought below it
-
-    Raises
-    ------
-    TypeError : something else than an optimizer, or one with a learning rate that is a function of t
-    ValueError : a number out of range, another mode, or a row of `fit` without the measure
-
-    Examples
-    --------
-    ``fit(..., callback=plateau)`` takes each epoch's validation_loss, or else its loss; with mode="max"
-    validation_accuracy, or else accuracy. By hand:
-
-    >>> from tinygrad_edu import SGD, Tensor
-    >>> optimizer = SGD([Tensor([1.0], requires_grad=True)], lr=1.0)
-    >>> plateau = ReduceOnPlateau(optimizer, factor=0.5, patience=2)
-    >>> for loss in [3, 3, 3, 3, 3]:
-    ...     plateau.step(loss)
-    ...     print(optimizer.lr, end=" ")
-    1.0 1.0 1.0 0.5 0.5
-    """
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        factor: float = 0.1,
-        patience: int = 10,
-        threshold: float = 1e-4,
-        mode: str = "min",
-        cooldown: int = 0,
-        min_lr: float = 0.0,
-    ) -> None:
-        if not hasattr(optimizer, "groups"):
-            raise TypeError(f"ReduceOnPlateau takes an optimizer such as Adam(model), got {type(optimizer).__name__}")
-        if mode not in ("min", "max"):
-            raise ValueError(f'ReduceOnPlateau: mode = {mode!r}, but it has to be "min" or "max"')
-        if factor == 1:
-            raise ValueError("ReduceOnPlateau: factor = 1, but it has to be above 0 and below 1")
-        checked = partial(_checked, "ReduceOnPlateau")
-        self.factor, self.threshold = checked("factor", factor), checked("threshold", threshold)
-        self.patience, self.cooldown = checked("patience", patience), checked("cooldown", cooldown)
-        self.min_lr, self.mode, self.optimizer = checked("min_lr", min_lr), mode, optimizer
-        self.best, self.bad, self.resting = (inf if mode == "min" else -inf), 0, 0
-        self._rates()
-
-    def step(self, value: float) -> None:
-        """Take one more value of the measure, and multiply the rates if it is time. NaN is never better."""
-        value, sign = float(value), 1 if self.mode == "min" else -1
-        best = sign * self.best  # now less is better
-        better = sign * value < best * (1 - self.threshold if best > 0 else 1 + self.threshold)
-        self.best, self.bad = (value, 0) if better else (self.best, self.bad + 1)
-        if self.resting:
-            self.resting, self.bad = self.resting - 1, 0
-        if self.bad > self.patience:
-            for group, lr in zip(self.optimizer.groups, self._rates()):
-                group["lr"] = min(lr, max(lr * self.factor, self.min_lr))
-            self.resting, self.bad = self.cooldown, 0
-
-    def __call__(self, row: dict[str, Any]) -> None:
-        """As the callback of `fit`: `step` with the measure in its row."""
-        what = "loss" if self.mode == "min" else "accuracy"
-        if what not in row:
-            raise ValueError(f"ReduceOnPlateau: the row has no {what}, only {', '.join(row)}; call step(value) by hand")
-        self.step(row.get(f"validation_{what}", row[what]))
-
-    def _rates(self) -> list[float]:
-        """The rates of all groups, if they are numbers."""
-        rates = [group["lr"] for group in self.optimizer.groups]
-        if any(map(callable, rates)):
-            raise TypeError(f"ReduceOnPlateau multiplies numbers, but lr is {rates}; give the optimizer lr as a number")
-        return rates
-
-    def state_dict(self) -> dict[str, float]:
-        """The best value, how many since were no better, what is left of the cooldown. The optimizer has the rates."""
-        return {"best": self.best, "bad": self.bad, "resting": self.resting}
-
-    def load_state_dict(self, state: Any) -> None:
-        """Take over what `state_dict` returned. Raises ValueError if something is missing."""
-        if missing := [name for name in self.state_dict() if name not in state]:
-            raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
-        self.best, self.bad, self.resting = float(state["best"]), int(state["bad"]), int(state["resting"])

@@ -20,6 +20,6 @@ def gradient(w, x, b):
 
 
 if __name__ == "__main__":  # python 1_chain_rule.py checks what you wrote
-    from tinygrad_edu.course.grading import check
+    from tinygrad_edu.course.runner import check
 
     check(__file__)

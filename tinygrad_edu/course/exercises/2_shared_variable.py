@@ -19,6 +19,6 @@ def gradient(x, w):
 
 
 if __name__ == "__main__":  # python 2_shared_variable.py checks what you wrote
-    from tinygrad_edu.course.grading import check
+    from tinygrad_edu.course.runner import check
 
     check(__file__)

@@ -3,8 +3,8 @@
     y = x @ W + b
 
 x is a batch of N samples with D features, shape (N, D); W is (D, C), b is (C,), so y is (N, C). From y the rest of the
-network computes a loss L, and from there comes g = dL/dy, of the shape of y. The answers are dL/dx, dL/dW and dL/db;
-each has the shape of what it belongs to.
+network computes a loss L, and from there comes g = dL/dy, of the shape of y. The answers are dL/dx, dL/dW and dL/db,
+of the shapes of x, W and b.
 
 x[n, d] acts on y[n, c] with the factor W[d, c], for every c: its gradient is the sum over c of g[n, c] · W[d, c].
 W[d, c] acts on y[n, c] with the factor x[n, d], for every n: sum over n. b[c] is added to every row: sum over n.
@@ -22,6 +22,6 @@ def backward(x, W, g):
 
 
 if __name__ == "__main__":  # python 3_linear_layer.py checks what you wrote
-    from tinygrad_edu.course.grading import check
+    from tinygrad_edu.course.runner import check
 
     check(__file__)

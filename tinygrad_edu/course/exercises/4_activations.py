@@ -31,6 +31,6 @@ def tanh_backward(a, g):
 
 
 if __name__ == "__main__":  # python 4_activations.py checks what you wrote
-    from tinygrad_edu.course.grading import check
+    from tinygrad_edu.course.runner import check
 
     check(__file__)

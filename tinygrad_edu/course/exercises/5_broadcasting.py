@@ -17,6 +17,6 @@ def unbroadcast(g, shape):
 
 
 if __name__ == "__main__":  # python 5_broadcasting.py checks what you wrote
-    from tinygrad_edu.course.grading import check
+    from tinygrad_edu.course.runner import check
 
     check(__file__)

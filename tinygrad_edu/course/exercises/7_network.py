@@ -22,6 +22,6 @@ def gradients(x, labels, W1, b1, W2, b2):
 
 
 if __name__ == "__main__":  # python 7_network.py checks what you wrote
-    from tinygrad_edu.course.grading import check
+    from tinygrad_edu.course.runner import check
 
     check(__file__)

@@ -23,6 +23,6 @@ def adam(p, g, m, v, t, lr, beta1, beta2, eps):
 
 
 if __name__ == "__main__":  # python 8_adam.py checks what you wrote
-    from tinygrad_edu.course.grading import check
+    from tinygrad_edu.course.runner import check
 
     check(__file__)

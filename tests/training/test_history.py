@@ -1,0 +1,89 @@
+"""The record of a training: rows that go through CSV unchanged, a table in a notebook, the progress on a terminal."""
+
+import csv
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+import tinygrad_edu as tg
+
+X, Y = tg.data.blobs(50, rng=0)  # three classes
+
+
+def fit(model, epochs=2, **options):
+    return tg.fit(model, X, Y, epochs=epochs, rng=0, **{"progress": False} | options)
+
+
+def small():
+    return tg.mlp([2, 4, 3], rng=0)
+
+
+# --- the history ------------------------------------------------------------------------------------------------------
+
+
+def test_a_history_goes_through_csv_unchanged(tmp_path):
+    history = fit(small(), epochs=3, validation=(X, Y))
+    text = history.to_csv(tmp_path / "history.csv")
+    with open(tmp_path / "history.csv", newline="") as file:
+        read = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    assert read == history.rows
+    assert (tmp_path / "history.csv").read_text() == text + "\n"
+
+
+def test_a_history_without_rows_can_be_shown_and_saved():
+    empty = tg.History()
+    assert repr(empty) == "History(0 epochs, all epochs)"
+    assert empty.to_csv() == ""
+    assert "no epochs" in ElementTree.fromstring(empty._repr_html_()).text
+
+
+def test_a_history_is_a_table_in_a_notebook():
+    history = fit(small(), epochs=3)
+    table = [[cell.text for cell in row] for row in ElementTree.fromstring(history._repr_html_())]
+    assert table[0] == ["epoch", "loss", "accuracy", "lr", "seconds"]
+    assert [row[0] for row in table[1:]] == ["1", "2", "3"]
+    assert [float(row[1]) for row in table[1:]] == pytest.approx(history["loss"], abs=1e-4)
+
+
+def test_repr_says_how_many_epochs_why_it_ended_and_how_it_stands():
+    history = tg.History()
+    history.rows = [{"epoch": 1, "loss": 0.5, "lr": 1e-5}]
+    history.stopped = "callback"
+    assert repr(history) == "History(1 epochs, callback, epoch 1  loss 0.5000  lr 1.00e-05)"
+
+
+# --- progress ---------------------------------------------------------------------------------------------------------
+
+
+def test_there_is_one_line_an_epoch_on_standard_error(capsys):
+    history = fit(small(), epochs=10, progress=True)
+    printed = capsys.readouterr()
+    lines = printed.err.splitlines()
+    assert printed.out == ""
+    assert [line.partition("  loss")[0] for line in lines] == [f"epoch {k:>2}/10" for k in range(1, 11)]
+    assert f"loss {history['loss'][-1]:.4f}" in lines[-1]
+    assert f"accuracy {history['accuracy'][-1]:.4f}" in lines[-1]
+
+
+def test_there_is_nothing_where_no_progress_is_wanted(capsys):
+    fit(small(), progress=False)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_there_is_a_bar_on_a_terminal(capsys, monkeypatch):
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    history = fit(small(), epochs=2, progress=True)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "2/2" in printed.err
+    assert f"loss {history['loss'][-1]:.4f}" in printed.err
+    assert "epoch 1/2" not in printed.err
+
+
+def test_there_are_lines_on_a_terminal_without_tqdm(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    fit(small(), epochs=2, progress=True)
+    assert [line.split("  ")[0] for line in capsys.readouterr().err.splitlines()] == ["epoch 1/2", "epoch 2/2"]

@@ -1,0 +1,115 @@
+"""The exercises as students and teachers run them: list them, start on them, check a file, grade a folder.
+
+Each function prints its result and returns the exit status of the command line, which calls it. `check` is for a file
+that is run by itself.
+"""
+
+from __future__ import annotations
+
+import io
+import secrets
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from .checks import EXERCISES
+from .folders import files, start, submissions
+from .grading import Verdict, judge, save, student_note, table_line
+
+NO_SANDBOX = "This is no sandbox: submissions may read and write what you may. Grade strangers' work in a container."
+
+
+def list_exercises() -> int:
+    """Print a line for each exercise."""
+    for e in EXERCISES:
+        print(f"{e.number}  {e.name:<16} {e.title}")
+    return 0
+
+
+def start_exercises(folder: Path, number: int | None = None, force: bool = False) -> int:
+    """Copy the stubs into folder, and print how to go on. Arguments and errors as in `folders.start`."""
+    written = start(folder, number, force)
+    print("\n".join(f"wrote   {path}" for path in written))
+    print(f"\nRead the task at the top of {written[0]}, write the function, then say")
+    print(f"  tinygrad-edu exercise check {written[0]}")
+    return 0
+
+
+def check_exercises(target: Path, seed: int | None = None, seconds: float = 10.0) -> int:
+    """Check a file, or a folder of them, and print a tutor's note on each; return 0 if all are right, else 1.
+
+    Parameters
+    ----------
+    target : a file, or a folder that holds files of exercises
+    seed : for the random numbers; by default a new one, which is printed
+    seconds : limit for each file
+
+    Raises
+    ------
+    ValueError, OSError : as `folders.files`
+    """
+    paths, skipped = files(target)
+    seed = new_seed() if seed is None else seed
+    verdicts = []
+    for path in paths:
+        verdicts.append(judge(path, seed, seconds))
+        print(student_note(verdicts[-1]), end="\n\n", flush=True)
+    print_summary(verdicts, skipped, seed)
+    return 0 if all(verdict.right for verdict in verdicts) else 1
+
+
+def grade_submissions(folder: Path, out: Path | None = None, seed: int | None = None, seconds: float = 10.0) -> int:
+    """Grade the submissions in folder, print a line for each file, and write grades.csv and grades.json; return 0.
+
+    Parameters
+    ----------
+    folder : holds a folder, or a file, for each student
+    out : folder for the two tables; by default the same
+    seed, seconds : as in `check_exercises`
+
+    Raises
+    ------
+    ValueError, OSError : as `folders.submissions`, or the tables cannot be written
+    """
+    found, skipped = submissions(folder)
+    seed, out = new_seed() if seed is None else seed, out or folder
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "grades.csv").touch()  # a table that cannot be written is an error now, not after an hour
+    print(NO_SANDBOX, end="\n\n")
+    verdicts = []
+    for student, path in found:
+        verdicts.append(judge(path, seed, seconds, student))
+        print(table_line(verdicts[-1]), flush=True)
+    print()
+    print_summary(verdicts, skipped, seed)
+    for path in save(verdicts, skipped, out, seed):
+        print(f"wrote   {path}")
+    return 0
+
+
+def new_seed() -> int:
+    """Return a seed that is short enough to be typed."""
+    return secrets.randbelow(10**6)
+
+
+def print_summary(verdicts: Sequence[Verdict], skipped: Sequence[Path], seed: int) -> None:
+    """Print the files that were skipped, and how many of the others are right."""
+    for path in skipped:
+        print(f"skipped {path}: its name says no exercise, or more than one")
+    right = sum(verdict.right for verdict in verdicts)
+    print(f"{right} of {len(verdicts)} right; --seed {seed} brings the same random numbers again")
+
+
+def check(target: str | Path, seed: int | None = None, seconds: float = 10.0) -> NoReturn:
+    """Do `check_exercises`, and end Python with its status, or with 2 and a sentence if target cannot be read."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that has no ·
+    try:
+        status = check_exercises(Path(target), seed, seconds)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)

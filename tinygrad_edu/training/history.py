@@ -1,0 +1,114 @@
+"""The record of a training: an `Evaluation`, a `History` with a row for each epoch, the progress on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+Row = dict[str, Any]  # column to value: what happened in one epoch
+
+
+class Evaluation(NamedTuple):
+    """The mean loss over all samples, and the share of them that is classified correctly (None without labels)."""
+
+    loss: float
+    accuracy: float | None
+
+
+class History:
+    """One row for each epoch; all rows have the same columns.
+
+    Attributes
+    ----------
+    rows : dicts of epoch, loss, accuracy, validation_loss, validation_accuracy, lr, seconds. loss and accuracy are
+        means over the epoch's batches, taken while the model learns. accuracy needs labels, the validation columns need
+        validation data
+    stopped : the reason for the end: "all epochs", "callback" or "interrupted"
+
+    Examples
+    --------
+    >>> history = History()
+    >>> history.rows.append({"epoch": 1, "loss": 0.5})
+    >>> history["loss"]
+    [0.5]
+    >>> print(history.to_csv())
+    epoch,loss
+    1,0.5
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.stopped = "all epochs"
+
+    def __getitem__(self, column: str) -> list[Any]:
+        return [row[column] for row in self.rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to_csv(self, path: Any = None) -> str:
+        """Return the rows as comma-separated values, and write them to path if one is given."""
+        lines = [",".join(self.rows[0])] if self.rows else []
+        text = "\n".join(lines + [",".join(map(str, row.values())) for row in self.rows])
+        if path is not None:
+            Path(path).write_text(text + "\n")
+        return text
+
+    def __repr__(self) -> str:
+        last = f", {_line(self.rows[-1])}" if self.rows else ""
+        return f"History({len(self.rows)} epochs, {self.stopped}{last})"
+
+    def _repr_html_(self) -> str:
+        if not self.rows:
+            return "<p>no epochs</p>"
+        head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in self.rows[0])
+        cells = ("".join(f"<td>{_short(value)}</td>" for value in row.values()) for row in self.rows)
+        return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+
+
+class Progress:
+    """Progress on standard error: a bar on a terminal with tqdm, else a line for each epoch; nothing unless wanted.
+
+    >>> with Progress(wanted=False, epochs=3) as show:
+    ...     show({"epoch": 1, "loss": 0.5})
+    """
+
+    def __init__(self, wanted: bool, epochs: int) -> None:
+        self.wanted, self.epochs, self.bar = wanted, epochs, None
+        if wanted and sys.stderr.isatty():
+            try:
+                from tqdm import tqdm
+
+                self.bar = tqdm(total=epochs, unit="epoch", leave=True)
+            except ImportError:
+                pass
+
+    def __enter__(self) -> Callable[[Row], None]:
+        return self.show
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def show(self, row: Row) -> None:
+        """Show the row of the epoch that has just ended."""
+        if self.bar is not None:
+            last = "validation_accuracy" if "validation_accuracy" in row else "validation_loss"
+            held_out = f"  held-out {last.partition('_')[2]} {_short(row[last])}" if last in row else ""
+            self.bar.set_postfix_str(f"loss {_short(row['loss'])}{held_out}", refresh=False)
+            self.bar.update()
+        elif self.wanted:
+            number, rest = f"{row['epoch']:>{len(str(self.epochs))}}", {k: x for k, x in row.items() if k != "epoch"}
+            print(f"epoch {number}/{self.epochs}  {_line(rest)}", file=sys.stderr)
+
+
+def _line(row: Row) -> str:
+    return "  ".join(f"{name.replace('_', ' ')} {_short(value)}" for name, value in row.items())
+
+
+def _short(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.2e}"
