@@ -23,7 +23,7 @@ from typing import Any
 
 from . import guards
 from .core.tensor import Tensor, method
-from .extras import layers as _layers, numpy_functions, ops  # noqa: F401, three activations enter themselves
+from .extras import layers as _layers, numpy_functions, ops  # noqa: F401, four activations enter themselves
 
 __version__ = "0.2.0"
 

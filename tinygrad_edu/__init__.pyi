@@ -7,7 +7,6 @@ from .core.buffers import FlatBuffer as FlatBuffer
 from .core.layers import (
     Dropout as Dropout,
     Layer as Layer,
-    LeakyReLU as LeakyReLU,
     Linear as Linear,
     ReLU as ReLU,
     Sequential as Sequential,
@@ -50,6 +49,7 @@ from .extras.layers import (
     BatchNorm1d as BatchNorm1d,
     Flatten as Flatten,
     LayerNorm as LayerNorm,
+    LeakyReLU as LeakyReLU,
     SiLU as SiLU,
     Softmax as Softmax,
 )
@@ -93,35 +93,35 @@ matmul = Tensor.matmul
 linear = Tensor.linear
 exp = Tensor.exp
 log = Tensor.log
-sin = Tensor.sin
-cos = Tensor.cos
 sqrt = Tensor.sqrt
 abs = Tensor.abs
 tanh = Tensor.tanh
 sigmoid = Tensor.sigmoid
 relu = Tensor.relu
-leaky_relu = Tensor.leaky_relu
 softplus = Tensor.softplus
 maximum = Tensor.maximum
 minimum = Tensor.minimum
 clip = Tensor.clip
 sum = Tensor.sum
 mean = Tensor.mean
-var = Tensor.var
 max = Tensor.max
 min = Tensor.min
-logsumexp = Tensor.logsumexp
 softmax = Tensor.softmax
 log_softmax = Tensor.log_softmax
 reshape = Tensor.reshape
 transpose = Tensor.transpose
 broadcast_to = Tensor.broadcast_to
+sin = Tensor.sin
+cos = Tensor.cos
+leaky_relu = Tensor.leaky_relu
 expm1 = Tensor.expm1
 log1p = Tensor.log1p
 erf = Tensor.erf
 elu = Tensor.elu
 silu = Tensor.silu
 gelu = Tensor.gelu
+var = Tensor.var
+logsumexp = Tensor.logsumexp
 std = Tensor.std
 norm = Tensor.norm
 prod = Tensor.prod

@@ -259,18 +259,6 @@ class ReLU(Activation):
     op = staticmethod(ops.relu)
 
 
-class LeakyReLU(Activation):
-    """y = x where x > 0, slope · x elsewhere, so that no neuron loses its gradient (`ops.leaky_relu`)."""
-
-    op = staticmethod(ops.leaky_relu)
-
-    def __init__(self, slope: float = 0.01) -> None:
-        self.slope = slope
-
-    def forward(self, x: Any) -> Tensor:
-        return apply(ops.leaky_relu, x, slope=self.slope)
-
-
 class Tanh(Activation):
     """y = tanh(x): from -1 to 1, and flat at both ends (`ops.tanh`)."""
 

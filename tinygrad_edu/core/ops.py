@@ -91,16 +91,6 @@ def log(a: Array) -> Result:
     return np.log(a), lambda g: g / a
 
 
-def sin(a: Array) -> Result:
-    """y = sin a"""
-    return np.sin(a), lambda g: g * np.cos(a)
-
-
-def cos(a: Array) -> Result:
-    """y = cos a"""
-    return np.cos(a), lambda g: -g * np.sin(a)
-
-
 def sqrt(a: Array) -> Result:
     """y = √a; the slope at 0 is infinite, and 0 is returned there so that a norm at 0 has a gradient"""
     y = np.sqrt(a)
@@ -129,11 +119,6 @@ def relu(a: Array) -> Result:
     """y = max(a, 0); relu'(0) = 0"""
     y = np.maximum(a, 0)
     return y, lambda g: g * np.sign(y)
-
-
-def leaky_relu(a: Array, *, slope: float = 0.01) -> Result:
-    """y = a where a > 0, slope · a elsewhere; the derivative at 0 is slope"""
-    return np.where(a > 0, a, slope * a), lambda g: np.where(a > 0, g, slope * g)
 
 
 def softplus(a: Array) -> Result:
@@ -175,15 +160,6 @@ def mean(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     return y, lambda g: expand_back(g / (a.size // (y.size or 1)), a, axis, keepdims)
 
 
-def var(a: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Result:
-    """y = Σ (a - mean)² / (n - ddof) over axis; ddof is 0 as in NumPy: the mean square. ddof = 1, the estimate from a
-    sample, is PyTorch's default"""
-    d = a - a.mean(axis=axis, keepdims=True)
-    y = a.var(axis=axis, ddof=ddof, keepdims=keepdims)
-    n = a.size // (y.size or 1)
-    return y, lambda g: expand_back(g * 2 / (n - ddof), a, axis, keepdims) * d
-
-
 def max(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     """y = the largest of a over axis; ties share the gradient equally"""
     y = a.max(axis=axis, keepdims=keepdims)
@@ -200,15 +176,6 @@ def min(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
         y,
         lambda g: expand_back(g, a, axis, keepdims) * equal_shares(a == expand_back(y, a, axis, keepdims), a, axis),
     )
-
-
-def logsumexp(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
-    """y = ln Σ e^a over axis; with the largest element taken out first so that nothing overflows"""
-    top = a.max(axis=axis, keepdims=True)
-    top = np.where(np.isfinite(top), top, 0)
-    whole = np.log(np.exp(a - top).sum(axis=axis, keepdims=True)) + top
-    y = whole if keepdims else whole.squeeze(axis)
-    return y, lambda g: expand_back(g, a, axis, keepdims) * np.exp(a - whole)
 
 
 def softmax(a: Array, *, axis: int = -1) -> Result:
@@ -264,20 +231,6 @@ def getitem(a: Array, *, index: Any) -> Result:
     return a[index], lambda g: scatter_add(g, a, index)
 
 
-def concatenate(*arrays: Array, axis: int = 0) -> Result:
-    """y = the arrays, one after the other along an axis that they have"""
-    lengths = [array.shape[axis] for array in arrays]
-    stops = np.cumsum(lengths)
-    starts = stops - lengths
-    y = np.concatenate(arrays, axis=axis)
-    return y, *[lambda g, i=i, j=j: slice_along(g, i, j, axis) for i, j in zip(starts, stops)]
-
-
-def stack(*arrays: Array, axis: int = 0) -> Result:
-    """y = the arrays, side by side along a new axis"""
-    return np.stack(arrays, axis), *[lambda g, i=i: np.take(g, i, axis) for i in range(len(arrays))]
-
-
 # --- helpers that the VJPs share --------------------------------------------------------------------------------
 
 
@@ -295,11 +248,6 @@ def equal_shares(hit: Array, a: Array, axis: Axis) -> Array:
 def split_ties(g: Array, wins: Array, ties: Array) -> Array:
     """g where this side wins, half of g where it ties, 0 elsewhere."""
     return np.where(ties, g / 2, np.where(wins, g, 0))
-
-
-def slice_along(g: Array, start: int, stop: int, axis: int) -> Array:
-    """The part of g from start to stop along axis."""
-    return g[(slice(None),) * (axis % g.ndim) + (slice(start, stop),)]
 
 
 def scatter_add(g: Array, a: Array, index: Any) -> Array:

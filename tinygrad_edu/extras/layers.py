@@ -1,4 +1,4 @@
-"""More layers: three activations, the two normalisations, softmax and flatten. Each is built from ops."""
+"""More layers: four activations, the two normalisations, softmax and flatten. Each is built from ops."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ import numpy as np
 from ..core.layers import Activation, Layer, matched
 from ..core.tensor import Tensor, apply, as_tensor, no_grad
 from . import ops
+
+
+class LeakyReLU(Activation):
+    """y = x where x > 0, slope · x elsewhere, so that no neuron loses its gradient (`ops.leaky_relu`)."""
+
+    op = staticmethod(ops.leaky_relu)
+
+    def __init__(self, slope: float = 0.01) -> None:
+        self.slope = slope
+
+    def forward(self, x: Any) -> Tensor:
+        return apply(ops.leaky_relu, x, slope=self.slope)
 
 
 class ELU(Activation):

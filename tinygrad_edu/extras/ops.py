@@ -15,6 +15,21 @@ from ..core.ops import Array, Axis, Result, expand_back, scatter_add, sigmoid
 # --- elementwise ------------------------------------------------------------------------------------------------------
 
 
+def sin(a: Array) -> Result:
+    """y = sin a"""
+    return np.sin(a), lambda g: g * np.cos(a)
+
+
+def cos(a: Array) -> Result:
+    """y = cos a"""
+    return np.cos(a), lambda g: -g * np.sin(a)
+
+
+def leaky_relu(a: Array, *, slope: float = 0.01) -> Result:
+    """y = a where a > 0, slope · a elsewhere; the derivative at 0 is slope"""
+    return np.where(a > 0, a, slope * a), lambda g: np.where(a > 0, g, slope * g)
+
+
 def expm1(a: Array) -> Result:
     """y = e^a - 1; near 0 all digits are kept, where the subtraction would cancel them"""
     return np.expm1(a), lambda g: g * np.exp(a)
@@ -53,6 +68,24 @@ def gelu(a: Array) -> Result:
 # --- reductions -------------------------------------------------------------------------------------------------------
 
 
+def var(a: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Result:
+    """y = Σ (a - mean)² / (n - ddof) over axis; ddof is 0 as in NumPy: the mean square. ddof = 1, the estimate from a
+    sample, is PyTorch's default"""
+    d = a - a.mean(axis=axis, keepdims=True)
+    y = a.var(axis=axis, ddof=ddof, keepdims=keepdims)
+    n = a.size // (y.size or 1)
+    return y, lambda g: expand_back(g * 2 / (n - ddof), a, axis, keepdims) * d
+
+
+def logsumexp(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """y = ln Σ e^a over axis; with the largest element taken out first so that nothing overflows"""
+    top = a.max(axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0)
+    whole = np.log(np.exp(a - top).sum(axis=axis, keepdims=True)) + top
+    y = whole if keepdims else whole.squeeze(axis)
+    return y, lambda g: expand_back(g, a, axis, keepdims) * np.exp(a - whole)
+
+
 def std(a: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Result:
     """y = √(Σ (a - mean)² / (n - ddof)) over axis; ddof as for `var`; the gradient at y = 0 is 0"""
     d = a - a.mean(axis=axis, keepdims=True)
@@ -82,6 +115,20 @@ def cumsum(a: Array, *, axis: int | None = None) -> Result:
 # --- shapes and products ----------------------------------------------------------------------------------------------
 
 
+def concatenate(*arrays: Array, axis: int = 0) -> Result:
+    """y = the arrays, one after the other along an axis that they have"""
+    lengths = [array.shape[axis] for array in arrays]
+    stops = np.cumsum(lengths)
+    starts = stops - lengths
+    y = np.concatenate(arrays, axis=axis)
+    return y, *[lambda g, i=i, j=j: slice_along(g, i, j, axis) for i, j in zip(starts, stops)]
+
+
+def stack(*arrays: Array, axis: int = 0) -> Result:
+    """y = the arrays, side by side along a new axis"""
+    return np.stack(arrays, axis), *[lambda g, i=i: np.take(g, i, axis) for i in range(len(arrays))]
+
+
 def flip(a: Array, *, axis: Axis = None) -> Result:
     """y = a in reverse order along axis; along all axes when it is None"""
     return np.flip(a, axis), lambda g: np.flip(g, axis)
@@ -100,6 +147,11 @@ def einsum(*arrays: Array, subscripts: str) -> Result:
 
 
 # --- helpers that the VJPs share --------------------------------------------------------------------------------------
+
+
+def slice_along(g: Array, start: int, stop: int, axis: int) -> Array:
+    """The part of g from start to stop along axis."""
+    return g[(slice(None),) * (axis % g.ndim) + (slice(start, stop),)]
 
 
 def map_elements(f: Callable[[float], float], a: Array) -> Array:
