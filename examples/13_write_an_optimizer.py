@@ -39,9 +39,7 @@ def adabelief(p, g, m, s, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, c1
 # --- The optimizer: the kernel, the names of its averages, its numbers, and how they follow from t.
 class AdaBelief(tg.Optimizer):
     kernel, state = staticmethod(adabelief), ("m", "s")
-
-    def __init__(self, params, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-16, **common):
-        super().__init__(params, {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps}, **common)
+    hyper = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-16}  # the defaults
 
     def scalars(self, t, lr, beta1, beta2, eps):
         return lr, beta1, beta2, 1 - beta1, 1 - beta2, 1 / (1 - beta1**t), 1 / (1 - beta2**t), eps

@@ -60,7 +60,17 @@ sys.modules[__name__].__class__ = _Face
 
 # --- what upper rooms add to classes of the core, and the checks that take the place of the core's, which are none ----
 _TOOLS = dict.fromkeys(
-    ["freeze", "unfreeze", "clip_value", "clip_norm", "state_dict", "load_state_dict", "equation", "compile"],
+    [
+        "freeze",
+        "unfreeze",
+        "clip_value",
+        "clip_norm",
+        "state_dict",
+        "load_state_dict",
+        "equation",
+        "compile",
+        "__reduce__",
+    ],
     "training.optimizer_tools",
 )
 _BOUND = {
@@ -69,6 +79,7 @@ _BOUND = {
     "core.optimizer.Update": {"bind": "extras.threads.bind"},
     "core.optimizer.Optimizer": {
         "check": "guards.ranges.check_hyper",
+        "grouped": "guards.ranges.grouped",
         "refusal": "guards.ranges.not_finite",
         "why": "explain.why.why",
         **{name: f"{room}.{name}" for name, room in _TOOLS.items()},

@@ -423,9 +423,7 @@ def shrink(p, g, rate, bend):
 
 class Shrink(tg.Optimizer):
     kernel = staticmethod(tg.kernels.kernel(shrink))
-
-    def __init__(self, params, lr=0.1, bend=0.0):
-        super().__init__(params, {"lr": lr, "bend": bend})
+    hyper = {"lr": 0.1, "bend": 0.0}
 
 
 def test_a_rule_of_ones_own_may_have_numbers_of_its_own():

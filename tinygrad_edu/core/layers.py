@@ -11,7 +11,7 @@ import numpy as np
 
 from . import init, ops
 from .init import Initializer, Rng
-from .tensor import Tensor, apply, as_tensor, no_grad
+from .tensor import Tensor, apply, as_tensor, no_grad, unwrap
 
 
 class Layer:
@@ -34,7 +34,7 @@ class Layer:
     """
 
     training = True
-    summary: Callable[..., None]  # a method that the face binds, and the next one too
+    summary: Callable[..., None]  # the face binds these two
     refuse: Callable[[type[Exception], str], Exception]
 
     def forward(self, x: Any) -> Tensor:
@@ -43,6 +43,10 @@ class Layer:
 
     def __call__(self, x: Any) -> Tensor:
         return self.forward(x)
+
+    def matched(self, x: Any, like: Tensor) -> Any:
+        """Return x in the dtype of like, a parameter. `guards` take this place, and refuse what does not fit."""
+        return x if unwrap(x).dtype == like.dtype else unwrap(x).astype(like.dtype)
 
     # --- its parts --------------------------------------------------------------------------------------------------
 
@@ -192,35 +196,11 @@ class Linear(Layer):
         self.b = Tensor(np.zeros(out_features, dtype), requires_grad=True, name="b") if bias else None
 
     def forward(self, x: Any) -> Tensor:
-        x = matched(self, x, self.W)
+        x = self.matched(x, self.W)
         return Tensor.matmul(x, self.W) if self.b is None else Tensor.linear(x, self.W, self.b)
 
     def __repr__(self) -> str:
         return f"Linear({self.in_features}, {self.out_features}{'' if self.b is not None else ', bias=False'})"
-
-
-def matched(layer: Any, x: Any, like: Tensor) -> Any:
-    """Return x, checked to have the dtype of like and layer.in_features columns. Whole numbers take the dtype.
-
-    Another float dtype is refused, not converted: half of a model in another precision is slow and hard to find.
-
-    Raises
-    ------
-    TypeError : x holds no real numbers, or floats of another dtype
-    ValueError : the last axis of x is not layer.in_features long
-    """
-    a = x.array if isinstance(x, Tensor) else x
-    if getattr(a, "dtype", None) is not like.array.dtype:
-        x = as_tensor(x)
-        a = x.array
-        if a.dtype.kind in "iub":
-            x = a = a.astype(like.dtype)
-        if a.dtype != like.dtype:
-            other = f", or build the layer with dtype=np.{a.dtype}" if a.dtype in (np.float32, np.float64) else ""
-            raise TypeError(f"{layer!r} is {like.dtype} and got {a.dtype}; say x.astype(np.{like.dtype}){other}")
-    if a.shape[-1:] != (layer.in_features,):
-        raise ValueError(f"{layer!r} takes inputs of shape (N, {layer.in_features}), got {a.shape}")
-    return x
 
 
 # --- activations: what bends the straight lines between two Linear layers ---------------------------------------------

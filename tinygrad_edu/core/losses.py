@@ -81,8 +81,6 @@ def huber_loss(predictions: Any, targets: Any, delta: float = 1.0) -> Tensor:
     >>> huber_loss([0.0, 0.0], [0.5, 3.0])  # 0.5² / 2 = 0.125 and 1 · (3 - 1 / 2) = 2.5
     Tensor(1.3125)
     """
-    if not delta > 0:
-        raise ValueError(f"delta = {delta}, but it has to be above 0")
     p, t = of_one_shape(predictions, targets)
     e = (p - t).abs()
     q = e.minimum(delta)

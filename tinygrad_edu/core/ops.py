@@ -136,16 +136,6 @@ def minimum(a: Array, b: Array) -> Result:
     return np.minimum(a, b), lambda g: split_ties(g, a < b, a == b), lambda g: split_ties(g, b < a, a == b)
 
 
-def where(a: Array, b: Array, *, condition: Array) -> Result:
-    """y = a where the condition holds, b elsewhere"""
-    return np.where(condition, a, b), lambda g: np.where(condition, g, 0), lambda g: np.where(condition, 0, g)
-
-
-def clip(a: Array, *, low: float, high: float) -> Result:
-    """y = a held within [low, high]; the derivative is 1 inside and on both bounds, 0 outside"""
-    return np.clip(a, low, high), lambda g: g * ((a >= low) & (a <= high))
-
-
 # --- reductions -------------------------------------------------------------------------------------------------
 
 
@@ -160,36 +150,11 @@ def mean(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     return y, lambda g: expand_back(g / (a.size // (y.size or 1)), a, axis, keepdims)
 
 
-def max(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
-    """y = the largest of a over axis; ties share the gradient equally"""
-    y = a.max(axis=axis, keepdims=keepdims)
-    return (
-        y,
-        lambda g: expand_back(g, a, axis, keepdims) * equal_shares(a == expand_back(y, a, axis, keepdims), a, axis),
-    )
-
-
-def min(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
-    """y = the smallest of a over axis; ties share the gradient equally"""
-    y = a.min(axis=axis, keepdims=keepdims)
-    return (
-        y,
-        lambda g: expand_back(g, a, axis, keepdims) * equal_shares(a == expand_back(y, a, axis, keepdims), a, axis),
-    )
-
-
 def softmax(a: Array, *, axis: int = -1) -> Result:
     """y = e^a / Σ e^a over axis; shifted by the largest element so that nothing overflows"""
     e = np.exp(a - a.max(axis=axis, keepdims=True))
     y = e / e.sum(axis=axis, keepdims=True)
     return y, lambda g: y * (g - (g * y).sum(axis=axis, keepdims=True))
-
-
-def log_softmax(a: Array, *, axis: int = -1) -> Result:
-    """y = a - ln Σ e^a over axis; the logarithm of softmax, without the exponentials that could vanish"""
-    s = a - a.max(axis=axis, keepdims=True)
-    y = s - np.log(np.exp(s).sum(axis=axis, keepdims=True))
-    return y, lambda g: g - np.exp(y) * g.sum(axis=axis, keepdims=True)
 
 
 def cross_entropy(z: Array, *, labels: Array) -> Result:
@@ -216,11 +181,6 @@ def transpose(a: Array, *, axes: tuple[int, ...] | None = None) -> Result:
     return a.transpose(axes), lambda g: g.transpose(None if axes is None else np.argsort(np.mod(axes, a.ndim)))
 
 
-def broadcast_to(a: Array, *, shape: tuple[int, ...]) -> Result:
-    """y = a repeated to a shape; by the rules of broadcasting, which the engine undoes for every op"""
-    return np.broadcast_to(a, shape), lambda g: g
-
-
 def astype(a: Array, *, dtype: Any) -> Result:
     """y = a in another float dtype; the gradient comes back in a's"""
     return a.astype(dtype), lambda g: g.astype(a.dtype)
@@ -237,12 +197,6 @@ def getitem(a: Array, *, index: Any) -> Result:
 def expand_back(g: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
     """g in the shape of a: each of its numbers is repeated for all the elements of a that went into one result."""
     return np.broadcast_to(g if axis is None or keepdims else np.expand_dims(g, axis), a.shape)
-
-
-def equal_shares(hit: Array, a: Array, axis: Axis) -> Array:
-    """Where hit: one part in as many as there are hits along axis; 0 elsewhere. In a's dtype."""
-    hits = hit.astype(a.dtype)
-    return hits / hits.sum(axis=axis, keepdims=True)
 
 
 def split_ties(g: Array, wins: Array, ties: Array) -> Array:

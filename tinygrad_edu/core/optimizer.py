@@ -58,29 +58,25 @@ class Optimizer:
     state: tuple[str, ...] = ()
     hyper: dict[str, Any] = {}
 
-    if TYPE_CHECKING:  # what the face adds: see `training.optimizer_tools` and `explain.why`
-        freeze = unfreeze = clip_value = load_state_dict = cast(Callable[..., None], None)
-        clip_norm = compile = cast(Callable[..., float], None)
-        equation, state_dict, why = cast(tuple[Callable[..., str], Callable[..., dict[str, Any]], Any], None)
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """The running averages, and what upper rooms bind: freeze, clip_norm, state_dict, equation, why ..."""
 
     def __init_subclass__(cls) -> None:
         """Show the hyper-parameters in help(cls), and the running averages as attributes that nobody can replace."""
         for name in cls.state:
             setattr(cls, name, property(partial(average, name), doc="a running average, flat"))
-        own = signature(cls.__init__).parameters.values() if cls.__init__ is not Optimizer.__init__ else None
-        cls.__signature__ = Signature(list(own)[1:]) if own else signature_of(cls.hyper)  # type: ignore[attr-defined]
+        own = cls.__init__ is not Optimizer.__init__
+        cls.__signature__ = signature(cls.__init__) if own else signature_of(cls.hyper)  # type: ignore[attr-defined]
 
     def __init__(self, params: Any, *given: Any, l2: float = 0.0, nonfinite: str = "raise", **named: Any) -> None:
-        if given and isinstance(given[0], dict):  # from a rule with an __init__ of its own
-            hyper = given[0]
-        else:
-            hyper = self.hyper | signature_of(self.hyper).bind(params, *given, **named).arguments
-            del hyper["params"]
+        hyper = self.hyper | signature_of(self.hyper).bind(params, *given, **named).arguments
+        del hyper["params"]
         self.nonfinite, self.skipped, self.t, self.assigned, self.cleared = nonfinite, 0, 0, False, False
         self.hyper = {"lr": hyper["lr"], "l2": l2, **hyper}
         groups, names = parameter_groups(params), list[str]()
-        self.params: list[Tensor] = []
-        self.members: list[range] = []
+        self.params, self.members = list[Tensor](), list[range]()
         for group in groups:
             mine = named_tensors(group.pop("params"), first=len(self.params))
             self.members.append(range(len(self.params), len(self.params) + len(mine)))
@@ -89,7 +85,7 @@ class Optimizer:
         self.names = unique_names(names, self.members)
         self.buffer = FlatBuffer(self.params)
         self.averages = {name: aligned(self.buffer.data.size, self.buffer.data.dtype) for name in self.state}
-        self.groups = tuple([Group(self.check, {**self.hyper, **group}) for group in groups])
+        self.groups = tuple([self.grouped({**self.hyper, **group}) for group in groups])
         self.steps, self.frozen, self.last = [0] * len(self.params), set[int](), list[Update]()
         self.cached_updates, self._seen = list[Update](), list[Any]()
         self.start()
@@ -109,6 +105,10 @@ class Optimizer:
         """Return value, if a number of that name may have it: here, always. `guards.ranges` takes this place."""
         return value
 
+    def grouped(self, hyper: dict[str, Any]) -> dict[str, Any]:
+        """Return the hyper-parameters of a group. `guards.ranges` takes this place, and checks what is assigned."""
+        return hyper
+
     # --- the step -----------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
@@ -122,10 +122,10 @@ class Optimizer:
         """
         updates = self.updates()
         self.begin(updates)
-        if self._nonfinite != "propagate":
+        if self.nonfinite != "propagate":
             for update in updates:
                 if update.not_finite():
-                    if self._nonfinite == "raise":
+                    if self.nonfinite == "raise":
                         raise self.refusal(update)
                     self.skipped += 1
                     return
@@ -145,34 +145,29 @@ class Optimizer:
 
         They are kept for as long as the same parameters have gradients.
         """
-        for p, data, g in self._seen:
-            if p.stored_grad is not g or p.array is not data:
-                break
-        else:
-            if self.cached_updates:
-                return self.cached_updates
+        changed = [p for p, data, g in self._seen if p.stored_grad is not g or p.array is not data]
+        if self.cached_updates and not changed:
+            return self.cached_updates
         self.write_back_steps()
         awake = [(i, *views) for i, views in enumerate(self.buffer.views) if i not in self.frozen]
-        given = {i: (p, view) for i, p, _, view in awake if p.stored_grad is not None}
+        given = {i: (p, data, view) for i, p, data, view in awake if p.stored_grad is not None}
         if not given:
             how = "found no gradient: call loss.backward() first, after zero_grad()"
             raise RuntimeError(how if awake else "all parameters are frozen; unfreeze() some, or do not step")
-        for i, p, data, _ in awake:
-            if i in given and p.array is not data:
+        for p, data, _ in given.values():
+            if p.array is not data:
                 raise RuntimeError(f"{p.label()} now lies in another optimizer's buffer; give both the same parameters")
-        assigned = [(p, view, np.array(p.stored_grad)) for p, view in given.values() if p.stored_grad is not view]
+        assigned = [(p, view, np.array(p.stored_grad)) for p, _, view in given.values() if p.stored_grad is not view]
         for p, view, g in assigned:  # copies, as a gradient may be another parameter's
             view[...] = g
             p.stored_grad = view
-        group_of = [k for k, members in enumerate(self.members) for _ in members]
-        for (updated, k, _), run in groupby(
-            range(len(self.params)), lambda i: (i in given, group_of[i], self.steps[i])
-        ):
+        self.assigned |= bool(assigned)
+        kinds = [(i in given, k, self.steps[i]) for k, members in enumerate(self.members) for i in members]
+        for (updated, k, _), run in groupby(range(len(kinds)), kinds.__getitem__):
+            first, *others = run
             if updated:
-                first, *others = run
                 self.cached_updates.append(Update(self, self.groups[k], first, first + 1 + len(others)))
         self._seen = [(p, data, p.stored_grad) for _, p, data, _ in awake]
-        self.assigned |= bool(assigned)
         return self.cached_updates
 
     def write_back_steps(self) -> None:
@@ -187,7 +182,7 @@ class Optimizer:
         for update in updates:
             if update.group is not group:  # a schedule is asked once a step
                 group = update.group
-                lr, l2, hyper = group["lr"], group["l2"], group.rest
+                lr, l2, *hyper = group.values()
                 if callable(lr):
                     lr = self.check("lr", lr(self.t + 1 + ahead))
             update.l2, update.numbers = l2, self.scalars(update.t + 1 + ahead, lr, *hyper)
@@ -233,15 +228,6 @@ class Optimizer:
         for group in self.groups:
             group["lr"] = value
 
-    @property
-    def nonfinite(self) -> str:
-        """The answer of `step` to a gradient that holds NaN or infinity: "raise", "skip" or "propagate"."""
-        return self._nonfinite
-
-    @nonfinite.setter
-    def nonfinite(self, value: str) -> None:
-        self._nonfinite = self.check("nonfinite", value)
-
     @cached_property
     def regularised(self) -> Array:
         """Room for the gradients with l2 · p added, flat."""
@@ -250,9 +236,6 @@ class Optimizer:
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={value!r}" for name, value in self.groups[0].items() if name != "l2" or value)
         return f"{type(self).__name__}({len(self.params)} parameters, {values})"
-
-    def __reduce__(self) -> Any:
-        raise TypeError("an optimizer cannot be copied, its parameters lie in its buffer; use state_dict()")
 
 
 class Update:
@@ -267,7 +250,7 @@ class Update:
     numbers, l2 : those of the next step (see `Optimizer.begin`)
     """
 
-    def __init__(self, optimizer: Optimizer, group: Group, first: int, last: int) -> None:
+    def __init__(self, optimizer: Optimizer, group: dict[str, Any], first: int, last: int) -> None:
         self.first, self.last, self.group, self.t, self.stamp = first, last, group, optimizer.steps[first], -1
         self.params, buffer = optimizer.params[first:last], optimizer.buffer
         self.span = slice(buffer.spans[first][0], buffer.spans[last - 1][1])
@@ -281,37 +264,20 @@ class Update:
         return bound(rule, arrays)
 
 
-class Group(dict[str, Any]):
-    """The hyper-parameters of a group. Each that is assigned is checked."""
-
-    def __init__(self, check: Callable[[str, Any], Any], hyper: dict[str, Any]) -> None:
-        self.check = check
-        self.update(hyper)
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        super().__setitem__(name, self.check(name, value))
-        self.rest = tuple(self.values())[2:]  # behind lr and l2: ready for the step
-
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        for name, value in dict(*args, **kwargs).items():
-            self[name] = value
-
-
 def signature_of(hyper: dict[str, Any]) -> Signature:
     """Return the signature of a rule with these hyper-parameters."""
-    both = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=value) for name, value in hyper.items()]
-    common = {"l2": 0.0, "nonfinite": "raise"}
-    alone = [Parameter(name, Parameter.KEYWORD_ONLY, default=value) for name, value in common.items()]
-    return Signature([Parameter("params", Parameter.POSITIONAL_OR_KEYWORD), *both, *alone])
+    params = Parameter("params", Parameter.POSITIONAL_OR_KEYWORD)
+    numbers = [params.replace(name=name, default=value) for name, value in hyper.items()]
+    common = {"l2": 0.0, "nonfinite": "raise"}.items()
+    return Signature([params, *numbers, *(Parameter(name, Parameter.KEYWORD_ONLY, default=x) for name, x in common)])
 
 
 def parameter_groups(params: Any) -> list[dict[str, Any]]:
     """Return params as a list of groups: {"params": ..., hyper-parameters that differ}."""
-    if not (isinstance(params, Sequence) and params and isinstance(params[0], dict)):
-        return [{"params": params}]
-    if not all(isinstance(group, dict) and "params" in group for group in params):
+    grouped = isinstance(params, Sequence) and params and isinstance(params[0], dict)
+    if grouped and not all(isinstance(group, dict) and "params" in group for group in params):
         raise ValueError('a parameter group is a dict with "params" and the values that differ')
-    return [dict(group) for group in params]
+    return [dict(group) for group in params] if grouped else [{"params": params}]
 
 
 def named_tensors(params: Any, first: int) -> list[tuple[str, Tensor]]:

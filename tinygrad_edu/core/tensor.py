@@ -23,7 +23,6 @@ from .ops import VJP, Array, Result
 Share = tuple["Tensor", Array, "Tensor", Array, Array]  # see `backward_pass`
 
 next_stamp = count(1).__next__  # every Tensor gets one: a result is younger than its arguments
-new = object.__new__
 EVENTS = ("op", "constant", "read", "write", "backward", "step", "stepped")
 
 
@@ -146,9 +145,8 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
         raise TypeError(f"{op.__name__} has to return (value, VJP, ...), got {type(result).__name__}")
     y, *vjps = result
     if len(vjps) != len(args):
-        raise TypeError(
-            f"{op.__name__} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each"
-        )
+        told = f"{op.__name__} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each"
+        raise TypeError(told)
     recorded = wanted and thread.recording
     if not isinstance(y, np.ndarray):
         y = np.asarray(y)
@@ -157,7 +155,7 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     elif y.base is not None or any(y is a for a in arrays):
         y = y.copy()  # without a record nobody would notice that what this is a view of was changed
     y.setflags(False)  # a VJP may still read the result: NumPy refuses to write into it
-    out = new(Tensor)
+    out = object.__new__(Tensor)
     out.array, out.op, out.stamp, out._requires_grad = y, op, next_stamp(), recorded
     out.name = out.grad_view = out.checksum = None
     out.retains_grad = False
@@ -219,9 +217,11 @@ def toposort(root: Tensor) -> list[Tensor]:
                 if parent.checksum is not None:
                     parent.look()
                 if parent.stamp > node.stamp:
-                    told = f"{parent.label()} was changed after {node.label()} was computed from it, so the gradient "
+                    told = (
+                        f"{parent.label()} was changed after {node.label()} was computed from it, so the gradient would"
+                    )
                     raise RuntimeError(
-                        told + "would be that of another function; run the forward pass again, then backward()"
+                        told + " be that of another function; run the forward pass again, then backward()"
                     )
                 if parent.parents and parent._requires_grad and parent not in seen:
                     seen.add(parent)
@@ -233,7 +233,8 @@ def toposort(root: Tensor) -> list[Tensor]:
 def seed(root: Tensor, grad: Any) -> Array:
     """Return the gradient that the chain rule starts from: grad, or 1 for a single number."""
     if not root.requires_grad:
-        raise RuntimeError("nothing here requires the gradient of this tensor: was it computed under no_grad()?")
+        told = "nothing here requires the gradient of this tensor: was it computed under no_grad(), or from tensors "
+        raise RuntimeError(f"{told}without requires_grad=True?")
     if grad is None and root.size != 1:
         told = f"the chain rule starts from a single number, this tensor has shape {root.shape}: reduce it, as in "
         raise ValueError(f"{told}.sum().backward(), or pass grad of shape {root.shape}")
@@ -375,15 +376,13 @@ class Tensor:
     vjps: Sequence[VJP]
     grad_view: Array | None  # where a parameter's gradient lives: a view of its FlatBuffer
     checksum: int | None  # of the array, once the user holds it: a change through it is noticed
-    grad_from: int  # the stamps of the oldest and of the newest share in the gradient
-    grad_stamp: int
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
         self.array: Array = real(unwrap(data)).copy()
         self.stored_grad: Array | None = None
         self.op, self.parents, self.kwargs, self.vjps, self.name = None, (), {}, (), name
         self.stamp, self.checksum, self.grad_view = next_stamp(), None, None
-        self.grad_from = self.grad_stamp = 0
+        self.grad_from = self.grad_stamp = 0  # of the oldest and of the newest share in the gradient
         self.requires_grad = requires_grad
 
     # --- the numbers
@@ -445,14 +444,8 @@ class Tensor:
         origin = f", op={self.op.__name__}" if self.vjps and self.op else ", requires_grad=True" * self.requires_grad
         return f"Tensor({text}{dtype}{origin})"
 
-    def __float__(self) -> float:
-        return float(self.read("float()").item())
-
     def __bool__(self) -> bool:
         return bool(self.read("the truth"))
-
-    def __len__(self) -> int:
-        return len(self.array)
 
     # --- gradients
 
@@ -464,9 +457,8 @@ class Tensor:
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if self.op is not None:
-            raise RuntimeError(
-                f"{self.label()} is computed, which decides whether it requires a gradient; see detach()"
-            )
+            told = f"{self.label()} is computed, which decides whether it requires a gradient; see detach()"
+            raise RuntimeError(told)
         if value and self.dtype not in (np.float32, np.float64):
             told = f"only float32 and float64 can require a gradient, got {self.dtype}; write the numbers as floats"
             raise TypeError(f"{told} (1.0, not 1) or use .astype(float)")

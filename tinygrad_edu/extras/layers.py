@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.layers import Activation, Layer, matched
+from ..core.layers import Activation, Layer
 from ..core.tensor import Tensor, apply, as_tensor, no_grad
 from . import ops
 
@@ -103,7 +103,7 @@ class LayerNorm(Norm):
     """
 
     def forward(self, x: Any) -> Tensor:
-        x = as_tensor(matched(self, x, self.gamma))
+        x = as_tensor(self.matched(x, self.gamma))
         d = x - x.mean(axis=-1, keepdims=True)
         return self.normal(d, (d * d).mean(axis=-1, keepdims=True))
 
@@ -150,7 +150,7 @@ class BatchNorm1d(Norm):
         self.running_var = Tensor(np.ones(features, dtype), name="running_var")
 
     def forward(self, x: Any) -> Tensor:
-        x = as_tensor(matched(self, x, self.gamma))
+        x = as_tensor(self.matched(x, self.gamma))
         if x.ndim != 2:
             raise ValueError(f"{self!r} takes inputs of shape (N, {self.in_features}), got {x.shape}")
         if not self.training:

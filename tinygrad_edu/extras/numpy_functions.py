@@ -279,6 +279,8 @@ METHODS: dict[str, Any] = {  # the face binds them to Tensor
     "detach": detach,
     "__matmul__": matmul,
     "__rmatmul__": lambda b, a: matmul(a, b),
+    "__len__": lambda t: len(t.array),
+    "__float__": lambda t: float(t.read("float()").item()),
     "__int__": lambda t: int(t.read("int()").item()),
     "__format__": lambda t, spec: format(t.item(), spec) if spec else str(t),
     "__iter__": lambda t: (t[i] for i in range(len(t))),

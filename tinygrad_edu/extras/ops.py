@@ -15,6 +15,16 @@ from ..core.ops import Array, Axis, Result, expand_back, scatter_add, sigmoid
 # --- elementwise ------------------------------------------------------------------------------------------------------
 
 
+def where(a: Array, b: Array, *, condition: Array) -> Result:
+    """y = a where the condition holds, b elsewhere"""
+    return np.where(condition, a, b), lambda g: np.where(condition, g, 0), lambda g: np.where(condition, 0, g)
+
+
+def clip(a: Array, *, low: float, high: float) -> Result:
+    """y = a held within [low, high]; the derivative is 1 inside and on both bounds, 0 outside"""
+    return np.clip(a, low, high), lambda g: g * ((a >= low) & (a <= high))
+
+
 def sin(a: Array) -> Result:
     """y = sin a"""
     return np.sin(a), lambda g: g * np.cos(a)
@@ -68,6 +78,31 @@ def gelu(a: Array) -> Result:
 # --- reductions -------------------------------------------------------------------------------------------------------
 
 
+def max(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """y = the largest of a over axis; ties share the gradient equally"""
+    y = a.max(axis=axis, keepdims=keepdims)
+    return (
+        y,
+        lambda g: expand_back(g, a, axis, keepdims) * equal_shares(a == expand_back(y, a, axis, keepdims), a, axis),
+    )
+
+
+def min(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
+    """y = the smallest of a over axis; ties share the gradient equally"""
+    y = a.min(axis=axis, keepdims=keepdims)
+    return (
+        y,
+        lambda g: expand_back(g, a, axis, keepdims) * equal_shares(a == expand_back(y, a, axis, keepdims), a, axis),
+    )
+
+
+def log_softmax(a: Array, *, axis: int = -1) -> Result:
+    """y = a - ln Σ e^a over axis; the logarithm of softmax, without the exponentials that could vanish"""
+    s = a - a.max(axis=axis, keepdims=True)
+    y = s - np.log(np.exp(s).sum(axis=axis, keepdims=True))
+    return y, lambda g: g - np.exp(y) * g.sum(axis=axis, keepdims=True)
+
+
 def var(a: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Result:
     """y = Σ (a - mean)² / (n - ddof) over axis; ddof is 0 as in NumPy: the mean square. ddof = 1, the estimate from a
     sample, is PyTorch's default"""
@@ -115,6 +150,11 @@ def cumsum(a: Array, *, axis: int | None = None) -> Result:
 # --- shapes and products ----------------------------------------------------------------------------------------------
 
 
+def broadcast_to(a: Array, *, shape: tuple[int, ...]) -> Result:
+    """y = a repeated to a shape; by the rules of broadcasting, which the engine undoes for every op"""
+    return np.broadcast_to(a, shape), lambda g: g
+
+
 def concatenate(*arrays: Array, axis: int = 0) -> Result:
     """y = the arrays, one after the other along an axis that they have"""
     lengths = [array.shape[axis] for array in arrays]
@@ -147,6 +187,12 @@ def einsum(*arrays: Array, subscripts: str) -> Result:
 
 
 # --- helpers that the VJPs share --------------------------------------------------------------------------------------
+
+
+def equal_shares(hit: Array, a: Array, axis: Axis) -> Array:
+    """Where hit: one part in as many as there are hits along axis; 0 elsewhere. In a's dtype."""
+    hits = hit.astype(a.dtype)
+    return hits / hits.sum(axis=axis, keepdims=True)
 
 
 def slice_along(g: Array, start: int, stop: int, axis: int) -> Array:

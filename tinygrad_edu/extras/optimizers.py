@@ -52,6 +52,7 @@ class RMSprop(course.RMSprop):  # type: ignore[no-redef]
 
     kernel = staticmethod(kernels.rmsprop)
     state: tuple[str, ...] = ("v", "m", "b")  # type: ignore[assignment]  # __init__ leaves those of the variant
+    hyper = {**course.RMSprop.hyper, "momentum": 0.0}
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class RMSprop(course.RMSprop):  # type: ignore[no-redef]
     ) -> None:
         moving = bool(momentum or any(group.get("momentum") for group in parameter_groups(params)))
         self.kernel, self.state = VARIANTS[bool(centered), moving]
-        super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "momentum": momentum}, **common)
+        super().__init__(params, lr, rho, eps, momentum, **common)
 
     def scalars(self, t: int, lr: float, rho: float, eps: float, momentum: float) -> Numbers:  # type: ignore[override]
         if momentum and "b" not in self.state:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core.layers import Layer, contents
-from ..core.tensor import Tensor, unwrap
+from ..core.tensor import Tensor, as_tensor, unwrap
 from .frames import outside
 
 Shapes = dict[str, tuple[tuple[int, ...], tuple[int, ...]]]  # path to shapes in and out
@@ -106,3 +106,27 @@ def _watched(forward: Callable[[Any], Tensor], path: str, seen: Shapes) -> Calla
         return y
 
     return watching
+
+
+def matched(layer: Any, x: Any, like: Tensor) -> Any:
+    """Return x, checked to have the dtype of like and layer.in_features columns. Whole numbers take the dtype.
+
+    Another float dtype is refused, not converted: half of a model in another precision is slow and hard to find.
+
+    Raises
+    ------
+    TypeError : x holds no real numbers, or floats of another dtype
+    ValueError : the last axis of x is not layer.in_features long
+    """
+    a = x.array if isinstance(x, Tensor) else x
+    if getattr(a, "dtype", None) is not like.array.dtype:
+        x = as_tensor(x)
+        a = x.array
+        if a.dtype.kind in "iub":
+            x = a = a.astype(like.dtype)
+        if a.dtype != like.dtype:
+            other = f", or build the layer with dtype=np.{a.dtype}" if a.dtype in (np.float32, np.float64) else ""
+            raise TypeError(f"{layer!r} is {like.dtype} and got {a.dtype}; say x.astype(np.{like.dtype}){other}")
+    if a.shape[-1:] != (layer.in_features,):
+        raise ValueError(f"{layer!r} takes inputs of shape (N, {layer.in_features}), got {a.shape}")
+    return x

@@ -20,13 +20,13 @@ from ..core.tensor import Tensor, unwrap
 Loss = Callable[..., Tensor]
 
 
-def guarded(loss: Loss, check: Callable[[Any, Any], None] | None, hint: Callable[[Any, Any], str]) -> Loss:
+def guarded(loss: Loss, check: Callable[..., None] | None, hint: Callable[[Any, Any], str]) -> Loss:
     """Return loss with its guards.
 
     Parameters
     ----------
     loss : takes predictions and targets, and options
-    check : raises for predictions and targets that the loss would take although they are a mistake
+    check : takes the same, and raises for what the loss would take although it is a mistake
     hint : the end of the sentence with which the loss refuses predictions and targets; "" if there is none
     """
 
@@ -36,7 +36,7 @@ def guarded(loss: Loss, check: Callable[[Any, Any], None] | None, hint: Callable
             bound = signature(loss).bind(*args, **kwargs)
             args, kwargs = bound.args, bound.kwargs
         if check is not None and len(args) > 1:
-            check(args[0], args[1])
+            check(*args)
         try:
             return loss(*args)
         except (TypeError, ValueError) as error:
@@ -66,6 +66,12 @@ def about_targets(predictions: Any, targets: Any) -> str:
     if shape == other:
         return ""
     return f"say targets.reshape{shape}" if np.prod(shape) == np.prod(other) else "they have to be equal"
+
+
+def check_delta(predictions: Any, targets: Any, delta: float = 1.0) -> None:
+    """Raise ValueError for a straight line that begins nowhere."""
+    if not delta > 0:
+        raise ValueError(f"delta = {delta}, but it has to be above 0")
 
 
 def check_logits(logits: Any, labels: Any) -> None:
@@ -105,7 +111,7 @@ GUARDED: dict[str, Loss] = {
     for loss, check, hint in [
         (losses.mse_loss, None, about_targets),
         (losses.l1_loss, None, about_targets),
-        (losses.huber_loss, None, about_targets),
+        (losses.huber_loss, check_delta, about_targets),
         (losses.cross_entropy, check_logits, about_labels),
         (losses.binary_cross_entropy_with_logits, check_probabilities, about_targets),
         (losses.hinge_loss, check_signs, about_targets),

@@ -55,13 +55,42 @@ def check_hyper(optimizer: Optimizer, name: str, value: Any) -> Any:
     ------
     TypeError, ValueError : see `in_range`; a name that the rule does not have
     """
-    if name == "nonfinite":
-        if value not in ("raise", "skip", "propagate"):
-            raise ValueError(f'nonfinite = {value!r}, but it has to be "raise", "skip" or "propagate"')
-        return value
     if name not in optimizer.hyper:
         raise ValueError(f"{type(optimizer).__name__} has no {name!r}; it has {', '.join(optimizer.hyper)}")
     return in_range(name, value, optimizer.buffer.data.dtype)
+
+
+class CheckedGroup(dict[str, Any]):
+    """The hyper-parameters of a group. Each that is assigned is checked."""
+
+    def __init__(self, check: Callable[[str, Any], Any], hyper: dict[str, Any]) -> None:
+        self.check = check
+        self.update(hyper)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, self.check(name, value))
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for name, value in dict(*args, **kwargs).items():
+            self[name] = value
+
+
+def grouped(optimizer: Optimizer, hyper: dict[str, Any]) -> dict[str, Any]:
+    """Return the hyper-parameters of a group, now and in future checked (`Optimizer.grouped`)."""
+    return CheckedGroup(optimizer.check, hyper)
+
+
+def nonfinite(optimizer: Optimizer) -> str:
+    """The answer of `Optimizer.step` to a gradient that holds NaN or infinity: "raise", "skip" or "propagate"."""
+    answer: str = vars(optimizer)["nonfinite"]
+    return answer
+
+
+def set_nonfinite(optimizer: Optimizer, value: str) -> None:
+    """Assign ``nonfinite``; a ValueError if there is no such answer."""
+    if value not in ("raise", "skip", "propagate"):
+        raise ValueError(f'nonfinite = {value!r}, but it has to be "raise", "skip" or "propagate"')
+    vars(optimizer)["nonfinite"] = value
 
 
 def check_parameters(buffer: FlatBuffer, params: list[Any]) -> list[Tensor]:

@@ -187,3 +187,8 @@ def compile(optimizer: Optimizer) -> float:
     machine_code(optimizer.kernel, 2 + len(optimizer.state), optimizer.buffer.data.dtype)
     machine_code(not_finite, 1, optimizer.buffer.data.dtype)
     return time.perf_counter() - start
+
+
+def __reduce__(optimizer: Optimizer) -> Any:
+    """Refuse to be pickled or copied: the parameters of the copy would lie in nobody's buffer."""
+    raise TypeError("an optimizer cannot be copied, its parameters lie in its buffer; use state_dict()")
