@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core import init, ops
+from tinygrad_edu.core import init
 from tinygrad_edu.core.layers import ACTIVATIONS, Activation
 
 rng = np.random.default_rng(0)
@@ -58,9 +58,9 @@ def test_activations(layer, reference):
 
 
 def test_each_activation_has_one_class_and_the_table_is_made_of_these():
-    assert [*ACTIVATIONS] == ["relu", "leaky_relu", "elu", "silu", "gelu", "tanh", "sigmoid", "softplus"]
+    assert set(ACTIVATIONS) == {"relu", "leaky_relu", "elu", "silu", "gelu", "tanh", "sigmoid", "softplus"}
     for name, kind in ACTIVATIONS.items():
-        assert kind.op is getattr(ops, name)
+        assert kind.op.__name__ == name
         assert getattr(tg, kind.__name__) is kind
         assert issubclass(kind, Activation)
         assert kind().eval()(X).shape == X.shape  # a mode is no keyword of the op
