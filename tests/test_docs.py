@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import face
 import ops_page as op_table
 
 ROOT = Path(__file__).parent.parent
@@ -58,3 +59,7 @@ print(next(x.softsign().steps(np.ones(2))).shares[0].formula)
     assert done.returncode == 0, done.stderr
     assert "d = 1 + np.abs(x)" in done.stdout
     assert "/ (d * d)" in done.stdout
+
+
+def test_the_table_for_type_checkers_has_every_op():
+    assert face.FILE.read_text(encoding="utf-8") == face.stub(), "PYTHONPATH=. python tests/support/face.py"

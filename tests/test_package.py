@@ -19,9 +19,7 @@ HERE = Path(tg.__file__).parent
 
 def test_trap_22_kernels_are_compiled_with_one_set_of_flags():
     texts = {path.name: path.read_text(encoding="utf-8") for path in HERE.rglob("*.py")}
-    assert {name: len(re.findall(r"njit[(,]", text)) for name, text in texts.items() if "njit" in text} == {
-        "jit.py": 1
-    }
+    assert {name: len(re.findall(r"njit[(,]", text)) for name, text in texts.items() if "njit" in text} == {"jit.py": 1}
 
 
 def test_every_trap_has_a_test_by_its_number():

@@ -22,27 +22,24 @@ from types import ModuleType
 from typing import Any
 
 from . import guards
-from .core.tensor import Tensor, thread
-from .extras import numpy_functions
-from .guards import in_place
-from .guards.steps import StepGuard
+from .core.tensor import Tensor, method
+from .extras import layers as _layers, numpy_functions, ops  # noqa: F401, four activations enter themselves
 
-for _name, _method in {**numpy_functions.METHODS, **in_place.METHODS}.items():
+__version__ = "0.2.0"
+
+_METHODS = {op.__name__: method(op) for op in ops.defined_in(ops) if not hasattr(Tensor, op.__name__)}
+for _name, _method in {**_METHODS, **numpy_functions.METHODS}.items():
     setattr(Tensor, _name, _method)
-StepGuard().attach(type(thread))  # in every thread
-guards.install()  # before any room takes a loss from the core
-
-__version__ = "0.1.0"
+guards.install()  # before any other room takes a loss from the core
 
 
 def _table() -> dict[str, tuple[str, str]]:
-    """Return name -> (module, name there) of the public names, as the stub beside this file has them."""
-    table: dict[str, tuple[str, str]] = {}
+    """Return name -> (module, name there) of the public names: those of the stub beside this file, and every op."""
+    named = [*(op.__name__ for op in ops.defined_in(ops)), *numpy_functions.FUNCTIONS]  # tg.exp(x) is x.exp()
+    table = {name: ("core.tensor", f"Tensor.{name}") for name in named if name not in ("astype", "getitem")}
     for part in ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")).body:
         if isinstance(part, ast.ImportFrom):
             table |= {alias.asname: (part.module, alias.name) for alias in part.names}
-        elif isinstance(part, ast.Assign):  # exp = Tensor.exp
-            table[part.targets[0].id] = "core.tensor", ast.unparse(part.value)
     return table
 
 

@@ -2,24 +2,15 @@
 
 from .compile.step import CompiledStep as CompiledStep, compile_step as compile_step
 from .compile.values import CannotCompile as CannotCompile
-from .core import (
-    buffers as buffers,
-    init as init,
-    losses as losses,
-    ops as ops,
-)
+from .core import buffers as buffers, init as init, losses as losses
 from .core.buffers import FlatBuffer as FlatBuffer
 from .core.layers import (
-    ELU as ELU,
-    GELU as GELU,
     Dropout as Dropout,
     Layer as Layer,
-    LeakyReLU as LeakyReLU,
     Linear as Linear,
     ReLU as ReLU,
     Sequential as Sequential,
     Sigmoid as Sigmoid,
-    SiLU as SiLU,
     Softplus as Softplus,
     Tanh as Tanh,
     mlp as mlp,
@@ -51,7 +42,17 @@ from .doctor.layers import diagnose_layer as diagnose_layer, diagnose_op as diag
 from .doctor.report import Finding as Finding, Report as Report
 from .doctor.rules import diagnose_optimizer as diagnose_optimizer
 from .explain.explanation import explain as explain
-from .extras import kernels as kernels, optimizers as optimizers
+from .extras import kernels as kernels, ops as ops, optimizers as optimizers
+from .extras.layers import (
+    ELU as ELU,
+    GELU as GELU,
+    BatchNorm1d as BatchNorm1d,
+    Flatten as Flatten,
+    LayerNorm as LayerNorm,
+    LeakyReLU as LeakyReLU,
+    SiLU as SiLU,
+    Softmax as Softmax,
+)
 from .extras.numpy_functions import concatenate as concatenate, einsum as einsum, stack as stack, where as where
 from .extras.optimizers import (
     ASGD as ASGD,
@@ -66,19 +67,13 @@ from .extras.optimizers import (
     Signum as Signum,
 )
 from .extras.threads import set_num_threads as set_num_threads
-from .extras.layers import (
-    BatchNorm1d as BatchNorm1d,
-    Flatten as Flatten,
-    LayerNorm as LayerNorm,
-    Softmax as Softmax,
-)
 from .program.derivatives import grad as grad, hessian as hessian, hvp as hvp
 from .program.program import Program as Program
 from .program.trace import trace as trace
-from .race import surfaces as surfaces
+from .race import pictures as raceplots, surfaces as surfaces
 from .race.on_data import DataRace as DataRace, race_on_data as race_on_data
 from .race.on_surfaces import Race as Race, race as race
-from .training import averages as averages, data as data, schedules as schedules
+from .training import averages as averages, data as data, pictures as plots, schedules as schedules
 from .training.averages import MovingAverage as MovingAverage, WeightAverage as WeightAverage
 from .training.data import batches as batches
 from .training.fit import evaluate as evaluate, fit as fit
@@ -87,8 +82,7 @@ from .training.lr_find import lr_find as lr_find
 from .training.plateau import ReduceOnPlateau as ReduceOnPlateau
 
 __version__: str
-
-# each op that is a method of Tensor is a function too: tg.exp(x) is x.exp()
+# each op that is a method of Tensor is a function too: tg.exp(x) is x.exp(); written by tests/support/face.py
 add = Tensor.add
 sub = Tensor.sub
 mul = Tensor.mul
@@ -98,43 +92,43 @@ pow = Tensor.pow
 matmul = Tensor.matmul
 linear = Tensor.linear
 exp = Tensor.exp
-expm1 = Tensor.expm1
 log = Tensor.log
-log1p = Tensor.log1p
-sin = Tensor.sin
-cos = Tensor.cos
-erf = Tensor.erf
 sqrt = Tensor.sqrt
 abs = Tensor.abs
 tanh = Tensor.tanh
 sigmoid = Tensor.sigmoid
 relu = Tensor.relu
-leaky_relu = Tensor.leaky_relu
-elu = Tensor.elu
-silu = Tensor.silu
-gelu = Tensor.gelu
 softplus = Tensor.softplus
 maximum = Tensor.maximum
 minimum = Tensor.minimum
 clip = Tensor.clip
 sum = Tensor.sum
 mean = Tensor.mean
-var = Tensor.var
-std = Tensor.std
-norm = Tensor.norm
-prod = Tensor.prod
-cumsum = Tensor.cumsum
 max = Tensor.max
 min = Tensor.min
-argmax = Tensor.argmax
-logsumexp = Tensor.logsumexp
 softmax = Tensor.softmax
 log_softmax = Tensor.log_softmax
 reshape = Tensor.reshape
 transpose = Tensor.transpose
-squeeze = Tensor.squeeze
-expand_dims = Tensor.expand_dims
 broadcast_to = Tensor.broadcast_to
+sin = Tensor.sin
+cos = Tensor.cos
+leaky_relu = Tensor.leaky_relu
+expm1 = Tensor.expm1
+log1p = Tensor.log1p
+erf = Tensor.erf
+elu = Tensor.elu
+silu = Tensor.silu
+gelu = Tensor.gelu
+var = Tensor.var
+logsumexp = Tensor.logsumexp
+std = Tensor.std
+norm = Tensor.norm
+prod = Tensor.prod
+cumsum = Tensor.cumsum
 flip = Tensor.flip
 pad = Tensor.pad
+squeeze = Tensor.squeeze
+expand_dims = Tensor.expand_dims
 take_along_axis = Tensor.take_along_axis
+argmax = Tensor.argmax

@@ -92,8 +92,8 @@ def test_explain_says_that_a_picture_needs_matplotlib(tmp_path, monkeypatch, cap
 
 
 def test_explain_finds_a_wrong_derivative(monkeypatch, capsys):
-    from tinygrad_edu.core import ops
     from tinygrad_edu.explain import formula as expression
+    from tinygrad_edu.extras import ops
 
     def tanh(a):
         return np.tanh(a), lambda g: g * 2

@@ -15,7 +15,7 @@ import pytest
 import rules_table as rows
 
 import tinygrad_edu as tg
-from tinygrad_edu.compile import cache, numpy_c
+from tinygrad_edu.compile import cache, module_text, numpy_c  # noqa: F401, loaded before a test replaces jit.kernel
 from tinygrad_edu.compile.values import CannotCompile
 from tinygrad_edu.core import jit
 from tinygrad_edu.core.layers import ACTIVATIONS

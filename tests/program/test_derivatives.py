@@ -9,8 +9,8 @@ from ops_table import ROWS
 import tinygrad_edu as tg
 from tinygrad_edu import grad, hessian, hvp
 from tinygrad_edu.core.layers import ACTIVATIONS
-from tinygrad_edu.core.ops import map_elements
 from tinygrad_edu.core.tensor import unwrap
+from tinygrad_edu.extras.ops import map_elements
 
 POINTS = np.array([0.3, -1.7, 0.9, 2.1])
 

@@ -8,8 +8,8 @@ import pytest
 from test_ops import IDS, ROWS
 
 import tinygrad_edu as tg
-from tinygrad_edu.core import ops
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.extras import ops
 from tinygrad_edu.program.names import forward_order, names, read, renamed, unparsed
 from tinygrad_edu.program.source import computed_as, written
 

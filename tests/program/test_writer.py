@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core import ops
+from tinygrad_edu.extras import ops
 
 
 def leaf(data, name=None):

@@ -6,9 +6,10 @@ no list: every method of Tensor that is one is a function of the package.
 
 from pathlib import Path
 
-from tinygrad_edu.extras import numpy_functions, ops
+import tinygrad_edu as tg
 
 FILE = Path(__file__).parents[2] / "tinygrad_edu" / "__init__.pyi"
+CLASSES = ("Tensor", "apply", "no_grad")
 HEAD = (
     "# each op that is a method of Tensor is a function too: tg.exp(x) is x.exp(); written by tests/support/face.py\n"
 )
@@ -17,11 +18,8 @@ HEAD = (
 def stub():
     """The text that the file should have."""
     above = FILE.read_text(encoding="utf-8").partition(HEAD)[0]
-    taken = {line.split(" as ")[-1].strip(",\n ") for line in above.splitlines() if " as " in line}
-    methods = [op.__name__ for op in ops.defined_in(ops)] + [
-        name for name in numpy_functions.METHODS if name[0] not in "_m"
-    ]
-    return above + HEAD + "".join(f"{name} = Tensor.{name}\n" for name in dict.fromkeys(methods) if name not in taken)
+    functions = [name for name, (module, _) in tg._TABLE.items() if module == "core.tensor" and name not in CLASSES]
+    return above + HEAD + "".join(f"{name} = Tensor.{name}\n" for name in functions)
 
 
 if __name__ == "__main__":

@@ -3,32 +3,37 @@
 import ast
 import inspect
 import re
+import sys
 
-from tinygrad_edu.core import ops
+from tinygrad_edu.extras import ops
 from tinygrad_edu.program.names import read
 
 HEAD = """\
 # Every op
 
-What [ops.py](../tinygrad_edu/core/ops.py) says, as a table: this page is made from its source by
-`tests/support/ops_page.py`, and a test compares them. `g` is the gradient of the loss with respect to `y`; the third
-column has the gradient with respect to each argument, as it is run, before the engine undoes broadcasting. Ops take
-arrays; Tensors have them as functions and methods, `tg.tanh(t)` and `t.tanh()`, with NumPy's names for the other
-arguments.
+What [core/ops.py](../tinygrad_edu/core/ops.py) and [extras/ops.py](../tinygrad_edu/extras/ops.py) say, as a table: this
+page is made from their source by `tests/support/ops_page.py`, and a test compares them. `g` is the gradient of the loss
+with respect to `y`; the third column has the gradient with respect to each argument, as it is run, before the engine
+undoes broadcasting. Ops take arrays; Tensors have them as functions and methods, `tg.tanh(t)` and `t.tanh()`, with
+NumPy's names for the other arguments.
 """
 
 
 def page():
-    source = inspect.getsource(ops)
-    parts = re.split(r"^# --- (.+?) -+$", source, flags=re.M)
     text = HEAD
-    for title, code in zip(parts[1::2], parts[2::2]):
+    for title, code in [*sections(ops.__name__.replace("extras", "core")), *sections(ops.__name__, "rarer: ")]:
         functions = [getattr(ops, name) for name in re.findall(r"^def (\w+)", code, re.M)]
-        helpers = title.startswith("helpers")
+        helpers = "helpers" in title
         rows = [helper_row(f) if helpers else op_row(f) for f in functions]
         header = ("helper", "what it returns") if helpers else ("op", "y", "gradient", "remarks")
         text += f"\n## {title[0].upper() + title[1:]}\n\n" + "".join(map(line, [header, ["---"] * len(header), *rows]))
     return text
+
+
+def sections(module, prefix=""):
+    """(title, source) of each part of a module."""
+    parts = re.split(r"^# --- (.+?) -+$", inspect.getsource(sys.modules[module]), flags=re.M)
+    return [(prefix + title, code) for title, code in zip(parts[1::2], parts[2::2])]
 
 
 def op_row(op):

@@ -28,7 +28,7 @@ from .arguments import (
 )
 
 if TYPE_CHECKING:
-    from ..training.fit import History
+    from ..training.history import History
 
 HELP = "train a small network and show how it went"
 DESCRIPTION = "Train a multi-layer perceptron; by default on 1,437 real handwritten digits, to read 360 others."

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.ops import einsum_letters
+from ..extras.ops import einsum_letters
 from .loops import Loops
 from .templates import CALLED, CONDITIONS, ELEMENTWISE, POWERS
 from .values import CannotCompile, Value

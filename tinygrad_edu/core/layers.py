@@ -226,6 +226,9 @@ def matched(layer: Any, x: Any, like: Tensor) -> Any:
 # --- activations: what bends the straight lines between two Linear layers ---------------------------------------------
 
 
+ACTIVATIONS: dict[str, type[Activation]] = {}  # by the name of the op; a subclass of Activation enters itself
+
+
 class Activation(Layer):
     """A function of each element, without parameters. A subclass names its op, and the initial weights that suit it.
 
@@ -243,6 +246,9 @@ class Activation(Layer):
     op: Callable[..., ops.Result]
     weights: Initializer = staticmethod(init.he_normal)
 
+    def __init_subclass__(cls) -> None:
+        ACTIVATIONS[cls.op.__name__] = cls
+
     def forward(self, x: Any) -> Tensor:
         return apply(self.op, x)
 
@@ -251,42 +257,6 @@ class ReLU(Activation):
     """y = max(0, x): the usual choice. Its gradient does not shrink, however deep the network (`ops.relu`)."""
 
     op = staticmethod(ops.relu)
-
-
-class LeakyReLU(Activation):
-    """y = x where x > 0, slope · x elsewhere, so that no neuron loses its gradient (`ops.leaky_relu`)."""
-
-    op = staticmethod(ops.leaky_relu)
-
-    def __init__(self, slope: float = 0.01) -> None:
-        self.slope = slope
-
-    def forward(self, x: Any) -> Tensor:
-        return apply(ops.leaky_relu, x, slope=self.slope)
-
-
-class ELU(Activation):
-    """y = x where x > 0, alpha · (e^x - 1) elsewhere: smooth, and down to -alpha (`ops.elu`)."""
-
-    op = staticmethod(ops.elu)
-
-    def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = alpha
-
-    def forward(self, x: Any) -> Tensor:
-        return apply(ops.elu, x, alpha=self.alpha)
-
-
-class SiLU(Activation):
-    """y = x · σ(x), also called swish (`ops.silu`)."""
-
-    op = staticmethod(ops.silu)
-
-
-class GELU(Activation):
-    """y = x · Φ(x), with the distribution function Φ of the normal distribution (`ops.gelu`)."""
-
-    op = staticmethod(ops.gelu)
 
 
 class Tanh(Activation):
@@ -307,9 +277,6 @@ class Softplus(Activation):
     """y = ln(1 + e^x): a ReLU without the kink (`ops.softplus`)."""
 
     op = staticmethod(ops.softplus)
-
-
-ACTIVATIONS: dict[str, type[Activation]] = {kind.op.__name__: kind for kind in Activation.__subclasses__()}
 
 
 # --- layers around others ---------------------------------------------------------------------------------------------

@@ -434,11 +434,6 @@ class Tensor:
         """Return a copy of the numbers, outside any graph."""
         return self.array.copy()
 
-    def detach(self) -> Tensor:
-        """Return a constant copy: the same numbers, no history."""
-        copy = constant(np.copy, self)
-        return copy if isinstance(copy, Tensor) else Tensor(copy, name=self.name)
-
     def label(self) -> str:
         """Return the name that messages use: its own, else that of its op, and the shape."""
         op = self.kwargs.get("function", self.op)
@@ -450,23 +445,14 @@ class Tensor:
         origin = f", op={self.op.__name__}" if self.vjps and self.op else ", requires_grad=True" * self.requires_grad
         return f"Tensor({text}{dtype}{origin})"
 
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else str(self)
-
     def __float__(self) -> float:
         return float(self.read("float()").item())
-
-    def __int__(self) -> int:
-        return int(self.read("int()").item())
 
     def __bool__(self) -> bool:
         return bool(self.read("the truth"))
 
     def __len__(self) -> int:
         return len(self.array)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return (self[i] for i in range(len(self)))
 
     # --- gradients
 
@@ -547,48 +533,20 @@ class Tensor:
         else:
             self.stored_grad = np.array(share, dtype=self.dtype)
 
-    # --- ops: each function of `ops` becomes a method below; here are those whose method takes more
+    # --- ops: each function of `ops` becomes a method below; here are Python's operators
 
     __add__, __radd__ = method(ops.add), method(ops.add, reverse=True)
     __sub__, __rsub__ = method(ops.sub), method(ops.sub, reverse=True)
     __mul__, __rmul__ = method(ops.mul), method(ops.mul, reverse=True)
     __truediv__, __rtruediv__ = method(ops.div), method(ops.div, reverse=True)
     __pow__, __rpow__ = method(ops.pow), method(ops.pow, reverse=True)
+    __matmul__, __rmatmul__ = method(ops.matmul), method(ops.matmul, reverse=True)
     __neg__, __abs__ = method(ops.neg), method(ops.abs)
     __eq__, __ne__ = comparison(np.equal), comparison(np.not_equal)
     __lt__, __le__ = comparison(np.less), comparison(np.less_equal)
     __gt__, __ge__ = comparison(np.greater), comparison(np.greater_equal)
     __hash__ = object.__hash__
     __array_ufunc__: Any = None  # an array on the left leaves the operation to the Tensor
-
-    def linear(self, W: Any, b: Any) -> Tensor:
-        """y = x W + b: `ops.linear` for a batch x (N, D), `ops.matmul` and `ops.add` for other shapes"""
-        if getattr(self, "ndim", 0) == 2:
-            return apply(ops.linear, self, W, b)
-        return Tensor.matmul(self, W) + b
-
-    def matmul(self, other: Any) -> Tensor:
-        """y = a @ b (`ops.matmul`), and vectors as NumPy has them: on the left one row, on the right one column"""
-        a, b = as_tensor(self), as_tensor(other)
-        if not (a.ndim and b.ndim):
-            raise ValueError(f"matmul takes vectors and matrices, got {a.shape} and {b.shape}; use * for numbers")
-        y = apply(ops.matmul, a if a.ndim > 1 else a.reshape(1, -1), b if b.ndim > 1 else b.reshape(-1, 1))
-        kept = y.shape[:-2] + y.shape[-2:-1] * (a.ndim > 1) + y.shape[-1:] * (b.ndim > 1)
-        return y if y.shape == kept else y.reshape(kept)
-
-    __matmul__ = matmul
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return Tensor.matmul(other, self)
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """y = the elements in another shape (`ops.reshape`): ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``"""
-        return apply(ops.reshape, self, shape=shape[0] if len(shape) == 1 else shape)
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """y = the axes in the given order, reversed when none is given (`ops.transpose`)"""
-        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-        return apply(ops.transpose, self, axes=tuple(order) if order else None)
 
     @property
     def T(self) -> Tensor:

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core import ops
 from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.tensor import Observer, Share, Tensor, checksum, toposort, unwrap
+from ..extras import ops
 from ..guards.frames import outside
 
 FIXES = {

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core import ops
 from ..core.init import Rng
 from ..core.layers import Layer
 from ..core.ops import Array, Result
 from ..core.tensor import Tensor, unbroadcast, unwrap
+from ..extras import ops
 from .case import Case, real_numbers
 from .judge import judge
 from .recorded import RecordedGraph

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core import ops
 from ..core.ops import VJP, Array
 from ..core.tensor import Tensor, unwrap
+from ..extras import ops
 from .recorded import SLOPE_BY_VALUE, RecordedGraph, times
 
 # key: (sentence, one hint)

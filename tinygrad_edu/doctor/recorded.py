@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core import ops
 from ..core.ops import VJP, Array, Result
 from ..core.tensor import Tensor, apply, backward_pass, toposort, unwrap
+from ..extras import ops
 
 KINKED = (ops.relu, ops.leaky_relu, ops.abs, ops.maximum, ops.minimum, ops.max, ops.min, ops.clip)
 ELEMENTWISE = (ops.sigmoid, ops.tanh, ops.relu)  # these are recognised by their values, however they

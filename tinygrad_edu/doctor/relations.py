@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..core import ops
 from ..core.ops import Array
 from ..core.tensor import unwrap
+from ..extras import ops
 from .mistakes import MISTAKES
 from .recorded import RecordedGraph, log_loss
 

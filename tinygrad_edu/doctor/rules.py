@@ -17,8 +17,8 @@ import numpy as np
 from ..core.init import Rng
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
-from ..extras.optimizers import RULES
 from ..core.tensor import Tensor
+from ..extras.optimizers import RULES
 from .report import Finding, Report
 from .rule_mistakes import RULE_MISTAKES, Mistake
 from .rule_text import RuleText

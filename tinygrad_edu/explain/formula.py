@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core import ops
 from ..core.layers import ACTIVATIONS
 from ..core.tensor import Tensor, apply
+from ..extras import ops
 
 LENGTH, DEPTH = 500, 100  # of a formula: characters, and levels of brackets or operators
 OPERATORS: dict[type[ast.operator], tuple[str, Callable[..., Any]]] = {

@@ -23,11 +23,6 @@ def graph(root: Tensor, grad: Any = None) -> Graph:
     return Graph(root, grad)
 
 
-def graph(root: Tensor, grad: Any = None) -> Graph:
-    """Show how this tensor was computed, as a picture: text, Mermaid, DOT or SVG (`Graph`)."""
-    return Graph(root, grad)
-
-
 class Graph:
     """The graph below root: it prints as text, and a notebook shows it as a picture.
 

@@ -1,4 +1,4 @@
-"""More layers: the two normalisations, softmax and flatten. Each is built from ops; nothing new to understand."""
+"""More layers: four activations, the two normalisations, softmax and flatten. Each is built from ops."""
 
 from __future__ import annotations
 
@@ -6,9 +6,45 @@ from typing import Any
 
 import numpy as np
 
-from ..core import ops
-from ..core.layers import Layer, matched
+from ..core.layers import Activation, Layer, matched
 from ..core.tensor import Tensor, apply, as_tensor, no_grad
+from . import ops
+
+
+class LeakyReLU(Activation):
+    """y = x where x > 0, slope · x elsewhere, so that no neuron loses its gradient (`ops.leaky_relu`)."""
+
+    op = staticmethod(ops.leaky_relu)
+
+    def __init__(self, slope: float = 0.01) -> None:
+        self.slope = slope
+
+    def forward(self, x: Any) -> Tensor:
+        return apply(ops.leaky_relu, x, slope=self.slope)
+
+
+class ELU(Activation):
+    """y = x where x > 0, alpha · (e^x - 1) elsewhere: smooth, and down to -alpha (`ops.elu`)."""
+
+    op = staticmethod(ops.elu)
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+    def forward(self, x: Any) -> Tensor:
+        return apply(ops.elu, x, alpha=self.alpha)
+
+
+class SiLU(Activation):
+    """y = x · σ(x), also called swish (`ops.silu`)."""
+
+    op = staticmethod(ops.silu)
+
+
+class GELU(Activation):
+    """y = x · Φ(x), with the distribution function Φ of the normal distribution (`ops.gelu`)."""
+
+    op = staticmethod(ops.gelu)
 
 
 class Norm(Layer):

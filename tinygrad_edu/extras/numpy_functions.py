@@ -12,9 +12,36 @@ from typing import Any
 
 import numpy as np
 
-from ..core import ops
 from ..core.ops import Axis, Result
 from ..core.tensor import Tensor, apply, as_tensor, constant, real, unwrap
+from . import ops
+
+
+def linear(x: Any, W: Any, b: Any) -> Tensor:
+    """y = x W + b: `ops.linear` for a batch x (N, D), `ops.matmul` and `ops.add` for other shapes"""
+    return apply(ops.linear, x, W, b) if getattr(x, "ndim", 0) == 2 else matmul(x, W) + b
+
+
+def matmul(a: Any, b: Any) -> Tensor:
+    """y = a @ b (`ops.matmul`), and vectors as NumPy has them: on the left one row, on the right one column"""
+    a, b = as_tensor(a), as_tensor(b)
+    if a.ndim > 1 and b.ndim > 1:
+        return apply(ops.matmul, a, b)
+    if not (a.ndim and b.ndim):
+        raise ValueError(f"matmul takes vectors and matrices, got shapes {a.shape} and {b.shape}; use * for numbers")
+    y = apply(ops.matmul, a if a.ndim > 1 else reshape(a, 1, -1), b if b.ndim > 1 else reshape(b, -1, 1))
+    return reshape(y, y.shape[:-2] + y.shape[-2:-1] * (a.ndim > 1) + y.shape[-1:] * (b.ndim > 1))
+
+
+def reshape(t: Any, *shape: Any) -> Tensor:
+    """y = the elements in another shape (`ops.reshape`): ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``"""
+    return apply(ops.reshape, t, shape=shape[0] if len(shape) == 1 else shape)
+
+
+def transpose(t: Any, *axes: Any) -> Tensor:
+    """y = the axes in the given order, reversed when none is given (`ops.transpose`)"""
+    order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+    return apply(ops.transpose, t, axes=tuple(order) if order else None)
 
 
 def clip(t: Any, low: Any = None, high: Any = None) -> Tensor:
@@ -81,9 +108,9 @@ def array_ufunc(t: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: An
 def array_function(t: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
     """Do ``Tensor.__array_function__``: NumPy calls it for its other functions."""
     name = f"{func.__module__}.{func.__name__}".replace("numpy", "np")
-    if func not in FUNCTIONS:
+    if func not in NUMPYS_FUNCTIONS:
         raise TypeError(f"{name} does not work on a Tensor; use t.numpy() where no gradient is needed")
-    ours = FUNCTIONS[func]
+    ours = NUMPYS_FUNCTIONS[func]
     try:
         return ours(*args, **kwargs)
     except TypeError:
@@ -95,6 +122,12 @@ def array_function(t: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any
                 f"{name} of a Tensor takes ({takes}): {error}; use t.numpy() where no gradient is needed"
             ) from None
         raise
+
+
+def detach(t: Any) -> Tensor:
+    """Return a constant copy: the same numbers, no history."""
+    copy = constant(np.copy, t)
+    return copy if isinstance(copy, Tensor) else Tensor(copy, name=t.name)
 
 
 def matrix_transpose(t: Any) -> Tensor:
@@ -177,7 +210,7 @@ UFUNCS: dict[np.ufunc, Callable[..., Result]] = {
     np.minimum: ops.minimum,
 }
 COMPOSED: dict[np.ufunc, Callable[..., Tensor]] = {
-    np.matmul: Tensor.matmul,
+    np.matmul: matmul,
     np.square: lambda a: a * a,
     np.reciprocal: lambda a: 1 / a,
     np.logaddexp: lambda a, b: Tensor.softplus(b) if isinstance(a, int) and a == 0 else a + Tensor.softplus(b - a),
@@ -196,7 +229,7 @@ PLAIN = {
     np.bitwise_and,
     np.bitwise_or,
 }
-FUNCTIONS: dict[
+NUMPYS_FUNCTIONS: dict[
     Any, Callable[..., Any]
 ] = {  # in NumPy's order; after axis by name, because NumPy has dtype and out there
     np.sum: lambda a, axis=None, *, keepdims=False: Tensor.sum(a, axis, keepdims),
@@ -210,8 +243,8 @@ FUNCTIONS: dict[
     np.min: lambda a, axis=None, *, keepdims=False: Tensor.min(a, axis, keepdims),
     np.argmax: lambda a, axis=None, *, keepdims=False: argmax(a, axis, keepdims),
     np.clip: lambda a, a_min, a_max: clip(a, a_min, a_max),
-    np.reshape: lambda a, shape: Tensor.reshape(a, shape),
-    np.transpose: lambda a, axes=None: Tensor.transpose(a, axes),
+    np.reshape: lambda a, shape: reshape(a, shape),
+    np.transpose: lambda a, axes=None: transpose(a, axes),
     np.squeeze: lambda a, axis=None: squeeze(a, axis),
     np.expand_dims: lambda a, axis: expand_dims(a, axis),
     np.broadcast_to: lambda array, shape: Tensor.broadcast_to(array, shape),
@@ -223,10 +256,10 @@ FUNCTIONS: dict[
     np.where: where,
     np.concatenate: concatenate,
     np.stack: stack,
-    np.vstack: lambda tup: concatenate([t if np.ndim(unwrap(t)) > 1 else Tensor.reshape(t, 1, -1) for t in tup]),
+    np.vstack: lambda tup: concatenate([t if np.ndim(unwrap(t)) > 1 else reshape(t, 1, -1) for t in tup]),
     np.hstack: lambda tup: concatenate(tup, axis=min(np.ndim(unwrap(tup[0])), 2) - 1),
     np.dot: dot,
-    np.outer: lambda a, b: Tensor.reshape(a, -1, 1) * Tensor.reshape(b, 1, -1),
+    np.outer: lambda a, b: reshape(a, -1, 1) * reshape(b, 1, -1),
     np.einsum: einsum,
     np.take: lambda a, indices, axis=0: a[(slice(None),) * (axis % a.ndim) + (indices,)],
     np.ones_like: lambda a: constant(np.ones_like, a),
@@ -236,9 +269,19 @@ FUNCTIONS: dict[
     np.ndim: lambda a: a.ndim,
 }
 
+FUNCTIONS = {
+    f.__name__: f
+    for f in (linear, matmul, reshape, transpose, clip, pad, astype, squeeze, expand_dims, take_along_axis, argmax)
+}
 METHODS: dict[str, Any] = {  # the face binds them to Tensor
-    **{f.__name__: f for f in (clip, pad, astype, squeeze, expand_dims, take_along_axis, argmax)},
+    **FUNCTIONS,
     "mT": property(matrix_transpose),
+    "detach": detach,
+    "__matmul__": matmul,
+    "__rmatmul__": lambda b, a: matmul(a, b),
+    "__int__": lambda t: int(t.read("int()").item()),
+    "__format__": lambda t, spec: format(t.item(), spec) if spec else str(t),
+    "__iter__": lambda t: (t[i] for i in range(len(t))),
     "__array__": plain_array,
     "__array_ufunc__": array_ufunc,
     "__array_function__": array_function,

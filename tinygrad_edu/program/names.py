@@ -21,9 +21,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ..core import ops
 from ..core.ops import Result
 from ..core.tensor import Tensor, toposort, unwrap
+from ..extras import ops
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "silu", "elu")
 LETTERS = {"linear": "z", "matmul": "z", "softmax": "p", "mean": "mean", **dict.fromkeys(ACTIVATIONS, "h")}  # else v
@@ -57,7 +57,7 @@ class Recipe(NamedTuple):
 
         Examples
         --------
-        >>> from tinygrad_edu.core import ops
+        >>> from tinygrad_edu.extras import ops
         >>> ast.unparse(read(ops.tanh).vjp(0))
         'g * (1 - y * y)'
         >>> ast.unparse(read(ops.concatenate).vjp(1))

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core import ops
 from ..core.ops import Array, scatter_add
 from ..core.tensor import Tensor, apply
+from ..extras import ops
 from .writer import Line
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from .schedules import in_range
+from .schedules import checked_number
 
 if TYPE_CHECKING:
     from ..core.optimizer import Optimizer
@@ -65,7 +65,7 @@ class ReduceOnPlateau:
             raise ValueError(f'ReduceOnPlateau: mode = {mode!r}, but it has to be "min" or "max"')
         if factor == 1:
             raise ValueError("ReduceOnPlateau: factor = 1, but it has to be above 0 and below 1")
-        checked = partial(in_range, "ReduceOnPlateau")
+        checked = partial(checked_number, "ReduceOnPlateau")
         self.factor, self.threshold = checked("factor", factor), checked("threshold", threshold)
         self.patience, self.cooldown = checked("patience", patience), checked("cooldown", cooldown)
         self.min_lr, self.mode, self.optimizer = checked("min_lr", min_lr), mode, optimizer

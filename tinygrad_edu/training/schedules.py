@@ -94,7 +94,7 @@ def schedule(rule: Callable[Concatenate[int, P], float]) -> Callable[P, Schedule
         except TypeError as error:
             raise TypeError(f"{rule.__name__}{parameters}: {error}") from None
         given.apply_defaults()
-        values = {name: in_range(rule.__name__, name, value) for name, value in given.arguments.items()}
+        values = {name: checked_number(rule.__name__, name, value) for name, value in given.arguments.items()}
         if isinstance(values.get("lr"), Real) and values.get("low", 0) > values["lr"]:
             raise ValueError(f"{rule.__name__}: low = {values['low']} is above lr = {values['lr']}")
         return Schedule(make, tuple(values.items()))
@@ -103,7 +103,7 @@ def schedule(rule: Callable[Concatenate[int, P], float]) -> Callable[P, Schedule
     return make
 
 
-def in_range(where: str, name: str, value: Any) -> Any:
+def checked_number(where: str, name: str, value: Any) -> Any:
     """Return value as plain Python numbers; a ValueError if it is out of the range of its name."""
     within, text = RANGES.get(name, (lambda _: True, ""))
     value = tuple(value) if isinstance(value, Iterator) else value  # an iterator can be read only once
