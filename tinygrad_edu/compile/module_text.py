@@ -17,7 +17,7 @@ from .numpy_c import functions
 from .table import slots
 from .values import names_of, tuple_text
 
-DONE, REFUSED, NOT_FINITE, SKIPPED, NO_LOSS = range(5)  # the status that a call returns
+DONE, SKIPPED, REFUSED, NOT_FINITE, NO_LOSS = range(5)  # the status that a call returns: errors from REFUSED on
 LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT, STATUS = range(8)  # the places in the array ``out``
 OUT = 8  # the length of ``out``
 RAISE, SKIP, PROPAGATE = range(3)  # policies: the answers to a gradient that is not finite
@@ -36,7 +36,7 @@ globals().update(_functions(_np.{dtype}))
 
 
 @_kernel
-def gradients(_X, _y, {rest}):
+def gradients({rest}, _X, _y):
     """Forward and backward pass: the loss goes to _out, the gradients into the flat gradient."""
     _N = len(_X)
     _P = (_N + 15) // 16 * 16
@@ -101,10 +101,10 @@ def update(_at):
 
 
 @_kernel
-def step(_X, _y, {rest}):
+def step({rest}, _X, _y):
     """One batch."""
     _mode = _flush(0)
-    _status = gradients(_X, _y, {rest})
+    _status = gradients({rest}, _X, _y)
     if _status == {DONE} and not _at[{at[apart]}]:
         _status = update(_at)
     _array(_at[{at[out]}], 0, ({OUT},), float64)[{STATUS}] = _status
@@ -113,7 +113,7 @@ def step(_X, _y, {rest}):
 
 
 @_kernel
-def batches(_X, _y, _order, _table, {rest}):
+def batches({rest}, _X, _y, _order, _table):
     """One batch after the other: the rows in this order. _table has the numbers of each update."""
     _out = _array(_at[{at[out]}], 0, ({OUT},), float64)
     _width = 8 * _table.shape[1]
@@ -126,7 +126,7 @@ def batches(_X, _y, _order, _table, {rest}):
             _repeat(_address(_X) + _row * {x_bytes}, _at[{at[batch_X]}] + _i * {x_bytes}, 1, {x_bytes})
             _repeat(_address(_y) + _row * {y_bytes}, _at[{at[batch_y]}] + _i * {y_bytes}, 1, {y_bytes})
         _repeat(_address(_table) + int(_out[{APPLIED}]) * _width, _at[{at[numbers]}], 1, _width)
-        _status = gradients(_xb, _yb, {rest})
+        _status = gradients({rest}, _xb, _yb)
         if _status != {DONE}:
             return _status
         _out[{STATUS}] = _status = update(_at)
@@ -142,10 +142,10 @@ def batches(_X, _y, _order, _table, {rest}):
 
 
 @_kernel
-def epoch(_X, _y, _order, _table, {rest}):
+def epoch({rest}, _X, _y, _order, _table):
     """All batches of an epoch."""
     _mode = _flush(0)
-    _status = batches(_X, _y, _order, _table, {rest})
+    _status = batches({rest}, _X, _y, _order, _table)
     _flush(_mode)
     return _status
 '''

@@ -6,7 +6,7 @@ updates get their numbers and are counted. So compiled and eager steps can take 
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from struct import Struct
 from typing import Any
 
@@ -95,24 +95,24 @@ class Plan:
         self._others = [(t, t.array) for t in inputs.rest.values() if isinstance(t, Tensor)]
         written = [line.target.removesuffix("[...]") for line in program.forward if "[" in line.target]
         self._written = [inputs.rest[name] for name in written]
-        self._bound: list[Update] | None = None  # the updates that the table is for
+        self._bound = list[Update]()  # the updates that the table is for
 
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
         self.apart = size >= threads.WORTH_A_THREAD and threads.CORES > 2  # BLAS's second thread, waiting, holds a core
         width = 1 + len(numbers_of(optimizer.kernel, 2 + len(averages)))
         self._row, self._pack = 8 * width, Struct(f"{width}d").pack_into
-        self._numbers: Any = np.zeros((len(optimizer.params), width))
+        numbers: Any = np.zeros((len(optimizer.params), width))
+        out: Any = np.zeros(OUT)
+        self._numbers = memoryview(numbers).cast("B")
+        self.out: Any = memoryview(out)  # quicker than the array for a single number
         self._spans = np.zeros((len(optimizer.params), 2), np.int64)
-        self.out = np.zeros(OUT)
         self._room, self._work, self._policy = -1, lowered.size, ""
         self.table = Table(slots(len(averages), inputs.kept))
-        self.table.put(data=buffer.data, grad=buffer.grad, out=self.out, numbers=self._numbers, spans=self._spans)
+        self.table.put(data=buffer.data, grad=buffer.grad, out=out, numbers=numbers, spans=self._spans)
         self.table.put(l2=optimizer.regularised, apart=self.apart)
         self.table.put(**{f"state{i}": a for i, a in enumerate(averages)})
         self.table.put(**{f"kept {name}": a for name, a in inputs.kept.items()})
-        arrays = [types.Array(numba.from_dtype(a.dtype), a.ndim, "C") for a in (X, y, self.table.at)]
-        typeof: Any = numba.typeof
-        self._types = arrays[:2], [arrays[2], *map(typeof, self.generators)]
+        self._types = [array_type(X), array_type(y)]
 
     def make_room(self, n: int) -> None:
         """Have a workspace for batches of n."""
@@ -125,9 +125,17 @@ class Plan:
 
     def run(self, X: Array, y: Array) -> int:
         """Take a step with a batch. Return its status; what else there is to know is in ``out``."""
-        optimizer = self.optimizer
+        optimizer, updates, (p, _, g) = self.optimizer, self._bound, self._trained[0]
         try:
-            updates = self._begin()
+            if (
+                updates is optimizer.cached_updates
+                and next_stamp() == updates[0].stamp + 1  # the engine has done nothing since
+                and p.stored_grad is g  # there was no zero_grad()
+                and not (asleep or thread.stepped)
+            ):
+                optimizer.begin(updates)
+            else:
+                updates = self._begin()
         except Exception:  # a schedule, say; no gradient was computed, so none is left
             optimizer.zero_grad()
             raise
@@ -140,7 +148,7 @@ class Plan:
         code = self.step  # which is compiled now, if it is new
         self.out[STATUS] = -1
         try:
-            status: int = code(X, y, self.table.at, *self.generators)
+            status: int = code(X, y)
             if status == DONE and self.apart:
                 status = self._update()
         except BaseException:  # an interrupt, which is raised when machine code returns: the step has been taken
@@ -163,7 +171,7 @@ class Plan:
         optimizer = self.optimizer
         try:
             updates = self._begin()
-            table = np.empty((-(-len(order) // size), len(updates) * self._numbers.shape[1]))
+            table = np.empty((-(-len(order) // size), len(updates) * self._row // 8))
             for k, row in enumerate(table):
                 optimizer.begin(updates, k)
                 row[:] = [number for update in updates for number in (update.l2, *update.numbers)]
@@ -173,9 +181,10 @@ class Plan:
         self._obey(optimizer.nonfinite)
         batch_X, batch_y = (np.empty((size, *a.shape[1:]), a.dtype) for a in (X, y))
         self.table.put(batch=size, count=1, batch_X=batch_X, batch_y=batch_y)
-        self.out[:] = 0
+        for k in range(OUT):
+            self.out[k] = 0.0
         try:
-            status: int = self.epoch(X, y, order.astype(np.int64), table, self.table.at, *self.generators)
+            status: int = self.epoch(X, y, order.astype(np.int64), table)
         finally:  # an interrupt that waited is raised before the next line
             self.table.put(count=0)
             applied, left_out = int(self.out[APPLIED]), int(self.out[LEFT_OUT])
@@ -191,7 +200,8 @@ class Plan:
     # --- around the call ----------------------------------------------------------------------------------------------
 
     def _begin(self) -> list[Update]:
-        """Have every gradient where machine code writes it, and the optimizer number its updates."""
+        """Look whether everything is where it was, have every gradient where machine code writes it, and have the
+        optimizer number its updates."""
         for p, data, g in self._trained:
             if p.array is not data or not p.retains_grad:  # a leaf retains a gradient if it requires one
                 raise _moved(p)
@@ -234,10 +244,10 @@ class Plan:
 
     def _update(self) -> int:
         """Run the optimizer's kernel in threads; return the status of the step."""
-        piece, at = self.piece, self.table.at
-        if threads.in_threads(lambda k, n: piece(at, True, k, n)):
+        piece = self.piece
+        if threads.in_threads(lambda k, n: piece(True, k, n)):
             return SKIPPED if self._policy == "skip" else NOT_FINITE
-        threads.in_threads(lambda k, n: piece(at, False, k, n))
+        threads.in_threads(lambda k, n: piece(False, k, n))
         return DONE
 
     # --- machine code -------------------------------------------------------------------------------------------------
@@ -245,24 +255,31 @@ class Plan:
     @cached_property
     def step(self) -> Any:
         """The machine code for one batch."""
-        batch, rest = self._types
-        return self._load("step", [*batch, *rest])
+        return self._load("step", self._types)
 
     @cached_property
     def piece(self) -> Any:
         """The machine code for one thread's part in the update."""
-        return self._load("piece", [self._types[1][0], types.boolean, types.int64, types.int64])
+        return self._load("piece", [types.boolean, types.int64, types.int64], False)
 
     @cached_property
     def epoch(self) -> Any:
         """The machine code for all batches of an epoch."""
-        batch, rest = self._types
         order, table = (types.Array(dtype, n, "C") for n, dtype in ((1, types.int64), (2, types.float64)))
-        return self._load("epoch", [*batch, order, table, *rest])
+        return self._load("epoch", [*self._types, order, table])
 
-    def _load(self, name: str, types: list[Any]) -> Any:
-        code, self.cached = cache.load(self.text, name, types, self.quiet)
-        return code
+    def _load(self, name: str, given: list[Any], draws: bool = True) -> Any:
+        """Return a function of the module, for what is given at each call; the table and generators are bound to it."""
+        bound = [self.table.at, *self.generators] if draws else [self.table.at]
+        code, self.cached = cache.load(self.text, name, [*map(array_type, bound), *given], self.quiet)
+        return partial(code, *bound)
+
+
+def array_type(value: Any) -> Any:
+    """Return Numba's type of an array without gaps, or of a generator."""
+    if isinstance(value, np.ndarray):
+        return types.Array(numba.from_dtype(value.dtype), value.ndim, "C")
+    return numba.typeof(value)  # type: ignore[no-untyped-call]
 
 
 def _moved(t: Tensor) -> Exception:
