@@ -342,7 +342,12 @@ ROWS = {
         along_one, tg.log_softmax, lambda a, axis: np.log(softmax(a, axis)), lambda a, axis: a.log_softmax(axis)
     ),
     "cross_entropy": Row(labels, tg.cross_entropy, nll, lambda z, labels: F.cross_entropy(z, torch.tensor(labels))),
-    "reshape": Row(another_shape, lambda a, shape: tg.reshape(a, shape), np.reshape, lambda a, shape: a.reshape(shape)),
+    "reshape": Row(
+        another_shape,
+        lambda a, shape: tg.reshape(a, shape),
+        lambda a, shape: np.reshape(a, shape),  # in NumPy 2.0 it has another name
+        lambda a, shape: a.reshape(shape),
+    ),
     "transpose": Row(
         order,
         lambda a, axes: tg.transpose(a, axes),

@@ -114,7 +114,8 @@ def test_a_gradient_whose_square_underflows_is_divided_by_eps_alone(cls, hyper):
     np.testing.assert_allclose(single(cls, [1e-24], eps=1e-30, lr=1e-3)[0], -1e-3 * 1e-24 / 1e-30, rtol=1e-5)
     np.testing.assert_allclose(single(cls, [1e-24], eps=1e-8, lr=1e-3)[0], -1e-19, rtol=1e-5)
     whole = 10 if cls is tg.RMSprop else 1
-    np.testing.assert_allclose(single(cls, [1e-24], np.float64, eps=1e-30, lr=1e-3)[0], -1e-3 * whole, rtol=1e-5)
+    step = 1e-3 * whole / (1 + 1e-30 / (1e-24 / whole))  # eps beside the root
+    np.testing.assert_allclose(single(cls, [1e-24], np.float64, eps=1e-30, lr=1e-3)[0], -step, rtol=1e-9)
 
 
 def test_averages_of_zeros_end_at_the_smallest_numbers_and_harm_nothing():
