@@ -674,7 +674,7 @@ def test_what_python_computes_from_all_rows_is_not_frozen(weight):
 
 
 @by_machine
-@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+@pytest.mark.parametrize("dtype", [pytest.param(np.uint8, marks=pytest.mark.slow), np.int8])
 def test_small_whole_numbers_wrap_as_numpys_do(dtype):
     y = np.array([0, 1, 2, 3, 100, 127, 0, 1, 2, 3, 4, 5], dtype)
     loss = lambda z, t: (z.sum(axis=1) * (t - dtype(1)) + z[:, 0] * (t * dtype(100) + t * dtype(100)) * -t).mean()
@@ -1131,7 +1131,9 @@ np.testing.assert_array_equal(np.eye(512) @ tiny, tiny)
 
 
 @by_machine
-@pytest.mark.parametrize("options", OPTIONS[:4], ids=" ".join)
+@pytest.mark.parametrize(
+    "options", [OPTIONS[0], *(pytest.param(o, marks=pytest.mark.slow) for o in OPTIONS[1:4])], ids=" ".join
+)
 def test_fit_by_machine(options):
     same_fit(**options)
 
