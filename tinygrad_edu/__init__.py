@@ -38,7 +38,7 @@ def _table() -> dict[str, tuple[str, str]]:
     named = [*(op.__name__ for op in ops.defined_in(ops)), *numpy_functions.FUNCTIONS]  # tg.exp(x) is x.exp()
     table = {name: ("core.tensor", f"Tensor.{name}") for name in named if name not in ("astype", "getitem")}
     for part in ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")).body:
-        if isinstance(part, ast.ImportFrom):
+        if isinstance(part, ast.ImportFrom) and part.level:
             table |= {alias.asname: (part.module, alias.name) for alias in part.names}
     return table
 

@@ -4,6 +4,7 @@ The other names in that file are written by hand, each in the line of the module
 no list: every method of Tensor that is one is a function of the package.
 """
 
+import inspect
 from pathlib import Path
 
 import tinygrad_edu as tg
@@ -19,7 +20,18 @@ def stub():
     """The text that the file should have."""
     above = FILE.read_text(encoding="utf-8").partition(HEAD)[0]
     functions = [name for name, (module, _) in tg._TABLE.items() if module == "core.tensor" and name not in CLASSES]
-    return above + HEAD + "".join(f"{name} = Tensor.{name}\n" for name in functions)
+    return above + HEAD + "".join(function(name) for name in functions)
+
+
+def function(name):
+    """The line for one function, with the parameters of the method."""
+    parameters = inspect.signature(getattr(tg.Tensor, name)).parameters.values()
+    shown = [f"*{p.name}: Any" if p.kind is p.VAR_POSITIONAL else parameter(p) for p in parameters]
+    return f"def {name}({', '.join(shown)}) -> {'Any' if name == 'argmax' else 'Tensor'}: ...\n"
+
+
+def parameter(p):
+    return f"{p.name}: Any" + " = ..." * (p.default is not p.empty)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
 
     model = tg.mlp(shape, options.activation, options.dropout, options.dtype, rng)
     model.summary(file=out)
-    optimizer: Any = RULES[options.optimizer](model, lr=options.lr)  # type: ignore[call-arg]
+    optimizer: Any = RULES[options.optimizer](model, lr=options.lr)
     describe_rule(optimizer, options, say)
     loss = tg.cross_entropy if labels else tg.mse_loss
     how: dict[str, Any] = {"epochs": options.epochs, "batch_size": options.batch_size, "compiled": options.compiled}

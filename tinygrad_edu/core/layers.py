@@ -197,7 +197,7 @@ class Linear(Layer):
 
     def forward(self, x: Any) -> Tensor:
         x = self.matched(x, self.W)
-        return Tensor.matmul(x, self.W) if self.b is None else Tensor.linear(x, self.W, self.b)
+        return Tensor.linear(x, self.W, self.b) if self.b is not None else Tensor.matmul(x, self.W)  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
         return f"Linear({self.in_features}, {self.out_features}{'' if self.b is not None else ', bias=False'})"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core.ops import Axis, Result
-from ..core.tensor import Tensor, apply, as_tensor, constant, real, unwrap
+from ..core.tensor import Tensor, apply, as_tensor, constant, method, real, unwrap
 from . import ops
 
 
@@ -90,9 +90,9 @@ def argmax(t: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     return np.argmax(unwrap(t), axis=axis, keepdims=keepdims)
 
 
-def array_ufunc(t: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+def array_ufunc(t: Any, ufunc: np.ufunc, how: str, *inputs: Any, **kwargs: Any) -> Any:
     """Do ``Tensor.__array_ufunc__``: NumPy calls it for a ufunc of which an argument is a Tensor."""
-    if method == "__call__" and not kwargs:
+    if how == "__call__" and not kwargs:
         if ufunc in UFUNCS:
             return apply(UFUNCS[ufunc], *inputs)
         if ufunc in COMPOSED:
@@ -100,7 +100,7 @@ def array_ufunc(t: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: An
         if ufunc in PLAIN:
             return constant(ufunc, *inputs)
     raise TypeError(
-        f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method} does not work on a Tensor"
+        f"np.{ufunc.__name__}{'' if how == '__call__' else '.' + how} does not work on a Tensor"
         f"{' with ' + ', '.join(kwargs) if kwargs else ''}; use t.numpy() where no gradient is needed"
     )
 
@@ -190,6 +190,14 @@ def dot(a: Any, b: Any) -> Tensor:
     return a @ b if a.ndim and b.ndim else a * b
 
 
+softplus = method(ops.softplus)
+
+
+def reduced(op: Any, a: Any, axis: Axis, keepdims: bool, **kwargs: Any) -> Tensor:
+    """Run a reduction over axis."""
+    return apply(op, a, axis=axis, keepdims=keepdims, **kwargs)
+
+
 UFUNCS: dict[np.ufunc, Callable[..., Result]] = {
     np.add: ops.add,
     np.subtract: ops.sub,
@@ -213,7 +221,7 @@ COMPOSED: dict[np.ufunc, Callable[..., Tensor]] = {
     np.matmul: matmul,
     np.square: lambda a: a * a,
     np.reciprocal: lambda a: 1 / a,
-    np.logaddexp: lambda a, b: Tensor.softplus(b) if isinstance(a, int) and a == 0 else a + Tensor.softplus(b - a),
+    np.logaddexp: lambda a, b: softplus(b) if isinstance(a, int) and a == 0 else a + softplus(b - a),
 }
 PLAIN = {
     np.equal,
@@ -229,26 +237,25 @@ PLAIN = {
     np.bitwise_and,
     np.bitwise_or,
 }
-NUMPYS_FUNCTIONS: dict[
-    Any, Callable[..., Any]
-] = {  # in NumPy's order; after axis by name, because NumPy has dtype and out there
-    np.sum: lambda a, axis=None, *, keepdims=False: Tensor.sum(a, axis, keepdims),
-    np.mean: lambda a, axis=None, *, keepdims=False: Tensor.mean(a, axis, keepdims),
-    np.var: lambda a, axis=None, *, ddof=0, keepdims=False: Tensor.var(a, axis, ddof, keepdims),
-    np.std: lambda a, axis=None, *, ddof=0, keepdims=False: Tensor.std(a, axis, ddof, keepdims),
-    np.linalg.norm: lambda x, *, axis=None, keepdims=False: Tensor.norm(x, axis, keepdims),
-    np.prod: lambda a, axis=None, *, keepdims=False: Tensor.prod(a, axis, keepdims),
-    np.cumsum: lambda a, axis=None: Tensor.cumsum(a, axis),
-    np.max: lambda a, axis=None, *, keepdims=False: Tensor.max(a, axis, keepdims),
-    np.min: lambda a, axis=None, *, keepdims=False: Tensor.min(a, axis, keepdims),
+# in NumPy's order; after axis by name, because NumPy has dtype and out there
+NUMPYS_FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.sum: lambda a, axis=None, *, keepdims=False: reduced(ops.sum, a, axis, keepdims),
+    np.mean: lambda a, axis=None, *, keepdims=False: reduced(ops.mean, a, axis, keepdims),
+    np.var: lambda a, axis=None, *, ddof=0, keepdims=False: reduced(ops.var, a, axis, keepdims, ddof=ddof),
+    np.std: lambda a, axis=None, *, ddof=0, keepdims=False: reduced(ops.std, a, axis, keepdims, ddof=ddof),
+    np.linalg.norm: lambda x, *, axis=None, keepdims=False: reduced(ops.norm, x, axis, keepdims),
+    np.prod: lambda a, axis=None, *, keepdims=False: reduced(ops.prod, a, axis, keepdims),
+    np.cumsum: lambda a, axis=None: apply(ops.cumsum, a, axis=axis),
+    np.max: lambda a, axis=None, *, keepdims=False: reduced(ops.max, a, axis, keepdims),
+    np.min: lambda a, axis=None, *, keepdims=False: reduced(ops.min, a, axis, keepdims),
     np.argmax: lambda a, axis=None, *, keepdims=False: argmax(a, axis, keepdims),
     np.clip: lambda a, a_min, a_max: clip(a, a_min, a_max),
     np.reshape: lambda a, shape: reshape(a, shape),
     np.transpose: lambda a, axes=None: transpose(a, axes),
     np.squeeze: lambda a, axis=None: squeeze(a, axis),
     np.expand_dims: lambda a, axis: expand_dims(a, axis),
-    np.broadcast_to: lambda array, shape: Tensor.broadcast_to(array, shape),
-    np.flip: lambda m, axis=None: Tensor.flip(m, axis),
+    np.broadcast_to: lambda array, shape: apply(ops.broadcast_to, array, shape=shape),
+    np.flip: lambda m, axis=None: apply(ops.flip, m, axis=axis),
     np.pad: lambda array, pad_width, mode="constant", *, constant_values=0.0: pad(
         array, pad_width, mode, constant_values
     ),

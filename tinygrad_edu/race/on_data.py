@@ -206,7 +206,7 @@ def _train(
 ) -> tuple[Array, float, float]:
     """Train once. Return the losses, the held-out accuracy and the seconds."""
     model, make = mlp(sizes, dtype=X.dtype if X.dtype.kind == "f" else float, rng=seed), RULES[rule]
-    optimizer = make(model, lr=lr, nonfinite="propagate")  # type: ignore[call-arg]
+    optimizer = make(model, lr=lr, nonfinite="propagate")
     optimizer.compile()
     order = np.random.default_rng([seed, 1])
     losses, seconds = np.full(epochs + 1, np.inf), 0.0
