@@ -105,9 +105,9 @@ class Optimizer:
         """Return value, if a number of that name may have it: here, always. `guards.ranges` takes this place."""
         return value
 
-    def grouped(self, hyper: dict[str, Any]) -> dict[str, Any]:
+    def grouped(self, hyper: dict[str, Any]) -> Group:
         """Return the hyper-parameters of a group. `guards.ranges` takes this place, and checks what is assigned."""
-        return hyper
+        return Group(hyper)
 
     # --- the step -----------------------------------------------------------------------------------------------------
 
@@ -129,7 +129,9 @@ class Optimizer:
                         raise self.refusal(update)
                     self.skipped += 1
                     return
-        self.tell(updates)
+        self.last = updates
+        for told in thread.step:
+            told(self)
         for update in updates:
             if update.l2:
                 p, g, *averages = update.arrays
@@ -183,16 +185,10 @@ class Optimizer:
         for update in updates:
             if update.group is not group:  # a schedule is asked once a step
                 group = update.group
-                lr, l2, *hyper = group.values()
+                lr, l2, rest = group["lr"], group["l2"], group.rest
                 if callable(lr):
                     lr = self.check("lr", lr(self.t + 1 + ahead))
-            update.l2, update.numbers = l2, self.scalars(update.t + 1 + ahead, lr, *hyper)
-
-    def tell(self, updates: list[Update]) -> None:
-        """Tell the observers that these updates are about to be made."""
-        self.last = updates
-        for told in thread.step:
-            told(self)
+            update.l2, update.numbers = l2, self.scalars(update.t + 1 + ahead, lr, *rest)
 
     def finish(self, updates: list[Update], times: int = 1) -> None:
         """Note that the updates were made, so many times; the parameters have changed."""
@@ -250,7 +246,7 @@ class Update:
     numbers, l2 : those of the next step (see `Optimizer.begin`)
     """
 
-    def __init__(self, optimizer: Optimizer, group: dict[str, Any], first: int, last: int) -> None:
+    def __init__(self, optimizer: Optimizer, group: Group, first: int, last: int) -> None:
         self.first, self.last, self.group, self.t, self.stamp = first, last, group, optimizer.steps[first], -1
         self.params, buffer = optimizer.params[first:last], optimizer.buffer
         self.span = slice(buffer.spans[first][0], buffer.spans[last - 1][1])
@@ -262,6 +258,12 @@ class Update:
     def bind(self, rule: Any, arrays: list[Array]) -> Any:
         """Return a rule on these arrays, as a function of its numbers. `extras.threads` takes this place."""
         return bound(rule, arrays)
+
+
+class Group(dict[str, Any]):
+    """The hyper-parameters of a group by their names: lr, l2, and the rest."""
+
+    rest: Any = property(lambda self: tuple(self.values())[2:], doc="The values behind lr and l2.")
 
 
 def signature_of(hyper: dict[str, Any]) -> Signature:

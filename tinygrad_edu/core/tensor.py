@@ -148,13 +148,12 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
         told = f"{op.__name__} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each"
         raise TypeError(told)
     recorded = wanted and thread.recording
-    if not isinstance(y, np.ndarray):
-        y = np.asarray(y)
+    y = np.asarray(y)
     if recorded:
         y = y.view()  # a view, because it may be an argument itself, which has to stay writable
     elif y.base is not None or any(y is a for a in arrays):
         y = y.copy()  # without a record nobody would notice that what this is a view of was changed
-    y.setflags(False)  # a VJP may still read the result: NumPy refuses to write into it
+    y.setflags(write=False)  # a VJP may still read the result: NumPy refuses to write into it
     out = object.__new__(Tensor)
     out.array, out.op, out.stamp, out._requires_grad = y, op, next_stamp(), recorded
     out.name = out.grad_view = out.checksum = None
