@@ -17,7 +17,7 @@ import tinygrad_edu as tg
 HERE = Path(tg.__file__).parent
 
 
-def test_trap_22_kernels_are_compiled_with_one_set_of_flags():
+def test_kernels_are_compiled_with_one_set_of_flags():
     texts = {path.name: path.read_text(encoding="utf-8") for path in HERE.rglob("*.py")}
     assert {name: len(re.findall(r"njit[(,]", text)) for name, text in texts.items() if "njit" in text} == {"jit.py": 1}
 
@@ -30,7 +30,7 @@ def test_every_trap_has_a_test_by_its_number():
 # --- what an import loads --------------------------------------------------------------------------------------------
 
 
-def test_trap_20_importing_loads_numpy_and_nothing_heavy():
+def test_importing_loads_numpy_and_nothing_heavy():
     loaded = set(python("import sys, tinygrad_edu; print(*sys.modules)").split())
     assert "numpy" in loaded
     assert not loaded & {"numba", "llvmlite", "matplotlib", "tqdm", "sklearn", "scipy", "torch", "argparse"}
@@ -98,7 +98,7 @@ except RuntimeError as error:
 """
 
 
-def test_trap_21_a_read_only_install_can_be_used(tmp_path):
+def test_a_read_only_install_can_be_used(tmp_path):
     install, wall = tmp_path / "install", tmp_path / "a-file"
     wall.write_text("no folder can be made below a file, not even by root")
     shutil.copytree(HERE, install / "tinygrad_edu", ignore=shutil.ignore_patterns("__pycache__"))
