@@ -301,7 +301,7 @@ def test_data_that_a_graph_needs_was_changed_is_refused_by_name(change):
         loss.backward()
 
 
-def test_also_for_a_constant_a_view_that_was_kept_and_an_optimizer_step():
+def test_a_changed_constant_a_changed_view_and_an_optimizer_step_are_refused():
     x, c = leaf([1.0, 2.0]), tg.Tensor([3.0, 4.0], name="c")
     loss = (x * c).sum()
     c.data[0] = 5
@@ -315,7 +315,7 @@ def test_also_for_a_constant_a_view_that_was_kept_and_an_optimizer_step():
         loss.backward()
 
 
-def test_also_for_an_optimizers_step_between_forward_and_backward():
+def test_an_optimizer_step_between_forward_and_backward_is_refused():
     x = leaf([1.0, 2.0])
     optimizer = tg.SGD([x], lr=0.1)
     first, second = (x * x).sum(), (x * x).sum()
