@@ -80,6 +80,17 @@ def compiled(case):
     return lambda: step(X, y)
 
 
+def update(case):
+    """optimizer.step() alone, with the gradients of one backward pass."""
+    import tinygrad_edu as tg
+
+    X, y = data(*case)
+    model = network(case[0])
+    optimizer = tg.Adam(model)
+    tg.cross_entropy(model(X), y).backward()
+    return optimizer.step
+
+
 def unchecked(case):
     """Ours, where nothing looks at dtypes, shapes, labels, or for NaN in the gradients."""
     import tinygrad_edu as tg
