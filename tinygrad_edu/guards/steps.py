@@ -34,7 +34,7 @@ class StepGuard(Observer):
 
     def step(self, optimizer: Any) -> None:
         updates, used, since = optimizer.last, None, 0
-        if not optimizer.cleared:
+        if not (optimizer.cleared or optimizer.assigned):
             for update in updates:
                 stamp = update.stamp
                 for p in update.params:
