@@ -1,5 +1,9 @@
 """What all optimizers share: the step, missing gradients, groups, schedules, checks, saving and loading."""
 
+import inspect
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from rules_table import CLASSES, every_class, every_row, problem, run, two
@@ -423,7 +427,7 @@ def shrink(p, g, rate, bend):
 
 class Shrink(tg.Optimizer):
     kernel = staticmethod(tg.kernels.kernel(shrink))
-    hyper = {"lr": 0.1, "bend": 0.0}
+    hyper = {"lr": 0.1, "bend": 0.0}  # noqa: RUF012, data of the class
 
 
 def test_a_rule_of_ones_own_may_have_numbers_of_its_own():
@@ -436,3 +440,33 @@ def test_a_rule_of_ones_own_may_have_numbers_of_its_own():
         Shrink([p], bend=float("inf"))
     with pytest.raises(TypeError, match="bend is a number, got str"):
         Shrink([p], bend="a")
+
+
+class Plain(tg.Optimizer):
+    """Gradient descent, with its numbers as data."""
+
+    kernel, hyper = staticmethod(tg.kernels.sgd), {"lr": 0.5}
+
+
+def test_hyper_parameters_are_data_and_shown_as_a_signature():
+    assert str(inspect.signature(tg.HeavyBall)) == "(params, lr=0.001, momentum=0.9, *, l2=0.0, nonfinite='raise')"
+    a, b = two()
+    assert Plain([a, b]).lr == 0.5
+    assert Plain([a, b], 0.25, l2=0.1).groups == ({"lr": 0.25, "l2": 0.1},)
+    for given, named, message in [
+        ((), {"momentum": 0.9}, "unexpected keyword"),
+        ((0.1, 0.9), {}, "too many positional"),
+    ]:
+        with pytest.raises(TypeError, match=message):
+            Plain([a, b], *given, **named)
+
+
+def test_what_upper_rooms_add_looks_like_a_method():
+    code = """
+import sys, tinygrad_edu as tg
+room = "tinygrad_edu.training.optimizer_tools"
+before = room in sys.modules
+print(before, tg.Adam.freeze.__doc__.split(" of that")[0], room in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout == "False Leave the parameters True\n"

@@ -68,7 +68,7 @@ class Optimizer:
         for name in cls.state:
             setattr(cls, name, property(partial(average, name), doc="a running average, flat"))
         own = cls.__init__ is not Optimizer.__init__
-        cls.__signature__ = signature(cls.__init__) if own else signature_of(cls.hyper)  # type: ignore[attr-defined]
+        cls.__signature__ = signature(partial(cls.__init__, None)) if own else signature_of(cls.hyper)  # type: ignore
 
     def __init__(self, params: Any, *given: Any, l2: float = 0.0, nonfinite: str = "raise", **named: Any) -> None:
         hyper = self.hyper | signature_of(self.hyper).bind(params, *given, **named).arguments
@@ -145,10 +145,11 @@ class Optimizer:
 
         They are kept for as long as the same parameters have gradients.
         """
-        changed = [p for p, data, g in self._seen if p.stored_grad is not g or p.array is not data]
-        if self.cached_updates and not changed:
+        for p, data, g in self._seen:
+            if p.stored_grad is not g or p.array is not data:
+                self.write_back_steps()
+        if self.cached_updates:
             return self.cached_updates
-        self.write_back_steps()
         awake = [(i, *views) for i, views in enumerate(self.buffer.views) if i not in self.frozen]
         given = {i: (p, data, view) for i, p, data, view in awake if p.stored_grad is not None}
         if not given:
@@ -197,8 +198,7 @@ class Optimizer:
         """Note that the updates were made, so many times; the parameters have changed."""
         stamp = next_stamp()
         for update in updates:
-            update.stamp = stamp
-            update.t += times
+            update.stamp, update.t = stamp, update.t + times
             for p in update.params:
                 p.stamp, p.checksum = stamp, None  # what the user looked at is no longer what is there
         self.t, self.last, self.cleared = self.t + times, updates, False

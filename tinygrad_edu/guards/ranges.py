@@ -80,17 +80,11 @@ def grouped(optimizer: Optimizer, hyper: dict[str, Any]) -> dict[str, Any]:
     return CheckedGroup(optimizer.check, hyper)
 
 
-def nonfinite(optimizer: Optimizer) -> str:
-    """The answer of `Optimizer.step` to a gradient that holds NaN or infinity: "raise", "skip" or "propagate"."""
-    answer: str = vars(optimizer)["nonfinite"]
-    return answer
-
-
 def set_nonfinite(optimizer: Optimizer, value: str) -> None:
     """Assign ``nonfinite``; a ValueError if there is no such answer."""
     if value not in ("raise", "skip", "propagate"):
         raise ValueError(f'nonfinite = {value!r}, but it has to be "raise", "skip" or "propagate"')
-    vars(optimizer)["nonfinite"] = value
+    optimizer.answer = value  # type: ignore[attr-defined]
 
 
 def check_parameters(buffer: FlatBuffer, params: list[Any]) -> list[Tensor]:
