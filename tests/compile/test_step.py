@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rules_table as rows
+import rules_table
 
 import tinygrad_edu as tg
 from tinygrad_edu.compile import cache, module_text, numpy_c  # noqa: F401, loaded before a test replaces jit.kernel
@@ -149,8 +149,8 @@ def ways_of_one_rule(pair, dtype):
                 assert close(a, b, 1e-2 if dtype is np.float32 else 1e-9)
 
 
-@rows.every_dtype
-@rows.every_row
+@rules_table.every_dtype
+@rules_table.every_row
 def test_every_rule(cls, reference, hyper, torch_row, dtype):
     ways_of_one_rule(Pair(network(dtype, (3, 4, 2)), grouped(cls, hyper), X=X.astype(dtype)), dtype)
 
@@ -476,7 +476,7 @@ def test_layers_by_machine():
     assert pair.models[0][3].rng.bit_generator.state == pair.models[1][3].rng.bit_generator.state
 
 
-@rows.every_dtype
+@rules_table.every_dtype
 def test_every_layer_with_its_random_numbers_and_running_means(dtype):
     pair = Pair(lambda: everything(dtype), X=X.astype(dtype))
     for n in (12, 12, 7, 12):
@@ -489,7 +489,7 @@ def test_every_layer_with_its_random_numbers_and_running_means(dtype):
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@rows.every_dtype
+@rules_table.every_dtype
 def test_every_activation(activation, dtype):
     pair = Pair(network(dtype, activation=activation), X=X.astype(dtype))
     for n in (12, 1, 6):
@@ -528,7 +528,7 @@ LOSSES = [
 ]
 
 
-@rows.every_dtype
+@rules_table.every_dtype
 @pytest.mark.parametrize(("loss", "targets"), LOSSES, ids=lambda x: getattr(x, "__name__", ""))
 def test_every_loss(loss, targets, dtype):
     pair = Pair(network(dtype, sizes=(3, 70, 2)), tg.SGD, loss, X.astype(dtype), targets)

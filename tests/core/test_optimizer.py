@@ -243,7 +243,7 @@ def test_parameters_may_be_given_in_every_usual_way():
     assert tg.SGD(tg.Tensor([1.0], requires_grad=True)).names == ["parameter0"]
 
 
-def test_trap_24_a_nan_stays_in_its_place():
+def test_a_nan_stays_in_its_place():
     for cls in CLASSES:
         p = tg.Tensor([1.0, 1.0, 1.0], requires_grad=True)
         optimizer = cls([p], lr=0.1, nonfinite="propagate")
@@ -256,7 +256,7 @@ def test_trap_24_a_nan_stays_in_its_place():
 
 
 @every_row
-def test_trap_25_a_resumed_run_is_bit_identical(cls, reference, hyper, torch_row, tmp_path):
+def test_a_resumed_run_is_bit_identical(cls, reference, hyper, torch_row, tmp_path):
     p0, gradients, rates = problem(40)
     p = tg.Tensor(p0, requires_grad=True, name="p")
     straight = run(cls([p], **hyper), p, gradients, rates)
@@ -274,7 +274,7 @@ def test_trap_25_a_resumed_run_is_bit_identical(cls, reference, hyper, torch_row
     np.testing.assert_array_equal(run(second, q, gradients[17:], rates[17:]), straight[17:])
 
 
-def test_trap_19_the_state_is_arrays_and_numbers_and_names_what_does_not_fit():
+def test_the_state_is_arrays_and_numbers_and_names_what_does_not_fit():
     model = tg.mlp([2, 3, 1], rng=0)
     state = tg.Adam(model).state_dict()
     assert all(isinstance(value, (np.ndarray, int, float)) for value in state.values())
