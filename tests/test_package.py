@@ -120,7 +120,7 @@ def test_trap_21_a_read_only_install_can_be_used(tmp_path):
 
 
 def python(code, path=HERE.parent, **variables):
-    """What a new Python prints that looks for packages in path first."""
+    """The output of a new Python that looks for packages in path first."""
     environment = os.environ | {"PYTHONPATH": str(path)} | variables
     command = [sys.executable, "-c", code]  # which looks in cwd before PYTHONPATH
     done = subprocess.run(command, capture_output=True, text=True, cwd=path, env=environment)

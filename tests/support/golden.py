@@ -1,8 +1,8 @@
-"""Writes tests/golden.json: every rule's trajectory in float64, so that the suite holds PyTorch's without PyTorch.
+"""Writes golden.json: every rule's trajectory in float64, so that the suite compares with PyTorch's without PyTorch.
 
-    python tests/golden.py  # needs torch: pip install -e '.[test,oracle]'
+    python tests/support/golden.py  # needs torch: pip install -e '.[test,oracle]'
 
-The rules that torch.optim has come from there, the others from tests/naive.py, the published rules written out. l2 is
+The rules that torch.optim has come from there, the others from naive.py, the published rules written out. l2 is
 torch's weight_decay, and in naive.py a term of the gradient; AdamW and Rprop of torch have no such thing, and get none.
 Numbers are written so that reading them gives back every bit.
 """
