@@ -358,7 +358,7 @@ def test_a_helper_of_ones_own_may_be_called_put():
 
 
 def scatter_add(g, a, index):
-    """What is there, and more."""
+    """The path that is there, and more."""
     return g * a * index
 
 

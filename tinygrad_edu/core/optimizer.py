@@ -1,4 +1,4 @@
-"""What all optimizers share: groups of parameters, flat state, and the step."""
+"""The base of all optimizers: groups of parameters, flat state, and the step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What hyper-parameters and parameters have to be. The face puts these checks in the place of the core's."""
+"""Checks of hyper-parameters and parameters. The face puts them in the place of the core's."""
 
 from __future__ import annotations
 
