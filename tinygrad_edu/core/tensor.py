@@ -339,7 +339,7 @@ class Tensor:
     kwargs: dict[str, Any]
     vjps: Sequence[VJP]
     grad_view: Array | None  # of a parameter: its part of the gradients in its `FlatBuffer`
-    checksum: int | None  # of the array, since ``data`` gave it away; None: only this package can have changed it
+    checksum: int | None  # of the array, while it is watched: from `data` to an optimizer's step
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
         self.array: Array = real(unwrap(data)).copy()
