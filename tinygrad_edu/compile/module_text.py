@@ -185,6 +185,11 @@ class Parts(NamedTuple):
     condition: str | None
 
     @property
+    def indices(self) -> list[str]:
+        """The parts of the batch that are used as indices. Each is copied first: nobody changes a copy after the look."""
+        return sorted({name for name, _ in self.lowered.checks if name in self.kinds})
+
+    @property
     def labelled(self) -> bool:
         """True if y holds class numbers, and the output a row of scores for each."""
         shape, (dtype, rest) = self.lowered.shapes.get(self.output, ()), self.kinds["y"]
@@ -229,7 +234,14 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
         where = f"{base}, {offset}, ({tuple_text(shapes[name])}), {kind}"
         return f"{name} = _place({where}, {lowered.numbers[name]}, {many})"
 
-    lines = [place(name, f"_address(_{name})", 0, kind) for name, (kind, _) in parts.kinds.items() if name in shapes]
+    lines = []
+    for name, (kind, shape) in parts.kinds.items():
+        where = f"_address(_{name})"
+        if name in parts.indices:
+            own = f"_at[{at[f'own_{name}']}]"
+            lines.append(f"_repeat({where}, {own}, 1, _N * {prod(shape) * kind.itemsize})")
+            where = own
+        lines += [place(name, where, 0, kind)] if name in shapes else []
     refused = [(name, f"{{0}} < 0 or {{0}} >= {bound}") for name, bound in lowered.checks if name in parts.kinds]
     refused += [("y", f"not ({parts.condition})")] if parts.condition else []
     for name, condition in refused:

@@ -19,7 +19,7 @@ from ..core.jit import numbers_of
 from ..core.ops import Array
 from ..core.optimizer import Optimizer, Update
 from ..core.tensor import Tensor, checksum, next_stamp, thread
-from ..extras import threads
+from ..extras import gate, threads
 from ..program.program import Program
 from . import cache
 from .inputs import inputs_of, loops_of
@@ -76,6 +76,8 @@ class Plan:
         inputs = inputs_of(program, optimizer)
         lowered, self.any_size = loops_of(program, inputs, X, y)
         buffer, averages = optimizer.buffer, list(optimizer.averages.values())
+        flat = [buffer.data, buffer.grad, optimizer.regularised, *averages]
+        gate.kept(optimizer.kernel.__name__, flat, buffer.data.size, buffer.data.dtype)
         rngs = {id(t.kwargs["rng"]): t.kwargs["rng"] for t in inputs.drawn.values()}
         parts = Parts(
             lowered,
@@ -107,6 +109,7 @@ class Plan:
         self.out: Any = memoryview(out)  # quicker than the array for a single number
         self._spans = np.zeros((len(optimizer.params), 2), np.int64)
         self._room, self._work, self._policy = -1, lowered.size, ""
+        self._kinds = {name: kinds[name] for name in parts.indices}
         self.table = Table(slots(len(averages), inputs.kept))
         self.table.put(data=buffer.data, grad=buffer.grad, out=out, numbers=numbers, spans=self._spans)
         self.table.put(l2=optimizer.regularised, apart=self.apart)
@@ -119,6 +122,7 @@ class Plan:
         if n > self._room:
             self._room = n
             padded = -(-n // 16) * 16
+            self.table.put(**{f"own_{name}": np.empty((n, *shape), dtype) for name, (dtype, shape) in self._kinds.items()})
             self.table.put(work=aligned(self._work.a * padded + self._work.b + 1, self.optimizer.buffer.data.dtype))
 
     # --- a batch ------------------------------------------------------------------------------------------------------
@@ -168,7 +172,7 @@ class Plan:
 
     def run_epoch(self, X: Array, y: Array, order: Array, size: int) -> int:
         """Take a step with each batch: so many rows at a time, in this order. Return the status of the last."""
-        optimizer = self.optimizer
+        optimizer, size = self.optimizer, min(size, len(order))
         try:
             updates = self._begin()
             table = np.empty((-(-len(order) // size), len(updates) * self._row // 8))
@@ -184,7 +188,7 @@ class Plan:
         for k in range(OUT):
             self.out[k] = 0.0
         try:
-            status: int = self.epoch(X, y, order.astype(np.int64), table)
+            status: int = self.epoch(X, y, order, table)
         finally:  # an interrupt that waited is raised before the next line
             self.table.put(count=0)
             applied, left_out = int(self.out[APPLIED]), int(self.out[LEFT_OUT])

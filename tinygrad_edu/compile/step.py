@@ -21,6 +21,7 @@ from ..core.losses import NoLoss
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, no_grad, thread, unwrap
+from ..extras import gate
 from ..program.program import Program
 from .module_text import (
     APPLIED,
@@ -151,15 +152,15 @@ class CompiledStep:
         self._lock.acquire()  # quicker than with
         try:
             x_dtype, x_shape, y_dtype, y_shape, plan = self._last
-            if not (  # as the batch before
+            if not (  # as the batch before: the `gate`, without a call
                 X.__class__ is np.ndarray
                 and y.__class__ is np.ndarray
                 and X.shape == x_shape
                 and y.shape == y_shape
                 and X.dtype is x_dtype
                 and y.dtype is y_dtype
-                and X.flags.c_contiguous
-                and y.flags.c_contiguous
+                and X.flags.carray
+                and y.flags.carray
             ):
                 self.optimizer.zero_grad()  # a batch that is refused leaves no gradient
                 X, y, plan = self._taken(X, y)
@@ -191,7 +192,7 @@ class CompiledStep:
             if values.dtype != dtype and not (whole or (name == "y" and values.dtype.kind == dtype.kind == "f")):
                 fix = f"say {name}.astype(np.{dtype})"
                 raise TypeError(f"{name} is {values.dtype}, the step was compiled for {dtype}; {fix}")
-            taken.append(np.ascontiguousarray(values, dtype))
+            taken.append(gate.taken(values, dtype))
             if dtype.kind in "iub" and values.dtype != dtype and not np.array_equal(taken[-1], values):
                 raise self._error(REFUSED, taken[0], values)
         X, y = taken
@@ -233,8 +234,14 @@ class CompiledStep:
 
     # --- an epoch -----------------------------------------------------------------------------------------------------
 
-    def epoch(self, X: Any, y: Any, order: Array, size: int) -> tuple[float, int | None, int]:
+    def epoch(self, X: Any, y: Any, order: Any, size: int) -> tuple[float, int | None, int]:
         """Take a step with each batch of an epoch, in one call: so many rows of X and y each, in this order.
+
+        Parameters
+        ----------
+        X, y : all samples
+        order : the numbers of the rows, one axis of whole numbers from 0 on
+        size : the number of rows in a batch, at least 1; the last batch may be shorter
 
         Returns
         -------
@@ -244,12 +251,13 @@ class CompiledStep:
         Raises
         ------
         NoLoss : the loss is not finite and the optimizer's nonfinite is "raise"
-        ValueError : the same of a gradient
+        ValueError : the same of a gradient; order names no rows, or size is below 1
+        TypeError : order or size is not of whole numbers
+        IndexError : order names a row that is not there
         """
         with self._lock:
             X, y = self._checked(X, y)
-            if len(order) and (order.min() < 0 or order.max() >= len(X)):
-                raise IndexError(f"order names rows from {order.min()} to {order.max()}, there are {len(X)}")
+            order, size = gate.rows(unwrap(order), len(X)), _batch_size(size)
             plans = [self._plan_for(X[order[:n]], y[order[:n]]) for n in {size, len(order) % size or size}]
             if any(other is not plans[0] for other in plans) or plans[0].apart or thread.stepped:
                 return self._one_by_one(plans, X, y, order, size)
@@ -280,6 +288,15 @@ class CompiledStep:
             for plan in plans:
                 plan.table.put(count=0)
         return total, right if self.labelled else None, seen
+
+
+def _batch_size(size: Any) -> int:
+    """Return the size of a batch as a Python number; refuse what is none."""
+    if isinstance(size, (bool, np.bool_)) or not isinstance(size, (int, np.integer)):
+        raise TypeError(f"size is the number of rows in a batch, a whole number; got {size!r}")
+    if size < 1:
+        raise ValueError(f"size is the number of rows in a batch, at least 1; got {size}")
+    return int(size)
 
 
 def _refuse_own_rules(optimizer: Optimizer) -> None:

@@ -12,11 +12,12 @@ import numpy as np
 
 FIXED = ("data", "grad", "l2", "numbers", "spans", "runs", "policy", "work", "out", "count", "apart")
 EPOCH = ("batch", "batch_X", "batch_y")  # the number of samples, and the arrays where a batch is brought together
+OWN = ("own_X", "own_y")  # copies of labels and of other indices: what was looked at is what is used
 
 
 def slots(states: int, kept: Iterable[str]) -> dict[str, int]:
     """Return name -> number of the slot, for so many running averages and the arrays of these names."""
-    names = [*FIXED, *EPOCH, *(f"state{i}" for i in range(states)), *(f"kept {name}" for name in kept)]
+    names = [*FIXED, *EPOCH, *OWN, *(f"state{i}" for i in range(states)), *(f"kept {name}" for name in kept)]
     return {name: i for i, name in enumerate(names)}
 
 

@@ -13,6 +13,7 @@ from numpy import integer
 from ..core.jit import machine_code
 from ..core.ops import Array
 from ..core.optimizer import Update
+from . import gate
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 WORTH_A_THREAD = 18_000_000  # bytes of all arrays; below, waking a thread costs more than it saves
@@ -28,8 +29,9 @@ def bind(update: Update, rule: Any, arrays: list[Array]) -> Any:
 def bound(rule: Any, arrays: list[Array]) -> Any:
     """Return the rule on these arrays, as a function of its numbers: large arrays in slices, shared by threads.
 
-    A rule is elementwise, so its bits do not depend on the cuts.
+    A rule is elementwise, so its bits do not depend on the cuts. The arrays pass the `gate` here, once: they are bound.
     """
+    gate.kept(getattr(rule, "__name__", "a rule"), arrays, arrays[0].size, arrays[0].dtype)
     code = machine_code(rule, len(arrays), arrays[0].dtype)
     if arrays[0].nbytes * len(arrays) < WORTH_A_THREAD:
         return partial(code, *arrays)

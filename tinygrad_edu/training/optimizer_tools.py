@@ -13,6 +13,7 @@ from ..core.jit import machine_code, numbers_of
 from ..core.kernels import not_finite
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor  # noqa: F401, for the examples
+from ..extras import gate
 from ..extras.kernels import sum_of_squares
 from ..guards.ranges import in_range
 
@@ -56,6 +57,7 @@ def clip_norm(optimizer: Optimizer, most: float) -> float:
     updates, grad = optimizer.updates(), optimizer.buffer.grad
     spans = [optimizer.buffer.spans[i] for update in updates for i in range(update.first, update.last)]
     squares = machine_code(sum_of_squares, 1, grad.dtype)
+    gate.kept(sum_of_squares.__name__, [grad], grad.size, grad.dtype)
     norm = sqrt(sum(squares(grad[a:b]) for a, b in spans))
     if most / (norm + 1e-6) < 1 and norm < float("inf"):
         for update in updates:
