@@ -76,6 +76,7 @@ _TOOLS = dict.fromkeys(
 _BOUND = {
     "core.tensor.Tensor": {"steps": "explain.steps.steps", "graph": "explain.graph.graph"},
     "core.buffers.FlatBuffer": {"check": "guards.ranges.check_parameters"},
+    "core.jit.Kernel": {"keep": "compile.kept.keep"},
     "core.optimizer.Update": {"bind": "extras.threads.bind"},
     "core.optimizer.Optimizer": {
         "check": "guards.ranges.check_hyper",

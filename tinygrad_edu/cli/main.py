@@ -12,10 +12,10 @@ import re
 import sys
 
 from .. import __version__
-from . import exercise, explain, race, train
+from . import cache, exercise, explain, race, train
 from .arguments import Parser
 
-COMMANDS = {"train": train, "race": race, "explain": explain, "exercise": exercise}
+COMMANDS = {"train": train, "race": race, "explain": explain, "exercise": exercise, "cache": cache}
 FORMULA = r"^-(?!h$|-|[\d.]*$)"  # as in -x*x: with a space before it argparse does not take it for an option
 
 

@@ -186,7 +186,7 @@ class Parts(NamedTuple):
 
     @property
     def indices(self) -> list[str]:
-        """The parts of the batch that are used as indices. Each is copied first: nobody changes a copy after the look."""
+        """The parts of the batch that are used as indices. They are copied: nobody changes a copy after the look."""
         return sorted({name for name, _ in self.lowered.checks if name in self.kinds})
 
     @property

@@ -122,7 +122,9 @@ class Plan:
         if n > self._room:
             self._room = n
             padded = -(-n // 16) * 16
-            self.table.put(**{f"own_{name}": np.empty((n, *shape), dtype) for name, (dtype, shape) in self._kinds.items()})
+            self.table.put(
+                **{f"own_{name}": np.empty((n, *shape), dtype) for name, (dtype, shape) in self._kinds.items()}
+            )
             self.table.put(work=aligned(self._work.a * padded + self._work.b + 1, self.optimizer.buffer.data.dtype))
 
     # --- a batch ------------------------------------------------------------------------------------------------------

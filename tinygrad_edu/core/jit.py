@@ -33,11 +33,12 @@ class Kernel:
 
     @cached_property
     def dispatcher(self) -> Any:
-        """Numba's function, which compiles for each new list of types. It keeps machine code on disk if it can."""
-        try:
-            return compiled(cache=True)(self.py_func)
-        except RuntimeError:  # nowhere to write: a read-only install without a home folder
-            return compiled()(self.py_func)
+        """Numba's function, which compiles for each new list of types."""
+        return self.keep(compiled()(self.py_func))
+
+    def keep(self, function: Any) -> Any:
+        """Return Numba's function. The face puts `compile.kept.keep` here, which has it keep machine code on disk."""
+        return function
 
     def __call__(self, *args: Any) -> Any:
         return self.dispatcher(*args)
@@ -61,7 +62,7 @@ def numbers_of(rule: Any, arrays: int) -> tuple[str, ...]:
 
 @lru_cache
 def machine_code(rule: Any, arrays: int, dtype: Any) -> Any:
-    """Return a rule for contiguous arrays of dtype, as many as arrays says: compiled now or loaded from Numba's cache.
+    """Return a rule for contiguous arrays of dtype, as many as arrays says: compiled now or loaded from disk.
 
     A call of it skips Numba's look at the type of each argument, which is half of the time of a small step. So nothing
     notices an array of another dtype or one with gaps. Python numbers are rounded to dtype.

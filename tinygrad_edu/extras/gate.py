@@ -9,9 +9,12 @@ import numpy as np
 
 from ..core.ops import Array
 
+
 def passes(a: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bool:
     """Return whether this is an array of that dtype and shape, without gaps, each number at a multiple of its size."""
-    return a.__class__ is np.ndarray and a.shape == shape and a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned
+    return (
+        a.__class__ is np.ndarray and a.shape == shape and a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned
+    )
 
 
 def kept(what: str, arrays: list[Array], size: int, dtype: np.dtype[Any]) -> list[Array]:
@@ -25,7 +28,9 @@ def kept(what: str, arrays: list[Array], size: int, dtype: np.dtype[Any]) -> lis
         if not (passes(a, dtype, (size,)) and a.flags.writeable):
             given = f"{a.dtype} {a.shape}" if isinstance(a, np.ndarray) else type(a).__name__
             wanted = f"{dtype} ({size},) without gaps, and not read-only"
-            raise ValueError(f"array {i} of {what} is {given}; machine code takes {wanted}: write into it with a[...] = b")
+            raise ValueError(
+                f"array {i} of {what} is {given}; machine code takes {wanted}: write into it with a[...] = b"
+            )
     return arrays
 
 

@@ -1,0 +1,101 @@
+"""Machine code that outlives the process: `Kept` takes the place of Numba's cache, for steps and for kernels alike.
+
+Numba's own cache trusts what it finds: a damaged index is an error in every later process, a flipped bit is run. Here
+there is no index. A file's name is a hash of all that its machine code depends on, and `store` looks before it reads;
+what cannot be read is compiled, and written again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import pickle
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+from numba.core.caching import CompileResultCacheImpl, NullCache
+from numba.core.serialize import dumps
+
+from . import store
+
+SOURCE = "tinygrad_edu_source"  # the name that a step's module has for its own text
+
+
+class Kept(NullCache):  # type: ignore[misc]
+    """The machine code of one function on disk.
+
+    Attributes
+    ----------
+    missed : called when a version was not found and is about to be compiled
+    """
+
+    def __init__(self, rule: Callable[..., Any], source: str, options: Any) -> None:
+        code = rule.__code__
+        known = [value for value in code.co_consts if not hasattr(value, "co_code")]
+        self.rule, self.missed = rule, _nothing
+        self.about = [numba.__version__, llvmlite.__version__, sys.version, repr(options), source, rule.__qualname__]
+        self.about += [code.co_code.hex(), repr(known), repr(code.co_names), repr(rule.__defaults__)]
+
+    @property
+    def cache_path(self) -> str:
+        """The folder."""
+        return str(store.code_folder())
+
+    def path(self, types: Any, machine: Any) -> Path:
+        """Return the file for arguments of these types on a machine, as Numba's code generator describes it."""
+        key = hashlib.sha256("\0".join([*self.about, repr(types), repr(machine)]).encode()).hexdigest()[:32]
+        name = "".join(c if c.isalnum() or c in "._" else "" for c in self.rule.__qualname__)
+        return store.code_folder() / f"{self.rule.__module__}.{name}-{key}.nbc"
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return machine code for a signature, or None: Numba then compiles it. There is no error."""
+        with suppress(Exception):
+            target_context.refresh()
+            path = self.path(sig, target_context.codegen().magic_tuple())
+            data = store.read(path) if store.trusted(path.parent) else None
+            if data is not None:
+                made = CompileResultCacheImpl.rebuild(None, target_context, pickle.loads(data))
+                if tuple(made.signature.args) == tuple(sig):
+                    return made
+        self.missed()
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Write machine code, if it can be kept and there is a folder for it. There is no error."""
+        if data.lifted or data.library.has_dynamic_globals:
+            return
+        with suppress(Exception):
+            path = self.path(sig, data.codegen.magic_tuple())
+            if store.write(path, dumps(CompileResultCacheImpl.reduce(None, data))):
+                store.trim(path)
+
+
+def _nothing() -> None:
+    pass
+
+
+def keep(kernel: Any, function: Any) -> Any:
+    """Return Numba's function of a kernel, and have it keep its machine code on disk.
+
+    A function that was made within another, or whose source is in no file, as in a notebook, is compiled anew in each
+    process: nothing tells what it depends on.
+    """
+    rule = kernel.py_func
+    if rule.__closure__ is None:
+        with suppress(OSError, TypeError, KeyError):
+            kept = Kept(rule, _sources(rule), function.targetoptions)
+            vars(function).update(_cache=kept, kept=kept)
+    return function
+
+
+def _sources(rule: Callable[..., Any]) -> str:
+    """Return the text of a function's module, and of the modules of the kernels that it calls."""
+    used = [rule.__globals__.get(name) for name in rule.__code__.co_names]
+    called = [value.py_func for value in used if hasattr(value, "py_func")]
+    modules = dict.fromkeys(sys.modules[f.__module__] for f in [rule, *called])
+    return "\0".join(vars(module).get(SOURCE) or inspect.getsource(module) for module in modules)
