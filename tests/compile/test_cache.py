@@ -1,6 +1,8 @@
 """Machine code on disk: the next process finds it, and what cannot be read or written is no error."""
 
 import os
+import pickle
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.compile import cache, numpy_c
+from tinygrad_edu.compile import cache, numpy_c, store
 
 needs_numba = pytest.mark.skipif(numpy_c.PLAIN, reason="there is no machine code without Numba")
 
@@ -76,3 +78,219 @@ def test_the_key_changes_with_the_text_and_the_versions(monkeypatch):
     assert cache.key("b") != first
     monkeypatch.setattr(np, "__version__", "0")
     assert cache.key("a") != first
+
+
+# --- damage -----------------------------------------------------------------------------------------------------------
+
+SMALL = """
+import tinygrad_edu as tg
+p = tg.Tensor([1.0, 2.0], requires_grad=True)
+(p * p).sum().backward()
+o = tg.SGD([p], lr=0.25)
+o.step()
+print(*p.data, o.kernel.stats.cache_hits.total())
+"""
+
+
+def small(cache, **more):
+    """A process that takes a step of SGD: what it prints, and says."""
+    environment = os.environ | {"TINYGRAD_EDU_CACHE": str(cache), "PYTHONPATH": str(Path(tg.__file__).parent.parent)}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    done = subprocess.run(
+        [sys.executable, "-c", SMALL],
+        capture_output=True,
+        text=True,
+        env=environment | {k: str(v) for k, v in more.items()},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip(), done.stderr
+
+
+@needs_numba
+def test_kernels_are_kept_too_and_damaged_or_exchanged_files_are_made_again(tmp_path):
+    assert small(tmp_path) == ("0.5 1.0 0", "")
+    assert small(tmp_path) == ("0.5 1.0 1", "")
+    one, other = sorted((tmp_path / "__pycache__").glob("*.nbc"))  # sgd and not_finite
+    a, b = one.read_bytes(), other.read_bytes()
+    one.write_bytes(b), other.write_bytes(a)
+    assert small(tmp_path) == ("0.5 1.0 0", "")
+    for damage in (b"", a[: len(a) // 2], a + b"more"):
+        one.write_bytes(damage), other.write_bytes(damage)
+        assert small(tmp_path) == ("0.5 1.0 0", "")
+    assert small(tmp_path) == ("0.5 1.0 1", "")
+
+
+@needs_numba
+def test_numbas_folder_is_used_where_it_is_named(tmp_path):
+    assert small(tmp_path / "ours", NUMBA_CACHE_DIR=tmp_path / "numba")[0] == "0.5 1.0 0"
+    assert len(list((tmp_path / "numba").rglob("*.nbc"))) == 2
+    assert not (tmp_path / "ours").exists()
+    assert small(tmp_path / "ours", NUMBA_CACHE_DIR=tmp_path / "numba")[0] == "0.5 1.0 1"
+
+
+def sealed(path):
+    assert store.write(path, b"machine code " * 20)
+    return path
+
+
+def test_every_flipped_bit_is_noticed(tmp_path):
+    path = sealed(tmp_path / "file")
+    whole = path.read_bytes()
+    for i in range(8 * len(whole)):
+        bits = bytearray(whole)
+        bits[i // 8] ^= 1 << i % 8
+        path.write_bytes(bits)
+        assert store.read(path) is None
+    path.write_bytes(whole)
+    assert store.read(path) == b"machine code " * 20
+    os.replace(path, tmp_path / "other")
+    assert store.read(tmp_path / "other") is None
+
+
+# --- whom we trust ----------------------------------------------------------------------------------------------------
+
+posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="there are no modes here")
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder of a cache that is there."""
+    monkeypatch.setenv("TINYGRAD_EDU_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(store, "_said", set())
+    store.code_folder().mkdir(parents=True, mode=0o700)
+    for folder in (store.folder(), store.code_folder()):
+        folder.chmod(0o700)
+    return store.code_folder()
+
+
+@posix
+def test_what_is_made_is_ours_alone(tmp_path):
+    before = os.umask(0)
+    try:
+        path = sealed(tmp_path / "a" / "b" / "file")
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(each.stat().st_mode) for each in (path.parent.parent, path.parent, path)]
+    assert modes == [0o700, 0o700, 0o600]
+
+
+@posix
+@pytest.mark.parametrize("which", ["cache", "__pycache__"])
+@pytest.mark.parametrize("mode", [0o770, 0o702])
+def test_a_folder_that_others_may_write_is_not_used_and_that_is_said_once(place, which, mode):
+    (place if which == "__pycache__" else place.parent).chmod(mode)
+    with pytest.warns(
+        UserWarning, match=rf"^machine code is not kept: .*{which} can be written by others.* chmod go-w"
+    ):
+        assert not store.write(place / "file", b"")
+    assert not store.trusted(place)  # no second warning, which would be an error here
+    assert not (place / "file").exists()
+
+
+@posix
+def test_what_belongs_to_others_is_not_used(place, monkeypatch):
+    path = sealed(place / "file")
+    me = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: me + 1)
+    if me:
+        assert store.read(path) is None
+        assert "belongs to somebody else" in store.objection(place)
+    else:  # what is root's is as safe as the machine
+        assert store.read(path) is not None
+        os.chown(path, 65534, 65534)
+        assert store.read(path) is None
+
+
+@posix
+def test_files_that_are_none_of_ours_are_not_opened_and_not_written_through(place):
+    target = sealed(place / "target")
+    path = place / "file"
+    path.symlink_to(target)
+    assert store.read(path) is None
+    assert store.write(path, b"new")
+    assert not path.is_symlink()
+    assert store.read(target) == b"machine code " * 20
+    path.chmod(0o622)
+    assert store.read(path) is None
+    path.unlink()
+    os.mkfifo(path)
+    assert store.read(path) is None  # and nobody waits for a writer
+
+
+@needs_numba
+@posix
+def test_a_folder_that_is_handed_out_is_used_though_nothing_can_be_written_there(tmp_path):
+    small(tmp_path / "cache")
+    folders = [tmp_path / "cache" / "__pycache__", tmp_path / "cache"]
+    for folder in folders:
+        folder.chmod(0o500)
+    try:
+        assert small(tmp_path / "cache") == ("0.5 1.0 1", "")
+    finally:
+        for folder in folders:
+            folder.chmod(0o700)
+
+
+@needs_numba
+@posix
+def test_planted_code_is_not_run(tmp_path):
+    (tmp_path / "cache" / "__pycache__").mkdir(parents=True)
+    small(tmp_path / "cache")
+
+    class Planted:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "planted"),)
+
+    for path in (tmp_path / "cache" / "__pycache__").glob("*.nbc"):
+        store.write(path, pickle.dumps(Planted()))  # sealed, as somebody would who has read this
+    small(tmp_path / "cache")
+    assert (tmp_path / "planted").exists()  # a folder that is trusted is code
+    (tmp_path / "planted").rmdir()
+    for path in (tmp_path / "cache" / "__pycache__").glob("*.nbc"):
+        path.unlink()
+        path.parent.chmod(0o700)
+        store.write(path, pickle.dumps(Planted()))
+    (tmp_path / "cache").chmod(0o777)
+    printed, said = small(tmp_path / "cache")
+    assert printed == "0.5 1.0 0"
+    assert said.count("machine code is not kept") == 1
+    assert not (tmp_path / "planted").exists()
+
+
+# --- how much ---------------------------------------------------------------------------------------------------------
+
+
+def kept_files(place, ages):
+    """Files of 300 kB, used so many seconds ago."""
+    found = []
+    for i, age in enumerate(ages):
+        path = place / f"m.f-{i:032x}.nbc"
+        path.write_bytes(bytes(300_000))
+        os.utime(path, (1e9 - age,) * 2)
+        found.append(path)
+    return found
+
+
+def test_what_was_used_least_recently_goes(place, monkeypatch):
+    monkeypatch.setenv("TINYGRAD_EDU_CACHE_MB", "1")
+    files = kept_files(place, [30, 10, 20, 40])
+    (place / "of-another.nbc").write_bytes(bytes(2_000_000))
+    store.trim()
+    assert [path.exists() for path in files] == [True, True, True, False]
+    files += kept_files(place, [])
+    store.trim(keep=files[0])
+    os.utime(files[3].parent)
+    late = place / f"m.f-{9:032x}.nbc"
+    late.write_bytes(bytes(500_000))
+    os.utime(late, (1, 1))  # the oldest, but just written
+    store.trim(keep=late)
+    assert [path.exists() for path in [*files, late]] == [False, True, False, False, True]
+    assert (place / "of-another.nbc").exists()
+
+
+def test_what_is_read_counts_as_used(place):
+    path = sealed(place / "file")
+    os.utime(path, (1, 1))
+    store.read(path)
+    assert path.stat().st_mtime > 1

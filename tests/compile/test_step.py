@@ -1055,6 +1055,123 @@ def test_rows_that_are_not_there():
             pair.step.epoch(X, LABELS, order, 4)
 
 
+ROWS = [
+    (np.full(8, np.nan), TypeError, r"^order is float64 \(8,\); it takes one axis of whole numbers"),
+    (np.zeros(8), TypeError, "float64"),
+    (np.zeros(8, bool), TypeError, "bool"),
+    (np.zeros(8, object), TypeError, "object"),
+    (np.zeros(8, complex), TypeError, "complex128"),
+    (np.zeros((8, 1), int), TypeError, r"int64 \(8, 1\)"),
+    (np.zeros((8,) + (1,) * 20, int), TypeError, "one axis"),
+    (np.int64(3), TypeError, "one axis"),
+    (["0", "1"], TypeError, "<U1"),
+    ([], ValueError, "order names no rows"),
+    (np.full(8, 2**63, np.uint64), IndexError, r"^order names rows from 9223372036854775807 to"),
+    (np.full(8, 2**64 - 1, np.uint64), IndexError, "there are 12"),
+    ([-1, 0], IndexError, "from -1 to 0"),
+]
+
+
+@pytest.mark.parametrize(("order", "error", "message"), ROWS, ids=lambda x: getattr(x, "__name__", None))
+def test_an_order_that_names_no_rows_is_refused(order, error, message):
+    pair = Pair(network())
+    pair.step(X, LABELS)
+    before = pair.optimizers[0].buffer.data.copy()
+    with pytest.raises(error, match=message):
+        pair.step.epoch(X, LABELS, order, 4)
+    assert np.array_equal(pair.optimizers[0].buffer.data, before)
+
+
+@pytest.mark.parametrize(
+    ("size", "error"), [(0, ValueError), (-4, ValueError), (2.5, TypeError), (np.nan, TypeError), (True, TypeError)]
+)
+def test_the_size_of_a_batch_is_a_whole_number(size, error):
+    with pytest.raises(error, match=r"^size is the number of rows in a batch"):
+        Pair(network()).step.epoch(X, LABELS, np.arange(12), size)
+
+
+@pytest.mark.parametrize("order", [list(range(12)), np.arange(12, dtype=np.uint8), np.arange(24)[::2] // 2])
+def test_every_order_of_rows_is_the_same_order(order):
+    one, other = Pair(network()), Pair(network())
+    assert one.step.epoch(X, LABELS, np.arange(12), 5) == other.step.epoch(X, LABELS, order, 5)
+    assert one.step.epoch(X, LABELS, np.arange(12), 12) == other.step.epoch(X, LABELS, order, 10**12)
+
+
+@needs_numba
+@by_machine
+def test_labels_that_are_changed_meanwhile_are_never_used_as_an_index():
+    """A loader that refills its arrays: each step is taken or refused."""
+    n = 20_000
+    x, y = np.zeros((n, 3)), np.zeros(n, int)
+    model = network()()
+    step = tg.compile_step(model, tg.cross_entropy, tg.SGD(model, lr=0.1), x, y, quiet=True)
+    done = threading.Event()
+
+    def refill():
+        while not done.is_set():
+            y[:] = 2**50
+            y[:] = 0
+
+    loader = threading.Thread(target=refill)
+    loader.start()
+    taken = refused = 0
+    try:
+        for _ in range(30):
+            try:
+                step(x, y)
+                taken += 1
+            except (ValueError, IndexError):
+                refused += 1
+            finally:
+                y[:] = 0
+    finally:
+        done.set()
+        loader.join()
+    assert taken + refused == 30
+
+
+@pytest.mark.parametrize("index", ["X", "y"])
+def test_indices_are_copied_before_the_look_at_them(index):
+    model = (
+        tg.mlp((3, 4, 2), rng=0) if index == "y" else tg.Sequential(tg.Embedding(7, 4, rng=0), tg.Linear(4, 2, rng=0))
+    )
+    x = X if index == "y" else np.arange(12) % 7
+    step = tg.compile_step(model, tg.cross_entropy, tg.SGD(model, lr=0.1), x, LABELS, quiet=True)
+    for name in {index, "y"}:
+        lines = [line.strip() for line in step.source.splitlines()]
+        (copy,) = [
+            i for i, line in enumerate(lines) if line.startswith(f"_repeat(_address(_{name}), _at[") and "_N *" in line
+        ]
+        own = lines[copy].split(", ")[1]
+        assert any(line.startswith(f"{name} = _place({own}, 0,") for line in lines[copy:])
+        assert not any(line.startswith(f"{name} = _place(_address(_{name})") for line in lines)
+
+
+def test_batches_that_are_read_only_unaligned_or_have_gaps():
+    room = bytearray(X.nbytes + 1)
+    unaligned = np.frombuffer(room, np.float64, X.size, offset=1).reshape(X.shape)
+    unaligned[...] = X
+    wide = np.zeros((12, 6))
+    wide[:, ::2] = X
+    fixed = X.copy()
+    fixed.flags.writeable = False
+    for batch in (unaligned, wide[:, ::2], fixed, np.asfortranarray(X), X.view(type("Own", (np.ndarray,), {}))):
+        pair = Pair(network())
+        pair.both(batch, LABELS, times=2)
+        pair.same()
+
+
+@pytest.mark.parametrize(
+    "average", [np.zeros(3), np.zeros(100), np.zeros(46, np.float32), [0.0] * 46, np.zeros((46, 1))]
+)
+def test_averages_that_do_not_fit_are_refused_before_machine_code(average):
+    model = network()()
+    optimizer = tg.Adam(model)
+    optimizer.averages["m"] = average
+    with pytest.raises(ValueError, match=r"^array \d of adam is .* machine code takes"):
+        tg.compile_step(model, tg.cross_entropy, optimizer, X, LABELS, quiet=True)
+
+
 def test_an_interrupt_finds_steps_counted(monkeypatch):
     """A signal that arrives in machine code is raised when that returns."""
     pair = Pair(network())
