@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rules_table import every_dtype
 
-from tinygrad_edu.compile import intrinsics, numpy_c
+from tinygrad_edu.compile import numpy_c
 from tinygrad_edu.compile.templates import CALLED
 from tinygrad_edu.core import jit
 
@@ -72,17 +72,88 @@ def test_products_are_those_of_numpys_blas(dtype):
 
 @needs_numba
 @every_dtype
-def test_products_without_blas_are_loops(dtype):
-    loops = intrinsics.matmul("s" if dtype is np.float32 else "d", 0)
-    products(compiled(PRODUCT, dtype, _matmul=loops), dtype, exact=False)
+def test_products_without_blas_are_numpys(dtype, through_python):
+    products(compiled(PRODUCT, dtype), dtype, exact=True)
 
 
-def test_where_no_blas_is_found_none_is_used(monkeypatch, tmp_path):
-    monkeypatch.setattr(np, "__file__", str(tmp_path / "numpy" / "__init__.py"))
-    monkeypatch.setattr(numpy_c, "Path", lambda name: tmp_path / "maps" if name == "/proc/self/maps" else Path(name))
+@pytest.fixture
+def through_python(monkeypatch):
+    """No function of NumPy's is found; afterwards all names have the addresses again that they had."""
+    numpy_c.ready()
+    monkeypatch.setattr(numpy_c, "blas", lambda: None)
+    monkeypatch.setattr(numpy_c, "inner_loop", lambda name, letter: None)
+    numpy_c.ready.cache_clear()
+    numpy_c._native.cache_clear()
+    with pytest.warns(UserWarning, match=r"^compiled steps call NumPy through Python, .*products, .*exp in float32, "):
+        numpy_c.ready()
+    numpy_c.ready()  # said once
+    yield
+    monkeypatch.undo()
+    for cached in (numpy_c.blas, numpy_c.inner_loop, numpy_c.ready, numpy_c._native):
+        cached.cache_clear()
+    numpy_c.ready()
+    numpy_c._alive.clear()
+
+
+def test_another_library_with_products_is_not_asked(tmp_path, monkeypatch):
+    """Only what NumPy was linked with; and what is there has to multiply."""
+    numpy_c.blas.__wrapped__()
+    asked = []
+    load = ctypes.CDLL
+    monkeypatch.setattr(ctypes, "CDLL", lambda path, *more: asked.append(path) or load(path, *more))
+    found = numpy_c.blas.__wrapped__()
+    assert found is not None
+    assert {Path(path).parent.name for path in asked} <= {"_core", "numpy.libs"}
+    monkeypatch.setattr(numpy_c, "_multiplies", lambda *given: False)
     assert numpy_c.blas.__wrapped__() is None
-    (tmp_path / "maps").write_text("7f00-7f01 r-xp 00000000 08:01 42    /nowhere/libopenblas.so\n")
-    assert numpy_c.blas.__wrapped__() is None
+
+
+def test_a_product_that_multiplies_otherwise_is_seen():
+    for letter in "sd":
+        for factor, right in ((1, True), (2, False)):
+
+            def multiply(*given, dtype=numpy_c.SIMPLE[letter], factor=factor):
+                numpy_c._multiply(dtype, *given)
+                numpy_c._array_plainly(given[12], 0, (2, 4), dtype)[...] *= factor
+
+            made = numpy_c._product_type(letter, 64)(multiply)
+            assert numpy_c._multiplies(numpy_c._address(made), letter, 64) is right
+
+
+@needs_numba
+def test_a_loop_that_is_not_numpys_or_computes_otherwise_is_seen(monkeypatch):
+    assert numpy_c.inner_loop.__wrapped__("exp", "d") is False
+    with monkeypatch.context() as patch:
+        patch.setattr(numpy_c, "library_of", lambda address: "/somewhere/else.so")
+        assert numpy_c.inner_loop.__wrapped__("exp", "d") is None
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "exp", np.tanh)  # of the same layout: its own numbers, so right
+        assert numpy_c.inner_loop.__wrapped__("exp", "d") is False
+    loop = numpy_c.LOOP(lambda *given: numpy_c._run_loop(np.tanh, np.dtype(float), *given))
+    assert numpy_c._agrees(np.tanh, np.dtype(float), numpy_c._address(loop), None)
+    assert not numpy_c._agrees(np.exp, np.dtype(float), numpy_c._address(loop), None)
+    numpy_c.ready.cache_clear()
+    numpy_c.inner_loop.cache_clear()
+    numpy_c.ready()
+
+
+@needs_numba
+def test_ctrl_c_in_numpy_through_python_is_raised_when_the_step_is_done(through_python, monkeypatch):
+    times, multiply = [], numpy_c._matmul_plainly
+
+    def interrupted(*given):
+        times.append(1)
+        if len(times) == 1:
+            raise KeyboardInterrupt
+        multiply(*given)
+
+    monkeypatch.setattr(numpy_c, "_matmul_plainly", interrupted)
+    a, b, out = np.ones((2, 3)), np.ones((3, 4)), np.zeros((2, 4))
+    run = numpy_c.interruptible(compiled(PRODUCT, np.float64))
+    with pytest.raises(KeyboardInterrupt):
+        run(a.ctypes.data, False, b.ctypes.data, False, out.ctypes.data, 2, 4, 3, False)
+    assert np.all(out == 3)
+    run(a.ctypes.data, False, b.ctypes.data, False, out.ctypes.data, 2, 4, 3, False)
 
 
 # --- NumPy's functions ------------------------------------------------------------------------------------------------
@@ -95,6 +166,11 @@ def same_bits(got, expected):
     np.testing.assert_array_equal(got, expected)
     known = ~np.isnan(expected)
     np.testing.assert_array_equal(np.signbit(got[known]), np.signbit(expected[known]))
+
+
+@needs_numba
+def test_functions_through_python_have_numpys_bits_too(through_python):
+    test_every_function_has_numpys_bits(np.float64)
 
 
 @needs_numba

@@ -17,8 +17,6 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 from numba.np import arrayobj
 
-from ..core.jit import compiled
-
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112  # of BLAS
 
 # --- arrays by their address ------------------------------------------------------------------------------------------
@@ -221,9 +219,8 @@ def flush(typingctx, mode):
 
 def matmul(letter, bits):
     """Return the function out = a @ b of one dtype, or out += a @ b, by their addresses: a or aᵀ is (n, k), b or bᵀ is
-    (k, m). bits are those of BLAS's whole numbers, 0 if there is no BLAS."""
-    real, dtype = (ir.FloatType(), np.float32) if letter == "s" else (ir.DoubleType(), np.float64)
-    zero = dtype(0)
+    (k, m). bits are those of BLAS's whole numbers."""
+    real = ir.FloatType() if letter == "s" else ir.DoubleType()
 
     @intrinsic
     def by_blas(typingctx, a, a_flipped, b, b_flipped, out, n, m, k, add):
@@ -244,17 +241,7 @@ def matmul(letter, bits):
 
         return types.void(a, types.boolean, b, types.boolean, out, n, m, k, types.boolean), code
 
-    def by_loops(a, a_flipped, b, b_flipped, out, n, m, k, add):
-        a, b, out = array(a, 0, (n * k,), dtype), array(b, 0, (k * m,), dtype), array(out, 0, (n, m), dtype)
-        for i in range(n):
-            for j in range(m):
-                out[i, j] = out[i, j] if add else zero
-            for s in range(k):
-                x = a[s * n + i] if a_flipped else a[i * k + s]
-                for j in range(m):
-                    out[i, j] += x * (b[j * k + s] if b_flipped else b[s * m + j])
-
-    return by_blas if bits else compiled()(by_loops)
+    return by_blas
 
 
 def called(name, inner_loop):

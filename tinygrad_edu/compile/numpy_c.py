@@ -3,14 +3,17 @@ NumPy's own libraries.
 
 Machine code calls them without Python between, in 0.1 microseconds a call, and gets NumPy's bits. Their addresses
 differ from process to process: machine code knows a function by a name, and the name is given its address here, so that
-code from the disk finds it again. Where NumPy's BLAS is not found, products are loops.
+code from the disk finds it again. Each is tried once before: it has to be NumPy's, and to agree with NumPy. The name of
+one that does not is given to a function of Python that calls NumPy.
 """
 
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import sys
+from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,64 +23,208 @@ from llvmlite import binding
 
 from ..core.kernels import sgd
 from ..core.ops import Array
+from ..guards.frames import warn
 from . import intrinsics
 from .templates import CALLED
 
-NAMES = ("scipy_cblas_{}gemm64_", "cblas_{}gemm64_", "scipy_cblas_{}gemm", "cblas_{}gemm")  # the first two: 64 bits
+NAMES = (  # of BLAS's products, as the builders of NumPy call them; the first three take whole numbers of 64 bits
+    "scipy_cblas_{}gemm64_",
+    "cblas_{}gemm64_",
+    "cblas_{}gemm$NEWLAPACK$ILP64",
+    "scipy_cblas_{}gemm",
+    "cblas_{}gemm$NEWLAPACK",
+    "cblas_{}gemm",
+)
+WIDE = 3
+SIMPLE = {"s": np.dtype(np.float32), "f": np.dtype(np.float32), "d": np.dtype(np.float64)}
 PLAIN = not hasattr(sgd, "py_func")  # NUMBA_DISABLE_JIT=1: NumPy takes the place of machine code
+
+
+def own_library() -> str:
+    """Return the path of the library that NumPy's functions are in."""
+    return str(sys.modules["numpy._core._multiarray_umath"].__file__)
 
 
 @lru_cache
 def blas() -> tuple[str, int] | None:
-    """Return the library that NumPy multiplies matrices with, and the bits of its whole numbers; None if not found."""
-    folder = Path(np.__file__).parent
-    found = [
-        *folder.parent.glob("numpy.libs/*blas*"),
-        *folder.glob(".dylibs/*blas*"),
-        *folder.parent.glob("numpy.libs/*mkl_rt*"),
-    ]
-    maps = Path("/proc/self/maps")
-    if maps.exists():
-        loaded = {line.split()[-1] for line in maps.read_text().splitlines() if "/" in line}
-        found += [Path(name) for name in sorted(loaded) if "blas" in Path(name).name or "mkl_rt" in name]
-    for path in found:
-        try:
-            library = ctypes.CDLL(str(path))
-        except OSError:
-            continue
-        for i, name in enumerate(NAMES):
-            if all(hasattr(library, name.format(letter)) for letter in "sd"):
-                for letter in "sd":
-                    address = ctypes.cast(getattr(library, name.format(letter)), ctypes.c_void_p).value
+    """Return the library that NumPy multiplies matrices with, and the bits of its whole numbers; None if not found.
+
+    A name is looked up in NumPy's own library, and so in those that it was linked with, and in no other that a process
+    may have loaded. Windows does not look further than one library; there NumPy brings BLAS in a folder of its own.
+    """
+    beside = Path(np.__file__).parent.parent / "numpy.libs"
+    paths = [own_library(), *map(str, sorted(beside.glob("*openblas*.dll")))]
+    for path, (i, name) in itertools.product(paths, enumerate(NAMES)):
+        with suppress(OSError, AttributeError):
+            library = ctypes.CDLL(path)
+            found = {letter: _address(getattr(library, name.format(letter))) for letter in "sd"}
+            # the low half of a small number is the number: so 64 bits are right for either, MKL's two modes, say
+            bits = 64 if i < WIDE or sys.byteorder == "little" else 32
+            if all(_multiplies(address, letter, bits) for letter, address in found.items()):
+                for letter, address in found.items():
                     binding.add_symbol(f"tinygrad_edu_{letter}gemm", address)
-                return path.name, 64 if i < 2 else 32
+                return Path(library_of(found["d"]) or path).name, bits
     return None
 
 
 @lru_cache
-def inner_loop(name: str, letter: str) -> bool:
-    """Name NumPy's inner loop of a function for a dtype ("f" or "d"). Return whether the loop takes extra data.
+def inner_loop(name: str, letter: str) -> bool | None:
+    """Name NumPy's inner loop of a function for a dtype ("f" or "d"). Return whether the loop takes extra data; None if
+    it is not found, or does not agree with NumPy.
 
     The loops are listed in the object behind np.exp; its layout is part of NumPy's C interface (ufuncobject.h).
     """
     ufunc = getattr(np, name)
+    start = id(ufunc) + object.__basicsize__
+    numbers = [ctypes.c_int.from_address(start + at).value for at in (0, 4, 8, 32)]
+    if numbers != [ufunc.nin, ufunc.nout, ufunc.nargs, len(ufunc.types)]:
+        return None  # another layout
     i = ufunc.types.index(f"{letter * ufunc.nin}->{letter}")
-    lists = [
-        ctypes.cast(id(ufunc) + object.__basicsize__ + 16 + 8 * k, ctypes.POINTER(ctypes.c_void_p))[0] for k in range(2)
-    ]
+    lists = [ctypes.cast(start + 16 + 8 * k, ctypes.POINTER(ctypes.c_void_p))[0] for k in range(2)]
     address, extra = (ctypes.cast(addresses, ctypes.POINTER(ctypes.c_void_p))[i] for addresses in lists)
+    if not address or library_of(address) not in ("", os.path.realpath(own_library())):
+        return None  # somebody has put a loop of his own there
+    if not _agrees(ufunc, SIMPLE[letter], address, extra):
+        return None
     binding.add_symbol(f"tinygrad_edu_{name}_{letter}", address)
     if extra:
         binding.add_symbol(f"tinygrad_edu_{name}_{letter}_data", extra)
     return bool(extra)
 
 
+class _Found(ctypes.Structure):
+    """What dladdr writes."""
+
+    _fields_ = (
+        ("file", ctypes.c_char_p),
+        ("base", ctypes.c_void_p),
+        ("name", ctypes.c_char_p),
+        ("at", ctypes.c_void_p),
+    )
+
+
+def library_of(address: int) -> str:
+    """Return the path of the library that has a function at this address; "" if the system does not say."""
+    try:
+        dladdr = ctypes.CDLL(None).dladdr
+    except (OSError, TypeError, AttributeError):  # Windows
+        return ""
+    found = _Found()
+    known = dladdr(ctypes.c_void_p(address), ctypes.byref(found))
+    return os.path.realpath(found.file.decode(errors="replace")) if known and found.file else "unknown"
+
+
+def _address(function: Any) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def _product_type(letter: str, bits: int) -> Any:
+    """Return the type of BLAS's product, as C has it."""
+    flag, n, at = ctypes.c_int, ctypes.c_int64 if bits == 64 else ctypes.c_int32, ctypes.c_void_p
+    real = ctypes.c_float if letter == "s" else ctypes.c_double
+    return ctypes.CFUNCTYPE(None, flag, flag, flag, n, n, n, real, at, n, at, n, real, at, n)
+
+
+LOOP = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)  # the type of an inner loop: arrays, length, steps, extra data
+
+
+def _multiplies(address: int, letter: str, bits: int) -> bool:
+    """Return whether BLAS's product gives two small products, one of them of transposed matrices, as NumPy does."""
+    multiply, dtype = _product_type(letter, bits)(address), SIMPLE[letter]
+    a, b = np.arange(1, 7, dtype=dtype).reshape(2, 3), np.arange(-5, 7, dtype=dtype).reshape(3, 4)
+    for left, right, turned in ((a, b, 111), (np.ascontiguousarray(a.T), np.ascontiguousarray(b.T), 112)):
+        out = np.ones((2, 4), dtype)
+        places = left.ctypes.data, left.shape[1], right.ctypes.data, right.shape[1]
+        multiply(101, turned, turned, 2, 4, 3, 1, *places, 1, out.ctypes.data, 4)
+        if not np.array_equal(out, a @ b + 1):
+            return False
+    return True
+
+
+def _agrees(ufunc: Any, dtype: np.dtype[Any], address: int, extra: int | None) -> bool:
+    """Return whether an inner loop gives NumPy's bits for a few numbers."""
+    given = [np.array([0.5, 1.5, -0.25], dtype), np.array([2, 0.75, 3], dtype)][: ufunc.nin]
+    out, n = np.zeros(3, dtype), ctypes.c_ssize_t(3)
+    pointers = (ctypes.c_void_p * ufunc.nargs)(*[a.ctypes.data for a in (*given, out)])
+    steps = (ctypes.c_ssize_t * ufunc.nargs)(*[dtype.itemsize] * ufunc.nargs)
+    with np.errstate(all="ignore"):
+        LOOP(address)(ctypes.addressof(pointers), ctypes.addressof(n), ctypes.addressof(steps), extra)
+        return np.array_equal(out, ufunc(*given), equal_nan=True)
+
+
+@lru_cache
 def ready() -> str:
     """Name all functions. Return a text that says which they are: a part of the machine code's key in the `cache`."""
     if PLAIN:
         return "plain"
-    loops = [f"{name}{letter}{inner_loop(name, letter):d}" for name in CALLED for letter in "fd"]
-    return f"{blas()} {sys.byteorder} {' '.join(loops)}"
+    product, apart = blas(), list[str]()
+    if product is None:
+        apart.append("products")
+        for letter in "sd":
+            _call_python(f"tinygrad_edu_{letter}gemm", _product_type(letter, 64), partial(_multiply, SIMPLE[letter]))
+    loops = {f"{name}{letter}": inner_loop(name, letter) for name in CALLED for letter in "fd"}
+    for which in [which for which, extra in loops.items() if extra is None]:
+        name, letter = which[:-1], which[-1]
+        _call_python(f"tinygrad_edu_{name}_{letter}", LOOP, partial(_run_loop, getattr(np, name), SIMPLE[letter]))
+        apart.append(f"{name} in {SIMPLE[letter]}")
+    if apart:
+        why = "its own function was not found, or does not agree with it"
+        warn(f"compiled steps call NumPy through Python, which is slower, for {', '.join(apart)}: {why}")
+    return f"{product} {sys.byteorder} {' '.join(f'{which}{extra or 0:d}' for which, extra in loops.items())}"
+
+
+# --- NumPy through Python, where its own function was not found -------------------------------------------------------
+
+_alive: list[Any] = []  # functions that machine code may call
+_late: list[BaseException] = []  # errors in them, Ctrl-C for one: C passes none on
+
+
+def _call_python(name: str, kind: Any, function: Any) -> None:
+    """Give a name to a function of Python."""
+
+    def call(*given: Any) -> None:
+        for _ in range(100):  # interrupted, it is done again: the step goes on with its result
+            try:
+                return function(*given)
+            except KeyboardInterrupt as error:
+                _late.append(error)
+            except BaseException as error:
+                return _late.append(error)
+
+    _alive.append(kind(call))
+    binding.add_symbol(name, _address(_alive[-1]))
+
+
+def _multiply(dtype: Any, *given: Any) -> None:
+    _, turned, turned_b, n, m, k, _, a, _, b, _, add, out, _ = given
+    _matmul_plainly(
+        dtype, a, turned == intrinsics.TRANSPOSED, b, turned_b == intrinsics.TRANSPOSED, out, n, m, k, bool(add)
+    )
+
+
+def _run_loop(ufunc: Any, dtype: Any, pointers: int, length: int, steps: int, _: Any) -> None:
+    n = ctypes.c_ssize_t.from_address(length).value
+    at = (ctypes.c_void_p * ufunc.nargs).from_address(pointers)
+    moves = (ctypes.c_ssize_t * ufunc.nargs).from_address(steps)
+    *given, out = [_array_plainly(a, 0, (n if move else 1,), dtype) for a, move in zip(at, moves)]
+    with np.errstate(all="ignore"):
+        ufunc(*given, out=out)
+
+
+def interruptible(code: Any) -> Any:
+    """Return machine code that raises what was raised in a function of Python that it called."""
+    if not _alive:
+        return code
+
+    def run(*given: Any) -> Any:
+        status = code(*given)
+        if _late:
+            error = _late[-1]
+            _late.clear()
+            raise error
+        return status
+
+    return run
 
 
 def functions(dtype: Any) -> dict[str, Any]:
@@ -108,7 +255,7 @@ if hasattr(os, "register_at_fork"):
 @lru_cache
 def _native(letter: str) -> dict[str, Any]:
     own = {f"_{name}": getattr(intrinsics, name) for name in ("place", "array", "address", "repeat", "flush")}
-    bits = (blas() or ("", 0))[1]
+    bits = (blas() or ("", 64))[1]
     called = {f"_{name}": intrinsics.called(name, inner_loop) for name in CALLED}
     return called | own | {"_matmul": intrinsics.matmul(letter, bits)}
 

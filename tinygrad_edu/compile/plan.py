@@ -39,7 +39,7 @@ from .module_text import (
     Parts,
     assemble,
 )
-from .numpy_c import asleep, wake_blas
+from .numpy_c import asleep, interruptible, wake_blas
 from .table import Table, slots
 
 POLICIES = {"raise": RAISE, "skip": SKIP, "propagate": PROPAGATE}
@@ -280,7 +280,7 @@ class Plan:
         """Return a function of the module, for what is given at each call; the table and generators are bound to it."""
         bound = [self.table.at, *self.generators] if draws else [self.table.at]
         code, self.cached = cache.load(self.text, name, [*map(array_type, bound), *given], self.quiet)
-        return partial(code, *bound)
+        return partial(interruptible(code), *bound)
 
 
 def array_type(value: Any) -> Any:

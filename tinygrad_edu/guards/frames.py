@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import warnings
 from types import FrameType
 
 PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+INSIDE = (PACKAGE, functools.__file__)  # a cached_property calls from there
 
 
 def outside(frame: FrameType | None) -> FrameType | None:
     """Return the nearest frame, from this one outwards, that is not of this package: the user's line."""
-    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+    while frame is not None and frame.f_code.co_filename.startswith(INSIDE):
         frame = frame.f_back
     return frame
 
