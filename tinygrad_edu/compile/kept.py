@@ -23,10 +23,11 @@ from numba.core.serialize import dumps
 
 from . import store
 
+FORM: Any = CompileResultCacheImpl  # turns what Numba compiled into parts that can be pickled, and back
 SOURCE = "tinygrad_edu_source"  # the name that a step's module has for its own text
 
 
-class Kept(NullCache):  # type: ignore[misc]
+class Kept(NullCache):
     """The machine code of one function on disk.
 
     Attributes
@@ -59,7 +60,7 @@ class Kept(NullCache):  # type: ignore[misc]
             path = self.path(sig, target_context.codegen().magic_tuple())
             data = store.read(path) if store.trusted(path.parent) else None
             if data is not None:
-                made = CompileResultCacheImpl.rebuild(None, target_context, pickle.loads(data))
+                made = FORM.rebuild(None, target_context, pickle.loads(data))
                 if tuple(made.signature.args) == tuple(sig):
                     return made
         self.missed()
@@ -71,7 +72,7 @@ class Kept(NullCache):  # type: ignore[misc]
             return
         with suppress(Exception):
             path = self.path(sig, data.codegen.magic_tuple())
-            if store.write(path, dumps(CompileResultCacheImpl.reduce(None, data))):
+            if store.write(path, dumps(FORM.reduce(None, data))):
                 store.trim(path)
 
 
@@ -96,6 +97,6 @@ def keep(kernel: Any, function: Any) -> Any:
 def _sources(rule: Callable[..., Any]) -> str:
     """Return the text of a function's module, and of the modules of the kernels that it calls."""
     used = [rule.__globals__.get(name) for name in rule.__code__.co_names]
-    called = [value.py_func for value in used if hasattr(value, "py_func")]
-    modules = dict.fromkeys(sys.modules[f.__module__] for f in [rule, *called])
+    called: list[Any] = [getattr(value, "py_func", None) for value in used]
+    modules = dict.fromkeys(sys.modules[f.__module__] for f in [rule, *called] if f is not None)
     return "\0".join(vars(module).get(SOURCE) or inspect.getsource(module) for module in modules)

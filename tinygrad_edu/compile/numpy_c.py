@@ -36,7 +36,7 @@ NAMES = (  # of BLAS's products, as the builders of NumPy call them; the first t
     "cblas_{}gemm",
 )
 WIDE = 3
-SIMPLE = {"s": np.dtype(np.float32), "f": np.dtype(np.float32), "d": np.dtype(np.float64)}
+SIMPLE: dict[str, np.dtype[Any]] = {"s": np.dtype(np.float32), "f": np.dtype(np.float32), "d": np.dtype(np.float64)}
 PLAIN = not hasattr(sgd, "py_func")  # NUMBA_DISABLE_JIT=1: NumPy takes the place of machine code
 
 
