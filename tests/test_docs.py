@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import face
-import ops_page as op_table
+import ops_page
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -39,7 +39,7 @@ def test_the_op_that_the_readme_shows_is_the_op():
 
 
 def test_the_table_of_ops_is_what_their_source_says():
-    assert (ROOT / "docs" / "ops.md").read_text() == op_table.page(), (
+    assert (ROOT / "docs" / "ops.md").read_text() == ops_page.page(), (
         "PYTHONPATH=. python tests/support/ops_page.py > docs/ops.md"
     )
 

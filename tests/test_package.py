@@ -1,5 +1,4 @@
-"""The package as a whole: who imports whom, what `import tinygrad_edu` loads, and that it works where nothing can be
-written."""
+"""The package as a whole: its public names, what `import tinygrad_edu` loads, and an install that cannot be written."""
 
 import builtins
 import importlib.metadata
@@ -17,20 +16,15 @@ import tinygrad_edu as tg
 HERE = Path(tg.__file__).parent
 
 
-def test_trap_22_kernels_are_compiled_with_one_set_of_flags():
+def test_kernels_are_compiled_with_one_set_of_flags():
     texts = {path.name: path.read_text(encoding="utf-8") for path in HERE.rglob("*.py")}
     assert {name: len(re.findall(r"njit[(,]", text)) for name, text in texts.items() if "njit" in text} == {"jit.py": 1}
-
-
-def test_every_trap_has_a_test_by_its_number():
-    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.rglob("test_*.py"))
-    assert {int(number) for number in re.findall(r"^def test_trap_(\d\d)_", tests, re.M)} == set(range(1, 31))
 
 
 # --- what an import loads --------------------------------------------------------------------------------------------
 
 
-def test_trap_20_importing_loads_numpy_and_nothing_heavy():
+def test_importing_loads_numpy_and_nothing_heavy():
     loaded = set(python("import sys, tinygrad_edu; print(*sys.modules)").split())
     assert "numpy" in loaded
     assert not loaded & {"numba", "llvmlite", "matplotlib", "tqdm", "sklearn", "scipy", "torch", "argparse"}
@@ -98,7 +92,7 @@ except RuntimeError as error:
 """
 
 
-def test_trap_21_a_read_only_install_can_be_used(tmp_path):
+def test_a_read_only_install_can_be_used(tmp_path):
     install, wall = tmp_path / "install", tmp_path / "a-file"
     wall.write_text("no folder can be made below a file, not even by root")
     shutil.copytree(HERE, install / "tinygrad_edu", ignore=shutil.ignore_patterns("__pycache__"))
@@ -120,7 +114,7 @@ def test_trap_21_a_read_only_install_can_be_used(tmp_path):
 
 
 def python(code, path=HERE.parent, **variables):
-    """The output of a new Python that looks for packages in path first."""
+    """Return the output of a new Python that looks for packages in path first."""
     environment = os.environ | {"PYTHONPATH": str(path)} | variables
     command = [sys.executable, "-c", code]  # which looks in cwd before PYTHONPATH
     done = subprocess.run(command, capture_output=True, text=True, cwd=path, env=environment)

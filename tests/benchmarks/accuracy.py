@@ -2,7 +2,7 @@
 
     python tests/benchmarks/accuracy.py  # the column of torch needs it: pip install -e '.[test,oracle]'
 
-200 updates with random gradients, zeros between them, and learning rates that change, as in tests/rows.py.
+200 updates with random gradients, zeros between them, and changing learning rates, as in tests/support/rules_table.py.
 A difference is the largest over all updates and parameters, relative to the parameters' largest absolute value.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
-import rules_table as rows
+import rules_table
 
 import tinygrad_edu as tg
 
@@ -24,8 +24,8 @@ def main():
     torch = find_spec("torch")
     print("| rule | first step / lr at g = 0.37 and 37 | from naive.py, float64 | float32 | from torch, float64 |")
     print("|---|---:|---:|---:|---:|")
-    for cls, reference, hyper, torch_row in rows.ROWS:
-        p0, gradients, rates = rows.problem()
+    for cls, reference, hyper, torch_row in rules_table.ROWS:
+        p0, gradients, rates = rules_table.problem()
         expected = np.array(reference(p0, list(gradients), rates, **hyper))
         cells = [" ".join([cls.__name__, *(name for name, value in hyper.items() if value is True)])]
         if cls is tg.RMSprop and "momentum" in hyper:
@@ -33,11 +33,11 @@ def main():
         cells.append(" ".join(f"{first_step(cls, hyper, g):.4g}" for g in (0.37, 37.0)))
         for dtype in (np.float64, np.float32):
             p = tg.Tensor(p0.astype(dtype), requires_grad=True)
-            cells.append(difference(rows.run(cls([p], **hyper), p, gradients, rates), expected))
+            cells.append(difference(rules_table.run(cls([p], **hyper), p, gradients, rates), expected))
         if torch and torch_row:
             p = tg.Tensor(p0, requires_grad=True)
-            got = rows.run(cls([p], **hyper), p, gradients, rates)
-            cells.append(difference(got, rows.torchs(torch_row, p0, gradients, rates)[0]))
+            got = rules_table.run(cls([p], **hyper), p, gradients, rates)
+            cells.append(difference(got, rules_table.torchs(torch_row, p0, gradients, rates)[0]))
         else:
             cells.append("not there" if torch else "")
         print(f"| {' | '.join(cells)} |")

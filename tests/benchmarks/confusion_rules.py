@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import numpy as np
 import planted_rules
-import rules_table as rows
+import rules_table
 
 import tinygrad_edu as tg
 
@@ -43,12 +43,12 @@ def main():
     for dtype in (np.float64, np.float32):
         rng, accused = np.random.default_rng(0), 0
         for seed in range(RIGHT):
-            kind = rows.CLASSES[seed % len(rows.CLASSES)]
+            kind = rules_table.CLASSES[seed % len(rules_table.CLASSES)]
             hyper = planted_rules.draw(kind, rng)
             if dtype == np.float32:
                 hyper["lr"] = rng.uniform(0.01, 0.1)
             accused += not tg.diagnose_optimizer(planted_rules.from_naive(kind, dtype), kind, rng=seed, **hyper).right
-        print(f"Right rules in {dtype.__name__}, all {len(rows.CLASSES)} kinds: {accused} of {RIGHT:,} accused.")
+        print(f"Right rules in {dtype.__name__}, all {len(rules_table.CLASSES)} kinds: {accused} of {RIGHT:,} accused.")
 
 
 if __name__ == "__main__":

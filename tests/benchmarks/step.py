@@ -6,6 +6,7 @@
     python tests/benchmarks/step.py --share     # how much of a compiled step is matrix products; needs no peers
     python tests/benchmarks/step.py --profile   # where our eager time goes, op by op; needs no peers
     python tests/benchmarks/step.py --checks    # what the checks cost, and debug(); needs no peers
+    python tests/benchmarks/step.py --against ../before    # beside the package of another checkout; needs no peers
 
     pip install torch==2.13.0 jax optax autograd mygrad micrograd tinygrad   # torch.compile needs g++, tinygrad clang
 
@@ -33,6 +34,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import peers
 from peers import MODELS, data, network, weights
@@ -238,6 +240,50 @@ def checks(rounds):
         )
 
 
+def against(folder, rounds):
+    """The package of this checkout beside that of another one: the same steps, each package in its own processes."""
+    folders = {"here": Path(__file__).parents[2], "there": Path(folder).resolve()}
+    print(f"there: {folders['there']}\n")
+    line("microseconds", MODELS)
+    rows = {}
+    for title, make in {"eager": peers.ours, "compiled": peers.compiled, "optimizer.step()": peers.update}.items():
+        makers = {name: partial(package_of, place, make) for name, place in folders.items()}
+        found = [blocks for _, blocks in take_turns(makers, CASES, rounds)]
+        for name in folders:
+            line(f"{title}, {name}", (f"{statistics.median(blocks[name]):,.1f}" for blocks in found))
+        rows[title] = [f"{ratio(blocks, 'there', 'here'):.3f}" for blocks in found]
+    line("\nhere / there", MODELS)
+    for title, ratios in rows.items():
+        line(title, ratios)
+    for title, before in {"import tinygrad_edu": "", "the same, NumPy being there": "import numpy; "}.items():
+        took = {name: [] for name in folders}
+        for i in range(rounds + 1):
+            for name, place in folders.items():
+                seconds = seconds_of_import(place, before)
+                if i:  # the first one compiles to byte code
+                    took[name].append(seconds)
+        here, there = (statistics.median(times) * 1e3 for times in took.values())
+        print(f"{title:<30}{ratio(took, 'there', 'here'):>18.3f}    {here:.0f} ms / {there:.0f} ms")
+
+
+def package_of(folder, make, case):
+    """The step of a maker with the package of a folder. It has to be the first that this process imports."""
+    if sys.path[0] != str(folder):
+        sys.path.insert(0, str(folder))
+    import tinygrad_edu
+
+    if not Path(tinygrad_edu.__file__).is_relative_to(folder):
+        raise RuntimeError(f"{tinygrad_edu.__file__} was loaded, which is not in {folder}")
+    return make(case)
+
+
+def seconds_of_import(folder, before):
+    code = f"{before}import time; start = time.perf_counter(); import tinygrad_edu; print(time.perf_counter() - start)"
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    command = [sys.executable, "-c", code]  # which looks in cwd first
+    return float(subprocess.run(command, capture_output=True, check=True, cwd=folder, env=environment).stdout)
+
+
 def profile():
     """Each node of one step: what NumPy takes in it, and what is left is the engine's bookkeeping."""
     import tinygrad_edu as tg
@@ -346,18 +392,21 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=peers.THREADS, help="and cores that may be used")
     parser.add_argument("--only", nargs="+", choices=FRAMEWORKS, metavar="NAME", help=", ".join(FRAMEWORKS))
     parser.add_argument("--picture", metavar="FILE.png", help="where --growth draws")
+    parser.add_argument("--against", metavar="FOLDER", help="another checkout of this repository")
     for name in ("growth", "share", "profile", "checks"):
         parser.add_argument(f"--{name}", action="store_true")
     options = parser.parse_args()
     peers.THREADS, os.environ["STEP_THREADS"] = options.threads, str(options.threads)
     if hasattr(os, "sched_setaffinity"):  # that nobody takes more: not all have a setting, and all look at this
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
-    alone = options.share or options.profile or options.checks
+    alone = options.share or options.profile or options.checks or options.against
     machine(PACKAGES[:2] if alone else PACKAGES)
     if options.profile:
         profile()
     elif options.checks:
         checks(options.rounds)
+    elif options.against:
+        against(options.against, options.rounds)
     elif options.share:
         share(options.rounds)
     else:

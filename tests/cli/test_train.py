@@ -133,7 +133,7 @@ def test_the_same_seed_gives_the_same_numbers(tmp_path, capsys):
     assert first["held_out_loss"] != other["held_out_loss"]
 
 
-def test_trap_13_the_numbers_are_the_same_in_every_process_and_for_every_hash_seed(tmp_path):
+def test_the_numbers_are_the_same_in_every_process_and_for_every_hash_seed(tmp_path):
     command = ["-m", "tinygrad_edu", *FAST, "--data", "moons", "--seed", "3", "--json", "--out", str(tmp_path)]
     results = [without_seconds(run(*command, PYTHONHASHSEED=seed).stdout) for seed in ("0", "1")]
     assert results[0] == results[1]

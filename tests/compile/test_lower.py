@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-import random_graphs as graphs
+import random_graphs
 
 import tinygrad_edu as tg
 from tinygrad_edu.compile import numpy_c
@@ -104,18 +104,18 @@ def draws(name, count):
     """A loss of one op of the table, for arguments that fit."""
     random = np.random.default_rng(3)
     while count:
-        shape = graphs.random_shape(random)
-        drawn = graphs.ROWS[name].fits(random, shape)
+        shape = random_graphs.random_shape(random)
+        drawn = random_graphs.ROWS[name].fits(random, shape)
         if drawn is None:
             continue
-        leaves = [tg.Tensor(a, True, f"x{i}") for i, a in enumerate(graphs.numbers(random, shape, *drawn[0]))]
-        y = graphs.result(name, leaves, drawn[1], "ours")
+        leaves = [tg.Tensor(a, True, f"x{i}") for i, a in enumerate(random_graphs.numbers(random, shape, *drawn[0]))]
+        y = random_graphs.result(name, leaves, drawn[1], "ours")
         if y.size:
             yield (y * random.uniform(0.5, 1.5, y.shape)).sum()
             count -= 1
 
 
-@pytest.mark.parametrize("name", [name for name, row in graphs.ROWS.items() if row.torch])
+@pytest.mark.parametrize("name", [name for name, row in random_graphs.ROWS.items() if row.torch])
 def test_every_op_has_loops_or_is_refused_with_a_sentence(name):
     said = set()
     for loss in draws(name, 12 if name in REFUSED else 4):
@@ -131,7 +131,7 @@ def test_every_op_has_loops_or_is_refused_with_a_sentence(name):
 
 @pytest.mark.parametrize("seed", range(16))
 def test_random_graphs_of_all_ops(seed):
-    graph = graphs.random_graph(np.random.default_rng(seed))
+    graph = random_graphs.random_graph(np.random.default_rng(seed))
     leaves = [tg.Tensor(a, True, f"x{i}") for i, a in enumerate(graph.leaves)]
     program, said = tg.trace(graph.loss(leaves, "ours")), ""
     try:

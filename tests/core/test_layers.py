@@ -143,7 +143,7 @@ def test_an_activation_that_forward_keeps_is_no_parameter():
     assert list(model.named_parameters()) == list(model.state_dict()) == ["inner.W", "inner.b"]
 
 
-def test_trap_13_the_order_does_not_depend_on_the_hash_seed():
+def test_the_order_does_not_depend_on_the_hash_seed():
     code = "import tinygrad_edu as tg; print(list(tg.mlp([2, 3, 4, 1], rng=0).named_parameters()))"
     seen = {
         subprocess.run(
@@ -154,7 +154,7 @@ def test_trap_13_the_order_does_not_depend_on_the_hash_seed():
     assert len(seen) == 1
 
 
-def test_trap_18_train_and_eval_reach_two_levels_down():
+def test_train_and_eval_reach_two_levels_down():
     model = Two()
     assert model.eval() is model
     assert [layer.training for _, layer in model.named_layers()] == [False] * 7

@@ -1,5 +1,9 @@
 """The base of all optimizers: the step, missing gradients, groups, schedules, checks, saving and loading."""
 
+import inspect
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from rules_table import CLASSES, every_class, every_row, problem, run, two
@@ -239,7 +243,7 @@ def test_parameters_may_be_given_in_every_usual_way():
     assert tg.SGD(tg.Tensor([1.0], requires_grad=True)).names == ["parameter0"]
 
 
-def test_trap_24_a_nan_stays_in_its_place():
+def test_a_nan_stays_in_its_place():
     for cls in CLASSES:
         p = tg.Tensor([1.0, 1.0, 1.0], requires_grad=True)
         optimizer = cls([p], lr=0.1, nonfinite="propagate")
@@ -252,7 +256,7 @@ def test_trap_24_a_nan_stays_in_its_place():
 
 
 @every_row
-def test_trap_25_a_resumed_run_is_bit_identical(cls, reference, hyper, torch_row, tmp_path):
+def test_a_resumed_run_is_bit_identical(cls, reference, hyper, torch_row, tmp_path):
     p0, gradients, rates = problem(40)
     p = tg.Tensor(p0, requires_grad=True, name="p")
     straight = run(cls([p], **hyper), p, gradients, rates)
@@ -270,7 +274,7 @@ def test_trap_25_a_resumed_run_is_bit_identical(cls, reference, hyper, torch_row
     np.testing.assert_array_equal(run(second, q, gradients[17:], rates[17:]), straight[17:])
 
 
-def test_trap_19_the_state_is_arrays_and_numbers_and_names_what_does_not_fit():
+def test_the_state_is_arrays_and_numbers_and_names_what_does_not_fit():
     model = tg.mlp([2, 3, 1], rng=0)
     state = tg.Adam(model).state_dict()
     assert all(isinstance(value, (np.ndarray, int, float)) for value in state.values())
@@ -436,3 +440,33 @@ def test_a_rule_of_ones_own_may_have_numbers_of_its_own():
         Shrink([p], bend=float("inf"))
     with pytest.raises(TypeError, match="bend is a number, got str"):
         Shrink([p], bend="a")
+
+
+class Plain(tg.Optimizer):
+    """Gradient descent, with its numbers as data."""
+
+    kernel, hyper = staticmethod(tg.kernels.sgd), {"lr": 0.5}
+
+
+def test_hyper_parameters_are_data_and_shown_as_a_signature():
+    assert str(inspect.signature(tg.HeavyBall)) == "(params, lr=0.001, momentum=0.9, *, l2=0.0, nonfinite='raise')"
+    a, b = two()
+    assert Plain([a, b]).lr == 0.5
+    assert Plain([a, b], 0.25, l2=0.1).groups == ({"lr": 0.25, "l2": 0.1},)
+    for given, named, message in [
+        ((), {"momentum": 0.9}, "unexpected keyword"),
+        ((0.1, 0.9), {}, "too many positional"),
+    ]:
+        with pytest.raises(TypeError, match=message):
+            Plain([a, b], *given, **named)
+
+
+def test_what_upper_rooms_add_looks_like_a_method():
+    code = """
+import sys, tinygrad_edu as tg
+room = "tinygrad_edu.training.optimizer_tools"
+before = room in sys.modules
+print(before, tg.Adam.freeze.__doc__.split(" of that")[0], room in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout == "False Leave the parameters True\n"

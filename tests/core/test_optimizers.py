@@ -21,7 +21,7 @@ from tinygrad_edu.extras.optimizers import RULES
 
 @every_dtype
 @every_row
-def test_trap_07_a_200_step_trajectory_equals_the_reference(cls, reference, hyper, torch_row, dtype):
+def test_a_200_step_trajectory_equals_the_reference(cls, reference, hyper, torch_row, dtype):
     p0, gradients, rates = problem()
     p = tg.Tensor(p0.astype(dtype), requires_grad=True)
     got = run(cls([p], **hyper), p, gradients, rates)
@@ -105,7 +105,7 @@ def test_the_jitted_kernel_equals_the_plain_function_bit_for_bit(cls, reference,
 
 
 @every_row
-def test_trap_07_every_hyper_parameter_matters(cls, reference, hyper, torch_row):
+def test_every_hyper_parameter_matters(cls, reference, hyper, torch_row):
     p0, gradients, rates = problem(60)
 
     def end(**changed):
@@ -200,7 +200,7 @@ jitted = pytest.mark.skipif("NUMBA_DISABLE_JIT" in os.environ, reason="nothing i
 @jitted
 @every_dtype
 @every_class
-def test_trap_23_any_number_for_lr_uses_the_one_compiled_version(cls, dtype):
+def test_any_number_for_lr_uses_the_one_compiled_version(cls, dtype):
     p = tg.Tensor(np.ones(3, dtype), requires_grad=True)
     optimizer = cls([p], lr=1)  # a whole number
     optimizer.compile()
@@ -221,13 +221,13 @@ def widens(rule, optimizer):
 
 @jitted
 @every_row
-def test_trap_23_float32_arithmetic_stays_float32(cls, reference, hyper, torch_row):
+def test_float32_arithmetic_stays_float32(cls, reference, hyper, torch_row):
     optimizer = cls(two(), **hyper)
     assert not widens(optimizer.kernel.py_func, optimizer)
 
 
 @jitted
-def test_trap_23_a_literal_that_widens_would_be_seen():
+def test_a_literal_that_widens_would_be_seen():
     def careless(p, g, v, lr, momentum):
         for i in range(p.size):
             v[i] = momentum * v[i] + (1 - momentum) * g[i]

@@ -18,7 +18,7 @@ def leaf(data, **kwargs):
 # --- the order, and sums over paths ------------------------------------------------------------------------------
 
 
-def test_trap_01_a_shared_node_is_visited_once():
+def test_a_shared_node_is_visited_once():
     calls = []
 
     def twice(a):
@@ -38,7 +38,7 @@ def test_trap_01_a_shared_node_is_visited_once():
     assert x.grad == 4.0**60
 
 
-def test_trap_02_a_graph_100000_deep_goes_backward_and_away():
+def test_a_graph_100000_deep_goes_backward_and_away():
     x = leaf(1.0)
     y = x
     for _ in range(100_000):
@@ -55,7 +55,7 @@ def test_backward_starts_from_1_for_any_shape_of_a_single_number():
         np.testing.assert_array_equal(x.grad, np.full(shape, 3.0), strict=True)
 
 
-def test_trap_03_a_second_backward_adds_exactly_the_same_again():
+def test_a_second_backward_adds_exactly_the_same_again():
     x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
     loss = ((x * w).tanh() * x).sum()
     loss.backward()
@@ -123,7 +123,7 @@ def test_walk_tells_what_a_vjp_returned_before_broadcasting_was_undone():
 # --- what is kept -------------------------------------------------------------------------------------------------
 
 
-def test_trap_28_nothing_is_recorded_unless_something_requires_a_gradient():
+def test_nothing_is_recorded_unless_something_requires_a_gradient():
     y = tg.Tensor([1.0]) * 2 + 3
     assert y.parents == ()
     assert not y.requires_grad
@@ -238,7 +238,7 @@ def ask_for_grad(x):
         ask_for_grad,
     ],
 )
-def test_trap_29_dropping_the_loss_frees_everything_at_once(use):
+def test_dropping_the_loss_frees_everything_at_once(use):
     """Every Tensor that was made on the way, and the arrays that the VJPs hold."""
     use(leaf(np.ones((5, 3))))  # what is loaded and compiled at the first time
     gc.collect()
@@ -293,7 +293,7 @@ def test_numpy_is_a_copy_and_a_tensor_owns_its_data():
         lambda x: x.data[1:].fill(0),
     ],
 )
-def test_trap_14_data_that_a_graph_needs_was_changed_is_refused_by_name(change):
+def test_data_that_a_graph_needs_was_changed_is_refused_by_name(change):
     x = leaf([1.0, 2.0, 3.0], name="weights")
     loss = (x * x).sum()
     change(x)
@@ -301,7 +301,7 @@ def test_trap_14_data_that_a_graph_needs_was_changed_is_refused_by_name(change):
         loss.backward()
 
 
-def test_trap_14_also_for_a_constant_a_view_that_was_kept_and_an_optimizer_step():
+def test_a_changed_constant_and_a_changed_view_are_refused():
     x, c = leaf([1.0, 2.0]), tg.Tensor([3.0, 4.0], name="c")
     loss = (x * c).sum()
     c.data[0] = 5
@@ -315,7 +315,7 @@ def test_trap_14_also_for_a_constant_a_view_that_was_kept_and_an_optimizer_step(
         loss.backward()
 
 
-def test_trap_14_also_for_an_optimizers_step_between_forward_and_backward():
+def test_an_optimizer_step_between_forward_and_backward_is_refused():
     x = leaf([1.0, 2.0])
     optimizer = tg.SGD([x], lr=0.1)
     first, second = (x * x).sum(), (x * x).sum()
@@ -325,7 +325,7 @@ def test_trap_14_also_for_an_optimizers_step_between_forward_and_backward():
         second.backward()
 
 
-def test_trap_14_reading_data_or_changing_it_before_the_graph_is_fine():
+def test_reading_data_or_changing_it_before_the_graph_is_fine():
     x = leaf([1.0, 2.0])
     x.data[0] = 3
     loss = (x * x).sum()
@@ -337,7 +337,7 @@ def test_trap_14_reading_data_or_changing_it_before_the_graph_is_fine():
     assert x.grad.tolist() == [6, 4]
 
 
-def test_trap_14_a_result_cannot_be_written_into():
+def test_a_result_cannot_be_written_into():
     y = leaf([1.0, 2.0]).sigmoid()
     with pytest.raises(ValueError, match="read-only"):
         y.data[0] = 5
@@ -345,7 +345,7 @@ def test_trap_14_a_result_cannot_be_written_into():
         y.data = [1.0, 2.0]
 
 
-def test_trap_14_a_view_that_was_kept_is_watched_also_after_new_data():
+def test_a_view_that_was_kept_is_watched_also_after_new_data():
     x = leaf([1.0, 2.0])
     view = x.data
     x.data = [3.0, 4.0]
@@ -452,7 +452,7 @@ def test_backward_refuses_what_it_cannot_start_from():
     tg.Tensor([[3.0]], requires_grad=True).sum(axis=0).backward()  # one number, whatever its shape
 
 
-def test_trap_11_a_misspelt_attribute_raises():
+def test_a_misspelt_attribute_raises():
     x = leaf(1.0)
     with pytest.raises(AttributeError):
         x.gard  # noqa: B018
@@ -461,7 +461,7 @@ def test_trap_11_a_misspelt_attribute_raises():
 
 
 @pytest.mark.parametrize("data", [[1, 2], np.arange(3), True, np.float16(1)])
-def test_trap_16_only_floats_can_require_a_gradient(data):
+def test_only_floats_can_require_a_gradient(data):
     with pytest.raises(TypeError, match="only float32 and float64"):
         leaf(data)
     assert tg.Tensor(data).numpy().tolist() == np.asarray(data).tolist()
@@ -512,7 +512,7 @@ def test_unbroadcast_refuses_what_broadcasting_cannot_have_made(shape, small):
 # --- NumPy and Python around it --------------------------------------------------------------------------------------
 
 
-def test_trap_15_numbers_and_arrays_work_from_the_left():
+def test_numbers_and_arrays_work_from_the_left():
     t, a = leaf([1.0, 2.0]), np.array([3.0, 4.0])
     for got, expected in [
         (2 + t, [3, 4]),

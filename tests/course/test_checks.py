@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from graded import NAMES, SOLUTIONS, solution, verdict_on
+from exercise_solutions import NAMES, SOLUTIONS, solution, verdict_on
 
 from tinygrad_edu.course import checks, folders, grading
 from tinygrad_edu.course.checks import EXERCISES

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from graded import NAMES, solution
+from exercise_solutions import NAMES, solution
 
 import tinygrad_edu as tg
 from tinygrad_edu.cli.main import main

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graded import solution, verdict_on
+from exercise_solutions import solution, verdict_on
 
 from tinygrad_edu.course import grading, submission
 from tinygrad_edu.course.submission import Failed, Submission

@@ -1,7 +1,7 @@
 """A right gradient is never accused, a wrong one always is, and the report says what cannot be judged."""
 
 import numpy as np
-import planted_mistakes as students
+import planted_mistakes
 import pytest
 
 import tinygrad_edu as tg
@@ -14,7 +14,7 @@ def square(x):
 def test_a_thousand_random_right_cases_and_none_is_accused():
     rng, judged = np.random.default_rng(0), 0
     while judged < 1000:
-        case = students.right_case(rng)
+        case = planted_mistakes.right_case(rng)
         if case is not None:
             report = tg.diagnose(case[0], case[0].inputs, case[1])
             assert report.right, report
@@ -25,7 +25,7 @@ def test_a_thousand_random_right_cases_and_none_is_accused():
 def test_one_number_that_is_wrong_by_a_tenth_of_a_percent_is_found(dtype):
     rng = np.random.default_rng(1)
     for _ in range(15):
-        net = students.network(rng)
+        net = planted_mistakes.network(rng)
         given = net.gradients(dtype=dtype)
         name = str(rng.choice(list(given)))
         largest = np.unravel_index(np.abs(given[name]).argmax(), given[name].shape)
@@ -71,7 +71,7 @@ def test_where_the_loss_is_a_staircase_differences_accuse_nobody_and_say_so():
 
 def test_the_digits_that_p_minus_one_hot_loses_are_not_asked_for():
     z = np.array([[20.0, 0.0, -5.0]])
-    p = students.softmax(z.astype(np.float32))
+    p = planted_mistakes.softmax(z.astype(np.float32))
     said = p - np.float32([[1, 0, 0]])  # 0, and it should be -2e-9
     assert said[0, 0] == 0
     assert tg.diagnose(lambda z: tg.cross_entropy(z, [0]), {"z": z}, {"z": said}).right

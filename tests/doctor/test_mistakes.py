@@ -1,30 +1,30 @@
 """Each mistake is planted in random networks (planted_mistakes.py), and has to be called by its name."""
 
 import numpy as np
-import planted_mistakes as students
+import planted_mistakes
 import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.doctor.mistakes import MISTAKES, _choices
 
 
-@pytest.mark.parametrize("plant", students.PLANTS)
+@pytest.mark.parametrize("plant", planted_mistakes.PLANTS)
 def test_a_planted_mistake_is_named_and_no_right_gradient_is_accused(plant):
-    said, accused = students.confusion(plant, 8)
-    key = students.PLANTS[plant][0]
+    said, accused = planted_mistakes.confusion(plant, 8)
+    key = planted_mistakes.PLANTS[plant][0]
     assert accused == 0
     assert set(said) <= {key, "zero"}, said  # a unit of relu that is off, a row of p - one_hot: the sum is 0 either way
     assert said[key] > 0.8 * said.total()
 
 
 def test_every_key_is_explained():
-    assert {key for key, _ in students.PLANTS.values()} <= set(MISTAKES)
+    assert {key for key, _ in planted_mistakes.PLANTS.values()} <= set(MISTAKES)
     assert all(what and (hint or key == "unknown") for key, (what, hint) in MISTAKES.items())
 
 
 def test_it_is_said_which_layer_and_at_which_rate():
     rng = np.random.default_rng(5)
-    net = students.Network(rng, loss="squares", activation="sigmoid", depth=3)
+    net = planted_mistakes.Network(rng, loss="squares", activation="sigmoid", depth=3)
     texts = {f.name: f.text for f in tg.diagnose(net, net.inputs, net.gradients("derivative missing")).findings}
     assert texts["W2"] == "the derivative of sigmoid is missing (the second of 2)"
     assert texts["W1"] == "the derivative of sigmoid is missing, everywhere"

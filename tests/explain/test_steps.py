@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from ops_table import every_case
 from small_graphs import leaf, random_graph
-from test_ops import IDS, ROWS
 
 import tinygrad_edu as tg
 from tinygrad_edu.explain.graph import Graph
@@ -67,7 +67,7 @@ def test_what_the_steps_add_up_to_is_what_backward_gives_bit_for_bit(dtype, seed
         assert node.grad.tobytes() == g.tobytes()
 
 
-@pytest.mark.parametrize(("name", "f", "reference", "args"), ROWS, ids=IDS)
+@every_case
 def test_every_formula_evaluates_to_what_is_passed_on(name, f, reference, args):
     y = f(*[leaf(a) for a in args])
     for step in steps(y, np.random.default_rng(0).standard_normal(y.shape)):

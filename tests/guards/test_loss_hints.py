@@ -11,7 +11,7 @@ P, T = rng.standard_normal((5, 2)), rng.standard_normal((5, 2))
 LABELS = np.array([0, 1, 1, 0, 1])
 
 
-def test_trap_09_a_softmax_into_cross_entropy_and_a_sigmoid_into_bce_are_refused():
+def test_a_softmax_into_cross_entropy_and_a_sigmoid_into_bce_are_refused():
     z = tg.Tensor(P, requires_grad=True)
     for logits in (z.softmax(), tg.Softmax()(z), tg.Tensor(P).softmax()):
         with pytest.raises(ValueError, match="pass the logits"):

@@ -40,7 +40,7 @@ def test_bias_corrections_are_computed_in_float64_even_for_float32(beta2):
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize(("rho", "g"), [(0.9, 0.37), (0.95, 3.7), (0.5, 1.3)])
-def test_trap_26_centered_rmsprop_survives_a_constant_gradient(rho, g, momentum):
+def test_centered_rmsprop_survives_a_constant_gradient(rho, g, momentum):
     """The variance is 0, and by rounding less: torch's has its first NaN at steps 138 and 275; ours, that moves both
     averages towards g, would have one at step 24 of the third, but for the maximum. The steps do grow."""
     points, optimizer = single(tg.RMSprop, [g] * 600, rho=rho, momentum=momentum, centered=True, lr=1e-3)

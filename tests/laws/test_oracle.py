@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from ops_table import ROWS
-from random_graphs import random_graph, result
-from test_properties import GRAPHS, cases
+from random_graphs import GRAPHS, cases, random_graph, result
 
 import tinygrad_edu as tg
 

@@ -5,7 +5,7 @@ import keyword
 
 import numpy as np
 import pytest
-from test_ops import IDS, ROWS
+from ops_table import every_case
 
 import tinygrad_edu as tg
 from tinygrad_edu.core.tensor import Tensor
@@ -21,7 +21,7 @@ def leaf(data, name=None):
 # --- the formulas -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "f", "reference", "args"), ROWS, ids=IDS)
+@every_case
 def test_the_formulas_of_an_op_evaluate_to_what_the_op_returns(name, f, reference, args):
     y = f(*[leaf(a) for a in args])
     for node in forward_order(y):

@@ -1,10 +1,10 @@
-"""Writes golden.json: every rule's trajectory in float64, so that the suite compares with PyTorch's without PyTorch.
+"""Write golden.json: every rule's trajectory in float64, so that the suite holds PyTorch's without PyTorch.
 
-    python tests/support/golden.py  # needs torch: pip install -e '.[test,oracle]'
+    PYTHONPATH=. python tests/support/golden.py  # needs torch: pip install -e '.[test,oracle]'
 
-The rules that torch.optim has come from there, the others from naive.py, the published rules written out. l2 is
-torch's weight_decay, and in naive.py a term of the gradient; AdamW and Rprop of torch have no such thing, and get none.
-Numbers are written so that reading them gives back every bit.
+The rules that torch.optim has come from torch, the others from naive.py, the published rules written out. l2 is torch's
+weight_decay, and in naive.py a term of the gradient; AdamW and Rprop of torch have no l2, and get none. The numbers are
+written with enough digits to give back every bit.
 """
 
 import json

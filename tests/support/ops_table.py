@@ -1,11 +1,16 @@
 """The table of all ops: ours, the same in NumPy and in torch, arguments to try, and which others fit."""
 
+import ast
+import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.extras import ops
 
 try:
     import torch
@@ -603,3 +608,41 @@ ROWS = {
         cases=[((A, 2 * A, -A), {"axis": i}) for i in (0, 1, -1)],
     ),
 }
+
+# --- every case as a row of its own -----------------------------------------------------------------------------------
+
+# other spellings: op, what is differentiated, the same in NumPy, the arguments
+SPELLINGS = [
+    ("add", lambda a, b: a + b, np.add, BROADCASTS[1]),
+    ("sub", lambda a, b: a - b, np.subtract, BROADCASTS[1]),
+    ("mul", lambda a, b: a * b, np.multiply, BROADCASTS[1]),
+    ("div", lambda a, b: a / b, np.divide, (2.5 + A, np.array(1.5))),
+    ("neg", lambda a: -a, np.negative, (A,)),
+    ("matmul", lambda a, b: a @ b, np.matmul, (A, A.T)),
+    ("pow", lambda a: a**3, lambda a: a * a * a, (A,)),
+    ("pow", lambda a: a**0, np.ones_like, (np.array([0.0, 2.0]),)),
+    ("leaky_relu", lambda a: tg.leaky_relu(a, 0.3), lambda a: np.where(a > 0, a, 0.3 * a), (A,)),
+    ("reshape", lambda a: a.reshape(2, 6), lambda a: a.reshape(2, 6), (A,)),
+    ("transpose", lambda a: a.T, np.transpose, (normal(2, 3, 4),)),
+    ("transpose", lambda a: a.mT, lambda a: a.mT, (normal(2, 3, 4),)),
+    ("transpose", lambda a: a.transpose(2, 0, 1), lambda a: a.transpose(2, 0, 1), (normal(2, 3, 4),)),
+    ("sum", lambda a: a.sum(1, True), lambda a: a.sum(1, keepdims=True), (A,)),
+    ("softmax", lambda a: a.softmax(0), lambda a: np.exp(a) / np.exp(a).sum(0), (A,)),
+    ("softplus", lambda a: np.logaddexp(0, a), lambda a: np.logaddexp(0, a), (800 * normal(3),)),
+    ("softplus", lambda a, b: np.logaddexp(a, b), np.logaddexp, (normal(2, 3), normal(3))),
+]
+CASES = [
+    *[
+        (name, partial(row.ours, **keywords), partial(row.numpy, **keywords), args)
+        for name, row in ROWS.items()
+        for args, keywords in row.cases
+    ],
+    *SPELLINGS,
+]
+CASE_IDS = [f"{name}{i}" for i, (name, *_) in enumerate(CASES)]
+every_case = pytest.mark.parametrize(("name", "f", "reference", "args"), CASES, ids=CASE_IDS)
+
+
+def exported():
+    """The source of every op."""
+    return [ast.parse(inspect.getsource(op)).body[0] for op in ops.defined_in(ops)]

@@ -1,9 +1,12 @@
 """Random numbers, shapes and graphs, out of the table of ops."""
 
+import zlib
 from typing import NamedTuple
 
 import numpy as np
 from ops_table import ROWS, pick, torch
+
+GRAPHS = 200  # how many random graphs the laws try
 
 # --- numbers and graphs ----------------------------------------------------------------------------------------------
 
@@ -41,6 +44,20 @@ class Graph(NamedTuple):
             values = [leaves[~i] if i < 0 else done[i] for i in arguments]
             done.append(result(name, values, keywords, column) * factor)
         return sum((done[i] * (torch.tensor(w) if column == "torch" else w)).sum() for i, w in self.weights.items())
+
+
+def cases(name, count):
+    """(number, arrays, keywords): arguments that fit, the same in every run."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    found = 0
+    while found < count:
+        shape = random_shape(rng)
+        drawn = ROWS[name].fits(rng, shape)
+        if drawn is not None:
+            found += 1
+            shapes, keywords = drawn
+            arrays = numbers(rng, shape, *shapes)
+            yield f"{name}, case {found}: {[a.shape for a in arrays]} {keywords}", arrays, keywords, rng
 
 
 def result(name, values, keywords, column):

@@ -331,7 +331,7 @@ def test_evaluate_restores_the_mode_after_an_error():
     assert model.training
 
 
-def test_trap_28_evaluation_records_no_graph():
+def test_evaluation_records_no_graph():
     outputs = []
 
     def spy(output, y):

@@ -16,7 +16,7 @@ from tinygrad_edu.training import pictures as plots  # noqa: E402
 from tinygrad_edu.training.lr_find import RangeTest  # noqa: E402
 
 
-def test_trap_30_no_picture_needs_another_program(tmp_path, monkeypatch):
+def test_no_picture_needs_another_program(tmp_path, monkeypatch):
     def absent(*args, **kwargs):
         raise FileNotFoundError("there is no other program")
 

@@ -3,6 +3,8 @@
 The core knows none of this. The face calls `install` once, before any other room is loaded.
 """
 
+from operator import attrgetter
+
 from ..core import losses
 from ..core.layers import Layer
 from ..core.optimizer import Optimizer
@@ -11,7 +13,7 @@ from . import in_place
 from .error_path import called, matched, refuse
 from .loss_hints import GUARDED
 from .model_summary import summary
-from .ranges import nonfinite, set_nonfinite
+from .ranges import set_nonfinite
 from .steps import StepGuard
 
 
@@ -22,5 +24,6 @@ def install() -> None:
     for name, method in in_place.METHODS.items():
         setattr(Tensor, name, method)
     vars(losses).update(GUARDED)
-    Optimizer.nonfinite = property(nonfinite, set_nonfinite)  # type: ignore[assignment]
+    about = 'The answer of `step` to a gradient that holds NaN or infinity: "raise", "skip" or "propagate".'
+    Optimizer.nonfinite = property(attrgetter("answer"), set_nonfinite, doc=about)  # type: ignore[assignment]
     StepGuard().attach(type(thread))  # in every thread

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.buffers import FlatBuffer
-from ..core.optimizer import Optimizer, Update
+from ..core.optimizer import Group, Optimizer, Update
 from ..core.tensor import Tensor
 
 AT_LEAST_0 = (lambda x: 0 <= x < float("inf"), "a finite number, at least 0")
@@ -60,8 +60,10 @@ def check_hyper(optimizer: Optimizer, name: str, value: Any) -> Any:
     return in_range(name, value, optimizer.buffer.data.dtype)
 
 
-class CheckedGroup(dict[str, Any]):
-    """The hyper-parameters of a group. Each that is assigned is checked."""
+class CheckedGroup(Group):
+    """The hyper-parameters of a group. Each that is assigned is checked, and ``rest`` is kept ready."""
+
+    rest: tuple[Any, ...] = ()
 
     def __init__(self, check: Callable[[str, Any], Any], hyper: dict[str, Any]) -> None:
         self.check = check
@@ -69,28 +71,23 @@ class CheckedGroup(dict[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, self.check(name, value))
+        self.rest = tuple(self.values())[2:]
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         for name, value in dict(*args, **kwargs).items():
             self[name] = value
 
 
-def grouped(optimizer: Optimizer, hyper: dict[str, Any]) -> dict[str, Any]:
+def grouped(optimizer: Optimizer, hyper: dict[str, Any]) -> Group:
     """Return the hyper-parameters of a group, now and in future checked (`Optimizer.grouped`)."""
     return CheckedGroup(optimizer.check, hyper)
-
-
-def nonfinite(optimizer: Optimizer) -> str:
-    """The answer of `Optimizer.step` to a gradient that holds NaN or infinity: "raise", "skip" or "propagate"."""
-    answer: str = vars(optimizer)["nonfinite"]
-    return answer
 
 
 def set_nonfinite(optimizer: Optimizer, value: str) -> None:
     """Assign ``nonfinite``; a ValueError if there is no such answer."""
     if value not in ("raise", "skip", "propagate"):
         raise ValueError(f'nonfinite = {value!r}, but it has to be "raise", "skip" or "propagate"')
-    vars(optimizer)["nonfinite"] = value
+    optimizer.answer = value  # type: ignore[attr-defined]
 
 
 def check_parameters(buffer: FlatBuffer, params: list[Any]) -> list[Tensor]:
