@@ -1,4 +1,4 @@
-"""What all optimizers share: groups of parameters, flat arrays for the running averages, and the step.
+"""The base of all optimizers: groups of parameters, flat arrays for the running averages, and the step.
 
 Look first at `Optimizer.step`. It asks `updates` which parameters have a gradient, has `begin` compute the numbers of
 this step (see ``scalars`` in `optimizers`; Adam's contain c1 and c2), and calls the kernel once for each `Update`.

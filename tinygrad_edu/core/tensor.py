@@ -415,7 +415,7 @@ class Tensor:
 
     @property
     def requires_grad(self) -> bool:
-        """Whether `backward` stores a gradient here, or, for a computed tensor, passes one on. Assign to a leaf's."""
+        """True if `backward` stores a gradient here, or, for a computed tensor, passes one on. Assign to a leaf's."""
         return self._requires_grad
 
     @requires_grad.setter
