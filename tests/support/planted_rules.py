@@ -233,7 +233,8 @@ POWERS = ["lr", "eps", "weight_decay", "lr_decay", "lambd", "least", "most", "mo
 def draw(kind, rng):
     """Random numbers for every hyper-parameter of a class."""
     hyper = {}
-    for name in list(inspect.signature(kind).parameters)[1:-1]:
+    _, *parameters = inspect.signature(kind).parameters.values()
+    for name in [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]:  # without l2, nonfinite
         if name in ("centered", "bias_correction"):
             hyper[name] = bool(rng.integers(2))
         else:
@@ -243,7 +244,7 @@ def draw(kind, rng):
 
 
 def from_naive(kind, dtype=np.float64):
-    """The reference of tests/naive.py as a rule: it goes through all gradients so far."""
+    """The reference of naive.py as a rule: it goes through all gradients so far."""
     reference = getattr(naive, {"AdamW": "adam", "HeavyBall": "heavy_ball"}.get(kind.__name__, kind.__name__.lower()))
 
     def rule(p, g, state, t, **hyper):
