@@ -427,7 +427,7 @@ def shrink(p, g, rate, bend):
 
 class Shrink(tg.Optimizer):
     kernel = staticmethod(tg.kernels.kernel(shrink))
-    hyper = {"lr": 0.1, "bend": 0.0}  # noqa: RUF012, data of the class
+    hyper = {"lr": 0.1, "bend": 0.0}
 
 
 def test_a_rule_of_ones_own_may_have_numbers_of_its_own():
