@@ -1,4 +1,4 @@
-"""What every test has to leave as it was: grad mode, observers, threads, and the folder that it ran in."""
+"""Fixtures that fail a test which leaves grad mode, observers, threads or its folder other than it found them."""
 
 import os
 import threading

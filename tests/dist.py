@@ -24,13 +24,14 @@ def main(folder):
     check_contents(wheel, sdist)
     for name, what in {"wheel": [wheel], "editable": ["-e", f"{ROOT}[all]"]}.items():
         run("-m", "venv", "--clear", folder / name)
-        python = folder / name / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-        run("-m", "pip", "install", "--quiet", *what, python=python)
+        programs = folder / name / ("Scripts" if sys.platform == "win32" else "bin")
+        python = programs / "python"
+        run("-m", "pip", "install", "--quiet", *what, program=python)
         print(f"{name}: mypy on a user's script, and a training", flush=True)
         script = ROOT / "tests" / "typed" / "user_script.py"
         run("-m", "mypy", "--strict", "--python-executable", python, script, cwd=folder)
-        run(script, python=python, cwd=folder)
-        run("-m", "tinygrad_edu", "train", "--quick", python=python, cwd=folder)
+        run(script, program=python, cwd=folder)
+        run("train", "--quick", program=programs / "tinygrad-edu", cwd=folder)
 
 
 def check_contents(wheel, sdist):
@@ -47,8 +48,8 @@ def check_contents(wheel, sdist):
     assert needed <= in_sdist, f"the sdist lacks {sorted(needed - in_sdist)}"
 
 
-def run(*arguments, python=sys.executable, **options):
-    subprocess.run([python, *map(str, arguments)], check=True, **options)
+def run(*arguments, program=sys.executable, **options):
+    subprocess.run([program, *map(str, arguments)], check=True, **options)
 
 
 if __name__ == "__main__":

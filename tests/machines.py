@@ -63,7 +63,7 @@ SETTINGS = {  # variables, what else holds meanwhile, and the workers
 
 
 def run(name, arguments):
-    """What is to be said of a setting; empty if all is well."""
+    """The complaint about a setting; empty if all is well."""
     variables, around, workers = SETTINGS[name]
     values = {variable: value() if callable(value) else value for variable, value in variables.items()}
     said = " ".join(f"{variable}={value!r}" for variable, value in values.items()) or around.__doc__

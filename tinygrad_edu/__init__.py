@@ -1,4 +1,4 @@
-"""tinygrad_edu: reverse-mode automatic differentiation and every update rule, small enough to read in one sitting.
+"""tinygrad_edu: reverse-mode automatic differentiation and the optimizers of every course, to be read and to be used.
 
 >>> import tinygrad_edu as tg
 >>> x = tg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
@@ -9,7 +9,7 @@ array([2., 4., 6.])
 Read `core` first: `ops`, `tensor`, `losses`, `init`, `layers`, `buffers`, `kernels`, `optimizer`, `optimizers`. Every
 other folder is a room of its own that stands on it. This file is the face: ``__init__.pyi`` is the table of public
 names, and each is loaded when it is first used. The package imports NumPy alone; Numba arrives with the first
-optimizer, matplotlib with the first picture.
+step, matplotlib with the first picture.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""How far every rule is from its paper and from PyTorch: the table of docs/optimizers.md.
+"""The distance of every rule from its paper and from PyTorch: the table of docs/optimizers.md.
 
     python tests/benchmarks/accuracy.py  # the column of torch needs it: pip install -e '.[test,oracle]'
 

@@ -140,7 +140,7 @@ def rules(rounds):
 
 
 def threads(rounds):
-    """Where a second thread begins to pay: microseconds of one kernel by itself, with one thread and with two."""
+    """Print the size from which a second thread pays: microseconds of one kernel, with one thread and with two."""
     import numpy as np
 
     import tinygrad_edu as tg

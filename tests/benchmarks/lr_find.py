@@ -1,6 +1,7 @@
-"""How good is what `lr_find` suggests? Five problems, four rules: its suggestion, over six seeds, beside the best
-constant learning rate of a grid, which is the one with the lowest loss after 8 epochs. Beside it the other usual rule,
-the rate at which the smoothed loss falls most steeply on the log axis.
+"""The suggestions of `lr_find` beside the best rates: five problems, four rules, six seeds.
+
+The best constant rate of a grid is the one with the lowest loss after 8 epochs. The other usual suggestion is measured
+too: the rate at which the smoothed loss falls most steeply on the log axis.
 
     python tests/benchmarks/lr_find.py  # some seconds
 """

@@ -1,4 +1,4 @@
-"""What step.py measures: one training step of an MLP in each framework, all from the same weights on the same data.
+"""One training step of an MLP in each framework, all from the same weights on the same data: step.py measures them.
 
 A maker takes a case, (sizes, batch), and returns a step: a function that does zero_grad, forward pass, cross-entropy,
 backward pass and Adam (lr 1e-3) in float32, and returns the loss. Each is written as the framework's own documentation

@@ -377,7 +377,7 @@ def machine(packages=("numpy", "numba", "torch")):
 
 
 def compilers():
-    """Those that torch.compile and tinygrad call."""
+    """The compilers that torch.compile and tinygrad call."""
     found = []
     for name in (os.environ.get("CXX", "g++"), os.environ.get("CC", "clang")):
         if shutil.which(name):

@@ -47,9 +47,7 @@ def test_explain_prints_other_forms_alone(capsys, form, begins, has):
     assert "Check: 2 slopes agree" in printed.err
 
 
-@pytest.mark.parametrize(
-    ("sizes", "loss"), [("2,3,1", "square.mean()"), ("3,4,4,2", "cross_entropy(z3, labels=labels)")]
-)
+@pytest.mark.parametrize(("sizes", "loss"), [("2,3,1", "v2.mean()"), ("3,4,4,2", "cross_entropy(z3, labels=labels)")])
 def test_explain_goes_through_a_network(capsys, sizes, loss):
     assert main(["explain", "--mlp", sizes]) == 0
     text = capsys.readouterr().out

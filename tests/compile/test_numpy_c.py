@@ -1,4 +1,4 @@
-"""What a compiled step calls gives NumPy's bits; and the plain Python in its place does the same."""
+"""The functions that a compiled step calls give NumPy's bits, and so does the plain Python in their place."""
 
 import ctypes
 import itertools

@@ -1,4 +1,4 @@
-"""What all optimizers share: the step, missing gradients, groups, schedules, checks, saving and loading."""
+"""The base of all optimizers: the step, missing gradients, groups, schedules, checks, saving and loading."""
 
 import inspect
 import subprocess

@@ -1,4 +1,4 @@
-"""The update rules: trajectories against tests/naive.py and torch, jitted against plain Python, the kernels' form."""
+"""The update rules: trajectories against naive.py and torch, jitted against plain Python, the kernels' form."""
 
 import ast
 import inspect
@@ -61,7 +61,7 @@ def test_trajectories_are_those_on_file_to_1e_12(name, row):
     """The file is torch's and the papers' word where torch is not installed."""
     known = GOLDEN[name]
     assert known["rule"] == row[0].__name__
-    assert known["hyper"].keys() == {*row[2], "l2"}  # else run tests/golden.py
+    assert known["hyper"].keys() == {*row[2], "l2"}  # else run tests/support/golden.py
     p = tg.Tensor(GOLDEN["start"], requires_grad=True)
     rates = GOLDEN["rates"]
     got = run(row[0]([p], lr=rates[0], **known["hyper"]), p, np.array(GOLDEN["gradients"]), rates)
@@ -213,7 +213,7 @@ def test_any_number_for_lr_uses_the_one_compiled_version(cls, dtype):
 
 
 def widens(rule, optimizer):
-    """Whether the float32 version of a rule computes anything in float64."""
+    """True if the float32 version of a rule computes anything in float64."""
     fresh = jit.compiled()(rule)
     jit.machine_code(fresh, 2 + len(optimizer.state), np.dtype(np.float32))
     return "fpext float" in "".join(fresh.inspect_llvm().values())

@@ -1,4 +1,4 @@
-"""Who is right is never accused, who is wrong always is, and what cannot be judged is said."""
+"""A right gradient is never accused, a wrong one always is, and the report says what cannot be judged."""
 
 import numpy as np
 import planted_mistakes

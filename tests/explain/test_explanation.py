@@ -51,7 +51,7 @@ def test_every_table_is_in_the_markdown_and_in_the_html():
 
 
 def cells(line):
-    """How many cells a row of a Markdown table has."""
+    """The number of cells in a row of a Markdown table."""
     return len(re.split(r"(?<!\\)\|", line)) - 2
 
 

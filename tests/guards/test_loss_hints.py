@@ -1,4 +1,4 @@
-"""What the guards refuse of a loss, and the hints behind what the losses refuse themselves."""
+"""Losses that the guards refuse, and the hints behind the losses' own refusals."""
 
 import numpy as np
 import pytest

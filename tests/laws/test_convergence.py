@@ -1,4 +1,4 @@
-"""How fast the update rules go on quadratics, and where they go wrong: published rates, limits and counterexamples."""
+"""The update rules on quadratics, and on problems that defeat them: published rates, limits and counterexamples."""
 
 import os
 
@@ -16,7 +16,7 @@ sizes = st.floats(1e-3, 1e3).flatmap(lambda x: st.sampled_from([x, -x]))
 
 
 def matrix(cls, curvature, **hyper):
-    """What a step does to (p, v), as a matrix: both unit vectors at once, as two parameters."""
+    """A step of (p, v) as a matrix: both unit vectors at once, as two parameters."""
     p = tg.Tensor([1.0, 0.0], requires_grad=True)
     optimizer = cls([p], **hyper)
     if not optimizer.state:
@@ -30,7 +30,7 @@ def matrix(cls, curvature, **hyper):
 
 
 def rate(cls, curvatures, **hyper):
-    """How the distance shrinks with each step in the end: the largest eigenvalue over these curvatures."""
+    """The factor by which the distance shrinks with each late step: the largest eigenvalue over these curvatures."""
     return max(np.abs(np.linalg.eigvals(matrix(cls, curvature, **hyper))).max() for curvature in curvatures)
 
 

@@ -1,4 +1,4 @@
-"""What has to be true of the update rules whatever the numbers: symmetries, limits, bounds, rates, counterexamples."""
+"""Laws of the update rules that hold for all numbers: symmetries, limits, bounds, rates, counterexamples."""
 
 import os
 from functools import partial

@@ -1,4 +1,4 @@
-"""Where numbers end: overflow, underflow, NaN and infinity, rounding, and what becomes of a state that is not whole."""
+"""The ends of the numbers: overflow, underflow, NaN and infinity, rounding, and a state that is not whole."""
 
 from fractions import Fraction
 

@@ -167,7 +167,7 @@ def test_rosenbrocks_valley():
 
 def test_higher_derivatives_of_a_power():
     f = lambda x: x**5
-    for expected in (5 * 16, 20 * 8, 60 * 4):  # a fourth takes six times as long as these together
+    for expected in (5 * 16, 20 * 8, 60 * 4):  # a fourth takes several times as long as these together
         f = grad(f)
         np.testing.assert_allclose(f(2.0), expected, rtol=1e-14)
     f = tg.sin
@@ -358,7 +358,7 @@ def test_a_helper_of_ones_own_may_be_called_put():
 
 
 def scatter_add(g, a, index):
-    """What is there, and more."""
+    """The path that is there, and more."""
     return g * a * index
 
 

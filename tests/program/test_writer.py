@@ -303,7 +303,7 @@ def test_helpers_stand_above_without_their_types():
 
 
 def equal_shares(hit, a, axis):
-    """Where hit: one part in as many as there are hits along axis; 0 elsewhere. In a's dtype."""
+    """One part in as many as there are hits along axis, where hit; 0 elsewhere. In a's dtype."""
     hits = hit.astype(a.dtype)
     return hits / hits.sum(axis=axis, keepdims=True)
 

@@ -31,7 +31,7 @@ def status(*arguments):
 
 
 def result(capsys, *arguments):
-    """What --json prints, without the seconds."""
+    """The result that --json prints, without the seconds."""
     assert main([*arguments, "--json"]) == 0
     return without_seconds(capsys.readouterr().out)
 

@@ -14,7 +14,7 @@ def solution(number):
 
 
 def verdict_on(folder, number, text, seed=0, seconds=20.0):
-    """What is said about a file of that exercise with this text (or these bytes)."""
+    """The verdict on a file of that exercise with this text (or these bytes)."""
     path = folder / f"{NAMES[number - 1]}.py"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return grading.judge(path, seed, seconds)

@@ -75,7 +75,7 @@ def over(rng, shape):
 
 
 def some_of(draw):
-    """What draw gives, if there is at least one element along its axis."""
+    """Arguments from draw, but with at least one element along the axis."""
 
     def drawn(rng, shape):
         shapes, keywords = draw(rng, shape)

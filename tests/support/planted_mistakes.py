@@ -86,7 +86,7 @@ class Network:
         return np.mean((p - self.Y) ** 2)
 
     def gradients(self, plant="", dtype=float, lr=0.1):
-        """What a student gets who computes in this dtype, and makes this mistake (a key of PLANTS)."""
+        """The gradients of a student who computes in this dtype, and makes this mistake (a key of PLANTS)."""
         values = [x.astype(dtype) for x in self.inputs.values()]
         X, Y = self.X, self.Y
         self.X, self.Y = X.astype(dtype), Y.astype(dtype)
@@ -213,7 +213,7 @@ def network(rng, plant=""):
 
 
 def confusion(plant, count, seed=0):
-    """How often the doctor says what of the wrong gradients of count networks, and how many right ones it accuses."""
+    """The doctor's verdicts on the wrong gradients of count networks, and the number of right ones that it accuses."""
     rng = np.random.default_rng([seed, *plant.encode()])
     said, accused = Counter(), 0
     for _ in range(count):

@@ -123,7 +123,7 @@ def forgetful(p, g, state, t, lr, beta1, beta2, eps):
 
 
 def old(state, name, new, p):
-    """What was remembered under that name, while new takes its place."""
+    """The value remembered under that name, while new takes its place."""
     before = state.get(name, np.zeros_like(p))
     state[name] = new
     return before
@@ -244,7 +244,7 @@ def draw(kind, rng):
 
 
 def from_naive(kind, dtype=np.float64):
-    """The reference of naive.py as a rule: it goes through all gradients so far."""
+    """The reference of tests/support/naive.py as a rule: it goes through all gradients so far."""
     reference = getattr(naive, {"AdamW": "adam", "HeavyBall": "heavy_ball"}.get(kind.__name__, kind.__name__.lower()))
 
     def rule(p, g, state, t, **hyper):

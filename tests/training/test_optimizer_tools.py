@@ -1,4 +1,4 @@
-"""What stands between backward() and the rule: l2, clipping, freezing, missing gradients, threads."""
+"""Everything between backward() and the rule: l2, clipping, freezing, missing gradients, threads."""
 
 import math
 import os

@@ -121,7 +121,7 @@ def surface(text: str) -> str:
 
 def rule(text: str) -> str:
     """Read the name of an update rule."""
-    from ..extras.optimizers import RULES  # this imports Numba
+    from ..extras.optimizers import RULES
 
     return choice("rule", text, RULES)
 

@@ -221,7 +221,9 @@ class Plan:
             self._spans[: len(updates)] = [(update.span.start, update.span.stop) for update in updates]
             self.table.put(runs=len(updates))
             self._renew()
-            optimizer.tell(updates)
+            optimizer.last = updates
+            for told in thread.step:
+                told(optimizer)
         return updates
 
     def _renew(self) -> None:

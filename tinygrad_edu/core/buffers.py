@@ -1,4 +1,7 @@
-"""One flat buffer for all parameters, so that an update rule is one loop over one array."""
+"""One flat buffer for all parameters, so that an update rule is one loop over one array.
+
+Look at the example of `FlatBuffer`. `aligned` and `together` are about the place in memory, and can wait.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +13,26 @@ import numpy as np
 from .ops import Array
 from .tensor import Tensor, next_stamp
 
-LINE = 64  # bytes of a line of the processor's cache
+LINE = 64  # bytes in a line of the processor's cache
 
 
 class FlatBuffer:
     """The values of several parameters in one 1-D array, their gradients in another.
 
-    Each parameter's ``data`` and ``grad`` become views of them: what `backward` adds lands in ``grad`` of the buffer,
-    and what a kernel writes into ``data`` of the buffer is what the layers compute with. Parameters that already lie
-    one after the other in a buffer stay there, so several optimizers may share them.
+    Each parameter's ``data`` and ``grad`` become views of these two arrays. What `backward` adds lands in ``grad`` of
+    the buffer; what a kernel writes into ``data`` of the buffer is what the layers compute with. Parameters that lie
+    side by side in an older buffer stay there, so several optimizers may share them.
 
     Parameters
     ----------
-    params : leaf Tensors that require a gradient, of one dtype, in the order in which they shall lie
+    params : leaf Tensors that require a gradient, of one dtype, in the order in which they will lie
 
     Attributes
     ----------
-    data, grad : 1-D arrays, contiguous, of equal size. ``grad`` is defined only where ``param.grad is not None``
-    spans : (start, stop) of each parameter
-    views : (parameter, its part of data, its part of grad) of each. A parameter whose ``array`` is no longer that part
-        has been moved into another buffer
+    data, grad : 1-D arrays, contiguous, of equal size. Where ``param.grad`` is None, ``grad`` has old numbers or zeros
+    spans : (start, stop) of each parameter in both
+    views : (parameter, its part of data, its part of grad) of each. If a parameter's ``array`` is no longer its part of
+        data, another buffer has taken it
 
     Raises
     ------
@@ -47,6 +50,7 @@ class FlatBuffer:
     Tensor([[7., 2.]], requires_grad=True)
     """
 
+    # properties, so that an assignment, which would leave the views behind, is an error
     data = property(lambda self: self._data, doc="All values.")
     grad = property(lambda self: self._grad, doc="All gradients.")
 
@@ -56,30 +60,30 @@ class FlatBuffer:
         self.spans: list[tuple[int, int]] = list(zip([0, *stops[:-1]], stops, strict=True))
         self._data, self._grad = together(params) or [aligned(stops[-1], params[0].dtype) for _ in range(2)]
         for p, (start, stop) in zip(params, self.spans, strict=True):
-            if not np.shares_memory(p.array, self._data):
+            if not np.shares_memory(p.array, self._data):  # else `together` found them lying right
                 value, g = p.array, p.grad
                 p.array, p.grad_view = (a[start:stop].reshape(p.shape) for a in (self._data, self._grad))
                 p.array[...] = value
-                next_stamp()  # for code that looks for changes, as a compiled step does
+                next_stamp()  # time moves on: a compiled step then looks at what has changed
                 if g is not None:
                     p.grad_view[...] = g
                     p.stored_grad = p.grad_view
         self.views: list[tuple[Tensor, Array, Array]] = [(p, p.array, p.grad_view) for p in params]  # type: ignore[misc]
 
     def check(self, params: list[Any]) -> list[Tensor]:
-        """Return params, if they can be in one buffer: here, always. `guards.ranges` takes this place."""
+        """Return params. The face puts `guards.ranges.check_parameters` here, which refuses what cannot be in it."""
         return params
 
 
 def aligned(size: int, dtype: Any) -> Array:
-    """Return zeros that start where a line of the cache does: else every second vector lies across two lines."""
+    """Return zeros that start where a line of the cache does; else a vector instruction may need two lines."""
     wider = np.zeros(size + LINE // np.dtype(dtype).itemsize, dtype)
     start = -wider.ctypes.data % LINE // wider.itemsize
     return wider[start : start + size]
 
 
 def together(params: list[Tensor]) -> list[Array] | None:
-    """Return the stretches of data and grad that the parameters fill without a gap, if they already do."""
+    """Return the parts of data and of grad of an older buffer that params fill in this order without a gap, or None."""
     stretches = []
     for views in ([p.array for p in params], [p.grad_view for p in params]):
         base = None if views[0] is None else views[0].base

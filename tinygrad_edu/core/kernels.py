@@ -1,14 +1,18 @@
 """The update rules of a course, each as one kernel: one equation a line, one statement a line, one pass over arrays.
 
-The docstring of a kernel is its rule. It has as many lines with ``<-`` as the loop has statements, in the same order
-and with the same letters; a test holds that. What depends on the step count alone (``c1 = 1 / (1 - beta1^t)``) is
-computed once by `optimizers`, in float64, and arrives as a number of the buffer's dtype: one float64 number, or a
-literal as in ``1 - beta1``, would turn float32 arithmetic into float64.
+Look first at `sgd`, `momentum` and `adam`. Letters: p parameters, g gradient, m and v running averages (in the momentum
+rules v is a velocity), s a sum or a second average. All other rules, in the same form, are in `extras.kernels`.
 
-Letters: p parameters, g gradient, m and v running averages (v is a velocity in the momentum rules), s a sum.
-sqrt lets a NaN through. Kernels check nothing; `optimizer.Optimizer` does, once. `jit` makes them machine code, without
-fastmath: the compiled kernel and the plain Python function (``kernel.py_func``) agree bit for bit in float64. All other
-rules, in the same form, are in `extras.kernels`.
+The docstring of a kernel is its rule. It has as many lines with ``<-`` as the loop has statements, in the same order
+and with the same letters; a test holds that. ``where`` says what the numbers are, ``note`` which convention was chosen
+where textbooks differ.
+
+A kernel takes arrays, then numbers. What is the same for all elements, such as ``c1 = 1 / (1 - beta1^t)``, is computed
+once in float64 by ``scalars`` in `optimizers`, and rounded to the dtype of the arrays. So ``1 - beta1`` is an argument
+too: written in the loop, its literal would turn float32 arithmetic into float64.
+
+Kernels check nothing; `optimizer.Optimizer` does, once a step. `jit` compiles them without Numba's fastmath: in float64
+the machine code and the plain function, ``kernel.py_func``, agree bit for bit.
 """
 
 from __future__ import annotations
@@ -45,7 +49,7 @@ def heavy_ball(p, g, v, lr, momentum):
     """Polyak 1964.
     v <- momentum · v + g
     p <- p - lr · v
-    note: v is a sum, the first gradient at t = 1, and lr is outside it
+    note: v is a sum that begins as the first gradient, and lr is outside it
     """
     for i in range(p.size):
         v[i] = momentum * v[i] + g[i]
@@ -78,7 +82,7 @@ def adagrad(p, g, s, lr, eps):
 
 @kernel
 def adadelta(p, g, v, s, lr, rho, one_minus_rho, eps):
-    """Zeiler 2012. d has the unit of p; s is the average from before this step.
+    """Zeiler 2012. d has the unit of p, as the s in it is still the average from before this step.
     v <- rho · v + one_minus_rho · g · g
     d <- sqrt(s + eps) / sqrt(v + eps) · g
     s <- rho · s + one_minus_rho · d · d
@@ -144,7 +148,7 @@ def adamw(p, g, m, v, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, c1, c2
 
 @kernel
 def add_l2(h, g, p, l2):
-    """The gradient of loss + l2 / 2 · |p|^2.
+    """The gradient h of loss + l2 / 2 · |p|^2, where g is that of the loss.
     h <- g + l2 · p
     """
     for i in range(g.size):
@@ -153,7 +157,7 @@ def add_l2(h, g, p, l2):
 
 @kernel
 def not_finite(g):
-    """Whether g holds NaN or infinity: g - g is 0 for all others, and NaN is not equal to itself."""
+    """Whether g holds NaN or infinity: then g - g is NaN, which is not equal to itself; else it is 0."""
     found = False
     for i in range(g.size):
         found |= g[i] - g[i] != g[i] - g[i]

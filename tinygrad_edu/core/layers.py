@@ -1,4 +1,8 @@
-"""Layers: Tensors that are learned, and the way they are used. A layer of layers is a layer."""
+"""Layers: Tensors that are learned, and what is computed with them. A layer may be made of layers.
+
+Look first at `Linear`, which makes two parameters and applies one op, and at `Sequential`. `Layer`, their base, finds
+the parameters of any layer, and saves and loads them. `mlp` builds a whole network.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +21,9 @@ from .tensor import Tensor, apply, as_tensor, no_grad, unwrap
 class Layer:
     """The base of all layers. A subclass sets Tensors and Layers as attributes, and writes ``forward``.
 
-    Parameters and sub-layers are found by walking the attributes (and lists, tuples and dicts in them) in the order in
-    which they were set: that order is the layout of the flat buffer. A Tensor that requires a gradient is a parameter;
-    one that requires none (a running mean) is saved and loaded with the parameters, but not trained.
+    Parameters and sub-layers are found by walking the attributes, and lists, tuples and dicts in them, in the order in
+    which they were set. In that order the parameters lie in an optimizer's flat buffer. A Tensor that requires a
+    gradient is a parameter; one that requires none, as a running mean, is saved and loaded but not trained.
 
     Examples
     --------
@@ -34,7 +38,7 @@ class Layer:
     """
 
     training = True
-    summary: Callable[..., None]  # the face binds these two
+    summary: Callable[..., None]  # `guards.install` binds these two
     refuse: Callable[[type[Exception], str], Exception]
 
     def forward(self, x: Any) -> Tensor:
@@ -45,44 +49,44 @@ class Layer:
         return self.forward(x)
 
     def matched(self, x: Any, like: Tensor) -> Any:
-        """Return x in the dtype of like, a parameter. `guards` take this place, and refuse what does not fit."""
+        """Return x in the dtype of like, a parameter. `guards.install` puts a version here that refuses a misfit."""
         return x if unwrap(x).dtype == like.dtype else unwrap(x).astype(like.dtype)
 
     # --- its parts --------------------------------------------------------------------------------------------------
 
     def named_layers(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
-        """Yield this layer and all below it, each with its path, as ("layers.0", layer); its own path is ""."""
+        """Yield (path, layer) of this layer, whose path is "", and of all below it, as ("layers.0", layer)."""
         yield prefix, self
         for name, value in contents(self):
             if isinstance(value, Layer):
                 yield from value.named_layers(f"{prefix}.{name}" if prefix else name)
 
     def named_tensors(self, prefix: str = "") -> dict[str, Tensor]:
-        """Return path to Tensor, parameters and all else that is saved, in definition order.
+        """Return the Tensors that are saved, parameters and others, by path, in the order of their definition.
 
-        A Tensor that is used twice is listed once, under its first path.
+        A Tensor that is found twice is listed once, under its first path.
         """
         found = dict[int, tuple[str, Tensor]]()
         for name, value in contents(self):
             below = value.named_tensors(f"{prefix}{name}.") if isinstance(value, Layer) else {prefix + name: value}
             for path, t in below.items():
-                if t.op is None:  # a computed Tensor is an activation that forward() kept
+                if t.op is None:  # a computed Tensor is not saved: forward() kept it
                     found.setdefault(id(t), (path, t))
         return dict(found.values())
 
     def named_parameters(self) -> dict[str, Tensor]:
-        """Return path to parameter, as "layers.0.W", in definition order. The path becomes the parameter's name."""
+        """Return the parameters by path, as "layers.0.W", in the order of definition. The path becomes the name."""
         named = {path: t for path, t in self.named_tensors().items() if t.requires_grad}
         for path, parameter in named.items():
             parameter.name = path
         return named
 
     def parameters(self) -> list[Tensor]:
-        """Return the parameters in definition order."""
+        """Return the parameters in the order of their definition."""
         return list(self.named_parameters().values())
 
     def state_dict(self) -> dict[str, ops.Array]:
-        """Return path to a copy of the numbers, of everything that is learned or kept. Ready for np.savez."""
+        """Return a copy of the numbers of each Tensor that is saved, by path. np.savez can write it to a file."""
         return {path: t.numpy() for path, t in self.named_tensors().items()}
 
     def load_state_dict(self, state: Any) -> None:
@@ -90,7 +94,7 @@ class Layer:
 
         Raises
         ------
-        ValueError : a name is missing or unknown, or a shape differs; nothing is changed then
+        ValueError : a path is missing or unknown, or a shape differs; nothing is changed then
         """
         ours = self.named_tensors()
         if set(state) != set(ours):
@@ -105,7 +109,7 @@ class Layer:
     # --- training and evaluation ------------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Layer:
-        """Set this layer and all below it to training (dropout drops, batch norm learns its statistics)."""
+        """Set this layer and all below it to training, where dropout drops and batch norm learns its statistics."""
         for _, layer in self.named_layers():
             layer.training = mode
         return self
@@ -116,7 +120,7 @@ class Layer:
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Evaluate without recording inside; afterwards every layer has its former mode again.
+        """Set all to evaluation and record no graph, inside ``with``; then give every layer its former mode back.
 
         Examples
         --------
@@ -143,7 +147,7 @@ class Layer:
 
 def contents(layer: Layer) -> Iterator[tuple[str, Any]]:
     """Yield (name, value) of each Tensor and Layer among the attributes, and in the lists, tuples and dicts there."""
-    todo = list(vars(layer).items())[::-1]
+    todo = list(vars(layer).items())[::-1]  # a stack, which pops from its end: hence reversed
     while todo:
         name, value = todo.pop()
         if isinstance(value, (Tensor, Layer)):
@@ -161,15 +165,15 @@ class Linear(Layer):
     in_features, out_features : D and C
     bias : whether b is added; it starts at 0
     init : a function of `init` for W
-    dtype : np.float64 or np.float32; inputs must have it, whole numbers are converted
+    dtype : of the parameters, np.float64 or np.float32. Inputs must have it too; whole numbers are converted
     rng : generator or seed for W
 
     Shapes: x (..., D), W (D, C), b (C,), y (..., C).
 
     Raises
     ------
-    ValueError : sizes that are not whole numbers of at least 1; an x whose last axis is not in_features long
-    TypeError : x has the other float dtype
+    ValueError : a size is not a whole number, at least 1; or the last axis of x is not in_features long
+    TypeError : x has the other float dtype (raised by `guards.error_path.matched`)
 
     Examples
     --------
@@ -210,12 +214,12 @@ ACTIVATIONS: dict[str, type[Activation]] = {}  # by the name of the op; a subcla
 
 
 class Activation(Layer):
-    """A function of each element, without parameters. A subclass names its op, and the initial weights that suit it.
+    """A function without parameters, mostly of each element. A subclass names its op and the weights that suit it.
 
     Attributes
     ----------
     op : the function of `ops`
-    weights : the function of `init` for the Linear layer before it
+    weights : the function of `init` for the Linear layer before this one
 
     Examples
     --------
@@ -263,15 +267,15 @@ class Softplus(Activation):
 
 
 def dropout_mask(*, shape: tuple[int, ...], dtype: Any, p: float, rng: np.random.Generator) -> ops.Result:
-    """y = 0 with probability p, else 1 / (1 - p); an op without arguments, whose record says how to draw again"""
+    """y = 0 with probability p, else 1 / (1 - p); an op, so that a program knows how to draw another mask"""
     return ((rng.random(shape) >= p).astype(dtype) / (1 - p),)
 
 
 class Dropout(Layer):
     """y = x · mask: in training each element is set to 0 with probability p, the others are divided by 1 - p.
 
-    The division keeps the expectation, so that evaluation needs no factor: there y = x. No neuron can rely on one
-    other neuron, which acts against overfitting.
+    The division keeps the expectation of y, so evaluation needs no factor: there y = x. In training no neuron can rely
+    on a single other one, which counters overfitting.
 
     Parameters
     ----------
@@ -316,7 +320,7 @@ class Sequential(Layer):
 
     Parameters
     ----------
-    layers : in the order in which x passes them
+    layers : f_1, f_2, ..., in the order in which x passes through them
 
     Raises
     ------

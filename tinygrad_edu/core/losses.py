@@ -1,7 +1,10 @@
-"""Losses: what training makes small. Each is the mean over the batch, so that lr does not depend on batch_size.
+"""Losses: what training makes small. Each is a mean, so that the step does not grow with the size of the batch.
 
-Each takes what the model returned and what was wanted, and returns a Tensor that holds one number. A loss refuses
-shapes that only broadcasting would make fit: (N, 1) against (N,) would silently compare everything with everything.
+A loss takes what the model returned and what was wanted, and returns a Tensor that holds one number. Its gradient comes
+from the ops that it is made of: read `mse_loss` first, then `cross_entropy`, which is one op.
+
+A loss refuses shapes that only broadcasting would make fit: (N, 1) against (N,) would silently compare every prediction
+with every target. Errors that are marked (guard) are raised by `guards.loss_hints`, which wraps these functions.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from .tensor import Tensor, apply, as_tensor, unwrap
 
 
 class NoLoss(ArithmeticError):
-    """A loss is NaN or infinite, so there is no gradient to follow."""
+    """A loss is NaN or infinite, so there is no gradient to follow. `training.fit` raises it."""
 
 
 def mse_loss(predictions: Any, targets: Any) -> Tensor:
@@ -44,7 +47,7 @@ def mse_loss(predictions: Any, targets: Any) -> Tensor:
 
 
 def l1_loss(predictions: Any, targets: Any) -> Tensor:
-    """L = mean(|p - t|), the mean absolute error over all elements; an outlier counts less than in the square.
+    """L = mean(|p - t|), the mean absolute error over all elements. An outlier counts less than in `mse_loss`.
 
     Parameters and errors as in `mse_loss`.
 
@@ -58,10 +61,10 @@ def l1_loss(predictions: Any, targets: Any) -> Tensor:
 
 
 def huber_loss(predictions: Any, targets: Any, delta: float = 1.0) -> Tensor:
-    """L = mean of e² / 2 for errors e = |p - t| up to delta, and of delta · (e - delta / 2) beyond.
+    """L = mean over the errors e = |p - t| of e² / 2 up to delta, and of delta · (e - delta / 2) beyond.
 
-    A parabola that goes on as a straight line, so that an outlier pulls with the slope delta and no more. With
-    q = min(e, delta) both branches are q · (e - q / 2). As torch.nn.HuberLoss.
+    This is a parabola that goes on as a straight line, so that an outlier pulls with the slope delta and no more. With
+    q = min(e, delta) both pieces are q · (e - q / 2). As torch.nn.HuberLoss.
 
     Parameters
     ----------
@@ -70,7 +73,7 @@ def huber_loss(predictions: Any, targets: Any, delta: float = 1.0) -> Tensor:
 
     Raises
     ------
-    ValueError : delta is not above 0; and as in `mse_loss`
+    ValueError : delta is not above 0 (guard); and as in `mse_loss`
 
     References
     ----------
@@ -102,7 +105,8 @@ def cross_entropy(logits: Any, labels: Any) -> Tensor:
     Raises
     ------
     TypeError : labels that are not integers
-    ValueError : shapes that do not fit, a label out of range, one-hot labels, or logits that are a softmax already
+    ValueError : shapes that do not fit, as of one-hot labels; no rows; a label out of range; or logits that are a
+        softmax already (guard)
 
     Examples
     --------
@@ -117,7 +121,7 @@ def cross_entropy(logits: Any, labels: Any) -> Tensor:
         raise ValueError("cross_entropy got an empty batch: it has no mean")
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels are integers, got {labels.dtype}")
-    for label in labels.item(labels.argmin()), labels.item(labels.argmax()):  # several times as quick as min and max
+    for label in labels.item(labels.argmin()), labels.item(labels.argmax()):  # quicker than min and max
         if not 0 <= label < shape[1]:
             raise ValueError(f"label {label}, but with {shape[1]} logits the labels are 0 to {shape[1] - 1}")
     return apply(ops.cross_entropy, logits, labels=labels)
@@ -135,7 +139,7 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Tensor:
 
     Raises
     ------
-    ValueError : the shapes differ, a target outside [0, 1], or logits that are a sigmoid already
+    ValueError : as in `mse_loss`; a target outside [0, 1], or logits that are a sigmoid already (guard)
 
     Examples
     --------
@@ -147,9 +151,9 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any) -> Tensor:
 
 
 def hinge_loss(scores: Any, targets: Any) -> Tensor:
-    """L = mean(max(0, 1 - t s)): the margin loss of the support vector machine.
+    """L = mean(max(0, 1 - t · s)): the margin loss of the support vector machine.
 
-    A score on the right side costs nothing once it is 1 away from the border.
+    A score on the right side of 0 costs nothing once it is 1 or more away from it.
 
     Parameters
     ----------
@@ -158,7 +162,7 @@ def hinge_loss(scores: Any, targets: Any) -> Tensor:
 
     Raises
     ------
-    ValueError : the shapes differ, or a target is neither -1 nor 1
+    ValueError : as in `mse_loss`; a target that is neither -1 nor 1 (guard)
 
     References
     ----------
@@ -174,7 +178,7 @@ def hinge_loss(scores: Any, targets: Any) -> Tensor:
 
 
 def of_one_shape(predictions: Any, targets: Any) -> tuple[Tensor, Tensor]:
-    """Return both as Tensors, checked to have one shape; targets that require no gradient take the predictions' dtype.
+    """Return both as Tensors of one shape. Targets that require no gradient take the dtype of the predictions.
 
     Raises
     ------

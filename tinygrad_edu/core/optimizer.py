@@ -1,4 +1,10 @@
-"""What all optimizers share: groups of parameters, flat state, and the step."""
+"""What all optimizers share: groups of parameters, flat arrays for the running averages, and the step.
+
+Look first at `Optimizer.step`. It asks `updates` which parameters have a gradient, has `begin` compute the numbers of
+this step (see ``scalars`` in `optimizers`; Adam's contain c1 and c2), and calls the kernel once for each `Update`.
+Usually there is one `Update`: all parameters, which lie side by side in the flat buffer. There are more if there are
+several groups, or if some parameters have no gradient, are frozen, or have had fewer updates than others.
+"""
 
 from __future__ import annotations
 
@@ -21,31 +27,35 @@ Numbers = tuple[float, ...]
 
 
 class Optimizer:
-    """A kernel, the names of its running averages (``state``), and its hyper-parameters' defaults (``hyper``).
+    """The base of all optimizers.
+
+    A subclass sets ``kernel``, the names of the kernel's running averages (``state``), and the hyper-parameters with
+    their defaults (``hyper``). If the kernel takes other numbers than these, the subclass writes `scalars`.
 
     Parameters
     ----------
     params : a `Layer`, or what its ``parameters()`` or ``named_parameters()`` return, or a list of Tensors, or a list
-        of groups: dicts with ``params`` and any hyper-parameter that shall differ for them
+        of groups: dicts with ``params`` and the hyper-parameters that differ for them
     lr : the learning rate, a number or a function of the step number t = 1, 2, ... that returns one
-    l2 : at least 0; l2 · p is added to each gradient before the rule sees it, as torch's weight_decay does outside
-        AdamW. It is the gradient of l2 / 2 · |p|². ``weight_decay``, where a rule has it, shrinks p by itself
-    nonfinite : what `step` does when a gradient holds NaN or infinity: "raise"; "skip" the whole update, and count it
-        in ``skipped``; or "propagate", look at nothing and update
+    l2 : at least 0; l2 · p, the gradient of l2 / 2 · |p|², is added to each gradient before the rule sees it. torch
+        calls this weight_decay, but for AdamW. ``weight_decay`` here, where a rule has it, shrinks p apart from g
+    nonfinite : what `step` does when a gradient holds NaN or infinity: "raise" an error; "skip" the whole update, and
+        count it in ``skipped``; or "propagate": do not look, and update
 
     Attributes
     ----------
-    t : how many updates there were
+    t : how many steps were made; one that was refused or skipped does not count
     groups : the hyper-parameters of each group, a dict each: ``groups[0]["lr"] = 0.1`` changes one
-    params, names, steps : the parameters, what messages call each, and how many updates each has had (see
-        `write_back_steps`, which also belongs before a change of ``frozen`` or ``steps``)
-    members : which of these are in each group, a range for each
-    frozen : the numbers of those that `step` leaves alone
+    params, names : the parameters, and what messages call each; their index here is that in the next three
+    steps : how many updates each parameter has had. Call `write_back_steps` before you read or change it, or change
+        ``frozen``
+    members : the indices of each group's parameters, a range
+    frozen : the indices of the parameters that `step` leaves alone
     buffer : the `FlatBuffer` of all parameters
-    averages : each running average by its name, a flat array to read or write into; also an attribute
+    averages : the running averages by name, flat arrays to read or write into; each is an attribute too, as ``adam.m``
     cached_updates : what `updates` returned
-    last : the updates that the last `step` made; empty after one that was refused
-    assigned : whether gradients were assigned by hand: then nobody knows which of them are new
+    last : the updates that the last `step` made; empty after a step that was refused or skipped
+    assigned : whether a gradient was ever assigned by hand: then nobody knows which gradients are new
     cleared : whether `zero_grad` was called after the last step: then all gradients are new
 
     Raises
@@ -61,10 +71,10 @@ class Optimizer:
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """The running averages, and what upper rooms bind: freeze, clip_norm, state_dict, equation, why ..."""
+            """For type checkers: the running averages, and what upper rooms bind, as freeze, state_dict and why."""
 
     def __init_subclass__(cls) -> None:
-        """Show the hyper-parameters in help(cls), and the running averages as attributes that nobody can replace."""
+        """Make the running averages read-only attributes, and have help(cls) show the hyper-parameters."""
         for name in cls.state:
             setattr(cls, name, property(partial(average, name), doc="a running average, flat"))
         own = cls.__init__ is not Optimizer.__init__
@@ -91,23 +101,23 @@ class Optimizer:
         self.start()
 
     def start(self) -> None:
-        """Give the averages their first values, in a rule where these are not 0."""
+        """Give the averages their first values. A rule overrides this if they are not 0."""
 
     def scalars(self, t: int, *hyper: Any) -> Numbers:
         """Return the numbers that the kernel takes after its arrays, computed in float64.
 
-        They follow from t, which counts these parameters' updates, and the hyper-parameters in their order. Here they
-        are just the hyper-parameters; some rules compute others.
+        Arguments are t = 1, 2, ..., the count of the parameters' updates with this one, and the hyper-parameters, in
+        their order. Here these are returned as they are; many rules compute others, as Adam 1 - beta1^t.
         """
         return hyper
 
     def check(self, name: str, value: Any) -> Any:
-        """Return value, if a number of that name may have it: here, always. `guards.ranges` takes this place."""
+        """Return the value of a hyper-parameter. The face puts `guards.ranges.check_hyper` here, which checks it."""
         return value
 
-    def grouped(self, hyper: dict[str, Any]) -> dict[str, Any]:
-        """Return the hyper-parameters of a group. `guards.ranges` takes this place, and checks what is assigned."""
-        return hyper
+    def grouped(self, hyper: dict[str, Any]) -> Group:
+        """Return the dict of a group. The face puts `guards.ranges.grouped` here: a dict that checks assignments."""
+        return Group(hyper)
 
     # --- the step -----------------------------------------------------------------------------------------------------
 
@@ -116,9 +126,9 @@ class Optimizer:
 
         Raises
         ------
-        RuntimeError : no parameter has a gradient; or one was moved into the buffer of another optimizer
+        RuntimeError : no parameter has a gradient, or all are frozen; or one lies in another optimizer's buffer now
         ValueError : a gradient holds NaN or infinity and ``nonfinite`` is "raise"; a schedule returned a learning rate
-            out of range. Nothing has been changed then
+            out of range. No parameter and no average has been changed then
         """
         updates = self.updates()
         self.begin(updates)
@@ -129,9 +139,11 @@ class Optimizer:
                         raise self.refusal(update)
                     self.skipped += 1
                     return
-        self.tell(updates)
+        self.last = updates
+        for observe in thread.step:
+            observe(self)
         for update in updates:
-            if update.l2:
+            if update.l2:  # the kernel is given h = g + l2 · p for g
                 p, g, *averages = update.arrays
                 h = self.regularised[update.span]
                 update.bind(kernels.add_l2, [h, g, p])(update.l2)
@@ -141,9 +153,10 @@ class Optimizer:
         self.finish(updates)
 
     def updates(self) -> list[Update]:
-        """Return a call of the kernel for each run of neighbours of one group that have a gradient and one step count.
+        """Return an `Update` for each run of neighbouring parameters that one call of the kernel can update.
 
-        They are kept for as long as the same parameters have gradients.
+        They have gradients, are of one group and have had equally many updates. The list is kept for as long as the
+        same parameters have gradients.
         """
         for p, data, g in self._seen:
             if p.stored_grad is not g or p.array is not data:
@@ -153,60 +166,54 @@ class Optimizer:
         awake = [(i, *views) for i, views in enumerate(self.buffer.views) if i not in self.frozen]
         given = {i: (p, data, view) for i, p, data, view in awake if p.stored_grad is not None}
         if not given:
-            how = "found no gradient: call loss.backward() first, after zero_grad()"
-            raise RuntimeError(how if awake else "all parameters are frozen; unfreeze() some, or do not step")
+            message = "found no gradient: call loss.backward() first, after zero_grad()"
+            raise RuntimeError(message if awake else "all parameters are frozen; unfreeze() some, or do not step")
         for p, data, _ in given.values():
             if p.array is not data:
                 raise RuntimeError(f"{p.label()} now lies in another optimizer's buffer; give both the same parameters")
         assigned = [(p, view, np.array(p.stored_grad)) for p, _, view in given.values() if p.stored_grad is not view]
-        for p, view, g in assigned:  # copies, as a gradient may be another parameter's
+        for p, view, g in assigned:  # g is a copy, made before any view changes: it may have been another's view
             view[...] = g
             p.stored_grad = view
         self.assigned |= bool(assigned)
         kinds = [(i in given, k, self.steps[i]) for k, members in enumerate(self.members) for i in members]
         for (updated, k, _), run in groupby(range(len(kinds)), kinds.__getitem__):
-            first, *others = run
             if updated:
+                first, *others = run
                 self.cached_updates.append(Update(self, self.groups[k], first, first + 1 + len(others)))
         self._seen = [(p, data, p.stored_grad) for _, p, data, _ in awake]
         return self.cached_updates
 
     def write_back_steps(self) -> None:
-        """Bring ``steps`` up to date and forget the cached updates: `updates` will make new ones."""
+        """Bring ``steps`` up to date, as each `Update` counts for itself, and have `updates` make new ones."""
         for update in self.cached_updates:
             self.steps[update.first : update.last] = [update.t] * (update.last - update.first)
         self.cached_updates = []
 
     def begin(self, updates: list[Update], ahead: int = 0) -> None:
-        """Give the updates the numbers of the step that comes so many after the next."""
-        self.last, group = [], None  # a step that is refused leaves nothing to ask about
+        """Compute ``l2`` and ``numbers`` of each update, for the next step or the one that comes ahead steps later."""
+        self.last, group = [], None  # empty for now: a refused step leaves nothing to ask about
         for update in updates:
-            if update.group is not group:  # a schedule is asked once a step
+            if update.group is not group:  # so that a schedule is asked once for a group
                 group = update.group
-                lr, l2, *hyper = group.values()
+                lr, l2, rest = group["lr"], group["l2"], group.rest
                 if callable(lr):
                     lr = self.check("lr", lr(self.t + 1 + ahead))
-            update.l2, update.numbers = l2, self.scalars(update.t + 1 + ahead, lr, *hyper)
-
-    def tell(self, updates: list[Update]) -> None:
-        """Tell the observers that these updates are about to be made."""
-        self.last = updates
-        for told in thread.step:
-            told(self)
+            update.l2, update.numbers = l2, self.scalars(update.t + 1 + ahead, lr, *rest)
 
     def finish(self, updates: list[Update], times: int = 1) -> None:
-        """Note that the updates were made, so many times; the parameters have changed."""
+        """Note that the updates were made, as often as times says, and tell the observers."""
         stamp = next_stamp()
         for update in updates:
             update.stamp, update.t = stamp, update.t + times
             for p in update.params:
-                p.stamp, p.checksum = stamp, None  # what the user looked at is no longer what is there
+                p.stamp, p.checksum = stamp, None  # changed; the watch ends, until ``data`` is asked for again
         self.t, self.last, self.cleared = self.t + times, updates, False
-        for told in thread.stepped:
-            told(self)
+        for observe in thread.stepped:
+            observe(self)
 
     def refusal(self, update: Update) -> Exception:
-        """Return what `step` raises if a gradient is not finite. `guards.ranges` takes this place, and says where."""
+        """Return the error for a gradient that is not finite. The face puts `guards.ranges.not_finite` here."""
         return ValueError("a gradient holds NaN or infinity")
 
     def zero_grad(self) -> None:
@@ -230,7 +237,7 @@ class Optimizer:
 
     @cached_property
     def regularised(self) -> Array:
-        """Room for the gradients with l2 · p added, flat."""
+        """A flat array for gradients to which l2 · p was added."""
         return aligned(self.buffer.grad.size, self.buffer.grad.dtype)
 
     def __repr__(self) -> str:
@@ -239,18 +246,20 @@ class Optimizer:
 
 
 class Update:
-    """The rule, bound to neighbouring parameters of one group that have had equally many updates.
+    """One call of the kernel: for neighbouring parameters of one group that have had equally many updates.
 
     Attributes
     ----------
-    params, first, last : the parameters, and their numbers: from first, before last
-    group, t, stamp : their group; how many updates they have had, and when the latest was
-    span, arrays : where they lie in the buffer; the stretches of p, g and the averages
-    rule, not_finite : the kernel on these, called with its numbers; whether g holds NaN or infinity
-    numbers, l2 : those of the next step (see `Optimizer.begin`)
+    params : these parameters, ``optimizer.params[first:last]``
+    first, last : the index of the first of them, and the index behind the last
+    group : the dict of their group
+    t, stamp : how many updates they have had, and the stamp of the latest
+    span, arrays : their slice of the flat arrays, and these slices: p, g and the averages
+    rule, not_finite : functions, bound to the arrays: the kernel, to be called with ``*numbers``; and `not_finite`
+    numbers, l2 : what the kernel takes after its arrays at the next step, and l2 (see `Optimizer.begin`)
     """
 
-    def __init__(self, optimizer: Optimizer, group: dict[str, Any], first: int, last: int) -> None:
+    def __init__(self, optimizer: Optimizer, group: Group, first: int, last: int) -> None:
         self.first, self.last, self.group, self.t, self.stamp = first, last, group, optimizer.steps[first], -1
         self.params, buffer = optimizer.params[first:last], optimizer.buffer
         self.span = slice(buffer.spans[first][0], buffer.spans[last - 1][1])
@@ -260,12 +269,18 @@ class Update:
         self.numbers, self.l2 = cast(Numbers, ()), 0.0
 
     def bind(self, rule: Any, arrays: list[Array]) -> Any:
-        """Return a rule on these arrays, as a function of its numbers. `extras.threads` takes this place."""
+        """Return a kernel on these arrays, as a function of its numbers. The face puts `extras.threads.bind` here."""
         return bound(rule, arrays)
 
 
+class Group(dict[str, Any]):
+    """The hyper-parameters of a group by their names: lr, l2, and the rest."""
+
+    rest: Any = property(lambda self: tuple(self.values())[2:], doc="The values behind lr and l2.")
+
+
 def signature_of(hyper: dict[str, Any]) -> Signature:
-    """Return the signature of a rule with these hyper-parameters."""
+    """Return the signature of an optimizer with these hyper-parameters."""
     params = Parameter("params", Parameter.POSITIONAL_OR_KEYWORD)
     numbers = [params.replace(name=name, default=value) for name, value in hyper.items()]
     common = {"l2": 0.0, "nonfinite": "raise"}.items()
@@ -273,7 +288,7 @@ def signature_of(hyper: dict[str, Any]) -> Signature:
 
 
 def parameter_groups(params: Any) -> list[dict[str, Any]]:
-    """Return params as a list of groups: {"params": ..., hyper-parameters that differ}."""
+    """Return params as a list of groups, dicts with "params" and the hyper-parameters that differ."""
     grouped = isinstance(params, Sequence) and params and isinstance(params[0], dict)
     if grouped and not all(isinstance(group, dict) and "params" in group for group in params):
         raise ValueError('a parameter group is a dict with "params" and the values that differ')
@@ -281,7 +296,7 @@ def parameter_groups(params: Any) -> list[dict[str, Any]]:
 
 
 def named_tensors(params: Any, first: int) -> list[tuple[str, Tensor]]:
-    """Return every parameter with its name; one without a name is numbered, from first."""
+    """Return (name, parameter) of each. One without a name is called by its index, where first is that of the first."""
     params = params.named_parameters() if hasattr(params, "named_parameters") else params
     if isinstance(params, dict):
         return list(params.items())
@@ -290,7 +305,7 @@ def named_tensors(params: Any, first: int) -> list[tuple[str, Tensor]]:
 
 
 def unique_names(names: list[str], members: list[range]) -> list[str]:
-    """Return the names; where two are equal, all get their group's number, and if need be their own."""
+    """Return the names; if two are equal, put the group's index before each, and if need be their own behind."""
     if len(set(names)) < len(names):
         names = [f"group{k}.{names[i]}" for k, group in enumerate(members) for i in group]
     return names if len(set(names)) == len(names) else [f"{name}.{i}" for i, name in enumerate(names)]

@@ -1,11 +1,9 @@
 """The update rules of a course as classes, in the order of `kernels`: what each remembers, and the numbers it takes.
 
-An optimizer is a kernel, the names of its running averages (``state``), its hyper-parameters with their defaults
-(``hyper``), and ``scalars``: the numbers that the kernel takes after its arrays, computed in float64 from t and the
-hyper-parameters. Everything else is in `optimizer.Optimizer`. All other rules are in `extras.optimizers`.
-
-Batch, mini-batch and stochastic gradient descent are one rule, `SGD`; they differ in how many samples
-``batch_size`` takes for one gradient (see `training.data.batches`). Defaults are those of torch.optim.
+Look first at `SGD`, then at `Adam`. An optimizer is a kernel, the names of its running averages (``state``), its
+hyper-parameters with their defaults (``hyper``), and ``scalars``: the numbers that the kernel takes after its arrays,
+computed in float64 from t and the hyper-parameters. Everything else is in `optimizer.Optimizer`. All other rules are in
+`extras.optimizers`. Defaults are torch's where torch.optim has a class of that name.
 """
 
 from __future__ import annotations
@@ -18,8 +16,8 @@ from .tensor import Tensor  # noqa: F401, for the examples
 class SGD(Optimizer):
     """Gradient descent, p <- p - lr · g. Rule: `kernels.sgd`. As torch.optim.SGD without momentum.
 
-    Whether it is batch, mini-batch or stochastic gradient descent is not the rule's business: it is how many samples
-    g is the mean over.
+    Batch, mini-batch and stochastic gradient descent are this one rule. They differ in how many samples g is the mean
+    over: ``batch_size`` of `training.data.batches`.
 
     Parameters
     ----------
@@ -47,13 +45,13 @@ class Momentum(Optimizer):
     """Momentum as courses teach it: step along a moving average of the gradients. Rule: `kernels.momentum`.
 
     ``Momentum(lr=a)`` takes the steps of ``HeavyBall(lr=a * (1 - beta))``. The average starts at 0, so the first steps
-    are short; bias_correction divides by 1 - beta^t and makes the first step lr · g.
+    are short; bias_correction divides it by 1 - beta^t, which makes the first step lr · g.
 
     Parameters
     ----------
     params, lr, l2, nonfinite : see `Optimizer`
     beta : how much of the average is kept at each step, in [0, 1)
-    bias_correction : whether the average is debiased
+    bias_correction : whether the average is divided by 1 - beta^t
 
     Examples
     --------
@@ -73,7 +71,7 @@ class Momentum(Optimizer):
 
 
 class HeavyBall(Optimizer):
-    """Momentum after Polyak: gradients push a velocity. Rule: `kernels.heavy_ball`.
+    """Polyak's momentum: gradients add up to a velocity, which decays. Rule: `kernels.heavy_ball`.
 
     As torch.optim.SGD(momentum=...), with lr outside the velocity: a new lr acts on the whole step at once.
 
@@ -129,7 +127,7 @@ class Nesterov(HeavyBall):
 
 
 class Adagrad(Optimizer):
-    """A rate for each parameter, ever falling: divide by the root of the sum of squares. Rule: `kernels.adagrad`.
+    """A falling rate for each number: lr over the root of its gradients' sum of squares. Rule: `kernels.adagrad`.
 
     As torch.optim.Adagrad. For a constant gradient step t has length lr / √t.
 
@@ -161,7 +159,7 @@ class Adagrad(Optimizer):
 
 
 class Adadelta(Optimizer):
-    """Steps in the unit of the parameter: the size of past steps over that of past gradients. Rule: `kernels.adadelta`.
+    """g times the size of past steps over that of past gradients, so in the unit of p. Rule: `kernels.adadelta`.
 
     As torch.optim.Adadelta; the paper has rho = 0.95 and no lr. Both averages start at 0, so eps sets the first step,
     √(eps / (1 - rho)), and all steps grow slowly from there.
@@ -194,7 +192,7 @@ class Adadelta(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """Adagrad that forgets: divide by the root of a moving average of squares. Rule: `kernels.rmsprop`.
+    """Adagrad that forgets: lr over the root of a moving average of squares. Rule: `kernels.rmsprop`.
 
     As torch.optim.RMSprop, where rho is called alpha. The lecture has rho = 0.9. There is no bias correction, so the
     first step is lr / √(1 - rho): ten times lr. `extras.optimizers` adds momentum and centering.
@@ -227,10 +225,10 @@ class RMSprop(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adaptive moment estimation: momentum over RMSprop, both debiased. Rule: `kernels.adam`.
+    """Adaptive moment estimation: Momentum's average over RMSprop's root, both debiased. Rule: `kernels.adam`.
 
-    As algorithm 1 of the paper and torch.optim.Adam: eps outside the root, t counting updates from 1. The corrections
-    c1 and c2 undo the zeros that m and v start from; the averages themselves stay as they are.
+    As algorithm 1 of the paper and torch.optim.Adam: eps outside the root, t counting updates from 1. The factors c1
+    and c2 make up for the zeros that m and v start from; m and v themselves are stored without them.
 
     Parameters
     ----------
@@ -260,10 +258,10 @@ class Adam(Optimizer):
 
 
 class AdamW(Optimizer):
-    """Adam with decoupled weight decay: the weights shrink by themselves. Rule: `kernels.adamw`.
+    """Adam with decoupled weight decay: the weights shrink apart from the gradient. Rule: `kernels.adamw`.
 
-    As torch.optim.AdamW: before Adam's step each weight is multiplied by 1 - lr · weight_decay. An L2 term in the loss,
-    which is what l2 stands for, would instead enter m and v, and be divided by √v with the rest of the gradient.
+    As torch.optim.AdamW: before Adam's step each weight is multiplied by 1 - lr · weight_decay. l2 instead is a term of
+    the loss: its gradient would enter m and v, and be divided by √v with the rest.
 
     Parameters
     ----------

@@ -1,7 +1,14 @@
-"""The graph: a Tensor remembers how it was computed, and `Tensor.backward` goes through that record in reverse.
+"""The graph: a Tensor remembers how it was computed, and `Tensor.backward` runs the chain rule over that record.
 
-`apply` is the only place where a node is made, and `backward_pass` the only place where the chain rule is run. What
-belongs to one function lives in `ops`.
+Look first at `apply`, the only place where a node is made, and at `backward_pass`, the only place where the chain rule
+is run. `Tensor.backward` adds what comes out of it to ``grad`` of the leaves: the Tensors that were made by hand, such
+as parameters. The derivative of each function is in `ops`.
+
+Time is counted in stamps. A Tensor takes the next one when it is made, and again when its data is changed. So a result
+is younger than its arguments, which gives the order of the backward pass; an argument that is younger than a result was
+changed after it, which `toposort` refuses.
+
+Every loop over ``thread`` tells an `Observer` of an event. In a first reading, pass over these loops.
 """
 
 from __future__ import annotations
@@ -22,67 +29,22 @@ from .ops import VJP, Array, Result
 
 Share = tuple["Tensor", Array, "Tensor", Array, Array]  # see `backward_pass`
 
-next_stamp = count(1).__next__  # every Tensor gets one: a result is younger than its arguments
+next_stamp = count(1).__next__
 EVENTS = ("op", "constant", "read", "write", "backward", "step", "stepped")
 
 
 class _Thread(threading.local):
-    """What holds in one thread: whether graphs are recorded, and who is told of each event."""
+    """State of one thread: whether graphs are recorded, and which methods of observers to call at each event."""
 
     recording = True
-    op: tuple[Any, ...] = ()
-    constant = read = write = backward = step = stepped = op
+    op = constant = read = write = backward = step = stepped = tuple[Any, ...]()
 
 
 thread = _Thread()
 
 
-class Observer:
-    """Someone who is told what the engine does in this thread, inside ``with observer:``.
-
-    This is the only way into the core: traces, ``debug()`` and the guards are observers. A subclass writes the methods
-    of the events that it wants; the others cost nothing.
-    """
-
-    def op(self, out: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """A result was computed, recorded or not."""
-
-    def constant(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        """A plain array is about to be computed, by a comparison or the like. Return a value for it, or None."""
-
-    def read(self, tensor: Tensor, how: str) -> None:
-        """Python is about to read a number, as float() does."""
-
-    def write(self, leaf: Tensor, value: Any) -> Any:
-        """``leaf.data = value`` is about to be done. Return True to have it left undone."""
-
-    def backward(self, root: Tensor, shares: Iterator[Share]) -> Iterator[Share]:
-        """A backward pass begins. Return the shares, as `backward_pass` yields them."""
-        return shares
-
-    def step(self, optimizer: Any) -> None:
-        """An optimizer is about to update its parameters."""
-
-    def stepped(self, optimizer: Any) -> None:
-        """An optimizer has updated its parameters."""
-
-    def __enter__(self) -> Any:
-        self.attach(thread)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for event in EVENTS:
-            setattr(thread, event, tuple(told for told in getattr(thread, event) if told.__self__ is not self))
-
-    def attach(self, to: Any) -> None:
-        """Have the methods of this subclass called: in `thread`, or, given its class, in every new thread too."""
-        for event in EVENTS:
-            if getattr(type(self), event) is not getattr(Observer, event):
-                setattr(to, event, (*getattr(to, event), getattr(self, event)))
-
-
 class no_grad(ContextDecorator):
-    """Record nothing inside, in this thread: ``with no_grad(): ...``, or as a decorator.
+    """Switch recording off in this thread: ``with no_grad(): ...``, or as a decorator of a function.
 
     Examples
     --------
@@ -102,17 +64,18 @@ class no_grad(ContextDecorator):
 
 
 def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
-    """Run op on the data of its arguments, and record the node if any of them requires a gradient.
+    """Return op of the arguments as a Tensor, recorded as a node of the graph if one of them requires a gradient.
 
     Parameters
     ----------
-    op : a function of `ops`, or one of yours with the same shape: arrays in, (value, VJP, ...) out
-    args : Tensors, arrays or numbers; one VJP each. A Python number beside a Tensor keeps the Tensor's dtype
+    op : a function of `ops`, or one of yours of the same form: arrays in, (value, VJP, ...) out
+    args : Tensors, arrays or numbers; op has one VJP for each. A Python number takes the dtype of the Tensor beside it
     kwargs : what op does not differentiate
 
     Raises
     ------
-    TypeError : op does not return a value and one VJP for each argument, or an argument is no real number
+    TypeError : op does not return a value and one VJP for each argument, or an argument holds no real numbers
+    ValueError : op refused the shapes; a note names op and them
 
     Examples
     --------
@@ -128,11 +91,11 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     for a in args:
         if isinstance(a, Tensor):
             if a.checksum is not None:
-                a.look()
+                a.notice_change()
             if a._requires_grad:
                 wanted = True
             arrays.append(a.array)
-        else:
+        else:  # a Python number beside another argument stays one: NumPy then keeps the other's dtype
             arrays.append(a if isinstance(a, (int, float)) and len(args) > 1 else real(a))
     if kwargs:
         kwargs = {name: unwrap(value) for name, value in kwargs.items()}
@@ -145,46 +108,38 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
         raise TypeError(f"{op.__name__} has to return (value, VJP, ...), got {type(result).__name__}")
     y, *vjps = result
     if len(vjps) != len(args):
-        told = f"{op.__name__} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each"
-        raise TypeError(told)
+        message = f"{op.__name__} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each"
+        raise TypeError(message)
     recorded = wanted and thread.recording
-    if not isinstance(y, np.ndarray):
-        y = np.asarray(y)
+    y = np.asarray(y)
     if recorded:
-        y = y.view()  # a view, because it may be an argument itself, which has to stay writable
+        y = y.view()  # op may have returned an argument, which has to stay writable, when y is made read-only below
     elif y.base is not None or any(y is a for a in arrays):
-        y = y.copy()  # without a record nobody would notice that what this is a view of was changed
-    y.setflags(False)  # a VJP may still read the result: NumPy refuses to write into it
-    out = object.__new__(Tensor)
+        y = y.copy()  # y shares memory with an argument: a change of that would change y, and no record would tell
+    y.setflags(False)  # type: ignore[call-arg]  # write=False, as a VJP may read y later. (By position: three times as quick)
+    out = object.__new__(Tensor)  # without __init__, which copies
     out.array, out.op, out.stamp, out._requires_grad = y, op, next_stamp(), recorded
     out.name = out.grad_view = out.checksum = None
     out.retains_grad = False
     out.parents, out.kwargs, out.vjps = (args, kwargs, vjps) if recorded else ((), {}, ())
-    for told in thread.op:
-        told(out, args, kwargs)
+    for observe in thread.op:
+        observe(out, args, kwargs)
     return out
 
 
-def constant(function: Callable[..., Any], *args: Any) -> Any:
-    """Return function of plain arrays: what has no gradient, as a comparison. An observer may answer instead."""
-    for told in thread.constant:
-        if (answer := told(function, args)) is not None:
-            return answer
-    return function(*map(unwrap, args))
-
-
 def backward_pass(root: Tensor, g: Array) -> Iterator[Share]:
-    """Run the chain rule from root down, yielding every share of the gradient as it is passed on.
+    """Run the chain rule from root, whose gradient is g, back to the leaves; yield each share as it is passed on.
 
-    A node's turn comes after everything that was computed from it, so its gradient is complete by then: the sum over
-    all paths. It is dropped as soon as it has been passed on.
+    A share is what one node contributes to the gradient of one argument. A node's turn comes after that of every node
+    that was computed from it. By then its own gradient is complete, the sum of its shares over all paths; it is dropped
+    when it has been passed on.
 
     Yields
     ------
-    (node, g, parent, share, whole) : node has the gradient g and passes share on to parent, one of its arguments, in
-        their order. share has the parent's shape; whole is what the VJP returned, before `unbroadcast`. The shares of
-        computed tensors are added up here, those of leaves are for the caller to add. A node that keeps its gradient
-        (`Tensor.retain_grad`, or a leaf that is the root) comes first as (node, g, node, g, g)
+    (node, g, parent, share, whole) : node has the gradient g, and its argument parent is given share, of the parent's
+        shape; whole is what the VJP returned, before `unbroadcast`. Shares of computed tensors are summed here, those
+        of leaves are left to the caller. Before its shares, a node that keeps its gradient (`Tensor.retain_grad`, or a
+        leaf that is the root) is yielded as (node, g, node, g, g)
     """
     grads = {root: g}
     for node in toposort(root):
@@ -202,27 +157,24 @@ def backward_pass(root: Tensor, g: Array) -> Iterator[Share]:
 
 
 def toposort(root: Tensor) -> list[Tensor]:
-    """Return the computed tensors that root depends on, youngest first.
+    """Return root and every computed tensor that it hands a gradient to, directly or through others, youngest first.
 
-    A result is made after its arguments, so sorting by age is a topological sort. It needs no recursion.
+    A result is made after its arguments, so sorting by age is a topological sort, without recursion.
 
     Raises
     ------
     RuntimeError : a tensor was changed after something was computed from it
     """
     nodes, seen = [root], {root}
-    for node in nodes:  # the list grows while it is read
+    for node in nodes:  # the list grows inside the loop, which visits what was added too
         for parent in node.parents:
             if isinstance(parent, Tensor):
                 if parent.checksum is not None:
-                    parent.look()
+                    parent.notice_change()
                 if parent.stamp > node.stamp:
-                    told = (
-                        f"{parent.label()} was changed after {node.label()} was computed from it, so the gradient would"
-                    )
-                    raise RuntimeError(
-                        told + " be that of another function; run the forward pass again, then backward()"
-                    )
+                    changed = f"{parent.label()} was changed after {node.label()} was computed from it"
+                    fix = "run the forward pass again, then backward()"
+                    raise RuntimeError(f"{changed}, so the gradient would be that of another function; {fix}")
                 if parent.parents and parent._requires_grad and parent not in seen:
                     seen.add(parent)
                     nodes.append(parent)
@@ -231,27 +183,27 @@ def toposort(root: Tensor) -> list[Tensor]:
 
 
 def seed(root: Tensor, grad: Any) -> Array:
-    """Return the gradient that the chain rule starts from: grad, or 1 for a single number."""
+    """Return the gradient that the chain rule starts from: grad, or 1 if root is a single number and grad is None."""
     if not root.requires_grad:
-        told = "nothing here requires the gradient of this tensor: was it computed under no_grad(), or from tensors "
-        raise RuntimeError(f"{told}without requires_grad=True?")
+        message = "nothing here requires the gradient of this tensor: was it computed under no_grad(), or from tensors "
+        raise RuntimeError(f"{message}without requires_grad=True?")
     if grad is None and root.size != 1:
-        told = f"the chain rule starts from a single number, this tensor has shape {root.shape}: reduce it, as in "
-        raise ValueError(f"{told}.sum().backward(), or pass grad of shape {root.shape}")
-    g = np.array(unwrap(grad), root.dtype) if grad is not None else ones(root.shape, root.dtype.char)[()]
+        message = f"the chain rule starts from a single number, this tensor has shape {root.shape}: reduce it, as in "
+        raise ValueError(f"{message}.sum().backward(), or pass grad of shape {root.shape}")
+    g = np.array(unwrap(grad), root.dtype) if grad is not None else ones(root.shape, root.dtype.char)[()]  # a scalar
     if g.shape != root.shape:
         raise ValueError(f"grad has shape {g.shape}, the tensor has {root.shape}")
     return g
 
 
 def unbroadcast(g: Array, shape: tuple[int, ...], node: Tensor | None = None) -> Array:
-    """Sum g over the axes that broadcasting added or stretched, so that it has this shape again.
+    """Undo a broadcast: sum g over the axes that were added to shape, or stretched from 1, until it has that shape.
 
-    If y = a + b stretched b over the rows of a, each row of y depends on the same b: their gradients add up.
+    If y = a + b repeats b in each row, all rows of y depend on the same b: their gradients add up.
 
     Raises
     ------
-    RuntimeError : this shape does not broadcast to that of g: the VJP of node's op is wrong
+    RuntimeError : shape does not broadcast to the shape of g, so a VJP of node is wrong
     TypeError : g is not an array
 
     Examples
@@ -265,25 +217,25 @@ def unbroadcast(g: Array, shape: tuple[int, ...], node: Tensor | None = None) ->
            [3.]])
     """
     if not isinstance(g, (np.ndarray, np.generic)):
-        raise TypeError(f"{of(node)} returned {type(g).__name__}, not an array")
-    if g.ndim == 2 and shape == g.shape[1:]:  # a bias: the sum over the batch as a product, BLAS is quicker at it
+        raise TypeError(f"{vjp_of(node)} returned {type(g).__name__}, not an array")
+    if g.ndim == 2 and shape == g.shape[1:]:  # a bias: its sum over the batch is 1 @ g, and BLAS is quicker at that
         return ones(g.shape[:1], g.dtype.char).dot(g)
     out = np.add.reduce(g, axis=tuple(range(g.ndim - len(shape)))) if g.ndim > len(shape) else g
     stretched = tuple([i for i, n in enumerate(shape[-out.ndim :]) if n == 1])
     out = np.add.reduce(out, axis=stretched, keepdims=True) if stretched else out
     if out.shape != shape:
-        raise RuntimeError(f"{of(node)} returned a gradient of shape {g.shape} for an argument of shape {shape}")
+        raise RuntimeError(f"{vjp_of(node)} returned a gradient of shape {g.shape} for an argument of shape {shape}")
     return out
 
 
-def of(node: Tensor | None) -> str:
-    """Return the words for a VJP of node."""
+def vjp_of(node: Tensor | None) -> str:
+    """Return the words with which a message names a VJP of node."""
     return f"a VJP of {node.label()}" if node is not None else "a VJP"
 
 
 @lru_cache(maxsize=64)
 def ones(shape: tuple[int, ...], dtype: str) -> Array:
-    """Return ones, the same array at each call: for reading only."""
+    """Return ones, for reading only: every call with this shape and dtype returns the same array."""
     return np.ones(shape, dtype)
 
 
@@ -293,14 +245,14 @@ def as_tensor(x: Any) -> Tensor:
 
 
 def unwrap(x: Any) -> Any:
-    """Return the array of a Tensor, a tuple with arrays for the Tensors in it, anything else as it is."""
+    """Return the array of a Tensor, a tuple with its Tensors unwrapped, anything else as it is."""
     if isinstance(x, Tensor):
         return x.array
     return tuple(map(unwrap, x)) if type(x) is tuple else x
 
 
 def real(x: Any) -> Array:
-    """Return x as an array of real numbers. TypeError if it is none."""
+    """Return x as an array; raise TypeError if what it holds are no real numbers."""
     array = np.asarray(x)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"expected real numbers, got {type(x).__name__} of dtype {array.dtype}")
@@ -308,15 +260,19 @@ def real(x: Any) -> Array:
 
 
 def checksum(array: Array) -> int:
-    """Return a number that tells this array from a changed one."""
+    """Return a number that differs, in all likelihood, once an element of the array has changed."""
     return hash(array.tobytes())
 
 
 def method(op: Callable[..., Result], reverse: bool = False) -> Callable[..., Tensor]:
-    """Return op as a method of Tensor. As apply takes arrays too, it is a function of arrays as well."""
+    """Return op as a method of Tensor, which is a function of arrays as well; reverse is for ``2 - x``: sub(2, x).
+
+    What is keyword-only in op may be given by position too, as in NumPy: ``x.sum(0)``.
+    """
     parameters = signature(op).parameters.values()
     named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     n = len(parameters) - len(named)
+    shown = Signature([p.replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for p in parameters])
 
     @wraps(op)
     def call(*args: Any, **kwargs: Any) -> Tensor:
@@ -325,7 +281,6 @@ def method(op: Callable[..., Result], reverse: bool = False) -> Callable[..., Te
             args, kwargs = args[:n], {name: bound[name] for name in named if name in bound}
         return apply(op, *(args[::-1] if reverse else args), **kwargs)
 
-    shown = Signature([p.replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for p in parameters])
     call.__signature__ = shown  # type: ignore[attr-defined]
     return call
 
@@ -335,8 +290,16 @@ def comparison(ufunc: np.ufunc) -> Callable[..., Any]:
     return lambda *args: constant(ufunc, *args)
 
 
+def constant(function: Callable[..., Any], *args: Any) -> Any:
+    """Return function of the arguments' arrays, for what has no gradient, as a comparison. An observer may answer."""
+    for observe in thread.constant:
+        if (answer := observe(function, args)) is not None:
+            return answer
+    return function(*map(unwrap, args))
+
+
 class GradNotRetained(RuntimeError, AttributeError):
-    """``grad`` of a computed tensor was asked for. An AttributeError too, for hasattr and inspect."""
+    """``grad`` of a computed tensor was asked for. It is an AttributeError, so that hasattr() answers False."""
 
 
 class Tensor:
@@ -344,16 +307,16 @@ class Tensor:
 
     Parameters
     ----------
-    data : anything that NumPy turns into real numbers; copied. Lists and floats become float64, as in NumPy
-    requires_grad : whether `backward` shall store the gradient with respect to this tensor in ``grad``
+    data : anything that NumPy turns into real numbers; copied. A list of floats becomes float64, as in NumPy
+    requires_grad : whether `backward` stores the gradient with respect to this tensor in ``grad``
     name : what messages and pictures call it
 
     Attributes
     ----------
     grad : array of the data's shape and dtype, or None before the first `backward`
-    op, parents, kwargs, vjps : the record: the function of `ops` that made it, what it was called with, and the
-        vector-Jacobian product of each argument. A leaf has no parents
-    array : the numbers, for code that only reads them: unlike ``data`` it starts no watch
+    op, parents, kwargs, vjps : the record: the function of `ops` that made this tensor, its arguments and keyword
+        arguments, and the VJP of each argument. A leaf, which was made by hand, has no op and no parents
+    array : the numbers, for code that only reads. ``data`` is the same array, watched for changes from then on
 
     Raises
     ------
@@ -374,15 +337,15 @@ class Tensor:
     parents: tuple[Any, ...]
     kwargs: dict[str, Any]
     vjps: Sequence[VJP]
-    grad_view: Array | None  # where a parameter's gradient lives: a view of its FlatBuffer
-    checksum: int | None  # of the array, once the user holds it: a change through it is noticed
+    grad_view: Array | None  # of a parameter: its part of the gradients in its `FlatBuffer`
+    checksum: int | None  # of the array, while it is watched: from `data` to an optimizer's step
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
         self.array: Array = real(unwrap(data)).copy()
         self.stored_grad: Array | None = None
         self.op, self.parents, self.kwargs, self.vjps, self.name = None, (), {}, (), name
         self.stamp, self.checksum, self.grad_view = next_stamp(), None, None
-        self.grad_from = self.grad_stamp = 0  # of the oldest and of the newest share in the gradient
+        self.grad_from = self.grad_stamp = 0  # the stamps of the oldest and the newest share in the gradient
         self.requires_grad = requires_grad
 
     # --- the numbers
@@ -398,17 +361,18 @@ class Tensor:
     def data(self, value: Any) -> None:
         if not self.array.flags.writeable:
             raise RuntimeError(f"{self.label()} is computed, so its data cannot be replaced; use detach() for a copy")
-        if any(told(self, value) for told in thread.write):
+        if any(observe(self, value) for observe in thread.write):
             return
         value = np.asarray(unwrap(value))
         if value.shape != self.shape:
             raise ValueError(f"{self.label()} has shape {self.shape}, the new data has {value.shape}")
         self.array[...] = value  # in place: a parameter stays in its flat buffer
         self.stamp = next_stamp()
-        self.checksum = self.checksum and checksum(self.array)
+        if self.checksum is not None:
+            self.checksum = checksum(self.array)
 
-    def look(self) -> None:
-        """Notice a change that was made through ``data``."""
+    def notice_change(self) -> None:
+        """Take a new stamp if somebody has written into the array that ``data`` returned."""
         now = checksum(self.array)
         if now != self.checksum:
             self.checksum, self.stamp = now, next_stamp()
@@ -420,9 +384,9 @@ class Tensor:
     ndim, size, dtype = (property(attrgetter(f"array.{name}")) for name in ("ndim", "size", "dtype"))
 
     def read(self, how: str) -> Array:
-        """Return the array for Python to decide by; how says what asks for it."""
-        for told in thread.read:
-            told(self, how)
+        """Return the array to Python code, whose way may depend on the numbers; how names what asks, as "item()"."""
+        for observe in thread.read:
+            observe(self, how)
         return self.array
 
     def item(self) -> Any:
@@ -434,8 +398,8 @@ class Tensor:
         return self.array.copy()
 
     def label(self) -> str:
-        """Return the name that messages use: its own, else that of its op, and the shape."""
-        op = self.kwargs.get("function", self.op)
+        """Return what messages call this tensor: its name or what computed it, and its shape."""
+        op = self.kwargs.get("function", self.op)  # function: of a comparison that a trace has recorded
         return f"{self.name or ('a tensor' if op is None else f'the result of {op.__name__}')} {self.shape}"
 
     def __repr__(self) -> str:
@@ -457,22 +421,22 @@ class Tensor:
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if self.op is not None:
-            told = f"{self.label()} is computed, which decides whether it requires a gradient; see detach()"
-            raise RuntimeError(told)
+            message = f"{self.label()} is computed, which decides whether it requires a gradient; see detach()"
+            raise RuntimeError(message)
         if value and self.dtype not in (np.float32, np.float64):
-            told = f"only float32 and float64 can require a gradient, got {self.dtype}; write the numbers as floats"
-            raise TypeError(f"{told} (1.0, not 1) or use .astype(float)")
+            message = f"only float32 and float64 can require a gradient, got {self.dtype}; write the numbers as floats"
+            raise TypeError(f"{message} (1.0, not 1) or use .astype(float)")
         self._requires_grad = self.retains_grad = bool(value)
-        next_stamp()  # for code that looks for changes, as a compiled step does
+        next_stamp()  # time moves on: a compiled step then looks at what has changed
 
     @property
     def grad(self) -> Array | None:
-        """The gradient, None before the first `backward`. Of a computed tensor only if `retain_grad` asked for it."""
+        """The gradient; None before the first `backward`. A computed tensor has one only after `retain_grad`."""
         if self.op is None or self.retains_grad:
             return self.stored_grad
         if self.requires_grad:
-            told = f"backward() keeps no gradient of {self.label()}, because it is computed; before backward(), "
-            raise GradNotRetained(told + "call retain_grad() on it")
+            message = f"backward() keeps no gradient of {self.label()}, because it is computed; before backward(), "
+            raise GradNotRetained(message + "call retain_grad() on it")
         return None
 
     @grad.setter
@@ -494,11 +458,12 @@ class Tensor:
         return self
 
     def backward(self, grad: Any = None) -> None:
-        """Add the gradient of this tensor to ``grad`` of every leaf that it was computed from.
+        """Compute the gradients of this tensor, usually a loss, and add them to ``grad`` of the leaves it came from.
 
         Parameters
         ----------
-        grad : the gradient of the final loss with respect to this tensor, of its shape; 1 for a single number
+        grad : the gradient of the loss with respect to this tensor, of its shape. None if this tensor is the loss, a
+            single number: then it is 1
 
         Raises
         ------
@@ -506,14 +471,14 @@ class Tensor:
         ValueError : this tensor is not a single number and grad is missing, or grad has another shape
         """
         shares = backward_pass(self, seed(self, grad))
-        for told in thread.backward:
-            shares = told(self, shares)
+        for observe in thread.backward:
+            shares = observe(self, shares)
         for node, _, parent, share, _ in shares:
-            if not parent.parents or parent is node:  # a leaf, or asked for
+            if not parent.parents or parent is node:  # a leaf, or a node that keeps its gradient
                 parent.accumulate(share)
 
     def accumulate(self, share: Array) -> None:
-        """Add share to ``grad``, in place, so that it lands in the flat buffer; the first one overwrites."""
+        """Add share to ``grad`` in place, where an optimizer's flat buffer has it; the first share overwrites."""
         self.grad_stamp = next_stamp()
         if self.stored_grad is not None:
             self.stored_grad += share
@@ -551,9 +516,53 @@ class Tensor:
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Callable[..., Any]:
-            """The methods made below, and those that upper rooms bind."""
+            """For type checkers: the methods made below, and those that upper rooms bind."""
 
 
 for _op in ops.defined_in(ops):
     if not hasattr(Tensor, _op.__name__):
         setattr(Tensor, _op.__name__, method(_op))
+
+
+class Observer:
+    """The base of tools that watch what happens in a thread: each event, inside ``with observer:``, calls its method.
+
+    Traces, ``debug()`` and `guards.steps` are observers; the core knows none of them. A subclass writes the
+    methods of the events that it wants; the others cost nothing.
+    """
+
+    def op(self, out: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A result was computed, recorded or not."""
+
+    def constant(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """Something without a gradient is about to be computed (`constant`). Return a value for it, or None."""
+
+    def read(self, tensor: Tensor, how: str) -> None:
+        """Python is about to read a number, as float() does (`Tensor.read`)."""
+
+    def write(self, leaf: Tensor, value: Any) -> Any:
+        """``leaf.data = value`` is about to be run. Return True to prevent it."""
+
+    def backward(self, root: Tensor, shares: Iterator[Share]) -> Iterator[Share]:
+        """A backward pass begins. Return its shares, these or others in the form that `backward_pass` yields."""
+        return shares
+
+    def step(self, optimizer: Any) -> None:
+        """An optimizer is about to update its parameters."""
+
+    def stepped(self, optimizer: Any) -> None:
+        """An optimizer has updated its parameters."""
+
+    def __enter__(self) -> Any:
+        self.attach(thread)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for event in EVENTS:
+            setattr(thread, event, tuple(m for m in getattr(thread, event) if m.__self__ is not self))
+
+    def attach(self, to: Any) -> None:
+        """Have the methods of this subclass called: in this thread, if to is `thread`; in every one, if its class."""
+        for event in EVENTS:
+            if getattr(type(self), event) is not getattr(Observer, event):
+                setattr(to, event, (*getattr(to, event), getattr(self, event)))

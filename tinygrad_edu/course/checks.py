@@ -169,7 +169,7 @@ def network(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
 
 def adam(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     """Exercise 8: some steps of Adam."""
-    from ..doctor.rules import diagnose_optimizer  # which brings Numba
+    from ..doctor.rules import diagnose_optimizer
 
     def adam(p: Array, g: Array, state: dict[str, Array], t: int, **numbers: float) -> Array:
         m, v = state.get("m", np.zeros_like(p)), state.get("v", np.zeros_like(p))

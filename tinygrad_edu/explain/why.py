@@ -1,4 +1,4 @@
-"""The microscope: why one weight moved as it did in the last step of an optimizer."""
+"""The last move of one weight, explained: `Optimizer.why`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PARTS = {  # by kernel: a rate, a direction, and what earlier gradients left in 
 
 
 class Why(NamedTuple):
-    """What `Optimizer.why` found. It prints as a paragraph."""
+    """The findings of `Optimizer.why`. They print as a paragraph."""
 
     parameter: str
     update: str
@@ -75,7 +75,7 @@ class Why(NamedTuple):
 
 
 def _value(formula: str, numbers: dict[str, float]) -> float:
-    """A formula of ours, such as "c1 · m", with these numbers in it; NaN where it cannot be known."""
+    """Return the value of a formula such as "c1 · m" at these numbers; NaN where it cannot be known."""
     known: dict[str, Any] = {name: np.float64(value) for name, value in numbers.items()}
     known |= {"sqrt": np.sqrt, "sign": np.sign, "maximum": np.maximum}
     with np.errstate(all="ignore"):
@@ -83,7 +83,7 @@ def _value(formula: str, numbers: dict[str, float]) -> float:
 
 
 def why(optimizer: Optimizer, name: str, index: Any = ()) -> Why:
-    """Explain why one weight moved as it did in the last step: the microscope. Call it before the next backward().
+    """Explain why one weight moved as it did in the last step. Call it before the next backward().
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ def take_along_axis(t: Any, indices: Any, axis: int | None = -1) -> Tensor:
 
 
 def argmax(t: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Where the largest element is along axis, the first of several: plain integers, which have no gradient"""
+    """Return the place of the largest element along axis, the first of several: plain integers, without a gradient"""
     return np.argmax(unwrap(t), axis=axis, keepdims=keepdims)
 
 

@@ -190,7 +190,7 @@ def einsum(*arrays: Array, subscripts: str) -> Result:
 
 
 def equal_shares(hit: Array, a: Array, axis: Axis) -> Array:
-    """Where hit: one part in as many as there are hits along axis; 0 elsewhere. In a's dtype."""
+    """One part in as many as there are hits along axis, where hit; 0 elsewhere. In a's dtype."""
     hits = hit.astype(a.dtype)
     return hits / hits.sum(axis=axis, keepdims=True)
 

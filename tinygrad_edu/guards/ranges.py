@@ -1,4 +1,4 @@
-"""What hyper-parameters and parameters have to be. The face puts these checks in the place of the core's."""
+"""Checks of hyper-parameters and parameters. The face puts them in the place of the core's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.buffers import FlatBuffer
-from ..core.optimizer import Optimizer, Update
+from ..core.optimizer import Group, Optimizer, Update
 from ..core.tensor import Tensor
 
 AT_LEAST_0 = (lambda x: 0 <= x < float("inf"), "a finite number, at least 0")
@@ -60,8 +60,10 @@ def check_hyper(optimizer: Optimizer, name: str, value: Any) -> Any:
     return in_range(name, value, optimizer.buffer.data.dtype)
 
 
-class CheckedGroup(dict[str, Any]):
-    """The hyper-parameters of a group. Each that is assigned is checked."""
+class CheckedGroup(Group):
+    """The hyper-parameters of a group. Each that is assigned is checked, and ``rest`` is kept ready."""
+
+    rest: tuple[Any, ...] = ()
 
     def __init__(self, check: Callable[[str, Any], Any], hyper: dict[str, Any]) -> None:
         self.check = check
@@ -69,13 +71,14 @@ class CheckedGroup(dict[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, self.check(name, value))
+        self.rest = tuple(self.values())[2:]
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         for name, value in dict(*args, **kwargs).items():
             self[name] = value
 
 
-def grouped(optimizer: Optimizer, hyper: dict[str, Any]) -> dict[str, Any]:
+def grouped(optimizer: Optimizer, hyper: dict[str, Any]) -> Group:
     """Return the hyper-parameters of a group, now and in future checked (`Optimizer.grouped`)."""
     return CheckedGroup(optimizer.check, hyper)
 

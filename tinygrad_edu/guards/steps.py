@@ -33,6 +33,8 @@ class StepGuard(Observer):
         self.told: WeakKeyDictionary[Optimizer, set[str]] = WeakKeyDictionary()
 
     def step(self, optimizer: Any) -> None:
+        if optimizer.cleared and optimizer.last[0].stamp >= 0:  # new gradients, for the same parameters as before
+            return
         updates, used, since = optimizer.last, None, 0
         if not (optimizer.cleared or optimizer.assigned):
             for update in updates:

@@ -1,6 +1,6 @@
 """Backprop as a program: a recorded graph, written down as the straight-line NumPy that a person would have written.
 
-`trace.trace` runs a function once and writes down its forward and backward pass, one assignment a line, out of the ops'
+`trace` runs a function once and writes down its forward and backward pass, one assignment a line, out of the ops'
 own sources: the formula of a derivative in the program is the text that the engine runs. The program needs NumPy alone.
 It is ordinary array code, so Tensors can go through it as well: the gradient of a gradient is one more trace
 (`derivatives`), and the engine stays first order. `compile` makes machine code of the same text.

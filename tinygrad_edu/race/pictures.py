@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FIRST = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adadelta", "lion"]
 RUNNERS = [*FIRST, *(rule for rule in RULES if rule not in FIRST)]
 RUNNER_COLOURS = [*COLOURS[:5], "#000000", COLOURS[5], "#882255"]
-RUNNER_MARKERS = [*MARKERS, "X", "*", "<", ">", "p", "h", "d", "8", "H", "$Z$", "$+$", "$=$"]
+RUNNER_MARKERS = [*MARKERS, *"X*<>phd8H", *(f"${sign}$" for sign in "Z+=AKNTUY")]  # 24, as many as the pairs below
 RUNNER_DASHES = ["-", (0, (5, 1.2)), (0, (5, 1.2, 1.2, 1.2))]  # 8 colours and 3 dashes: 24 pairs
 SMALL_MARKS = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000]  # the steps that are marked on a path
 FLOOR = 1e-12  # of the losses that are drawn
