@@ -115,8 +115,9 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     if recorded:
         y = y.view()  # op may have returned an argument, which has to stay writable, when y is made read-only below
     elif y.base is not None or any(y is a for a in arrays):
-        y = y.copy()  # y shares memory with an argument: a change of that would change y, and no record would tell
-    y.setflags(False)  # type: ignore[call-arg]  # write=False, as a VJP may read y later. (By position: three times as quick)
+        y = y.copy()  # y may share memory with an argument: a change of that would change y, and no record would tell
+    # not writeable, as a VJP may read y later; said by position, which is three times as quick
+    y.setflags(False)  # type: ignore[call-arg]
     out = object.__new__(Tensor)  # without __init__, which copies
     out.array, out.op, out.stamp, out._requires_grad = y, op, next_stamp(), recorded
     out.name = out.grad_view = out.checksum = None
@@ -131,8 +132,8 @@ def backward_pass(root: Tensor, g: Array) -> Iterator[Share]:
     """Run the chain rule from root, whose gradient is g, back to the leaves; yield each share as it is passed on.
 
     A share is what one node contributes to the gradient of one argument. A node's turn comes after that of every node
-    that was computed from it. By then its own gradient is complete, the sum of its shares over all paths; it is dropped
-    when it has been passed on.
+    that was computed from it. By then its own gradient is complete: the sum of the shares that it was given, over
+    all paths. It is dropped when it has been passed on.
 
     Yields
     ------
@@ -490,7 +491,8 @@ class Tensor:
         else:
             self.stored_grad = np.array(share, dtype=self.dtype)
 
-    # --- ops: each function of `ops` becomes a method below; here are Python's operators
+    # --- ops: here are Python's operators; below, each function of `ops` becomes a method. Then the face replaces a
+    # --- few, as linear and reshape, by those of `extras.numpy_functions`, which take arguments in more forms
 
     __add__, __radd__ = method(ops.add), method(ops.add, reverse=True)
     __sub__, __rsub__ = method(ops.sub), method(ops.sub, reverse=True)
