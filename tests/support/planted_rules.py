@@ -234,7 +234,7 @@ def draw(kind, rng):
     """Random numbers for every hyper-parameter of a class."""
     hyper = {}
     for name in list(inspect.signature(kind).parameters)[1:]:
-        if name in ("l2", "nonfinite"):
+        if name in ("l2", "nonfinite", "common"):  # what all rules have; RMSprop passes it on
             continue
         if name in ("centered", "bias_correction"):
             hyper[name] = bool(rng.integers(2))
