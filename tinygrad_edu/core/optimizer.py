@@ -161,8 +161,17 @@ class Optimizer:
         for p, data, g in self._seen:
             if p.stored_grad is not g or p.array is not data:
                 self.write_back_steps()
-        if self.cached_updates:
-            return self.cached_updates
+        if not self.cached_updates:
+            self.cached_updates = self.new_updates()
+        return self.cached_updates
+
+    def new_updates(self) -> list[Update]:
+        """Look which parameters have gradients, bring assigned ones into the buffer, and group the neighbours.
+
+        Raises
+        ------
+        RuntimeError : no parameter has a gradient, or one lies in another optimizer's buffer
+        """
         awake = [(i, *views) for i, views in enumerate(self.buffer.views) if i not in self.frozen]
         ready = {i: (p, data, view) for i, p, data, view in awake if p.stored_grad is not None}
         if not ready:
@@ -178,12 +187,9 @@ class Optimizer:
         self.assigned |= bool(assigned)
         # neighbours of one kind share an Update; groupby gives each kind with the run of its indices
         kinds = [(i in ready, k, self.steps[i]) for k, members in enumerate(self.members) for i in members]
-        for (updated, k, _), run in groupby(range(len(kinds)), kinds.__getitem__):
-            if updated:
-                indices = list(run)
-                self.cached_updates.append(Update(self, self.groups[k], indices[0], indices[-1] + 1))
+        runs = [(kind, list(run)) for kind, run in groupby(range(len(kinds)), kinds.__getitem__)]
         self._seen = [(p, data, p.stored_grad) for _, p, data, _ in awake]
-        return self.cached_updates
+        return [Update(self, self.groups[k], run[0], run[-1] + 1) for (updated, k, _), run in runs if updated]
 
     def write_back_steps(self) -> None:
         """Bring ``steps`` up to date, as each `Update` counts for itself, and have `updates` make new ones."""
