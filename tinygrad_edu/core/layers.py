@@ -344,7 +344,7 @@ class Sequential(Layer):
 
     def forward(self, x: Any) -> Tensor:
         for layer in self.layers:
-            x = layer(x)
+            x = layer.forward(x)  # layer(x) would only guard again what the call of this layer guards
         return as_tensor(x)
 
     def __getitem__(self, i: int) -> Layer:
