@@ -471,20 +471,20 @@ class Tensor:
         RuntimeError : nothing here requires a gradient; or data that the graph needs was changed since
         ValueError : this tensor is not a single number and grad is missing, or grad has another shape
         """
-        shares = backward_pass(self, seed(self, grad))
+        shares, stamp = backward_pass(self, seed(self, grad)), next_stamp()
         for observe in thread.backward:
             shares = observe(self, shares)
         for node, _, parent, share, _ in shares:
             if not parent.parents or parent is node:  # a leaf, or a node that keeps its gradient
-                parent.accumulate(share)
+                parent.accumulate(share, stamp)
 
-    def accumulate(self, share: Array) -> None:
+    def accumulate(self, share: Array, stamp: int) -> None:
         """Add share to ``grad`` in place, where an optimizer's flat buffer has it; the first share overwrites."""
-        self.grad_stamp = next_stamp()
+        self.grad_stamp = stamp
         if self.stored_grad is not None:
             self.stored_grad += share
             return
-        self.grad_from = self.grad_stamp
+        self.grad_from = stamp
         if self.grad_view is not None:
             self.grad_view[...] = share
             self.stored_grad = self.grad_view
