@@ -97,7 +97,7 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
             arrays.append(a.array)
         else:  # a Python number beside another argument stays one: NumPy then keeps the other's dtype
             arrays.append(a if isinstance(a, (int, float)) and len(args) > 1 else real(a))
-    if kwargs:
+    if kwargs and thread.op:  # an observer may have made a Tensor of a constant, such as a mask
         kwargs = {name: unwrap(value) for name, value in kwargs.items()}
     try:
         result = op(*arrays, **kwargs)
@@ -513,7 +513,7 @@ class Tensor:
         return apply(ops.transpose, self)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return apply(ops.getitem, self, index=index)
+        return apply(ops.getitem, self, index=unwrap(index))
 
     if TYPE_CHECKING:
 
