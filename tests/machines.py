@@ -2,9 +2,9 @@
 
     python tests/machines.py [SETTING ...] [-- what pytest is given]
 
-No SETTING means those in the variable MACHINES, or all; nothing for pytest means what the variable TESTS has. What holds by the rounding of one processor, by a number of
-threads or on a quiet machine alone falls here. Each setting takes the whole suite: it changes every product, every
-kernel or every clock, and those are in nearly all files.
+No SETTING means those in the variable MACHINES, or all; nothing for pytest means the variable TESTS, or the whole suite.
+What holds by the rounding of one processor, by a number of threads or on a quiet machine alone falls here. A setting
+changes every product, every kernel or every clock, and those are in nearly all files.
 """
 
 import os
