@@ -2,8 +2,8 @@
 
     python tests/machines.py [SETTING ...] [-- what pytest is given]
 
-No SETTING means those in the variable MACHINES, or all; nothing for pytest means the variable TESTS, or everything. What
-holds by the rounding of one processor, by a number of threads or on a quiet machine alone falls here. A setting
+No SETTING means those in the variable MACHINES, or all; nothing for pytest means the variable TESTS, or everything.
+What holds by the rounding of one processor, by a number of threads or on a quiet machine alone falls here. A setting
 changes every product, every kernel or every clock, and those are in nearly all files.
 """
 
