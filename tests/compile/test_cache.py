@@ -204,7 +204,7 @@ def test_what_belongs_to_others_is_not_used(place, monkeypatch):
 
 @posix
 def test_files_that_are_none_of_ours_are_not_opened_and_not_written_through(place):
-    target = sealed(place / "target")
+    target = sealed(place / "elsewhere" / "file")  # sealed for this name
     path = place / "file"
     path.symlink_to(target)
     assert store.read(path) is None
