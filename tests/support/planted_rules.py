@@ -233,8 +233,8 @@ POWERS = ["lr", "eps", "weight_decay", "lr_decay", "lambd", "least", "most", "mo
 def draw(kind, rng):
     """Random numbers for every hyper-parameter of a class."""
     hyper = {}
-    for name in list(inspect.signature(kind).parameters)[1:]:
-        if name in ("l2", "nonfinite"):
+    for name, parameter in list(inspect.signature(kind).parameters.items())[1:]:
+        if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:  # l2, nonfinite
             continue
         if name in ("centered", "bias_correction"):
             hyper[name] = bool(rng.integers(2))
