@@ -16,12 +16,13 @@ from ..extras import ops
 from .case import Case, real_numbers
 from .judge import judge
 from .recorded import RecordedGraph
-from .report import Finding, Report, few, wrong
+from .report import Finding, Report, few, quiet, wrong
 from .slopes import restored
 
 OURS = ("tinygrad_edu.core.", "tinygrad_edu.extras.")  # the modules whose ops need no check
 
 
+@quiet()
 def diagnose_op(
     op: Callable[..., Result], *args: Any, raise_on_error: bool = False, rng: Rng = 0, **kwargs: Any
 ) -> Report:
@@ -148,6 +149,7 @@ def _share(vjp: Callable[[Array], Any], g: Array, a: Array, given: list[Array]) 
         return share, told
 
 
+@quiet()
 def diagnose_layer(layer: Layer, x: Any, *, raise_on_error: bool = False, rng: Rng = 0) -> Report:
     """Check a layer of your own: the gradient of every parameter and of the input, and parameters that are left out.
 
