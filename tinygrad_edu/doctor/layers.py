@@ -77,7 +77,7 @@ def diagnose_op(
     if findings[0].mistake is None:
         g = rng.standard_normal(value.shape)
         tensors = [Tensor(a, requires_grad=True, name=n) for n, a in zip(names, arrays)]
-        case = Case(lambda *inputs: (op(*inputs, **kwargs)[0] * g).sum(), tensors, rng)
+        case = Case(lambda *inputs: (op(*inputs, **kwargs)[0] * g).sum(), tensors, rng, weighted=True)
         shares = [_share(vjp, g, a, given) for vjp, a in zip(vjps, given)]
         judged = judge(case, [share for share, _ in shares])
         for found, (_, told) in zip(judged, shares):
