@@ -169,12 +169,12 @@ def _fewest(told: dict[int, list[Explanation]]) -> dict[int, Explanation]:
         least = {i: min(found, key=lambda e: e.cost) for i, found in left.items()}
         best, saved = None, -np.inf
         for explanation in dict.fromkeys(e for found in left.values() for e in found):
-            same = [i for i, found in left.items() if any(e[1:3] == explanation[1:3] for e in found)]
+            same = [i for i, found in left.items() if any(e[1:] == explanation[1:] for e in found)]
             saving = sum(least[i].cost for i in same) - explanation.cost - 1e-3 * explanation.cost
             if saving > saved:
                 best, saved = explanation, saving
         assert best is not None
-        for i in [i for i, found in left.items() if any(e[1:3] == best[1:3] for e in found)]:
+        for i in [i for i, found in left.items() if any(e[1:] == best[1:] for e in found)]:
             parts = [e for e in left[i] if e.key == best.key and e.places < best.places and e.cost <= best.cost]
             chosen[i] = min(parts, key=lambda e: len(e.places)) if parts else best
             del left[i]

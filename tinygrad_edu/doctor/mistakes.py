@@ -7,6 +7,7 @@ compared with the gradients that somebody has. `judge` compares them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -117,14 +118,16 @@ def hypotheses(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator[H
     graph : the computation
     said : the student's gradients, None for a missing one. They tell by how much weights were updated too early
     """
-    found: dict[tuple[str, str, Any, int], list[tuple[Tensor, int, VJP]]] = {}
+    found: dict[tuple[str, str, Any, int, int], list[tuple[Tensor, int, VJP]]] = {}
     for node, i, _ in graph.edges():
+        forms = Counter[str]()  # one sentence may stand for several formulas
         for key, text, vjp in wrong_vjps(node, i) if node not in graph.added else ():
-            found.setdefault((key, text, node.op, i), []).append((node, i, vjp))
+            found.setdefault((key, text, node.op, i, forms[text]), []).append((node, i, vjp))
+            forms[text] += 1
 
     def made(*keys: str) -> Iterator[Hypothesis]:
         for key in keys:
-            for (k, text, _, _), places in found.items():
+            for (k, text, *_), places in found.items():
                 for some in _choices(len(places)) if k == key else ():
                     where = "" if len(places) == 1 else f" ({' and '.join(map(_ordinal, some))} of {len(places)})"
                     where = ", everywhere" if 1 < len(places) == len(some) else where
@@ -140,7 +143,7 @@ def hypotheses(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator[H
     for node, g in graph.g.items():
         if node.parents:
             text = f"this is the gradient of {_label(node)}, one of the values on the way"
-            yield Hypothesis("swapped", text, [g] * len(graph.inputs))
+            yield Hypothesis("swapped", text, [g] * len(graph.inputs), frozenset({node}))
 
 
 def _choices(n: int) -> Iterator[tuple[int, ...]]:
