@@ -143,11 +143,12 @@ def _add_mistakes(
                 if found is not None and s is not None and made is not None and np.isfinite(made).all():
                     mistake = Explanation(3 + doubt, key, text, places)
                     found += relations(s, made, limit, constants if s.size > 1 else (), mistake)
+        plain = [(value, words) for value, words in constants if "instead of" not in words]  # of another mean
         for name, shares in terms(graph):
             for i, found in told.items():
                 s, limit = said[i], float(allowed[i].max(initial=0))
                 if found is not None and s is not None:
-                    scaled = scaled_term(s, case.right[i], shares[i], limit, constants)
+                    scaled = scaled_term(s, case.right[i], shares[i], limit, plain)
                     if scaled is not None:
                         found.append(scaled._replace(text=f"{scaled.text}, in {name}, one term of the sum"))
     for i, found in told.items():

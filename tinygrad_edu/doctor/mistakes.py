@@ -190,7 +190,9 @@ def _vjp_at(node: Tensor, i: int, args: Sequence[Any]) -> VJP:
 def _wrong_softmax(vjp: VJP, z: Array, p: Array, axis: int) -> Iterator[tuple[str, str, VJP]]:
     yield "softmax", "only the diagonal p (1 - p) of the softmax's derivative is used", lambda g: g * p * (1 - p)
     for other in [k for k in range(p.ndim) if k != axis % p.ndim] + [None] * (p.ndim > 1):
-        where = f"taken over axis {other}, not over axis {axis % p.ndim}" if other is not None else "taken over all axes"
+        where = (
+            f"taken over axis {other}, not over axis {axis % p.ndim}" if other is not None else "taken over all axes"
+        )
         e = np.exp(z - z.max())
         q = e / e.sum(axis=other, keepdims=True)
         yield "softmax", f"the softmax is {where}", _softmax_vjp(p, q, axis)

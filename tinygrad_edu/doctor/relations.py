@@ -57,7 +57,11 @@ def relations(
             if times is not None and (mistake.key or key or times.key):
                 words = [mistake.text, MISTAKES[key][0] if key else "", times.text]
                 sentence = "; and ".join(part for part in words if part)
-                found.append(Explanation(mistake.cost + cost + times.cost, mistake.key or key or times.key, sentence, mistake.places))
+                found.append(
+                    Explanation(
+                        mistake.cost + cost + times.cost, mistake.key or key or times.key, sentence, mistake.places
+                    )
+                )
     return found
 
 
@@ -172,7 +176,9 @@ def _means(graph: RecordedGraph | None) -> dict[int, str]:
     means: dict[int, str] = {}
     if graph is None or not graph.root.parents:
         return means
-    lengths = {n for node in graph.nodes for p in (node, *node.parents) for n in (*np.shape(unwrap(p)), np.size(unwrap(p)))}
+    lengths = {
+        n for node in graph.nodes for p in (node, *node.parents) for n in (*np.shape(unwrap(p)), np.size(unwrap(p)))
+    }
     for node in graph.nodes:
         a = node.parents[0]
         if node.op in (ops.mean, ops.var, ops.std, ops.cross_entropy, log_loss):

@@ -74,7 +74,13 @@ class _Rewriter:
             node.decorator_list = []
             maker.body = [node, ast.Return(ast.Name(node.name, ast.Load()))]
         ast.fix_missing_locations(outer)
-        helpers = {"_called": self.called, "_dotted": dotted, "_copied": copied, "_assigned": assigned, "_updated": updated}
+        helpers = {
+            "_called": self.called,
+            "_dotted": dotted,
+            "_copied": copied,
+            "_assigned": assigned,
+            "_updated": updated,
+        }
         names = {**f.__globals__, **{f"_doctor{name}": helper for name, helper in helpers.items()}}
         exec(compile(outer, f.__code__.co_filename, "exec"), names)
         cells = [cell.cell_contents for cell in f.__closure__ or ()]

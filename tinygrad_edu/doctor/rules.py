@@ -143,7 +143,9 @@ def _named(
         return not any(_differences(said[:n], way, start, dtype).any() for n, way in ways)
 
     damped = _dampening(right, start, gradients, said)
-    found = next((mistake for mistake, suspect in _suspects(right, taken, factor, damped) if explains(suspect)), UNKNOWN)
+    found = next(
+        (mistake for mistake, suspect in _suspects(right, taken, factor, damped) if explains(suspect)), UNKNOWN
+    )
     if not found.key:
         return Finding("step", None, found.text, "", mine, ours)
     text = f"{found.text}; first in step {first + 1}, most of all where g = {gradients[first][worst]:.3g}"
