@@ -75,7 +75,8 @@ class Case:
             self.right = [np.zeros(t.shape) for t in tensors]
             self.noise = [np.zeros(t.shape) for t in tensors]
             self.hidden = [np.zeros(t.shape, bool) for t in tensors]
-            self.graph, self.witness = None, MEASURED.format(problem=problem)
+            self.graph: RecordedGraph | None = None
+            self.witness = MEASURED.format(problem=problem)
             self._believe(y, weighted) if engine else self._measure()
             if engine and self.graph is None:
                 anew = rewritten(f)

@@ -113,8 +113,9 @@ def _simple(case: Case, i: int, all_said: Sequence[Array | None], allowed: Array
     assert said is not None
     if np.abs(said).max(initial=0) <= limit:
         return [Explanation(0, "zero", MISTAKES["zero"][0])]
-    if (said == 1).all() and (said.size == 1 or np.ptp(right) > limit):  # not filled in yet
-        return None
+    placeholder = bool((said == 1).all()) and (said.size == 1 or np.ptp(right) > limit)
+    if placeholder and not any(j != i and _same(case.right[j], other) for j, other in enumerate(all_said)):
+        return None  # nothing is right, and this is 1: it was not filled in yet
     near = said.shape == right.shape and bool((np.abs(said - right) <= 0.01 * np.abs(right)).all())
     found = [] if near else relations(said, right, limit, factors(case.graph, case.shapes), free=True)
     for j, other in enumerate(case.right):
@@ -122,6 +123,10 @@ def _simple(case: Case, i: int, all_said: Sequence[Array | None], allowed: Array
             text = f"this is the gradient of {case.tensors[j].name}"
             found += relations(said, other, limit, mistake=Explanation(2, "swapped", text))
     return found
+
+
+def _same(right: Array, said: Array | None) -> bool:
+    return said is not None and said.shape == right.shape and np.allclose(said, right, rtol=1e-5)
 
 
 def _add_mistakes(
@@ -153,10 +158,10 @@ def _add_mistakes(
                         found.append(scaled._replace(text=f"{scaled.text}, in {name}, one term of the sum"))
     for i, found in told.items():
         s, right = said[i], case.right[i]
-        if found is not None and s is not None and s.shape == right.shape:
-            if (np.abs(s - right) <= 0.01 * np.abs(right)).all():
-                # a mistake shows in the first digits, unless it is a small step of the weights
-                found[:] = [explanation for explanation in found if explanation.key == "updated"]
+        close = s is not None and s.shape == right.shape and bool((np.abs(s - right) <= 0.01 * np.abs(right)).all())
+        if found is not None and close:
+            # a mistake shows in the first digits, unless it is a small step of the weights
+            found[:] = [explanation for explanation in found if explanation.key == "updated"]
 
 
 def _fewest(told: dict[int, list[Explanation]]) -> dict[int, Explanation]:

@@ -236,7 +236,7 @@ def _wrong_activations(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
             yield "other", f"the derivative of {_name(other)} is used, where {what} was", other(z)[1]
 
 
-RIGHT_FORMULAS = {ops.sigmoid: "a * (1 - a)", ops.tanh: "1 - a**2", ops.relu: "(z > 0)"}
+RIGHT_FORMULAS: dict[Any, str] = {ops.sigmoid: "a * (1 - a)", ops.tanh: "1 - a**2", ops.relu: "(z > 0)"}
 WRONG_FORMULAS: dict[Any, dict[str, VJP]] = {
     ops.tanh: {
         "1 - a": lambda a: 1 - a,
@@ -259,15 +259,20 @@ WRONG_FORMULAS: dict[Any, dict[str, VJP]] = {
 def _dots(op: Any, a: Array, vjp: VJP) -> Iterator[tuple[str, str, VJP]]:
     """Multiply matrices where g and the derivative are multiplied element by element, or inside the derivative."""
     slope, text = vjp(np.ones_like(a)), f"a matrix product takes the place of * at the derivative of {_name(op)}"
-    inside = {ops.tanh: lambda b, c: 1 - b @ c, ops.sigmoid: lambda b, c: b @ (1 - c)}.get(op)
-    pairs = [(a.T, a), (a, a.T), *([(a, a)] if len(a) == a.shape[1] else [])]
-    for s in [slope, slope.T, *([inside(b, c) for b, c in pairs] if inside else [])]:
+    slopes = [slope, slope.T]
+    for b, c in [(a.T, a), (a, a.T), *([(a, a)] if len(a) == a.shape[1] else [])]:
+        slopes += {ops.tanh: [1 - b @ c], ops.sigmoid: [b @ (1 - c)]}.get(op, [])
+    for s in slopes:
         if s.shape == (a.shape[1],) * 2:
-            yield "dot", text, lambda g, s=s: g @ s
+            yield "dot", text, _product(s, right=True)
         if s.shape == (len(a),) * 2:
-            yield "dot", text, lambda g, s=s: s @ g
+            yield "dot", text, _product(s, right=False)
         if s.shape == a.shape and s is not slope:
-            yield "dot", text, lambda g, s=s: g * s
+            yield "dot", text, times(s)
+
+
+def _product(s: Array, right: bool) -> VJP:
+    return lambda g: g @ s if right else s @ g
 
 
 def _lost_paths(graph: RecordedGraph) -> Iterator[Hypothesis]:
@@ -356,7 +361,7 @@ def _exchanged(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator[H
 
 
 def terms(graph: RecordedGraph) -> Iterator[tuple[str, list[Array]]]:
-    """Yield (its name, its share of each gradient) for each term of a sum on the way, those next to the result first."""
+    """Yield (its name, its share of each gradient) for each term of a sum, those next to the result first."""
     seen: list[list[Array]] = []
     edges = [(node, i, p) for node, i, p in graph.edges() if node.op in (ops.add, ops.sub) and node not in graph.added]
     for node, i, parent in edges[:-61:-1]:

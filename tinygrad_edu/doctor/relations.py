@@ -95,7 +95,7 @@ def scaled_term(
     said: Array, right: Array, share: Array, limit: float, constants: Sequence[tuple[float, str]]
 ) -> Explanation | None:
     """Explain ``said`` as the right gradient with one term of a sum, which has this share in it, times a constant."""
-    many = np.count_nonzero(np.abs(share) > limit)
+    many = int(np.count_nonzero(np.abs(share) > limit))
     if said.shape != right.shape or many < 2 or (_multiple(right, share, limit, (), True) or EQUAL).key:
         return None  # a constant in front of all of it
     if np.abs(right - share).max(initial=0) <= limit:
@@ -169,7 +169,7 @@ def _scalars(graph: RecordedGraph | None) -> dict[float, bool]:
 
 
 def _means(graph: RecordedGraph | None) -> dict[int, str]:
-    """Return number -> words of each N that the graph has a mean of: in a mean, or as it divides by a length of its own.
+    """Return number -> words of each N that the graph has a mean of: in a mean, or in a division by a length.
 
     A division by twice the N counts as well, as in the cost 1 / (2 m) Σ.
     """

@@ -15,6 +15,7 @@ import operator
 import os
 import sysconfig
 from collections.abc import Callable
+from contextlib import suppress
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -53,10 +54,8 @@ class _Rewriter:
             return None
         if f not in self.known:
             self.known[f] = None
-            try:
+            with suppress(SyntaxError, TypeError, ValueError, OSError):  # then it stays as it is
                 self.known[f] = self.built(f)
-            except (SyntaxError, TypeError, ValueError, OSError):
-                pass  # it stays as it is
         return self.known[f]
 
     def built(self, f: FunctionType) -> Callable[..., Any] | None:

@@ -150,8 +150,8 @@ RULE_MISTAKES: list[Mistake] = [
            "p <- p · keep -> g <- g + weight_decay · p", "p <- keep · p -> g <- g + weight_decay · p | p <- p"),
     *_rows("decay forgotten", "there is no weight decay", "Multiply p by 1 - lr · weight_decay.", "keep = 1"),
     *_rows("decay without lr", "the decay is not multiplied by lr",
-           "Multiply p by 1 - lr · weight_decay, as torch and Keras do. The paper (Loshchilov & Hutter 2019, algorithm 2) "
-           "has no lr there, and a much smaller weight_decay.", "keep = 1 - weight_decay"),
+           "Multiply p by 1 - lr · weight_decay, as torch and Keras do. The paper (Loshchilov & Hutter 2019, "
+           "algorithm 2) has no lr there, and a much smaller weight_decay.", "keep = 1 - weight_decay"),
     *_rows("decay grows", "the decay makes the weights larger", "Multiply p by 1 - lr · weight_decay.",
            "keep = 2 - keep"),
     # what is remembered

@@ -161,7 +161,11 @@ def _dampening(right: RuleText, start: Array, gradients: Array, said: Array) -> 
         return []
     v = (np.concatenate([start[None], said[:1]]) - said[:2]) / right.hyper["lr"]
     share = (v[1] - right.hyper["momentum"] * v[0])[:, 2] / gradients[1][:, 2]  # of the ordinary number
-    if not np.isfinite(share).all() or not -1e-9 <= share[0] < 1 or not np.isclose(*share, rtol=1e-4, atol=1e-6):
+    if (
+        not np.isfinite(share).all()
+        or not -1e-9 <= share[0] < 1
+        or not np.isclose(share[0], share[1], rtol=1e-4, atol=1e-6)
+    ):
         return []
     text = f"the form with dampening, as in torch; dampening is {1 - share[0]:.6g}, and 0 in the first step"
     return [Mistake("", f"momentum · v + g -> momentum · v + (1 - {1 - share[0]:.17g} · (t > 1)) · g", text, "")]
@@ -289,7 +293,7 @@ def _differences(said: Array, expected: Array, start: Array, dtype: Any) -> Arra
 def _suspects(
     right: RuleText, taken: Collection[str], factor: float, damped: Sequence[Mistake]
 ) -> Iterator[tuple[Mistake, RuleText]]:
-    """Yield other rules, the likeliest first: a published variant, one mistake, another optimizer, two of the first two.
+    """Yield other rules, the likeliest first: a variant, one mistake, another optimizer, two changes at once.
 
     Parameters
     ----------
