@@ -98,6 +98,8 @@ MISTAKES = {
     "unknown": ("no mistake that is known here explains the numbers", ""),
 }
 
+PARTNERS: dict[Any, str] = {ops.mul: "the other factor of a product", ops.div: "the divisor of a quotient"}
+SIGNS: dict[Any, str] = {ops.mul: "a product", ops.div: "a quotient", ops.sub: "a difference", ops.add: "a sum of two"}
 ACTIVATIONS = (ops.sigmoid, ops.tanh, ops.relu, ops.leaky_relu, ops.softplus, ops.elu, ops.silu, ops.gelu)
 
 
@@ -162,8 +164,9 @@ def wrong_vjps(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
     others = [unwrap(p) for k, p in enumerate(node.parents) if k != i]
     scaled = op in (ops.mul, ops.div) and np.size(others[0]) == 1 and not _requires_grad(node.parents[1 - i])
     if a.shape == y.shape and op not in (ops.add, ops.sub, ops.neg) and not scaled:
-        yield "missing", f"the derivative of {_name(op)} is missing", lambda g: g
-        yield "doubled", f"the derivative of {_name(op)} is there twice", lambda g: vjp(vjp(g))
+        what = PARTNERS.get(op, f"the derivative of {_name(op)}")
+        yield "missing", f"{what} is missing", lambda g: g
+        yield "doubled", f"{what} is there twice", lambda g: vjp(vjp(g))
     if op in ACTIVATIONS:
         yield from _wrong_activations(node, i)
     if op in (ops.matmul, ops.linear) and i < 2:
@@ -173,7 +176,7 @@ def wrong_vjps(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
             args[1 - i] = other.T
             text = "a square matrix is not transposed on the way back" if i == 0 else "x is not transposed in x.T @ dy"
             yield "transposed", text, _vjp_at(node, i, args)
-    yield "sign", f"the sign is turned round at {_name(op)}", lambda g: -vjp(g)
+    yield "sign", f"the sign is turned round at {SIGNS.get(op, _name(op))}", lambda g: -vjp(g)
 
 
 def _requires_grad(x: Any) -> bool:
