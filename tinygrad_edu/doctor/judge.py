@@ -148,6 +148,12 @@ def _add_mistakes(
                 if found is not None and s is not None and made is not None and np.isfinite(made).all():
                     mistake = Explanation(3 + doubt, key, text, places)
                     found += relations(s, made, limit, constants if s.size > 1 else (), mistake)
+        for i, found in told.items():
+            s, right = said[i], case.right[i]
+            close = s is not None and s.shape == right.shape and bool((np.abs(s - right) <= 0.01 * np.abs(right)).all())
+            if found is not None and close:
+                # a mistake shows in the first digits, unless it is a small step of the weights, or in a small term
+                found[:] = [explanation for explanation in found if explanation.key == "updated"]
         plain = [(value, words) for value, words in constants if "instead of" not in words]  # of another mean
         for name, shares in terms(graph):
             for i, found in told.items():
@@ -156,12 +162,6 @@ def _add_mistakes(
                     scaled = scaled_term(s, case.right[i], shares[i], limit, plain)
                     if scaled is not None:
                         found.append(scaled._replace(text=f"{scaled.text}, in {name}, one term of the sum"))
-    for i, found in told.items():
-        s, right = said[i], case.right[i]
-        close = s is not None and s.shape == right.shape and bool((np.abs(s - right) <= 0.01 * np.abs(right)).all())
-        if found is not None and close:
-            # a mistake shows in the first digits, unless it is a small step of the weights
-            found[:] = [explanation for explanation in found if explanation.key == "updated"]
 
 
 def _fewest(told: dict[int, list[Explanation]]) -> dict[int, Explanation]:

@@ -100,7 +100,14 @@ def scaled_term(
         return None  # a constant in front of all of it
     if np.abs(right - share).max(initial=0) <= limit:
         return None
-    found = _multiple(said - (right - share), share, limit, constants, free=many > 3)
+    left, size = said - (right - share), np.abs(share).max()
+    if size < 10 * limit:  # too small to be told apart
+        return None
+    if np.abs(left).max() <= max(limit, 1e-5 * size):
+        return Explanation(2.7, "path", "the gradient is lost")
+    if np.abs(left).max() < 100 * limit and np.abs(left).max() < 0.1 * size:
+        return None
+    found = _multiple(left, share, limit, constants, free=many > 3)
     if found is None or not found.key:
         return None
     return Explanation(2.2 + found.cost / 2, found.key, found.text)
@@ -140,7 +147,8 @@ def factors(graph: RecordedGraph | None, shapes: Sequence[tuple[int, ...]]) -> l
     for k in _scalars(graph):
         if abs(k) not in (0, 1, 2, 0.5):
             known += [(1 / abs(k), f"{1 / abs(k):g} times too large: the factor {k:g} was forgotten")]
-            known += [(abs(k), f"{abs(k):g} times too large: the factor {k:g} is there twice")]
+            if abs(k) > 1e-3:  # what is left of it would drown in rounding
+                known += [(abs(k), f"{abs(k):g} of what it should be: the factor {k:g} is there twice")]
     for n in sizes:
         known += [(n, f"{n} times too large"), (1 / n, f"{n} times too small")]
     first: dict[float, tuple[float, str]] = {}
