@@ -104,7 +104,7 @@ def scaled_term(
     if size < 10 * limit:  # too small to be told apart
         return None
     if np.abs(left).max() <= max(limit, 1e-5 * size):
-        return Explanation(2.7, "path", "the gradient is lost")
+        return Explanation(3.2, "path", "the gradient is lost")  # after the paths of `mistakes`
     if np.abs(left).max() < 100 * limit and np.abs(left).max() < 0.1 * size:
         return None
     found = _multiple(left, share, limit, constants, free=many > 3)
