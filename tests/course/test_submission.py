@@ -30,7 +30,7 @@ BROKEN = [  # the text of exercise 1, the key, a part of the sentence
     ("def gradient(w, x, b): return 1j, 1j, 1j", "no numbers", "not complex"),
     ("def gradient(w, x, b): return [1, [2]], 1, 1", "error", "ValueError"),
     ("import numpy as np\ndef gradient(w, x, b): return np.zeros(10**6), 1, 1", "no numbers", "1,000,000 numbers"),
-    ("import numpy as np\ndef gradient(w, x, b): return np.nan, np.inf, 1", "w: nan, x: nan, b: missing", "WRONG"),
+    ("import numpy as np\ndef gradient(w, x, b): return np.nan, np.inf, 1", "w: nan, x: nan, b: unknown", "WRONG"),
     ("import sys\nsys.exit(0)", "ended", "line 2: it called sys.exit"),
     ("import sys\ndef gradient(*_): sys.exit(0)", "ended", "line 2: it called sys.exit"),
     ("import os\nos._exit(0)", "ended", "it ended Python by itself, with status 0"),

@@ -326,6 +326,72 @@ def test_a_backward_that_no_step_follows_may_add_to_used_gradients():
     optimizer.step()
 
 
+@pytest.mark.parametrize("detached", [True, False])
+def test_a_generator_and_its_discriminator_may_leave_gradients_in_each_other(detached):
+    rng, bce = np.random.default_rng(0), tg.binary_cross_entropy_with_logits
+    G, D = tg.mlp([2, 8, 2], rng=0), tg.mlp([2, 8, 1], rng=1)
+    g, d = tg.Adam(G), tg.Adam(D)
+    for _ in range(3):
+        z = rng.standard_normal((8, 2))
+        d.zero_grad()
+        fake = G(z).detach() if detached else G(z)
+        (bce(D(z + 3), np.ones((8, 1))) + bce(D(fake), np.zeros((8, 1)))).backward()
+        d.step()
+        g.zero_grad()
+        bce(D(G(z)), np.ones((8, 1))).backward()
+        g.step()
+
+
+def test_an_attack_with_the_gradient_of_the_input_may_follow_training():
+    """FGSM, several times: the parameters' gradients grow, and nobody steps along them."""
+    model = network()
+    tg.fit(model, X, LABELS, epochs=2, progress=False)
+    x = leaf(X)
+    for _ in range(3):
+        x.grad = None
+        tg.cross_entropy(model(x), LABELS).backward()
+        x.data = x.numpy() + 0.1 * np.sign(x.grad)
+
+
+def test_two_optimizers_may_train_their_halves_in_turns():
+    model = network()
+    first, second = tg.SGD(model[0], lr=0.1), tg.SGD(model[2], lr=0.1)
+    for _ in range(3):
+        for optimizer in (first, second):
+            optimizer.zero_grad()
+            tg.cross_entropy(model(X), LABELS).backward()
+            optimizer.step()
+
+
+ZEROED = {
+    "fill": lambda optimizer, views: [p.grad.fill(0) for p in optimizer.params],
+    "slice": lambda optimizer, views: [p.grad.__setitem__(..., 0) for p in optimizer.params],
+    "times 0": lambda optimizer, views: [p.grad.__imul__(0) for p in optimizer.params],
+    "copyto": lambda optimizer, views: [np.copyto(p.grad, 0) for p in optimizer.params],
+    "views taken before": lambda optimizer, views: [g.fill(0) for g in views],
+    "the flat buffer": lambda optimizer, views: optimizer.buffer.grad.fill(0),
+}
+
+
+@pytest.mark.parametrize("zeroed", ZEROED.values(), ids=ZEROED)
+def test_gradients_may_be_set_to_0_in_place(zeroed):
+    model, optimizer = trained()
+    views = [p.grad for p in optimizer.params]
+    for _ in range(3):
+        zeroed(optimizer, views)
+        tg.cross_entropy(model(X), LABELS).backward()
+        optimizer.step()
+
+
+def test_a_gradient_that_is_left_out_when_others_are_set_to_0_is_named():
+    model, optimizer = trained()
+    for p in optimizer.params[:-1]:
+        p.grad.fill(0)
+    tg.cross_entropy(model(X), LABELS).backward()
+    with pytest.warns(UserWarning, match=r"^backward\(\) added to the gradient of layers\.2\.b "):
+        optimizer.step()
+
+
 def test_two_optimizers_may_step_on_one_gradient():
     model = network()
     first, second = tg.SGD(model, lr=0.1), tg.SGD(model, lr=0.1)

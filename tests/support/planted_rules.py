@@ -130,6 +130,24 @@ def old(state, name, new, p):
 
 
 plain = {"m_hat": lambda m, t, b1, b2: m, "v_hat": lambda v, t, b1, b2: v}
+hatted = {"m_hat": lambda m, t, a, b: m * np.sqrt(1 - b**t) / (1 - a**t), "v_hat": plain["v_hat"]}
+
+
+def torch_sgd(p, g, state, t, lr, momentum, dampening=0.4):
+    """As torch.optim.SGD has it: the first gradient is not damped."""
+    state["v"] = momentum * state["v"] + (1 - dampening) * g if "v" in state else g
+    return p - lr * state["v"]
+
+
+# reference, words that say which published variant it is, the rule
+VARIANTS = [
+    ("Adam", "Kingma & Ba 2015, end of section 2", adam(**hatted)),
+    ("AdamW", "eps-hat", adam(**hatted)),
+    ("AMSGrad", "eps-hat", amsgrad(**hatted)),
+    ("RMSprop", "TensorFlow", rmsprop(step=lambda lr, g, v, eps: lr * g / np.sqrt(v + eps))),
+    ("Adagrad", "Keras", adagrad(step=lambda lr, g, s, eps: lr * g / np.sqrt(s + eps))),
+    ("HeavyBall", "dampening is 0.4", torch_sgd),
+]
 # reference, the mistake's key, a rule that makes it
 PLANTED = [
     ("Adam", "uncorrected", adam(**plain)),
@@ -152,7 +170,6 @@ PLANTED = [
     ("Adam", "written back", adam(write_back="v")),
     ("Adam", "eps inside", adam(step=lambda lr, m, v, eps, g: lr * m / np.sqrt(v + eps))),
     ("Adam", "eps forgotten", adam(step=lambda lr, m, v, eps, g: lr * m / np.sqrt(v))),
-    ("Adam", "eps early", adam(m_hat=lambda m, t, a, b: m * np.sqrt(1 - b**t) / (1 - a**t), v_hat=plain["v_hat"])),
     ("Adam", "eps forgotten", adam(step=lambda lr, m, v, eps, g: lr * (m / np.sqrt(v) + eps))),
     ("Adam", "m and v swapped", adam(step=lambda lr, m, v, eps, g: lr * v / (np.sqrt(m) + eps))),
     ("Adam", "betas swapped", adam(swap=True)),
@@ -204,12 +221,10 @@ PLANTED = [
     ("HeavyBall", "sign", velocity(step=lambda v, g, mu: -v)),
     ("Nesterov", "is HeavyBall", velocity()),
     ("Nesterov", "new velocity for old", velocity(step=lambda v, g, mu: (1 + mu) * g + mu**2 * v)),
-    ("RMSprop", "eps inside", rmsprop(step=lambda lr, g, v, eps: lr * g / np.sqrt(v + eps))),
     ("RMSprop", "root forgotten", rmsprop(step=lambda lr, g, v, eps: lr * g / (v + eps))),
     ("RMSprop", "g for g²", rmsprop(v_in=lambda v, g, r: r * v + (1 - r) * g)),
     ("RMSprop", "weights swapped", rmsprop(v_in=lambda v, g, r: (1 - r) * v + r * g**2)),
     ("RMSprop", "sum for average", rmsprop(v_in=lambda v, g, r: r * v + g**2)),
-    ("Adagrad", "eps inside", adagrad(step=lambda lr, g, s, eps: lr * g / np.sqrt(s + eps))),
     ("Adagrad", "g for g²", adagrad(s_in=lambda s, g: s + abs(g))),
     ("Adagrad", "no memory", adagrad(s_in=lambda s, g: g**2)),
     ("Adagrad", "t late", adagrad(late=1)),

@@ -15,10 +15,11 @@ from ..core.ops import Array
 from ..core.tensor import Tensor
 from .case import Case, real_numbers
 from .judge import EPS, judge
-from .report import Report, few
+from .report import Report, few, quiet
 from .slopes import TOLERANCE
 
 
+@quiet()
 def diagnose(
     f: Callable[..., Any],
     inputs: Any,

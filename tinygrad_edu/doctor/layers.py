@@ -16,12 +16,13 @@ from ..extras import ops
 from .case import Case, real_numbers
 from .judge import judge
 from .recorded import RecordedGraph
-from .report import Finding, Report, few, wrong
+from .report import Finding, Report, few, quiet, wrong
 from .slopes import restored
 
 OURS = ("tinygrad_edu.core.", "tinygrad_edu.extras.")  # the modules whose ops need no check
 
 
+@quiet()
 def diagnose_op(
     op: Callable[..., Result], *args: Any, raise_on_error: bool = False, rng: Rng = 0, **kwargs: Any
 ) -> Report:
@@ -76,7 +77,7 @@ def diagnose_op(
     if findings[0].mistake is None:
         g = rng.standard_normal(value.shape)
         tensors = [Tensor(a, requires_grad=True, name=n) for n, a in zip(names, arrays)]
-        case = Case(lambda *inputs: (op(*inputs, **kwargs)[0] * g).sum(), tensors, rng)
+        case = Case(lambda *inputs: (op(*inputs, **kwargs)[0] * g).sum(), tensors, rng, weighted=True)
         shares = [_share(vjp, g, a, given) for vjp, a in zip(vjps, given)]
         judged = judge(case, [share for share, _ in shares])
         for found, (_, told) in zip(judged, shares):
@@ -148,6 +149,7 @@ def _share(vjp: Callable[[Array], Any], g: Array, a: Array, given: list[Array]) 
         return share, told
 
 
+@quiet()
 def diagnose_layer(layer: Layer, x: Any, *, raise_on_error: bool = False, rng: Rng = 0) -> Report:
     """Check a layer of your own: the gradient of every parameter and of the input, and parameters that are left out.
 

@@ -7,6 +7,7 @@ compared with the gradients that somebody has. `judge` compares them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -59,6 +60,14 @@ MISTAKES = {
     ),
     "side": ("the derivative is taken on the wrong side of 0", "relu passes g on where its input was positive."),
     "other": ("the derivative of another activation", "tanh' = 1 - a**2, sigmoid' = a * (1 - a), relu' = (z > 0)."),
+    "formula": (
+        "the formula of a derivative is written wrongly",
+        "tanh' = 1 - a**2, sigmoid' = a * (1 - a), relu' = (z > 0).",
+    ),
+    "dot": (
+        "a matrix product where elements are multiplied",
+        "The derivative of a function of single elements is multiplied element by element: with *, not np.dot or @.",
+    ),
     "softmax": (
         "softmax and cross-entropy are taken apart wrongly",
         "Softmax alone: dz = p * (dp - (dp * p).sum()). With mean cross-entropy: dz = (p - one_hot) / N, no more.",
@@ -91,6 +100,8 @@ MISTAKES = {
 }
 
 EXCHANGED = (ops.sigmoid, ops.tanh, ops.relu)  # for one another, in what students write
+PARTNERS: dict[Any, str] = {ops.mul: "the other factor of a product", ops.div: "the divisor of a quotient"}
+SIGNS: dict[Any, str] = {ops.mul: "a product", ops.div: "a quotient", ops.sub: "a difference", ops.add: "a sum of two"}
 
 
 class Hypothesis(NamedTuple):
@@ -99,6 +110,7 @@ class Hypothesis(NamedTuple):
     key: str
     text: str
     gradients: Sequence[Array | None]
+    places: frozenset[Any] = frozenset()  # where it was made, if it may have been made at several
 
 
 def hypotheses(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator[Hypothesis]:
@@ -109,28 +121,32 @@ def hypotheses(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator[H
     graph : the computation
     said : the student's gradients, None for a missing one. They tell by how much weights were updated too early
     """
-    found: dict[tuple[str, str, Any, int], list[tuple[Tensor, int, VJP]]] = {}
+    found: dict[tuple[str, str, Any, int, int], list[tuple[Tensor, int, VJP]]] = {}
     for node, i, _ in graph.edges():
-        for key, text, vjp in wrong_vjps(node, i):
-            found.setdefault((key, text, node.op, i), []).append((node, i, vjp))
+        forms = Counter[str]()  # one sentence may stand for several formulas
+        for key, text, vjp in wrong_vjps(node, i) if node not in graph.added else ():
+            found.setdefault((key, text, node.op, i, forms[text]), []).append((node, i, vjp))
+            forms[text] += 1
 
     def made(*keys: str) -> Iterator[Hypothesis]:
         for key in keys:
-            for (k, text, _, _), places in found.items():
+            for (k, text, *_), places in found.items():
                 for some in _choices(len(places)) if k == key else ():
                     where = "" if len(places) == 1 else f" ({' and '.join(map(_ordinal, some))} of {len(places)})"
                     where = ", everywhere" if 1 < len(places) == len(some) else where
-                    yield Hypothesis(key, text + where, graph.gradients({places[j][:2]: places[j][2] for j in some}))
+                    exchanged = {places[j][:2]: places[j][2] for j in some}
+                    yield Hypothesis(key, text + where, graph.gradients(exchanged), frozenset(exchanged))
 
     yield from made(*[key for key in MISTAKES if key != "sign"])
     yield from _lost_paths(graph)
     yield from _sums(graph)
     yield from _updated(graph, said)
+    yield from _exchanged(graph, said)
     yield from made("sign")  # turned round at one place only: the least likely
     for node, g in graph.g.items():
         if node.parents:
             text = f"this is the gradient of {_label(node)}, one of the values on the way"
-            yield Hypothesis("swapped", text, [g] * len(graph.inputs))
+            yield Hypothesis("swapped", text, [g] * len(graph.inputs), frozenset({node}))
 
 
 def _choices(n: int) -> Iterator[tuple[int, ...]]:
@@ -144,10 +160,14 @@ def wrong_vjps(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
     """Yield (key, sentence, wrong VJP) for argument i of a node. One more mistake is one more line here."""
     op, vjp, a, y = node.op, node.vjps[i], node.parents[i].array, node.array
     if op is ops.softmax:
-        yield from _wrong_softmax(vjp, y, node.kwargs.get("axis", -1))
-    if a.shape == y.shape and op not in (ops.add, ops.sub, ops.neg):
-        yield "missing", f"the derivative of {_name(op)} is missing", lambda g: g
-        yield "doubled", f"the derivative of {_name(op)} is there twice", lambda g: vjp(vjp(g))
+        yield from _wrong_softmax(vjp, a, y, node.kwargs.get("axis", -1))
+    # a constant times a: `relations.factors` knows its ways to get lost
+    others = [unwrap(p) for k, p in enumerate(node.parents) if k != i]
+    scaled = op in (ops.mul, ops.div) and np.size(others[0]) == 1 and not _requires_grad(node.parents[1 - i])
+    if a.shape == y.shape and op not in (ops.add, ops.sub, ops.neg) and not scaled:
+        what = PARTNERS.get(op, f"the derivative of {_name(op)}")
+        yield "missing", f"{what} is missing", lambda g: g
+        yield "doubled", f"{what} is there twice", lambda g: vjp(vjp(g))
     if op in [kind.op for kind in ACTIVATIONS.values()]:
         yield from _wrong_activations(node, i)
     if op in (ops.matmul, ops.linear) and i < 2:
@@ -157,7 +177,11 @@ def wrong_vjps(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
             args[1 - i] = other.T
             text = "a square matrix is not transposed on the way back" if i == 0 else "x is not transposed in x.T @ dy"
             yield "transposed", text, _vjp_at(node, i, args)
-    yield "sign", f"the sign is turned round at {_name(op)}", lambda g: -vjp(g)
+    yield "sign", f"the sign is turned round at {SIGNS.get(op, _name(op))}", lambda g: -vjp(g)
+
+
+def _requires_grad(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.requires_grad
 
 
 def _vjp_at(node: Tensor, i: int, args: Sequence[Any]) -> VJP:
@@ -167,13 +191,27 @@ def _vjp_at(node: Tensor, i: int, args: Sequence[Any]) -> VJP:
     return vjp
 
 
-def _wrong_softmax(vjp: VJP, p: Array, axis: int) -> Iterator[tuple[str, str, VJP]]:
+def _wrong_softmax(vjp: VJP, z: Array, p: Array, axis: int) -> Iterator[tuple[str, str, VJP]]:
     yield "softmax", "only the diagonal p (1 - p) of the softmax's derivative is used", lambda g: g * p * (1 - p)
+    for other in [k for k in range(p.ndim) if k != axis % p.ndim] + [None] * (p.ndim > 1):
+        where = (
+            f"taken over axis {other}, not over axis {axis % p.ndim}" if other is not None else "taken over all axes"
+        )
+        e = np.exp(z - z.max())
+        q = e / e.sum(axis=other, keepdims=True)
+        yield "softmax", f"the softmax is {where}", _softmax_vjp(p, q, axis)
+        yield "softmax", f"the softmax is {where}", _softmax_vjp(p, q, other)
+        yield "softmax", f"the sum in the softmax's derivative is {where}", _softmax_vjp(p, p, other)
     text = "p - one_hot is multiplied by p (1 - p), which is in it already"
     yield "softmax", text, lambda g: vjp(g) * p * (1 - p)
     text = "the one-hot of the labels is not subtracted from p"
     yield "softmax", text, lambda g: -p * (g * p).sum(axis=axis, keepdims=True)
     yield "softmax", "of p - one_hot the p is missing", lambda g: g * p
+
+
+def _softmax_vjp(p: Array, q: Array, axis: int | None) -> VJP:
+    """Return p - one_hot with q for p, where one_hot is summed over axis; g · p is the one-hot, whatever the loss."""
+    return lambda g: g * p - q * (g * p).sum(axis=axis, keepdims=True)
 
 
 def _wrong_activations(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
@@ -185,6 +223,11 @@ def _wrong_activations(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
     if op is ops.softplus:  # the logarithm of a sigmoid, in a loss
         s = ops.sigmoid(z)[0]
         yield "doubled", "the derivative of sigmoid is there twice", lambda g: vjp(g) * s * (1 - s)
+    for formula, slope in WRONG_FORMULAS.get(op, {}).items():
+        text = f"the derivative of {what} is {RIGHT_FORMULAS[op]} with a = {what}(z), not {formula}"
+        yield "formula", text, times(slope(y))
+    if op in RIGHT_FORMULAS and y.ndim == 2:
+        yield from _dots(op, y, vjp)
     yield "value", f"multiplied by {what}(z) itself, not by its derivative", times(y)
     yield "side", f"the derivative of {what} is taken on the wrong side of 0", _vjp_at(node, i, [-z])
     yield "side", f"the derivative of {what} looks at the sign of the gradient, not of z", lambda g: g * (g > 0)
@@ -195,6 +238,45 @@ def _wrong_activations(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
     for other in EXCHANGED:
         if other is not op:
             yield "other", f"the derivative of {_name(other)} is used, where {what} was", other(z)[1]
+
+
+RIGHT_FORMULAS: dict[Any, str] = {ops.sigmoid: "a * (1 - a)", ops.tanh: "1 - a**2", ops.relu: "(z > 0)"}
+WRONG_FORMULAS: dict[Any, dict[str, VJP]] = {
+    ops.tanh: {
+        "1 - a": lambda a: 1 - a,
+        "1 - 2 * a": lambda a: 1 - 2 * a,
+        "1 + a**2": lambda a: 1 + a * a,
+        "(1 - a)**2": lambda a: (1 - a) ** 2,
+        "a**2": lambda a: a * a,
+        "1 - a**3": lambda a: 1 - a**3,
+    },
+    ops.sigmoid: {
+        "1 - a": lambda a: 1 - a,
+        "a * (1 + a)": lambda a: a * (1 + a),
+        "a**2 * (1 - a)": lambda a: a * a * (1 - a),
+        "a * (1 - a**2)": lambda a: a * (1 - a * a),
+        "1 - 2 * a": lambda a: 1 - 2 * a,
+    },
+}
+
+
+def _dots(op: Any, a: Array, vjp: VJP) -> Iterator[tuple[str, str, VJP]]:
+    """Multiply matrices where g and the derivative are multiplied element by element, or inside the derivative."""
+    slope, text = vjp(np.ones_like(a)), f"a matrix product takes the place of * at the derivative of {_name(op)}"
+    slopes = [slope, slope.T]
+    for b, c in [(a.T, a), (a, a.T), *([(a, a)] if len(a) == a.shape[1] else [])]:
+        slopes += {ops.tanh: [1 - b @ c], ops.sigmoid: [b @ (1 - c)]}.get(op, [])
+    for s in slopes:
+        if s.shape == (a.shape[1],) * 2:
+            yield "dot", text, _product(s, right=True)
+        if s.shape == (len(a),) * 2:
+            yield "dot", text, _product(s, right=False)
+        if s.shape == a.shape and s is not slope:
+            yield "dot", text, times(s)
+
+
+def _product(s: Array, right: bool) -> VJP:
+    return lambda g: g @ s if right else s @ g
 
 
 def _lost_paths(graph: RecordedGraph) -> Iterator[Hypothesis]:
@@ -271,6 +353,27 @@ def _updated(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator[Hyp
     for lr in dict.fromkeys(rates[:12]):
         text = f"passed back through weights that were updated already, with a learning rate of {lr:.4g}"
         yield Hypothesis("updated", text, with_steps(lr, uses))
+
+
+def _exchanged(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator[Hypothesis]:
+    """Pass the gradient back through dW, the student's gradient of W, in the place of W."""
+    for node, i, k, transposed in _weight_uses(graph, said):
+        args, dW = [unwrap(p) for p in node.parents], np.asarray(said[k])
+        args[1 - i] = dW.T if transposed else dW
+        text = f"the gradient of {graph.inputs[k].name} stands where {graph.inputs[k].name} belongs"
+        yield Hypothesis("swapped", text, graph.gradients({(node, i): _vjp_at(node, i, args)}))
+
+
+def terms(graph: RecordedGraph) -> Iterator[tuple[str, list[Array]]]:
+    """Yield (its name, its share of each gradient) for each term of a sum, those next to the result first."""
+    seen: list[list[Array]] = []
+    edges = [(node, i, p) for node, i, p in graph.edges() if node.op in (ops.add, ops.sub) and node not in graph.added]
+    for node, i, parent in edges[:-61:-1]:
+        without = graph.gradients({(node, i): _nothing_for(parent)})
+        share = [a - b for a, b in zip(graph.right, without, strict=True)]
+        if not any(all(np.allclose(a, b, rtol=1e-9) for a, b in zip(share, s, strict=True)) for s in seen):
+            seen.append(share)
+            yield graph.quotes.get(parent, f"the term that is {_label(parent)}"), share
 
 
 def _weight_uses(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator[_Use]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import linecache
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core.ops import VJP, Array, Result
-from ..core.tensor import Tensor, apply, backward_pass, toposort, unwrap
+from ..core.tensor import Observer, Tensor, apply, backward_pass, toposort, unwrap
 from ..extras import ops
+from ..guards.frames import outside
 
+CALLER = __file__.replace("recorded.py", "case.py")  # it calls the function whose source is quoted
 KINKED = (ops.relu, ops.leaky_relu, ops.abs, ops.maximum, ops.minimum, ops.max, ops.min, ops.clip)
 ELEMENTWISE = (ops.sigmoid, ops.tanh, ops.relu)  # these are recognised by their values, however they
 ROWWISE = (ops.softmax, ops.log_softmax)  # were written, and these too
@@ -31,6 +35,29 @@ def log_loss(p: Array, *, labels: Array) -> Result:
     return -np.log(p[hot]).sum() / len(p), lambda g: -g * hot / p / len(p)
 
 
+class Quotes(Observer):
+    """Keep the words of the user's source that compute each result, inside ``with``: ``texts`` has them by node."""
+
+    def __init__(self) -> None:
+        self.texts: dict[Tensor, str] = {}
+
+    def op(self, out: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        frame, inner = outside(sys._getframe()), sys._getframe()
+        if frame is None or not out.requires_grad:
+            return
+        while inner is not frame:  # a function of ours, as of an exercise: the user's line is another
+            if inner.f_code.co_filename == CALLER:
+                return
+            assert inner.f_back is not None
+            inner = inner.f_back
+        where = list(frame.f_code.co_positions())[frame.f_lasti // 2]
+        line, end, first, last = where
+        if line is not None and line == end and first is not None:
+            words = linecache.getline(frame.f_code.co_filename, line).encode()[first:last].decode(errors="replace")
+            if 1 < len(words) <= 60:
+                self.texts[out] = f"`{words}`"
+
+
 # --- the record ------------------------------------------------------------------------------------------------------
 
 
@@ -48,9 +75,19 @@ class RecordedGraph:
     right : the gradient of each input
     g : the gradient of each computed tensor
     wholes : for each input, the results of its VJPs before broadcasting was undone
+    quotes : node -> the words of the source that computed it, as far as they are known
+    added : the nodes that no student wrote: weights that an op's result is multiplied by, and their sum
     """
 
-    def __init__(self, root: Tensor, inputs: Sequence[Tensor]) -> None:
+    def __init__(
+        self,
+        root: Tensor,
+        inputs: Sequence[Tensor],
+        quotes: Mapping[Tensor, str] | None = None,
+        weighted: bool = False,
+    ) -> None:
+        self.quotes, self.weighted = dict(quotes or {}), weighted
+        self.added = {root, root.parents[0]} if weighted and root.parents else set()
         self.root, self.inputs = root, list(inputs)
         self.nodes = toposort(root)
         self.g: dict[Tensor, Array] = {}
@@ -92,7 +129,7 @@ class RecordedGraph:
         """Run the computation once more: in plain terms (see `_plain`), or with shaken values."""
         new = {id(t): Tensor(t, requires_grad=True, name=t.name) for t in self.inputs}
         inputs = list(new.values())
-        earlier = list(inputs)
+        earlier, quotes = list(inputs), dict[Tensor, str]()
         for node in self.nodes[::-1] if self.root.parents else ():
             assert node.op is not None
             made = apply(node.op, *[new.get(id(p), unwrap(p)) for p in node.parents], **node.kwargs)
@@ -100,7 +137,9 @@ class RecordedGraph:
                 made.array = _shaken_result(made, shaken)
             new[id(node)] = _plain(made, earlier) if plain else made
             earlier.append(new[id(node)])
-        return RecordedGraph(new.get(id(self.root), self.root), inputs)
+            if node in self.quotes:
+                quotes[new[id(node)]] = self.quotes[node]
+        return RecordedGraph(new.get(id(self.root), self.root), inputs, quotes, self.weighted)
 
     def in_plain_terms(self) -> RecordedGraph:
         """Return the graph rebuilt in plain terms, or this one where the gradients would be others.

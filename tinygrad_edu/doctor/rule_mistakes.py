@@ -1,6 +1,7 @@
 """The mistakes of update rules: each is one change of the right rule's text, with a sentence and a hint.
 
 The order counts: the first row that explains a student's steps is the one that is named. `rule_text` runs the changes.
+What is published in two forms is right in both: `VARIANTS` has the forms that are not ours.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ class Mistake(NamedTuple):
 
     Attributes
     ----------
-    key : its name, as `Report.mistakes` has it
+    key : its name, as `Report.mistakes` has it; empty for a variant that is published, and so is right
     change : the change that makes this rule of the right one; "; " separates several:
         ``old -> new`` in the equations, where * stands for anything and | for a new line;
         ``name = expression`` for one of the rule's numbers, or t; i is 0 for the first parameter and 1 for the second;
@@ -32,8 +33,14 @@ def _rows(key: str, text: str, hint: str, *changes: str) -> list[Mistake]:
     return [Mistake(key, change, text, hint) for change in changes]
 
 
-AVERAGES, CORRECTED = "for the averages' start at 0", "1 - beta^t"
 # fmt: off
+VARIANTS: list[Mistake] = [
+    *_rows("", "the form with eps-hat: eps is added to the root of v before v is corrected (Kingma & Ba 2015, end of "
+           "section 2; TensorFlow, Keras)", "", "(sqrt(c2 · *) + eps) -> (sqrt(c2) · (sqrt(*) + eps))"),
+    *_rows("", "the form with eps inside the root, as in TensorFlow and Keras", "",
+           "g / (sqrt(*) + eps) -> g / sqrt(* + eps)"),
+]
+AVERAGES, CORRECTED = "for the averages' start at 0", "1 - beta^t"
 RULE_MISTAKES: list[Mistake] = [
     # the averages
     *_rows("m and v swapped", "m and v have changed places", "m, the average of g, is above; the root of v is below.",
@@ -127,9 +134,6 @@ RULE_MISTAKES: list[Mistake] = [
            "(sqrt(*) + eps) -> sqrt(*)", "sqrt(s + eps) / sqrt(v + eps) -> sqrt(s) / sqrt(v)",
            "abs(g) + eps -> abs(g)",
            "/ (sqrt(*) + eps) -> / sqrt(*) + eps", "p - lr · */ (sqrt(*) + eps) -> p - lr · (*/ sqrt(*) + eps)"),
-    *_rows("eps early", "eps is added before v is corrected, so that it counts for more in the first steps",
-           "Correct v first, then take the root, then add eps.",
-           "(sqrt(c2 · *) + eps) -> (sqrt(c2) · (sqrt(*) + eps))"),
     *_rows("eps late", "eps is added after v is corrected", "This rule adds eps to the root of the plain v.",
            "r / (sqrt(v) + eps) -> r / (sqrt(v) + eps · sqrt(1 - beta2^t))"),
     # the step
@@ -145,8 +149,9 @@ RULE_MISTAKES: list[Mistake] = [
            "Shrink p itself, p · (1 - lr · weight_decay), and leave g as it is.",
            "p <- p · keep -> g <- g + weight_decay · p", "p <- keep · p -> g <- g + weight_decay · p | p <- p"),
     *_rows("decay forgotten", "there is no weight decay", "Multiply p by 1 - lr · weight_decay.", "keep = 1"),
-    *_rows("decay without lr", "the decay is not multiplied by lr", "Multiply p by 1 - lr · weight_decay.",
-           "keep = 1 - weight_decay"),
+    *_rows("decay without lr", "the decay is not multiplied by lr",
+           "Multiply p by 1 - lr · weight_decay, as torch and Keras do. The paper (Loshchilov & Hutter 2019, "
+           "algorithm 2) has no lr there, and a much smaller weight_decay.", "keep = 1 - weight_decay"),
     *_rows("decay grows", "the decay makes the weights larger", "Multiply p by 1 - lr · weight_decay.",
            "keep = 2 - keep"),
     # what is remembered

@@ -8,7 +8,7 @@ mistake has a name.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -19,14 +19,15 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
 from ..extras.optimizers import RULES
-from .report import Finding, Report
-from .rule_mistakes import RULE_MISTAKES, Mistake
+from .report import Finding, Report, quiet
+from .rule_mistakes import RULE_MISTAKES, VARIANTS, Mistake
 from .rule_text import RuleText
 
 PRECISION = {np.float64: 1e-6, np.float32: 1e-3}  # the error allowed to rounding, relative to the way of p
 UNKNOWN = Mistake("unknown", "", "this is none of the mistakes that I know", "Work out that step by hand.")
 
 
+@quiet()
 def diagnose_optimizer(
     rule: Callable[..., Any],
     reference: str | type[Optimizer] = "Adam",
@@ -41,7 +42,7 @@ def diagnose_optimizer(
     Both rules get the same random gradients for two parameters of six numbers each: some of them large, some of the
     order of eps and of its root, one always above 0, one always 0. All numbers have to agree after each step. If they
     do not, our rule is run with one mistake of `RULE_MISTAKES` after the other, then with two, until one takes the
-    student's steps.
+    student's steps. A variant that is published is right, and the finding says which it is.
 
     Parameters
     ----------
@@ -88,8 +89,10 @@ def diagnose_optimizer(
     if not wrong.any():
         finding = Finding("step", None, "", "", said[-1] - start, expected[-1] - start)
     else:
-        finding = _not_finite(said, expected, start) or _named(
-            RuleText.of(kind, numbers), taken, start, gradients, said, expected, dtype
+        finding = (
+            _standing(said, expected, start)
+            or _not_finite(said, expected, start, lambda: _said(rule, start, gradients, taken, later=1)[0])
+            or _named(RuleText.of(kind, numbers), taken, start, gradients, said, expected, dtype)
         )
     name = getattr(rule, "__name__", "").replace("<lambda>", "") or "The rule"
     settings = ", ".join(f"{name} = {value:g}" for name, value in numbers.items())
@@ -100,15 +103,25 @@ def diagnose_optimizer(
     return Report(subject, [finding], raise_on_error)
 
 
-def _not_finite(said: Array, expected: Array, start: Array) -> Finding | None:
-    """Return a finding if whole steps of the student's are not finite, from the second step on.
+def _standing(said: Array, expected: Array, start: Array) -> Finding | None:
+    """Return a finding if the rule never moves p: a line that is not written yet is no mistake with a name."""
+    if (said != start).any():
+        return None
+    hint = "Return p minus the step, or change p in place: p -= ..."
+    return Finding("step", "unknown", "p stays as it was", hint, said[0] - start, expected[0] - start)
 
-    The first step is left to the mistakes that have a name: 1 - beta^0 = 0.
+
+def _not_finite(said: Array, expected: Array, start: Array, one_later: Callable[[], Array]) -> Finding | None:
+    """Return a finding if whole steps of the student's are not finite: NaN agrees with everything, so it has no name.
+
+    One reason can be proved: the steps of a rule that counts t from 0 are right if t is given one later.
     """
     lost: Array = np.asarray(~np.isfinite(said).all(axis=(1, 2)) & np.isfinite(expected).all(axis=(1, 2)))
-    if not lost.any() or lost[0] or np.isfinite(said[lost]).any():
+    if not lost.any() or np.isfinite(said[lost]).any():
         return None
     n = int(lost.argmax())
+    if n == 0 and not _differences(one_later(), expected, start, np.float64).any():
+        return None  # it will be called t from 0
     text = f"your step is {'NaN' if np.isnan(said[n]).any() else 'infinite'} from step {n + 1} on"
     hint = "Look for a root of a negative number, a division by 0, or 1 - beta**t with t = 0."
     return Finding("step", "nan", text, hint, said[n] - start, expected[n] - start)
@@ -129,9 +142,33 @@ def _named(
         ways = ((n, suspect.run(start, gradients[:n])) for n in (1, len(said)))  # most differ in the first step
         return not any(_differences(said[:n], way, start, dtype).any() for n, way in ways)
 
-    found = next((mistake for mistake, suspect in _suspects(right, taken, factor) if explains(suspect)), UNKNOWN)
+    damped = _dampening(right, start, gradients, said)
+    found = next(
+        (mistake for mistake, suspect in _suspects(right, taken, factor, damped) if explains(suspect)), UNKNOWN
+    )
+    if not found.key:
+        return Finding("step", None, found.text, "", mine, ours)
     text = f"{found.text}; first in step {first + 1}, most of all where g = {gradients[first][worst]:.3g}"
     return Finding("step", found.key, text, found.hint, mine, ours)
+
+
+def _dampening(right: RuleText, start: Array, gradients: Array, said: Array) -> list[Mistake]:
+    """Return torch's dampening as a variant: from the second step on g comes into the velocity with 1 - dampening.
+
+    The first two steps tell the number, which the reference does not have.
+    """
+    if len(said) < 2 or "v <- momentum · v + g" not in right.equations:
+        return []
+    v = (np.concatenate([start[None], said[:1]]) - said[:2]) / right.hyper["lr"]
+    share = (v[1] - right.hyper["momentum"] * v[0])[:, 2] / gradients[1][:, 2]  # of the ordinary number
+    if (
+        not np.isfinite(share).all()
+        or not -1e-9 <= share[0] < 1
+        or not np.isclose(share[0], share[1], rtol=1e-4, atol=1e-6)
+    ):
+        return []
+    text = f"the form with dampening, as in torch; dampening is {1 - share[0]:.6g}, and 0 in the first step"
+    return [Mistake("", f"momentum · v + g -> momentum · v + (1 - {1 - share[0]:.17g} · (t > 1)) · g", text, "")]
 
 
 def _kind(reference: str | type[Optimizer]) -> type[Optimizer]:
@@ -187,15 +224,20 @@ def _taken(rule: Callable[..., Any], kind: type[Optimizer], hyper: dict[str, flo
     return {p.name: hyper[p.name] for p in own if p.name in hyper}
 
 
-def _said(rule: Callable[..., Any], start: Array, gradients: Array, taken: dict[str, float]) -> tuple[Array, Any]:
-    """Run the student's rule. Return the parameters after each step, (steps, 2, 6), and the dtype it counts in."""
+def _said(
+    rule: Callable[..., Any], start: Array, gradients: Array, taken: dict[str, float], later: int = 0
+) -> tuple[Array, Any]:
+    """Run the student's rule, with t = 1 + later in the first step.
+
+    Return the parameters after each step, (steps, 2, 6), and the dtype it counts in.
+    """
     if isinstance(rule, type):
         return _drive(rule, start, gradients, taken), np.float64
     path, moved = np.empty(gradients.shape), False
     dtype: type[np.floating[Any]] = np.float64
     memories: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
     p = list(start.copy())
-    for t, both in enumerate(gradients, start=1):
+    for t, both in enumerate(gradients, start=1 + later):
         for i, g in enumerate(both):
             given = p[i].copy()
             returned = rule(given, g.copy(), memories[i], t, **taken)
@@ -204,7 +246,7 @@ def _said(rule: Callable[..., Any], start: Array, gradients: Array, taken: dict[
             if any(getattr(x, "dtype", None) == np.float32 for x in (new, *memories[i].values())):
                 dtype = np.float32
             p[i] = new.astype(np.float64)
-        path[t - 1] = p
+        path[t - 1 - later] = p
     if not moved:
         raise TypeError("the rule returned None and left p as it was: return the new p, or change p in place")
     return path, dtype
@@ -248,16 +290,19 @@ def _differences(said: Array, expected: Array, start: Array, dtype: Any) -> Arra
 # --- suspects ---------------------------------------------------------------------------------------------------------
 
 
-def _suspects(right: RuleText, taken: Collection[str], factor: float) -> Iterator[tuple[Mistake, RuleText]]:
-    """Yield wrong rules, the likeliest first: with one mistake, another optimizer, with two mistakes.
+def _suspects(
+    right: RuleText, taken: Collection[str], factor: float, damped: Sequence[Mistake]
+) -> Iterator[tuple[Mistake, RuleText]]:
+    """Yield other rules, the likeliest first: a variant, one mistake, another optimizer, two changes at once.
 
     Parameters
     ----------
     right : the right rule
     taken : the numbers that the student's rule was given
     factor : the student's step, relative to the right one
+    damped : variants that belong to this student's numbers
     """
-    rows = [*RULE_MISTAKES, *_ignored(right, taken)]
+    rows = [*VARIANTS, *damped, *RULE_MISTAKES, *_ignored(right, taken)]
     if np.isfinite(factor) and factor != 0:
         text = f"every step is {factor:.6g} times the right one"
         hint = "Look for a number that is there twice, or not at all."
@@ -267,7 +312,9 @@ def _suspects(right: RuleText, taken: Collection[str], factor: float) -> Iterato
     for (one, rule), (two, _) in combinations(variants, 2):
         if one.key != two.key and (both := rule.changed(two.change)):
             text, hint = f"two mistakes: {one.text}; and {two.text}", f"{one.hint} {two.hint}"
-            yield Mistake(f"{one.key} + {two.key}", "", text, hint), both
+            if not one.key:  # in a variant, which is right
+                text, hint = f"{two.text} (else it is {one.text})", two.hint
+            yield Mistake(f"{one.key} + {two.key}".removeprefix(" + "), "", text, hint), both
 
 
 def _ignored(right: RuleText, taken: Collection[str]) -> Iterator[Mistake]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from ..core.optimizer import Optimizer
-from ..core.tensor import Observer, Tensor
+from ..core.tensor import Observer, Share, Tensor, next_stamp
 from .frames import warn
 
 AGAIN = (
@@ -26,11 +27,26 @@ class StepGuard(Observer):
     """Look at each step of each optimizer. Each kind of warning comes once for an optimizer.
 
     A gradient that has a share from before the latest update of its parameter was used by that update. It is new again
-    after zero_grad() and backward(). Gradients that were assigned by hand are left alone.
+    after zero_grad() and backward(), and where it is all 0 when a backward pass begins, as after ``p.grad.fill(0)``.
+    Gradients that were assigned by hand are left alone. backward() itself never warns: sums of old and new gradients
+    that no step uses are right, as those that a generator's loss leaves in a discriminator.
     """
 
     def __init__(self) -> None:
         self.told: WeakKeyDictionary[Optimizer, set[str]] = WeakKeyDictionary()
+        self.known: list[ref[Optimizer]] = []  # the optimizers that have made a step
+
+    def backward(self, root: Tensor, shares: Iterator[Share]) -> Iterator[Share]:
+        """Take used gradients that somebody has set to 0 for new ones."""
+        for known in self.known:
+            optimizer = known()
+            if optimizer is not None and not (optimizer.cleared or optimizer.assigned):
+                for update in optimizer.last:
+                    for p in update.params:
+                        g = p.stored_grad
+                        if g is not None and p.grad_from < update.stamp and not g.any():
+                            p.grad_from = next_stamp()
+        return shares
 
     def step(self, optimizer: Any) -> None:
         if optimizer.cleared and optimizer.last[0].stamp >= 0:  # new gradients, for the same parameters as before
@@ -45,6 +61,7 @@ class StepGuard(Observer):
             if used is not None:
                 self.say(optimizer, AGAIN if used.grad_stamp < since else ADDED, used)
         if updates[0].stamp < 0:  # new ones
+            self.remember(optimizer)
             missed = [
                 name
                 for i, (name, p) in enumerate(zip(optimizer.names, optimizer.params))
@@ -52,6 +69,11 @@ class StepGuard(Observer):
             ]
             if missed:
                 self.say(optimizer, MISSED, ", ".join(missed))
+
+    def remember(self, optimizer: Optimizer) -> None:
+        """Have `backward` look at this optimizer, for as long as it lives."""
+        if not any(known() is optimizer for known in self.known):
+            self.known = [known for known in self.known if known() is not None] + [ref(optimizer)]
 
     def say(self, optimizer: Optimizer, message: str, what: Tensor | str) -> None:
         """Warn, unless that was said before, or gradients were assigned by hand."""
