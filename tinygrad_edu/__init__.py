@@ -65,16 +65,22 @@ _TOOLS = dict.fromkeys(
         "unfreeze",
         "clip_value",
         "clip_norm",
-        "state_dict",
-        "load_state_dict",
         "equation",
         "compile",
-        "__reduce__",
     ],
     "training.optimizer_tools",
 )
 _BOUND = {
-    "core.tensor.Tensor": {"steps": "explain.steps.steps", "graph": "explain.graph.graph"},
+    "core.tensor.Tensor": {
+        "steps": "explain.steps.steps",
+        "graph": "explain.graph.graph",
+        "__getstate__": "training.states.tensor_to_pickle",
+        "__setstate__": "training.states.tensor_from_pickle",
+    },
+    "core.layers.Layer": {
+        "state_dict": "training.states.layer_state",
+        "load_state_dict": "training.states.load_layer_state",
+    },
     "core.buffers.FlatBuffer": {"check": "guards.ranges.check_parameters"},
     "core.optimizer.Update": {"bind": "extras.threads.bind"},
     "core.optimizer.Optimizer": {
@@ -82,6 +88,11 @@ _BOUND = {
         "grouped": "guards.ranges.grouped",
         "refusal": "guards.ranges.not_finite",
         "why": "explain.why.why",
+        "state_dict": "training.states.optimizer_state",
+        "load_state_dict": "training.states.load_optimizer_state",
+        "__getstate__": "training.states.optimizer_to_pickle",
+        "__setstate__": "training.states.optimizer_from_pickle",
+        "__copy__": "training.states.no_shallow_copy",
         **{name: f"{room}.{name}" for name, room in _TOOLS.items()},
     },
 }
