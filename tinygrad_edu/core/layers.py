@@ -140,15 +140,13 @@ def contents(layer: Layer, below: bool = False) -> Iterator[tuple[str, Any]]:
         path, value = todo.pop()
         if path and isinstance(value, (Tensor, Layer)):
             yield path, value
-        items: Any = ()
-        if id(value) in walked:
-            continue
-        walked.add(id(value))
-        if isinstance(value, (dict, list, tuple)):
-            items = value.items() if isinstance(value, dict) else enumerate(value)
-        elif value is layer or (below and isinstance(value, Layer)):
-            items = vars(value).items()
-        todo += [(f"{path}.{key}" if path else str(key), inner) for key, inner in items][::-1]
+        if id(value) not in walked:
+            walked.add(id(value))
+            inner: Any = dict(enumerate(value)) if isinstance(value, (list, tuple)) else value
+            if value is layer or (below and isinstance(value, Layer)):
+                inner = vars(value)
+            items = inner.items() if isinstance(inner, dict) else ()
+            todo += [(f"{path}.{key}" if path else str(key), x) for key, x in items][::-1]
 
 
 class Linear(Layer):

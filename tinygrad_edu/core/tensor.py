@@ -30,6 +30,7 @@ from .ops import VJP, Array, Result
 Share = tuple["Tensor", Array, "Tensor", Array, Array]  # see `backward_pass`
 
 next_stamp = count(1).__next__
+NUMBERS = (np.float64, np.float32, np.float16, np.integer)  # NumPy's, as np.sqrt(16) returns one
 EVENTS = ("op", "constant", "read", "write", "backward", "step", "stepped")
 
 
@@ -69,7 +70,8 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     Parameters
     ----------
     op : a function of `ops`, or one of yours of the same form: arrays in, (value, VJP, ...) out
-    args : Tensors, arrays or numbers; op has one VJP for each. A Python number takes the dtype of the Tensor beside it
+    args : Tensors, arrays or numbers; op has one VJP for each. A number takes the dtype of the Tensor beside it, be it
+        Python's or, beside a Tensor of floats, NumPy's, as np.sqrt(16)
     kwargs : what op does not differentiate
 
     Raises
@@ -95,6 +97,8 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
             if a._requires_grad:
                 wanted = True
             arrays.append(a.array)
+        elif isinstance(a, NUMBERS) and any(x.dtype.kind == "f" for x in args if isinstance(x, Tensor)):
+            return apply(op, *[x.item() if isinstance(x, NUMBERS) else x for x in args], **kwargs)
         else:  # a Python number beside another argument stays one: NumPy then keeps the other's dtype
             arrays.append(a if isinstance(a, (int, float)) and len(args) > 1 else real(a))
     if kwargs:
@@ -252,10 +256,11 @@ def unwrap(x: Any) -> Any:
 
 
 def real(x: Any) -> Array:
-    """Return x as an array; raise TypeError if what it holds are no real numbers."""
+    """Return x as an array; raise TypeError if what it holds are no real numbers, or numbers behind a mask."""
     array = np.asarray(x)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"expected real numbers, got {type(x).__name__} of dtype {array.dtype}")
+    if array.dtype.kind not in "fiub" or (isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x)):
+        masked = "; choose what is behind the mask: x.filled(value)" * isinstance(x, np.ma.MaskedArray)
+        raise TypeError(f"expected real numbers, got {type(x).__name__} of dtype {array.dtype}{masked}")
     return array
 
 
@@ -427,6 +432,7 @@ class Tensor:
             message = f"only float32 and float64 can require a gradient, got {self.dtype}; write the numbers as floats"
             raise TypeError(f"{message} (1.0, not 1) or use .astype(float)")
         self._requires_grad = self.retains_grad = bool(value)
+        self.stored_grad = self.stored_grad if value else None  # which a step would still use
         next_stamp()  # time moves on: a compiled step then looks at what has changed
 
     @property

@@ -42,7 +42,7 @@ def fitting(name: str, value: Any, like: Any) -> Array:
         kind = "masked numbers" if np.ma.is_masked(value) else f"no real numbers: its dtype is {given.dtype}"
         raise ValueError(f"{name} in this state holds {kind}")
     if given.shape != like.shape:
-        raise ValueError(f"{name} has shape {given.shape} in this state, here {like.shape}")
+        raise ValueError(f"{name} has shape {like.shape}, the state has {given.shape}")
     with np.errstate(all="ignore"):
         taken = given.astype(like.dtype)
     exact = like.dtype.kind == "f" or np.array_equal(taken, given)
@@ -196,8 +196,9 @@ def load_optimizer_state(optimizer: Optimizer, state: Any) -> None:
 
 
 def never_negative(optimizer: Optimizer, name: str) -> bool:
-    """Return whether the rule keeps this average at 0 or above: its equation adds squares, or takes a maximum."""
-    return bool(re.search(rf"^ *{name} <- (.*\b(\w+) · \2\b|minimum|maximum)", optimizer.kernel.__doc__ or "", re.M))
+    """Return whether the rule keeps this average at 0 or above: its equation adds a square, or takes a maximum."""
+    square_or_bound = rf"^ *{name} <- ((minimum|maximum)\(|.*\b(\w+) · \3( - {name}\))?$)"
+    return bool(re.search(square_or_bound, optimizer.kernel.__doc__ or "", re.M))
 
 
 def layout(optimizer: Optimizer) -> list[str]:
