@@ -368,7 +368,7 @@ class Tensor:
             raise RuntimeError(f"{self.label()} is computed, so its data cannot be replaced; use detach() for a copy")
         if any(observe(self, value) for observe in thread.write):
             return
-        value = np.asarray(unwrap(value))
+        value = real(unwrap(value))
         if value.shape != self.shape:
             raise ValueError(f"{self.label()} has shape {self.shape}, the new data has {value.shape}")
         self.array[...] = value  # in place: a parameter stays in its flat buffer

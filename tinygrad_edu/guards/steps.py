@@ -1,13 +1,15 @@
-"""Warnings of steps that are not what was meant: a gradient that is missing, used twice, or added to a used one."""
+"""Warnings of steps that are not what was meant: a gradient is missing, lost, used twice, or added to a used one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..core.optimizer import Optimizer
-from ..core.tensor import Observer, Tensor
+from ..core.tensor import Observer, Share, Tensor
 from .frames import warn
+from .lost import LOST, fresh, lost, noted, reached
 
 AGAIN = (
     "step() used the gradient of {} a second time: there was no backward() since the step before; call zero_grad() "
@@ -32,6 +34,10 @@ class StepGuard(Observer):
     def __init__(self) -> None:
         self.told: WeakKeyDictionary[Optimizer, set[str]] = WeakKeyDictionary()
 
+    def backward(self, root: Tensor, shares: Iterator[Share]) -> Iterator[Share]:
+        """Watch for lost leaves until each optimizer has made its first step."""
+        return noted(shares) if fresh.data else shares
+
     def step(self, optimizer: Any) -> None:
         if optimizer.cleared and optimizer.last[0].stamp >= 0:  # new gradients, for the same parameters as before
             return
@@ -45,6 +51,11 @@ class StepGuard(Observer):
             if used is not None:
                 self.say(optimizer, AGAIN if used.grad_stamp < since else ADDED, used)
         if updates[0].stamp < 0:  # new ones
+            if optimizer.buffer in fresh:
+                fresh.discard(optimizer.buffer)
+                if names := lost(optimizer, reached):
+                    self.say(optimizer, LOST, ", ".join(names))
+                reached.clear()
             missed = [
                 name
                 for i, (name, p) in enumerate(zip(optimizer.names, optimizer.params))

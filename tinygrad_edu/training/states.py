@@ -223,7 +223,8 @@ def tensor_to_pickle(t: Tensor) -> Any:
     Stamps stay behind, as they count the time of one process. A computed tensor becomes a computed one that requires
     no gradient: its record holds functions that cannot be pickled.
     """
-    leaf, grad = t.op is None, t.stored_grad
+    leaf = t.op is None
+    grad = t.stored_grad if leaf or t.retains_grad else None
     state = {"array": t.array, "requires_grad": leaf and t.requires_grad, "name": t.name, "leaf": leaf, "grad": grad}
     return getattr(t, "__dict__", None), state  # the first is of a subclass
 
