@@ -15,7 +15,7 @@ def refuse_masked(name: str, values: Any) -> None:
         ...
     TypeError: X is a masked array, and 1 of its 2 numbers are hidden: choose with X.filled(value), or leave rows out
     """
-    if isinstance(values, ma.MaskedArray) and (hidden := int(ma.count_masked(values))):
+    if isinstance(values, ma.MaskedArray) and (hidden := int(ma.getmaskarray(values).sum())):
         raise TypeError(
             f"{name} is a masked array, and {hidden} of its {values.size} numbers are hidden: choose with "
             f"{name}.filled(value), or leave rows out"

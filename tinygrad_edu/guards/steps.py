@@ -36,7 +36,7 @@ class StepGuard(Observer):
 
     def backward(self, root: Tensor, shares: Iterator[Share]) -> Iterator[Share]:
         """Watch for lost leaves until each optimizer has made its first step."""
-        return noted(shares) if fresh.data else shares
+        return noted(shares) if fresh.data else shares  # type: ignore[attr-defined]  # quicker than len
 
     def step(self, optimizer: Any) -> None:
         if optimizer.cleared and optimizer.last[0].stamp >= 0:  # new gradients, for the same parameters as before

@@ -274,10 +274,12 @@ def optimizer_from_pickle(optimizer: Optimizer, state: dict[str, Any]) -> None:
     stopped, at = [p for p in optimizer.params if not p.requires_grad], 0
     for p in optimizer.params:
         data, grad = (whole[start + at : start + at + p.size].reshape(p.shape) for whole, start in memory)
-        p.array, p.grad_view, at = data, grad, at + p.size
+        at += p.size
+        if p.grad_view is None or p.array.ctypes.data != data.ctypes.data:  # else another optimizer has put it there
+            p.array, p.grad_view = data, grad
         if p.stored_grad is not None:
-            grad[...] = p.stored_grad
-            p.stored_grad = grad
+            p.grad_view[...] = p.stored_grad
+            p.stored_grad = p.grad_view
     for p in stopped:  # a buffer takes only what requires a gradient
         p.requires_grad = True
     optimizer.buffer = FlatBuffer(optimizer.params)
@@ -295,4 +297,4 @@ def no_shallow_copy(optimizer: Optimizer) -> Any:
     raise TypeError("copy.copy() of an optimizer shares its parameters; use copy.deepcopy((model, optimizer))")
 
 
-copyreg.pickle(Kernel, attrgetter("__qualname__"))  # type: ignore[arg-type]  # a rule is pickled by its name, as functions are
+copyreg.pickle(Kernel, attrgetter("__qualname__"))  # a rule is pickled by its name, as functions are
