@@ -76,6 +76,8 @@ _BOUND = {
         "graph": "explain.graph.graph",
         "__getstate__": "training.states.tensor_to_pickle",
         "__setstate__": "training.states.tensor_from_pickle",
+        "__copy__": "training.states.copy_tensor",
+        "__deepcopy__": "training.states.copy_tensor",
     },
     "core.layers.Layer": {
         "state_dict": "training.states.layer_state",

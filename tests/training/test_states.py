@@ -267,19 +267,30 @@ def test_what_is_not_copied_says_so():
         pickle.dumps(optimizer)
 
 
-def test_tensors_of_a_graph_leave_it_behind():
-    """A model may keep what forward() computed, as attention weights: the copy has the numbers, and no functions."""
+def test_a_pickle_leaves_the_graph_behind_and_a_copy_has_its_own():
+    """A model may keep what forward() computed, as attention weights: a pickle has the numbers, and no functions."""
     model, _ = made()
     model.last = model(X)
+    h = model.last * 2
+    shallow = copy.copy(h)
+    shallow.sum().backward()
+    first = model[0].W.grad.copy()
+    h.sum().backward()
+    np.testing.assert_array_equal(model[0].W.grad, 2 * first)
     kept = model.last.sum()
     for make in COPIES.values():
         other = make(model)
         np.testing.assert_array_equal(other.last.numpy(), model.last.numpy())
-        assert not other.last.requires_grad
+        assert other.last.requires_grad == (make is copy.deepcopy)
         assert list(other.state_dict()) == list(model.state_dict())
         with pytest.raises(ValueError, match="read-only"):
             other.last.data[0] = 1
     kept.backward()  # the graph here is as it was
+    other = copy.deepcopy(model)
+    (other.last**2).sum().backward()
+    (model.last**2).sum().backward()
+    for ours, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        np.testing.assert_allclose(theirs.grad, ours.grad)
     p = tg.Tensor([1.0], requires_grad=True, name="p")
     (p * 2).sum().backward()
     q = copy.deepcopy(p)

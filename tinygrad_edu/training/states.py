@@ -6,6 +6,7 @@ then: a state that is refused has changed nothing. The face makes these function
 
 from __future__ import annotations
 
+import copy
 import copyreg
 import json
 import re
@@ -240,6 +241,22 @@ def tensor_from_pickle(t: Tensor, state: Any) -> None:
         t.op, t.retains_grad = copied, given["grad"] is not None
         t.array.setflags(write=False)
     vars(t).update(more) if more else None
+
+
+def copy_tensor(t: Tensor, memo: dict[int, Any] | None = None) -> Tensor:
+    """Return a Tensor with numbers of its own. Unlike a pickle it keeps the graph: that of t, or, with the memo of
+    copy.deepcopy, a copy of it."""
+    other = object.__new__(type(t))
+    more, state = tensor_to_pickle(t)
+    parents = t.parents
+    if memo is not None:
+        memo[id(t)] = other
+        more, parents = copy.deepcopy((more, parents), memo)
+    tensor_from_pickle(other, (more, state | {"requires_grad": t.requires_grad}))
+    if t.op is not None:
+        other.op, other.parents, other.kwargs, other.vjps = t.op, parents, t.kwargs, t.vjps
+        other.retains_grad = t.retains_grad
+    return other
 
 
 MADE_ANEW = ("buffer", "cached_updates", "seen", "last", "regularised")
