@@ -32,7 +32,7 @@ class Watch:
 
     def __init__(self, model: Layer, loss: Any) -> None:
         self.layers = list[tuple[dict[str, Any], dict[str, Any]]]()
-        self.containers = list[tuple[Any, Any]]()
+        self.now, self.then = list[Any](), list[Any]()  # lists and dicts, and copies of them
         self.read = list[tuple[Look, Any]]()
         self.assigned = assigned[0]
         todo, seen = [model, loss], dict[int, Any]()  # the dict keeps them alive, so that no id comes twice
@@ -49,7 +49,8 @@ class Watch:
             yield from (type(value).forward, *vars(value).values())
         elif isinstance(value, (list, dict, tuple)):
             if not isinstance(value, tuple):
-                self.containers.append((value, value.copy()))
+                self.now.append(value)
+                self.then.append(value.copy())
             yield from value.values() if isinstance(value, dict) else value
         elif isinstance(value, FunctionType):
             yield from self.note_function(value)
@@ -78,9 +79,8 @@ class Watch:
     def changed(self) -> bool:
         """Return whether something is no longer as it was. Quick, as it is asked before each step."""
         try:
-            for now, then in self.containers:
-                if now != then:
-                    return True
+            if self.now != self.then:
+                return True
             for look, then in self.read:
                 if look() != then:
                     return True

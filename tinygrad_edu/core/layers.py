@@ -71,13 +71,12 @@ class Layer:
         ------
         ValueError : two Tensors have one path, as those of the keys 1 and "1" of a dict: one of them would be lost
         """
-        found, first = dict[str, Tensor](), dict[Tensor, str]()
+        found = dict[str, Tensor]()
         for path, t in contents(self, below=True):
-            if isinstance(t, Tensor) and t.op is None:  # a computed Tensor is not saved: forward() kept it
-                if found.setdefault(path, t) is not t:
-                    raise ValueError(f"{type(self).__name__} has two Tensors with the path {path}; rename a key")
-                first.setdefault(t, path)
-        return {path: t for t, path in first.items()}
+            if isinstance(t, Tensor) and t.op is None and found.setdefault(path, t) is not t:  # forward() keeps others
+                raise ValueError(f"{type(self).__name__} has two Tensors with the path {path}; rename a key")
+        first = {t: path for path, t in reversed(found.items())}
+        return {first[t]: t for t in found.values()}
 
     def named_parameters(self) -> dict[str, Tensor]:
         """Return the parameters by path, as "layers.0.W", in the order of definition. The path becomes the name."""
@@ -142,9 +141,8 @@ def contents(layer: Layer, below: bool = False) -> Iterator[tuple[str, Any]]:
             yield path, value
         if id(value) not in walked:
             walked.add(id(value))
-            inner: Any = dict(enumerate(value)) if isinstance(value, (list, tuple)) else value
-            if value is layer or (below and isinstance(value, Layer)):
-                inner = vars(value)
+            inner: Any = vars(value) if value is layer or (below and isinstance(value, Layer)) else value
+            inner = dict(enumerate(inner)) if isinstance(inner, (list, tuple)) else inner
             items = inner.items() if isinstance(inner, dict) else ()
             todo += [(f"{path}.{key}" if path else str(key), x) for key, x in items][::-1]
 

@@ -30,7 +30,6 @@ from .ops import VJP, Array, Result
 Share = tuple["Tensor", Array, "Tensor", Array, Array]  # see `backward_pass`
 
 next_stamp = count(1).__next__
-NUMBERS = (np.float64, np.float32, np.float16, np.integer)  # NumPy's, as np.sqrt(16) returns one
 EVENTS = ("op", "constant", "read", "write", "backward", "step", "stepped")
 
 
@@ -97,8 +96,8 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
             if a._requires_grad:
                 wanted = True
             arrays.append(a.array)
-        elif isinstance(a, NUMBERS) and any(x.dtype.kind == "f" for x in args if isinstance(x, Tensor)):
-            return apply(op, *[x.item() if isinstance(x, NUMBERS) else x for x in args], **kwargs)
+        elif isinstance(a, np.generic) and a.nbytes <= 8 and (plain := in_python(args)):  # no long double
+            return apply(op, *plain, **kwargs)
         else:  # a Python number beside another argument stays one: NumPy then keeps the other's dtype
             arrays.append(a if isinstance(a, (int, float)) and len(args) > 1 else real(a))
     if kwargs:
@@ -255,12 +254,17 @@ def unwrap(x: Any) -> Any:
     return tuple(map(unwrap, x)) if type(x) is tuple else x
 
 
+def in_python(args: tuple[Any, ...]) -> list[Any]:
+    """Return args with NumPy's numbers, as np.sqrt(16), as Python's; nothing if no Tensor among them holds floats."""
+    floats = any(isinstance(x, Tensor) and x.dtype.kind == "f" for x in args)
+    return [x.item() if isinstance(x, np.generic) and x.nbytes <= 8 else x for x in args] * floats
+
+
 def real(x: Any) -> Array:
     """Return x as an array; raise TypeError if what it holds are no real numbers, or numbers behind a mask."""
     array = np.asarray(x)
-    if array.dtype.kind not in "fiub" or (isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x)):
-        masked = "; choose what is behind the mask: x.filled(value)" * isinstance(x, np.ma.MaskedArray)
-        raise TypeError(f"expected real numbers, got {type(x).__name__} of dtype {array.dtype}{masked}")
+    if (masked := type(x) is not np.ndarray and np.ma.is_masked(x)) or array.dtype.kind not in "fiub":
+        raise TypeError(f"expected real numbers, got {'masked ' * masked}{type(x).__name__} of dtype {array.dtype}")
     return array
 
 

@@ -12,6 +12,7 @@ from inspect import signature
 from typing import Any
 
 import numpy as np
+from numpy.ma import MaskedArray
 
 from ..core import losses, ops
 from ..core.ops import Array
@@ -37,7 +38,8 @@ def guarded(loss: Loss, check: Callable[..., None] | None, hint: Callable[[Any, 
             bound = signature(loss).bind(*args, **kwargs)
             args, kwargs = bound.args, bound.kwargs
         if len(args) > 1:
-            refuse_masked("y", args[1])
+            if isinstance(args[1], MaskedArray):
+                refuse_masked("y", args[1])
             if check is not None:
                 check(*args)
         try:
