@@ -265,7 +265,8 @@ def real(x: Any) -> Array:
     """Return x as an array; raise TypeError if what it holds are no real numbers, or numbers behind a mask."""
     array = np.asarray(x)
     if (masked := type(x) is not np.ndarray and np.ma.is_masked(x)) or array.dtype.kind not in "fiub":
-        raise TypeError(f"expected real numbers, got {'masked ' * masked}{type(x).__name__} of dtype {array.dtype}")
+        fix = " with numbers behind its mask: choose them, x.filled(value)" * masked
+        raise TypeError(f"expected real numbers, got {type(x).__name__} of dtype {array.dtype}{fix}")
     return array
 
 
