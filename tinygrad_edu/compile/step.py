@@ -22,6 +22,8 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, no_grad, thread, unwrap
 from ..extras import gate
+from ..guards.frames import warn
+from ..guards.masked import refuse_masked
 from ..program.program import Program
 from .module_text import (
     APPLIED,
@@ -37,8 +39,9 @@ from .module_text import (
     TOTAL,
 )
 from .plan import Plan
-from .tracing import StepTracer
+from .tracing import StepTracer, set_modes
 from .values import CannotCompile
+from .watch import Watch
 
 TARGETS = {  # a loss's condition on each target, before anything is computed
     losses.binary_cross_entropy_with_logits: "0 <= {0} <= 1",
@@ -53,8 +56,7 @@ def compile_step(
 
     Parameters
     ----------
-    model : as it is in training. The mode of each layer, training or evaluation, is fixed now, and so are dropout's p
-        and generator
+    model : as it is in training. The mode of each layer, training or evaluation, is fixed now
     loss : called with the model's output and y. The conditions that one of `losses` has on targets are checked in each
         batch; those of a loss of yours, in this batch alone
     optimizer : any of this package, over the model's parameters
@@ -69,7 +71,11 @@ def compile_step(
 
     A batch may have any number of samples. Learning rates, schedules, groups, `freeze`, ``nonfinite`` and the weights
     are read at each call. Other arrays that the loss or the model uses are followed if they are changed in place,
-    except for indices.
+    except for indices. Python numbers that forward() or the loss read (a temperature, a slope, dropout's p, a weight in
+    the loss) are a part of the program, and layers, Tensors and generators are bound to it: if one is another at the
+    next call, the step is compiled again. So annealing costs a compilation for each new number; keep such a number in
+    an array, and change it in place, to have it read at each call. Watched are the attributes of layers and of objects
+    in them, lists, dicts, closures and globals.
     `debug` sees no ops here, as there are none; take eager steps within it. Machine code takes some seconds to make,
     and is kept on disk (`cache.folder`).
 
@@ -109,6 +115,7 @@ class CompiledStep:
     program: Program
     source: str
     labelled: bool
+    _last: Any  # dtypes and shapes of the batch before, and its plan
 
     def __init__(
         self,
@@ -129,8 +136,7 @@ class CompiledStep:
         y_dtype = dtype if y.dtype.kind == "f" else np.dtype(y.dtype.type)
         self.kinds = {"X": (x_dtype, X.shape[1:]), "y": (y_dtype, y.shape[1:])}
         self._lock = threading.RLock()  # machine code runs without Python's own
-        self._tracer = StepTracer(model, loss, optimizer)
-        self._plans: dict[int, Plan] = {}  # by the number of samples
+        self._begin()
         start = time.perf_counter()
         try:
             _, _, plan = self._taken(X, y)
@@ -143,6 +149,39 @@ class CompiledStep:
             getattr(plan, part)  # compiles it
         self.cached, self.seconds = plan.cached, time.perf_counter() - start
 
+    def _begin(self, modes: list[bool] | None = None) -> None:
+        """Have the step traced from now on as model and loss are now, in the layers' modes of now or in these."""
+        self._tracer = StepTracer(self.model, self.loss, self.optimizer, modes)
+        self._plans: dict[int, Plan] = {}  # by the number of samples
+        given = set(map(id, self.optimizer.params))
+        self._missing = [name for name, p in self.model.named_parameters().items() if id(p) not in given]
+
+    def _again(self) -> None:
+        """Forget all plans: a number, a layer or a Tensor that they were made with is another now."""
+        before = self._missing
+        self._begin(self._tracer.modes(self.model))
+        self._last = None, (), None, (), None  # no batch is as the one before
+        if new := [name for name in self._missing if name not in before]:
+            warn(
+                f"{', '.join(new)}: the model has other parameters than when the step was compiled, and the optimizer "
+                "does not have them, so no step changes them; build the optimizer from the model again, then compile"
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle or a copy takes along. The step is traced and compiled again, or loaded from disk."""
+        inputs, modes = self.program.inputs, self._tracer.modes(self.model)
+        kept = {name: getattr(self, name) for name in ("model", "loss", "optimizer", "quiet")}
+        return kept | {"X": inputs["X"], "y": inputs["y"], "modes": modes}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        model, modes = state["model"], state.pop("modes")
+        now = [layer.training for _, layer in model.named_layers()]
+        set_modes(model, modes)
+        try:
+            self.__init__(**state)  # type: ignore[misc]
+        finally:
+            set_modes(model, now)
+
     def __repr__(self) -> str:
         return f"CompiledStep({self.program!r}, {self.optimizer!r})"
 
@@ -151,8 +190,10 @@ class CompiledStep:
     def __call__(self, X: Any, y: Any) -> float:
         self._lock.acquire()  # quicker than with
         try:
+            if changed := self._watch.changed():
+                self._again()
             x_dtype, x_shape, y_dtype, y_shape, plan = self._last
-            if not (  # as the batch before: the `gate`, without a call
+            if changed or not (  # as the batch before: the `gate`, without a call
                 X.__class__ is np.ndarray
                 and y.__class__ is np.ndarray
                 and X.shape == x_shape
@@ -184,6 +225,7 @@ class CompiledStep:
         """Return X and y as machine code takes them, or refuse them."""
         taken = []
         for name, given in (("X", X), ("y", y)):
+            refuse_masked(name, given)
             (dtype, shape), values = self.kinds[name], np.asarray(unwrap(given))
             if values.shape[1:] != shape or not values.ndim:
                 wanted = f"({', '.join(['N', *map(str, shape)])}{',' * (not shape)})"
@@ -214,6 +256,7 @@ class CompiledStep:
             condition = TARGETS.get(self.loss)
             plan = Plan(program, output, self.optimizer, X, y, self.kinds, condition, self.quiet)
             self.program, self.source, self.labelled = program, plan.text, plan.labelled
+            self._watch = Watch(self.model, self.loss)  # now, as forward() may have kept something
         self._plans[len(X)] = plan
         plan.make_room(len(X))
         return plan
@@ -258,6 +301,8 @@ class CompiledStep:
         with self._lock:
             X, y = self._checked(X, y)
             order, size = gate.rows(unwrap(order), len(X)), _batch_size(size)
+            if self._watch.changed():
+                self._again()
             plans = [self._plan_for(X[order[:n]], y[order[:n]]) for n in {size, len(order) % size or size}]
             if any(other is not plans[0] for other in plans) or plans[0].apart or thread.stepped:
                 return self._one_by_one(plans, X, y, order, size)

@@ -19,9 +19,21 @@ from .values import CannotCompile
 class StepTracer:
     """Model, loss and optimizer, with the mode that each layer has now: training or evaluation."""
 
-    def __init__(self, model: Layer, loss: Callable[..., Tensor], optimizer: Optimizer) -> None:
+    def __init__(
+        self,
+        model: Layer,
+        loss: Callable[..., Tensor],
+        optimizer: Optimizer,
+        modes: list[bool] | None = None,
+    ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
-        self._modes = [(layer, layer.training) for _, layer in model.named_layers()]
+        layers = [layer for _, layer in model.named_layers()]
+        self._modes = list(zip(layers, modes or [layer.training for layer in layers], strict=True))
+
+    def modes(self, model: Layer) -> list[bool]:
+        """Return the mode of each layer that model has now; a new one has the mode of the model."""
+        known = {id(layer): mode for layer, mode in self._modes}
+        return [known.get(id(layer), known[id(model)]) for _, layer in model.named_layers()]
 
     def source(self, X: Array, y: Array, gradients: list[str]) -> str:
         """Return the text of the program for a batch."""
@@ -66,3 +78,9 @@ class StepTracer:
                 layer.training = mode
             for g, state in states.values():
                 g.bit_generator.state = state
+
+
+def set_modes(model: Layer, modes: list[bool]) -> None:
+    """Give each layer a mode, in the order of `Layer.named_layers`."""
+    for (_, layer), mode in zip(model.named_layers(), modes, strict=True):
+        layer.training = mode

@@ -64,6 +64,7 @@ class FlatBuffer:
                 value, g = p.array, p.grad
                 p.array, p.grad_view = (a[start:stop].reshape(p.shape) for a in (self._data, self._grad))
                 p.array[...] = value
+                value.setflags(write=False)  # whoever holds the old array cannot write into it in vain
                 next_stamp()  # time moves on: a compiled step then looks at what has changed
                 if g is not None:
                     p.grad_view[...] = g

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
+from reprlib import recursive_repr
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,8 @@ class Layer:
     training = True
     summary: Callable[..., None]  # `guards.install` binds these two
     refuse: Callable[[type[Exception], str], Exception]
+    state_dict: Callable[[], dict[str, ops.Array]]  # and the face these two, of `training.states`
+    load_state_dict: Callable[[Any], None]
 
     def forward(self, x: Any) -> Tensor:
         """Compute the output of the layer. Called as ``layer(x)``."""
@@ -54,25 +57,26 @@ class Layer:
 
     # --- its parts --------------------------------------------------------------------------------------------------
 
-    def named_layers(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+    def named_layers(self) -> Iterator[tuple[str, Layer]]:
         """Yield (path, layer) of this layer, whose path is "", and of all below it, as ("layers.0", layer)."""
-        yield prefix, self
-        for name, value in contents(self):
-            if isinstance(value, Layer):
-                yield from value.named_layers(f"{prefix}.{name}" if prefix else name)
+        yield "", self
+        yield from ((path, value) for path, value in contents(self, below=True) if isinstance(value, Layer))
 
-    def named_tensors(self, prefix: str = "") -> dict[str, Tensor]:
+    def named_tensors(self) -> dict[str, Tensor]:
         """Return the Tensors that are saved, parameters and others, by path, in the order of their definition.
 
         A Tensor that is found twice is listed once, under its first path.
+
+        Raises
+        ------
+        ValueError : two Tensors have one path, as those of the keys 1 and "1" of a dict: one of them would be lost
         """
-        found = dict[int, tuple[str, Tensor]]()
-        for name, value in contents(self):
-            below = value.named_tensors(f"{prefix}{name}.") if isinstance(value, Layer) else {prefix + name: value}
-            for path, t in below.items():
-                if t.op is None:  # a computed Tensor is not saved: forward() kept it
-                    found.setdefault(id(t), (path, t))
-        return dict(found.values())
+        found = dict[str, Tensor]()
+        for path, t in contents(self, below=True):
+            if isinstance(t, Tensor) and t.op is None and found.setdefault(path, t) is not t:  # forward() keeps others
+                raise ValueError(f"{type(self).__name__} has two Tensors with the path {path}; rename a key")
+        first = {t: path for path, t in reversed(found.items())}
+        return {first[t]: t for t in found.values()}
 
     def named_parameters(self) -> dict[str, Tensor]:
         """Return the parameters by path, as "layers.0.W", in the order of definition. The path becomes the name."""
@@ -84,27 +88,6 @@ class Layer:
     def parameters(self) -> list[Tensor]:
         """Return the parameters in the order of their definition."""
         return list(self.named_parameters().values())
-
-    def state_dict(self) -> dict[str, ops.Array]:
-        """Return a copy of the numbers of each Tensor that is saved, by path. np.savez can write it to a file."""
-        return {path: t.numpy() for path, t in self.named_tensors().items()}
-
-    def load_state_dict(self, state: Any) -> None:
-        """Take over the numbers that `state_dict` returned.
-
-        Raises
-        ------
-        ValueError : a path is missing or unknown, or a shape differs; nothing is changed then
-        """
-        ours = self.named_tensors()
-        if set(state) != set(ours):
-            missing, unknown = sorted(set(ours) - set(state)), sorted(set(state) - set(ours))
-            raise ValueError(f"the state does not fit this model: missing {missing}, unknown {unknown}")
-        for path, t in ours.items():
-            if np.shape(state[path]) != t.shape:
-                raise ValueError(f"{path} has shape {t.shape}, the state has {np.shape(state[path])}")
-        for path, t in ours.items():
-            t.data = state[path]
 
     # --- training and evaluation ------------------------------------------------------------------------------------
 
@@ -140,21 +123,28 @@ class Layer:
             for layer, mode in modes:
                 layer.training = mode
 
+    @recursive_repr("...")
     def __repr__(self) -> str:
         inside = ", ".join(repr(value) for _, value in contents(self) if isinstance(value, Layer))
         return f"{type(self).__name__}({inside})"
 
 
-def contents(layer: Layer) -> Iterator[tuple[str, Any]]:
-    """Yield (name, value) of each Tensor and Layer among the attributes, and in the lists, tuples and dicts there."""
-    todo = list(vars(layer).items())[::-1]  # a stack, which pops from its end: hence reversed
+def contents(layer: Layer, below: bool = False) -> Iterator[tuple[str, Any]]:
+    """Yield (path, value) of each Tensor and Layer among the attributes, and in the lists, tuples and dicts there.
+
+    below : walk into these layers too. Each layer and container is walked once, even if it contains itself.
+    """
+    todo, walked = [("", layer)], set[int]()  # a stack, which pops from its end: hence reversed
     while todo:
-        name, value = todo.pop()
-        if isinstance(value, (Tensor, Layer)):
-            yield name, value
-        elif isinstance(value, (dict, list, tuple)):
-            items = value.items() if isinstance(value, dict) else enumerate(value)
-            todo += [(f"{name}.{key}", inner) for key, inner in items][::-1]
+        path, value = todo.pop()
+        if path and isinstance(value, (Tensor, Layer)):
+            yield path, value
+        if id(value) not in walked:
+            walked.add(id(value))
+            inner: Any = vars(value) if value is layer or (below and isinstance(value, Layer)) else value
+            inner = dict(enumerate(inner)) if isinstance(inner, (list, tuple)) else inner
+            items = inner.items() if isinstance(inner, dict) else ()
+            todo += [(f"{path}.{key}" if path else str(key), x) for key, x in items][::-1]
 
 
 class Linear(Layer):

@@ -53,7 +53,7 @@ class Optimizer:
     frozen : the indices of the parameters that `step` leaves alone
     buffer : the `FlatBuffer` of all parameters
     averages : the running averages by name, flat arrays to read or write into; each is an attribute too, as ``adam.m``
-    cached_updates : what `updates` returned
+    cached_updates, seen : what `updates` returned, and the arrays for which that holds
     last : the updates that the last `step` made; empty after a step that was refused or skipped
     assigned : whether a gradient was ever assigned by hand: then nobody knows which gradients are new
     cleared : whether `zero_grad` was called after the last step: then all gradients are new
@@ -97,7 +97,7 @@ class Optimizer:
         self.averages = {name: aligned(self.buffer.data.size, self.buffer.data.dtype) for name in self.state}
         self.groups = tuple([self.grouped({**self.hyper, **group}) for group in groups])
         self.steps, self.frozen, self.last = [0] * len(self.params), set[int](), list[Update]()
-        self.cached_updates, self._seen = list[Update](), list[Any]()
+        self.cached_updates, self.seen = list[Update](), list[Any]()
         self.start()
 
     def start(self) -> None:
@@ -158,7 +158,7 @@ class Optimizer:
         They have gradients, are of one group and have had equally many updates. The list is kept for as long as the
         same parameters have gradients.
         """
-        for p, data, g in self._seen:
+        for p, data, g in self.seen:
             if p.stored_grad is not g or p.array is not data:
                 self.write_back_steps()
         if not self.cached_updates:
@@ -188,7 +188,7 @@ class Optimizer:
         # neighbours of one kind share an Update; groupby gives each kind with the run of its indices
         kinds = [(i in ready, k, self.steps[i]) for k, members in enumerate(self.members) for i in members]
         runs = [(kind, list(run)) for kind, run in groupby(range(len(kinds)), kinds.__getitem__)]
-        self._seen = [(p, data, p.stored_grad) for _, p, data, _ in awake]
+        self.seen = [(p, data, p.stored_grad) for _, p, data, _ in awake]
         return [Update(self, self.groups[k], run[0], run[-1] + 1) for (updated, k, _), run in runs if updated]
 
     def write_back_steps(self) -> None:

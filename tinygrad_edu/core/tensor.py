@@ -69,7 +69,8 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     Parameters
     ----------
     op : a function of `ops`, or one of yours of the same form: arrays in, (value, VJP, ...) out
-    args : Tensors, arrays or numbers; op has one VJP for each. A Python number takes the dtype of the Tensor beside it
+    args : Tensors, arrays or numbers; op has one VJP for each. A number takes the dtype of the Tensor beside it, be it
+        Python's or, beside a Tensor of floats, NumPy's, as np.sqrt(16)
     kwargs : what op does not differentiate
 
     Raises
@@ -95,6 +96,8 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
             if a._requires_grad:
                 wanted = True
             arrays.append(a.array)
+        elif isinstance(a, np.generic) and a.nbytes <= 8 and (plain := in_python(args)):  # no long double
+            return apply(op, *plain, **kwargs)
         else:  # a Python number beside another argument stays one: NumPy then keeps the other's dtype
             arrays.append(a if isinstance(a, (int, float)) and len(args) > 1 else real(a))
     if kwargs and thread.op:  # an observer may have made a Tensor of a constant, such as a mask
@@ -252,11 +255,18 @@ def unwrap(x: Any) -> Any:
     return tuple(map(unwrap, x)) if type(x) is tuple else x
 
 
+def in_python(args: tuple[Any, ...]) -> list[Any]:
+    """Return args with NumPy's numbers, as np.sqrt(16), as Python's; nothing if no Tensor among them holds floats."""
+    floats = any(isinstance(x, Tensor) and x.dtype.kind == "f" for x in args)
+    return [x.item() if isinstance(x, np.generic) and x.nbytes <= 8 else x for x in args] * floats
+
+
 def real(x: Any) -> Array:
-    """Return x as an array; raise TypeError if what it holds are no real numbers."""
+    """Return x as an array; raise TypeError if what it holds are no real numbers, or numbers behind a mask."""
     array = np.asarray(x)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"expected real numbers, got {type(x).__name__} of dtype {array.dtype}")
+    if (masked := type(x) is not np.ndarray and np.ma.is_masked(x)) or array.dtype.kind not in "fiub":
+        fix = " with numbers behind its mask: choose them, x.filled(value)" * masked
+        raise TypeError(f"expected real numbers, got {type(x).__name__} of dtype {array.dtype}{fix}")
     return array
 
 
@@ -364,7 +374,7 @@ class Tensor:
             raise RuntimeError(f"{self.label()} is computed, so its data cannot be replaced; use detach() for a copy")
         if any(observe(self, value) for observe in thread.write):
             return
-        value = np.asarray(unwrap(value))
+        value = real(unwrap(value))
         if value.shape != self.shape:
             raise ValueError(f"{self.label()} has shape {self.shape}, the new data has {value.shape}")
         self.array[...] = value  # in place: a parameter stays in its flat buffer
@@ -428,6 +438,7 @@ class Tensor:
             message = f"only float32 and float64 can require a gradient, got {self.dtype}; write the numbers as floats"
             raise TypeError(f"{message} (1.0, not 1) or use .astype(float)")
         self._requires_grad = self.retains_grad = bool(value)
+        self.stored_grad = self.stored_grad if value else None  # which a step would still use
         next_stamp()  # time moves on: a compiled step then looks at what has changed
 
     @property

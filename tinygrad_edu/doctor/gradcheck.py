@@ -85,7 +85,7 @@ def gradcheck(
     ----------
     f : takes the inputs as Tensors and returns a Tensor, always the same for the same input: no dropout
     inputs : arrays or numbers, which are copied as float64; or float64 Tensors that require a gradient, such as the
-        parameters of a model that f uses: these are moved themselves, and put back
+        parameters of a model that f uses: these are moved themselves, and put back, as are running means of layers
     tolerance : the largest relative difference allowed, above 0
     directions : the number of random directions for each input
     elements : the number of elements of each input that are checked one by one

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core.ops import Array
-from ..core.tensor import Tensor
+from ..core.tensor import Observer, Tensor
 
 STEP = 1e-5  # times max(1, |x|): near the best for central differences in float64
 TOLERANCE = 1e-6  # relative
@@ -117,12 +116,23 @@ def rounding_error(
     return 10 * max(seen) + 10 * np.finfo(float).eps * abs(here)
 
 
-@contextmanager
-def restored(tensors: Sequence[Tensor]) -> Iterator[None]:
-    """Give the tensors their numbers back at the end of the block, and let them count as unchanged."""
-    before = [(t, t.numpy(), t.stamp, t.checksum) for t in tensors]
-    try:
-        yield
-    finally:
-        for t, data, stamp, checksum in before:
+class restored(Observer):
+    """Give the tensors their numbers back at the end of the block, and let them count as unchanged.
+
+    So it does with every leaf whose ``data`` is assigned to inside, as batch norm does with its running means.
+    """
+
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        self.before = dict[Tensor, tuple[Array, int, int | None]]()
+        for t in tensors:
+            self.write(t, None)
+
+    def write(self, leaf: Tensor, value: Any) -> None:
+        """Note what leaf holds before it is assigned to for the first time."""
+        if leaf not in self.before:
+            self.before[leaf] = leaf.numpy(), leaf.stamp, leaf.checksum
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        for t, (data, stamp, checksum) in self.before.items():
             t.array[...], t.stamp, t.checksum = data, stamp, checksum

@@ -10,6 +10,7 @@ from ..core.layers import Layer
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, thread
 from . import in_place
+from .attributes import assign
 from .error_path import called, matched, refuse
 from .loss_hints import GUARDED
 from .model_summary import summary
@@ -19,7 +20,8 @@ from .steps import StepGuard
 
 def install() -> None:
     """Put the guards in the place of ``Layer.__call__`` and of the losses, bind their methods, observe all steps."""
-    for name, method in {"__call__": called, "refuse": refuse, "matched": matched, "summary": summary}.items():
+    methods = {"__call__": called, "refuse": refuse, "matched": matched, "summary": summary, "__setattr__": assign}
+    for name, method in methods.items():
         setattr(Layer, name, method)
     for name, method in in_place.METHODS.items():
         setattr(Tensor, name, method)

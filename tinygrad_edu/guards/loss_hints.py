@@ -12,10 +12,12 @@ from inspect import signature
 from typing import Any
 
 import numpy as np
+from numpy.ma import MaskedArray
 
 from ..core import losses, ops
 from ..core.ops import Array
 from ..core.tensor import Tensor, unwrap
+from .masked import refuse_masked
 
 Loss = Callable[..., Tensor]
 
@@ -35,8 +37,11 @@ def guarded(loss: Loss, check: Callable[..., None] | None, hint: Callable[[Any, 
         if kwargs:
             bound = signature(loss).bind(*args, **kwargs)
             args, kwargs = bound.args, bound.kwargs
-        if check is not None and len(args) > 1:
-            check(*args)
+        if len(args) > 1:
+            if isinstance(args[1], MaskedArray):
+                refuse_masked("y", args[1])
+            if check is not None:
+                check(*args)
         try:
             return loss(*args)
         except (TypeError, ValueError) as error:

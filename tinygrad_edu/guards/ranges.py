@@ -10,6 +10,7 @@ import numpy as np
 from ..core.buffers import FlatBuffer
 from ..core.optimizer import Group, Optimizer, Update
 from ..core.tensor import Tensor
+from .lost import fresh
 
 AT_LEAST_0 = (lambda x: 0 <= x < float("inf"), "a finite number, at least 0")
 ABOVE_0 = (lambda x: 0 < x < float("inf"), "a finite number above 0")
@@ -111,6 +112,7 @@ def check_parameters(buffer: FlatBuffer, params: list[Any]) -> list[Tensor]:
             )
     if len({id(p) for p in params}) < len(params):
         raise ValueError("a parameter is given twice")
+    fresh.add(buffer)
     return params
 
 

@@ -1,4 +1,4 @@
-"""Warnings of steps that are not what was meant: a gradient that is missing, used twice, or added to a used one."""
+"""Warnings of steps that are not what was meant: a gradient is missing, lost, used twice, or added to a used one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary, ref
 from ..core.optimizer import Optimizer
 from ..core.tensor import Observer, Share, Tensor, next_stamp
 from .frames import warn
+from .lost import LOST, fresh, lost, noted, reached
 
 AGAIN = (
     "step() used the gradient of {} a second time: there was no backward() since the step before; call zero_grad() "
@@ -37,7 +38,7 @@ class StepGuard(Observer):
         self.known: list[ref[Optimizer]] = []  # the optimizers that have made a step
 
     def backward(self, root: Tensor, shares: Iterator[Share]) -> Iterator[Share]:
-        """Take used gradients that somebody has set to 0 for new ones."""
+        """Take used gradients that somebody has set to 0 for new ones; watch for lost leaves before each first step."""
         for known in self.known:
             optimizer = known()
             if optimizer is not None and not (optimizer.cleared or optimizer.assigned):
@@ -46,7 +47,7 @@ class StepGuard(Observer):
                         g = p.stored_grad
                         if g is not None and p.grad_from < update.stamp and not g.any():
                             p.grad_from = next_stamp()
-        return shares
+        return noted(shares) if fresh.data else shares  # type: ignore[attr-defined]  # quicker than len
 
     def step(self, optimizer: Any) -> None:
         if optimizer.cleared and optimizer.last[0].stamp >= 0:  # new gradients, for the same parameters as before
@@ -62,6 +63,11 @@ class StepGuard(Observer):
                 self.say(optimizer, AGAIN if used.grad_stamp < since else ADDED, used)
         if updates[0].stamp < 0:  # new ones
             self.remember(optimizer)
+            if optimizer.buffer in fresh:
+                fresh.discard(optimizer.buffer)
+                if names := lost(optimizer, reached):
+                    self.say(optimizer, LOST, ", ".join(names))
+                reached.clear()
             missed = [
                 name
                 for i, (name, p) in enumerate(zip(optimizer.names, optimizer.params))

@@ -25,7 +25,7 @@ from ..core.optimizer import Optimizer
 from ..core.tensor import next_stamp, unwrap
 from ..extras import kernels
 from ..extras.threads import bound
-from .optimizer_tools import layout
+from .states import fitting, layout, whole
 
 
 class MovingAverage:
@@ -187,6 +187,10 @@ class WeightAverage:
     def _rule(self) -> Any:
         return bound(kernels.average, [self.average, self.optimizer.buffer.data])
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle takes along: all but the machine code, which is bound to arrays of this process."""
+        return {name: value for name, value in vars(self).items() if name != "_rule"}
+
     def _weight(self, t: int) -> float:
         """Return the weight of the rule at update t, in float64."""
         if self.decay is None:
@@ -242,7 +246,8 @@ class WeightAverage:
 
         Raises
         ------
-        ValueError : another decay, debias, dtype, or list of parameters and shapes; something is missing
+        ValueError : another decay, debias, dtype, or list of parameters and shapes; something is missing, or holds
+            no numbers; nothing is changed then
         """
         missing = [key for key in ("layout", "t", "average") if key not in state]
         if missing:
@@ -251,9 +256,8 @@ class WeightAverage:
         if theirs != ours:
             here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
             raise ValueError(f"this state is of another average or model: it has {there} where this one has {here}")
-        if np.shape(state["average"]) != self.average.shape:
-            raise ValueError(f"the average has shape {np.shape(state['average'])}, here {self.average.shape}")
-        self.average[...], self.t = state["average"], int(state["t"])
+        average, t = fitting("the average", state["average"], self.average), whole("t", state["t"])
+        self.average[...], self.t = average, t
 
     def _layout(self) -> list[str]:
         return [f"{self!r} in {self.average.dtype}", *layout(self.optimizer)[1:-1]]

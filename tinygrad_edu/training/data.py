@@ -18,6 +18,7 @@ import numpy as np
 from ..core.init import Rng
 from ..core.ops import Array
 from ..core.tensor import unwrap
+from ..guards.masked import refuse_masked
 
 
 class Split(NamedTuple):
@@ -29,10 +30,37 @@ class Split(NamedTuple):
     y_test: Array
 
 
+class Batches:
+    """The data in batches, as `batches` makes it: each ``for`` loop over it is an epoch, in an order of its own.
+
+    ``len`` is the number of batches. ``next`` takes the batches of one epoch one by one.
+    """
+
+    def __init__(self, X: Array, y: Array, batch_size: int | None, shuffle: bool, rng: Rng, drop_last: bool) -> None:
+        order, size = in_order(X, y, batch_size, shuffle=False, drop_last=drop_last)
+        self.X, self.y, self.n = X, y, -(-len(order) // size)
+        self.batch_size, self.shuffle, self.drop_last = batch_size, shuffle, drop_last
+        self.rng = np.random.default_rng(rng) if shuffle else None
+        self.epoch: Iterator[tuple[Array, Array]] | None = None  # what `next` goes on with
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+        order, size = in_order(self.X, self.y, self.batch_size, self.shuffle, self.rng, self.drop_last)
+        for i in range(0, len(order), size):
+            rows = order[i : i + size]
+            yield self.X[rows], self.y[rows]
+
+    def __next__(self) -> tuple[Array, Array]:
+        self.epoch = self.epoch or iter(self)
+        return next(self.epoch)
+
+
 def batches(
     X: Any, y: Any, batch_size: int | None = 32, shuffle: bool = True, rng: Rng = None, drop_last: bool = False
-) -> Iterator[tuple[Array, Array]]:
-    """Return one pass over the data (an epoch) as batches (X, y); one update learns from each.
+) -> Batches:
+    """Return the data as batches (X, y); one update learns from each. Each loop over them is one epoch.
 
     ``batch_size`` is the number of samples that one gradient is the mean over:
 
@@ -44,22 +72,40 @@ def batches(
     ----------
     X, y : arrays of the same length N
     batch_size : 1 or more; more than N is as N
-    shuffle : draw a new order
-    rng : generator or seed for the order. A generator goes on from epoch to epoch; a seed repeats its order
+    shuffle : draw a new order in each epoch
+    rng : generator or seed for the orders. The first epoch of ``batches(..., rng=0)`` has always the same order; make
+        it once, before the loop over epochs, and each epoch has another, or give it one generator each time
     drop_last : leave out a last batch that is shorter than the others
+
+    Returns
+    -------
+    Batches : to be looped over, as often as there are epochs; ``len`` is the number of batches
 
     Raises
     ------
+    TypeError : masked arrays
     ValueError : lengths that differ, no samples, a batch_size below 1
 
     Examples
     --------
-    >>> [len(xb) for xb, yb in batches(np.zeros((10, 2)), np.zeros(10), batch_size=4)]
+    >>> loader = batches(np.zeros((10, 2)), np.zeros(10), batch_size=4)
+    >>> for epoch in range(2):
+    ...     print([len(xb) for xb, yb in loader])
     [4, 4, 2]
+    [4, 4, 2]
+    >>> len(loader)
+    3
     """
-    X, y = np.asarray(X), np.asarray(y)
-    order, size = in_order(X, y, batch_size, shuffle, rng, drop_last)
-    return ((X[rows], y[rows]) for rows in (order[i : i + size] for i in range(0, len(order), size)))
+    return Batches(rows("X", X), rows("y", y), batch_size, shuffle, rng, drop_last)
+
+
+def rows(name: str, values: Any) -> Array:
+    """Return values, samples or their labels, as an array. TypeError for a masked array with a number behind the mask.
+
+    A masked array keeps numbers behind its mask, and arithmetic on the plain array would train on them.
+    """
+    refuse_masked(name, values)
+    return np.asarray(unwrap(values))
 
 
 def in_order(
@@ -92,7 +138,7 @@ def finite(name: str, values: Any) -> Array:
     >>> finite("X", [1, 2])
     array([1, 2])
     """
-    values = np.asarray(unwrap(values))
+    values = rows(name, values)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         first = np.argwhere(~np.isfinite(values))[0]
         raise ValueError(f"{name} holds {values[tuple(first)]} at {first.tolist()}; every number has to be finite")
@@ -192,22 +238,33 @@ def digits(rng: Rng = 0, test_share: float = 0.2) -> Split:
 
 
 def split(X: Any, y: Any, test_share: float = 0.2, rng: Rng = None) -> Split:
-    """Split X and y into training and test data. If y holds integer labels, both get the same share of every class.
+    """Split X and y into training and test data. If y holds labels, both get the same share of every class.
+
+    Labels are whole numbers, booleans or words, one for each sample.
 
     Raises
     ------
+    TypeError : masked arrays
     ValueError : test_share is not between 0 and 1, or leaves one side empty
+
+    Examples
+    --------
+    >>> y = np.array(["rare"] * 10 + ["common"] * 90)
+    >>> split(np.zeros((100, 2)), y, test_share=0.2, rng=0).y_test.tolist().count("rare")
+    2
     """
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = rows("X", X), rows("y", y)
     _require_rows(X, y)
     if not 0 < test_share < 1:
         raise ValueError(f"test_share = {test_share}, but it has to be between 0 and 1")
     rng = np.random.default_rng(rng)
     order = rng.permutation(len(X))
-    if y.ndim == 1 and y.dtype.kind in "iu":
+    words = y.dtype.kind == "O" and all(isinstance(label, (str, bool)) for label in y.flat)
+    if y.ndim == 1 and (y.dtype.kind in "iubUST" or words):
         rank = np.empty(len(X))  # of a sample within its class, from 0 to 1: the lowest ranks go to the test data
-        for label in np.unique(y):
-            mine = order[y[order] == label]
+        _, kinds = np.unique(y.astype(str) if words else y, return_inverse=True)
+        for kind in range(kinds.max(initial=-1) + 1):
+            mine = order[kinds[order] == kind]
             rank[mine] = (np.arange(len(mine)) + rng.random()) / len(mine)
         order = order[np.argsort(rank[order], kind="stable")]
     cut = ceil(test_share * len(X))

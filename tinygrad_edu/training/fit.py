@@ -21,6 +21,7 @@ from ..core.optimizer import Optimizer
 from ..core.optimizers import Adam
 from ..core.tensor import Tensor, unwrap
 from ..guards.frames import warn
+from ..guards.inputs import input_dtype
 from .data import batches, finite, in_order
 from .history import Evaluation, History, Progress, Row
 
@@ -48,7 +49,8 @@ def fit(
     Parameters
     ----------
     model : the model to train; it is left in evaluation mode
-    X, y : arrays of the same length: samples, and their labels or targets as the loss takes them
+    X, y : arrays of the same length: samples, and their labels or targets as the loss takes them. The model receives
+        whole numbers in X, as the uint8 of an image, as floats, unless it uses them as indices
     loss : called with the model's output and y; its value is a mean over the batch
     optimizer : over the model's parameters; `Adam` with its defaults if None
     epochs : passes over the data, at least 0
@@ -170,9 +172,10 @@ def _eager(
 ) -> Sums:
     """Train on the rows of order, ``size`` of them at a time."""
     total, right, seen, labelled = 0.0, 0, 0, False
+    dtype = input_dtype(model, X)
     for first in range(0, len(order), size):
         rows = order[first : first + size]
-        xb, yb = X[rows], y[rows]
+        xb, yb = X[rows].astype(dtype, copy=False), y[rows]
         optimizer.zero_grad()
         output = model(xb)
         cost = loss(output, yb)
@@ -207,9 +210,10 @@ def _compiled(
 def _evaluate(model: Layer, X: Array, y: Array, loss: Loss, batch_size: int = 1024) -> Evaluation:
     """`evaluate` for data that have been checked."""
     total, right, seen = 0.0, 0, 0
+    dtype = input_dtype(model, X)
     with model.evaluating():
         for xb, yb in batches(X, y, batch_size, shuffle=False):
-            output = model(xb)
+            output = model(xb.astype(dtype, copy=False))
             total += loss(output, yb).item() * len(xb)
             right += _right(output, yb)
             seen += len(xb)

@@ -16,6 +16,7 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.optimizers import Adam
 from ..core.tensor import Tensor
+from ..guards.inputs import input_dtype
 from .data import batches, finite
 from .fit import Loss, require_kinds
 
@@ -98,6 +99,7 @@ def lr_find(
     require_kinds(optimizer, loss)
     rng = np.random.default_rng(rng)
     epochs = (batches(X, y, batch_size, rng=rng, drop_last=True) for _ in count())
+    dtype = input_dtype(model, X)
     rates = np.geomspace(low, high, int(steps))
     losses: list[float] = []
     smoothed: list[float] = []
@@ -105,7 +107,7 @@ def lr_find(
     quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
     with _left_as_it_was(model, optimizer), quiet:
         optimizer = Adam(model) if optimizer is None else optimizer
-        for value in _losses(model, loss, optimizer, rates, chain.from_iterable(epochs)):
+        for value in _losses(model, loss, optimizer, rates, chain.from_iterable(epochs), dtype):
             if not np.isfinite(value):
                 break
             losses.append(value)
@@ -121,13 +123,13 @@ def lr_find(
 
 
 def _losses(
-    model: Layer, loss: Loss, optimizer: Optimizer, rates: Array, samples: Iterator[tuple[Array, Array]]
+    model: Layer, loss: Loss, optimizer: Optimizer, rates: Array, samples: Iterator[tuple[Array, Array]], dtype: Any
 ) -> Iterator[float]:
     """Yield the loss of each batch, then take the step with the next rate; end before a gradient that is not finite."""
     model.train()
     for lr, (xb, yb) in zip(rates, samples):
         optimizer.zero_grad()
-        cost = loss(model(xb), yb)
+        cost = loss(model(xb.astype(dtype, copy=False)), yb)
         yield float(cost.item())
         cost.backward()
         if not all(np.isfinite(p.grad).all() for p in optimizer.params if p.grad is not None):
@@ -169,6 +171,7 @@ def _tensor_as_it_was(t: Tensor) -> Callable[[], None]:
     def put_back() -> None:
         for slot, value in slots.items():
             setattr(t, slot, value)
+        t.array.setflags(write=True)  # another buffer may have taken its place
         t.data = values  # in place
         if t.grad is not None:
             t.grad[...] = slopes

@@ -1,4 +1,4 @@
-"""Freezing, clipping, saving and reading an optimizer. The face makes these functions its methods."""
+"""Freezing, clipping and reading an optimizer. The face makes these functions its methods."""
 
 from __future__ import annotations
 
@@ -95,68 +95,6 @@ def matching(optimizer: Optimizer, pattern: str) -> set[int]:
     return found
 
 
-# --- saving -----------------------------------------------------------------------------------------------------------
-
-
-def state_dict(optimizer: Optimizer) -> dict[str, Any]:
-    """Return everything that a resumed run needs to go on bit for bit, as arrays and numbers, ready for np.savez.
-
-    A learning rate that is a function is not in it: build the optimizer with the same function.
-    """
-    optimizer.write_back_steps()
-    return {
-        "layout": np.array(layout(optimizer)),
-        "t": optimizer.t,
-        "steps": np.array(optimizer.steps),
-        "frozen": np.array([i in optimizer.frozen for i in range(len(optimizer.params))]),
-        **{name: average.copy() for name, average in optimizer.averages.items()},
-        **{
-            f"group{i}.{name}": float(value)
-            for i, group in enumerate(optimizer.groups)
-            for name, value in group.items()
-            if not callable(value)
-        },
-    }
-
-
-def load_state_dict(optimizer: Optimizer, state: Any) -> None:
-    """Take over what `state_dict` returned, for the same kind of optimizer over the same parameters.
-
-    Raises
-    ------
-    ValueError : another rule, dtype, list of groups, or list of parameters and shapes; something is missing
-    """
-    expected = state_dict(optimizer)
-    theirs, ours = [str(line) for line in state["layout"]] if "layout" in state else [], layout(optimizer)
-    if theirs != ours:
-        here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
-        raise ValueError(f"this state is of another optimizer or model: it has {there} where this one has {here}")
-    missing = [key for key in expected if key not in state]
-    if missing:
-        raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
-    for key, value in expected.items():
-        if np.shape(state[key]) != np.shape(value):
-            raise ValueError(f"{key} has shape {np.shape(state[key])} in this state, here {np.shape(value)}")
-    numbers = {key: float(state[key]) for key in expected if key.startswith("group")}
-    for key, value in numbers.items():
-        optimizer.check(key.partition(".")[2], value)
-    for name, average in optimizer.averages.items():
-        average[...] = state[name]
-    optimizer.t, optimizer.steps = int(state["t"]), [int(t) for t in state["steps"]]
-    optimizer.frozen, optimizer.last = set(np.flatnonzero(state["frozen"]).tolist()), []
-    for key, value in numbers.items():
-        group, _, name = key.removeprefix("group").partition(".")
-        optimizer.groups[int(group)][name] = value
-
-
-def layout(optimizer: Optimizer) -> list[str]:
-    """Return the rule, each parameter with its shape, and the sizes of the groups, a line each: what a state is of."""
-    rule = f"{optimizer.kernel.__name__} in {optimizer.buffer.data.dtype}"
-    params = [f"{name} {p.shape}" for name, p in zip(optimizer.names, optimizer.params, strict=True)]
-    groups = ", ".join(str(len(members)) for members in optimizer.members)
-    return [rule, *params, f"groups of {groups}"]
-
-
 # --- reading, and compiling now ---------------------------------------------------------------------------------------
 
 
@@ -189,8 +127,3 @@ def compile(optimizer: Optimizer) -> float:
     machine_code(optimizer.kernel, 2 + len(optimizer.state), optimizer.buffer.data.dtype)
     machine_code(not_finite, 1, optimizer.buffer.data.dtype)
     return time.perf_counter() - start
-
-
-def __reduce__(optimizer: Optimizer) -> Any:
-    """Refuse to be pickled or copied: the parameters of the copy would lie in nobody's buffer."""
-    raise TypeError("an optimizer cannot be copied, its parameters lie in its buffer; use state_dict()")

@@ -6,7 +6,10 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .schedules import checked_number
+from .states import fitting, whole
 
 if TYPE_CHECKING:
     from ..core.optimizer import Optimizer
@@ -104,7 +107,8 @@ class ReduceOnPlateau:
         return {"best": self.best, "bad": self.bad, "resting": self.resting}
 
     def load_state_dict(self, state: Any) -> None:
-        """Take over what `state_dict` returned. Raises ValueError if something is missing."""
+        """Take over what `state_dict` returned. Raises ValueError if something is missing, or is no such number."""
         if missing := [name for name in self.state_dict() if name not in state]:
             raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
-        self.best, self.bad, self.resting = float(state["best"]), int(state["bad"]), int(state["resting"])
+        best, bad, resting = fitting("best", state["best"], np.zeros(())), state["bad"], state["resting"]
+        self.best, self.bad, self.resting = float(best), whole("bad", bad), whole("resting", resting)

@@ -1,0 +1,317 @@
+"""Saving and resuming: the states of layers and optimizers; and what pickle and copy.deepcopy take along.
+
+A state is a dict of arrays and numbers, ready for np.savez. Loading converts and checks all of it first, and assigns
+then: a state that is refused has changed nothing. The face makes these functions methods of Layer, Optimizer, Tensor.
+"""
+
+from __future__ import annotations
+
+import copy
+import copyreg
+import json
+import re
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from ..core.buffers import FlatBuffer, aligned
+from ..core.jit import Kernel
+from ..core.layers import Layer
+from ..core.ops import Array, Result
+from ..core.optimizer import Optimizer
+from ..core.tensor import Tensor, next_stamp, unwrap
+
+# --- numbers out of a state -------------------------------------------------------------------------------------------
+
+
+def fitting(name: str, value: Any, like: Any) -> Array:
+    """Return value, which a state has under this name, as a new array of the dtype of like.
+
+    Raises
+    ------
+    ValueError : it is not like like: no real numbers, masked ones, another shape, or numbers that the dtype cannot hold
+
+    >>> fitting("b", [1, 2], np.zeros(2))
+    array([1., 2.])
+    """
+    try:
+        given = np.asarray(unwrap(value))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} in this state is no array: {error}") from None
+    if given.dtype.kind not in "fiub" or np.ma.is_masked(value):
+        kind = "masked numbers" if np.ma.is_masked(value) else f"no real numbers: its dtype is {given.dtype}"
+        raise ValueError(f"{name} in this state holds {kind}")
+    if given.shape != like.shape:
+        raise ValueError(f"{name} has shape {like.shape}, the state has {given.shape}")
+    with np.errstate(all="ignore"):
+        taken = given.astype(like.dtype)
+    exact = like.dtype.kind == "f" or np.array_equal(taken, given)
+    if not exact or (np.isfinite(taken) < np.isfinite(given)).any():
+        raise ValueError(f"{name} in this state holds numbers that are none of {like.dtype}")
+    return taken
+
+
+def whole(name: str, value: Any) -> int:
+    """Return value as an int; a ValueError if it is no whole number, at least 0."""
+    count = float(fitting(name, value, np.zeros(())))
+    if not (count >= 0 and count.is_integer()):
+        raise ValueError(f"{name} = {value} in this state, but it has to be a whole number, at least 0")
+    return int(count)
+
+
+# --- layers -----------------------------------------------------------------------------------------------------------
+
+
+def layer_state(layer: Layer) -> dict[str, Array]:
+    """Return a copy of the numbers of each Tensor that is saved, by path. np.savez can write it to a file.
+
+    The state of each random generator is in it too, so that training with Dropout goes on with the same masks: the
+    text of its ``bit_generator.state``, in JSON, as bytes.
+    """
+    numbers = {path: t.numpy() for path, t in layer.named_tensors().items()}
+    return numbers | {path: packed(rng) for path, rng in generators(layer).items()}
+
+
+def load_layer_state(layer: Layer, state: Any) -> None:
+    """Take over what `state_dict` returned. Generators that the state does not have stay as they are.
+
+    Raises
+    ------
+    ValueError : a path is missing or unknown; an array has another shape or holds no real numbers, or numbers that are
+        none of the dtype here; a generator of another kind. Nothing is changed then
+    """
+    ours, drawing = layer.named_tensors(), generators(layer)
+    given = {path: state[path] for path in state}
+    missing = sorted(set(ours) - set(given))
+    unknown = sorted(path for path in set(given) - set(ours) - set(drawing) if not is_packed(given[path]))
+    if missing or unknown:
+        raise ValueError(f"the state does not fit this model: missing {missing}, unknown {unknown}")
+    numbers = {path: fitting(path, given[path], t) for path, t in ours.items()}
+    draws = {path: unpacked(path, given[path], rng) for path, rng in drawing.items() if path in given}
+    for path, t in ours.items():
+        t.data = numbers[path]
+    for path, at in draws.items():
+        drawing[path].bit_generator.state = at
+
+
+def generators(layer: Layer) -> dict[str, np.random.Generator]:
+    """Return the random generators among the attributes of layer and of all below it, by path, each once."""
+    found = dict[int, tuple[str, np.random.Generator]]()
+    for path, owner in layer.named_layers():
+        for name, value in vars(owner).items():
+            if isinstance(value, np.random.Generator):
+                found.setdefault(id(value), (f"{path}.{name}" if path else name, value))
+    return dict(found.values())
+
+
+OPENING = b'{"bit_generator"'
+
+
+def packed(rng: np.random.Generator) -> Array:
+    """Return the state of a generator as bytes: JSON, filled with spaces, so that the length seldom changes."""
+    text = json.dumps(rng.bit_generator.state, default=lambda array: array.tolist())
+    return np.frombuffer(text.ljust(-(-len(text) // 256) * 256).encode(), np.uint8).copy()
+
+
+def is_packed(value: Any) -> bool:
+    """Return whether value is what `packed` returns."""
+    a = np.asarray(value)
+    return a.dtype == np.uint8 and a.ndim == 1 and a.tobytes().startswith(OPENING)
+
+
+def unpacked(name: str, value: Any, rng: np.random.Generator) -> Any:
+    """Return the state out of what `packed` returned. ValueError if it is none, or of another kind of generator."""
+    kind = type(rng.bit_generator)
+    try:
+        if not is_packed(value):
+            raise ValueError("no JSON of a generator's state")
+        state = json.loads(np.asarray(value).tobytes())
+        kind().state = state
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        message = f"{name} in this state is not the state of a {kind.__name__}"
+        raise ValueError(f"{message}, as this model's generator is: {error}") from None
+    return state
+
+
+# --- optimizers -------------------------------------------------------------------------------------------------------
+
+
+def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
+    """Return everything that a resumed run needs to go on bit for bit, as arrays and numbers, ready for np.savez.
+
+    A learning rate that is a function is not in it: build the optimizer with the same function.
+    """
+    optimizer.write_back_steps()
+    return {
+        "layout": np.array(layout(optimizer)),
+        "t": optimizer.t,
+        "steps": np.array(optimizer.steps),
+        "frozen": np.array([i in optimizer.frozen for i in range(len(optimizer.params))]),
+        **{name: average.copy() for name, average in optimizer.averages.items()},
+        **{
+            f"group{i}.{name}": float(value)
+            for i, group in enumerate(optimizer.groups)
+            for name, value in group.items()
+            if not callable(value)
+        },
+    }
+
+
+def load_optimizer_state(optimizer: Optimizer, state: Any) -> None:
+    """Take over what `state_dict` returned, for the same kind of optimizer over the same parameters.
+
+    Raises
+    ------
+    ValueError : another rule, dtype, list of groups, or list of parameters and shapes; something is missing; a count
+        that is no whole number, at least 0; averages with NaN (unless ``nonfinite`` is "propagate"), or below 0 where
+        the rule averages squares; a hyper-parameter out of range. Nothing is changed then
+    """
+    expected = optimizer_state(optimizer)
+    theirs = [str(line) for line in np.ravel(state["layout"])] if "layout" in state else []
+    ours = layout(optimizer)
+    if theirs != ours:
+        here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
+        raise ValueError(f"this state is of another optimizer or model: it has {there} where this one has {here}")
+    missing = [key for key in expected if key not in state]
+    if missing:
+        raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+    numbers = {key: float(fitting(key, state[key], np.zeros(()))) for key in expected if key.startswith("group")}
+    for key, value in numbers.items():
+        optimizer.check(key.partition(".")[2], value)
+    averages = {name: fitting(name, state[name], average) for name, average in optimizer.averages.items()}
+    for name, average in averages.items():
+        if np.isnan(average).any() and optimizer.nonfinite != "propagate":
+            raise ValueError(f"{name} in this state holds NaN: every update would be NaN")
+        if never_negative(optimizer, name) and (average < 0).any():
+            raise ValueError(f"{name} in this state holds {average.min()}, but it has to be at least 0")
+    t = whole("t", state["t"])
+    steps = [whole("steps", n) for n in fitting("steps", state["steps"], expected["steps"].astype(float))]
+    frozen = set(np.flatnonzero(fitting("frozen", state["frozen"], expected["frozen"])).tolist())
+    optimizer.t, optimizer.steps, optimizer.frozen, optimizer.last = t, steps, frozen, []
+    for name, average in averages.items():
+        optimizer.averages[name][...] = average
+    for key, value in numbers.items():
+        group, _, name = key.removeprefix("group").partition(".")
+        optimizer.groups[int(group)][name] = value
+
+
+def never_negative(optimizer: Optimizer, name: str) -> bool:
+    """Return whether the rule keeps this average at 0 or above: its equation adds a square, or takes a maximum."""
+    square_or_bound = rf"^ *{name} <- ((minimum|maximum)\(|.*\b(\w+) · \3( - {name}\))?$)"
+    return bool(re.search(square_or_bound, optimizer.kernel.__doc__ or "", re.M))
+
+
+def layout(optimizer: Optimizer) -> list[str]:
+    """Return the rule, each parameter with its shape, and the sizes of the groups, a line each: what a state is of."""
+    rule = f"{optimizer.kernel.__name__} in {optimizer.buffer.data.dtype}"
+    params = [f"{name} {p.shape}" for name, p in zip(optimizer.names, optimizer.params, strict=True)]
+    groups = ", ".join(str(len(members)) for members in optimizer.members)
+    return [rule, *params, f"groups of {groups}"]
+
+
+# --- pickle and deepcopy ----------------------------------------------------------------------------------------------
+
+
+def copied(a: Array) -> Result:
+    """y = a, whose history was left behind"""
+    return a, lambda g: g
+
+
+def tensor_to_pickle(t: Tensor) -> Any:
+    """Return what a pickle or a copy takes along: numbers, name and gradient, but no graph and no place in a buffer.
+
+    Stamps stay behind, as they count the time of one process. A computed tensor becomes a computed one that requires
+    no gradient: its record holds functions that cannot be pickled.
+    """
+    leaf = t.op is None
+    grad = t.stored_grad if leaf or t.retains_grad else None
+    state = {"array": t.array, "requires_grad": leaf and t.requires_grad, "name": t.name, "leaf": leaf, "grad": grad}
+    return getattr(t, "__dict__", None), state  # the first is of a subclass
+
+
+def tensor_from_pickle(t: Tensor, state: Any) -> None:
+    """Fill a new Tensor with what `tensor_to_pickle` returned."""
+    more, given = state
+    Tensor.__init__(t, given["array"], given["requires_grad"], given["name"])
+    if given["grad"] is not None:
+        t.stored_grad = given["grad"].copy()
+        t.grad_from = t.grad_stamp = next_stamp()
+    if not given["leaf"]:
+        t.op, t.retains_grad = copied, given["grad"] is not None
+        t.array.setflags(write=False)
+    vars(t).update(more) if more else None
+
+
+def copy_tensor(t: Tensor, memo: dict[int, Any] | None = None) -> Tensor:
+    """Return a Tensor with numbers of its own. Unlike a pickle it keeps the graph: that of t, or, with the memo of
+    copy.deepcopy, a copy of it."""
+    other = object.__new__(type(t))
+    more, state = tensor_to_pickle(t)
+    parents = t.parents
+    if memo is not None:
+        memo[id(t)] = other
+        more, parents = copy.deepcopy((more, parents), memo)
+    tensor_from_pickle(other, (more, state | {"requires_grad": t.requires_grad}))
+    if t.op is not None:
+        other.op, other.parents, other.kwargs, other.vjps = t.op, parents, t.kwargs, t.vjps
+        other.retains_grad = t.retains_grad
+    return other
+
+
+MADE_ANEW = ("buffer", "cached_updates", "seen", "last", "regularised")
+
+
+def optimizer_to_pickle(optimizer: Optimizer) -> dict[str, Any]:
+    """Return what a pickle or a deep copy takes along: parameters, averages, counts and hyper-parameters.
+
+    Copy or pickle model and optimizer together, as in ``copy.deepcopy((model, optimizer))``: then the copy trains the
+    copied model. Optimizers that share parameters share them afterwards too, if they are copied together.
+
+    Raises
+    ------
+    RuntimeError : a parameter lies in another optimizer's buffer now
+    """
+    for p, data, _ in optimizer.buffer.views:
+        if p.array is not data:
+            raise RuntimeError(f"{p.label()} now lies in another optimizer's buffer; copy or pickle that optimizer")
+    optimizer.write_back_steps()
+    memory = []  # the whole arrays, which optimizers share that have the same parameters, and where this one begins
+    for part in (optimizer.buffer.data, optimizer.buffer.grad):
+        memory.append((part.base, (part.ctypes.data - part.base.ctypes.data) // part.itemsize))
+    kept = {name: value for name, value in vars(optimizer).items() if name not in MADE_ANEW}
+    return kept | {"groups": [dict(group) for group in optimizer.groups], "memory": memory}
+
+
+def optimizer_from_pickle(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Fill a new optimizer with what `optimizer_to_pickle` returned, and move the parameters into its buffer."""
+    state = dict(state)
+    memory, groups = state.pop("memory"), state.pop("groups")
+    vars(optimizer).update(state)
+    stopped, at = [p for p in optimizer.params if not p.requires_grad], 0
+    for p in optimizer.params:
+        data, grad = (whole[start + at : start + at + p.size].reshape(p.shape) for whole, start in memory)
+        at += p.size
+        if p.grad_view is None or p.array.ctypes.data != data.ctypes.data:  # else another optimizer has put it there
+            p.array, p.grad_view = data, grad
+        if p.stored_grad is not None:
+            p.grad_view[...] = p.stored_grad
+            p.stored_grad = p.grad_view
+    for p in stopped:  # a buffer takes only what requires a gradient
+        p.requires_grad = True
+    optimizer.buffer = FlatBuffer(optimizer.params)
+    for p in stopped:
+        p.requires_grad = False
+    optimizer.averages = {name: aligned(a.size, a.dtype) for name, a in state["averages"].items()}
+    for name, a in state["averages"].items():
+        optimizer.averages[name][...] = a
+    optimizer.groups = tuple(optimizer.grouped(group) for group in groups)
+    optimizer.cached_updates, optimizer.seen, optimizer.last = [], [], []
+
+
+def no_shallow_copy(optimizer: Optimizer) -> Any:
+    """Refuse copy.copy(): two optimizers would move the same parameters with the same averages."""
+    raise TypeError("copy.copy() of an optimizer shares its parameters; use copy.deepcopy((model, optimizer))")
+
+
+copyreg.pickle(Kernel, attrgetter("__qualname__"))  # a rule is pickled by its name, as functions are
