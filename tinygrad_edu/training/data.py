@@ -9,7 +9,7 @@ import gzip
 import struct
 import zlib
 from collections.abc import Iterator
-from math import ceil
+from math import ceil, prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -236,30 +236,44 @@ def idx(path: Any) -> Array:
     ----------
     LeCun, Cortes & Burges, "The MNIST database of handwritten digits", section "The IDX file format".
     """
-    content = Path(path).read_bytes()
-    if content[:2] == b"\x1f\x8b":
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"{path}: the gzip data is damaged or cut off ({error})") from None
-    if len(content) < 4 or content[:2] != b"\0\0":
+    if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
+        raise ValueError(f"{path} is no file")
+    with open(path, "rb") as plain:
+        compressed = plain.read(2) == b"\x1f\x8b"
+        plain.seek(0)
+        with gzip.open(plain) if compressed else plain as stream:
+            try:
+                return _numbers(path, stream)
+            except (OSError, EOFError, zlib.error) as error:
+                if not compressed:
+                    raise
+                raise ValueError(f"{path}: the gzip data is damaged or cut off ({error})") from None
+
+
+def _numbers(path: Any, stream: Any) -> Array:
+    """Return the numbers of an open IDX file. The header is read first, then no more than it promises, and one byte."""
+    head = stream.read(4)
+    if len(head) < 4 or head[:2] != b"\0\0":
         raise ValueError(f"{path} is not an IDX file: it does not begin with two zero bytes and a type")
-    kind, ndim = content[2], content[3]
+    kind, ndim = head[2], head[3]
     if kind not in IDX_TYPES:
         raise ValueError(
             f"{path}: unknown IDX type 0x{kind:02x}; known are {', '.join(f'0x{k:02x}' for k in IDX_TYPES)}"
         )
-    start = 4 + 4 * ndim
-    if len(content) < start:
+    sizes = stream.read(4 * ndim)
+    if len(sizes) < 4 * ndim:
         raise ValueError(f"{path}: the header is cut off")
-    shape = struct.unpack(f">{ndim}I", content[4:start])
-    dtype = np.dtype(IDX_TYPES[kind])
-    expected = dtype.itemsize
-    for n in shape:
-        expected *= n
-    if len(content) - start != expected:
-        raise ValueError(f"{path}: shape {shape} takes {expected:,} bytes, the file has {len(content) - start:,}")
-    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    shape, dtype = struct.unpack(f">{ndim}I", sizes), np.dtype(IDX_TYPES[kind])
+    expected, content = dtype.itemsize * prod(shape), bytearray()
+    while len(content) <= expected and (some := stream.read(min(expected + 1 - len(content), 1 << 20))):
+        content += some  # piece by piece: the header may promise more than there is
+    if len(content) != expected:
+        has = f"{len(content):,}" + " or more" * (len(content) > expected)
+        raise ValueError(f"{path}: shape {shape} takes {expected:,} bytes, the file has {has}")
+    try:
+        return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    except ValueError:  # more axes than NumPy has, or one of length 0 beside lengths without bound
+        raise ValueError(f"{path}: no array has the shape {shape}") from None
 
 
 def mnist(folder: Any) -> Split:
