@@ -17,7 +17,8 @@ import numpy as np
 
 from ..core.init import Rng
 from ..core.ops import Array
-from ..core.tensor import unwrap
+from ..guards.kinds import at_least_0, generator, number, whole
+from ..guards.samples import numbers
 
 
 class Split(NamedTuple):
@@ -75,6 +76,7 @@ def in_order(
         raise ValueError("there are no samples")
     if batch_size is not None and (not isinstance(batch_size, (int, np.integer)) or batch_size < 1):
         raise ValueError(f"batch_size = {batch_size}, but it has to be a whole number, at least 1, or None for all")
+    generator("rng", rng)
     size = N if batch_size is None else min(int(batch_size), N)
     stop = N - N % size if drop_last else N
     order = np.random.default_rng(rng).permutation(N) if shuffle else np.arange(N)
@@ -92,7 +94,7 @@ def finite(name: str, values: Any) -> Array:
     >>> finite("X", [1, 2])
     array([1, 2])
     """
-    values = np.asarray(unwrap(values))
+    values = numbers(name, values)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         first = np.argwhere(~np.isfinite(values))[0]
         raise ValueError(f"{name} holds {values[tuple(first)]} at {first.tolist()}; every number has to be finite")
@@ -122,6 +124,8 @@ def spirals(
     n: int = 400, noise: float = 0.02, rng: Rng = None, arms: int = 2, turns: float = 1.5
 ) -> tuple[Array, Array]:
     """Spiral arms that wind around the origin, turns times each. X (n, 2), labels 0 to arms - 1."""
+    whole("arms", arms, 1)
+    number("turns", turns)
     rng, _ = _start(n, arms, noise, rng)
     counts = [len(part) for part in np.array_split(np.arange(n), arms)]
     t = np.sqrt(rng.uniform(0.01, 1, n))  # evenly along the arm, not crowded in the middle
@@ -131,6 +135,7 @@ def spirals(
 
 def blobs(n: int = 400, noise: float = 0.5, rng: Rng = None, classes: int = 3) -> tuple[Array, Array]:
     """Round clouds on a circle of radius 2. X (n, 2), labels 0 to classes - 1."""
+    whole("classes", classes, 1)
     rng, _ = _start(n, classes, noise, rng)
     counts = [len(part) for part in np.array_split(np.arange(n), classes)]
     angle = np.repeat(2 * np.pi * np.arange(classes) / classes, counts)
@@ -157,8 +162,9 @@ TOY_SETS = {make.__name__: make for make in (moons, circles, spirals, blobs, xor
 
 
 def _start(n: int, at_least: int, noise: float, rng: Rng) -> tuple[np.random.Generator, int]:
-    if n < at_least or not 0 <= noise < np.inf:
-        raise ValueError(f"n is at least {at_least} and noise at least 0, got n = {n} and noise = {noise}")
+    whole("n", n, at_least)
+    at_least_0("noise", noise)
+    generator("rng", rng)
     return np.random.default_rng(rng), n // 2
 
 
@@ -200,6 +206,8 @@ def split(X: Any, y: Any, test_share: float = 0.2, rng: Rng = None) -> Split:
     """
     X, y = np.asarray(X), np.asarray(y)
     _require_rows(X, y)
+    number("test_share", test_share)
+    generator("rng", rng)
     if not 0 < test_share < 1:
         raise ValueError(f"test_share = {test_share}, but it has to be between 0 and 1")
     rng = np.random.default_rng(rng)
