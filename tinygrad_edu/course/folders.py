@@ -57,8 +57,8 @@ def start(folder: Path, number: int | None = None, force: bool = False) -> list[
 def visible(name: str | Path) -> str:
     """Return a file's name as it can be shown: bytes that are no UTF-8, and what would move the cursor, are escaped.
 
-    >>> visible("ada\x1b[2J"), visible("b\udcffn")
-    ('ada\\x1b[2J', 'b\\xffn')
+    >>> visible("ada" + chr(27) + "[2J"), visible("b" + chr(0xDCFF))  # what Python makes of the byte 255
+    ('ada\\\\x1b[2J', 'b\\\\xff')
     """
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -17,10 +17,15 @@ Check = Callable[[str, Any], None]
 TRUE_OR_FALSE = (bool, np.bool_)
 
 
-def number(name: str, value: Any, least: float = -inf, most: float = inf, open_end: bool = False) -> None:
-    """Raise unless value is a finite number from least to most; without most itself if the end is open."""
+def real(name: str, value: Any) -> None:
+    """Raise unless value is a number; its range is checked elsewhere."""
     if isinstance(value, TRUE_OR_FALSE) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} is a number, got {_shown(value)}")
+
+
+def number(name: str, value: Any, least: float = -inf, most: float = inf, open_end: bool = False) -> None:
+    """Raise unless value is a finite number from least to most; without most itself if the end is open."""
+    real(name, value)
     if not (isfinite(value) and least <= value <= most) or (open_end and value == most):
         ends = [f"at least {least:g}"] * (least > -inf) + [f"{'below' if open_end else 'at most'} {most:g}"] * (
             most < inf
@@ -106,8 +111,8 @@ CLASSES: dict[str, dict[str, Check]] = {  # of `core.layers` and `extras.layers`
     "Dropout": {"p": share, "rng": generator},
     "LeakyReLU": {"slope": number},
     "ELU": {"alpha": number},
-    "LayerNorm": {"eps": at_least_0, "dtype": dtype},
-    "BatchNorm1d": {"eps": at_least_0, "momentum": partial(number, least=0, most=1), "dtype": dtype},
+    "LayerNorm": {"eps": real, "dtype": dtype},
+    "BatchNorm1d": {"eps": real, "momentum": real, "dtype": dtype},
     "Softmax": {"axis": partial(whole, least=-64)},
 }
 INITIALISERS: dict[str, Check] = {"shape": weights, "rng": generator, "dtype": dtype}

@@ -142,8 +142,8 @@ def race(
         raise ValueError(f"there is no surface {surface!r}; choose from {', '.join(SURFACES)}")
     if not isinstance(surface, (str, Surface)):
         raise TypeError(
-            f"surface is a name such as 'beale', or a tg.surfaces.Surface, made of a title, your function, a start, the "
-            f"minima and a box; got {type(surface).__name__}"
+            f"surface is a name such as 'beale', or a tg.surfaces.Surface, made of a title, your function, a start, "
+            f"the minima and a box; got {type(surface).__name__}"
         )
     place = SURFACES[surface] if isinstance(surface, str) else surface
     rules = rule_names(FIELD if optimizers is None else optimizers)
