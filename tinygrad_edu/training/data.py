@@ -17,7 +17,7 @@ import numpy as np
 
 from ..core.init import Rng
 from ..core.ops import Array
-from ..guards.kinds import at_least_0, generator, number, whole
+from ..guards.kinds import at_least_0, generator, number, real, whole
 from ..guards.samples import numbers
 
 
@@ -206,7 +206,7 @@ def split(X: Any, y: Any, test_share: float = 0.2, rng: Rng = None) -> Split:
     """
     X, y = np.asarray(X), np.asarray(y)
     _require_rows(X, y)
-    number("test_share", test_share)
+    real("test_share", test_share)
     generator("rng", rng)
     if not 0 < test_share < 1:
         raise ValueError(f"test_share = {test_share}, but it has to be between 0 and 1")
