@@ -181,8 +181,22 @@ def test_a_forward_without_return_is_named():
         def forward(self, x):
             x * 2
 
-    with pytest.raises(TypeError, match=r"Silent\(\).*: forward returned None: is there a return at its end"):
-        tg.Sequential(tg.ReLU(), Silent())(X)
+    class Outer(tg.Layer):
+        def __init__(self, inner):
+            self.inner = inner
+
+        def forward(self, x):
+            return self.inner(x) * 2
+
+    said = r"Silent\(\)\)? returned None: is there a return at the end of its forward\?"
+    for model, path in [
+        (Silent(), "^"),
+        (tg.Sequential(tg.ReLU(), Silent()), r"^layers.1 \("),
+        (tg.Sequential(Silent(), tg.Linear(3, 2)), r"^layers.0 \("),
+        (Outer(Silent()), "^"),
+    ]:
+        with pytest.raises(TypeError, match=path + said):
+            model(X)
 
 
 class Two(tg.Layer):

@@ -184,6 +184,7 @@ def einsum(subscripts: str, *operands: Any) -> Tensor:
 
 
 def dot(a: Any, b: Any) -> Tensor:
+    """Return np.dot(a, b): a product with a number, or `matmul`, with at most two axes on the right."""
     a, b = as_tensor(a), as_tensor(b)
     if b.ndim > 2:
         raise ValueError(f"np.dot of a Tensor takes up to two axes on the right, got {b.shape}; say which with einsum")

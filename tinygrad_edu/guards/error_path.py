@@ -22,6 +22,7 @@ from .frames import outside
 from .names import arguments_fit
 
 NOTHING: Any = object()  # in the place of an input that was not given
+SILENT = "returned None: is there a return at the end of its forward?"
 Shapes = dict[str, tuple[Any, Any]]  # path to shapes in and out, as `shape_of` gives them
 
 
@@ -36,7 +37,7 @@ def called(layer: Layer, x: Any = NOTHING, /, *more: Any, **named: Any) -> Any:
         plain = not (more or named or x is NOTHING)  # nearly always, and quicker
         y = layer.forward(x) if plain else layer.forward(*(x, *more)[x is NOTHING :], **named)
         if y is None:
-            raise TypeError(f"{layer!r}: forward returned None: is there a return at its end?")
+            raise TypeError(f"{layer!r} {SILENT}")
         return y
     except (TypeError, ValueError) as error:
         inputs = (x, *more)[x is NOTHING :]
@@ -67,6 +68,12 @@ def explain(model: Layer, error: Exception, *inputs: Any, **named: Any) -> None:
     error : is changed
     inputs, named : the model's
     """
+    if "NoneType" in str(error):  # a layer of a Sequential, which calls their forward
+        for path, (_, y) in shapes_seen(model, *inputs, **named).items():
+            if y is NOTHING:
+                silent = dict(model.named_layers())[path]
+                error.args = (f"{path} ({silent!r}) {SILENT}" if path else f"{silent!r} {SILENT}",)
+                return
     frames, tb = list[FrameType](), error.__traceback__
     while tb is not None:
         frames.append(tb.tb_frame)
@@ -119,7 +126,7 @@ def _watched(forward: Callable[..., Any], path: str, seen: Shapes) -> Callable[.
     @wraps(forward)
     def watching(*inputs: Any, **named: Any) -> Any:
         y = forward(*inputs, **named)
-        seen[path] = shape_of(inputs), shape_of(y)
+        seen[path] = shape_of(inputs), NOTHING if y is None else shape_of(y)
         return y
 
     return watching
@@ -154,6 +161,11 @@ def matched(layer: Any, x: Any, like: Tensor) -> Any:
     ValueError : the last axis of x is not layer.in_features long
     """
     a = x.array if isinstance(x, Tensor) else x
+    try:
+        if a.dtype is like.array.dtype and a.shape[-1] == layer.in_features:
+            return x
+    except (AttributeError, IndexError):  # a list, or a number
+        pass
     if getattr(a, "dtype", None) is not like.array.dtype:
         x = as_tensor(x)
         a = x.array

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.ops import Array, scatter_add
-from ..core.tensor import Tensor, apply
+from ..core.tensor import Tensor, apply, unwrap
 from ..extras import ops
 from .writer import Line
 
@@ -68,7 +68,7 @@ def product_of_others(a: Any, axis: Any) -> Any:
 
 
 FOR_TENSORS: dict[str, Any] = {
-    "scatter_add": lambda g, a, index: apply(put_into, g, shape=a.shape, index=index),
+    "scatter_add": lambda g, a, index: apply(put_into, g, shape=a.shape, index=unwrap(index)),
     "map_elements": map_with_ops,
     "product_of_others": product_of_others,
 }
