@@ -2,6 +2,7 @@
 name, and one pass of batches brings every sample exactly once."""
 
 import gzip
+import os
 import struct
 
 import numpy as np
@@ -259,6 +260,38 @@ def test_a_compressed_idx_file_cut_off_anywhere_is_refused(tmp_path, length):
 )
 def test_an_idx_file_that_is_damaged_is_refused(tmp_path, content, message):
     refuses(tmp_path, content, message)
+
+
+def test_an_idx_file_is_read_no_further_than_its_header_promises(tmp_path, monkeypatch):
+    """A bomb: 1.5 MB of gzip were 1.5 GB of zeros. Five bytes are promised, six are read, and 16 of header."""
+    taken = []
+
+    class Counting(gzip.GzipFile):
+        def read(self, size=-1):
+            taken.append(size)
+            return super().read(size)
+
+    monkeypatch.setattr(data.gzip, "open", lambda file: Counting(fileobj=file))
+    bomb = b"\0\0\x08\x01" + struct.pack(">I", 5) + bytes(10_000_000)
+    refuses(tmp_path, gzip.compress(bomb), "takes 5 bytes, the file has 6 or more")
+    assert taken == [4, 4, 6]
+
+
+@pytest.mark.parametrize("shape", [[1] * 255, [0, 2**32 - 1, 2**32 - 1, 2**32 - 1]])
+def test_an_idx_header_of_a_shape_that_numpy_has_not(tmp_path, shape):
+    refuses(
+        tmp_path,
+        struct.pack(f">4B{len(shape)}I", 0, 0, 8, len(shape), *shape) + b"x" * all(shape),
+        "no array has the shape",
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_an_idx_file_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(ValueError, match="is no file"):
+            data.idx(path)
 
 
 def test_idx_says_which_file_is_missing(tmp_path):

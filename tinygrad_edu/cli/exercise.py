@@ -24,7 +24,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
     check.add_argument("target", type=Path, metavar="FILE|DIR", help="what you wrote")
     grade = parts.add_parser("grade", help="check the submissions in a folder, write a table")
     grade.add_argument("folder", type=Path, metavar="DIR", help="holds a folder, or a file, for each student")
-    grade.add_argument("--out", type=Path, metavar="DIR", help="for grades.csv and grades.json (default: the same DIR)")
+    grade.add_argument("--out", type=Path, metavar="DIR", help="for the tables (default: the same DIR)")
+    grade.add_argument("--jobs", type=whole("the number of jobs", 1), default=1, metavar="N",
+                       help="files that are run at a time (default: 1)")  # fmt: skip
     for part in (check, grade):
         part.add_argument("--seed", type=whole("the seed", 0), metavar="N", help="of the random numbers (default: new)")
         part.add_argument("--timeout", type=above_0, default=10.0, metavar="S", help="seconds for a file (default: 10)")
@@ -40,4 +42,4 @@ def run(options: argparse.Namespace) -> int:
         return runner.start_exercises(options.folder, options.number, options.force)
     if options.part == "check":
         return runner.check_exercises(options.target, options.seed, options.timeout)
-    return runner.grade_submissions(options.folder, options.out, options.seed, options.timeout)
+    return runner.grade_submissions(options.folder, options.out, options.seed, options.timeout, options.jobs)

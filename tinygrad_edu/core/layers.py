@@ -48,8 +48,8 @@ class Layer:
         """Compute the output of the layer. Called as ``layer(x)``."""
         raise TypeError(f"{type(self).__name__} has no forward(self, x): a layer has to define it")
 
-    def __call__(self, x: Any) -> Tensor:
-        return self.forward(x)
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        return self.forward(*inputs, **named)
 
     def matched(self, x: Any, like: Tensor) -> Any:
         """Return x in the dtype of like, a parameter. `guards.install` puts a version here that refuses a misfit."""
@@ -335,7 +335,7 @@ class Sequential(Layer):
     def forward(self, x: Any) -> Tensor:
         for layer in self.layers:
             x = layer.forward(x)  # layer(x) would only guard again what the call of this layer guards
-        return as_tensor(x)
+        return x if isinstance(x, (tuple, dict)) else as_tensor(x)  # type: ignore[return-value]  # several outputs
 
     def __getitem__(self, i: int) -> Layer:
         return self.layers[i]

@@ -9,13 +9,16 @@ from __future__ import annotations
 import io
 import secrets
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NoReturn
 
 from .checks import EXERCISES
-from .folders import files, start, submissions
-from .grading import Verdict, judge, save, student_note, table_line
+from .folders import Work, files, start, submissions, visible
+from .grading import Verdict, digest_of, judge, judge_work, student_note, table_line
+from .records import Run, kept
 
 NO_SANDBOX = "This is no sandbox: submissions may read and write what you may. Grade strangers' work in a container."
 
@@ -55,37 +58,71 @@ def check_exercises(target: Path, seed: int | None = None, seconds: float = 10.0
     for path in paths:
         verdicts.append(judge(path, seed, seconds))
         print(student_note(verdicts[-1]), end="\n\n", flush=True)
-    print_summary(verdicts, skipped, seed)
+    print_summary(verdicts, list(map(visible, skipped)), seed)
     return 0 if all(verdict.right for verdict in verdicts) else 1
 
 
-def grade_submissions(folder: Path, out: Path | None = None, seed: int | None = None, seconds: float = 10.0) -> int:
-    """Grade the submissions in folder, print a line for each file, and write grades.csv and grades.json; return 0.
+def grade_submissions(
+    folder: Path, out: Path | None = None, seed: int | None = None, seconds: float = 10.0, jobs: int = 1
+) -> int:
+    """Grade the submissions in folder, print a line for each file, and write the tables of `records`; return 0.
+
+    grades.csv and grades.json are written after each file. If that was interrupted, the same call goes on with the
+    files that are left. students.csv and feedback/ come at the end.
 
     Parameters
     ----------
     folder : holds a folder, or a file, for each student
-    out : folder for the two tables; by default the same
+    out : folder for the tables; by default the same
     seed, seconds : as in `check_exercises`
+    jobs : how many files are run at a time
 
     Raises
     ------
     ValueError, OSError : as `folders.submissions`, or the tables cannot be written
     """
-    found, skipped = submissions(folder)
-    seed, out = new_seed() if seed is None else seed, out or folder
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "grades.csv").touch()  # a table that cannot be written is an error now, not after an hour
-    print(NO_SANDBOX, end="\n\n")
-    verdicts = []
-    for student, path in found:
-        verdicts.append(judge(path, seed, seconds, student))
-        print(table_line(verdicts[-1]), flush=True)
-    print()
-    print_summary(verdicts, skipped, seed)
-    for path in save(verdicts, skipped, out, seed):
-        print(f"wrote   {path}")
+    with tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) as scratch:
+        works, skipped = submissions(folder, Path(scratch))
+        out = out or folder
+        out.mkdir(parents=True, exist_ok=True)
+        before, done = kept(out, seed) or (new_seed() if seed is None else seed, {})
+        verdicts = [done.get((work.student, work.shown, digest_of(work.path))) for work in works]
+        run = Run(out, before, seconds, len(works), skipped)
+        run.save([v for v in verdicts if v])  # a table that cannot be written is an error now, not after an hour
+        print(NO_SANDBOX, end="\n\n")
+        if already := sum(v is not None for v in verdicts):
+            print(f"going on with the run in {visible(out)}: {already} of {len(works)} files are graded", end="\n\n")
+        left = [i for i, verdict in enumerate(verdicts) if verdict is None]
+        try:
+            for i, verdict in _judged(works, left, before, seconds, jobs):
+                verdicts[i] = verdict
+                print(table_line(verdict), flush=True)
+                run.save([v for v in verdicts if v])
+        except KeyboardInterrupt:
+            print("the verdicts so far are kept: the same command goes on with the rest", file=sys.stderr)
+            raise
+        all_of_them = [v for v in verdicts if v]
+        print()
+        print_summary(all_of_them, skipped, before)
+        for path in [*run.save(all_of_them), *run.hand_back(all_of_them)]:
+            print(f"wrote   {visible(path)}")
     return 0
+
+
+def _judged(
+    works: Sequence[Work], left: Sequence[int], seed: int, seconds: float, jobs: int
+) -> Iterator[tuple[int, Verdict]]:
+    """Yield the index of each work that is left, and its verdict, as soon as there is one."""
+    if jobs == 1:
+        yield from ((i, judge_work(works[i], seed, seconds)) for i in left)
+        return
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting = {pool.submit(judge_work, works[i], seed, seconds): i for i in left}
+        try:
+            for future in as_completed(waiting):
+                yield waiting[future], future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def new_seed() -> int:
@@ -93,7 +130,7 @@ def new_seed() -> int:
     return secrets.randbelow(10**6)
 
 
-def print_summary(verdicts: Sequence[Verdict], skipped: Sequence[Path], seed: int) -> None:
+def print_summary(verdicts: Sequence[Verdict], skipped: Sequence[str], seed: int) -> None:
     """Print the files that were skipped, and how many of the others are right."""
     for path in skipped:
         print(f"skipped {path}: its name says no exercise, or more than one")

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -30,7 +32,12 @@ LONGEST = 10_000_000  # characters of one answer
 SHOWN = 2_000  # characters of the output that are kept
 FLOOD = 1_000_000  # bytes: more output than anybody wants
 TOO_LONG = ": a loop without end, or too slow"
+FORGED = "it wrote into the channel that its answers take"
 MEMORY = 2_000_000_000  # bytes that the process may ask for
+KINDS = ("float64", "float32", "float16", "int64", "int32", "int8", "uint8", "bool")  # of the numbers in an answer
+REASONS = (  # why there is no answer; what else the process sends as a reason is none
+    "missing", "nothing", "number of results", "no numbers", "not written", "memory", "ended", "error", "notebook"
+)  # fmt: skip
 
 
 class Failed(Exception):
@@ -63,6 +70,7 @@ class Submission:
         self.printed, self.bytes = "", 0  # the beginning of the output, and its length
         self.process: subprocess.Popen[bytes] | None = None
         self.memory = memory
+        self.answered = 0  # how many questions got an answer in numbers
 
     def __enter__(self) -> Submission:
         self.folder = tempfile.TemporaryDirectory(prefix="exercise-", ignore_cleanup_errors=True)
@@ -82,7 +90,9 @@ class Submission:
         for reader in self.readers:
             reader.start()
         try:
-            self._exchange({"path": str(self.path.resolve()), "memory": self.memory, "seconds": self.seconds})
+            task = {"path": str(self.path.resolve()), "memory": self.memory, "seconds": self.seconds}
+            if self._exchange(task):
+                raise Failed("no answer", FORGED)
         except BaseException:
             self.__exit__()
             raise
@@ -110,12 +120,14 @@ class Submission:
             shapes = [f"an array {a.shape}" if np.ndim(a) else f"{a:.6g}" for a in args if not isinstance(a, list)]
             given = f", when {name} was given {', '.join(shapes)}" if problem.key == "error" else ""
             raise Failed(problem.key, problem.text + given) from None
+        values = reply.get("values")
+        if set(reply) != {"values"} or not isinstance(values, list) or len(values) != returns:
+            raise Failed("no answer", FORGED)
         try:
-            arrays = [_unpacked(value) for value in reply["values"]]
+            arrays = [_answer(value) for value in values]
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise Failed("no answer", "it wrote into the channel that its answers take") from None
-        if len(arrays) != returns or not all(isinstance(array, np.ndarray) for array in arrays):
-            raise Failed("no answer", "it wrote into the channel that its answers take")
+            raise Failed("no answer", FORGED) from None
+        self.answered += 1
         return arrays
 
     def _exchange(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -136,10 +148,12 @@ class Submission:
             raise Failed("ended", _ending(self.process.wait(timeout=5)))
         try:
             reply = json.loads(line)
-            if "problem" in reply:
-                raise Failed(_plain(str(reply["problem"])), _plain(str(reply["text"])))
-        except (ValueError, TypeError, KeyError, RecursionError):
-            raise Failed("no answer", "it wrote into the channel that its answers take") from None
+        except (ValueError, RecursionError):
+            reply = None
+        if not isinstance(reply, dict):
+            raise Failed("no answer", FORGED)
+        if set(reply) == {"problem", "text"} and isinstance(reply["text"], str) and reply["problem"] in REASONS:
+            raise Failed(reply["problem"], _plain(reply["text"])[:1000])
         return reply
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
@@ -186,11 +200,23 @@ def _packed(value: Any) -> Any:
 
 
 def _unpacked(value: Any) -> Any:
+    """Return what `_packed` was given; a list becomes a tuple."""
     if not isinstance(value, dict):
         return tuple(value) if isinstance(value, list) else value
-    if value["dtype"] not in ("float64", "float32", "float16", "int64", "int32", "int8", "uint8", "bool"):
-        raise ValueError
     return np.array(value["data"], value["dtype"]).reshape(value["shape"])
+
+
+def _answer(value: Any) -> Array:
+    """Return the array that came back; a ValueError unless it is in the form of `_packed`, to the last number."""
+    fine = isinstance(value, dict) and set(value) == {"dtype", "shape", "data"} and value["dtype"] in KINDS
+    if not fine or not all(isinstance(value[key], list) for key in ("shape", "data")) or len(value["shape"]) > 32:
+        raise ValueError(FORGED)
+    if not all(type(n) is int and n >= 0 for n in value["shape"]) or math.prod(value["shape"]) != len(value["data"]):
+        raise ValueError(FORGED)
+    if not all(type(x) in (bool, int, float) for x in value["data"]):  # float("3") would be one
+        raise ValueError(FORGED)
+    array: Array = _unpacked(value)
+    return array
 
 
 # --- the side that answers: a process that runs this file ------------------------------------------------------------
@@ -212,17 +238,22 @@ def serve(questions: IO[str], answers: IO[str]) -> None:
     path = Path(task["path"])
     limit(task["memory"], task["seconds"])
     namespace: dict[str, Any] = {"__name__": "submission", "__file__": str(path)}
+    parts: dict[str, str] = {}  # the name under which each part of the file is compiled, and words for it
     sys.path.append(str(path.parent))  # last, so that a random.py of the student's hides nobody's random
 
     def attempt(action: Callable[[], dict[str, Any]]) -> None:
         try:
             message = action()
         except BaseException as error:  # also SystemExit and KeyboardInterrupt
-            message = {"problem": _key(error), "text": _sentence(error, path)}
+            message = {"problem": _key(error), "text": _sentence(error, parts)}
         reply(message)
 
     def load() -> dict[str, Any]:
-        exec(compile(path.read_bytes(), str(path), "exec"), namespace)
+        sources = _cells(path) if path.suffix.lower() == ".ipynb" else [("", path.read_bytes())]
+        for where, source in sources:
+            name = f"{path}{': ' * bool(where)}{where}"
+            parts[name] = f"{where}, " if where else ""
+            exec(compile(source, name, "exec"), namespace)
         return {}
 
     def call(name: str, args: Sequence[Any], returns: int) -> dict[str, Any]:
@@ -247,7 +278,7 @@ def _arrays(name: str, value: Any, returns: int) -> list[Array]:
     arrays = []
     for one in value if returns > 1 else [value]:
         array = np.asarray(one)
-        if array.dtype.name not in ("float64", "float32", "float16", "int64", "int32", "int8", "uint8", "bool"):
+        if array.dtype.name not in KINDS:
             raise Failed("no numbers", f"{name} has to return arrays of real numbers, not {type(one).__name__}")
         if array.size > LONGEST // 100:
             raise Failed("no numbers", f"{name} returned an array of {array.size:,} numbers")
@@ -255,18 +286,32 @@ def _arrays(name: str, value: Any, returns: int) -> list[Array]:
     return arrays
 
 
+def _cells(notebook: Path) -> list[tuple[str, bytes]]:
+    """Return the code cells of a notebook, each as ("cell 3", text); lines for IPython, as %matplotlib, do nothing."""
+    try:
+        cells = json.loads(notebook.read_bytes())["cells"]
+        code = [(f"cell {n}", "".join(c["source"])) for n, c in enumerate(cells, 1) if c["cell_type"] == "code"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise Failed("notebook", "it is no notebook, or a damaged one: save it again in Jupyter") from None
+    code = [(where, text) for where, text in code if not text.lstrip().startswith("%%")]
+    return [
+        (where, re.sub(r"(?m)^([ \t]*)[%!].*$", r"\1pass", text).encode("utf-8", "replace")) for where, text in code
+    ]
+
+
 def _key(error: BaseException) -> str:
     kinds = {NotImplementedError: "not written", MemoryError: "memory", SystemExit: "ended"}
     return error.key if isinstance(error, Failed) else kinds.get(type(error), "error")
 
 
-def _sentence(error: BaseException, path: Path) -> str:
-    """Return a sentence on the error, with its line in the file."""
+def _sentence(error: BaseException, parts: dict[str, str]) -> str:
+    """Return a sentence on the error, with its line in the file, or its cell and line in a notebook."""
     if isinstance(error, Failed):
         return error.text
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in parts]
     line = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno if frames else None
-    where = f"line {line}: " if line else ""
+    name = error.filename if isinstance(error, SyntaxError) else frames[-1].filename if frames else ""
+    where = f"{parts.get(name or '', '')}line {line}: " if line else ""
     if isinstance(error, NotImplementedError) and frames:
         return f"{frames[-1].name} is not written yet"
     if isinstance(error, SystemExit):

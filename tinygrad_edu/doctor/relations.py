@@ -70,7 +70,7 @@ def _multiple(
 ) -> Explanation | None:
     """Explain ``said`` as a multiple of ``form``. Equal numbers get `EQUAL`; other numbers get None."""
     scale = float(np.vdot(form, said) / np.vdot(form, form))
-    if scale == 0:
+    if scale == 0 or not np.isfinite(scale):  # numbers of 1e308 overflow
         return None
     value, words = min([(1.0, ""), *constants], key=lambda known: abs(np.log(abs(scale) / known[0])))
     named = float(np.copysign(value, scale))

@@ -9,7 +9,8 @@ from ..core import losses
 from ..core.layers import Layer
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, thread
-from . import in_place
+from . import construction, in_place, methods
+from .assignment import assign_grad
 from .attributes import assign
 from .error_path import called, matched, refuse
 from .loss_hints import GUARDED
@@ -20,12 +21,15 @@ from .steps import StepGuard
 
 def install() -> None:
     """Put the guards in the place of ``Layer.__call__`` and of the losses, bind their methods, observe all steps."""
-    methods = {"__call__": called, "refuse": refuse, "matched": matched, "summary": summary, "__setattr__": assign}
-    for name, method in methods.items():
+    bound = {"__call__": called, "refuse": refuse, "matched": matched, "summary": summary, "__setattr__": assign}
+    for name, method in bound.items():
         setattr(Layer, name, method)
     for name, method in in_place.METHODS.items():
         setattr(Tensor, name, method)
     vars(losses).update(GUARDED)
+    construction.install()
+    methods.install()
+    Tensor.grad = Tensor.grad.setter(assign_grad)  # type: ignore[attr-defined, method-assign]
     about = 'The answer of `step` to a gradient that holds NaN or infinity: "raise", "skip" or "propagate".'
     Optimizer.nonfinite = property(attrgetter("answer"), set_nonfinite, doc=about)  # type: ignore[assignment]
     StepGuard().attach(type(thread))  # in every thread

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
+from inspect import signature
 from types import FrameType
 from typing import Any
 
@@ -17,20 +19,35 @@ import numpy as np
 from ..core.layers import Layer, contents
 from ..core.tensor import Tensor, as_tensor, unwrap
 from .frames import outside
+from .names import arguments_fit
 
-Shapes = dict[str, tuple[tuple[int, ...], tuple[int, ...]]]  # path to shapes in and out
+NOTHING: Any = object()  # in the place of an input that was not given
+SILENT = "returned None: is there a return at the end of its forward?"
+Shapes = dict[str, tuple[Any, Any]]  # path to shapes in and out, as `shape_of` gives them
 
 
-def called(layer: Layer, x: Any) -> Tensor:
-    """Return ``layer.forward(x)``. An error of the shapes or types gets the layer's path."""
+def called(layer: Layer, x: Any = NOTHING, /, *more: Any, **named: Any) -> Any:
+    """Return ``layer.forward(x, *more, **named)``. An error of the shapes or types gets the layer's path.
+
+    Raises
+    ------
+    TypeError : also if forward takes other arguments, or returns None
+    """
     try:
-        return layer.forward(x)
+        plain = not (more or named or x is NOTHING)  # nearly always, and quicker
+        y = layer.forward(x) if plain else layer.forward(*(x, *more)[x is NOTHING :], **named)
+        if y is None:
+            raise TypeError(f"{layer!r} {SILENT}")
+        return y
     except (TypeError, ValueError) as error:
+        inputs = (x, *more)[x is NOTHING :]
+        if isinstance(error, TypeError):
+            arguments_fit(f"{type(layer).__name__}.forward", signature(layer.forward), inputs, named)
         caller: FrameType | None = sys._getframe(1)
         while caller is not None and caller.f_code is not called.__code__:
             caller = caller.f_back
         if caller is None:  # the outermost layer knows the whole path
-            explain(layer, error, x)
+            explain(layer, error, *inputs, **named)
         raise
 
 
@@ -39,7 +56,7 @@ def refuse(layer: Layer, kind: type[Exception], problem: str) -> Exception:
     return kind(f"{layer!r} {problem}")
 
 
-def explain(model: Layer, error: Exception, x: Any) -> None:
+def explain(model: Layer, error: Exception, *inputs: Any, **named: Any) -> None:
     """Say in which layer the error arose, and which shapes the layers before it gave.
 
     A message that begins with the layer's repr gets the path before it; another error of this package gets a note. An
@@ -49,8 +66,14 @@ def explain(model: Layer, error: Exception, x: Any) -> None:
     ----------
     model : the outermost layer
     error : is changed
-    x : the model's input
+    inputs, named : the model's
     """
+    if "NoneType" in str(error):  # a layer of a Sequential, which calls their forward
+        for path, (_, y) in shapes_seen(model, *inputs, **named).items():
+            if y is NOTHING:
+                silent = dict(model.named_layers())[path]
+                error.args = (f"{path} ({silent!r}) {SILENT}" if path else f"{silent!r} {SILENT}",)
+                return
     frames, tb = list[FrameType](), error.__traceback__
     while tb is not None:
         frames.append(tb.tb_frame)
@@ -71,17 +94,17 @@ def explain(model: Layer, error: Exception, x: Any) -> None:
         error.add_note(f"in {what}")
     if path:
         layers, before = dict(model.named_layers()), []
-        for earlier, (_, shape) in shapes_seen(model, x).items():
+        for earlier, (_, shape) in shapes_seen(model, *inputs, **named).items():
             if earlier == path:
                 break
             if not any(isinstance(value, Layer) for _, value in contents(layers[earlier])):
-                before.append(f"{earlier} {layers[earlier]!r} gave {shape}")
-        shapes = [f"the input {np.shape(unwrap(x))}", *["..."] * (len(before) > 6), *before[-6:]]
+                before.append(f"{earlier} {layers[earlier]!r} gave {text_of(shape)}")
+        shapes = [f"the input {text_of(shape_of(inputs))}", *["..."] * (len(before) > 6), *before[-6:]]
         error.add_note(f"shapes before it: {', '.join(shapes)}")
 
 
-def shapes_seen(model: Layer, x: Any, strict: bool = False) -> Shapes:
-    """Send x through the model once more, in evaluation mode, and return the path of each layer to its shapes.
+def shapes_seen(model: Layer, *inputs: Any, strict: bool = False, **named: Any) -> Shapes:
+    """Send inputs through the model once more, in evaluation mode, and return the path of each layer to its shapes.
 
     Parameters
     ----------
@@ -92,20 +115,39 @@ def shapes_seen(model: Layer, x: Any, strict: bool = False) -> Shapes:
         for path, layer in layers:
             vars(layer)["forward"] = _watched(layer.forward, path, seen)
         with model.evaluating(), suppress(*[] if strict else [Exception]):
-            (model if strict else model.forward)(x)
+            (model if strict else model.forward)(*inputs, **named)
     finally:
         for _, layer in layers:
             vars(layer).pop("forward", None)
     return seen
 
 
-def _watched(forward: Callable[[Any], Tensor], path: str, seen: Shapes) -> Callable[[Any], Tensor]:
-    def watching(x: Any) -> Tensor:
-        y = forward(x)
-        seen[path] = np.shape(unwrap(x)), y.shape
+def _watched(forward: Callable[..., Any], path: str, seen: Shapes) -> Callable[..., Any]:
+    @wraps(forward)
+    def watching(*inputs: Any, **named: Any) -> Any:
+        y = forward(*inputs, **named)
+        seen[path] = shape_of(inputs), NOTHING if y is None else shape_of(y)
         return y
 
     return watching
+
+
+def shape_of(value: Any) -> Any:
+    """Return the shape of an array; of several in a tuple a list of shapes, of one alone its shape; None of others."""
+    if isinstance(value, (tuple, list)) and any(hasattr(one, "shape") for one in value):
+        shapes = [shape_of(one) for one in value]
+        return shapes[0] if len(shapes) == 1 else shapes
+    if isinstance(value, tuple) and len(value) == 1:
+        value = value[0]
+    try:
+        return np.shape(unwrap(value))
+    except ValueError:
+        return None
+
+
+def text_of(shape: Any) -> str:
+    """Return what `shape_of` found as text."""
+    return ", ".join(map(text_of, shape)) if isinstance(shape, list) else "?" if shape is None else str(shape)
 
 
 def matched(layer: Any, x: Any, like: Tensor) -> Any:

@@ -6,6 +6,7 @@ mistakes that only the meaning of the numbers shows, and adds to an error the mo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
@@ -18,6 +19,7 @@ from ..core import losses, ops
 from ..core.ops import Array
 from ..core.tensor import Tensor, unwrap
 from .masked import refuse_masked
+from .names import arguments_fit
 
 Loss = Callable[..., Tensor]
 
@@ -32,10 +34,13 @@ def guarded(loss: Loss, check: Callable[..., None] | None, hint: Callable[[Any, 
     hint : the end of the sentence with which the loss refuses predictions and targets; "" if there is none
     """
 
+    shape = signature(loss)
+
     @wraps(loss)
     def call(*args: Any, **kwargs: Any) -> Tensor:
-        if kwargs:
-            bound = signature(loss).bind(*args, **kwargs)
+        if kwargs or len(args) != 2:
+            arguments_fit(loss.__name__, shape, args, kwargs)
+            bound = shape.bind(*args, **kwargs)
             args, kwargs = bound.args, bound.kwargs
         if len(args) > 1:
             if isinstance(args[1], MaskedArray):
@@ -58,6 +63,8 @@ def about_labels(logits: Any, labels: Any) -> str:
     shape, labels = np.shape(unwrap(logits)), np.asarray(unwrap(labels))
     if len(shape) != 2 or labels.shape != shape[:1]:
         one_hot = "labels are class numbers, not one-hot rows: take labels.argmax(axis=1)"
+        if shape == labels.shape and labels.dtype.kind == "f" and not np.isin(labels, (0, 1)).all():
+            return "for soft labels write -(labels * logits.log_softmax()).sum(axis=1).mean()"
         return {shape: one_hot, (*shape[:1], 1): "take labels.ravel()"}.get(labels.shape, "")
     if labels.dtype.kind not in "iu":
         return "say labels.astype(int) if they are whole numbers" if labels.size else ""
@@ -71,6 +78,36 @@ def about_targets(predictions: Any, targets: Any) -> str:
     if shape == other:
         return ""
     return f"say targets.reshape{shape}" if np.prod(shape) == np.prod(other) else "they have to be equal"
+
+
+def about_fit(error: Exception, output: Any, y: Array) -> None:
+    """Have a loss's refusal of a batch name the user's arrays: ``y`` as a whole, not the batch of it."""
+    if len(error.args) != 1 or hasattr(error, "__notes__") or not isinstance(error.args[0], str):
+        return
+    shape, problem = np.shape(unwrap(output)), error.args[0].partition(";")[0]
+    if y.ndim == 1 and shape[1:] == (1,) and problem.startswith("predictions"):
+        fix = "say y.reshape(-1, 1)"
+    elif y.ndim == 2 and shape[1:] == () and y.shape[1] == 1:
+        fix = "say y.ravel()"
+    elif y.ndim == 1 and y.dtype.kind in "iu" and len(shape) == 2 and y.min() == 1 and y.max() == shape[1]:
+        fix = f"classes are counted from 0, y has 1 to {shape[1]}: say y - 1"
+    else:
+        error.args = (re.sub(r"\b(labels|targets)(?=\.)", "y", error.args[0]),)
+        return
+    error.args = (f"{problem}; {fix} (the model gives {('N', *shape[1:])}, y has shape {y.shape})".replace("'N'", "N"),)
+
+
+def require_loss(cost: Any) -> None:
+    """Raise TypeError unless a loss has returned a Tensor with one number."""
+    if isinstance(cost, Tensor) and cost.size == 1:
+        return
+    if cost is None:
+        problem = "None: is there a return at its end?"
+    elif isinstance(cost, Tensor):
+        problem = f"a Tensor of shape {cost.shape}: reduce it with .mean()"
+    else:
+        problem = f"{type(cost).__name__}, of which nothing can be learned: no float(), item() or numpy() in it"
+    raise TypeError(f"the loss has to return a Tensor with one number, it returned {problem}")
 
 
 def check_delta(predictions: Any, targets: Any, delta: float = 1.0) -> None:

@@ -59,5 +59,10 @@ def _sample(model: Layer, input_shape: tuple[int, ...] | None) -> tuple[tuple[in
     return (1, *input_shape), next((t.dtype for t in model.named_tensors().values()), np.dtype(float))
 
 
-def _text(shape: tuple[int, ...]) -> str:
+def _text(shape: Any) -> str:
+    """Return a shape with N for the batch; several of them one after the other."""
+    if shape is None:
+        return "?"
+    if isinstance(shape, list):
+        return ", ".join(map(_text, shape))
     return f"({', '.join(['N', *map(str, shape[1:])])})" if len(shape) > 1 else "(N,)"

@@ -25,6 +25,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "up": (lambda x: 1 < x < float("inf"), "a finite number above 1"),
     "bias_correction": (lambda x: x in (False, True), "True or False"),
 }
+NUMBERS = RANGES.keys() - {"bias_correction"}  # True is no number for these; a rule of the user's may have truths
 
 
 def in_range(name: str, value: Any, dtype: Any = np.float64) -> Any:
@@ -40,7 +41,8 @@ def in_range(name: str, value: Any, dtype: Any = np.float64) -> Any:
     if name == "lr" and callable(value):
         return value
     within, text = RANGES.get(name, FINITE)
-    if not isinstance(value, (int, float, np.integer, np.floating, np.bool_)):
+    truth = isinstance(value, (bool, np.bool_)) and name in NUMBERS
+    if truth or not isinstance(value, (int, float, np.integer, np.floating, np.bool_)):
         raise TypeError(f"{name} is a number, got {type(value).__name__}")
     with np.errstate(over="ignore"):
         rounded = float(np.dtype(dtype).type(value)) if name in ("eps", "lr") else float(value)

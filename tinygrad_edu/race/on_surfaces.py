@@ -127,6 +127,7 @@ def race(
 
     Raises
     ------
+    TypeError : surface is neither a name nor a Surface
     ValueError : an unknown surface or rule; steps below 1; lr that is no word above and no finite number of at least 0
 
     Examples
@@ -139,6 +140,11 @@ def race(
     """
     if isinstance(surface, str) and surface not in SURFACES:
         raise ValueError(f"there is no surface {surface!r}; choose from {', '.join(SURFACES)}")
+    if not isinstance(surface, (str, Surface)):
+        raise TypeError(
+            f"surface is a name such as 'beale', or a tg.surfaces.Surface, made of a title, your function, a start, "
+            f"the minima and a box; got {type(surface).__name__}"
+        )
     place = SURFACES[surface] if isinstance(surface, str) else surface
     rules = rule_names(FIELD if optimizers is None else optimizers)
     steps = place.steps if steps is None else steps

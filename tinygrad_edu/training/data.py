@@ -9,7 +9,7 @@ import gzip
 import struct
 import zlib
 from collections.abc import Iterator
-from math import ceil
+from math import ceil, prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,9 @@ import numpy as np
 from ..core.init import Rng
 from ..core.ops import Array
 from ..core.tensor import unwrap
+from ..guards.kinds import at_least_0, generator, number, real, whole
 from ..guards.masked import refuse_masked
+from ..guards.samples import numbers
 
 
 class Split(NamedTuple):
@@ -121,6 +123,7 @@ def in_order(
         raise ValueError("there are no samples")
     if batch_size is not None and (not isinstance(batch_size, (int, np.integer)) or batch_size < 1):
         raise ValueError(f"batch_size = {batch_size}, but it has to be a whole number, at least 1, or None for all")
+    generator("rng", rng)
     size = N if batch_size is None else min(int(batch_size), N)
     stop = N - N % size if drop_last else N
     order = np.random.default_rng(rng).permutation(N) if shuffle else np.arange(N)
@@ -138,7 +141,7 @@ def finite(name: str, values: Any) -> Array:
     >>> finite("X", [1, 2])
     array([1, 2])
     """
-    values = rows(name, values)
+    values = numbers(name, values)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         first = np.argwhere(~np.isfinite(values))[0]
         raise ValueError(f"{name} holds {values[tuple(first)]} at {first.tolist()}; every number has to be finite")
@@ -168,6 +171,8 @@ def spirals(
     n: int = 400, noise: float = 0.02, rng: Rng = None, arms: int = 2, turns: float = 1.5
 ) -> tuple[Array, Array]:
     """Spiral arms that wind around the origin, turns times each. X (n, 2), labels 0 to arms - 1."""
+    whole("arms", arms, 1)
+    number("turns", turns)
     rng, _ = _start(n, arms, noise, rng)
     counts = [len(part) for part in np.array_split(np.arange(n), arms)]
     t = np.sqrt(rng.uniform(0.01, 1, n))  # evenly along the arm, not crowded in the middle
@@ -177,6 +182,7 @@ def spirals(
 
 def blobs(n: int = 400, noise: float = 0.5, rng: Rng = None, classes: int = 3) -> tuple[Array, Array]:
     """Round clouds on a circle of radius 2. X (n, 2), labels 0 to classes - 1."""
+    whole("classes", classes, 1)
     rng, _ = _start(n, classes, noise, rng)
     counts = [len(part) for part in np.array_split(np.arange(n), classes)]
     angle = np.repeat(2 * np.pi * np.arange(classes) / classes, counts)
@@ -203,8 +209,9 @@ TOY_SETS = {make.__name__: make for make in (moons, circles, spirals, blobs, xor
 
 
 def _start(n: int, at_least: int, noise: float, rng: Rng) -> tuple[np.random.Generator, int]:
-    if n < at_least or not 0 <= noise < np.inf:
-        raise ValueError(f"n is at least {at_least} and noise at least 0, got n = {n} and noise = {noise}")
+    whole("n", n, at_least)
+    at_least_0("noise", noise)
+    generator("rng", rng)
     return np.random.default_rng(rng), n // 2
 
 
@@ -255,6 +262,8 @@ def split(X: Any, y: Any, test_share: float = 0.2, rng: Rng = None) -> Split:
     """
     X, y = rows("X", X), rows("y", y)
     _require_rows(X, y)
+    real("test_share", test_share)
+    generator("rng", rng)
     if not 0 < test_share < 1:
         raise ValueError(f"test_share = {test_share}, but it has to be between 0 and 1")
     rng = np.random.default_rng(rng)
@@ -293,30 +302,44 @@ def idx(path: Any) -> Array:
     ----------
     LeCun, Cortes & Burges, "The MNIST database of handwritten digits", section "The IDX file format".
     """
-    content = Path(path).read_bytes()
-    if content[:2] == b"\x1f\x8b":
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"{path}: the gzip data is damaged or cut off ({error})") from None
-    if len(content) < 4 or content[:2] != b"\0\0":
+    if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
+        raise ValueError(f"{path} is no file")
+    with open(path, "rb") as plain:
+        compressed = plain.read(2) == b"\x1f\x8b"
+        plain.seek(0)
+        with gzip.open(plain) if compressed else plain as stream:
+            try:
+                return _numbers(path, stream)
+            except (OSError, EOFError, zlib.error) as error:
+                if not compressed:
+                    raise
+                raise ValueError(f"{path}: the gzip data is damaged or cut off ({error})") from None
+
+
+def _numbers(path: Any, stream: Any) -> Array:
+    """Return the numbers of an open IDX file. The header is read first, then no more than it promises, and one byte."""
+    head = stream.read(4)
+    if len(head) < 4 or head[:2] != b"\0\0":
         raise ValueError(f"{path} is not an IDX file: it does not begin with two zero bytes and a type")
-    kind, ndim = content[2], content[3]
+    kind, ndim = head[2], head[3]
     if kind not in IDX_TYPES:
         raise ValueError(
             f"{path}: unknown IDX type 0x{kind:02x}; known are {', '.join(f'0x{k:02x}' for k in IDX_TYPES)}"
         )
-    start = 4 + 4 * ndim
-    if len(content) < start:
+    sizes = stream.read(4 * ndim)
+    if len(sizes) < 4 * ndim:
         raise ValueError(f"{path}: the header is cut off")
-    shape = struct.unpack(f">{ndim}I", content[4:start])
-    dtype = np.dtype(IDX_TYPES[kind])
-    expected = dtype.itemsize
-    for n in shape:
-        expected *= n
-    if len(content) - start != expected:
-        raise ValueError(f"{path}: shape {shape} takes {expected:,} bytes, the file has {len(content) - start:,}")
-    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    shape, dtype = struct.unpack(f">{ndim}I", sizes), np.dtype(IDX_TYPES[kind])
+    expected, content = dtype.itemsize * prod(shape), bytearray()
+    while len(content) <= expected and (some := stream.read(min(expected + 1 - len(content), 1 << 20))):
+        content += some  # piece by piece: the header may promise more than there is
+    if len(content) != expected:
+        has = f"{len(content):,}" + " or more" * (len(content) > expected)
+        raise ValueError(f"{path}: shape {shape} takes {expected:,} bytes, the file has {has}")
+    try:
+        return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    except ValueError:  # more axes than NumPy has, or one of length 0 beside lengths without bound
+        raise ValueError(f"{path}: no array has the shape {shape}") from None
 
 
 def mnist(folder: Any) -> Split:

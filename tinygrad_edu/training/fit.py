@@ -22,6 +22,9 @@ from ..core.optimizers import Adam
 from ..core.tensor import Tensor, unwrap
 from ..guards.frames import warn
 from ..guards.inputs import input_dtype
+from ..guards.kinds import function, generator
+from ..guards.loss_hints import about_fit, require_loss
+from ..guards.names import helped
 from .data import batches, finite, in_order
 from .history import Evaluation, History, Progress, Row
 
@@ -29,6 +32,7 @@ Loss: TypeAlias = Callable[..., Tensor]  # of the model's output and y
 Sums: TypeAlias = tuple[float, int | None, int]  # of an epoch's losses, correct answers (None without labels), samples
 
 
+@helped
 def fit(
     model: Layer,
     X: Any,
@@ -81,7 +85,8 @@ def fit(
     >>> history["loss"][-1] < history["loss"][0]
     True
     """
-    X, y, validation = _checked(X, y, validation, epochs, batch_size)
+    X, y, validation = _checked(X, y, validation, epochs, batch_size, callback)
+    generator("rng", rng)
     require_kinds(optimizer, loss)
     optimizer = Adam(model) if optimizer is None else optimizer
     warn_if_untrained(optimizer, model)
@@ -109,6 +114,7 @@ def fit(
     return history
 
 
+@helped
 def evaluate(model: Layer, X: Any, y: Any, loss: Loss = cross_entropy, batch_size: int = 1024) -> Evaluation:
     """Return the mean loss and the accuracy of model on X and y, in evaluation mode, without recording a graph.
 
@@ -143,11 +149,18 @@ def warn_if_untrained(optimizer: Optimizer, model: Layer) -> None:
 
 
 def _checked(
-    X: Any, y: Any, validation: tuple[Any, Any] | None, epochs: int, batch_size: int | None
+    X: Any, y: Any, validation: tuple[Any, Any] | None, epochs: int, batch_size: int | None, callback: Any
 ) -> tuple[Array, Array, tuple[Array, Array] | None]:
     """Return the data as arrays, or raise what is wrong with them, before anything is trained."""
     X, y = finite("X", X), finite("y", y)
+    if callback is not None:
+        function("callback", callback)
     if validation is not None:
+        if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+            raise TypeError(
+                f"validation is two arrays, (X, y), got {type(validation).__name__}; "
+                "X, y, X_val, y_val = tg.data.split(X, y, 0.2) holds some back: validation=(X_val, y_val)"
+            )
         validation = finite("validation X", validation[0]), finite("validation y", validation[1])
     if not isinstance(epochs, (int, np.integer)) or epochs < 0:
         raise ValueError(f"epochs = {epochs}, but it has to be a whole number, at least 0")
@@ -178,7 +191,7 @@ def _eager(
         xb, yb = X[rows].astype(dtype, copy=False), y[rows]
         optimizer.zero_grad()
         output = model(xb)
-        cost = loss(output, yb)
+        cost = _cost(loss, output, yb, y)
         value = cost.item()
         if not isfinite(value) and optimizer.nonfinite == "raise":
             raise NoLoss(f"loss became {value}")
@@ -214,10 +227,21 @@ def _evaluate(model: Layer, X: Array, y: Array, loss: Loss, batch_size: int = 10
     with model.evaluating():
         for xb, yb in batches(X, y, batch_size, shuffle=False):
             output = model(xb.astype(dtype, copy=False))
-            total += loss(output, yb).item() * len(xb)
+            total += _cost(loss, output, yb, y).item() * len(xb)
             right += _right(output, yb)
             seen += len(xb)
     return Evaluation(total / seen, right / seen if _labelled(output, y) else None)
+
+
+def _cost(loss: Loss, output: Any, yb: Array, y: Array) -> Tensor:
+    """Return the loss of a batch, a Tensor with one number; what the loss refuses is said of y as a whole."""
+    try:
+        cost = loss(output, yb)
+    except (TypeError, ValueError) as error:
+        about_fit(error, output, y)
+        raise
+    require_loss(cost)
+    return cost
 
 
 def _row(epoch: int, sums: Sums, held_out: Evaluation | None) -> Row:
@@ -233,12 +257,14 @@ def _row(epoch: int, sums: Sums, held_out: Evaluation | None) -> Row:
     return {"epoch": epoch, **means}
 
 
-def _labelled(output: Tensor, y: Array) -> bool:
-    """Return whether y holds class numbers, and output a score for each class."""
-    return output.ndim == 2 and output.shape[1] > 1 and y.ndim == 1 and y.dtype.kind in "iu"
+def _labelled(output: Any, y: Array) -> bool:
+    """Return whether y holds class numbers, and output a score for each class; no of several outputs."""
+    return (
+        isinstance(output, Tensor) and output.ndim == 2 and output.shape[1] > 1 and y.ndim == 1 and y.dtype.kind in "iu"
+    )
 
 
-def _right(output: Tensor, y: Array) -> int:
+def _right(output: Any, y: Array) -> int:
     return int((unwrap(output).argmax(axis=1) == y).sum()) if _labelled(output, y) else 0
 
 

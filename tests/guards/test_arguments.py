@@ -1,0 +1,271 @@
+"""Arguments of another name or kind than those that are taken: each is refused with the name or kind it has here."""
+
+import copy
+import inspect
+import io
+import pickle
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.guards import kinds, samples
+from tinygrad_edu.training import data
+
+rng = np.random.default_rng(0)
+X, y = rng.standard_normal((40, 3)), rng.integers(0, 2, 40)
+
+
+def net(out=2):
+    return tg.mlp([3, 4, out], rng=0)
+
+
+def fit(X=X, y=y, loss=tg.cross_entropy, model=None, **named):
+    return tg.fit(net() if model is None else model, X, y, loss, epochs=1, progress=False, **named)
+
+
+T = tg.Tensor(np.ones((2, 3)))
+REFUSED = {  # what is called: the call, the error, a part of the sentence
+    "SGD momentum": (lambda: tg.SGD(net(), momentum=0.9), TypeError, "HeavyBall is SGD with torch's momentum"),
+    "SGD weight_decay": (lambda: tg.SGD(net(), weight_decay=0.1), TypeError, "it is l2"),
+    "SGD nesterov": (lambda: tg.SGD(net(), nesterov=True), TypeError, "Nesterov is the rule"),
+    "Adam betas": (lambda: tg.Adam(net(), betas=(0.9, 0.99)), TypeError, "they are beta1 and beta2"),
+    "Adam amsgrad": (lambda: tg.Adam(net(), amsgrad=True), TypeError, "AMSGrad is the rule"),
+    "Adam learning_rate": (lambda: tg.Adam(net(), learning_rate=1), TypeError, "it is lr;"),
+    "Adam beta_1": (lambda: tg.Adam(net(), beta_1=0.9), TypeError, "it is beta1;"),
+    "RMSprop alpha": (lambda: tg.RMSprop(net(), alpha=0.9), TypeError, "it is rho;"),
+    "SGD alpha": (lambda: tg.SGD(net(), alpha=0.9), TypeError, "'alpha'; SGD has params, lr, l2, nonfinite"),
+    "misspelt": (lambda: tg.HeavyBall(net(), momentun=0.9), TypeError, "is it momentum?"),
+    "of None": (lambda: tg.Adam(None), TypeError, "params is the model, or a list of Tensors"),
+    "of a number": (lambda: tg.SGD(3), TypeError, "got int 3"),
+    "of a word": (lambda: tg.SGD("params"), TypeError, "got str 'params'"),
+    "lr=True": (lambda: tg.SGD(net(), lr=True), TypeError, "lr is a number, got bool"),
+    "lr = True": (lambda: setattr(tg.SGD(net()), "lr", True), TypeError, "lr is a number, got bool"),
+    "Dropout of a word": (lambda: tg.Dropout("x"), TypeError, "p is a number, got str 'x'"),
+    "Dropout of None": (lambda: tg.Dropout(None), TypeError, "p is a number, got NoneType"),
+    "Dropout of True": (lambda: tg.Dropout(True), TypeError, "p is a number, got bool True"),
+    "Dropout of NaN": (lambda: tg.Dropout(float("nan")), ValueError, "p = nan, but it has to be at least 0"),
+    "Dropout rate": (lambda: tg.Dropout(rate=0.5), TypeError, "it is p, the probability"),
+    "Dropout rng": (lambda: tg.Dropout(0.5, "x"), TypeError, "rng is a seed"),
+    "LeakyReLU of None": (lambda: tg.LeakyReLU(None), TypeError, "slope is a number, got NoneType"),
+    "LeakyReLU alpha": (lambda: tg.LeakyReLU(alpha=0.1), TypeError, "it is slope"),
+    "ELU of infinity": (lambda: tg.ELU(np.inf), ValueError, "alpha = inf, but it has to be a finite number"),
+    "LayerNorm eps": (lambda: tg.LayerNorm(3, "x"), TypeError, "eps is a number"),
+    "Linear rng": (lambda: tg.Linear(2, 3, rng="x"), TypeError, "rng is a seed"),
+    "Linear init": (lambda: tg.Linear(2, 3, init="he"), TypeError, "init is a function, got str 'he'"),
+    "Linear dtype": (lambda: tg.Linear(2, 3, dtype=int), TypeError, "dtype is np.float64 or np.float32"),
+    "Linear use_bias": (lambda: tg.Linear(2, 3, use_bias=False), TypeError, "it is bias"),
+    "mlp(4, 8, 2)": (lambda: tg.mlp(4, 8, 2), TypeError, "sizes is one list, as mlp([2, 16, 2]), got int 4"),
+    "mlp None": (lambda: tg.mlp(None), TypeError, "sizes is a list"),
+    "mlp dropout": (lambda: tg.mlp([2, 3], dropout="x"), TypeError, "dropout is a number"),
+    "mlp activations": (lambda: tg.mlp([2, 3], activations="relu"), TypeError, "is it activation?"),
+    "init of ()": (lambda: tg.init.he_normal(()), TypeError, "shape is (fan_in, fan_out)"),
+    "init of 3": (lambda: tg.init.glorot_uniform(3), TypeError, "shape is (fan_in, fan_out)"),
+    "init of 0": (lambda: tg.init.he_uniform((0, 3)), ValueError, "a size = 0"),
+    "init of words": (lambda: tg.init.glorot_normal(("a", 3)), TypeError, "a size is a whole number"),
+    "moons of a word": (lambda: data.moons("x"), TypeError, "n is a whole number, at least 2, got str 'x'"),
+    "moons of 2.5": (lambda: data.moons(2.5), TypeError, "n is a whole number"),
+    "moons noise": (lambda: data.moons(9, None), TypeError, "noise is a number, got NoneType"),
+    "moons rng": (lambda: data.moons(9, rng="x"), TypeError, "rng is a seed"),
+    "spirals arms": (lambda: data.spirals(9, arms="x"), TypeError, "arms is a whole number"),
+    "split share": (lambda: data.split(X, y, "x"), TypeError, "test_share is a number"),
+    "batches rng": (lambda: list(data.batches(X, y, rng=-1)), TypeError, "rng is a seed"),
+    "sum axis": (lambda: T.sum(axis=5), ValueError, "sum: axis = 5, but a tensor with 2 axes has those from -2 to 1"),
+    "mean axis": (lambda: T.mean((0, 7)), ValueError, "mean: axis = (0, 7), but"),
+    "tg.max axis": (lambda: tg.max(T, axis=-3), ValueError, "max: axis = -3"),
+    "softmax axis": (lambda: T.softmax(2), ValueError, "softmax: axis = 2"),
+    "var axis": (lambda: T.var(axis=4), ValueError, "var: axis = 4"),
+    "axis of a word": (lambda: T.sum(axis="x"), TypeError, "sum: axis is a whole number or a tuple of them, got 'x'"),
+    "sum dim": (lambda: T.sum(dim=0), TypeError, "it is axis; sum has a, axis, keepdims"),
+    "clip the wrong way round": (lambda: T.clip(2, 1), ValueError, "low = 2 is above high = 1"),
+    "clip NaN": (lambda: T.clip(float("nan")), ValueError, "low is NaN"),
+    "clip a word": (lambda: T.clip("x"), TypeError, "low is a number or None, got str"),
+    "var ddof": (lambda: T.var(ddof=6), ValueError, "ddof = 6, but it has to be below the 6 numbers"),
+    "std ddof": (lambda: T.std(axis=0, ddof=2), ValueError, "below the 2 numbers"),
+    "ddof of a word": (lambda: T.var(ddof="x"), TypeError, "ddof is a number"),
+    "grad = 0.0": (lambda: setattr(net()[0].W, "grad", 0.0), ValueError, "to clear it, say zero_grad() or assign None"),
+    "validation": (lambda: fit(validation=0.2), TypeError, "tg.data.split(X, y, 0.2)"),
+    "validation_split": (lambda: fit(validation_split=0.2), TypeError, "it is validation=(X, y)"),
+    "callback list": (lambda: fit(callback=[print]), TypeError, "callback is a function, got list"),
+    "callbacks": (lambda: fit(callbacks=[print]), TypeError, "it is callback, one function"),
+    "fit lr": (lambda: fit(lr=0.1), TypeError, "optimizer=tg.Adam(model, lr=0.01)"),
+    "fit clip_norm": (lambda: fit(clip_norm=1.0), TypeError, "call optimizer.clip_norm(1.0)"),
+    "fit rng": (lambda: fit(rng="x"), TypeError, "rng is a seed"),
+    "fit without y": (lambda: tg.fit(net(), X), TypeError, "missing a required argument: 'y'"),
+    "fit None": (lambda: fit(X=None), TypeError, "X is None"),
+    "loss float": (lambda: fit(loss=lambda p, t: p.mean().item()), TypeError, "loss has to return a Tensor"),
+    "loss array": (lambda: fit(loss=lambda p, t: p.numpy().mean()), TypeError, "no float(), item() or numpy() in it"),
+    "loss vector": (lambda: fit(loss=lambda p, t: p), TypeError, "shape (32, 2): reduce it with .mean()"),
+    "loss None": (lambda: fit(loss=lambda p, t: None), TypeError, "None: is there a return at its end?"),
+    "evaluate loss": (lambda: tg.evaluate(net(), X, y, lambda p, t: None), TypeError, "the loss has to return"),
+    "cross_entropy weight": (lambda: tg.cross_entropy(X, y, weight=1), TypeError, "a loss of your own can weigh"),
+    "reduction": (lambda: tg.mse_loss(X, X, reduction="none"), TypeError, "a loss is a mean"),
+    "soft labels": (lambda: tg.cross_entropy(X, X), ValueError, "-(labels * logits.log_softmax()).sum(axis=1).mean()"),
+    "y as a row": (lambda: fit(y=X[:, 0], loss=tg.mse_loss, model=net(1)), ValueError, "say y.reshape(-1, 1)"),
+    "labels from 1": (lambda: fit(y=y + 1), ValueError, "y has 1 to 2: say y - 1"),
+    "one-hot y": (lambda: fit(y=np.eye(2)[y]), ValueError, "take y.argmax(axis=1)"),
+    "y as a column": (lambda: fit(y=y[:, None]), ValueError, "take y.ravel()"),
+    "words": (lambda: fit(y=np.array(["cat", "dog"])[y]), TypeError, "y = np.unique(y, return_inverse=True)"),
+    "words as objects": (lambda: fit(y=np.array(["a", "b"], object)[y]), TypeError, "y = np.unique(y, "),
+    "words, evaluate": (lambda: tg.evaluate(net(), X, list("ab" * 20)), TypeError, "np.unique(y"),
+    "race of a function": (lambda: tg.race(lambda x, y: x * y), TypeError, "or a tg.surfaces.Surface, made of"),
+    "rows of different lengths": (lambda: fit(X=[[1.0], [1.0, 2.0]]), ValueError, "rows have different lengths"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "kind", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_an_argument_that_is_not_taken_is_refused_by_a_sentence_of_ours(call, kind, sentence):
+    with pytest.raises(kind) as caught:
+        call()
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_of_objects_says_which_cell_it_is():
+    table = np.array([[1, 2.5], [True, "red"], [np.float32(2), 3]], dtype=object)
+    with pytest.raises(
+        TypeError, match=r"^X holds str 'red' at row 1, column 1, but .*, one column for each of its words"
+    ):
+        samples.numbers("X", table)
+    table[1, 1] = None
+    with pytest.raises(TypeError, match=r"^X holds NoneType None at row 1, column 1"):
+        samples.numbers("X", table)
+    table[1, 1] = np.bool_(True)
+    np.testing.assert_array_equal(samples.numbers("X", table), [[1, 2.5], [1, 1], [2, 3]])
+    labels = samples.numbers("y", np.array([0, 1, 2], dtype=object))
+    assert labels.dtype == np.int64  # class numbers from a table stay class numbers
+    assert samples.numbers("X", tg.Tensor([1.0])).tolist() == [1]
+    with pytest.raises(TypeError, match="X holds complex128 1j at row 0"):
+        samples.numbers("X", [1j])
+
+
+def test_a_sparse_matrix_is_refused_with_what_to_say():
+    class Sparse:
+        shape, ndim = (40, 2), 2
+
+        def toarray(self):
+            raise AssertionError("it may be larger than memory")
+
+    for call in (lambda: fit(X=Sparse()), lambda: fit(validation=(Sparse(), y))):
+        with pytest.raises(TypeError, match=r"X is a sparse matrix \(40, 2\); say X.toarray\(\)"):
+            call()
+
+
+class Cell(tg.Layer):
+    def __init__(self):
+        self.x, self.h = tg.Linear(3, 4, rng=0), tg.Linear(4, 4, rng=1)
+
+    def forward(self, x, h, scale=1.0):
+        return (self.x(x) + self.h(h)).tanh() * scale
+
+
+def test_a_layer_is_called_with_all_that_its_forward_takes():
+    cell, h = Cell(), np.zeros((40, 4))
+    expected = cell.forward(X, h, scale=2.0).numpy()
+    for got in (cell(X, h, scale=2.0), cell(X, h=h, scale=2.0), cell(x=X, h=h, scale=2.0), cell(X, h, 2.0)):
+        np.testing.assert_array_equal(got.numpy(), expected)
+    for wrong in (lambda: cell(X), lambda: cell(X, h, 1, 2), lambda: cell(), lambda: tg.Linear(2, 3)(X, X)):
+        with pytest.raises(TypeError, match=r"^(Cell|Linear)\.forward\(x.*\): (missing|too many)"):
+            wrong()
+    with pytest.raises(TypeError, match=r"Cell.forward got an unexpected keyword argument 'scales'; is it scale\?"):
+        cell(X, h, scales=1)
+    with pytest.raises(
+        ValueError, match=r"^h \(Linear\(4, 4\)\) takes inputs of shape \(N, 4\), got \(40, 3\)"
+    ) as caught:
+        cell(X, X)
+    assert "the input (40, 3), (40, 3)" in str(caught.value) + "".join(caught.value.__notes__)
+
+
+def test_a_forward_without_return_is_named():
+    class Silent(tg.Layer):
+        def forward(self, x):
+            x * 2
+
+    class Outer(tg.Layer):
+        def __init__(self, inner):
+            self.inner = inner
+
+        def forward(self, x):
+            return self.inner(x) * 2
+
+    said = r"Silent\(\)\)? returned None: is there a return at the end of its forward\?"
+    for model, path in [
+        (Silent(), "^"),
+        (tg.Sequential(tg.ReLU(), Silent()), r"^layers.1 \("),
+        (tg.Sequential(Silent(), tg.Linear(3, 2)), r"^layers.0 \("),
+        (Outer(Silent()), "^"),
+    ]:
+        with pytest.raises(TypeError, match=path + said):
+            model(X)
+
+
+class Two(tg.Layer):
+    def __init__(self):
+        self.body, self.value, self.policy = tg.Linear(3, 4, rng=0), tg.Linear(4, 1, rng=1), tg.Linear(4, 2, rng=2)
+
+    def forward(self, x):
+        h = self.body(x).relu()
+        return self.value(h), self.policy(h)
+
+
+def both(outputs, labels):
+    return tg.mse_loss(outputs[0], np.zeros((len(labels), 1))) + tg.cross_entropy(outputs[1], labels)
+
+
+def test_a_model_with_two_outputs_trains_and_is_shown():
+    model = Two()
+    history = tg.fit(model, X, y, both, epochs=5, progress=False, optimizer=tg.SGD(model, lr=0.1))
+    assert history["loss"][-1] < history["loss"][0]
+    assert "accuracy" not in history.rows[0]
+    assert tg.evaluate(model, X, y, both).accuracy is None
+    model.summary(file=(text := io.StringIO()))
+    assert "value   Linear  (N, 4)  ->  (N, 1)" in text.getvalue()
+    tg.Sequential(model).summary(file=io.StringIO())
+
+
+def test_checks_leave_alone_what_is_right():
+    assert str(inspect.signature(tg.Dropout)) == "(p: 'float' = 0.5, rng: 'Rng' = None) -> 'None'"
+    assert inspect.signature(tg.fit).parameters["epochs"].default == 10
+    for layer in (
+        tg.Dropout(0.5, rng=np.int64(3)),
+        tg.LeakyReLU(np.float32(0.1)),
+        tg.Linear(2, 3, bias=False, rng=[1, 2]),
+    ):
+        assert repr(copy.deepcopy(layer)) == repr(pickle.loads(pickle.dumps(layer))) == repr(layer)
+    assert T.clip(1, 1).numpy().tolist() == [[1] * 3] * 2
+    assert T.var(ddof=5).item() == 0
+    assert T.sum(axis=(0, -1)).item() == 6
+    net()[0].W.grad = None
+
+    class Own(tg.Adam):
+        def __init__(self, params, **anything):
+            super().__init__(params)
+
+    assert Own(net(), momentum=0.9).lr == tg.Adam(net()).lr
+
+    class MyDropout(tg.Dropout):  # a layer of the user's with other arguments
+        def __init__(self, rate):
+            super().__init__(rate)
+
+    assert MyDropout(rate=0.25).p == 0.25
+
+
+@pytest.mark.parametrize(
+    ("check", "right", "wrong"),
+    [
+        (kinds.whole, [0, np.uint8(3)], [-1, 1.0, True, "1", None]),
+        (kinds.number, [1, -1.5, np.float32(2)], [True, "1", None, 1j, float("nan"), float("inf"), [1]]),
+        (kinds.at_least_0, [0, 5e-324], [-1, -0.5]),
+        (kinds.share, [0, 0.99], [1, -0.1]),
+        (kinds.generator, [None, 0, [1, 2], np.random.default_rng(0)], [-1, 1.5, True, "x", [-1], ["x"]]),
+        (kinds.yes_or_no, [True, np.bool_(0), 0, 1], [2, None, "yes", 1.5]),
+        (kinds.dtype, [np.float32, "float64", float], [int, "x", 3, np.float16]),
+        (kinds.weights, [(2, 3), [1, 1]], [(), (2,), (0, 1), (2.5, 1), 3, "ab"]),
+    ],
+)
+def test_each_kind(check, right, wrong):
+    for value in right:
+        check("it", value)
+    for value in wrong:
+        with pytest.raises((TypeError, ValueError), match=r"^(it|a size) "):
+            check("it", value)

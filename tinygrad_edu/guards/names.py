@@ -1,0 +1,145 @@
+"""The names of arguments: those of torch and Keras, and misspelt ones, are refused with the name that they have here.
+
+`known_names` is for a class, before it makes an object; `helped` for a function.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from functools import cache, wraps
+from inspect import Parameter, Signature, signature
+from typing import Any, TypeVar
+
+PACKAGE = __name__.partition(".")[0]
+F = TypeVar("F", bound=Callable[..., Any])
+
+OPTIMIZERS = {  # the name in torch or Keras, or a wish: what to do here
+    "learning_rate": "it is lr",
+    "momentum": "HeavyBall is SGD with torch's momentum, Nesterov with nesterov=True",
+    "nesterov": "Nesterov is the rule",
+    "dampening": "Momentum is the rule whose velocity is an average",
+    "weight_decay": "it is l2, which is added to the gradient; AdamW has a weight_decay of its own",
+    "betas": "they are beta1 and beta2, a number each",
+    "beta_1": "it is beta1",
+    "beta_2": "it is beta2",
+    "amsgrad": "AMSGrad is the rule",
+    "alpha": "it is rho",
+    "decay": "a learning rate that falls is a function, see tg.schedules",
+    "epsilon": "it is eps",
+    "etas": "they are down and up",
+    "step_sizes": "they are least and most",
+    "maximize": "take the loss with a minus",
+    "clipnorm": "call optimizer.clip_norm(1.0) between backward() and step()",
+    "clipvalue": "call optimizer.clip_value(1.0) between backward() and step()",
+    "parameters": "it is params, the first argument",
+}
+LOSSES = {
+    "weight": "a loss of your own can weigh the samples; its value is a Tensor with one number",
+    "label_smoothing": "a loss of your own can have it: -(targets * logits.log_softmax()).sum(axis=1).mean()",
+    "ignore_index": "leave these samples out: keep = labels != -100, then logits[keep] and labels[keep]",
+    "reduction": "a loss is a mean; for one number a sample write the formula, as (p - t) ** 2",
+    "from_logits": "the losses take logits, without softmax or sigmoid",
+}
+OTHERS = {
+    "lr": "the learning rate belongs to the optimizer: optimizer=tg.Adam(model, lr=0.01)",
+    "learning_rate": "it belongs to the optimizer: optimizer=tg.Adam(model, lr=0.01)",
+    "clip_norm": "call optimizer.clip_norm(1.0) between backward() and step(), in a loop of your own",
+    "rate": "it is p, the probability to drop",
+    "units": "it is out_features",
+    "input_dim": "it is in_features",
+    "use_bias": "it is bias",
+    "negative_slope": "it is slope",
+    "alpha": "it is slope",
+    "num_features": "it is features",
+    "normalized_shape": "it is features",
+    "seed": "it is rng, a seed or a generator",
+    "random_state": "it is rng, a seed or a generator",
+    "validation_data": "it is validation=(X, y)",
+    "validation_split": "it is validation=(X, y), two of the four parts that tg.data.split(X, y, 0.2) returns",
+    "callbacks": "it is callback, one function of the epoch's row",
+    "verbose": "it is progress, True or False",
+    "metrics": "the history has loss and accuracy; a callback can compute others",
+    "dim": "it is axis",
+    "keepdim": "it is keepdims",
+    "unbiased": "it is ddof, 1 for the estimate from a sample",
+    "strict": "every name has to fit; take state_dict() for the rest",
+}
+
+
+def no_such_name(what: str, name: str, known: Iterable[str]) -> TypeError:
+    """Return the error for an argument that does not exist: its name here, or a similar one, and all that there are."""
+    known = list(known)
+    kind = OPTIMIZERS if "params" in known else LOSSES if what.endswith(("_loss", "cross_entropy", "logits")) else {}
+    fix = ({**OTHERS, **kind} if kind is not OPTIMIZERS else OPTIMIZERS).get(name, "")
+    here = re.match(r"(?:it is|they are) (\w+)", fix)
+    near = get_close_matches(name, known, 1)
+    if not fix or (here and here[1] not in known):
+        fix = f"is it {near[0]}?" if near else ""
+    said = f"{what} got an unexpected keyword argument {name!r}"
+    return TypeError("; ".join(filter(None, [said, fix, f"{what} has {', '.join(known)}" if known else ""])))
+
+
+def init_of(cls: type) -> Callable[..., Any]:
+    """Return the ``__init__`` of a class."""
+    init: Callable[..., Any] = getattr(cls, "__init__")  # noqa: B009, mypy takes cls for an object here
+    return init
+
+
+@cache
+def parameters_of(cls: type) -> tuple[str, ...] | None:
+    """Return the names that a class takes; None if it takes any."""
+    said = getattr(cls, "__signature__", None)
+    taken = list((said if isinstance(said, Signature) else signature(init_of(cls))).parameters.values())
+    if not isinstance(said, Signature):
+        taken = taken[1:]  # self
+    names = tuple(p.name for p in taken if p.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD))
+    if any(p.kind is Parameter.VAR_KEYWORD for p in taken):  # of ours, those that `Optimizer` takes
+        return (*names, "l2", "nonfinite") if cls.__module__.startswith(PACKAGE) and hasattr(cls, "hyper") else None
+    return names
+
+
+def known_names(cls: type, named: dict[str, Any]) -> None:
+    """Raise TypeError if a class does not take an argument of one of these names."""
+    known = parameters_of(cls) if named else None
+    if known is not None:
+        for name in named:
+            if name not in known:
+                raise no_such_name(cls.__name__, name, known)
+
+
+def helped(function: F, check: Callable[..., None] | None = None, name: str | None = None) -> F:
+    """Return function: arguments that do not fit are refused by their name; check sees those that do, and may raise."""
+    shape = signature(function)
+    words = name or function.__name__
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        arguments_fit(words, shape, args, kwargs)
+        if check is not None:
+            check(**shape.bind(*args, **kwargs).arguments)
+        return function(*args, **kwargs)
+
+    return call  # type: ignore[return-value]
+
+
+def arguments_fit(what: str, shape: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raise TypeError if the arguments do not fit a signature: one that is unknown, missing, given twice, too many."""
+    try:
+        shape.bind(*args, **kwargs)
+    except TypeError as error:
+        known = list(shape.parameters)
+        for name in kwargs:
+            if name not in known:
+                raise no_such_name(what, name, known) from None
+        raise TypeError(f"{what}{shape_text(shape)}: {error}") from None
+
+
+def shape_text(shape: Signature) -> str:
+    """Return the names of a signature in brackets, those with a default as name=value."""
+    shown = [
+        p.name if p.default is Parameter.empty else f"{p.name}={getattr(p.default, '__name__', repr(p.default))}"
+        for p in shape.parameters.values()
+    ]
+    return f"({', '.join(shown)})"

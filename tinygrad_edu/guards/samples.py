@@ -1,0 +1,73 @@
+"""The user's tables and labels: what is no array of real numbers is refused with the line that makes it one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.ops import Array
+from ..core.tensor import Tensor, unwrap
+from .masked import refuse_masked
+
+
+def numbers(name: str, values: Any) -> Array:
+    """Return values as an array of real numbers. Numbers and truths among objects become floats.
+
+    Parameters
+    ----------
+    name : of the argument, as "X"; words are labels if it ends in "y"
+
+    Raises
+    ------
+    TypeError : a masked array, a sparse matrix, words, or something else that is no number: which row and column, and what it is
+    ValueError : rows of different lengths
+
+    Examples
+    --------
+    >>> numbers("X", np.array([[1, True], [2.5, 3]], dtype=object))
+    array([[1. , 1. ],
+           [2.5, 3. ]])
+    """
+    if hasattr(values, "toarray") and not isinstance(values, (np.ndarray, Tensor)):
+        raise TypeError(f"{name} is a sparse matrix {getattr(values, 'shape', '')}; say {name.split()[-1]}.toarray()")
+    refuse_masked(name, values)
+    if values is None:
+        raise TypeError(f"{name} is None, but it has to be an array")
+    try:
+        array = np.asarray(unwrap(values))
+    except ValueError as error:
+        raise ValueError(f"{name} is no array: its rows have different lengths ({error})") from None
+    if array.dtype.kind == "O":
+        array = _of_objects(name, array)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(_not_numbers(name, array, array.flat[0] if array.size else array.dtype))
+    return array
+
+
+def _of_objects(name: str, array: Array) -> Array:
+    """Return an array of objects as floats, or say where the first is that is no number."""
+    if array.ndim == 0:
+        raise TypeError(f"{name} is {type(array.item()).__name__}, but it has to be an array of numbers")
+    for place in np.ndindex(array.shape):
+        value: Any = array[place]
+        if not isinstance(value, (int, float, np.integer, np.floating, np.bool_)):
+            raise TypeError(_not_numbers(name, array, value, place))
+    whole = all(isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in array.flat)
+    return array.astype(np.int64 if whole and array.size and max(map(abs, array.flat)) < 2**63 else float)
+
+
+def _not_numbers(name: str, array: Array, value: Any, place: tuple[int, ...] | None = None) -> str:
+    """Return the sentence on a value that is no number."""
+    place = (0,) * array.ndim if place is None else place
+    axes = ["row", "column"] if array.ndim == 2 else ["row"] if array.ndim == 1 else []
+    where = ", ".join(f"{axis} {i}" for axis, i in zip(axes, place)) or f"index {list(place)}"
+    shown = repr(value.item() if isinstance(value, np.generic) else value)[:40]
+    said = f"{name} holds {type(value).__name__.rstrip('_')} {shown} at {where}, but it has to hold numbers"
+    words = isinstance(value, str)
+    if words and array.ndim == 1:
+        y = name.split()[-1]
+        return f"{said}; words as labels become numbers with names, {y} = np.unique({y}, return_inverse=True)"
+    if words and array.ndim == 2:
+        return f"{said}; leave that column out, or make numbers of it, one column for each of its words"
+    return f"{said}; None and dates have no gradient: leave them out, or put numbers in their place"
