@@ -69,12 +69,14 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     Parameters
     ----------
     op : a function of `ops`, or one of yours of the same form: arrays in, (value, VJP, ...) out
-    args : Tensors, arrays or numbers; op has one VJP for each. A Python number takes the dtype of the Tensor beside it
+    args : Tensors, arrays or numbers; op has one VJP for each. A number, Python's or NumPy's, takes the dtype of the
+        Tensor beside it
     kwargs : what op does not differentiate
 
     Raises
     ------
-    TypeError : op does not return a value and one VJP for each argument, or an argument holds no real numbers
+    TypeError : op does not return a value and one VJP for each argument, or an argument or the result of keywords holds
+        no real numbers
     ValueError : op refused the shapes; a note names op and them
 
     Examples
@@ -95,10 +97,11 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
             if a._requires_grad:
                 wanted = True
             arrays.append(a.array)
-        else:  # a Python number beside another argument stays one: NumPy then keeps the other's dtype
-            arrays.append(a if isinstance(a, (int, float)) and len(args) > 1 else real(a))
-    if kwargs:
-        kwargs = {name: unwrap(value) for name, value in kwargs.items()}
+        else:  # a number beside another argument counts as Python's: NumPy then keeps the other's dtype
+            number = len(args) > 1 and isinstance(a, (int, float, np.integer, np.floating))
+            arrays.append((a.item() if isinstance(a, np.generic) else a) if number else real(a))
+    if kwargs:  # of axes a list is as good as a tuple
+        kwargs = {k: unwrap(tuple(v) if k == "axis" and type(v) is list else v) for k, v in kwargs.items()}
     try:
         result = op(*arrays, **kwargs)
     except ValueError as error:
@@ -110,8 +113,7 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     if len(vjps) != len(args):
         message = f"{op.__name__} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each"
         raise TypeError(message)
-    recorded = wanted and thread.recording
-    y = np.asarray(y)
+    recorded, y = wanted and thread.recording, real(y) if kwargs else np.asarray(y)  # a keyword may have been complex
     if recorded:
         y = y.view()  # op may have returned an argument, which has to stay writable, when y is made read-only below
     elif y.base is not None or any(y is a for a in arrays):
