@@ -69,7 +69,7 @@ from .extras.optimizers import (
     Signum as Signum,
 )
 from .extras.threads import set_num_threads as set_num_threads
-from .program.derivatives import grad as grad, hessian as hessian, hvp as hvp
+from .program.derivatives import grad as grad, hessian as hessian, hvp as hvp, jacobian as jacobian, jvp as jvp
 from .program.program import Program as Program
 from .program.trace import trace as trace
 from .race import pictures as raceplots, surfaces as surfaces

@@ -66,6 +66,25 @@ CLOSED_FORMS = {
     "silu": lambda x: sigmoid(x) * (1 - sigmoid(x)) * (2 + x * (1 - 2 * sigmoid(x))),
     "gelu": lambda x: (2 - x * x) * np.exp(-x * x / 2) / np.sqrt(2 * np.pi),
     "softplus": lambda x: sigmoid(x) * (1 - sigmoid(x)),
+    "tan": lambda x: 2 * np.tan(x) / np.cos(x) ** 2,
+    "arcsin": lambda x: x / (1 - x * x) ** 1.5,
+    "arccos": lambda x: -x / (1 - x * x) ** 1.5,
+    "arctan": lambda x: -2 * x / (1 + x * x) ** 2,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "arcsinh": lambda x: -x / (1 + x * x) ** 1.5,
+    "arccosh": lambda x: -x / (x * x - 1) ** 1.5,
+    "arctanh": lambda x: 2 * x / (1 - x * x) ** 2,
+    "exp2": lambda x: 2**x * np.log(2) ** 2,
+    "log2": lambda x: -1 / (x * x * np.log(2)),
+    "log10": lambda x: -1 / (x * x * np.log(10)),
+    "cbrt": lambda x: -2 / 9 * np.cbrt(x) / x**2,
+    **dict.fromkeys(["floor", "ceil", "trunc", "rint"], lambda x: 0 * x),
+}
+DOMAINS = {  # op: points, where it is not defined everywhere
+    **dict.fromkeys(["log", "log1p", "sqrt", "log2", "log10"], np.abs(POINTS)),
+    **dict.fromkeys(["arcsin", "arccos", "arctanh"], POINTS / 3),
+    "arccosh": np.abs(POINTS) + 1.2,
 }
 
 
@@ -76,7 +95,7 @@ def sigmoid(x):
 @pytest.mark.parametrize("name", CLOSED_FORMS)
 def test_the_second_derivative_of_each_function_of_one_number(name):
     op = getattr(tg, name)
-    for x in np.abs(POINTS) if name in ("log", "log1p", "sqrt") else POINTS:
+    for x in DOMAINS.get(name, POINTS):
         np.testing.assert_allclose(grad(grad(op))(x), CLOSED_FORMS[name](x), rtol=1e-12, atol=1e-15)
 
 
@@ -95,6 +114,18 @@ CURVED = {
     "matmul": [lambda x: (x @ x.T @ x).sum(), lambda x: (x.reshape(1, 3, 2) @ x).exp().sum()],
     "linear": [lambda x: tg.linear(x, x.T, x[:, 0]).tanh().sum()],
     "einsum": [lambda x: tg.einsum("ij,ij,kj->", x, x, x), lambda x: (tg.einsum("ii->i", x @ x.T) ** 2).sum()],
+    "arctan2": [lambda x: (np.arctan2(x, x[0] + 7) ** 2).sum()],
+    "hypot": [lambda x: (np.hypot(x, x[:, :1]) ** 3).sum()],
+    "logaddexp": [lambda x: (np.logaddexp(x, x[:1]) ** 2).sum(), lambda x: np.logaddexp(x, MATRIX).sum()],
+    "round": [lambda x: ((x + 0.2).round() * x * x).sum()],
+    "floor_divide": [lambda x: (x // 0.9 * x * x).sum()],
+    "mod": [lambda x: (x % 0.9 * x * x).sum(), lambda x: ((x * x) % (x[0] * x[0] + 1) * x).sum()],
+    "fmod": [lambda x: (np.fmod(x, 0.9) ** 3).sum()],
+    "inv": [lambda x: (tg.inv(x @ x.T + np.eye(2)) ** 2).sum()],
+    "solve": [lambda x: (np.linalg.solve(x @ x.T + np.eye(2), x) ** 2).sum(), lambda x: (np.linalg.solve(x.T @ x + np.eye(3), x[0]) ** 2).sum()],
+    "det": [lambda x: tg.det(x @ x.T + np.eye(2)), lambda x: (tg.det(x[:, :2]) ** 3)],
+    "log_abs_det": [lambda x: np.linalg.slogdet(x @ x.T + np.eye(2))[1]],
+    "cholesky": [lambda x: (np.linalg.cholesky(x @ x.T + np.eye(2)) ** 3).sum()],
     "maximum": [lambda x: (x.maximum(x * x) ** 2).sum()],
     "minimum": [lambda x: (x.minimum(0.8) ** 3).sum()],
     "where": [lambda x: tg.where(MATRIX > 0, x**3, x**2).sum(), lambda x: tg.where(x > 0, x**3, x**2).sum()],
@@ -106,6 +137,11 @@ CURVED = {
     "norm": [lambda x: x.norm(), lambda x: (x.norm(axis=0) ** 3).sum()],
     "prod": [lambda x: x.prod(), lambda x: (x.prod(axis=0) * x).sum()],
     "cumsum": [lambda x: (x.cumsum(1) ** 3).sum(), lambda x: (x.cumsum() ** 3).sum()],
+    "cumprod": [
+        *[lambda x: (x.cumprod(1) ** 3).sum(), lambda x: (x.cumprod() * x.reshape(-1)).sum()],
+        lambda x: ((x - MATRIX[:, :1]).cumprod(1) * x[0]).sum(),
+    ],
+    "sort": [lambda x: (x.sort() ** 3 * x).sum(), lambda x: (np.sort(x, None)[::2] ** 3).sum()],
     "max": [lambda x: (x.max(axis=1) ** 3).sum()],
     "min": [lambda x: x.min() ** 3],
     "logsumexp": [lambda x: x.logsumexp(), lambda x: (x.logsumexp(axis=1) ** 2).sum()],

@@ -193,7 +193,7 @@ def quantile(a: Any, q: Any, axis: Any = None, *, keepdims: bool = False) -> Ten
     low = np.floor(place).astype(int)
     part = (place - low).astype(a.dtype if a.dtype.kind == "f" else float)
     found = rows[..., low] * (1 - part) + rows[..., np.ceil(place).astype(int)] * part
-    found = apply(ops.where, math.nan, found, condition=np.isnan(rows[(..., [-1] * q.ndim or -1)]))  # NaN is sorted last
+    found = apply(ops.where, math.nan, found, condition=np.isnan(rows[(..., -1, *[None] * q.ndim)]))  # NaN is sorted last
     found = np.moveaxis(found, range(len(rest), found.ndim), range(q.ndim))
     kept = [1 if i in axes else n for i, n in enumerate(a.shape)]
     return found.reshape([*q.shape, *kept]) if keepdims else found
@@ -375,7 +375,8 @@ TABLE: dict[str, Function] = {  # in NumPy's order; the names are below np
     "nanmax": without_nan(partial(apply, ops.max), -math.inf),
     "nanmin": without_nan(partial(apply, ops.min), math.inf),
     "nanmean": lambda a, axis=None, *, keepdims=False: (
-        np.nansum(a, axis=axis, keepdims=keepdims) / (~np.isnan(a)).sum(axis=axis, keepdims=keepdims)
+        np.nansum(a, axis=axis, keepdims=keepdims)
+        / (~np.isnan(a)).sum(axis=axis, keepdims=keepdims).astype(a.dtype)
     ),
     "median": lambda a, axis=None, *, keepdims=False: quantile(a, 0.5, axis, keepdims=keepdims),
     "quantile": quantile,
@@ -463,7 +464,7 @@ UFUNCS = {  # NumPy's ufuncs that are made of others; those that are ops are nam
     "float_power": lambda a, b: apply(ops.pow, a, b),
     "fmax": larger(ops.maximum),
     "fmin": larger(ops.minimum),
-    "copysign": lambda a, b: apply(ops.abs, a) * constant(np.copysign, 1, b),
+    "copysign": lambda a, b: as_tensor(abs(a) * constant(np.copysign, 1, b)),
     "divmod": lambda a, b: (apply(ops.floor_divide, a, b), apply(ops.mod, a, b)),
     "modf": lambda a: (apply(ops.fmod, a, 1.0), apply(ops.trunc, a)),
     "logaddexp2": lambda a, b: apply(ops.logaddexp, a * math.log(2), b * math.log(2)) / math.log(2),

@@ -114,9 +114,10 @@ def log10(a: Array) -> Result:
 def logaddexp(a: Array, b: Array) -> Result:
     """y = ln(e^a + e^b), which NumPy does without overflow; the slopes are sigmoid(a - b) and sigmoid(b - a), and 1/2 each
     where both are the same infinity"""
+    y = np.logaddexp(a, b)
     same = (a == b) & np.isinf(a)
-    d = np.where(same, 0, a) - np.where(same, 0, b)
-    return np.logaddexp(a, b), lambda g: g * sigmoid(d)[0], lambda g: g * sigmoid(-d)[0]
+    d = (np.where(same, 0, a) - np.where(same, 0, b)).astype(y.dtype)  # a Python number is none of an array's dtype
+    return y, lambda g: g * sigmoid(d)[0], lambda g: g * sigmoid(-d)[0]
 
 
 def cbrt(a: Array) -> Result:

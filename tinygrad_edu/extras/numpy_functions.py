@@ -106,10 +106,10 @@ def array_ufunc(t: Any, ufunc: np.ufunc, how: str, *inputs: Any, **kwargs: Any) 
     """
     updated = kwargs.get("out", (None,))
     if how == "__call__" and (not kwargs or (len(kwargs) == 1 and updated[0] is inputs[0])):
-        if ufunc in UFUNCS:
-            return apply(UFUNCS[ufunc], *inputs)
         if ufunc in COMPOSED:
             return COMPOSED[ufunc](*inputs)
+        if ufunc in UFUNCS:
+            return apply(UFUNCS[ufunc], *inputs)
         if ufunc in PLAIN:
             return constant(ufunc, *inputs)
     raise TypeError(
@@ -227,24 +227,12 @@ def reduced(op: Any, a: Any, axis: Axis, keepdims: bool, **kwargs: Any) -> Tenso
 
 
 UFUNCS: dict[np.ufunc, Callable[..., Result]] = {
-    np.add: ops.add,
-    np.subtract: ops.sub,
-    np.multiply: ops.mul,
-    np.divide: ops.div,
-    np.negative: ops.neg,
-    np.power: ops.pow,
-    np.exp: ops.exp,
-    np.expm1: ops.expm1,
-    np.log: ops.log,
-    np.log1p: ops.log1p,
-    np.sin: ops.sin,
-    np.cos: ops.cos,
-    np.sqrt: ops.sqrt,
-    np.absolute: ops.abs,
-    np.tanh: ops.tanh,
-    np.maximum: ops.maximum,
-    np.minimum: ops.minimum,
-    **{getattr(np, name): op for name, op in vars(ops).items() if isinstance(getattr(np, name, None), np.ufunc)},
+    **{np.subtract: ops.sub, np.multiply: ops.mul, np.divide: ops.div, np.negative: ops.neg},
+    **{  # the others have the same name here and there
+        getattr(np, op.__name__): op
+        for op in ops.defined_in(ops)
+        if isinstance(getattr(np, op.__name__, None), np.ufunc)
+    },
 }
 COMPOSED: dict[np.ufunc, Callable[..., Tensor]] = {
     np.matmul: matmul,
