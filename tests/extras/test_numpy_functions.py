@@ -281,3 +281,67 @@ def test_how_many_functions_of_numpy_work():
     print(f"{len(works)} of {len(works | refused)}")
     assert not works & refused
     assert len(works) >= 200
+
+
+# --- an array's operators, PyTorch's names ----------------------------------------------------------------------------
+
+
+def test_an_array_that_a_tensor_is_added_to_becomes_a_tensor():
+    x = leaf(ROW)
+    array = total = np.ones(3)
+    total += x
+    total *= 2
+    total -= x
+    total.sum().backward()
+    assert x.grad.tolist() == [1, 1, 1]
+    assert array.tolist() == [1, 1, 1]  # the array itself stays as it was
+    for operator, expected in (("-=", 1 - ROW), ("*=", ROW), ("/=", 1 / ROW), ("**=", 1 + 0 * ROW), ("%=", 1 % ROW), ("//=", 1 // ROW)):
+        names = {"a": np.ones(3), "x": leaf(ROW)}
+        exec(f"a {operator} x", names)
+        np.testing.assert_allclose(names["a"].numpy(), expected)
+    with pytest.raises(TypeError, match="np.add does not work on a Tensor with out"):
+        np.add(x, x, out=np.ones(3))
+
+
+def test_the_operators_of_an_array():
+    x = leaf(X)
+    for got, expected in ((+x, X), (x % 2, X % 2), (5 % x, 5 % X), (x // 2, X // 2), (5 // x, 5 // X), (round(x, 1), X.round(1))):
+        np.testing.assert_array_equal(got.numpy(), expected)
+    for got, expected in zip(divmod(x, 2), divmod(X, 2)):
+        np.testing.assert_array_equal(got.numpy(), expected)
+    assert ((x > 1) ^ (x > 2)).tolist() == ((X > 1) ^ (X > 2)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda t: t.view(3, 2), r"no view, which is PyTorch's: t\.reshape\(shape\)"),
+        (lambda t: t.permute(1, 0), r"t\.transpose\(axes\)"),
+        (lambda t: t.clamp(0, 1), r"t\.clip\(low, high\)"),
+        (lambda t: t.gather(1, [[0]]), r"t\.take_along_axis\(indices, axis\)"),
+        (lambda t: t.unsqueeze(0), r"t\.expand_dims\(axis\)"),
+        (lambda t: t.sum(dim=1), "sum has NumPy's names for its arguments: axis=, not dim="),
+        (lambda t: t.mean(dim=1, keepdim=True), "axis=, not dim= and keepdims=, not keepdim="),
+        (lambda t: tg.softmax(t, dim=1), "axis=, not dim="),
+        (lambda t: t.max(dim=1), "axis=, not dim="),
+        (lambda t: tg.leaky_relu(t, negative_slope=0.1), "slope=, not negative_slope="),
+    ],
+)
+def test_pytorchs_spellings_are_answered_with_ours(call, said):
+    with pytest.raises((AttributeError, TypeError), match=said):
+        call(leaf(X))
+    assert not hasattr(leaf(X), "view")
+
+
+def test_what_norm_cannot_do_is_said():
+    for call in (lambda x: np.linalg.norm(x, 2), lambda x: np.linalg.norm(x, "nuc"), lambda x: np.linalg.norm(x[0], "fro")):
+        with pytest.raises(ValueError, match="norm of a Tensor over [12] axes has no ord="):
+            call(leaf(X))
+
+
+def test_a_truth_that_is_asked_for_within_a_trace_is_refused():
+    with pytest.raises(TypeError, match=r"the truth of .* was asked for while a program is traced"):
+        tg.trace(lambda x: x.sum() if (x > 0).any() else -x.sum(), X)
+    program = tg.trace(lambda x: (x * np.any(x > 2, axis=0, keepdims=True)).sum(), X)
+    assert "np.any(" in program.source
+    assert program(X - 9.0)[0] == 0

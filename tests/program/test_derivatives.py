@@ -485,3 +485,83 @@ def test_what_is_returned_as_it_came():
 def test_a_vector_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"^the vector has shape \(3,\), x has \(2,\)$"):
         hvp(lambda x: (x * x).sum())([1.0, 2.0], [1.0, 2.0, 3.0])
+
+
+# --- Jacobians, and arguments that are dicts and lists ----------------------------------------------------------------
+
+
+def test_a_jacobian_has_a_row_for_each_element_of_the_result():
+    J = tg.jacobian(lambda x: (x @ x.T).tanh())(MATRIX)
+    assert J.shape == (2, 2, 2, 3)
+    measured = np.empty(J.shape)
+    for i in np.ndindex(2, 3):
+        step = np.zeros((2, 3))
+        step[i] = 1e-6
+        high, low = MATRIX + step, MATRIX - step
+        measured[(..., *i)] = (np.tanh(high @ high.T) - np.tanh(low @ low.T)) / 2e-6
+    np.testing.assert_allclose(J, measured, atol=1e-8)
+    np.testing.assert_array_equal(tg.jacobian(lambda a, x: a * x, 1)(2.0, [1.0, 3.0]), 2 * np.eye(2))
+    np.testing.assert_array_equal(tg.jacobian(lambda x: x.sum())([1.0, 3.0]), [1, 1])
+    assert tg.jacobian(lambda x: x[:0])([1.0, 3.0]).shape == (0, 2)
+
+
+def test_jacobians_of_gradients_and_of_jacobians():
+    f = lambda x: (x**3).sum() * x[0]
+    np.testing.assert_allclose(tg.jacobian(grad(f))([1.0, 2.0]), hessian(f)([1.0, 2.0]))
+    twice = tg.jacobian(tg.jacobian(lambda x: x**3))([1.0, 2.0])
+    np.testing.assert_allclose(twice, [[[6, 0], [0, 0]], [[0, 0], [0, 12]]])
+
+
+def test_a_jvp_is_the_jacobian_times_the_vector():
+    f = lambda x: (x @ x.T).tanh().sort(axis=1)
+    v = np.random.default_rng(0).standard_normal(MATRIX.shape)
+    np.testing.assert_allclose(tg.jvp(f)(MATRIX, v), np.tensordot(tg.jacobian(f)(MATRIX), v, 2), rtol=1e-12)
+    assert tg.jvp(lambda x: x.sum())([1.0, 2.0], [3.0, 5.0]) == 8
+    np.testing.assert_array_equal(tg.jvp(lambda x: tg.Tensor([1.0, 2.0]) * 1)([1.0], [3.0]), [0, 0])
+
+
+def test_what_a_jacobian_refuses():
+    with pytest.raises(ValueError, match=r"the vector has shape \(1,\), x has \(2,\)"):
+        tg.jvp(lambda x: x)([1.0, 2.0], [1.0])
+    for function in (lambda: tg.jacobian(lambda x: x.numpy())([1.0]), lambda: tg.jvp(lambda x: 1.0)([1.0], [1.0])):
+        with pytest.raises(TypeError, match="the function has to return a Tensor"):
+            function()
+    with pytest.raises(ValueError, match="argnum = 1, but the number of arguments is 1"):
+        tg.jacobian(lambda x: x, 1)([1.0])
+
+
+def test_the_gradient_by_a_dict_or_a_list_has_its_form():
+    params = {"W": MATRIX, "layers": [np.ones(2), (np.array(0.5), 2.0)], "name": "net", "depth": 3}
+    x = np.array([1.0, -2.0, 0.5])
+
+    def loss(p, x):
+        assert p["name"] == "net"
+        h = (p["W"] @ x).tanh() * p["layers"][0]
+        return (h * p["layers"][1][0]).sum() ** p["depth"] + p["layers"][1][1]
+
+    by_p, by_x = grad(loss, (0, 1))(params, x)
+    W, b, s = tg.Tensor(MATRIX, True), tg.Tensor(np.ones(2), True), tg.Tensor(0.5, True)
+    t = tg.Tensor(x, True)
+    loss({"W": W, "layers": [b, (s, 2.0)], "name": "net", "depth": 3}, t).backward()
+    np.testing.assert_allclose(by_p["W"], W.grad)
+    np.testing.assert_allclose(by_p["layers"][0], b.grad)
+    np.testing.assert_allclose(by_p["layers"][1], [s.grad, 1.0])
+    assert isinstance(by_p["layers"][1], tuple)
+    assert by_p["name"] is by_p["depth"] is None
+    np.testing.assert_allclose(by_x, t.grad)
+    np.testing.assert_allclose(grad(lambda x, p: loss(p, x))(x, params), t.grad)
+    np.testing.assert_array_equal(grad(lambda x: (x * x).sum())([1.0, 2.0]), [2, 4])  # a list of numbers is an array
+
+
+@pytest.mark.parametrize("name", ["std", "sum", "exp", "inv", "g", "np", "len", "d_x", "loss", "x"])
+def test_an_argument_may_have_any_name(name):
+    assert grad(eval(f"lambda {name}: {name} * {name}"))(3.0) == 6
+    assert tg.jvp(eval(f"lambda {name}: {name} * {name}"))(3.0, 2.0) == 12
+
+
+def test_the_curvature_of_a_product_of_nothing():
+    x = np.zeros((0, 1))
+    assert hvp(lambda x: x.prod(axis=-1).sum())(x, x).shape == (0, 1)
+    assert hvp(lambda x: x.prod(axis=0).sum())(np.zeros((0, 2)), np.zeros((0, 2))).shape == (0, 2)
+    assert hvp(lambda x: x.prod())(np.zeros(0), np.zeros(0)).shape == (0,)
+    assert hvp(lambda x: x.prod(axis=0))(3.0, 1.0) == 0

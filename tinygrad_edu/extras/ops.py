@@ -81,7 +81,7 @@ def min(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
 def log_softmax(a: Array, *, axis: int = -1) -> Result:
     """y = a - ln Σ e^a over axis; the logarithm of softmax, without the exponentials that could vanish"""
     s = a - (a.max(axis=axis, keepdims=True) if a.size else 0)
-    y = s - np.log(np.exp(s).sum(axis=axis, keepdims=True))
+    y = s - np.log(np.exp(s).sum(axis=axis, keepdims=True) if a.size else 1)
     return y, lambda g: g - np.exp(y) * g.sum(axis=axis, keepdims=True)
 
 
