@@ -134,7 +134,9 @@ def test_every_op_has_loops_or_is_refused_with_a_sentence(name):
 
 @pytest.mark.parametrize("seed", range(16))
 def test_random_graphs_of_all_ops(seed):
-    graph = random_graphs.random_graph(np.random.default_rng(seed), without=REFUSED.keys() - {"einsum", "getitem", "pad"})
+    graph = random_graphs.random_graph(
+        np.random.default_rng(seed), without=REFUSED.keys() - {"einsum", "getitem", "pad"}
+    )
     leaves = [tg.Tensor(a, True, f"x{i}") for i, a in enumerate(graph.leaves)]
     program, said = tg.trace(graph.loss(leaves, "ours")), ""
     try:

@@ -1,4 +1,4 @@
-"""NumPy's functions and an array's methods on Tensors: the same values, with gradients; and what is refused, with words."""
+"""NumPy's functions and an array's methods on Tensors: the same values, with gradients; what is refused, with words."""
 
 import math
 
@@ -19,26 +19,63 @@ def leaf(data):
     return tg.Tensor(data, requires_grad=True)
 
 
+def of(name, *rest, **keywords):
+    """NumPy's function of that name, of x and what else is given."""
+    return lambda x: getattr(np, name)(x, *rest, **keywords)
+
+
+def to(name, first):
+    return lambda x: getattr(np, name)(first, x)
+
+
+def of_nan(name, **keywords):
+    return lambda x: getattr(np, name)(np.where(MASK, x, np.nan), **keywords)
+
+
 # name of the function: calls, each of one array or Tensor; (call, array) where it is not X
 CALLS = {
     # elementwise
-    **{name: [getattr(np, name)] for name in ("exp", "expm1", "exp2", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "square")},
-    **{name: [getattr(np, name)] for name in ("reciprocal", "negative", "positive", "absolute", "fabs", "sin", "cos", "tan")},
-    **{name: [getattr(np, name)] for name in ("sinh", "cosh", "tanh", "arcsinh", "arctan", "conjugate", "real", "sinc")},
+    **{
+        name: [getattr(np, name)]
+        for name in ("exp", "expm1", "exp2", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "square")
+    },
+    **{
+        name: [getattr(np, name)]
+        for name in ("reciprocal", "negative", "positive", "absolute", "fabs", "sin", "cos", "tan")
+    },
+    **{
+        name: [getattr(np, name)] for name in ("sinh", "cosh", "tanh", "arcsinh", "arctan", "conjugate", "real", "sinc")
+    },
     **{name: [(getattr(np, name), X / 7)] for name in ("arcsin", "arccos", "arctanh")},
-    **{name: [getattr(np, name)] for name in ("deg2rad", "rad2deg", "degrees", "radians", "floor", "ceil", "trunc", "rint", "fix")},
+    **{
+        name: [getattr(np, name)]
+        for name in ("deg2rad", "rad2deg", "degrees", "radians", "floor", "ceil", "trunc", "rint", "fix")
+    },
     "arccosh": [lambda x: np.arccosh(x + 1)],
     "round": [np.round, lambda x: np.round(x, 1), lambda x: np.round(x, decimals=-1), lambda x: x.round(1)],
     "around": [np.around],
     "modf": [lambda x: np.modf(x)[0], lambda x: np.modf(x)[1]],
     **{
-        name: [lambda x, f=getattr(np, name): f(x, ROW), lambda x, f=getattr(np, name): f(ROW, x), lambda x, f=getattr(np, name): f(x, 0.7)]
-        for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum", "fmax", "fmin", "arctan2", "hypot", "logaddexp")
+        name: [
+            of(name, ROW),
+            to(name, ROW),
+            of(name, 0.7),
+        ]
+        for name in (
+            "add",
+            "subtract",
+            "multiply",
+            "divide",
+            "maximum",
+            "minimum",
+            "fmax",
+            "fmin",
+            "arctan2",
+            "hypot",
+            "logaddexp",
+        )
     },
-    **{
-        name: [lambda x, f=getattr(np, name): f(x, ROW), lambda x, f=getattr(np, name): f(7.7, x)]
-        for name in ("logaddexp2", "copysign", "mod", "fmod", "floor_divide")
-    },
+    **{name: [of(name, ROW), to(name, 7.7)] for name in ("logaddexp2", "copysign", "mod", "fmod", "floor_divide")},
     "true_divide": [lambda x: np.true_divide(x, ROW)],
     "remainder": [lambda x: np.remainder(x, 0.8), lambda x: x % 0.8, lambda x: 7.7 % x],
     "divmod": [lambda x: np.divmod(x, 0.8)[1], lambda x: divmod(x, 0.8)[0], lambda x: x // 0.8, lambda x: 7.7 // x],
@@ -52,18 +89,22 @@ CALLS = {
     **{
         name: [
             getattr(np, name),
-            *[lambda x, f=getattr(np, name), k=k: f(x, **k) for k in ({"axis": 0}, {"axis": (0, 1), "keepdims": True}, {"axis": -1})],
+            *[of(name, **k) for k in ({"axis": 0}, {"axis": (0, 1), "keepdims": True}, {"axis": -1})],
         ]
         for name in ("sum", "mean", "var", "std", "prod", "max", "min", "amax", "amin", "median", "average", "ptp")
     },
     **{
         name: [
-            lambda x, f=getattr(np, name): f(np.where(MASK, x, np.nan)),
-            lambda x, f=getattr(np, name): f(np.where(MASK, x, np.nan), axis=1, keepdims=True),
+            of_nan(name),
+            of_nan(name, axis=1, keepdims=True),
         ]
         for name in ("nansum", "nanprod", "nanmean", "nanmax", "nanmin")
     },
-    "quantile": [lambda x: np.quantile(x, 0.3), lambda x: np.quantile(x, [0.0, 0.41, 1.0], axis=1), lambda x: np.quantile(x, [[0.2], [0.9]], axis=0, keepdims=True)],
+    "quantile": [
+        lambda x: np.quantile(x, 0.3),
+        lambda x: np.quantile(x, [0.0, 0.41, 1.0], axis=1),
+        lambda x: np.quantile(x, [[0.2], [0.9]], axis=0, keepdims=True),
+    ],
     "percentile": [lambda x: np.percentile(x, 30, axis=1)],
     "cumsum": [np.cumsum, lambda x: np.cumsum(x, axis=1)],
     "cumprod": [np.cumprod, lambda x: np.cumprod(x, axis=1), lambda x: x.cumprod(0)],
@@ -94,19 +135,32 @@ CALLS = {
     "fliplr": [np.fliplr],
     "flipud": [np.flipud],
     "rot90": [np.rot90, lambda x: np.rot90(x, 3), (lambda x: np.rot90(x, 1, (1, 2)), STACK)],
-    "roll": [lambda x: np.roll(x, 2), lambda x: np.roll(x, -1, axis=1), lambda x: np.roll(x, 1, 0), lambda x: np.roll(x, (1, 2), (0, 1))],
+    "roll": [
+        lambda x: np.roll(x, 2),
+        lambda x: np.roll(x, -1, axis=1),
+        lambda x: np.roll(x, 1, 0),
+        lambda x: np.roll(x, (1, 2), (0, 1)),
+    ],
     "repeat": [lambda x: np.repeat(x, 2), lambda x: np.repeat(x, [1, 0, 3], axis=1), lambda x: x.repeat(2, 0)],
     "tile": [lambda x: np.tile(x, 2), lambda x: np.tile(x, (2, 1, 2))],
     "resize": [lambda x: np.resize(x, (3, 4))],
     "delete": [lambda x: np.delete(x, 1), lambda x: np.delete(x, [0, 2], axis=1)],
     "append": [lambda x: np.append(x, ROW), lambda x: np.append(x, ROW[None], axis=0)],
-    "split": [lambda x: np.split(x, 2)[1], lambda x: np.split(x, [1, 1, 9], axis=1)[2], lambda x: np.split(x, [1, 1, 9], axis=1)[1]],
+    "split": [
+        lambda x: np.split(x, 2)[1],
+        lambda x: np.split(x, [1, 1, 9], axis=1)[2],
+        lambda x: np.split(x, [1, 1, 9], axis=1)[1],
+    ],
     "array_split": [lambda x: np.array_split(x, 2, axis=1)[1]],
     "hsplit": [lambda x: np.hsplit(x, 3)[1], lambda x: np.hsplit(x[0], [1])[1]],
     "vsplit": [lambda x: np.vsplit(x, 2)[1]],
     "dsplit": [(lambda x: np.dsplit(x, 2)[1], STACK)],
     "unstack": [(lambda x: np.unstack(x, axis=1)[2], STACK)],
-    "concatenate": [lambda x: np.concatenate([x, x * x], axis=1), lambda x: np.concatenate([x, ROW], axis=None), lambda x: np.concatenate([x[0, 0], x], axis=None)],
+    "concatenate": [
+        lambda x: np.concatenate([x, x * x], axis=1),
+        lambda x: np.concatenate([x, ROW], axis=None),
+        lambda x: np.concatenate([x[0, 0], x], axis=None),
+    ],
     "stack": [lambda x: np.stack([x, x * x], axis=1)],
     "vstack": [lambda x: np.vstack([x, ROW])],
     "hstack": [lambda x: np.hstack([x, x]), lambda x: np.hstack([x[0], ROW])],
@@ -114,13 +168,30 @@ CALLS = {
     "column_stack": [lambda x: np.column_stack([x[0], ROW]), lambda x: np.column_stack([x, x])],
     "block": [lambda x: np.block([[x, x[:, :1]], [ROW, 7.0]]), lambda x: np.block([x[0], ROW])],
     "pad": [lambda x: np.pad(x, 1), lambda x: np.pad(x, ((0, 1), (2, 0)), constant_values=3.0)],
-    "take": [lambda x: np.take(x, [0, 5, 5]), lambda x: np.take(x, [2, 0], axis=1), lambda x: np.take(x, [[1]], axis=-2), lambda x: x.take(4), lambda x: np.take(x, [5], axis=None), lambda x: np.take(x[0, 0], 0)],
+    "take": [
+        lambda x: np.take(x, [0, 5, 5]),
+        lambda x: np.take(x, [2, 0], axis=1),
+        lambda x: np.take(x, [[1]], axis=-2),
+        lambda x: x.take(4),
+        lambda x: np.take(x, [5], axis=None),
+        lambda x: np.take(x[0, 0], 0),
+    ],
     "take_along_axis": [lambda x: np.take_along_axis(x, np.array([[1], [2]]), axis=1)],
     "compress": [lambda x: np.compress([True, False, True], x, axis=1), lambda x: x.compress([False, True])],
     "extract": [lambda x: np.extract(MASK, x)],
-    "diag": [(np.diag, SQUARE), (lambda x: np.diag(x, 1), SQUARE), lambda x: np.diag(x[0]), lambda x: np.diag(x[0], -2)],
+    "diag": [
+        (np.diag, SQUARE),
+        (lambda x: np.diag(x, 1), SQUARE),
+        lambda x: np.diag(x[0]),
+        lambda x: np.diag(x[0], -2),
+    ],
     "diagflat": [lambda x: np.diagflat(x, 1)],
-    "diagonal": [np.diagonal, (lambda x: x.diagonal(1), SQUARE), (lambda x: np.diagonal(x, 0, 2, 1), STACK), lambda x: np.diagonal(x, 5)],
+    "diagonal": [
+        np.diagonal,
+        (lambda x: x.diagonal(1), SQUARE),
+        (lambda x: np.diagonal(x, 0, 2, 1), STACK),
+        lambda x: np.diagonal(x, 5),
+    ],
     "trace": [np.trace, (lambda x: x.trace(-1), SQUARE), (lambda x: np.trace(x, 1, 1, 2), STACK)],
     "tril": [np.tril, lambda x: np.tril(x, -1), (np.tril, STACK), lambda x: np.tril(x[0])],
     "triu": [np.triu, lambda x: np.triu(x, 1)],
@@ -134,7 +205,12 @@ CALLS = {
     "vecdot": [lambda x: np.vecdot(x, ROW), lambda x: np.vecdot(ROW, x)],
     "matvec": [lambda x: np.matvec(x, ROW), lambda x: np.matvec(SQUARE, x)],
     "vecmat": [lambda x: np.vecmat(ROW, x.T), lambda x: np.vecmat(x, SQUARE)],
-    "tensordot": [lambda x: np.tensordot(x, SQUARE, 1), (lambda x: np.tensordot(x, x, ([0, 2], [0, 2])), STACK), (lambda x: np.tensordot(x, X, ([1, 0], [1, 0])), STACK), lambda x: np.tensordot(x, ROW, 0)],
+    "tensordot": [
+        lambda x: np.tensordot(x, SQUARE, 1),
+        (lambda x: np.tensordot(x, x, ([0, 2], [0, 2])), STACK),
+        (lambda x: np.tensordot(x, X, ([1, 0], [1, 0])), STACK),
+        lambda x: np.tensordot(x, ROW, 0),
+    ],
     "kron": [lambda x: np.kron(x, SQUARE), lambda x: np.kron(ROW, x)],
     "cross": [lambda x: np.cross(x, ROW), lambda x: np.cross(ROW, x), lambda x: np.cross(x.T, SQUARE[:, :2], axis=0)],
     "einsum": [
@@ -146,8 +222,16 @@ CALLS = {
     ],
     # linear algebra
     "linalg.inv": [(np.linalg.inv, SQUARE)],
-    "linalg.solve": [(lambda x: np.linalg.solve(x, ROW), SQUARE), (lambda x: np.linalg.solve(SQUARE, x.T), X), (lambda x: np.linalg.solve(x, x[0]), SQUARE)],
-    "linalg.det": [(np.linalg.det, SQUARE), (np.linalg.det, np.diag([1.0, 2.0, 0.0])), (np.linalg.det, np.stack([SQUARE, 2 * SQUARE]))],
+    "linalg.solve": [
+        (lambda x: np.linalg.solve(x, ROW), SQUARE),
+        (lambda x: np.linalg.solve(SQUARE, x.T), X),
+        (lambda x: np.linalg.solve(x, x[0]), SQUARE),
+    ],
+    "linalg.det": [
+        (np.linalg.det, SQUARE),
+        (np.linalg.det, np.diag([1.0, 2.0, 0.0])),
+        (np.linalg.det, np.stack([SQUARE, 2 * SQUARE])),
+    ],
     "linalg.slogdet": [(lambda x: np.linalg.slogdet(x)[1], -SQUARE)],
     "linalg.matrix_power": [(lambda x, n=n: np.linalg.matrix_power(x, n), SQUARE) for n in (-2, 0, 1, 3)],
     "linalg.multi_dot": [lambda x: np.linalg.multi_dot([x, SQUARE, ROW])],
@@ -174,16 +258,39 @@ CALLS = {
     "cumulative_prod": [lambda x: np.cumulative_prod(x, axis=1)],
 }
 PLAIN = {  # no gradient: plain arrays, numbers, truths
-    **{name: [getattr(np, name)] for name in ("isnan", "isfinite", "isinf", "isneginf", "isposinf", "sign", "signbit", "zeros_like")},
-    **{name: [getattr(np, name)] for name in ("ones_like", "shape", "ndim", "size", "nonzero", "flatnonzero", "argwhere", "iscomplexobj")},
+    **{
+        name: [getattr(np, name)]
+        for name in ("isnan", "isfinite", "isinf", "isneginf", "isposinf", "sign", "signbit", "zeros_like")
+    },
+    **{
+        name: [getattr(np, name)]
+        for name in ("ones_like", "shape", "ndim", "size", "nonzero", "flatnonzero", "argwhere", "iscomplexobj")
+    },
     **{name: [getattr(np, name)] for name in ("isrealobj", "result_type", "logical_not")},
     **{
-        name: [lambda x, f=getattr(np, name): f(x, 2.3)]
-        for name in ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "heaviside", "full_like", "isclose", "allclose", "isin", "array_equal", "array_equiv")
+        name: [of(name, 2.3)]
+        for name in (
+            "greater",
+            "greater_equal",
+            "less",
+            "less_equal",
+            "equal",
+            "not_equal",
+            "heaviside",
+            "full_like",
+            "isclose",
+            "allclose",
+            "isin",
+            "array_equal",
+            "array_equiv",
+        )
     },
-    **{name: [lambda x, f=getattr(np, name): f(x > 1, x < 3)] for name in ("logical_and", "logical_or", "logical_xor")},
     **{
-        name: [getattr(np, name), lambda x, f=getattr(np, name): f(x, axis=1), lambda x, n=name: getattr(x, n)(axis=0)]
+        name: [lambda x, name=name: getattr(np, name)(x > 1, x < 3)]
+        for name in ("logical_and", "logical_or", "logical_xor")
+    },
+    **{
+        name: [getattr(np, name), of(name, axis=1), lambda x, n=name: getattr(x, n)(axis=0)]
         for name in ("all", "any", "argmax", "argmin", "argsort")
     },
     "argpartition": [lambda x: np.argpartition(x, 1)[:, 1]],
@@ -197,14 +304,23 @@ PLAIN = {  # no gradient: plain arrays, numbers, truths
     "nbytes": [lambda x: (x.nbytes, x.itemsize)],
 }
 # of the same kind, and refused: what there is no use for on a Tensor that has a gradient, or not yet
-REFUSED = """angle apply_along_axis apply_over_axes array_repr array_str bincount choose convolve corrcoef correlate cov fft.fft gradient
-histogram i0 imag insert interp ix_ lexsort linalg.cond linalg.eig linalg.eigh linalg.eigvalsh linalg.lstsq linalg.matrix_rank linalg.pinv
-linalg.qr linalg.svd linalg.svdvals nanmedian nanstd nanvar partition piecewise poly polyfit polyval putmask setdiff1d trim_zeros union1d
-unique unwrap vander""".split()
+REFUSED = " ".join(
+    [
+        "angle apply_along_axis apply_over_axes array_repr array_str bincount choose convolve corrcoef",
+        "correlate cov fft.fft gradient histogram i0 imag insert interp ix_ lexsort linalg.cond linalg.eig",
+        "linalg.eigh linalg.eigvalsh linalg.lstsq linalg.matrix_rank linalg.pinv linalg.qr linalg.svd",
+        "linalg.svdvals nanmedian nanstd nanvar partition piecewise poly polyfit polyval putmask setdiff1d",
+        "trim_zeros union1d unique unwrap vander",
+    ]
+).split()
 
 
 def exists(name):
-    return hasattr(np.linalg if name.startswith("linalg.") else np, name.rpartition(".")[2]) or name in ("logsumexp", "tolist", "nbytes")
+    return hasattr(np.linalg if name.startswith("linalg.") else np, name.rpartition(".")[2]) or name in (
+        "logsumexp",
+        "tolist",
+        "nbytes",
+    )
 
 
 every = [
@@ -264,7 +380,8 @@ def test_a_function_of_a_tensor_can_be_traced(name, call, x):
 
 
 @pytest.mark.parametrize(
-    ("name", "call"), [pytest.param(name, call, id=f"{name}{i}") for name, calls in PLAIN.items() for i, call in enumerate(calls)]
+    ("name", "call"),
+    [pytest.param(name, call, id=f"{name}{i}") for name, calls in PLAIN.items() for i, call in enumerate(calls)],
 )
 def test_what_has_no_gradient_is_plain(name, call):
     got, expected = call(leaf(X)), call(X)
@@ -275,7 +392,7 @@ def test_what_has_no_gradient_is_plain(name, call):
 
 
 def test_how_many_functions_of_numpy_work():
-    """226 and more of those that are about numbers in arrays; 179 of the kind were tried by the issue that asked for it."""
+    """Of those that are about numbers in arrays. The issue that asked for them had tried 179, of which 47 worked."""
     works = {name for name in {*CALLS, *PLAIN} if exists(name)}
     refused = {name for name in REFUSED if "." in name or hasattr(np, name)}
     print(f"{len(works)} of {len(works | refused)}")
@@ -295,17 +412,31 @@ def test_an_array_that_a_tensor_is_added_to_becomes_a_tensor():
     total.sum().backward()
     assert x.grad.tolist() == [1, 1, 1]
     assert array.tolist() == [1, 1, 1]  # the array itself stays as it was
-    for operator, expected in (("-=", 1 - ROW), ("*=", ROW), ("/=", 1 / ROW), ("**=", 1 + 0 * ROW), ("%=", 1 % ROW), ("//=", 1 // ROW)):
+    for operator, expected in (
+        ("-=", 1 - ROW),
+        ("*=", ROW),
+        ("/=", 1 / ROW),
+        ("**=", 1 + 0 * ROW),
+        ("%=", 1 % ROW),
+        ("//=", 1 // ROW),
+    ):
         names = {"a": np.ones(3), "x": leaf(ROW)}
         exec(f"a {operator} x", names)
         np.testing.assert_allclose(names["a"].numpy(), expected)
-    with pytest.raises(TypeError, match="np.add does not work on a Tensor with out"):
+    with pytest.raises(TypeError, match=r"np\.add does not work on a Tensor with out"):
         np.add(x, x, out=np.ones(3))
 
 
 def test_the_operators_of_an_array():
     x = leaf(X)
-    for got, expected in ((+x, X), (x % 2, X % 2), (5 % x, 5 % X), (x // 2, X // 2), (5 // x, 5 // X), (round(x, 1), X.round(1))):
+    for got, expected in (
+        (+x, X),
+        (x % 2, X % 2),
+        (5 % x, 5 % X),
+        (x // 2, X // 2),
+        (5 // x, 5 // X),
+        (round(x, 1), X.round(1)),
+    ):
         np.testing.assert_array_equal(got.numpy(), expected)
     for got, expected in zip(divmod(x, 2), divmod(X, 2)):
         np.testing.assert_array_equal(got.numpy(), expected)
@@ -334,8 +465,12 @@ def test_pytorchs_spellings_are_answered_with_ours(call, said):
 
 
 def test_what_norm_cannot_do_is_said():
-    for call in (lambda x: np.linalg.norm(x, 2), lambda x: np.linalg.norm(x, "nuc"), lambda x: np.linalg.norm(x[0], "fro")):
-        with pytest.raises(ValueError, match="norm of a Tensor over [12] axes has no ord="):
+    for call in (
+        lambda x: np.linalg.norm(x, 2),
+        lambda x: np.linalg.norm(x, "nuc"),
+        lambda x: np.linalg.norm(x[0], "fro"),
+    ):
+        with pytest.raises(ValueError, match=r"norm of a Tensor over [12] axes has no ord="):
             call(leaf(X))
 
 

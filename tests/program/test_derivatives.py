@@ -122,8 +122,11 @@ CURVED = {
     "mod": [lambda x: (x % 0.9 * x * x).sum(), lambda x: ((x * x) % (x[0] * x[0] + 1) * x).sum()],
     "fmod": [lambda x: (np.fmod(x, 0.9) ** 3).sum()],
     "inv": [lambda x: (tg.inv(x @ x.T + np.eye(2)) ** 2).sum()],
-    "solve": [lambda x: (np.linalg.solve(x @ x.T + np.eye(2), x) ** 2).sum(), lambda x: (np.linalg.solve(x.T @ x + np.eye(3), x[0]) ** 2).sum()],
-    "det": [lambda x: tg.det(x @ x.T + np.eye(2)), lambda x: (tg.det(x[:, :2]) ** 3)],
+    "solve": [
+        lambda x: (np.linalg.solve(x @ x.T + np.eye(2), x) ** 2).sum(),
+        lambda x: (np.linalg.solve(x.T @ x + np.eye(3), x[0]) ** 2).sum(),
+    ],
+    "det": [lambda x: tg.det(x @ x.T + np.eye(2)), lambda x: tg.det(x[:, :2]) ** 3],
     "log_abs_det": [lambda x: np.linalg.slogdet(x @ x.T + np.eye(2))[1]],
     "cholesky": [lambda x: (np.linalg.cholesky(x @ x.T + np.eye(2)) ** 3).sum()],
     "maximum": [lambda x: (x.maximum(x * x) ** 2).sum()],

@@ -21,7 +21,7 @@ NumPy's names for the other arguments.
 
 def page():
     text = HEAD
-    for title, code in [*sections(ops.__name__.replace("extras", "core")), *sections(ops.__name__, "rarer: ")]:
+    for title, code in SECTIONS:
         functions = [getattr(ops, name) for name in re.findall(r"^def (\w+)", code, re.M)]
         helpers = "helpers" in title
         rows = [helper_row(f) if helpers else op_row(f) for f in functions]

@@ -468,7 +468,9 @@ ROWS = {
     "arcsin": Row(alone, tg.arcsin, np.arcsin, lambda a: a.arcsin(), within_1, cases=plain((within_1(A),))),
     "arccos": Row(alone, tg.arccos, np.arccos, lambda a: a.arccos(), within_1, cases=plain((within_1(A),))),
     "arctan": Row(alone, tg.arctan, np.arctan, lambda a: a.arctan(), cases=plain((3 * A,))),
-    "arctan2": Row(beside, tg.arctan2, np.arctan2, lambda a, b: torch.arctan2(a, b), positive, cases=plain(*BROADCASTS)),
+    "arctan2": Row(
+        beside, tg.arctan2, np.arctan2, lambda a, b: torch.arctan2(a, b), positive, cases=plain(*BROADCASTS)
+    ),
     "hypot": Row(beside, tg.hypot, np.hypot, lambda a, b: torch.hypot(a, b), positive, cases=plain(*BROADCASTS)),
     "sinh": Row(alone, tg.sinh, np.sinh, lambda a: a.sinh(), cases=plain((A,))),
     "cosh": Row(alone, tg.cosh, np.cosh, lambda a: a.cosh(), cases=plain((A,))),

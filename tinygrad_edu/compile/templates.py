@@ -62,7 +62,8 @@ def std(a, axis=None, ddof=0, keepdims=False):
     return np.sqrt(a.var(axis=axis, ddof=ddof, keepdims=keepdims))
 
 def round(a, decimals=0):
-    return np.rint(a) if decimals == 0 else np.rint(a * 10**decimals) / 10**decimals if decimals > 0 else np.rint(a / 10**-decimals) * 10**-decimals
+    tens = 10 ** abs(decimals)
+    return np.rint(a * tens) / tens if decimals >= 0 else np.rint(a / tens) * tens
 
 def expand_dims(a, axis):
     new = np.mod(axis, a.ndim + np.size(axis)).reshape(-1)

@@ -28,8 +28,8 @@ def tan(a: Array) -> Result:
 
 
 def arcsin(a: Array) -> Result:
-    """y = the angle whose sine is a, from -π/2 to π/2; the slope at -1 and 1 is infinite. (1 - a) (1 + a) has more digits
-    there than 1 - a²"""
+    """y = the angle whose sine is a, from -π/2 to π/2; the slope at -1 and 1 is infinite. (1 - a) (1 + a) has more
+    digits there than 1 - a²"""
     return np.arcsin(a), lambda g: g / np.sqrt((1 - a) * (1 + a))
 
 
@@ -112,8 +112,8 @@ def log10(a: Array) -> Result:
 
 
 def logaddexp(a: Array, b: Array) -> Result:
-    """y = ln(e^a + e^b), which NumPy does without overflow; the slopes are sigmoid(a - b) and sigmoid(b - a), and 1/2 each
-    where both are the same infinity"""
+    """y = ln(e^a + e^b), which NumPy does without overflow; the slopes are sigmoid(a - b) and sigmoid(b - a), and 1/2
+    each where both are the same infinity"""
     y = np.logaddexp(a, b)
     same = (a == b) & np.isinf(a)
     d = (np.where(same, 0, a) - np.where(same, 0, b)).astype(y.dtype)  # a Python number is none of an array's dtype
@@ -160,8 +160,8 @@ def floor_divide(a: Array, b: Array) -> Result:
 
 
 def mod(a: Array, b: Array) -> Result:
-    """y = a % b, which is a - (a // b) · b; it has the sign of b. Where a is a multiple of b it jumps, and the slopes are
-    those of the next numbers"""
+    """y = a % b, which is a - (a // b) · b; it has the sign of b. Where a is a multiple of b it jumps, and the slopes
+    are those of the next numbers"""
     return np.mod(a, b), lambda g: g, lambda g: -g * np.floor_divide(a, b)
 
 

@@ -1,4 +1,4 @@
-"""Linear algebra in the form of `core.ops`, of one matrix or a stack of them: (..., n, n). `extras.ops` has them all."""
+"""Linear algebra in the form of `core.ops`, of a matrix or a stack of them: (..., n, n). `extras.ops` has them all."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def cholesky(a: Array) -> Result:
 
 
 def log_abs_det(a: Array) -> Result:
-    """y = ln |det a|, of each matrix in a (..., n, n); without the overflow of det. np.linalg.slogdet has the sign too"""
+    """y = ln |det a|, of each matrix in a (..., n, n); without the overflow of det. np.linalg.slogdet has the sign
+    too"""
     return np.linalg.slogdet(a)[1], lambda g: g[..., None, None] * np.linalg.inv(a).mT
 
 
@@ -50,8 +51,8 @@ def cofactors(a: Array) -> Array:
 
 
 def cholesky_share(g: Array, y: Array) -> Array:
-    """The gradient of a from that of its Cholesky factor y (Murray 2016): L⁻ᵀ P L⁻¹, symmetric, where P is the lower half of
-    Lᵀ g with half of its diagonal."""
+    """The gradient of a from that of its Cholesky factor y (Murray 2016): L⁻ᵀ P L⁻¹, symmetric, where P is the lower
+    half of Lᵀ g with half of its diagonal."""
     n = y.shape[-1]
     p = y.mT @ g * np.where(np.eye(n, dtype=bool), 0.5, np.tri(n)).astype(y.dtype)
     s = np.linalg.solve(y.mT, np.linalg.solve(y.mT, p.mT).mT)

@@ -8,7 +8,6 @@ op, are here too.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from inspect import signature
 from operator import attrgetter
 from typing import Any
@@ -17,7 +16,8 @@ import numpy as np
 
 from ..core.ops import Axis, Result
 from ..core.tensor import Tensor, apply, as_tensor, constant, method, real, unwrap
-from . import composed, ops
+from . import composed, ops, products
+from .spellings import TORCHS_METHODS, Elsewhere, python_number
 
 
 def linear(x: Any, W: Any, b: Any) -> Tensor:
@@ -154,8 +154,8 @@ def plain_array(t: Any, dtype: Any = None, copy: bool | None = None) -> Any:
     """Do ``Tensor.__array__``: an array of a constant; TypeError where a gradient would be lost."""
     if t.requires_grad:
         raise TypeError(
-            "an array of a Tensor that requires a gradient would lose it: tg.stack([t, t]) makes one Tensor of several, "
-            "tg.where(mask, t, array) puts some of it into an array, and t.numpy() is an array without a gradient"
+            "an array of a Tensor that requires a gradient would lose it: tg.stack([t, t]) makes one Tensor of several; "
+            "say t.numpy() for the numbers without a gradient"
         )
     return t.numpy().astype(dtype or t.dtype)
 
@@ -203,7 +203,7 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Tensor:
     Tensor(5.)
     """
     if operands and isinstance(operands[0], (list, tuple)) and not isinstance(subscripts, str):
-        subscripts, *operands = composed.interleaved(subscripts, *operands)  # type: ignore[assignment]
+        subscripts, *operands = products.interleaved(subscripts, *operands)  # type: ignore[assignment]
     if not isinstance(subscripts, str):
         raise TypeError(
             f'einsum begins with its letters, as einsum("ij,jk->ik", a, b), got {type(subscripts).__name__}'
@@ -302,72 +302,7 @@ for _name, _ours in composed.TABLE.items():
     if hasattr(_where, _name.rpartition(".")[2]):  # an older NumPy has fewer
         NUMPYS_FUNCTIONS[getattr(_where, _name.rpartition(".")[2])] = _ours
 
-solve, sort = composed.solve, composed.sort
-
-def python_number(x: Any) -> Any:
-    """Return a number of NumPy's as Python's, anything else as it is."""
-    return x.item() if isinstance(x, np.floating) else x
-
-
-class Elsewhere:
-    """A method that PyTorch has. Who asks for it is told its name here."""
-
-    def __init__(self, name: str, ours: str) -> None:
-        self.name, self.ours = name, ours
-
-    def __get__(self, t: Any, owner: type) -> Any:
-        raise AttributeError(f"a Tensor has no {self.name}, which is PyTorch's: {self.ours}")
-
-
-TORCHS_METHODS = {
-    "view": "t.reshape(shape) is the same here",
-    "permute": "t.transpose(axes) is the same here",
-    "clamp": "t.clip(low, high) is the same here",
-    "gather": "t.take_along_axis(indices, axis) is the same here",
-    "unsqueeze": "t.expand_dims(axis) is the same here",
-    "expand": "t.broadcast_to(shape) is the same here",
-    "index_select": "t.take(indices, axis) is the same here",
-    "masked_fill": "tg.where(mask, value, t) is the same here",
-    "numel": "t.size is the number of elements",
-    "dim": "t.ndim is the number of axes",
-    "mm": "t @ other is the same here",
-    "bmm": "t @ other is the same here",
-    "clone": "t.copy() is the same here",
-    "double": "t.astype(np.float64) is the same here",
-    "to": "t.astype(dtype) is another dtype, and everything is on the processor",
-    "cpu": "everything is on the processor here",
-    "cuda": "everything is on the processor here",
-    "requires_grad_": "t.requires_grad = True is the same here",
-    "zero_": "t.data[...] = 0 changes a leaf",
-}
-TORCHS_KEYWORDS = {
-    **{"dim": "axis", "keepdim": "keepdims", "dims": "axis", "unbiased": "ddof", "correction": "ddof"},
-    **{"negative_slope": "slope"},
-}
-
-
-def spelled(op: Callable[..., Result], call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the method of an op. If it has keywords, PyTorch's names for them are refused with ours, and a number of
-    NumPy's counts as Python's, so that the Tensor keeps its dtype."""
-    defaults = (op.__kwdefaults__ or {}).values()
-    if not defaults:
-        return call
-    numbers = any(isinstance(default, float) for default in defaults)
-
-    @wraps(call)
-    def method(*args: Any, **kwargs: Any) -> Any:
-        if numbers:
-            args, kwargs = (*args[:1], *map(python_number, args[1:])), {k: python_number(v) for k, v in kwargs.items()}
-        try:
-            return call(*args, **kwargs)
-        except TypeError:
-            theirs = {name: ours for name, ours in TORCHS_KEYWORDS.items() if name in kwargs}
-            if theirs:
-                names = " and ".join(f"{ours}=, not {name}=" for name, ours in theirs.items())
-                raise TypeError(f"{call.__name__} has NumPy's names for its arguments: {names}") from None
-            raise
-
-    return method
+solve, sort = products.solve, composed.sort
 
 
 FUNCTIONS = {

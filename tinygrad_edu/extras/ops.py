@@ -130,15 +130,15 @@ def cumsum(a: Array, *, axis: int | None = None) -> Result:
 
 
 def cumprod(a: Array, *, axis: int | None = None) -> Result:
-    """y = a_0, a_0 · a_1, ... along axis; over all elements when it is None. The derivative by an element has the product
-    of the others in it, zeros among them or not"""
+    """y = a_0, a_0 · a_1, ... along axis; over all elements when it is None. The derivative by an element has the
+    product of the others in it, zeros among them or not"""
     y = a.cumprod(axis)
     return y, lambda g: cumprod_share(g, a, y, axis)
 
 
 def sort(a: Array, *, axis: int = -1) -> Result:
-    """y = the elements of a in ascending order along axis; each has the gradient of the place that it went to. Equal ones
-    keep their order"""
+    """y = the elements of a in ascending order along axis; each has the gradient of the place that it went to. Equal
+    ones keep their order"""
     order = np.argsort(a, axis=axis, kind="stable")
     return a[along(order, axis)], lambda g: g[along(np.argsort(order, axis=axis), axis)]
 
@@ -217,8 +217,8 @@ def along(order: Array, axis: int) -> tuple[Array, ...]:
 
 
 def cumprod_share(g: Array, a: Array, y: Array, axis: int | None) -> Array:
-    """The gradient of a from that of its running products y. Before the first zero it is the sum of g · y from there on,
-    divided by a; at the first zero the same, with 1 in the place of that zero; after it 0."""
+    """The gradient of a from that of its running products y. Before the first zero it is the sum of g · y from there
+    on, divided by a; at the first zero the same, with 1 in the place of that zero; after it 0."""
     shape = a.shape
     a = a.reshape(y.shape)
     axis = 0 if axis is None else axis

@@ -27,8 +27,8 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
     Returns
     -------
     function of the arguments : returns an array; a Tensor if an argument is one, or if f uses other Tensors that
-        require a gradient; a tuple for several argnums. Keyword arguments are constants. The gradient by a dict, list or
-        tuple of arrays is one of the same form, with None for what is neither an array nor a float
+        require a gradient; a tuple for several argnums. Keyword arguments are constants. The gradient by a dict, list
+        or tuple of arrays is one of the same form, with None for what is neither an array nor a float
 
     Raises
     ------
@@ -78,9 +78,11 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
 
 
 def is_container(value: Any) -> bool:
-    """Tell if value is a dict, or a list or tuple with arrays, Tensors or containers in it. Lists of numbers are arrays."""
+    """Tell if value is a dict, or a list or tuple with arrays, Tensors or containers in it. Numbers are an array."""
     parts = value if isinstance(value, (list, tuple)) else ()
-    return isinstance(value, dict) or any(isinstance(part, (Tensor, np.ndarray)) or is_container(part) for part in parts)
+    return isinstance(value, dict) or any(
+        isinstance(part, (Tensor, np.ndarray)) or is_container(part) for part in parts
+    )
 
 
 def is_leaf(part: Any) -> bool:
@@ -99,7 +101,7 @@ def leaves_of(value: Any) -> Iterator[Any]:
 
 
 def rebuilt(value: Any, leaves: Iterator[Any], gradients: bool = False) -> Any:
-    """Return the container with these leaves in the place of its own. Other parts stay; among gradients they are None."""
+    """Return the container with these leaves in the place of its own. Others stay; among gradients they are None."""
     if not is_container(value):
         return next(leaves)
 
@@ -208,8 +210,8 @@ def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
 
     Returns
     -------
-    function of the arguments : returns an array of shape y.shape + x.shape; a Tensor if an argument is one, which can be
-        differentiated again. Keyword arguments are constants
+    function of the arguments : returns an array of shape y.shape + x.shape; a Tensor if an argument is one, which can
+        be differentiated again. Keyword arguments are constants
 
     Raises
     ------

@@ -124,7 +124,10 @@ def _unpacked(arg: ast.expr) -> list[ast.expr]:
 def _named(keyword: ast.keyword) -> list[ast.keyword]:
     """Return ``**{"axis": 1}`` as axis=1, any other keyword as it is."""
     if keyword.arg is None and isinstance(keyword.value, ast.Dict):
-        return [ast.keyword(ast.literal_eval(key), value) for key, value in zip(keyword.value.keys, keyword.value.values)]
+        return [
+            ast.keyword(ast.literal_eval(str(key and ast.unparse(key))), value)
+            for key, value in zip(keyword.value.keys, keyword.value.values)
+        ]
     return [keyword]
 
 

@@ -224,7 +224,9 @@ class Trace:
         for value in sorted(uses, key=takes_gradient):  # data first, then parameters
             if called[id(value)] not in computed:
                 leaves.setdefault(called[id(value)], value)
-        here = dict(zip(self.given, (called[id(t)] for t in self.inputs)))  # a name may mean something else in a program
+        here = dict(
+            zip(self.given, (called[id(t)] for t in self.inputs))
+        )  # a name may mean something else in a program
         wanted = [here.get(name, name) for name in wanted or [key for key, t in leaves.items() if takes_gradient(t)]]
         writer = Writer(self.root, called, {name: np.array(unwrap(value)) for name, value in leaves.items()})
         forward, backward = writer.write(self.nodes, self.writes, wanted)
