@@ -154,8 +154,8 @@ def plain_array(t: Any, dtype: Any = None, copy: bool | None = None) -> Any:
     """Do ``Tensor.__array__``: an array of a constant; TypeError where a gradient would be lost."""
     if t.requires_grad:
         raise TypeError(
-            "an array of a Tensor that requires a gradient would lose it: tg.stack([t, t]) makes one Tensor of several; "
-            "say t.numpy() for the numbers without a gradient"
+            "an array of a Tensor that requires a gradient would lose it: tg.stack([t, t]) makes one Tensor of several, "
+            "t.numpy() has the numbers without a gradient"
         )
     return t.numpy().astype(dtype or t.dtype)
 
