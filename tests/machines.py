@@ -2,9 +2,9 @@
 
     python tests/machines.py [SETTING ...] [-- what pytest is given]
 
-No SETTING means those in the variable MACHINES, or all. What holds by the rounding of one processor, by a number of
-threads or on a quiet machine alone falls here. Each setting takes the whole suite: it changes every product, every
-kernel or every clock, and those are in nearly all files.
+No SETTING means those in the variable MACHINES, or all; nothing for pytest means the variable TESTS, or everything.
+What holds by the rounding of one processor, by a number of threads or on a quiet machine alone falls here. A setting
+changes every product, every kernel or every clock, and those are in nearly all files.
 """
 
 import os
@@ -82,7 +82,8 @@ def main(arguments):
     names = arguments[:cut] or os.environ.get("MACHINES", "").split() or list(SETTINGS)
     if unknown := [name for name in names if name not in SETTINGS]:
         sys.exit(f"no setting {', '.join(unknown)}; there are {', '.join(SETTINGS)}")
-    found = {name: run(name, arguments[cut + 1 :]) for name in names}
+    chosen = arguments[cut + 1 :] or os.environ.get("TESTS", "").split()
+    found = {name: run(name, chosen) for name in names}
     print("", *(f"{name}: {said}" for name, said in found.items()), sep="\n")
     sys.exit(any(said.startswith("FAILED") for said in found.values()))
 

@@ -309,7 +309,7 @@ def equal_shares(hit, a, axis):
 
 
 def sigmoid(a):
-    """y = 1 / (1 + e^(-a)); by the sign of a so that neither branch overflows"""
+    """y = 1 / (1 + e^(-a)); computed from e^(-|a|), which cannot overflow"""
     e = np.exp(np.where(a >= 0, -a, a))
     return np.where(a >= 0, 1, e) / (1 + e)
 

@@ -64,7 +64,7 @@ def main():
         for name, row in zip(IDS, ROWS, strict=True)
     }
     file = {
-        "by": "tests/golden.py",
+        "by": "tests/support/golden.py",
         "with": {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__},
         **{"start": start.tolist(), "gradients": gradients.tolist(), "rates": rates.tolist()},
         **rules,

@@ -233,9 +233,8 @@ POWERS = ["lr", "eps", "weight_decay", "lr_decay", "lambd", "least", "most", "mo
 def draw(kind, rng):
     """Random numbers for every hyper-parameter of a class."""
     hyper = {}
-    for name in list(inspect.signature(kind).parameters)[1:]:
-        if name in ("l2", "nonfinite"):
-            continue
+    _, *parameters = inspect.signature(kind).parameters.values()
+    for name in [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]:  # without l2, nonfinite
         if name in ("centered", "bias_correction"):
             hyper[name] = bool(rng.integers(2))
         else:

@@ -13,6 +13,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..extras.optimizers import RULES
 from ..race.surfaces import SURFACES
 from ..training.data import TOY_SETS, Split, digits, mnist, split
 
@@ -121,15 +122,11 @@ def surface(text: str) -> str:
 
 def rule(text: str) -> str:
     """Read the name of an update rule."""
-    from ..extras.optimizers import RULES
-
     return choice("rule", text, RULES)
 
 
 def rules(text: str) -> list[str]:
     """Read the names of update rules, as in "sgd,adam"; or all."""
-    from ..extras.optimizers import RULES
-
     return [choice("rule", name, RULES, ", or all") for name in (RULES if text == "all" else text.split(","))]
 
 

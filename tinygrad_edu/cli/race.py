@@ -9,9 +9,9 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+from ..extras.optimizers import RULES
 from ..race.surfaces import SURFACES
 from .arguments import NEEDS_MATPLOTLIB, add_json, add_seed, load, rates, refuse_file, rules, source, surface, whole
-from .train import RATES
 
 HELP = "let the update rules run on a loss surface or on real data, and draw it"
 DESCRIPTION = """Let the update rules run on a loss surface of two parameters, from one start; draw the paths, the
@@ -23,7 +23,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Give the command its options."""
     add = command.add_argument
     add("--surface", type=surface, metavar="NAME", help=f"{', '.join(SURFACES)}, or all (default: beale)")
-    text = f"any of {', '.join(RATES)}, or all (default: those that courses compare; with --data all)"
+    text = f"any of {', '.join(RULES)}, or all (default: those that courses compare; with --data all)"
     add("--optimizers", type=rules, metavar="NAME,NAME", help=text)
     text = "updates of each rule (default: as many as suit the surface)"
     add("--steps", type=whole("steps", 1), metavar="N", help=text)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.layers import ACTIVATIONS, Layer
+from ..extras.optimizers import RULES
 from ..training.data import TOY_SETS, Split
 from .arguments import (
     NEEDS_MATPLOTLIB,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 HELP = "train a small network and show how it went"
 DESCRIPTION = "Train a multi-layer perceptron; by default on 1,437 real handwritten digits, to read 360 others."
 # fmt: off
-RATES = {  # for each rule a learning rate that suits these small networks; that of rprop with --batch-size all
+RATES = {  # what suits these small networks, if it is not the rule's own default; of rprop with --batch-size all
     "sgd": 0.1, "momentum": 0.5, "heavy_ball": 0.05, "nesterov": 0.05, "adagrad": 0.05, "adadelta": 2.0,
     "rmsprop": 0.001, "adam": 0.002, "adamw": 0.002, "amsgrad": 0.002, "adamax": 0.005, "nadam": 0.002, "radam": 0.005,
     "rprop": 0.001, "asgd": 0.1, "signsgd": 0.0003, "signum": 0.0003, "lion": 0.0003,
@@ -59,7 +60,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add("--dropout", type=share, metavar="P", help=text)
     text = "make machine code of the whole step and run each epoch in one call: the same numbers, sooner"
     add("--compiled", action="store_true", help=text)
-    text = f"the update rule: {', '.join(RATES)} (default: adam)"
+    text = f"the update rule: {', '.join(RULES)} (default: adam)"
     add("--optimizer", type=rule, default="adam", metavar="NAME", help=text)
     add("--lr", type=real, help="learning rate (default: one that suits the rule)")
     text = 'samples for each update, or "all" (default: 32)'
@@ -78,8 +79,6 @@ def run(options: argparse.Namespace) -> int:
     import numpy as np
 
     import tinygrad_edu as tg
-
-    from ..extras.optimizers import RULES
 
     settle(options)
     out = sys.stderr if options.json else sys.stdout
@@ -125,7 +124,7 @@ def settle(options: argparse.Namespace) -> None:
     if options.dropout is None:
         options.dropout = 0.0 if toy else 0.25
     if options.lr is None:
-        options.lr = RATES[options.optimizer]
+        options.lr = RATES.get(options.optimizer, RULES[options.optimizer].hyper["lr"])
     options.epochs = options.epochs or (3 if options.quick else 100 if toy else 5 if files else 50)
     options.out = options.out or Path("runs") / options.data.partition(":")[0]
 

@@ -1,4 +1,4 @@
-"""How a kernel becomes machine code. The rules can be read without this file.
+"""Machine code for kernels, by Numba. The rules can be read without this file.
 
 `kernel` decorates a rule, `bound` gives an optimizer what it calls; `machine_code` is the step between.
 """

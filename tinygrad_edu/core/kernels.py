@@ -157,7 +157,7 @@ def add_l2(h, g, p, l2):
 
 @kernel
 def not_finite(g):
-    """Whether g holds NaN or infinity: then g - g is NaN, which is not equal to itself; else it is 0."""
+    """True if g holds NaN or infinity: then g - g is NaN, which is not equal to itself; else it is 0."""
     found = False
     for i in range(g.size):
         found |= g[i] - g[i] != g[i] - g[i]

@@ -201,6 +201,7 @@ class Linear(Layer):
 
     def forward(self, x: Any) -> Tensor:
         x = self.matched(x, self.W)
+        # apply(ops.linear, ...), but for other shapes of x than (N, D): see `extras.numpy_functions.linear`
         return Tensor.linear(x, self.W, self.b) if self.b is not None else Tensor.matmul(x, self.W)  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
@@ -343,7 +344,7 @@ class Sequential(Layer):
 
     def forward(self, x: Any) -> Tensor:
         for layer in self.layers:
-            x = layer(x)
+            x = layer.forward(x)  # layer(x) would only guard again what the call of this layer guards
         return as_tensor(x)
 
     def __getitem__(self, i: int) -> Layer:

@@ -1,4 +1,4 @@
-"""What all optimizers share: groups of parameters, flat arrays for the running averages, and the step.
+"""The base of all optimizers: groups of parameters, flat arrays for the running averages, and the step.
 
 Look first at `Optimizer.step`. It asks `updates` which parameters have a gradient, has `begin` compute the numbers of
 this step (see ``scalars`` in `optimizers`; Adam's contain c1 and c2), and calls the kernel once for each `Update`.
@@ -161,28 +161,35 @@ class Optimizer:
         for p, data, g in self._seen:
             if p.stored_grad is not g or p.array is not data:
                 self.write_back_steps()
-        if self.cached_updates:
-            return self.cached_updates
+        if not self.cached_updates:
+            self.cached_updates = self.new_updates()
+        return self.cached_updates
+
+    def new_updates(self) -> list[Update]:
+        """Look which parameters have gradients, bring assigned ones into the buffer, and group the neighbours.
+
+        Raises
+        ------
+        RuntimeError : no parameter has a gradient, or one lies in another optimizer's buffer
+        """
         awake = [(i, *views) for i, views in enumerate(self.buffer.views) if i not in self.frozen]
-        given = {i: (p, data, view) for i, p, data, view in awake if p.stored_grad is not None}
-        if not given:
+        ready = {i: (p, data, view) for i, p, data, view in awake if p.stored_grad is not None}
+        if not ready:
             message = "found no gradient: call loss.backward() first, after zero_grad()"
             raise RuntimeError(message if awake else "all parameters are frozen; unfreeze() some, or do not step")
-        for p, data, _ in given.values():
+        for p, data, _ in ready.values():
             if p.array is not data:
                 raise RuntimeError(f"{p.label()} now lies in another optimizer's buffer; give both the same parameters")
-        assigned = [(p, view, np.array(p.stored_grad)) for p, _, view in given.values() if p.stored_grad is not view]
+        assigned = [(p, view, np.array(p.stored_grad)) for p, _, view in ready.values() if p.stored_grad is not view]
         for p, view, g in assigned:  # g is a copy, made before any view changes: it may have been another's view
             view[...] = g
             p.stored_grad = view
         self.assigned |= bool(assigned)
-        kinds = [(i in given, k, self.steps[i]) for k, members in enumerate(self.members) for i in members]
-        for (updated, k, _), run in groupby(range(len(kinds)), kinds.__getitem__):
-            if updated:
-                first, *others = run
-                self.cached_updates.append(Update(self, self.groups[k], first, first + 1 + len(others)))
+        # neighbours of one kind share an Update; groupby gives each kind with the run of its indices
+        kinds = [(i in ready, k, self.steps[i]) for k, members in enumerate(self.members) for i in members]
+        runs = [(kind, list(run)) for kind, run in groupby(range(len(kinds)), kinds.__getitem__)]
         self._seen = [(p, data, p.stored_grad) for _, p, data, _ in awake]
-        return self.cached_updates
+        return [Update(self, self.groups[k], run[0], run[-1] + 1) for (updated, k, _), run in runs if updated]
 
     def write_back_steps(self) -> None:
         """Bring ``steps`` up to date, as each `Update` counts for itself, and have `updates` make new ones."""

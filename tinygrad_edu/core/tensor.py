@@ -100,8 +100,8 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
         else:  # a number beside another argument counts as Python's: NumPy then keeps the other's dtype
             number = len(args) > 1 and isinstance(a, (int, float, np.integer, np.floating))
             arrays.append((a.item() if isinstance(a, np.generic) else a) if number else real(a))
-    if kwargs:  # of axes a list is as good as a tuple
-        kwargs = {k: unwrap(tuple(v) if k == "axis" and type(v) is list else v) for k, v in kwargs.items()}
+    if kwargs and thread.op:  # an observer may have made a Tensor of a constant, such as a mask
+        kwargs = {name: unwrap(value) for name, value in kwargs.items()}
     try:
         result = op(*arrays, **kwargs)
     except ValueError as error:
@@ -117,8 +117,9 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     if recorded:
         y = y.view()  # op may have returned an argument, which has to stay writable, when y is made read-only below
     elif y.base is not None or any(y is a for a in arrays):
-        y = y.copy()  # y shares memory with an argument: a change of that would change y, and no record would tell
-    y.setflags(False)  # type: ignore[call-arg]  # write=False, as a VJP may read y later. (By position: three times as quick)
+        y = y.copy()  # y may share memory with an argument: a change of that would change y, and no record would tell
+    # not writeable, as a VJP may read y later; said by position, which is three times as quick
+    y.setflags(False)  # type: ignore[call-arg]
     out = object.__new__(Tensor)  # without __init__, which copies
     out.array, out.op, out.stamp, out._requires_grad = y, op, next_stamp(), recorded
     out.name = out.grad_view = out.checksum = None
@@ -133,8 +134,8 @@ def backward_pass(root: Tensor, g: Array) -> Iterator[Share]:
     """Run the chain rule from root, whose gradient is g, back to the leaves; yield each share as it is passed on.
 
     A share is what one node contributes to the gradient of one argument. A node's turn comes after that of every node
-    that was computed from it. By then its own gradient is complete, the sum of its shares over all paths; it is dropped
-    when it has been passed on.
+    that was computed from it. By then its own gradient is complete: the sum of the shares that it was given, over
+    all paths. It is dropped when it has been passed on.
 
     Yields
     ------
@@ -218,7 +219,7 @@ def unbroadcast(g: Array, shape: tuple[int, ...], node: Tensor | None = None) ->
            [3.],
            [3.]])
     """
-    if not isinstance(g, (np.ndarray, np.generic)):
+    if not hasattr(g, "ndim"):
         raise TypeError(f"{vjp_of(node)} returned {type(g).__name__}, not an array")
     if g.ndim == 2 and shape == g.shape[1:]:  # a bias: its sum over the batch is 1 @ g, and BLAS is quicker at that
         return ones(g.shape[:1], g.dtype.char).dot(g)
@@ -417,7 +418,7 @@ class Tensor:
 
     @property
     def requires_grad(self) -> bool:
-        """Whether `backward` stores a gradient here, or, for a computed tensor, passes one on. Assign to a leaf's."""
+        """True if `backward` stores a gradient here, or, for a computed tensor, passes one on. Assign to a leaf's."""
         return self._requires_grad
 
     @requires_grad.setter
@@ -472,27 +473,28 @@ class Tensor:
         RuntimeError : nothing here requires a gradient; or data that the graph needs was changed since
         ValueError : this tensor is not a single number and grad is missing, or grad has another shape
         """
-        shares = backward_pass(self, seed(self, grad))
+        shares, stamp = backward_pass(self, seed(self, grad)), next_stamp()
         for observe in thread.backward:
             shares = observe(self, shares)
         for node, _, parent, share, _ in shares:
             if not parent.parents or parent is node:  # a leaf, or a node that keeps its gradient
-                parent.accumulate(share)
+                parent.accumulate(share, stamp)
 
-    def accumulate(self, share: Array) -> None:
+    def accumulate(self, share: Array, stamp: int) -> None:
         """Add share to ``grad`` in place, where an optimizer's flat buffer has it; the first share overwrites."""
-        self.grad_stamp = next_stamp()
+        self.grad_stamp = stamp
         if self.stored_grad is not None:
             self.stored_grad += share
             return
-        self.grad_from = self.grad_stamp
+        self.grad_from = stamp
         if self.grad_view is not None:
             self.grad_view[...] = share
             self.stored_grad = self.grad_view
         else:
             self.stored_grad = np.array(share, dtype=self.dtype)
 
-    # --- ops: each function of `ops` becomes a method below; here are Python's operators
+    # --- ops: here are Python's operators; below, each function of `ops` becomes a method. Then the face replaces a
+    # --- few, as linear and reshape, by those of `extras.numpy_functions`, which take arguments in more forms
 
     __add__, __radd__ = method(ops.add), method(ops.add, reverse=True)
     __sub__, __rsub__ = method(ops.sub), method(ops.sub, reverse=True)
@@ -513,7 +515,7 @@ class Tensor:
         return apply(ops.transpose, self)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return apply(ops.getitem, self, index=index)
+        return apply(ops.getitem, self, index=unwrap(index))
 
     if TYPE_CHECKING:
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core.layers import ACTIVATIONS
 from ..core.ops import VJP, Array
 from ..core.tensor import Tensor, unwrap
 from ..extras import ops
@@ -89,7 +90,7 @@ MISTAKES = {
     "unknown": ("no mistake that is known here explains the numbers", ""),
 }
 
-ACTIVATIONS = (ops.sigmoid, ops.tanh, ops.relu, ops.leaky_relu, ops.softplus, ops.elu, ops.silu, ops.gelu)
+EXCHANGED = (ops.sigmoid, ops.tanh, ops.relu)  # for one another, in what students write
 
 
 class Hypothesis(NamedTuple):
@@ -147,7 +148,7 @@ def wrong_vjps(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
     if a.shape == y.shape and op not in (ops.add, ops.sub, ops.neg):
         yield "missing", f"the derivative of {_name(op)} is missing", lambda g: g
         yield "doubled", f"the derivative of {_name(op)} is there twice", lambda g: vjp(vjp(g))
-    if op in ACTIVATIONS:
+    if op in [kind.op for kind in ACTIVATIONS.values()]:
         yield from _wrong_activations(node, i)
     if op in (ops.matmul, ops.linear) and i < 2:
         args = [unwrap(p) for p in node.parents]
@@ -191,7 +192,7 @@ def _wrong_activations(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
         text = f"the derivative of {_name(other)}, a formula in its value, is used where {what} was"
         if other is not op:
             yield "other", text, times(slope(y))
-    for other in ACTIVATIONS[:3]:
+    for other in EXCHANGED:
         if other is not op:
             yield "other", f"the derivative of {_name(other)} is used, where {what} was", other(z)[1]
 

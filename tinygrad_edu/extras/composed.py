@@ -204,7 +204,7 @@ def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Tensor:
 
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Tensor:
     pairs = list(zip(condlist, choicelist, strict=True))[::-1]
-    return reduce(lambda rest, pair: apply(ops.where, pair[1], rest, condition=pair[0]), pairs, default)
+    return reduce(lambda rest, pair: apply(ops.where, pair[1], rest, condition=unwrap(pair[0])), pairs, default)
 
 
 def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:

@@ -154,8 +154,8 @@ def plain_array(t: Any, dtype: Any = None, copy: bool | None = None) -> Any:
     """Do ``Tensor.__array__``: an array of a constant; TypeError where a gradient would be lost."""
     if t.requires_grad:
         raise TypeError(
-            "an array of a Tensor that requires a gradient would lose it: tg.stack([t, t]) makes one Tensor of several, "
-            "t.numpy() has the numbers without a gradient"
+            "an array of a Tensor that requires a gradient would lose it: tg.stack([t, t]) joins several; "
+            "say t.numpy() for numbers without a gradient"
         )
     return t.numpy().astype(dtype or t.dtype)
 
@@ -212,6 +212,7 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Tensor:
 
 
 def dot(a: Any, b: Any) -> Tensor:
+    """Return np.dot(a, b): a product with a number, or `matmul`, with at most two axes on the right."""
     a, b = as_tensor(a), as_tensor(b)
     if b.ndim > 2:
         raise ValueError(f"np.dot of a Tensor takes up to two axes on the right, got {b.shape}; say which with einsum")

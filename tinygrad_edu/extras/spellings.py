@@ -16,6 +16,11 @@ def python_number(x: Any) -> Any:
     return x.item() if isinstance(x, np.floating) else x
 
 
+def as_tuple(x: Any) -> Any:
+    """Return a list as a tuple, anything else as it is."""
+    return tuple(x) if type(x) is list else x
+
+
 class Elsewhere:
     """A method that PyTorch has. Who asks for it is told its name here."""
 
@@ -54,8 +59,8 @@ TORCHS_KEYWORDS = {
 
 
 def spelled(op: Callable[..., Result], call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the method of an op. If it has keywords, PyTorch's names for them are refused with ours, and a number of
-    NumPy's counts as Python's, so that the Tensor keeps its dtype."""
+    """Return the method of an op. Of its keywords, PyTorch's names are refused with ours. A list of axes becomes a tuple,
+    and a number of NumPy's becomes Python's, so that the Tensor keeps its dtype."""
     defaults = (op.__kwdefaults__ or {}).values()
     if not defaults:
         return call
@@ -72,6 +77,8 @@ def spelled(op: Callable[..., Result], call: Callable[..., Any]) -> Callable[...
             if theirs:
                 names = " and ".join(f"{ours}=, not {name}=" for name, ours in theirs.items())
                 raise TypeError(f"{call.__name__} has NumPy's names for its arguments: {names}") from None
-            raise
+            if not any(type(value) is list for value in (*args[1:], *kwargs.values())):
+                raise
+            return call(args[0], *map(as_tuple, args[1:]), **{name: as_tuple(value) for name, value in kwargs.items()})
 
     return method

@@ -119,6 +119,11 @@ def matched(layer: Any, x: Any, like: Tensor) -> Any:
     ValueError : the last axis of x is not layer.in_features long
     """
     a = x.array if isinstance(x, Tensor) else x
+    try:
+        if a.dtype is like.array.dtype and a.shape[-1] == layer.in_features:
+            return x
+    except (AttributeError, IndexError):  # a list, or a number
+        pass
     if getattr(a, "dtype", None) is not like.array.dtype:
         x = as_tensor(x)
         a = x.array

@@ -21,12 +21,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from ..core.layers import ACTIVATIONS
 from ..core.ops import Result
 from ..core.tensor import Tensor, toposort, unwrap
 from ..extras import ops
 
-ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "silu", "elu")
-LETTERS = {"linear": "z", "matmul": "z", "softmax": "p", "mean": "mean", **dict.fromkeys(ACTIVATIONS, "h")}  # else v
+LETTERS = {"linear": "z", "matmul": "z", "softmax": "p", "mean": "mean"}  # h for activations, else v
 Tree = TypeVar("Tree", bound=ast.AST)
 SHORT = 8  # a list of at most this many values is written out
 TAKEN = {"np", "g", "len", "slice", *vars(ops)}  # names that formulas use for something else
@@ -245,7 +245,8 @@ def _python(name: str, reserved: Collection[str]) -> str:
 def _letter(value: Any) -> str:
     """Return the letter that people use for the result of such an op; X or x for data."""
     if isinstance(value, Tensor) and value.op is not None and value.parents:
-        return LETTERS.get(getattr(value.op, "__name__", ""), "v")
+        op = getattr(value.op, "__name__", "")
+        return LETTERS.get(op, "h" if op in ACTIVATIONS else "v")
     return "X" if np.ndim(unwrap(value)) > 1 else "x"
 
 

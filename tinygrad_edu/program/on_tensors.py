@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.ops import Array, scatter_add
-from ..core.tensor import Tensor, apply
+from ..core.tensor import Tensor, apply, unwrap
 from ..extras import ops
 from .writer import Line
 
@@ -85,7 +85,7 @@ def cofactors(a: Any) -> Any:
 FOR_TENSORS: dict[str, Any] = {
     "cofactors": cofactors,
     "cumprod_share": cumprod_share,
-    "scatter_add": lambda g, a, index: apply(put_into, g, shape=a.shape, index=index),
+    "scatter_add": lambda g, a, index: apply(put_into, g, shape=a.shape, index=unwrap(index)),
     "map_elements": map_with_ops,
     "product_of_others": product_of_others,
 }

@@ -56,7 +56,8 @@ class Helpers:
         name = free(name, self.used)
         self.used.add(name)
         self.objects[name] = self.scope[name] = value
-        module, called = getattr(value, "__module__", None) or "", getattr(value, "__name__", "")
+        module = getattr(value, "__module__", None) or ("numpy" if isinstance(value, np.ufunc) else "")  # NumPy 2.0
+        called = getattr(value, "__name__", "")
         number = literal(value, {})
         if isinstance(value, ModuleType):
             self.texts[name] = f"import {called}" + f" as {name}" * (name != called)

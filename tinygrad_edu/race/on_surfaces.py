@@ -156,7 +156,9 @@ def race(
     elif lr == "stated":
         if not isinstance(surface, str):
             raise ValueError('no rates are stated for a surface of your own; lr is "same", "tuned" or a number')
-        rates, how = [stated()[surface][rule] for rule in rules], "stated, chosen by hand"
+        by_hand = stated()[surface]
+        rates = [by_hand.get(rule, RULES[rule].hyper["lr"]) for rule in rules]
+        how = "stated, chosen by hand"
     elif isinstance(lr, str) and lr != "same":
         raise ValueError(f'lr is "same", "stated", "tuned" or a number, got {lr!r}')
     else:
