@@ -480,3 +480,15 @@ def test_a_truth_that_is_asked_for_within_a_trace_is_refused():
     program = tg.trace(lambda x: (x * np.any(x > 2, axis=0, keepdims=True)).sum(), X)
     assert "np.any(" in program.source
     assert program(X - 9.0)[0] == 0
+
+
+def test_a_copy_stays_when_the_parameter_is_changed():
+    for call in (np.copy, tg.Tensor.copy, tg.Tensor.flatten):
+        for requires_grad in (True, False):
+            x = tg.Tensor([1.0, 2.0], requires_grad)
+            y = call(x)
+            x.data[...] = 7.0
+            assert y.numpy().tolist() == [1, 2]
+            assert y.requires_grad is requires_grad
+    mask = tg.Tensor([True, False])
+    assert mask.copy().dtype == bool

@@ -52,7 +52,7 @@ def off_the_steps(a):
 
 def uneven(a):
     """Positive numbers, none of them a multiple of another one unless the two are the same."""
-    return 3 + 0.7 * a
+    return 3.0517 + 0.7 * a
 
 
 def invertible(a):

@@ -101,6 +101,16 @@ def without_nan(function: Function, fill: float) -> Function:
 # --- shapes -----------------------------------------------------------------------------------------------------------
 
 
+def copy(a: Any) -> Any:
+    """A Tensor of the same numbers in memory of its own, with a gradient if a has one."""
+    return a * 1 if a.requires_grad else a.detach()
+
+
+def flatten(a: Any) -> Any:
+    """All elements in a row. As in NumPy it is a copy; a computed Tensor needs none, since nobody can change it."""
+    return (copy(a) if a.op is None else a).reshape(-1)
+
+
 def take(a: Any, indices: Any, axis: int | None = None) -> Tensor:
     a = as_tensor(a)
     if axis is None or not a.ndim:
@@ -276,7 +286,7 @@ TABLE: dict[str, Function] = {  # in NumPy's order; the names are below np
     "sinc": sinc,
     "select": select,
     # shapes
-    "copy": reshaped(np.array),
+    "copy": copy,
     "ravel": lambda a: a.reshape(-1),
     "atleast_1d": each(reshaped(np.atleast_1d)),
     "atleast_2d": each(reshaped(np.atleast_2d)),
@@ -335,7 +345,7 @@ METHODS: dict[str, Function] = {  # an array has them; what an op or a function 
     "nonzero": TABLE["nonzero"],
     **{name: TABLE[name] for name in ("copy", "diagonal", "repeat", "swapaxes", "take", "trace")},
     "ravel": TABLE["ravel"],
-    "flatten": TABLE["ravel"],
+    "flatten": flatten,
     "compress": lambda a, condition, axis=None: TABLE["compress"](condition, a, axis),
     "conj": lambda a: a,
     "tolist": lambda t: t.read("tolist()").tolist(),

@@ -59,8 +59,8 @@ TORCHS_KEYWORDS = {
 
 
 def spelled(op: Callable[..., Result], call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the method of an op. Of its keywords, PyTorch's names are refused with ours. A list of axes becomes a tuple,
-    and a number of NumPy's becomes Python's, so that the Tensor keeps its dtype."""
+    """Return the method of an op. Of its keywords, PyTorch's names are refused with ours; a list of axes becomes a
+    tuple; and a number of NumPy's becomes Python's, so that the Tensor keeps its dtype."""
     defaults = (op.__kwdefaults__ or {}).values()
     if not defaults:
         return call
