@@ -494,11 +494,30 @@ ROWS = {
         off_the_steps,
         cases=[((30 * A,), {"decimals": i}) for i in (0, 1, -1)],
     ),
-    "floor_divide": Row(
-        beside, tg.floor_divide, np.floor_divide, lambda a, b: (a / b).floor(), uneven, cases=plain(*BROADCASTS)
+    "floor_divide": Row(  # the divisor is 0.61 b: beside the same number it is at no step
+        beside,
+        lambda a, b: tg.floor_divide(a, 0.61 * b),
+        lambda a, b: np.floor_divide(a, 0.61 * b),
+        lambda a, b: (a / (0.61 * b)).floor(),
+        uneven,
+        cases=plain(*BROADCASTS),
     ),
-    "mod": Row(beside, tg.mod, np.mod, lambda a, b: torch.remainder(a, b), uneven, cases=plain(*BROADCASTS)),
-    "fmod": Row(beside, tg.fmod, np.fmod, lambda a, b: torch.fmod(a, b), uneven, cases=plain(*BROADCASTS)),
+    "mod": Row(
+        beside,
+        lambda a, b: tg.mod(a, 0.61 * b),
+        lambda a, b: np.mod(a, 0.61 * b),
+        lambda a, b: torch.remainder(a, 0.61 * b),
+        uneven,
+        cases=plain(*BROADCASTS),
+    ),
+    "fmod": Row(
+        beside,
+        lambda a, b: tg.fmod(a, 0.61 * b),
+        lambda a, b: np.fmod(a, 0.61 * b),
+        lambda a, b: torch.fmod(a, 0.61 * b),
+        uneven,
+        cases=plain(*BROADCASTS),
+    ),
     "inv": Row(
         square,
         lambda a: tg.inv(invertible(a)),

@@ -81,7 +81,7 @@ def min(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
 def log_softmax(a: Array, *, axis: int = -1) -> Result:
     """y = a - ln Σ e^a over axis; the logarithm of softmax, without the exponentials that could vanish"""
     s = a - (a.max(axis=axis, keepdims=True) if a.size else 0)
-    y = s - np.log(np.exp(s).sum(axis=axis, keepdims=True) if a.size else 1)
+    y = s - np.log(np.exp(s).sum(axis=axis, keepdims=True) if a.size else np.ones_like(s))
     return y, lambda g: g - np.exp(y) * g.sum(axis=axis, keepdims=True)
 
 
@@ -96,7 +96,7 @@ def var(a: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
 
 def logsumexp(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     """y = ln Σ e^a over axis; with the largest element taken out first so that nothing overflows"""
-    top = a.max(axis=axis, keepdims=True) if a.size else 0
+    top = a.max(axis=axis, keepdims=True) if a.size else a.sum(axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
     whole = np.log(np.exp(a - top).sum(axis=axis, keepdims=True)) + top
     y = whole if keepdims else whole.squeeze(axis)
