@@ -643,7 +643,7 @@ ROWS = {
         along,
         tg.sort,
         np.sort,
-        flat_if_none(lambda a, i: a.sort(i, stable=True).values),
+        flat_if_none(lambda a, i: a.sort(dim=i, stable=True).values),
         cases=[((normal(2, 3, 4),), {"axis": i}) for i in (None, 0, 1, -1)],
     ),
     "max": Row(over_some, tg.max, np.max, over_dims(lambda a, **k: a.amax(**k)), cases=OVER),

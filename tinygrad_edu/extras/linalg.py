@@ -23,7 +23,7 @@ def solve(a: Array, b: Array) -> Result:
 
 def det(a: Array) -> Result:
     """y = det a, of each matrix in a (..., n, n); the slope by an element is its cofactor, also where y = 0"""
-    return np.linalg.det(a), lambda g: g[..., None, None] * cofactors(a)
+    return np.linalg.det(a), lambda g: np.expand_dims(g, (-2, -1)) * cofactors(a)
 
 
 def cholesky(a: Array) -> Result:
@@ -36,7 +36,7 @@ def cholesky(a: Array) -> Result:
 def log_abs_det(a: Array) -> Result:
     """y = ln |det a|, of each matrix in a (..., n, n); without the overflow of det. np.linalg.slogdet has the sign
     too"""
-    return np.linalg.slogdet(a)[1], lambda g: g[..., None, None] * np.linalg.inv(a).mT
+    return np.linalg.slogdet(a)[1], lambda g: np.expand_dims(g, (-2, -1)) * np.linalg.inv(a).mT
 
 
 # --- helpers of linear algebra ----------------------------------------------------------------------------------------
