@@ -95,7 +95,7 @@ def check_batches(f, X, y, *params, tight=1e-12, sizes=((True, 1), (True, 2), (T
 
 REFUSED = {  # op: what is said of the arguments for which it has no loops
     "einsum": r"einsum_share",  # a letter twice in one array, or a sum of one array alone
-    "getitem": r"a mask decides how many elements there are",
+    "getitem": r"a mask decides how many elements there are|an index counts from the end",
     "pad": r"no array",  # a single number
     "sort": r"argsort",
     "cumprod": r"cumprod",

@@ -117,7 +117,7 @@ CURVED = {
     "arctan2": [lambda x: (np.arctan2(x, x[0] + 7) ** 2).sum()],
     "hypot": [lambda x: (np.hypot(x, x[:, :1]) ** 3).sum()],
     "logaddexp": [lambda x: (np.logaddexp(x, x[:1]) ** 2).sum(), lambda x: np.logaddexp(x, MATRIX).sum()],
-    "round": [lambda x: ((x + 0.2).round() * x * x).sum()],
+    "round": [lambda x: ((x + 0.13).round() * x * x).sum()],
     "floor_divide": [lambda x: (x // 0.9 * x * x).sum()],
     "mod": [lambda x: (x % 0.9 * x * x).sum(), lambda x: ((x * x) % (x[0] * x[0] + 1) * x).sum()],
     "fmod": [lambda x: (np.fmod(x, 0.9) ** 3).sum()],

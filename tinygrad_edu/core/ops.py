@@ -198,8 +198,8 @@ def getitem(a: Array, *, index: Any) -> Result:
 
 
 def expand_back(g: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
-    """g in the shape of a: each of its numbers is repeated for all the elements of a that went into one result. Of a
-    number NumPy takes axis 0 too, which it has not."""
+    """g in the shape of a: each of its numbers is repeated for all the elements of a that went into one result."""
+    # a number has no axes, but NumPy reduces it over axis 0 all the same
     return np.broadcast_to(g if axis is None or keepdims or not a.ndim else np.expand_dims(g, axis), a.shape)
 
 
