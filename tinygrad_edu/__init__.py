@@ -24,10 +24,14 @@ from typing import Any
 from . import guards
 from .core.tensor import Tensor, method
 from .extras import layers as _layers, numpy_functions, ops  # noqa: F401, four activations enter themselves
+from .extras.spellings import spelled
 
 __version__ = "0.2.0"
 
 _METHODS = {op.__name__: method(op) for op in ops.defined_in(ops) if not hasattr(Tensor, op.__name__)}
+for _name, _method in _METHODS.items():
+    setattr(Tensor, _name, _method)
+_METHODS = {op.__name__: spelled(op, getattr(Tensor, op.__name__)) for op in ops.defined_in(ops)}
 for _name, _method in {**_METHODS, **numpy_functions.METHODS}.items():
     setattr(Tensor, _name, _method)
 guards.install()  # before any other room takes a loss from the core

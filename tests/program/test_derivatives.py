@@ -66,6 +66,25 @@ CLOSED_FORMS = {
     "silu": lambda x: sigmoid(x) * (1 - sigmoid(x)) * (2 + x * (1 - 2 * sigmoid(x))),
     "gelu": lambda x: (2 - x * x) * np.exp(-x * x / 2) / np.sqrt(2 * np.pi),
     "softplus": lambda x: sigmoid(x) * (1 - sigmoid(x)),
+    "tan": lambda x: 2 * np.tan(x) / np.cos(x) ** 2,
+    "arcsin": lambda x: x / (1 - x * x) ** 1.5,
+    "arccos": lambda x: -x / (1 - x * x) ** 1.5,
+    "arctan": lambda x: -2 * x / (1 + x * x) ** 2,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "arcsinh": lambda x: -x / (1 + x * x) ** 1.5,
+    "arccosh": lambda x: -x / (x * x - 1) ** 1.5,
+    "arctanh": lambda x: 2 * x / (1 - x * x) ** 2,
+    "exp2": lambda x: 2**x * np.log(2) ** 2,
+    "log2": lambda x: -1 / (x * x * np.log(2)),
+    "log10": lambda x: -1 / (x * x * np.log(10)),
+    "cbrt": lambda x: -2 / 9 * np.cbrt(x) / x**2,
+    **dict.fromkeys(["floor", "ceil", "trunc", "rint"], lambda x: 0 * x),
+}
+DOMAINS = {  # op: points, where it is not defined everywhere
+    **dict.fromkeys(["log", "log1p", "sqrt", "log2", "log10"], np.abs(POINTS)),
+    **dict.fromkeys(["arcsin", "arccos", "arctanh"], POINTS / 3),
+    "arccosh": np.abs(POINTS) + 1.2,
 }
 
 
@@ -76,7 +95,7 @@ def sigmoid(x):
 @pytest.mark.parametrize("name", CLOSED_FORMS)
 def test_the_second_derivative_of_each_function_of_one_number(name):
     op = getattr(tg, name)
-    for x in np.abs(POINTS) if name in ("log", "log1p", "sqrt") else POINTS:
+    for x in DOMAINS.get(name, POINTS):
         np.testing.assert_allclose(grad(grad(op))(x), CLOSED_FORMS[name](x), rtol=1e-12, atol=1e-15)
 
 
@@ -95,6 +114,21 @@ CURVED = {
     "matmul": [lambda x: (x @ x.T @ x).sum(), lambda x: (x.reshape(1, 3, 2) @ x).exp().sum()],
     "linear": [lambda x: tg.linear(x, x.T, x[:, 0]).tanh().sum()],
     "einsum": [lambda x: tg.einsum("ij,ij,kj->", x, x, x), lambda x: (tg.einsum("ii->i", x @ x.T) ** 2).sum()],
+    "arctan2": [lambda x: (np.arctan2(x, x[0] + 7) ** 2).sum()],
+    "hypot": [lambda x: (np.hypot(x, x[:, :1]) ** 3).sum()],
+    "logaddexp": [lambda x: (np.logaddexp(x, x[:1]) ** 2).sum(), lambda x: np.logaddexp(x, MATRIX).sum()],
+    "round": [lambda x: ((x + 0.13).round() * x * x).sum()],
+    "floor_divide": [lambda x: (x // 0.9 * x * x).sum()],
+    "mod": [lambda x: (x % 0.9 * x * x).sum(), lambda x: ((x * x) % (x[0] * x[0] + 1) * x).sum()],
+    "fmod": [lambda x: (np.fmod(x, 0.9) ** 3).sum()],
+    "inv": [lambda x: (tg.inv(x @ x.T + np.eye(2)) ** 2).sum()],
+    "solve": [
+        lambda x: (np.linalg.solve(x @ x.T + np.eye(2), x) ** 2).sum(),
+        lambda x: (np.linalg.solve(x.T @ x + np.eye(3), x[0]) ** 2).sum(),
+    ],
+    "det": [lambda x: tg.det(x @ x.T + np.eye(2)), lambda x: tg.det(x[:, :2]) ** 3],
+    "log_abs_det": [lambda x: np.linalg.slogdet(x @ x.T + np.eye(2))[1]],
+    "cholesky": [lambda x: (np.linalg.cholesky(x @ x.T + np.eye(2)) ** 3).sum()],
     "maximum": [lambda x: (x.maximum(x * x) ** 2).sum()],
     "minimum": [lambda x: (x.minimum(0.8) ** 3).sum()],
     "where": [lambda x: tg.where(MATRIX > 0, x**3, x**2).sum(), lambda x: tg.where(x > 0, x**3, x**2).sum()],
@@ -106,6 +140,11 @@ CURVED = {
     "norm": [lambda x: x.norm(), lambda x: (x.norm(axis=0) ** 3).sum()],
     "prod": [lambda x: x.prod(), lambda x: (x.prod(axis=0) * x).sum()],
     "cumsum": [lambda x: (x.cumsum(1) ** 3).sum(), lambda x: (x.cumsum() ** 3).sum()],
+    "cumprod": [
+        *[lambda x: (x.cumprod(1) ** 3).sum(), lambda x: (x.cumprod() * x.reshape(-1)).sum()],
+        lambda x: ((x - MATRIX[:, :1]).cumprod(1) * x[0]).sum(),
+    ],
+    "sort": [lambda x: (x.sort() ** 3 * x).sum(), lambda x: (np.sort(x, None)[::2] ** 3).sum()],
     "max": [lambda x: (x.max(axis=1) ** 3).sum()],
     "min": [lambda x: x.min() ** 3],
     "logsumexp": [lambda x: x.logsumexp(), lambda x: (x.logsumexp(axis=1) ** 2).sum()],
@@ -449,3 +488,83 @@ def test_what_is_returned_as_it_came():
 def test_a_vector_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"^the vector has shape \(3,\), x has \(2,\)$"):
         hvp(lambda x: (x * x).sum())([1.0, 2.0], [1.0, 2.0, 3.0])
+
+
+# --- Jacobians, and arguments that are dicts and lists ----------------------------------------------------------------
+
+
+def test_a_jacobian_has_a_row_for_each_element_of_the_result():
+    J = tg.jacobian(lambda x: (x @ x.T).tanh())(MATRIX)
+    assert J.shape == (2, 2, 2, 3)
+    measured = np.empty(J.shape)
+    for i in np.ndindex(2, 3):
+        step = np.zeros((2, 3))
+        step[i] = 1e-6
+        high, low = MATRIX + step, MATRIX - step
+        measured[(..., *i)] = (np.tanh(high @ high.T) - np.tanh(low @ low.T)) / 2e-6
+    np.testing.assert_allclose(J, measured, atol=1e-8)
+    np.testing.assert_array_equal(tg.jacobian(lambda a, x: a * x, 1)(2.0, [1.0, 3.0]), 2 * np.eye(2))
+    np.testing.assert_array_equal(tg.jacobian(lambda x: x.sum())([1.0, 3.0]), [1, 1])
+    assert tg.jacobian(lambda x: x[:0])([1.0, 3.0]).shape == (0, 2)
+
+
+def test_jacobians_of_gradients_and_of_jacobians():
+    f = lambda x: (x**3).sum() * x[0]
+    np.testing.assert_allclose(tg.jacobian(grad(f))([1.0, 2.0]), hessian(f)([1.0, 2.0]))
+    twice = tg.jacobian(tg.jacobian(lambda x: x**3))([1.0, 2.0])
+    np.testing.assert_allclose(twice, [[[6, 0], [0, 0]], [[0, 0], [0, 12]]])
+
+
+def test_a_jvp_is_the_jacobian_times_the_vector():
+    f = lambda x: (x @ x.T).tanh().sort(axis=1)
+    v = np.random.default_rng(0).standard_normal(MATRIX.shape)
+    np.testing.assert_allclose(tg.jvp(f)(MATRIX, v), np.tensordot(tg.jacobian(f)(MATRIX), v, 2), rtol=1e-12)
+    assert tg.jvp(lambda x: x.sum())([1.0, 2.0], [3.0, 5.0]) == 8
+    np.testing.assert_array_equal(tg.jvp(lambda x: tg.Tensor([1.0, 2.0]) * 1)([1.0], [3.0]), [0, 0])
+
+
+def test_what_a_jacobian_refuses():
+    with pytest.raises(ValueError, match=r"the vector has shape \(1,\), x has \(2,\)"):
+        tg.jvp(lambda x: x)([1.0, 2.0], [1.0])
+    for function in (lambda: tg.jacobian(lambda x: x.numpy())([1.0]), lambda: tg.jvp(lambda x: 1.0)([1.0], [1.0])):
+        with pytest.raises(TypeError, match="the function has to return a Tensor"):
+            function()
+    with pytest.raises(ValueError, match="argnum = 1, but the number of arguments is 1"):
+        tg.jacobian(lambda x: x, 1)([1.0])
+
+
+def test_the_gradient_by_a_dict_or_a_list_has_its_form():
+    params = {"W": MATRIX, "layers": [np.ones(2), (np.array(0.5), 2.0)], "name": "net", "depth": 3}
+    x = np.array([1.0, -2.0, 0.5])
+
+    def loss(p, x):
+        assert p["name"] == "net"
+        h = (p["W"] @ x).tanh() * p["layers"][0]
+        return (h * p["layers"][1][0]).sum() ** p["depth"] + p["layers"][1][1]
+
+    by_p, by_x = grad(loss, (0, 1))(params, x)
+    W, b, s = tg.Tensor(MATRIX, True), tg.Tensor(np.ones(2), True), tg.Tensor(0.5, True)
+    t = tg.Tensor(x, True)
+    loss({"W": W, "layers": [b, (s, 2.0)], "name": "net", "depth": 3}, t).backward()
+    np.testing.assert_allclose(by_p["W"], W.grad)
+    np.testing.assert_allclose(by_p["layers"][0], b.grad)
+    np.testing.assert_allclose(by_p["layers"][1], [s.grad, 1.0])
+    assert isinstance(by_p["layers"][1], tuple)
+    assert by_p["name"] is by_p["depth"] is None
+    np.testing.assert_allclose(by_x, t.grad)
+    np.testing.assert_allclose(grad(lambda x, p: loss(p, x))(x, params), t.grad)
+    np.testing.assert_array_equal(grad(lambda x: (x * x).sum())([1.0, 2.0]), [2, 4])  # a list of numbers is an array
+
+
+@pytest.mark.parametrize("name", ["std", "sum", "exp", "inv", "g", "np", "len", "d_x", "loss", "x"])
+def test_an_argument_may_have_any_name(name):
+    assert grad(eval(f"lambda {name}: {name} * {name}"))(3.0) == 6
+    assert tg.jvp(eval(f"lambda {name}: {name} * {name}"))(3.0, 2.0) == 12
+
+
+def test_the_curvature_of_a_product_of_nothing():
+    x = np.zeros((0, 1))
+    assert hvp(lambda x: x.prod(axis=-1).sum())(x, x).shape == (0, 1)
+    assert hvp(lambda x: x.prod(axis=0).sum())(np.zeros((0, 2)), np.zeros((0, 2))).shape == (0, 2)
+    assert hvp(lambda x: x.prod())(np.zeros(0), np.zeros(0)).shape == (0,)
+    assert hvp(lambda x: x.prod(axis=0))(3.0, 1.0) == 0

@@ -210,7 +210,7 @@ def masked(a, *, flag=True):
         (S**-1, "s ** (-1)", "d_loss * (-1) * s ** (-2)", []),
         (S**0.5, "s ** 0.5", "d_loss * 0.5 * base ** (-0.5)", ["base = np.where(s == 0, np.inf, s)"]),
         (2**S, "2 ** s", "d_loss * loss * np.log(2)", []),
-        (0**S, "0 ** s", "d_loss * loss * np.log(1)", []),
+        (0**S, "0 ** s", "d_loss * loss * np.log(np.where(s >= 0, 1, 0))", []),
         (S - -1, "s - (-1)", "d_loss", []),
         (S.clip(-np.inf, 3.0), "np.clip(s, -np.inf, 3.0)", "d_loss * ((s >= -np.inf) & (s <= 3.0))", []),
         (X.sum(), "x.sum()", "expand_back(d_loss, x, None, False)", []),

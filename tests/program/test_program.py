@@ -157,11 +157,12 @@ def test_a_program_of_two_dtypes_gives_each_gradient_in_its_own():
     assert_equal(tg.trace(loss), loss, {"W": W, "X": X})
 
 
-def test_a_numpy_number_keeps_its_dtype():
+def test_a_numpy_number_beside_a_tensor_is_as_pythons():
     x = leaf(np.array([1.0, 2.0], np.float32), "x")
-    program = tg.trace((x * np.float64(0.1)).sum())
-    assert "x * np.float64(0.1)" in program.source
-    assert program()[0].dtype == np.float64
+    program = tg.trace((x * np.float64(0.1) / np.sqrt(16)).sum())
+    assert "x * 0.1" in program.source
+    assert program()[0].dtype == np.float32
+    assert program()[1]["x"].dtype == np.float32
 
 
 def test_what_is_used_more_often_than_a_line_can_hold_is_added_up_in_several():

@@ -27,7 +27,7 @@ def function(name):
     """The line for one function, with the parameters of the method."""
     parameters = inspect.signature(getattr(tg.Tensor, name)).parameters.values()
     shown = [f"*{p.name}: Any" if p.kind is p.VAR_POSITIONAL else parameter(p) for p in parameters]
-    return f"def {name}({', '.join(shown)}) -> {'Any' if name == 'argmax' else 'Tensor'}: ...\n"
+    return f"def {name}({', '.join(shown)}) -> {'Any' if name in ('argmax', 'argmin') else 'Tensor'}: ...\n"
 
 
 def parameter(p):

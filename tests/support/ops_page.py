@@ -3,16 +3,17 @@
 import ast
 import inspect
 import re
-import sys
 
-from tinygrad_edu.extras import ops
+from tinygrad_edu.core import ops as core
+from tinygrad_edu.extras import elementwise, linalg, ops
 from tinygrad_edu.program.names import read
 
 HEAD = """\
 # Every op
 
-What [core/ops.py](../tinygrad_edu/core/ops.py) and [extras/ops.py](../tinygrad_edu/extras/ops.py) say, as a table: this
-page is made from their source by `tests/support/ops_page.py`, and a test compares them. `g` is the gradient of the loss
+What [core/ops.py](../tinygrad_edu/core/ops.py), [extras/ops.py](../tinygrad_edu/extras/ops.py), `elementwise.py` and
+`linalg.py` beside it say, as a table: this page is made from their source by `tests/support/ops_page.py`, and a test
+compares them. `g` is the gradient of the loss
 with respect to `y`; the third column has the gradient with respect to each argument, as it is run, before the engine
 undoes broadcasting. Ops take arrays; Tensors have them as functions and methods, `tg.tanh(t)` and `t.tanh()`, with
 NumPy's names for the other arguments.
@@ -21,7 +22,13 @@ NumPy's names for the other arguments.
 
 def page():
     text = HEAD
-    for title, code in [*sections(ops.__name__.replace("extras", "core")), *sections(ops.__name__, "rarer: ")]:
+    parts = [
+        *sections(core),
+        *sections(ops, "rarer: "),
+        *sections(elementwise, "rarer: "),
+        *sections(linalg, "rarer: "),
+    ]
+    for title, code in parts:
         functions = [getattr(ops, name) for name in re.findall(r"^def (\w+)", code, re.M)]
         helpers = "helpers" in title
         rows = [helper_row(f) if helpers else op_row(f) for f in functions]
@@ -32,7 +39,7 @@ def page():
 
 def sections(module, prefix=""):
     """(title, source) of each part of a module."""
-    parts = re.split(r"^# --- (.+?) -+$", inspect.getsource(sys.modules[module]), flags=re.M)
+    parts = re.split(r"^# --- (.+?) -+$", inspect.getsource(module), flags=re.M)
     return [(prefix + title, code) for title, code in zip(parts[1::2], parts[2::2])]
 
 

@@ -38,6 +38,42 @@ def positive(a):
     return a * a + 0.5
 
 
+def above_1(a):
+    return a * a + 1.2
+
+
+def within_1(a):
+    return a / (1 + a * a)
+
+
+def off_the_steps(a):
+    return a + 0.37
+
+
+def uneven(a):
+    """Positive numbers, none of them a multiple of another one unless the two are the same."""
+    return 3.0517 + 0.7 * a
+
+
+def invertible(a):
+    """A matrix that is far from singular, and not symmetric."""
+    return spd(a) + turn(a)
+
+
+def spd(a):
+    """A matrix that is symmetric and positive definite, as a Cholesky factor needs."""
+    return a @ a.mT + (np.eye(a.shape[-1], dtype=a.dtype) if not is_torch(a) else torch.eye(a.shape[-1]))
+
+
+def turn(a):
+    lower = np.tri(a.shape[-1], dtype=np.float32) / 2
+    return torch.tensor(lower - lower.T) if is_torch(a) else (lower - lower.T).astype(a.dtype)
+
+
+def is_torch(a):
+    return torch is not None and isinstance(a, torch.Tensor)
+
+
 # --- what fits -------------------------------------------------------------------------------------------------------
 
 
@@ -159,6 +195,14 @@ def index(rng, shape):
     if kind == "new":
         return [], {"index": pick(rng, [None, (..., None)])}
     return [], {"index": tuple(pick(rng, [slice(None), slice(1, None), -1 if n else slice(0, 0)]) for n in shape)}
+
+
+def square(rng, shape):
+    return ([], {}) if len(shape) > 1 and shape[-1] == shape[-2] > 0 else None
+
+
+def equations(rng, shape):
+    return ([(*shape[:-1], int(rng.integers(1, 4)))], {}) if square(rng, shape) else None
 
 
 def another_shape(rng, shape):
@@ -420,6 +464,95 @@ ROWS = {
     "log1p": Row(alone, tg.log1p, np.log1p, lambda a: a.log1p(), positive, cases=plain((above_0(3, 4) - 1.4,))),
     "sin": Row(alone, tg.sin, np.sin, lambda a: a.sin(), cases=plain((3 * A,))),
     "cos": Row(alone, tg.cos, np.cos, lambda a: a.cos(), cases=plain((3 * A,))),
+    "tan": Row(alone, tg.tan, np.tan, lambda a: a.tan(), within_1, cases=plain((A / 2,))),
+    "arcsin": Row(alone, tg.arcsin, np.arcsin, lambda a: a.arcsin(), within_1, cases=plain((within_1(A),))),
+    "arccos": Row(alone, tg.arccos, np.arccos, lambda a: a.arccos(), within_1, cases=plain((within_1(A),))),
+    "arctan": Row(alone, tg.arctan, np.arctan, lambda a: a.arctan(), cases=plain((3 * A,))),
+    "arctan2": Row(
+        beside, tg.arctan2, np.arctan2, lambda a, b: torch.arctan2(a, b), positive, cases=plain(*BROADCASTS)
+    ),
+    "hypot": Row(beside, tg.hypot, np.hypot, lambda a, b: torch.hypot(a, b), positive, cases=plain(*BROADCASTS)),
+    "sinh": Row(alone, tg.sinh, np.sinh, lambda a: a.sinh(), cases=plain((A,))),
+    "cosh": Row(alone, tg.cosh, np.cosh, lambda a: a.cosh(), cases=plain((A,))),
+    "arcsinh": Row(alone, tg.arcsinh, np.arcsinh, lambda a: a.arcsinh(), cases=plain((3 * A,))),
+    "arccosh": Row(alone, tg.arccosh, np.arccosh, lambda a: a.arccosh(), above_1, cases=plain((above_0(3, 4) + 0.6,))),
+    "arctanh": Row(alone, tg.arctanh, np.arctanh, lambda a: a.arctanh(), within_1, cases=plain((within_1(A),))),
+    "exp2": Row(alone, tg.exp2, np.exp2, lambda a: a.exp2(), cases=plain((A,))),
+    "log2": Row(alone, tg.log2, np.log2, lambda a: a.log2(), positive, cases=plain((above_0(3, 4),))),
+    "log10": Row(alone, tg.log10, np.log10, lambda a: a.log10(), positive, cases=plain((above_0(3, 4),))),
+    "logaddexp": Row(beside, tg.logaddexp, np.logaddexp, lambda a, b: torch.logaddexp(a, b), cases=plain(*BROADCASTS)),
+    "cbrt": Row(alone, tg.cbrt, np.cbrt, lambda a: a ** (1 / 3), positive, cases=plain((A,))),
+    "floor": Row(alone, tg.floor, np.floor, lambda a: a.floor(), off_the_steps, cases=plain((3 * A,))),
+    "ceil": Row(alone, tg.ceil, np.ceil, lambda a: a.ceil(), off_the_steps, cases=plain((3 * A,))),
+    "trunc": Row(alone, tg.trunc, np.trunc, lambda a: a.trunc(), off_the_steps, cases=plain((3 * A,))),
+    "rint": Row(alone, tg.rint, np.rint, lambda a: a.round(), off_the_steps, cases=plain((3 * A,))),
+    "round": Row(
+        lambda rng, shape: ([], {"decimals": int(rng.integers(-1, 2))}),
+        tg.round,
+        np.round,
+        lambda a, decimals: a.round(decimals=decimals),
+        off_the_steps,
+        cases=[((30 * A,), {"decimals": i}) for i in (0, 1, -1)],
+    ),
+    "floor_divide": Row(  # the divisor is 0.61 b: beside the same number it is at no step
+        beside,
+        lambda a, b: tg.floor_divide(a, 0.61 * b),
+        lambda a, b: np.floor_divide(a, 0.61 * b),
+        lambda a, b: (a / (0.61 * b)).floor(),
+        uneven,
+        cases=plain(*BROADCASTS),
+    ),
+    "mod": Row(
+        beside,
+        lambda a, b: tg.mod(a, 0.61 * b),
+        lambda a, b: np.mod(a, 0.61 * b),
+        lambda a, b: torch.remainder(a, 0.61 * b),
+        uneven,
+        cases=plain(*BROADCASTS),
+    ),
+    "fmod": Row(
+        beside,
+        lambda a, b: tg.fmod(a, 0.61 * b),
+        lambda a, b: np.fmod(a, 0.61 * b),
+        lambda a, b: torch.fmod(a, 0.61 * b),
+        uneven,
+        cases=plain(*BROADCASTS),
+    ),
+    "inv": Row(
+        square,
+        lambda a: tg.inv(invertible(a)),
+        lambda a: np.linalg.inv(invertible(a)),
+        lambda a: torch.linalg.inv(invertible(a)),
+        cases=plain((SQUARE,), (normal(2, 3, 3),)),
+    ),
+    "solve": Row(
+        equations,
+        lambda a, b: tg.solve(invertible(a), b),
+        lambda a, b: np.linalg.solve(invertible(a), b),
+        lambda a, b: torch.linalg.solve(invertible(a), b),
+        cases=plain((SQUARE, normal(3, 2)), (normal(2, 3, 3), normal(3, 1)), (SQUARE, normal(2, 3, 2))),
+    ),
+    "det": Row(
+        square,
+        lambda a: tg.det(invertible(a)),
+        lambda a: np.linalg.det(invertible(a)),
+        lambda a: torch.linalg.det(invertible(a)),
+        cases=plain((SQUARE,), (normal(2, 3, 3),)),
+    ),
+    "log_abs_det": Row(
+        square,
+        lambda a: tg.log_abs_det(invertible(a)),
+        lambda a: np.linalg.slogdet(invertible(a))[1],
+        lambda a: torch.linalg.slogdet(invertible(a))[1],
+        cases=plain((SQUARE,), (normal(2, 3, 3),)),
+    ),
+    "cholesky": Row(
+        square,
+        lambda a: tg.cholesky(spd(a)),
+        lambda a: np.linalg.cholesky(spd(a)),
+        lambda a: torch.linalg.cholesky(spd(a)),
+        cases=plain((SQUARE,), (normal(2, 3, 3),)),
+    ),
     "erf": Row(alone, tg.erf, erf, lambda a: a.erf(), cases=plain((2 * A,))),
     "sqrt": Row(alone, tg.sqrt, np.sqrt, lambda a: a.sqrt(), positive, cases=plain((above_0(3, 4),))),
     "abs": Row(alone, tg.abs, np.abs, lambda a: a.abs(), cases=plain((A,))),
@@ -496,9 +629,27 @@ ROWS = {
         flat_if_none(lambda a, i: a.cumsum(i)),
         cases=[((normal(2, 3, 4),), {"axis": i}) for i in (None, 0, 1, -1)],
     ),
+    "cumprod": Row(
+        along,
+        tg.cumprod,
+        np.cumprod,
+        flat_if_none(lambda a, i: a.cumprod(i)),
+        cases=[
+            *[((normal(2, 3, 4),), {"axis": i}) for i in (None, 0, 1, -1)],
+            ((np.array([[0.0, 2, 3], [4, 0, 5], [1, 2, 3], [4, 0, 0]]),), {"axis": 1}),
+        ],
+    ),
+    "sort": Row(
+        along,
+        tg.sort,
+        np.sort,
+        flat_if_none(lambda a, i: a.sort(dim=i, stable=True).values),
+        cases=[((normal(2, 3, 4),), {"axis": i}) for i in (None, 0, 1, -1)],
+    ),
     "max": Row(over_some, tg.max, np.max, over_dims(lambda a, **k: a.amax(**k)), cases=OVER),
     "min": Row(over_some, tg.min, np.min, over_dims(lambda a, **k: a.amin(**k)), cases=OVER),
     "argmax": Row(some_of(along), tg.argmax, np.argmax, None, cases=[]),
+    "argmin": Row(some_of(along), tg.argmin, np.argmin, None, cases=[]),
     "logsumexp": Row(
         over_some,
         tg.logsumexp,

@@ -66,10 +66,10 @@ def result(name, values, keywords, column):
     return getattr(row, column)(*(map(np.asarray, guarded) if column == "numpy" else guarded), **keywords)
 
 
-def random_graph(rng):
-    """3 to 30 ops out of the whole table; most values are used more than once."""
-    names, count = [name for name, row in ROWS.items() if row.torch], rng.integers(3, 31)
-    leaves, done, steps = [rng.standard_normal((2, 3)), rng.standard_normal(3)], [], []
+def random_graph(rng, without=()):
+    """3 to 30 ops out of the whole table but for some; most values are used more than once."""
+    names, count = [name for name, row in ROWS.items() if row.torch and name not in without], rng.integers(3, 31)
+    leaves, done, steps = [rng.standard_normal(shape) for shape in ((2, 3), (3,), (2, 2))], [], []
     while len(steps) < count:
         name, first = pick(rng, names), int(rng.integers(-len(leaves), len(done)))
         values = {**{~i: leaf for i, leaf in enumerate(leaves)}, **dict(enumerate(done))}

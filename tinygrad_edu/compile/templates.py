@@ -30,6 +30,8 @@ ELEMENTWISE = {  # NaN is treated as NumPy treats it
 }
 CONDITIONS = {
     "isfinite": "({0} - {0} == 0)",
+    "isinf": "({0} == {0} and {0} - {0} != 0)",
+    "isnan": "({0} != {0})",
     **dict.fromkeys(["invert", "logical_not"], "(not {0})"),
     **dict.fromkeys(["bitwise_and", "logical_and"], "({0} and {1})"),
     **dict.fromkeys(["bitwise_or", "logical_or"], "({0} or {1})"),
@@ -58,6 +60,10 @@ def var(a, axis=None, ddof=0, keepdims=False):
 
 def std(a, axis=None, ddof=0, keepdims=False):
     return np.sqrt(a.var(axis=axis, ddof=ddof, keepdims=keepdims))
+
+def round(a, decimals=0):
+    tens = 10 ** abs(decimals)
+    return np.rint(a * tens) / tens if decimals >= 0 else np.rint(a / tens) * tens
 
 def expand_dims(a, axis):
     new = np.mod(axis, a.ndim + np.size(axis)).reshape(-1)

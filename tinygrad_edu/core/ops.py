@@ -63,10 +63,10 @@ def neg(a: Array) -> Result:
 
 def pow(a: Array, b: Array) -> Result:
     """y = a^b; where b = 0 the slope by a is 0. Where a = 0 and b < 1 it is infinite: 0 is returned for a root
-    (0 < b < 1), as in sqrt, and infinity for a pole (b < 0). Where a = 0 and b >= 0 the slope by b is 0"""
+    (0 < b < 1), as in sqrt, and infinity for a pole (b < 0). Where a = 0 the slope by b is 0, at a pole -infinity"""
     y = a**b
     base = np.where((a == 0) & (b < 1) & (b > 0), np.inf, a)
-    return y, lambda g: g * b * base ** (b - (b != 0)), lambda g: g * y * np.log(np.where(a == 0, 1, a))
+    return y, lambda g: g * b * base ** (b - (b != 0)), lambda g: g * y * np.log(np.where((a == 0) & (b >= 0), 1, a))
 
 
 def matmul(a: Array, b: Array) -> Result:
@@ -155,7 +155,7 @@ def mean(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
 
 def softmax(a: Array, *, axis: int = -1) -> Result:
     """y = e^a / Σ e^a over axis; the largest element is subtracted first, so that nothing overflows"""
-    e = np.exp(a - a.max(axis=axis, keepdims=True))
+    e = np.exp(a - (a.max(axis=axis, keepdims=True) if a.size else 0))
     y = e / e.sum(axis=axis, keepdims=True)
     return y, lambda g: y * (g - (g * y).sum(axis=axis, keepdims=True))
 
@@ -199,7 +199,8 @@ def getitem(a: Array, *, index: Any) -> Result:
 
 def expand_back(g: Array, a: Array, axis: Axis, keepdims: bool) -> Array:
     """g in the shape of a: each of its numbers is repeated for all the elements of a that went into one result."""
-    return np.broadcast_to(g if axis is None or keepdims else np.expand_dims(g, axis), a.shape)
+    # a number has no axes, but NumPy reduces it over axis 0 all the same
+    return np.broadcast_to(g if axis is None or keepdims or not a.ndim else np.expand_dims(g, axis), a.shape)
 
 
 def split_ties(g: Array, wins: Array, ties: Array) -> Array:

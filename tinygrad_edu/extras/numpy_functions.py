@@ -1,20 +1,23 @@
 """NumPy's functions on Tensors: what ``np.exp(t)``, ``np.where(mask, t, 0)`` and the like do.
 
-Two tables say it, one for ufuncs and one for other functions; `array_ufunc` and `array_function` look there. The
-methods that a Tensor has as an array has them, beside one for each op, are here too.
+Two tables say it, one for ufuncs and one for other functions; `array_ufunc` and `array_function` look there. What is
+made of others is in the tables of `composed`. The methods that a Tensor has as an array has them, beside one for each
+op, are here too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import signature
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from ..core.ops import Axis, Result
 from ..core.tensor import Tensor, apply, as_tensor, constant, method, real, unwrap
-from . import ops
+from . import composed, ops, products
+from .spellings import TORCHS_METHODS, Elsewhere, python_number
 
 
 def linear(x: Any, W: Any, b: Any) -> Tensor:
@@ -48,7 +51,8 @@ def clip(t: Any, low: Any = None, high: Any = None) -> Tensor:
     """y = a held within [low, high], two numbers, None for no bound (`ops.clip`)"""
     if isinstance(low, Tensor) or isinstance(high, Tensor):
         raise TypeError("clip takes numbers; bounds that are Tensors need maximum() and minimum()")
-    return apply(ops.clip, t, low=-np.inf if low is None else low, high=np.inf if high is None else high)
+    low, high = -np.inf if low is None else python_number(low), np.inf if high is None else python_number(high)
+    return apply(ops.clip, t, low=low, high=high)
 
 
 def pad(t: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Tensor:
@@ -60,8 +64,8 @@ def pad(t: Any, pad_width: Any, mode: str = "constant", constant_values: float =
     return apply(ops.pad, t, pad_width=pad_width, constant_values=constant_values)
 
 
-def astype(t: Any, dtype: Any) -> Tensor:
-    """y = a in another float dtype (`ops.astype`)"""
+def astype(t: Any, dtype: Any, copy: bool = True) -> Tensor:
+    """y = a in another float dtype (`ops.astype`); it is a new Tensor, copy or not"""
     if np.dtype(dtype).kind != "f":
         raise TypeError(f"astype({np.dtype(dtype)}) would lose the gradient; take t.numpy().astype(...)")
     return apply(ops.astype, t, dtype=dtype)
@@ -90,13 +94,22 @@ def argmax(t: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     return np.argmax(unwrap(t), axis=axis, keepdims=keepdims)
 
 
+def argmin(t: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Return the place of the smallest element along axis, the first of several: plain integers, without a gradient"""
+    return np.argmin(unwrap(t), axis=axis, keepdims=keepdims)
+
+
 def array_ufunc(t: Any, ufunc: np.ufunc, how: str, *inputs: Any, **kwargs: Any) -> Any:
-    """Do ``Tensor.__array_ufunc__``: NumPy calls it for a ufunc of which an argument is a Tensor."""
-    if how == "__call__" and not kwargs:
-        if ufunc in UFUNCS:
-            return apply(UFUNCS[ufunc], *inputs)
+    """Do ``Tensor.__array_ufunc__``: NumPy calls it for a ufunc of which an argument is a Tensor.
+
+    ``array += t`` is here too. It gives the name of the array to a new Tensor; the array keeps its numbers.
+    """
+    updated = kwargs.get("out", (None,))
+    if how == "__call__" and (not kwargs or (len(kwargs) == 1 and updated[0] is inputs[0])):
         if ufunc in COMPOSED:
             return COMPOSED[ufunc](*inputs)
+        if ufunc in UFUNCS:
+            return apply(UFUNCS[ufunc], *inputs)
         if ufunc in PLAIN:
             return constant(ufunc, *inputs)
     raise TypeError(
@@ -140,23 +153,34 @@ def matrix_transpose(t: Any) -> Tensor:
 def plain_array(t: Any, dtype: Any = None, copy: bool | None = None) -> Any:
     """Do ``Tensor.__array__``: an array of a constant; TypeError where a gradient would be lost."""
     if t.requires_grad:
-        raise TypeError("an array of a Tensor that requires a gradient would lose it; say t.numpy()")
+        raise TypeError(
+            "an array of a Tensor that requires a gradient would lose it: tg.stack([t, t]) joins several; "
+            "say t.numpy() for numbers without a gradient"
+        )
     return t.numpy().astype(dtype or t.dtype)
 
 
-def where(condition: Any, a: Any, b: Any) -> Tensor:
-    """`ops.where`: a where the condition holds, b elsewhere.
+def where(condition: Any, *values: Any) -> Any:
+    """`ops.where`: where(condition, a, b) is a where the condition holds, b elsewhere.
+
+    where(condition) alone is its np.nonzero: the places where it holds, as plain arrays.
 
     Examples
     --------
     >>> where(np.array([True, False]), Tensor([1.0, 2.0]), 0.0)
     Tensor([1., 0.])
     """
-    return apply(ops.where, a, b, condition=real(unwrap(condition)))
+    if not values:
+        return as_tensor(condition).nonzero()
+    if len(values) != 2:
+        raise TypeError(f"where takes (condition) or (condition, a, b), got {1 + len(values)} arguments")
+    return apply(ops.where, *values, condition=real(unwrap(condition)))
 
 
-def concatenate(tensors: Any, axis: int = 0) -> Tensor:
-    """`ops.concatenate`: the tensors one after the other along an axis that they have."""
+def concatenate(tensors: Any, axis: int | None = 0) -> Tensor:
+    """`ops.concatenate`: the tensors one after the other along an axis that they have; None: all elements in a row."""
+    if axis is None:
+        tensors, axis = [reshape(t, -1) for t in tensors], 0
     return apply(ops.concatenate, *tensors, axis=axis)
 
 
@@ -165,8 +189,10 @@ def stack(tensors: Any, axis: int = 0) -> Tensor:
     return apply(ops.stack, *tensors, axis=axis)
 
 
-def einsum(subscripts: str, *operands: Any) -> Tensor:
+def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Tensor:
     """`ops.einsum`: the sum of products that the letters say, any number of operands.
+
+    NumPy's other form is taken too: each operand, then a list of the numbers of its axes. optimize changes nothing.
 
     Examples
     --------
@@ -176,6 +202,8 @@ def einsum(subscripts: str, *operands: Any) -> Tensor:
     >>> einsum("ii", a)
     Tensor(5.)
     """
+    if operands and isinstance(operands[0], (list, tuple)) and not isinstance(subscripts, str):
+        subscripts, *operands = products.interleaved(subscripts, *operands)  # type: ignore[assignment]
     if not isinstance(subscripts, str):
         raise TypeError(
             f'einsum begins with its letters, as einsum("ij,jk->ik", a, b), got {type(subscripts).__name__}'
@@ -200,29 +228,17 @@ def reduced(op: Any, a: Any, axis: Axis, keepdims: bool, **kwargs: Any) -> Tenso
 
 
 UFUNCS: dict[np.ufunc, Callable[..., Result]] = {
-    np.add: ops.add,
-    np.subtract: ops.sub,
-    np.multiply: ops.mul,
-    np.divide: ops.div,
-    np.negative: ops.neg,
-    np.power: ops.pow,
-    np.exp: ops.exp,
-    np.expm1: ops.expm1,
-    np.log: ops.log,
-    np.log1p: ops.log1p,
-    np.sin: ops.sin,
-    np.cos: ops.cos,
-    np.sqrt: ops.sqrt,
-    np.absolute: ops.abs,
-    np.tanh: ops.tanh,
-    np.maximum: ops.maximum,
-    np.minimum: ops.minimum,
+    **{np.subtract: ops.sub, np.multiply: ops.mul, np.divide: ops.div, np.negative: ops.neg},
+    **{  # the others have the same name here and there
+        getattr(np, op.__name__): op
+        for op in ops.defined_in(ops)
+        if isinstance(getattr(np, op.__name__, None), np.ufunc)
+    },
 }
 COMPOSED: dict[np.ufunc, Callable[..., Tensor]] = {
     np.matmul: matmul,
-    np.square: lambda a: a * a,
-    np.reciprocal: lambda a: 1 / a,
-    np.logaddexp: lambda a, b: softplus(b) if isinstance(a, int) and a == 0 else a + softplus(b - a),
+    np.logaddexp: lambda a, b: softplus(b) if isinstance(a, int) and a == 0 else apply(ops.logaddexp, a, b),
+    **{getattr(np, name): ours for name, ours in composed.UFUNCS.items() if hasattr(np, name)},
 }
 PLAIN = {
     np.equal,
@@ -235,8 +251,16 @@ PLAIN = {
     np.isnan,
     np.isinf,
     np.sign,
+    np.signbit,
+    np.heaviside,
     np.bitwise_and,
     np.bitwise_or,
+    np.bitwise_xor,
+    np.invert,
+    np.logical_and,
+    np.logical_or,
+    np.logical_xor,
+    np.logical_not,
 }
 # in NumPy's order; after axis by name, because NumPy has dtype and out there
 NUMPYS_FUNCTIONS: dict[Any, Callable[..., Any]] = {
@@ -244,7 +268,6 @@ NUMPYS_FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.mean: lambda a, axis=None, *, keepdims=False: reduced(ops.mean, a, axis, keepdims),
     np.var: lambda a, axis=None, *, ddof=0, keepdims=False: reduced(ops.var, a, axis, keepdims, ddof=ddof),
     np.std: lambda a, axis=None, *, ddof=0, keepdims=False: reduced(ops.std, a, axis, keepdims, ddof=ddof),
-    np.linalg.norm: lambda x, *, axis=None, keepdims=False: reduced(ops.norm, x, axis, keepdims),
     np.prod: lambda a, axis=None, *, keepdims=False: reduced(ops.prod, a, axis, keepdims),
     np.cumsum: lambda a, axis=None: apply(ops.cumsum, a, axis=axis),
     np.max: lambda a, axis=None, *, keepdims=False: reduced(ops.max, a, axis, keepdims),
@@ -269,20 +292,32 @@ NUMPYS_FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.dot: dot,
     np.outer: lambda a, b: reshape(a, -1, 1) * reshape(b, 1, -1),
     np.einsum: einsum,
-    np.take: lambda a, indices, axis=0: a[(slice(None),) * (axis % a.ndim) + (indices,)],
-    np.ones_like: lambda a: constant(np.ones_like, a),
-    np.zeros_like: lambda a: constant(np.zeros_like, a),
-    np.full_like: lambda a, fill_value: constant(np.full_like, a, fill_value),
+    np.ones_like: composed.plain(np.ones_like),
+    np.zeros_like: composed.plain(np.zeros_like),
+    np.full_like: composed.plain(np.full_like),
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
 }
+for _name, _ours in composed.TABLE.items():
+    _where = np.linalg if _name.startswith("linalg.") else np
+    if hasattr(_where, _name.rpartition(".")[2]):  # an older NumPy has fewer
+        NUMPYS_FUNCTIONS[getattr(_where, _name.rpartition(".")[2])] = _ours
+
+solve, sort = products.solve, composed.sort
+
 
 FUNCTIONS = {
     f.__name__: f
-    for f in (linear, matmul, reshape, transpose, clip, pad, astype, squeeze, expand_dims, take_along_axis, argmax)
+    for f in (
+        *(linear, matmul, reshape, transpose, clip, pad, astype, squeeze, expand_dims, take_along_axis, argmax, argmin),
+        *(solve, sort),
+    )
 }
 METHODS: dict[str, Any] = {  # the face binds them to Tensor
+    **composed.METHODS,
     **FUNCTIONS,
+    "dot": dot,
+    **{name: property(attrgetter(f"array.{name}")) for name in ("nbytes", "itemsize")},
     "mT": property(matrix_transpose),
     "detach": detach,
     "__matmul__": matmul,
@@ -299,3 +334,4 @@ METHODS: dict[str, Any] = {  # the face binds them to Tensor
     "__or__": lambda *masks: constant(np.bitwise_or, *masks),
     "__invert__": lambda mask: constant(np.invert, mask),
 }
+METHODS |= {name: Elsewhere(name, ours) for name, ours in TORCHS_METHODS.items()}

@@ -1,4 +1,4 @@
-"""Rarer ops, in the form of `core.ops`, and those of the core beside them: all ops of the package."""
+"""Rarer ops, in the form of `core.ops`, and all others beside them: those of the core, `elementwise` and `linalg`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from ..core.ops import *  # noqa: F403
 from ..core.ops import Array, Axis, Result, expand_back, scatter_add, sigmoid
+from .elementwise import *  # noqa: F403
+from .linalg import *  # noqa: F403
 
 # --- elementwise ------------------------------------------------------------------------------------------------------
 
@@ -25,29 +27,9 @@ def clip(a: Array, *, low: float, high: float) -> Result:
     return np.clip(a, low, high), lambda g: g * ((a >= low) & (a <= high))
 
 
-def sin(a: Array) -> Result:
-    """y = sin a"""
-    return np.sin(a), lambda g: g * np.cos(a)
-
-
-def cos(a: Array) -> Result:
-    """y = cos a"""
-    return np.cos(a), lambda g: -g * np.sin(a)
-
-
 def leaky_relu(a: Array, *, slope: float = 0.01) -> Result:
     """y = a where a > 0, slope · a elsewhere; the derivative at 0 is slope"""
     return np.where(a > 0, a, slope * a), lambda g: np.where(a > 0, g, slope * g)
-
-
-def expm1(a: Array) -> Result:
-    """y = e^a - 1; near 0 all digits are kept, where the subtraction would cancel them"""
-    return np.expm1(a), lambda g: g * np.exp(a)
-
-
-def log1p(a: Array) -> Result:
-    """y = ln(1 + a); near 0 all digits are kept, where the addition would round them away"""
-    return np.log1p(a), lambda g: g / (1 + a)
 
 
 def erf(a: Array) -> Result:
@@ -98,8 +80,8 @@ def min(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
 
 def log_softmax(a: Array, *, axis: int = -1) -> Result:
     """y = a - ln Σ e^a over axis; the logarithm of softmax, without the exponentials that could vanish"""
-    s = a - a.max(axis=axis, keepdims=True)
-    y = s - np.log(np.exp(s).sum(axis=axis, keepdims=True))
+    s = a - (a.max(axis=axis, keepdims=True) if a.size else 0)
+    y = s - np.log(np.exp(s).sum(axis=axis, keepdims=True) if a.size else np.ones_like(s))
     return y, lambda g: g - np.exp(y) * g.sum(axis=axis, keepdims=True)
 
 
@@ -114,7 +96,7 @@ def var(a: Array, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
 
 def logsumexp(a: Array, *, axis: Axis = None, keepdims: bool = False) -> Result:
     """y = ln Σ e^a over axis; with the largest element taken out first so that nothing overflows"""
-    top = a.max(axis=axis, keepdims=True)
+    top = a.max(axis=axis, keepdims=True) if a.size else a.sum(axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
     whole = np.log(np.exp(a - top).sum(axis=axis, keepdims=True)) + top
     y = whole if keepdims else whole.squeeze(axis)
@@ -147,6 +129,20 @@ def cumsum(a: Array, *, axis: int | None = None) -> Result:
     return a.cumsum(axis), lambda g: np.flip(np.flip(g, axis).cumsum(axis), axis).reshape(a.shape)
 
 
+def cumprod(a: Array, *, axis: int | None = None) -> Result:
+    """y = a_0, a_0 · a_1, ... along axis; over all elements when it is None. The derivative by an element has the
+    product of the others in it, zeros among them or not"""
+    y = a.cumprod(axis)
+    return y, lambda g: cumprod_share(g, a, y, axis)
+
+
+def sort(a: Array, *, axis: int = -1) -> Result:
+    """y = the elements of a in ascending order along axis; each has the gradient of the place that it went to. Equal
+    ones keep their order"""
+    order = np.argsort(a, axis=axis, kind="stable")
+    return a[along(order, axis)], lambda g: g[along(np.argsort(order, axis=axis), axis)]
+
+
 # --- shapes and products ----------------------------------------------------------------------------------------------
 
 
@@ -157,10 +153,10 @@ def broadcast_to(a: Array, *, shape: tuple[int, ...]) -> Result:
 
 def concatenate(*arrays: Array, axis: int = 0) -> Result:
     """y = the arrays, one after the other along an axis that they have"""
+    y = np.concatenate(arrays, axis=axis)
     lengths = [array.shape[axis] for array in arrays]
     stops = np.cumsum(lengths)
     starts = stops - lengths
-    y = np.concatenate(arrays, axis=axis)
     return y, *[lambda g, i=i, j=j: slice_along(g, i, j, axis) for i, j in zip(starts, stops)]
 
 
@@ -211,6 +207,27 @@ def product_of_others(a: Array, axis: Axis) -> Array:
     zero, filled = a == 0, np.where(a == 0, 1, a)
     zeros_among_others = zero.sum(axis=axis, keepdims=True) - zero
     return np.where(zeros_among_others == 0, filled.prod(axis=axis, keepdims=True) / filled, 0)
+
+
+def along(order: Array, axis: int) -> tuple[Array, ...]:
+    """The index that takes the elements along axis in an order, which has the shape of the result."""
+    axis = axis % order.ndim
+    every = [np.arange(n).reshape([n if i == j else 1 for j in range(order.ndim)]) for i, n in enumerate(order.shape)]
+    return (*every[:axis], order, *every[axis + 1 :])
+
+
+def cumprod_share(g: Array, a: Array, y: Array, axis: int | None) -> Array:
+    """The gradient of a from that of its running products y. Before the first zero it is the sum of g · y from there
+    on, divided by a; at the first zero the same, with 1 in the place of that zero; after it 0."""
+    shape = a.shape
+    a = a.reshape(y.shape)
+    axis = 0 if axis is None else axis
+    zeros = np.cumsum(a == 0, axis)
+    first = (a == 0) & (zeros == 1)
+    around = np.cumprod(np.where(first, 1, a), axis)
+    before = np.flip(np.flip(g * y, axis).cumsum(axis), axis) / np.where(a == 0, 1, a)
+    there = np.flip(np.flip(g * around, axis).cumsum(axis), axis)
+    return np.where(first, there, np.where(zeros == 0, before, 0)).reshape(shape)
 
 
 def crop(g: Array, a: Array, pad_width: Any) -> Array:

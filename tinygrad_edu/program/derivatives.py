@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from ..core.ops import Array
-from ..core.tensor import Tensor, as_tensor, backward_pass, unwrap
+from ..core.tensor import Tensor, apply, as_tensor, backward_pass, unwrap
+from ..extras import ops
 from .trace import Trace, parameter_names
 
 
@@ -26,7 +27,8 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
     Returns
     -------
     function of the arguments : returns an array; a Tensor if an argument is one, or if f uses other Tensors that
-        require a gradient; a tuple for several argnums. Keyword arguments are constants
+        require a gradient; a tuple for several argnums. Keyword arguments are constants. The gradient by a dict, list
+        or tuple of arrays is one of the same form, with None for what is neither an array nor a float
 
     Raises
     ------
@@ -38,6 +40,8 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
     >>> f = lambda x: x**3
     >>> float(grad(f)(2.0)), float(grad(grad(f))(2.0)), float(grad(grad(grad(f)))(2.0))
     (12.0, 12.0, 6.0)
+    >>> grad(lambda p, x: (p["w"] * x).sum() + p["b"])({"w": np.array([1.0, 2.0]), "b": 0.5}, [3.0, 4.0])
+    {'w': array([3., 4.]), 'b': array(1.)}
     """
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     if not callable(f) or not all(isinstance(i, int) for i in numbers):
@@ -50,20 +54,71 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
         if not all(-len(args) <= i < len(args) for i in numbers):
             raise ValueError(f"argnums = {argnums}, but the number of arguments is {len(args)}")
         places = [i % len(args) for i in numbers]
-        given = [Tensor(value, requires_grad=i in places) for i, value in enumerate(args)]
-        called = parameter_names(f, len(args))
-        function = lambda *args: _computed(f(*args, **kwargs))
+        leaves = [list(leaves_of(value)) for value in args]
+        flat = [leaf for part in leaves for leaf in part]
+        given = [Tensor(leaf, i in places) for i, part in enumerate(leaves) for leaf in part]
+        called = [
+            f"{name}_{k}" if is_container(value) else name
+            for name, value, part in zip(parameter_names(f, len(args)), args, leaves)
+            for k in range(len(part))
+        ]
+        function = lambda *tensors: _computed(f(*rebuilt_each(args, tensors), **kwargs))
         traced = Trace.of(function, given, called)
+        found = [np.zeros_like(t.array) for t in given]
         if traced.root.requires_grad:
-            program = traced.checked_program(function, wanted=[called[i] for i in places])
-            gradients = program.on_tensors(program.leaves | dict(zip(called, args)))[1]
-            results = [gradients[called[i]] for i in places]
-        else:
-            results = [np.zeros_like(given[i].array) for i in places]
-        made = [as_tensor(d) if any(isinstance(value, Tensor) for value in args) else _array(d) for d in results]
-        return made[0] if isinstance(argnums, int) else tuple(made)
+            program = traced.checked_program(function, [name for name, t in zip(called, given) if t.requires_grad])
+            there = [traced.called[id(t)] for t in given]
+            gradients = program.on_tensors(program.leaves | dict(zip(there, flat)))[1]
+            found = [gradients.get(name, zeros) for name, zeros in zip(there, found)]
+        keeps_graph = any(isinstance(leaf, Tensor) for leaf in flat)
+        made = rebuilt_each(args, [as_tensor(d) if keeps_graph else _array(d) for d in found], gradients=True)
+        return made[places[0]] if isinstance(argnums, int) else tuple(made[i] for i in places)
 
     return gradient
+
+
+def is_container(value: Any) -> bool:
+    """Tell if value is a dict, or a list or tuple with arrays, Tensors or containers in it. Numbers are an array."""
+    parts = value if isinstance(value, (list, tuple)) else ()
+    return isinstance(value, dict) or any(
+        isinstance(part, (Tensor, np.ndarray)) or is_container(part) for part in parts
+    )
+
+
+def is_leaf(part: Any) -> bool:
+    """Tell if a part of a container is differentiated: not a name, a whole number, None or the like."""
+    return isinstance(part, (Tensor, np.ndarray, np.floating, float, list, tuple))
+
+
+def leaves_of(value: Any) -> Iterator[Any]:
+    """Yield the arrays in a container, or value if it is none."""
+    if not is_container(value):
+        yield value
+        return
+    for part in value.values() if isinstance(value, dict) else value:
+        if is_container(part) or is_leaf(part):
+            yield from leaves_of(part)
+
+
+def rebuilt(value: Any, leaves: Iterator[Any], gradients: bool = False) -> Any:
+    """Return the container with these leaves in the place of its own. Others stay; among gradients they are None."""
+    if not is_container(value):
+        return next(leaves)
+
+    def part_of(part: Any) -> Any:
+        taken = is_container(part) or is_leaf(part)
+        return rebuilt(part, leaves, gradients) if taken else None if gradients else part
+
+    if isinstance(value, dict):
+        return {key: part_of(part) for key, part in value.items()}
+    parts = [part_of(part) for part in value]
+    return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+
+
+def rebuilt_each(values: Iterable[Any], leaves: Iterable[Any], gradients: bool = False) -> list[Any]:
+    """Return each of the values `rebuilt`, with leaves from one row."""
+    row = iter(leaves)
+    return [rebuilt(value, row, gradients) for value in values]
 
 
 def _computed(result: Any) -> Any:
@@ -141,6 +196,92 @@ def hvp(f: Callable[..., Any]) -> Callable[[Any, Any], Array]:
         return pull_back(grad(f)(x), v, x)
 
     return product
+
+
+def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
+    """Return the matrix of derivatives of f, as a function of the same arguments: J[i, j] = dy_i / dx_j.
+
+    Each element of y costs one backward pass.
+
+    Parameters
+    ----------
+    f : a function of Tensors that returns one of any shape
+    argnum : the number of the argument to differentiate by
+
+    Returns
+    -------
+    function of the arguments : returns an array of shape y.shape + x.shape; a Tensor if an argument is one, which can
+        be differentiated again. Keyword arguments are constants
+
+    Raises
+    ------
+    TypeError : f does not return a Tensor; the argument does not hold floats
+    ValueError : there is no argument of this number
+
+    Examples
+    --------
+    >>> jacobian(lambda x: x * x + x[0])([1.0, 2.0])
+    array([[3., 0.],
+           [1., 4.]])
+    """
+
+    def matrix(*args: Any, **kwargs: Any) -> Any:
+        if not -len(args) <= argnum < len(args):
+            raise ValueError(f"argnum = {argnum}, but the number of arguments is {len(args)}")
+        given = [Tensor(value, i == argnum % len(args)) for i, value in enumerate(args)]
+        x, y = given[argnum], as_tensor_of(f, given, kwargs)
+        basis = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
+        if not any(isinstance(value, Tensor) for value in args):
+            return np.array([pull_back(y, row, x) for row in basis]).reshape(y.shape + x.shape)
+        rows = [grad(lambda *same, row=row: (f(*same, **kwargs) * row).sum(), argnum)(*args) for row in basis]
+        return apply(ops.stack, *rows).reshape(y.shape + x.shape) if rows else Tensor(np.zeros(y.shape + x.shape))
+
+    return matrix
+
+
+def jvp(f: Callable[..., Any]) -> Callable[[Any, Any], Array]:
+    """Return the product of the Jacobian of f with a vector, as a function: (x, v) -> J v, the slope of f along v.
+
+    It costs two backward passes, however long x and y are. The gradient of Σ y · u by x is Jᵀ u, which is linear in u;
+    its gradient along v, by u, is J v.
+
+    Parameters
+    ----------
+    f : a function of one Tensor that returns one of any shape
+
+    Raises
+    ------
+    TypeError : f does not return a Tensor, when the product is called
+    ValueError : v does not have the shape of x, when the product is called
+
+    References
+    ----------
+    Townsend 2017, "A new trick for calculating Jacobian vector products".
+
+    Examples
+    --------
+    >>> jvp(lambda x: x * x + x[0])([1.0, 2.0], [1.0, 10.0])
+    array([ 3., 41.])
+    """
+
+    def product(x: Any, v: Any) -> Array:
+        x = Tensor(x, requires_grad=True)
+        v = np.asarray(unwrap(v), x.dtype)
+        if v.shape != x.shape:
+            raise ValueError(f"the vector has shape {v.shape}, x has {x.shape}")
+        y = as_tensor_of(f, [x], {})
+        u = Tensor(np.zeros(y.shape, y.dtype), requires_grad=True)
+        return pull_back(grad(lambda x, u: (f(x) * u).sum())(x, u), v, u)
+
+    return product
+
+
+def as_tensor_of(f: Callable[..., Any], args: Sequence[Tensor], kwargs: Mapping[str, Any]) -> Tensor:
+    """Return the result of f. Raises TypeError if it is no Tensor."""
+    y = f(*args, **kwargs)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"the function has to return a Tensor, got {type(y).__name__}")
+    return y
 
 
 def pull_back(g: Tensor, v: Array, x: Tensor) -> Array:

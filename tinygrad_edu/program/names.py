@@ -338,6 +338,9 @@ def literal(value: Any, called: Mapping[int, str], exact: bool = False) -> ast.e
     if isinstance(value, slice):
         inside = literal((value.start, value.stop, value.step), called)
         return ast.Call(ast.Name("slice"), inside.elts, []) if isinstance(inside, ast.Tuple) else None
+    if isinstance(value, dict):
+        written = [literal(part, called) or ast.Name("...") for part in value.values()]
+        return ast.Dict([ast.Constant(key) for key in value], written)
     if isinstance(value, (tuple, list)) and len(value) <= SHORT:
         parts = [part for part in (literal(part, called) for part in value) if part]
         if len(parts) == len(value):

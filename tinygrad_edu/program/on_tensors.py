@@ -59,15 +59,32 @@ def map_with_ops(f: Any, a: Tensor) -> Tensor:
 
 def product_of_others(a: Any, axis: Any) -> Any:
     """Return `ops.product_of_others` of a Tensor: each element has a row of all factors, with 1 in its own place."""
-    axes = range(a.ndim) if axis is None else [i % a.ndim for i in np.atleast_1d(axis)]
+    axes = range(a.ndim) if axis is None or not a.ndim else [i % a.ndim for i in np.atleast_1d(axis)]
     order = [i for i in range(a.ndim) if i not in axes] + list(axes)
     last = np.transpose(a, order)
-    rows = last.reshape(*last.shape[: a.ndim - len(axes)], 1, -1)
+    shape = last.shape[: a.ndim - len(axes)]
+    rows = last.reshape(*shape, 1, math.prod(last.shape[len(shape) :]))
     products = np.where(np.eye(rows.shape[-1], dtype=bool), 1, rows).prod(axis=-1)
     return np.transpose(products.reshape(last.shape), np.argsort(order).tolist())
 
 
+def cumprod_share(g: Any, a: Any, y: Any, axis: int | None) -> Any:
+    """Return `ops.cumprod_share` of Tensors: for each element a row of running products, with 1 in its own place."""
+    last = np.moveaxis(a.reshape(y.shape), axis or 0, -1)
+    n = last.shape[-1]
+    rows = np.where(np.eye(n, dtype=bool), 1, np.expand_dims(last, -2)).cumprod(axis=-1)
+    shares = np.where(np.tri(n, dtype=bool).T, np.expand_dims(np.moveaxis(g, axis or 0, -1), -2) * rows, 0).sum(axis=-1)
+    return np.moveaxis(shares, -1, axis or 0).reshape(a.shape)
+
+
+def cofactors(a: Any) -> Any:
+    """Return `ops.cofactors` of a Tensor, of matrices that have an inverse."""
+    return np.expand_dims(np.linalg.det(a), (-1, -2)) * np.linalg.inv(a).mT
+
+
 FOR_TENSORS: dict[str, Any] = {
+    "cofactors": cofactors,
+    "cumprod_share": cumprod_share,
     "scatter_add": lambda g, a, index: apply(put_into, g, shape=a.shape, index=unwrap(index)),
     "map_elements": map_with_ops,
     "product_of_others": product_of_others,

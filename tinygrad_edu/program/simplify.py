@@ -95,6 +95,7 @@ class Simplify(ast.NodeTransformer):
             value = eval(ast.unparse(node), {"np": np})
             return ast.parse(str(tuple(value.tolist())), mode="eval").body if np.ndim(value) == 1 else node
         node.args = [part for arg in args for part in _unpacked(arg)]
+        node.keywords = [part for keyword in node.keywords for part in _named(keyword)]
         text = ast.unparse(node)
         if name == "np.flip" and text.endswith(", None)"):
             node.args.pop()
@@ -118,6 +119,16 @@ def _evaluated(node: ast.expr, *parts: ast.expr) -> ast.expr:
 def _unpacked(arg: ast.expr) -> list[ast.expr]:
     """Return ``*(a, b)`` as two arguments, any other argument as it is."""
     return arg.value.elts if isinstance(arg, ast.Starred) and isinstance(arg.value, ast.Tuple) else [arg]
+
+
+def _named(keyword: ast.keyword) -> list[ast.keyword]:
+    """Return ``**{"axis": 1}`` as axis=1, any other keyword as it is."""
+    if keyword.arg is None and isinstance(keyword.value, ast.Dict):
+        return [
+            ast.keyword(ast.literal_eval(str(key and ast.unparse(key))), value)
+            for key, value in zip(keyword.value.keys, keyword.value.values)
+        ]
+    return [keyword]
 
 
 class PlainNumpy(Simplify):
@@ -167,6 +178,13 @@ class PlainNumpy(Simplify):
         if node.attr == "mT" and len(self.shape(node.value)) == 2:
             node.attr = "T"
         return node
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        """Write ``a.max() if a.size else 0`` as a.max(), unless a has no elements."""
+        test = self.visit(node.test)
+        sized = isinstance(test, ast.Attribute) and test.attr == "size"
+        node.test = ast.Constant(bool(self.value(test))) if sized else test
+        return super().visit_IfExp(node)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
         """Write ``y.size or 1`` as y.size, unless that is 0."""
@@ -246,7 +264,7 @@ class PlainNumpy(Simplify):
     def expand_back(self, g: ast.expr, a: ast.expr, axis: ast.expr, keepdims: ast.expr) -> ast.expr:
         """Write `ops.expand_back` with NumPy's functions. Broadcasting adds the axes in front by itself."""
         axes, ndim = self.value(axis), len(self.shape(a))
-        if axes is not None and not self.value(keepdims):
+        if axes is not None and ndim and not self.value(keepdims):
             axes = (axes,) if isinstance(axes, int) else axes
             if sorted(i % ndim for i in axes) != list(range(len(axes))):
                 g = call("np.expand_dims", g, axis)

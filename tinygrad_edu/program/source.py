@@ -143,7 +143,8 @@ class Source:
             raise ValueError(f"{node.op.__name__} assigns to its argument {again}")
         if "g" in {*recipe.args, *assigned, *global_names(node.op)}:
             raise ValueError(f"{node.op.__name__} has a g of its own, and that is what its gradient is called here")
-        args = [literal(parent, called, exact) or ast.Name("...") for parent in node.parents]
+        alone = exact and len(node.parents) == 1  # beside another argument the dtype of a number does not count
+        args = [literal(parent, called, alone) or ast.Name("...") for parent in node.parents]
         given = {**recipe.defaults, **node.kwargs}
         self.known = {**(known or {}), **{key: literal(value, called) or ast.Name(key) for key, value in given.items()}}
         self.known |= {recipe.args[0]: ast.Tuple(args)} if recipe.starred else dict(zip(recipe.args, args, strict=True))

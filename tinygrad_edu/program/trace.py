@@ -129,8 +129,9 @@ class Recorder(Observer):
 
     def constant(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Tensor:
         """Return a comparison as a Tensor, so the program computes it."""
+        keywords = getattr(function, "keywords", {})  # of a partial
         with no_grad():
-            return apply(without_gradient, *args, function=function)
+            return apply(without_gradient, *args, function=getattr(function, "func", function), keywords=keywords)
 
     def read(self, tensor: Tensor, how: str) -> None:
         raise TypeError(
@@ -145,9 +146,9 @@ class Recorder(Observer):
         return isinstance(value, Tensor)
 
 
-def without_gradient(*arrays: Array, function: Callable[..., Array]) -> Result:
+def without_gradient(*arrays: Array, function: Callable[..., Array], keywords: dict[str, Any]) -> Result:
     """y = function(arrays), which is flat wherever it has a slope: a comparison, a sign"""
-    return function(*arrays), *[lambda g, a=a: np.zeros_like(a) for a in arrays]
+    return function(*arrays, **keywords), *[lambda g, a=a: np.zeros_like(a) for a in arrays]
 
 
 class Trace:
@@ -223,7 +224,10 @@ class Trace:
         for value in sorted(uses, key=takes_gradient):  # data first, then parameters
             if called[id(value)] not in computed:
                 leaves.setdefault(called[id(value)], value)
-        wanted = wanted or [name for name, t in leaves.items() if takes_gradient(t)]
+        here = dict(
+            zip(self.given, (called[id(t)] for t in self.inputs))
+        )  # a name may mean something else in a program
+        wanted = [here.get(name, name) for name in wanted or [key for key, t in leaves.items() if takes_gradient(t)]]
         writer = Writer(self.root, called, {name: np.array(unwrap(value)) for name, value in leaves.items()})
         forward, backward = writer.write(self.nodes, self.writes, wanted)
         lines = forward + backward
