@@ -69,8 +69,8 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     Parameters
     ----------
     op : a function of `ops`, or one of yours of the same form: arrays in, (value, VJP, ...) out
-    args : Tensors, arrays or numbers; op has one VJP for each. A number, Python's or NumPy's, takes the dtype of the
-        Tensor beside it
+    args : Tensors, arrays or numbers; op has one VJP for each. A number takes the dtype of the Tensor beside it, be it
+        Python's or, beside a Tensor of floats, NumPy's, as np.sqrt(16)
     kwargs : what op does not differentiate
 
     Raises
@@ -97,9 +97,10 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
             if a._requires_grad:
                 wanted = True
             arrays.append(a.array)
-        else:  # a number beside another argument counts as Python's: NumPy then keeps the other's dtype
-            number = len(args) > 1 and isinstance(a, (int, float, np.integer, np.float16, np.float32))
-            arrays.append((a.item() if isinstance(a, np.generic) else a) if number else real(a))
+        elif isinstance(a, np.generic) and a.nbytes <= 8 and (plain := in_python(args)):  # no long double
+            return apply(op, *plain, **kwargs)
+        else:  # a Python number beside another argument stays one: NumPy then keeps the other's dtype
+            arrays.append(a if isinstance(a, (int, float)) and len(args) > 1 else real(a))
     if kwargs and thread.op:  # an observer may have made a Tensor of a constant, such as a mask
         kwargs = {name: unwrap(value) for name, value in kwargs.items()}
     try:
@@ -252,6 +253,12 @@ def unwrap(x: Any) -> Any:
     if isinstance(x, Tensor):
         return x.array
     return tuple(map(unwrap, x)) if type(x) is tuple else x
+
+
+def in_python(args: tuple[Any, ...]) -> list[Any]:
+    """Return args with NumPy's numbers, as np.sqrt(16), as Python's; nothing if no Tensor among them holds floats."""
+    floats = any(isinstance(x, Tensor) and x.dtype.kind == "f" for x in args)
+    return [x.item() if isinstance(x, np.generic) and x.nbytes <= 8 else x for x in args] * floats
 
 
 def real(x: Any) -> Array:

@@ -20,7 +20,8 @@ def numbers(name: str, values: Any) -> Array:
 
     Raises
     ------
-    TypeError : a masked array, a sparse matrix, words, or something else that is no number: which row and column, and what it is
+    TypeError : a masked array, a sparse matrix, words, or something else that is no number: which row and column, and
+        what it is
     ValueError : rows of different lengths
 
     Examples

@@ -39,7 +39,7 @@ class Batches:
     """
 
     def __init__(self, X: Array, y: Array, batch_size: int | None, shuffle: bool, rng: Rng, drop_last: bool) -> None:
-        order, size = in_order(X, y, batch_size, shuffle=False, drop_last=drop_last)
+        order, size = in_order(X, y, batch_size, False, rng, drop_last)
         self.X, self.y, self.n = X, y, -(-len(order) // size)
         self.batch_size, self.shuffle, self.drop_last = batch_size, shuffle, drop_last
         self.rng = np.random.default_rng(rng) if shuffle else None
