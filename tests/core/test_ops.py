@@ -328,7 +328,7 @@ def test_complex_numbers_are_refused_also_as_keywords(f):
     x = tg.Tensor([1.0, -2.0], requires_grad=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with pytest.raises(TypeError, match="got .*complex"):
+        with pytest.raises(TypeError, match=r"got .*complex"):
             f(x)
 
 
