@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor, unwrap
+from ..extras import misfit
 from .names import arguments_fit
 
 NUMPYS = (np.exceptions.AxisError, TypeError, IndexError)
@@ -90,6 +91,21 @@ def before(method: Callable[..., Any], check: Callable[..., None]) -> Callable[.
     return call
 
 
+def told(backward: Callable[..., None]) -> Callable[..., None]:
+    """Return ``Tensor.backward``: shapes that do not fit in a VJP of the user's are said in words (`misfit`)."""
+
+    @wraps(backward)
+    def call(t: Tensor, grad: Any = None) -> None:
+        try:
+            backward(t, grad)
+        except ValueError as error:
+            if error.args:
+                error.args = (misfit.reworded(str(error)), *error.args[1:])
+            raise
+
+    return call
+
+
 def install() -> None:
     """Put the guards in the place of Tensor's methods that have an axis, or a row in `CHECKS`."""
     for name, method in list(vars(Tensor).items()):
@@ -101,3 +117,4 @@ def install() -> None:
             method = with_axis(method)
         if method is not vars(Tensor)[name]:
             setattr(Tensor, name, method)
+    Tensor.backward = told(Tensor.backward)  # type: ignore[method-assign]

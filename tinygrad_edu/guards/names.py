@@ -64,17 +64,23 @@ OTHERS = {
     "dim": "it is axis",
     "keepdim": "it is keepdims",
     "unbiased": "it is ddof, 1 for the estimate from a sample",
-    "strict": "every name has to fit; take state_dict() for the rest",
+    "strict": "every name has to fit: {**model.state_dict(), **part} has the model's own numbers for the rest",
 }
+
+
+def plain(name: str) -> str:
+    """Return a name as it is compared, without capitals and underscores: learningRate is learning_rate."""
+    return name.replace("_", "").lower()
 
 
 def no_such_name(what: str, name: str, known: Iterable[str]) -> TypeError:
     """Return the error for an argument that does not exist: its name here, or a similar one, and all that there are."""
     known = list(known)
     kind = OPTIMIZERS if "params" in known else LOSSES if what.endswith(("_loss", "cross_entropy", "logits")) else {}
-    fix = ({**OTHERS, **kind} if kind is not OPTIMIZERS else OPTIMIZERS).get(name, "")
+    table = {plain(theirs): ours for theirs, ours in (kind if kind is OPTIMIZERS else {**OTHERS, **kind}).items()}
+    fix = table.get(plain(name), "")
     here = re.match(r"(?:it is|they are) (\w+)", fix)
-    near = get_close_matches(name, known, 1)
+    near = [k for k in known if plain(k) == plain(name)] or get_close_matches(name, known, 1)
     if not fix or (here and here[1] not in known):
         fix = f"is it {near[0]}?" if near else ""
     said = f"{what} got an unexpected keyword argument {name!r}"

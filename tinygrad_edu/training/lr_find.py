@@ -17,6 +17,7 @@ from ..core.optimizer import Optimizer
 from ..core.optimizers import Adam
 from ..core.tensor import Tensor
 from ..guards.inputs import input_dtype
+from ..guards.loss_hints import require_loss
 from .data import batches, finite
 from .fit import Loss, require_kinds
 
@@ -91,12 +92,12 @@ def lr_find(
     >>> 0.01 < found.suggestion < 1
     True
     """
+    require_kinds(model, loss, optimizer)
     X, y = finite("X", X), finite("y", y)
     if not isinstance(steps, (int, np.integer)) or steps < 10:
         raise ValueError(f"steps = {steps}, but it has to be a whole number, at least 10")
     if not 0 < low < high < np.inf:
         raise ValueError(f"low = {low} and high = {high}, but they have to be finite, and 0 < low < high")
-    require_kinds(optimizer, loss)
     rng = np.random.default_rng(rng)
     epochs = (batches(X, y, batch_size, rng=rng, drop_last=True) for _ in count())
     dtype = input_dtype(model, X)
@@ -130,6 +131,7 @@ def _losses(
     for lr, (xb, yb) in zip(rates, samples):
         optimizer.zero_grad()
         cost = loss(model(xb.astype(dtype, copy=False)), yb)
+        require_loss(cost)
         yield float(cost.item())
         cost.backward()
         if not all(np.isfinite(p.grad).all() for p in optimizer.params if p.grad is not None):
