@@ -159,8 +159,13 @@ CHANGES = {
 
 
 @pytest.fixture(autouse=True)
-def _back():
+def _afterwards():
     yield
+    back()
+
+
+def back():
+    """Give the numbers outside of the functions their first values."""
     set_weight(1.0)
     set_power(1.0)
     set_factor(1.0)
@@ -189,8 +194,7 @@ def run(what, way):
                 optimizer.step()
             if k == 1:
                 change(model, loss)
-    set_weight(1.0)
-    set_power(1.0)
+    back()
     return {name: value for name, value in model.state_dict().items() if not name.endswith("rng")}
 
 
