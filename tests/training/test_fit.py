@@ -312,7 +312,9 @@ def test_a_fit_that_ends_in_nan_leaves_the_model_as_after_the_last_finite_epoch(
         return model, optimizer
 
     right, optimizer = trained(3)
-    with pytest.raises(ValueError, match=r"nan in epoch 4; .*\. The model is again as it was after epoch 3$") as refused:
+    with pytest.raises(
+        ValueError, match=r"nan in epoch 4; .*\. The model is again as it was after epoch 3$"
+    ) as refused:
         trained(9, spoilt=True)
     frame = refused.traceback[1].frame.f_locals  # of trained
     assert same(frame["model"], right.state_dict())
@@ -324,7 +326,7 @@ def test_a_gradient_that_is_not_finite_brings_the_model_back_too():
     before = model.state_dict()
     X = np.array([[1.0], [1.0], [0.0]])  # the slope of a root at 0 is infinite
     with pytest.raises(ValueError, match=r"numbers are not finite.*The model is again as it was before fit\(\)$"):
-        tg.fit(model, X, X, lambda p, y: p.abs().sqrt().mean(), batch_size=1, rng=1, progress=False)
+        tg.fit(model, X, X, lambda p, y: p.abs().sqrt().mean(), batch_size=None, progress=False)
     assert same(model, before)
 
 
@@ -353,7 +355,9 @@ def test_what_a_loss_refuses_of_a_batch_is_said_of_y(y, outputs, loss, fix, comp
 def test_a_run_at_chance_level_says_that_nothing_was_learned(y, outputs, loss, constant):
     X, model = np.random.default_rng(0).standard_normal((100, 2)), tg.mlp([2, outputs], rng=0)
     options = {"epochs": 5, "progress": False, "rng": 0}
-    with pytest.warns(UserWarning, match=rf"nothing was learned: .* after 5 epochs, and {constant}\d* for a model") as told:
+    with pytest.warns(
+        UserWarning, match=rf"nothing was learned: .* after 5 epochs, and {constant}\d* for a model"
+    ) as told:
         tg.fit(model, X, y, loss, tg.SGD(model, lr=1e-9), **options)
     assert told[0].filename == __file__
     tg.fit(model, X + y.reshape(100, -1), y, loss, tg.SGD(model, lr=0.1), **options | {"epochs": 30})  # no warning

@@ -135,7 +135,11 @@ def names_in(code: CodeType) -> set[str]:
 
 def numbers_of_class(cls: type) -> list[str]:
     """Return the names of the numbers that a class of the user's has, as ``temperature = 1.0`` in its body."""
-    return [] if not is_theirs(cls) else [name for name, value in vars(cls).items() if isinstance(value, (int, float, np.number))]
+    return (
+        []
+        if not is_theirs(cls)
+        else [name for name, value in vars(cls).items() if isinstance(value, (int, float, np.number))]
+    )
 
 
 def of_class(cls: type, names: list[str]) -> list[Any]:

@@ -23,6 +23,7 @@ from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, next_stamp, unwrap
 from ..guards.names import helped
 
+
 def loads(load: Any) -> Any:
     """Decorate a ``load_state_dict``: arguments that it does not have, and what is no state, are refused in words."""
 
