@@ -4,12 +4,13 @@ import copy
 import inspect
 import io
 import pickle
+import re
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.guards import kinds, samples
+from tinygrad_edu.guards import kinds, names, samples
 from tinygrad_edu.training import data
 
 rng = np.random.default_rng(0)
@@ -238,6 +239,30 @@ def test_a_compiled_loss_that_is_no_tensor_is_refused_as_an_eager_one(result, sa
     model, X, y = tg.mlp([2, 2], rng=0), np.ones((3, 2)), np.zeros(3, int)
     with pytest.raises(TypeError, match=f"the loss has to return a Tensor with one number, it returned {said}"):
         tg.compile_step(model, lambda z, t: result(tg.cross_entropy(z, t)), tg.SGD(model), X, y, quiet=True)
+
+
+def test_names_of_other_frameworks_are_told_what_is_here():
+    assert not hasattr(tg, "nothing")
+    for theirs, ours in {
+        "EarlyStopping": "callback",
+        "nn": "tg.Linear",
+        "manual_seed": "rng",
+        "MSELoss": "mse_loss",
+    }.items():
+        with pytest.raises(AttributeError, match=f"has no attribute '{theirs}'; .*{ours}"):
+            getattr(tg, theirs)
+    optimizer = tg.SGD(tg.mlp([2, 2], rng=0), lr=0.5)
+    with pytest.raises(AttributeError, match="an optimizer has no learning_rate; it is lr"):
+        optimizer.learning_rate = 0.1
+    with pytest.raises(AttributeError, match="an optimizer has no param_groups; it is groups"):
+        optimizer.param_groups[0]["lr"]
+    assert optimizer.lr == 0.5
+
+
+def test_every_name_that_a_hint_says_is_there():
+    for text in names.ELSEWHERE.values():
+        for name in re.findall(r"tg\.(\w+)", text):
+            assert hasattr(tg, name)
 
 
 def test_a_table_of_objects_says_which_cell_it_is():

@@ -9,8 +9,8 @@ from ..core import losses
 from ..core.layers import Layer
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, thread
-from . import construction, in_place, methods
-from .attributes import assign, assign_grad
+from . import construction, in_place, methods, names
+from .attributes import assign, assign_grad, elsewhere
 from .error_path import called, matched, refuse
 from .loss_hints import GUARDED
 from .model_summary import summary
@@ -29,6 +29,8 @@ def install() -> None:
     construction.install()
     methods.install()
     Tensor.grad = Tensor.grad.setter(assign_grad)  # type: ignore[attr-defined, method-assign]
+    for theirs, ours in {"learning_rate": "lr", "param_groups": "groups"}.items():
+        setattr(Optimizer, theirs, elsewhere(theirs, ours))
     about = 'The answer of `step` to a gradient that holds NaN or infinity: "raise", "skip" or "propagate".'
     Optimizer.nonfinite = property(attrgetter("answer"), set_nonfinite, doc=about)  # type: ignore[assignment]
     StepGuard().attach(type(thread))  # in every thread

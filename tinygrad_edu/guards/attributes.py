@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.layers import Layer
+from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, unwrap
 
 assigned = [0]  # how many were made
@@ -37,6 +38,15 @@ def assign(layer: Layer, name: str, value: Any) -> None:
     object.__setattr__(layer, name, value)
     if name != "training":
         assigned[0] += 1
+
+
+def elsewhere(theirs: str, ours: str) -> property:
+    """Return an attribute of optimizers that only other frameworks have: asked for or assigned, it says ours."""
+
+    def refuse(optimizer: Optimizer, *_: Any) -> Any:
+        raise AttributeError(f"an optimizer has no {theirs}; it is {ours}")
+
+    return property(refuse, refuse)
 
 
 def assign_grad(t: Tensor, value: Any) -> None:
