@@ -9,7 +9,7 @@ from ..core import losses
 from ..core.layers import Layer
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, thread
-from . import construction, in_place, methods, names
+from . import construction, in_place, methods
 from .attributes import assign, assign_grad, elsewhere
 from .error_path import called, matched, refuse
 from .loss_hints import GUARDED

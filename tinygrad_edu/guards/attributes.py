@@ -10,6 +10,7 @@ from typing import Any
 from ..core.layers import Layer
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, unwrap
+from .samples import refuse_masked
 
 assigned = [0]  # how many were made
 _set = Tensor.grad.fset  # type: ignore[attr-defined]
@@ -51,6 +52,7 @@ def elsewhere(theirs: str, ours: str) -> property:
 
 def assign_grad(t: Tensor, value: Any) -> None:
     """Assign ``grad``; the error for a value that is no gradient says how one is cleared."""
+    refuse_masked("the gradient", value)
     try:
         _set(t, value)
     except ValueError as error:
