@@ -190,10 +190,8 @@ class CompiledStep:
     def __call__(self, X: Any, y: Any) -> float:
         self._lock.acquire()  # quicker than with
         try:
-            if changed := self._watch.changed():
-                self._again()
             x_dtype, x_shape, y_dtype, y_shape, plan = self._last
-            if changed or not (  # as the batch before: the `gate`, without a call
+            if not (  # as the batch before: the `gate`, without a call
                 X.__class__ is np.ndarray
                 and y.__class__ is np.ndarray
                 and X.shape == x_shape
@@ -202,8 +200,11 @@ class CompiledStep:
                 and y.dtype is y_dtype
                 and X.flags.carray
                 and y.flags.carray
+                and not self._watch.changed()
             ):
                 self.optimizer.zero_grad()  # a batch that is refused leaves no gradient
+                if self._watch.changed():
+                    self._again()
                 X, y, plan = self._taken(X, y)
             status = plan.run(X, y)
             value: float = plan.out[LOSS]
