@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from ..core import losses
 from ..core.layers import Layer
@@ -192,8 +193,8 @@ class CompiledStep:
         try:
             x_dtype, x_shape, y_dtype, y_shape, plan = self._last
             if not (  # as the batch before: the `gate`, without a call
-                X.__class__ is np.ndarray
-                and y.__class__ is np.ndarray
+                X.__class__ is ndarray
+                and y.__class__ is ndarray
                 and X.shape == x_shape
                 and y.shape == y_shape
                 and X.dtype is x_dtype
