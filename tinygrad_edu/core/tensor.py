@@ -43,8 +43,10 @@ class _Thread(threading.local):
 thread = _Thread()
 
 
-class no_grad(ContextDecorator):
+class no_grad(ContextDecorator, threading.local):
     """Switch recording off in this thread: ``with no_grad(): ...``, or as a decorator of a function.
+
+    Threads may share one, as they share a decorated function: each has attributes of its own in it.
 
     Examples
     --------
