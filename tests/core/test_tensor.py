@@ -425,6 +425,19 @@ def test_threads_may_share_a_function_without_recording():
     assert seen == {"one that records": True, "one that does not": False}
 
 
+def test_parameters_that_are_given_one_array_do_not_share_it_as_their_gradient():
+    a, b, given = leaf([1.0]), leaf([1.0]), np.zeros(1)
+    a.grad = b.grad = given
+    (a + b).sum().backward()
+    assert (a.grad.tolist(), b.grad.tolist(), given.tolist()) == ([1], [1], [0])
+    a.grad = np.broadcast_to(2.0, 1)  # which cannot be written into
+    a.sum().backward()
+    assert a.grad.tolist() == [3]
+    held = a.grad
+    a.grad *= 2
+    assert a.grad is held
+
+
 def test_an_op_that_returns_its_second_argument_leaves_it_writable():
     array = np.array([1.0, 2.0])
     tg.apply(lambda a, b: (b, lambda g: 0 * g, lambda g: g), leaf([1.0, 1.0]), array)
