@@ -1,4 +1,4 @@
-"""Methods of Tensor with an axis or bounds: what is out of range is refused in one sentence, with the tensor's shape.
+"""Methods of Tensor with options: what they do not take is refused in one sentence, with the names or the axes.
 
 A call that succeeds costs one ``try``. Only `clip`, `var` and `std` are looked at before, as they would take nonsense.
 """
@@ -19,8 +19,8 @@ from .names import arguments_fit
 NUMPYS = (np.exceptions.AxisError, TypeError, IndexError)
 
 
-def with_axis(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method whose axis, if NumPy refuses it, is refused by a sentence of ours."""
+def with_options(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method whose arguments, if NumPy or Python refuses them, are refused by a sentence of ours."""
     shape, name = signature(method), method.__name__
 
     @wraps(method)
@@ -91,13 +91,13 @@ def before(method: Callable[..., Any], check: Callable[..., None]) -> Callable[.
 
 
 def install() -> None:
-    """Put the guards in the place of Tensor's methods that have an axis, or a row in `CHECKS`."""
+    """Put the guards in the place of Tensor's methods that have options, or a row in `CHECKS`."""
     for name, method in list(vars(Tensor).items()):
         if not callable(method) or name.startswith("_") or isinstance(method, type):
             continue
         if name in CHECKS:
             method = before(method, CHECKS[name])
-        if "axis" in signature(method).parameters:
-            method = with_axis(method)
+        if any(p.default is not p.empty for p in signature(method).parameters.values()):
+            method = with_options(method)
         if method is not vars(Tensor)[name]:
             setattr(Tensor, name, method)
