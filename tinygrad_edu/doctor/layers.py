@@ -79,8 +79,12 @@ def diagnose_op(
         g = rng.standard_normal(value.shape)
         tensors = [Tensor(a, requires_grad=True, name=n) for n, a in zip(names, arrays)]
         half = [_reads_half(op, arrays, i, value, kwargs) for i in range(len(arrays))]
-        mirrored = lambda *inputs: [_mirror(x) if h else x for x, h in zip(inputs, half, strict=True)]
-        case = Case(lambda *inputs: (op(*mirrored(*inputs), **kwargs)[0] * g).sum(), tensors, rng, weighted=True)
+        case = Case(
+            lambda *inputs: (op(*[_mirror(x) if h else x for x, h in zip(inputs, half)], **kwargs)[0] * g).sum(),
+            tensors,
+            rng,
+            weighted=True,
+        )
         shares = [_share(vjp, g, a, given) for vjp, a in zip(vjps, given)]
         judged = judge(case, [_fold(share) if h else share for (share, _), h in zip(shares, half, strict=True)])
         for found, (_, told) in zip(judged, shares):
@@ -106,7 +110,7 @@ def _some_inputs(op: Callable[..., Result], count: int, kwargs: Any, rng: np.ran
 
 
 def _reads_half(op: Callable[..., Result], arrays: list[Array], i: int, value: Array, kwargs: Any) -> bool:
-    """Return True if op reads the lower half of a matrix alone, as np.linalg.cholesky does: it is taken as symmetric."""
+    """Return True if op reads the lower half of a matrix alone, as np.linalg.cholesky does."""
     a = arrays[i]
     if a.ndim < 2 or a.shape[-1] != a.shape[-2] or np.array_equal(a, np.tril(a)):
         return False
