@@ -43,8 +43,10 @@ class _Thread(threading.local):
 thread = _Thread()
 
 
-class no_grad(ContextDecorator):
+class no_grad(ContextDecorator, threading.local):
     """Switch recording off in this thread: ``with no_grad(): ...``, or as a decorator of a function.
+
+    Threads may share one, as they share a decorated function: each has attributes of its own in it.
 
     Examples
     --------
@@ -457,7 +459,7 @@ class Tensor:
             value = np.asarray(unwrap(value))
             if value.shape != self.shape or value.dtype.kind not in "fiub":
                 raise ValueError(f"{self.label()} was given a gradient of shape {value.shape} and dtype {value.dtype}")
-            value = value.astype(self.dtype, copy=False)
+            value = value.astype(self.dtype, copy=value is not self.stored_grad)  # backward() will add to it in place
         self.stored_grad, self.grad_from = value, next_stamp()
         self.grad_stamp = self.grad_from
 
