@@ -105,6 +105,11 @@ _BOUND = {
 }
 
 
+_AS_THEY_ARE = {  # modules of which one is a table of ops, and others make what is pickled by its function's name
+    *("extras.kernels", "extras.ops", "extras.optimizers", "training.schedules", "race.surfaces")
+}
+
+
 class _Bound:
     """A function of an upper room as a method. Its file is loaded at the first use; then it takes this place."""
 
@@ -132,6 +137,8 @@ def __getattr__(name: str) -> Any:
         value = attrgetter(there)(import_module(f".{path}", __name__))
     except AttributeError:
         value = import_module(f".{path}.{there}", __name__)
+    if not path.startswith("core") and f"{path}.{there}" not in _AS_THEY_ARE:
+        value = guards.words.at_the_door(value)
     globals()[name] = value
     return value
 

@@ -76,7 +76,7 @@ REFUSED = {  # what is called: the call, the error, a part of the sentence
     "softmax axis": (lambda: T.softmax(2), ValueError, "softmax: axis = 2"),
     "var axis": (lambda: T.var(axis=4), ValueError, "var: axis = 4"),
     "axis of a word": (lambda: T.sum(axis="x"), TypeError, "sum: axis is a whole number or a tuple of them, got 'x'"),
-    "sum dim": (lambda: T.sum(dim=0), TypeError, "it is axis; sum has a, axis, keepdims"),
+    "sum dim": (lambda: T.sum(dim=0), TypeError, "sum has NumPy's names for its arguments: axis=, not dim="),
     "clip the wrong way round": (lambda: T.clip(2, 1), ValueError, "low = 2 is above high = 1"),
     "clip NaN": (lambda: T.clip(float("nan")), ValueError, "low is NaN"),
     "clip a word": (lambda: T.clip("x"), TypeError, "low is a number or None, got str"),

@@ -22,6 +22,8 @@ def new_layer(cls: type, *args: Any, **named: Any) -> Any:
 
 def new_optimizer(cls: type, *args: Any, **named: Any) -> Any:
     """Return an optimizer for `__init__` to fill (``Optimizer.__new__``), if its arguments have the right names."""
+    if cls is Optimizer:
+        raise TypeError("Optimizer is what the rules have in common; take one, as tg.Adam, or write a subclass")
     known_names(cls, named)
     if args or "params" in named:
         parameters("params", args[0] if args else named["params"])

@@ -252,7 +252,7 @@ class WeightAverage:
         missing = [key for key in ("layout", "t", "average") if key not in state]
         if missing:
             raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
-        theirs, ours = [str(line) for line in state["layout"]], self._layout()
+        theirs, ours = [str(line) for line in np.ravel(state["layout"])], self._layout()
         if theirs != ours:
             here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
             raise ValueError(f"this state is of another average or model: it has {there} where this one has {here}")

@@ -23,6 +23,8 @@ from math import cos, inf, pi, sqrt
 from numbers import Integral, Real
 from typing import Any, Concatenate, ParamSpec, TypeAlias
 
+from ..guards.kinds import function
+
 Rate: TypeAlias = Any  # for a caller float | Callable[[int], float]; inside a rule the number for this t
 P = ParamSpec("P")
 
@@ -85,6 +87,7 @@ def schedule(rule: Callable[Concatenate[int, P], float]) -> Callable[P, Schedule
     >>> inverse_time(0.5, k=1)(2)
     0.25
     """
+    function("the rule of a schedule", rule)
     parameters = Signature(list(signature(rule).parameters.values())[1:])
 
     @wraps(rule)
