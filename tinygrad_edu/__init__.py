@@ -118,7 +118,9 @@ class _Bound:
 
     def __get__(self, instance: Any, owner: type) -> Any:
         path, _, there = self.path.rpartition(".")
-        setattr(self.cls, self.name, getattr(import_module(f".{path}", __name__), there))
+        method = getattr(import_module(f".{path}", __name__), there)
+        theirs = self.name[0] != "_" and path.startswith(("training", "explain"))
+        setattr(self.cls, self.name, guards.words.worded(method, self.name) if theirs else method)
         return getattr(owner if instance is None else instance, self.name)
 
 

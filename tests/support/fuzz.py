@@ -356,44 +356,14 @@ def compiled(rng):
 
 # --- the public API ---------------------------------------------------------------------------------------------------
 
-SKIPPED = {
-    "apply",
-    "kernels",
-    "ops",
-    "optimizers",
-    "buffers",
-    "surfaces",
-    "plots",
-    "raceplots",
-    "set_num_threads",
-}  # of arrays alone, or with pictures
-SKIPPED |= {
-    "attrgetter",
-    "itemgetter",
-    "methodcaller",
-    "call",
-    "setitem",
-    "delitem",
-    "length_hint",
-    "iconcat",
-    "concat",
-}
-ENGINE = {  # methods that people write or tools call, and nobody who trains a model
-    *(
-        "accumulate",
-        "begin",
-        "check",
-        "finish",
-        "grouped",
-        "kernel",
-        "keep",
-        "matched",
-        "notice_change",
-        "read",
-        "refuse",
-    ),
-    *("scalars", "updates", "on_tensors", "checked_number"),
-}
+SKIPPED = {  # what is for arrays alone, pictures, and functions of `operator` that are no operators
+    "apply", "kernels", "ops", "optimizers", "buffers", "surfaces", "plots", "raceplots", "set_num_threads",
+    "attrgetter", "itemgetter", "methodcaller", "call", "setitem", "delitem", "length_hint", "concat", "iconcat",
+}  # fmt: skip
+ENGINE = {  # methods that rules and layers have for the engine
+    "accumulate", "begin", "check", "checked_number", "finish", "grouped", "kernel", "keep", "matched", "notice_change",
+    "on_tensors", "read", "refuse", "scalars", "updates",
+}  # fmt: skip
 X, Y = tg.data.moons(8, rng=0)
 POINT = np.array([1.0, 2.0])
 
@@ -427,18 +397,15 @@ OBJECTS = {  # how one of each class is made, whose methods are called
     "Report": lambda: Report("it", []),
 }
 PLAUSIBLE = {  # by the name of an argument
-    **dict.fromkeys("a b t x other tensors arrays tensor".split(), lambda: OBJECTS["Tensor"]()),
-    **dict.fromkeys("X inputs logits predictions outputs".split(), lambda: X),
-    **dict.fromkeys("y labels".split(), lambda: Y),
-    **dict.fromkeys("targets".split(), lambda: X[:, :1]),
-    "model": lambda: trained()[0],
-    "layer": lambda: trained()[0],
-    "optimizer": lambda: trained()[1],
-    "params": lambda: trained()[0],
+    **dict.fromkeys(("a", "b", "t", "x", "tensors"), OBJECTS["Tensor"]),
+    **dict.fromkeys(("X", "inputs", "logits", "predictions"), lambda: X),
+    **dict.fromkeys(("y", "labels"), lambda: Y),
+    **dict.fromkeys(("model", "layer", "params"), lambda: trained()[0]),
+    **dict.fromkeys(("f", "function"), lambda: square),
+    **dict.fromkeys(("epochs", "steps"), lambda: 2),
+    "optimizer": OBJECTS["Adam"],
     "loss": lambda: tg.cross_entropy,
-    **dict.fromkeys("f function fn".split(), lambda: square),
-    **dict.fromkeys("lr l2 rate".split(), lambda: 0.1),
-    **dict.fromkeys("epochs steps n_steps".split(), lambda: 2),
+    "lr": lambda: 0.1,
     "sizes": lambda: [2, 3, 2],
     "axis": lambda: 0,
     "shape": lambda: (2, 2),
@@ -450,43 +417,13 @@ PLAUSIBLE = {  # by the name of an argument
     "rng": lambda: 0,
 }
 JUNK = [
-    *(
-        None,
-        True,
-        "x",
-        "",
-        b"x",
-        -1,
-        0,
-        1,
-        3,
-        2.5,
-        -0.5,
-        np.nan,
-        np.inf,
-        1e300,
-        1j,
-        (),
-        [],
-        {},
-        {"x": 1},
-        [1, 2],
-        ["a"],
-    ),
-    *(object, object(), len, lambda *a, **k: 0.0, lambda x: x, slice(3), ..., np.float32(1.5), np.int8(3), range(2)),
-    *(
-        np.zeros(0),
-        np.ones(2),
-        np.eye(2),
-        np.ones((2, 3, 2), np.float32),
-        np.array(["a"]),
-        np.array([None]),
-        np.array(1),
-    ),
-    *(np.array([1, 2]), np.array([True, False]), np.ma.array([1.0, 2.0], mask=[0, 1]), [[1.0], [1.0, 2.0]], Path("x")),
-    *(lambda: tg.Tensor(POINT), lambda: trained()[0], lambda: trained()[1], lambda: [tg.Tensor(POINT)]),
-]  # the last four are made anew for each call
-MADE = JUNK[-4:]
+    None, True, "x", "", b"x", -1, 0, 1, 3, 2.5, -0.5, np.nan, np.inf, 1e300, 1j, (), [], {}, {"x": 1}, [1, 2], ["a"],
+    object, object(), len, lambda *a, **k: 0.0, lambda x: x, slice(3), ..., np.float32(1.5), np.int8(3), range(2),
+    np.zeros(0), np.ones(2), np.eye(2), np.ones((2, 3, 2), np.float32), np.array(["a"]), np.array([None]), np.array(1),
+    np.array([1, 2]), np.array([True, False]), np.ma.array([1.0, 2.0], mask=[0, 1]), [[1.0], [1.0, 2.0]], Path("x"),
+    lambda: tg.Tensor(POINT), lambda: trained()[0], lambda: trained()[1], lambda: [tg.Tensor(POINT)],
+]  # fmt: skip
+MADE = JUNK[-4:]  # anew for each call
 
 
 @cache
@@ -497,7 +434,12 @@ def callables():
         value = getattr(tg, name)
         if name[0] != "_" and inspect.ismodule(value):
             for inner, f in vars(value).items():
-                if callable(f) and inner[0] != "_" and inner not in ENGINE and getattr(f, "__module__", "") == value.__name__:
+                if (
+                    callable(f)
+                    and inner[0] != "_"
+                    and inner not in ENGINE
+                    and getattr(f, "__module__", "") == value.__name__
+                ):
                     found.append((f"{name}.{inner}", f, None))
         elif name[0] != "_" and callable(value):
             found.append((name, value, None))
@@ -507,7 +449,7 @@ def callables():
             f = inspect.getattr_static(cls, inner)
             if isinstance(f, property) and f.fset:
                 found.append((f"{name}.{inner} = ", lambda t, value, inner=inner: setattr(t, inner, value), make))
-            elif callable(f) and inner[0] != "_" and inner not in ENGINE:
+            elif callable(getattr(cls, inner)) and inner[0] != "_" and inner not in ENGINE:
                 found.append((f"{name}.{inner}", getattr(cls, inner), make))
     for f in [vars(operator)[name] for name in operator.__all__ if name[0] != "_" and name not in SKIPPED]:
         found.append((f"Tensor {f.__name__}", f, OBJECTS["Tensor"]))

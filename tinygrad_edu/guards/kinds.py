@@ -35,10 +35,15 @@ def number(name: str, value: Any, least: float = -inf, most: float = inf, open_e
         raise ValueError(f"{name} = {value}, but it has to be {' and '.join(ends) or 'a finite number'}")
 
 
+def is_whole(value: Any) -> bool:
+    """Return whether value is a whole number of Python or NumPy; True is none."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, TRUE_OR_FALSE)
+
+
 def whole(name: str, value: Any, least: int = 0) -> None:
     """Raise unless value is a whole number, at least least."""
-    if isinstance(value, TRUE_OR_FALSE) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} is a whole number, at least {least}, got {shown(value)}")
+    if not is_whole(value):
+        raise TypeError(f"{name} is a whole number{f', at least {least}' * (least >= 0)}, got {shown(value)}")
     if value < least:
         raise ValueError(f"{name} = {value}, but it has to be a whole number, at least {least}")
 
@@ -55,7 +60,7 @@ def generator(name: str, value: Any) -> None:
         return
     several = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim)
     whole_numbers = value if several else [value]
-    if not all(isinstance(n, (int, np.integer)) and not isinstance(n, TRUE_OR_FALSE) and n >= 0 for n in whole_numbers):
+    if not all(is_whole(n) and n >= 0 for n in whole_numbers):
         raise TypeError(
             f"{name} is a seed, a whole number of at least 0, or np.random.default_rng(seed), got {shown(value)}"
         )
@@ -139,16 +144,16 @@ def shown(value: Any) -> str:
 
 
 at_least_0 = partial(number, least=0)
+size = partial(whole, least=1)
 share = partial(number, least=0, most=1, open_end=True)
 LAYER = {"dtype": dtype, "rng": generator}
 CLASSES: dict[str, dict[str, Check]] = {  # of `core.layers` and `extras.layers`
-    "Linear": {"bias": yes_or_no, "init": function, **LAYER},
+    "Linear": {"in_features": size, "out_features": size, "bias": yes_or_no, "init": function, **LAYER},
     "Dropout": {"p": share, "rng": generator},
     "LeakyReLU": {"slope": number},
     "ELU": {"alpha": number},
     "LayerNorm": {"eps": real, "dtype": dtype},
     "BatchNorm1d": {"eps": real, "momentum": real, "dtype": dtype},
-    "Softmax": {"axis": partial(whole, least=-64)},
 }
 INITIALISERS: dict[str, Check] = {"shape": weights, "rng": generator, "dtype": dtype}
 FUNCTIONS: dict[str, dict[str, Check]] = {  # module.function of the core

@@ -80,7 +80,7 @@ def raised_here(error: BaseException) -> bool:
     tb, where, line = error.__traceback__, "", 0
     while tb is not None:
         name = tb.tb_frame.f_code.co_filename
-        library = name.endswith(".pyx") or name.startswith(PYTHON) and "site-packages" not in name
+        library = name.endswith(".pyx") or (name.startswith(PYTHON) and "site-packages" not in name)
         if not library and not name.startswith(NUMPY):
             where, line = name, tb.tb_lineno
         tb = tb.tb_next

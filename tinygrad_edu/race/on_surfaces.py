@@ -15,6 +15,7 @@ from ..core.ops import Array
 from ..core.tensor import Tensor
 from ..extras.numpy_functions import stack
 from ..extras.optimizers import RULES, rule_names
+from ..guards.kinds import is_whole
 from .surfaces import SURFACES, Surface, stated
 
 FIELD = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")  # the rules that race by default
@@ -148,8 +149,8 @@ def race(
     place = SURFACES[surface] if isinstance(surface, str) else surface
     rules = rule_names(FIELD if optimizers is None else optimizers)
     steps = place.steps if steps is None else steps
-    if steps < 1:
-        raise ValueError(f"steps = {steps}, but a race has at least 1")
+    if not is_whole(steps) or steps < 1:
+        raise ValueError(f"steps = {steps!r}, but a race has a whole number of them, at least 1")
     seed = int(np.random.default_rng(rng).integers(2**32))
     if lr == "tuned":
         near = np.random.default_rng([seed, 1]).standard_normal((STARTS - 1, 2)) * place.size / 50

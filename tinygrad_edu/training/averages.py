@@ -25,6 +25,7 @@ from ..core.optimizer import Optimizer
 from ..core.tensor import next_stamp, unwrap
 from ..extras import kernels
 from ..extras.threads import bound
+from ..guards.kinds import whole as whole_number, yes_or_no
 from .states import fitting, layout, whole
 
 
@@ -63,6 +64,7 @@ class MovingAverage:
     """
 
     def __init__(self, beta: float = 0.9, bias_correction: bool = True) -> None:
+        yes_or_no("bias_correction", bias_correction)
         self.beta, self.bias_correction = _below_1("beta", beta), bool(bias_correction)
         self.V: Any = 0.0
         self.t = 0
@@ -93,6 +95,7 @@ class MovingAverage:
         >>> MovingAverage(beta=0.5, bias_correction=False).weights(3)
         array([0.5  , 0.25 , 0.125])
         """
+        whole_number("n", n)
         weights = (1 - self.beta) * self.beta ** np.arange(n)
         return weights / (1 - self.beta**n) if self.bias_correction else weights
 
@@ -169,6 +172,7 @@ class WeightAverage:
     def __init__(self, optimizer: Optimizer, decay: float | None = 0.999, debias: bool = True) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"the weights are those of an optimizer such as tg.Adam, got {type(optimizer).__name__}")
+        yes_or_no("debias", debias)
         self.optimizer = optimizer
         self.decay, self.debias = None if decay is None else _below_1("decay", decay), bool(debias)
         self.average = aligned(optimizer.buffer.data.size, optimizer.buffer.data.dtype)
