@@ -107,7 +107,7 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
         kwargs = {name: unwrap(value) for name, value in kwargs.items()}
     try:
         result = op(*arrays, **kwargs)
-    except ValueError as error:
+    except (ValueError, TypeError, IndexError) as error:
         error.add_note(f"{op.__name__} was given shapes {' and '.join(str(np.shape(a)) for a in arrays)}")
         raise
     if not isinstance(result, tuple):

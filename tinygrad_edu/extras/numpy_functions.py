@@ -145,6 +145,19 @@ def detach(t: Any) -> Tensor:
     return copy if isinstance(copy, Tensor) else Tensor(copy, name=t.name)
 
 
+def one_number(t: Tensor, how: str) -> Any:
+    """Return the single number in a Tensor to Python code; how names what asks. ValueError if there are more, or none.
+
+    >>> one_number(Tensor([[2.5]]), "item()")
+    2.5
+    """
+    array = t.read(how)
+    if array.size != 1:
+        many = "; any() or all() makes one of many" if how == "the truth" else "; reduce it, or take numpy()"
+        raise ValueError(f"{how} is of a single number, and this tensor has shape {t.shape}{many}")
+    return array.item()
+
+
 def matrix_transpose(t: Any) -> Tensor:
     """The tensor with its last two axes swapped: each matrix of a stack transposed."""
     if t.ndim < 2:
@@ -325,8 +338,10 @@ METHODS: dict[str, Any] = {  # the face binds them to Tensor
     "__matmul__": matmul,
     "__rmatmul__": lambda b, a: matmul(a, b),
     "__len__": lambda t: len(t.array),
-    "__float__": lambda t: float(t.read("float()").item()),
-    "__int__": lambda t: int(t.read("int()").item()),
+    "item": lambda t: one_number(t, "item()"),
+    "__float__": lambda t: float(one_number(t, "float()")),
+    "__int__": lambda t: int(one_number(t, "int()")),
+    "__bool__": lambda t: bool(one_number(t, "the truth")),
     "__format__": lambda t, spec: format(t.item(), spec) if spec else str(t),
     "__iter__": lambda t: (t[i] for i in range(len(t))),
     "__array__": plain_array,
