@@ -741,7 +741,7 @@ def test_it_behaves_like_numbers_where_it_is_one():
     rows = leaf([[1.0, 2.0], [3.0, 4.0]])
     assert len(rows) == 2
     assert [row.numpy().tolist() for row in rows] == [[1, 2], [3, 4]]
-    with pytest.raises(ValueError, match="size"):
+    with pytest.raises(ValueError, match=r"of a single number, and this tensor has shape \(2, 2\)"):
         rows.item()
 
 

@@ -25,7 +25,7 @@ from ..core.optimizer import Optimizer
 from ..core.tensor import next_stamp, unwrap
 from ..extras import kernels
 from ..extras.threads import bound
-from ..guards.kinds import share
+from ..guards.kinds import share, whole as whole_number, yes_or_no
 from .states import fitting, layout, whole
 
 
@@ -65,6 +65,7 @@ class MovingAverage:
 
     def __init__(self, beta: float = 0.9, bias_correction: bool = True) -> None:
         share("beta", beta)
+        yes_or_no("bias_correction", bias_correction)
         self.beta, self.bias_correction = float(beta), bool(bias_correction)
         self.V: Any = 0.0
         self.t = 0
@@ -95,6 +96,7 @@ class MovingAverage:
         >>> MovingAverage(beta=0.5, bias_correction=False).weights(3)
         array([0.5  , 0.25 , 0.125])
         """
+        whole_number("n", n)
         weights = (1 - self.beta) * self.beta ** np.arange(n)
         return weights / (1 - self.beta**n) if self.bias_correction else weights
 
@@ -173,6 +175,7 @@ class WeightAverage:
             raise TypeError(f"the weights are those of an optimizer such as tg.Adam, got {type(optimizer).__name__}")
         if decay is not None:
             share("decay", decay)
+        yes_or_no("debias", debias)
         self.optimizer, self.decay, self.debias = optimizer, None if decay is None else float(decay), bool(debias)
         self.average = aligned(optimizer.buffer.data.size, optimizer.buffer.data.dtype)
         self.t = 0
@@ -255,7 +258,7 @@ class WeightAverage:
         missing = [key for key in ("layout", "t", "average") if key not in state]
         if missing:
             raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
-        theirs, ours = [str(line) for line in state["layout"]], self._layout()
+        theirs, ours = [str(line) for line in np.ravel(state["layout"])], self._layout()
         if theirs != ours:
             here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
             raise ValueError(f"this state is of another average or model: it has {there} where this one has {here}")
