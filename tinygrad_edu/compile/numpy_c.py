@@ -160,7 +160,8 @@ def ready() -> str:
     if apart:
         why = "its own function was not found, or does not agree with it"
         warn(f"compiled steps call NumPy through Python, which is slower, for {', '.join(apart)}: {why}")
-    return f"{product} {switches() and SMALL} {sys.byteorder} {' '.join(f'{which}{extra or 0:d}' for which, extra in loops.items())}"
+    entries = " ".join(f"{which}{extra or 0:d}" for which, extra in loops.items())
+    return f"{product} {switches() and SMALL} {sys.byteorder} {entries}"
 
 
 def switches() -> bool:

@@ -61,9 +61,11 @@ def pool() -> ThreadPoolExecutor:
 
 
 def set_num_threads(n: int) -> None:
-    """Set how many threads share the work on large buffers; the bits of the result do not depend on it.
+    """Set how many threads share an optimizer's update of large buffers; the bits of the result do not depend on it.
 
-    At the start it is the environment variable TINYGRAD_EDU_THREADS, or the number of cores. Where a rule's arrays
+    It governs nothing else. Matrix products are BLAS's, which has threads of its own: OPENBLAS_NUM_THREADS in the
+    environment sets their number, or the package threadpoolctl. Whatever it is, products of up to `one_thread.SMALL`
+    multiplications take one (OpenBLAS; see docs/performance.md, "On a busy machine"). At the start it is the environment variable TINYGRAD_EDU_THREADS, or the number of cores. Where a rule's arrays
     together have less than WORTH_A_THREAD = 18 MB, as Adam's below 1,125,000 parameters in float32, one does the work.
 
     Raises
