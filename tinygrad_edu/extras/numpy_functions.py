@@ -17,19 +17,21 @@ import numpy as np
 from ..core.ops import Axis, Result
 from ..core.tensor import Tensor, apply, as_tensor, constant, method, real, unwrap
 from . import composed, ops, products
+from .one_thread import product
 from .spellings import TORCHS_METHODS, Elsewhere, python_number
 
 
 def linear(x: Any, W: Any, b: Any) -> Tensor:
     """y = x W + b: `ops.linear` for a batch x (N, D), `ops.matmul` and `ops.add` for other shapes"""
-    return apply(ops.linear, x, W, b) if getattr(x, "ndim", 0) == 2 else matmul(x, W) + b
+    shape: Any = getattr(x, "shape", ())
+    return product(shape[0] * getattr(W, "size", 0), ops.linear, x, W, b) if len(shape) == 2 else matmul(x, W) + b
 
 
 def matmul(a: Any, b: Any) -> Tensor:
     """y = a @ b (`ops.matmul`), and vectors as NumPy has them: on the left one row, on the right one column"""
     a, b = as_tensor(a), as_tensor(b)
     if a.ndim > 1 and b.ndim > 1:
-        return apply(ops.matmul, a, b)
+        return product(a.shape[-2] * a.shape[-1] * b.shape[-1], ops.matmul, a, b)
     if not (a.ndim and b.ndim):
         raise ValueError(f"matmul takes vectors and matrices, got shapes {a.shape} and {b.shape}; use * for numbers")
     y = apply(ops.matmul, a if a.ndim > 1 else reshape(a, 1, -1), b if b.ndim > 1 else reshape(b, -1, 1))
