@@ -288,7 +288,7 @@ def test_what_cannot_be_searched_is_refused_and_the_model_stays_as_it_is(change,
 
 @pytest.mark.parametrize("wrong", [{"optimizer": tg.Adam}, {"loss": "mse"}])
 def test_an_optimizer_class_or_a_loss_name_is_refused(wrong):
-    with pytest.raises(TypeError, match=r"optimizer is one such as tg\.Adam\(model\)"):
+    with pytest.raises(TypeError, match=f"{next(iter(wrong))} is .* such as tg\\."):
         tg.lr_find(small(), X, Y, **wrong)
 
 

@@ -151,7 +151,7 @@ def describe_rule(optimizer: Any, options: argparse.Namespace, say: Callable[...
     for line in optimizer.equation().splitlines():
         say(f"        {line}")
     if not options.compiled:
-        say("kernel  getting it ready: compiled at the first use, from Numba's cache after that ...")
+        say("kernel  getting it ready: compiled at the first use, loaded from disk after that ...")
         say(f"        ready after {optimizer.compile():.2f} s")
     say()
 

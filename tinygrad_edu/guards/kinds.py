@@ -98,7 +98,9 @@ def parameters(name: str, value: Any) -> None:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as a message shows it: short ones with their kind."""
+    """Return a value as a message shows it: a class by its name, short ones with their kind."""
+    if isinstance(value, type):
+        return value.__name__
     text = "" if callable(value) or value is None else repr(value)
     return f"{type(value).__name__}{f' {text}' if 0 < len(text) < 40 else ''}"
 
