@@ -451,7 +451,7 @@ def test_the_operators_of_an_array():
         (lambda t: t.clamp(0, 1), r"t\.clip\(low, high\)"),
         (lambda t: t.gather(1, [[0]]), r"t\.take_along_axis\(indices, axis\)"),
         (lambda t: t.unsqueeze(0), r"t\.expand_dims\(axis\)"),
-        (lambda t: t.sum(dim=1), "sum has NumPy's names for its arguments: axis=, not dim="),
+        (lambda t: t.sum(dim=1), "keyword argument 'dim'; axis=, not dim=; sum has a, axis, keepdims"),
         (lambda t: t.mean(dim=1, keepdim=True), "axis=, not dim= and keepdims=, not keepdim="),
         (lambda t: tg.softmax(t, dim=1), "axis=, not dim="),
         (lambda t: t.max(dim=1), "axis=, not dim="),

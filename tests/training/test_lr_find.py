@@ -286,6 +286,19 @@ def test_what_cannot_be_searched_is_refused_and_the_model_stays_as_it_is(change,
     assert all(np.array_equal(before[name], values) for name, values in model.state_dict().items())
 
 
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda output, y: 1.0, "float, of which nothing can be learned"),
+        (lambda output, y: output, r"a Tensor of shape \(32, 3\): reduce it"),
+        (lambda output, y: None, "is there a return"),
+    ],
+)
+def test_a_loss_that_is_no_tensor_with_one_number_is_refused(loss, message):
+    with pytest.raises(TypeError, match=message):
+        tg.lr_find(small(), X, Y, loss)
+
+
 @pytest.mark.parametrize("wrong", [{"optimizer": tg.Adam}, {"loss": "mse"}])
 def test_an_optimizer_class_or_a_loss_name_is_refused(wrong):
     with pytest.raises(TypeError, match=f"{next(iter(wrong))} is .* such as tg\\."):

@@ -23,6 +23,7 @@ from llvmlite import binding
 
 from ..core.kernels import sgd
 from ..core.ops import Array
+from ..extras.one_thread import blas_threads, libraries, one_thread, own_library, threads_for
 from ..guards.frames import warn
 from . import intrinsics
 from .templates import CALLED
@@ -40,21 +41,10 @@ SIMPLE: dict[str, np.dtype[Any]] = {"s": np.dtype(np.float32), "f": np.dtype(np.
 PLAIN = not hasattr(sgd, "py_func")  # NUMBA_DISABLE_JIT=1: NumPy takes the place of machine code
 
 
-def own_library() -> str:
-    """Return the path of the library that NumPy's functions are in."""
-    return str(sys.modules["numpy._core._multiarray_umath"].__file__)
-
-
 @lru_cache
 def blas() -> tuple[str, int] | None:
-    """Return the library that NumPy multiplies matrices with, and the bits of its whole numbers; None if not found.
-
-    A name is looked up in NumPy's own library, and so in those that it was linked with, and in no other that a process
-    may have loaded. Windows does not look further than one library; there NumPy brings BLAS in a folder of its own.
-    """
-    beside = Path(np.__file__).parent.parent / "numpy.libs"
-    paths = [own_library(), *map(str, sorted(beside.glob("*openblas*.dll")))]
-    for path, (i, name) in itertools.product(paths, enumerate(NAMES)):
+    """Return the library that NumPy multiplies matrices with, and the bits of its whole numbers; None if not found."""
+    for path, (i, name) in itertools.product(libraries(), enumerate(NAMES)):
         with suppress(OSError, AttributeError):
             library = ctypes.CDLL(path)
             found = {letter: _address(getattr(library, name.format(letter))) for letter in "sd"}
@@ -158,6 +148,9 @@ def ready() -> str:
     if PLAIN:
         return "plain"
     product, apart = blas(), list[str]()
+    if product is not None and (own := blas_threads()) is not None:
+        binding.add_symbol("tinygrad_edu_set_threads", _address(own.set))
+        binding.add_symbol(intrinsics.USERS, ctypes.addressof(one_thread.users))
     if product is None:
         apart.append("products")
         for letter in "sd":
@@ -170,7 +163,14 @@ def ready() -> str:
     if apart:
         why = "its own function was not found, or does not agree with it"
         warn(f"compiled steps call NumPy through Python, which is slower, for {', '.join(apart)}: {why}")
-    return f"{product} {sys.byteorder} {' '.join(f'{which}{extra or 0:d}' for which, extra in loops.items())}"
+    return (
+        f"{product} {switches()} {sys.byteorder} {' '.join(f'{which}{extra or 0:d}' for which, extra in loops.items())}"
+    )
+
+
+def switches() -> bool:
+    """Return whether a step's small products take one of BLAS's threads, and the step has to say so to BLAS."""
+    return not PLAIN and blas() is not None and blas_threads() is not None
 
 
 # --- NumPy through Python, where its own function was not found -------------------------------------------------------
@@ -257,7 +257,7 @@ def _native(letter: str) -> dict[str, Any]:
     own = {f"_{name}": getattr(intrinsics, name) for name in ("place", "array", "address", "repeat", "flush")}
     bits = (blas() or ("", 64))[1]
     called = {f"_{name}": intrinsics.called(name, inner_loop) for name in CALLED}
-    return called | own | {"_matmul": intrinsics.matmul(letter, bits)}
+    return called | own | {"_matmul": intrinsics.matmul(letter, bits, switches())}
 
 
 # --- the same in plain Python ----------------------------------------------------------------------------------------
@@ -286,7 +286,8 @@ def _matmul_plainly(
 ) -> None:
     left = _array_plainly(a, 0, (k, n) if a_flipped else (n, k), dtype)
     right = _array_plainly(b, 0, (m, k) if b_flipped else (k, m), dtype)
-    product = (left.T if a_flipped else left) @ (right.T if b_flipped else right)
+    with threads_for(n * m * k):
+        product = (left.T if a_flipped else left) @ (right.T if b_flipped else right)
     total = _array_plainly(out, 0, (n, m), dtype)
     total[...] = product + total if add else product
 

@@ -43,8 +43,10 @@ class _Thread(threading.local):
 thread = _Thread()
 
 
-class no_grad(ContextDecorator):
+class no_grad(ContextDecorator, threading.local):
     """Switch recording off in this thread: ``with no_grad(): ...``, or as a decorator of a function.
+
+    Threads may share one, as they share a decorated function: each has attributes of its own in it.
 
     Examples
     --------
@@ -106,7 +108,7 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
         kwargs = {name: unwrap(value) for name, value in kwargs.items()}
     try:
         result = op(*arrays, **kwargs)
-    except ValueError as error:
+    except (ValueError, TypeError, IndexError) as error:
         error.add_note(f"{op.__name__} was given shapes {' and '.join(str(np.shape(a)) for a in arrays)}")
         raise
     if not isinstance(result, tuple):
@@ -458,7 +460,7 @@ class Tensor:
             value = np.asarray(unwrap(value))
             if value.shape != self.shape or value.dtype.kind not in "fiub":
                 raise ValueError(f"{self.label()} was given a gradient of shape {value.shape} and dtype {value.dtype}")
-            value = value.astype(self.dtype, copy=False)
+            value = value.astype(self.dtype, copy=value is not self.stored_grad)  # backward() will add to it in place
         self.stored_grad, self.grad_from = value, next_stamp()
         self.grad_stamp = self.grad_from
 
@@ -491,17 +493,20 @@ class Tensor:
                 parent.accumulate(share, stamp)
 
     def accumulate(self, share: Array, stamp: int) -> None:
-        """Add share to ``grad`` in place, where an optimizer's flat buffer has it; the first share overwrites."""
-        self.grad_stamp = stamp
+        """Add share to ``grad`` in place, where an optimizer's flat buffer has it; the first share overwrites.
+
+        A gradient that is all 0, as after ``p.grad.fill(0)``, holds no share: this one is its oldest.
+        """
         if self.stored_grad is not None:
+            if self.grad_stamp != stamp and not self.stored_grad.any():
+                self.grad_from = stamp
+            self.grad_stamp = stamp
             self.stored_grad += share
             return
-        self.grad_from = stamp
+        self.grad_from = self.grad_stamp = stamp
         if self.grad_view is not None:
             self.grad_view[...] = share
-            self.stored_grad = self.grad_view
-        else:
-            self.stored_grad = np.array(share, dtype=self.dtype)
+        self.stored_grad = np.array(share, dtype=self.dtype) if self.grad_view is None else self.grad_view
 
     # --- ops: here are Python's operators; below, each function of `ops` becomes a method. Then the face, which is
     # --- tinygrad_edu/__init__.py, replaces a few, such as linear and reshape, by those of `extras.numpy_functions`,

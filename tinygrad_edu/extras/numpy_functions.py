@@ -17,19 +17,21 @@ import numpy as np
 from ..core.ops import Axis, Result
 from ..core.tensor import Tensor, apply, as_tensor, constant, method, real, unwrap
 from . import composed, ops, products
+from .one_thread import product
 from .spellings import TORCHS_METHODS, Elsewhere, python_number
 
 
 def linear(x: Any, W: Any, b: Any) -> Tensor:
     """y = x W + b: `ops.linear` for a batch x (N, D), `ops.matmul` and `ops.add` for other shapes"""
-    return apply(ops.linear, x, W, b) if getattr(x, "ndim", 0) == 2 else matmul(x, W) + b
+    shape: Any = getattr(x, "shape", ())
+    return product(shape[0] * getattr(W, "size", 0), ops.linear, x, W, b) if len(shape) == 2 else matmul(x, W) + b
 
 
 def matmul(a: Any, b: Any) -> Tensor:
     """y = a @ b (`ops.matmul`), and vectors as NumPy has them: on the left one row, on the right one column"""
     a, b = as_tensor(a), as_tensor(b)
     if a.ndim > 1 and b.ndim > 1:
-        return apply(ops.matmul, a, b)
+        return product(a.shape[-2] * a.shape[-1] * b.shape[-1], ops.matmul, a, b)
     if not (a.ndim and b.ndim):
         raise ValueError(f"matmul takes vectors and matrices, got shapes {a.shape} and {b.shape}; use * for numbers")
     y = apply(ops.matmul, a if a.ndim > 1 else reshape(a, 1, -1), b if b.ndim > 1 else reshape(b, -1, 1))
@@ -141,6 +143,19 @@ def detach(t: Any) -> Tensor:
     """Return a constant copy: the same numbers, no history."""
     copy = constant(np.copy, t)
     return copy if isinstance(copy, Tensor) else Tensor(copy, name=t.name)
+
+
+def one_number(t: Tensor, how: str) -> Any:
+    """Return the single number in a Tensor to Python code; how names what asks. ValueError if there are more, or none.
+
+    >>> one_number(Tensor([[2.5]]), "item()")
+    2.5
+    """
+    array = t.read(how)
+    if array.size != 1:
+        many = "; any() or all() makes one of many" if how == "the truth" else "; reduce it, or take numpy()"
+        raise ValueError(f"{how} is of a single number, and this tensor has shape {t.shape}{many}")
+    return array.item()
 
 
 def matrix_transpose(t: Any) -> Tensor:
@@ -323,8 +338,10 @@ METHODS: dict[str, Any] = {  # the face binds them to Tensor
     "__matmul__": matmul,
     "__rmatmul__": lambda b, a: matmul(a, b),
     "__len__": lambda t: len(t.array),
-    "__float__": lambda t: float(t.read("float()").item()),
-    "__int__": lambda t: int(t.read("int()").item()),
+    "item": lambda t: one_number(t, "item()"),
+    "__float__": lambda t: float(one_number(t, "float()")),
+    "__int__": lambda t: int(one_number(t, "int()")),
+    "__bool__": lambda t: bool(one_number(t, "the truth")),
     "__format__": lambda t, spec: format(t.item(), spec) if spec else str(t),
     "__iter__": lambda t: (t[i] for i in range(len(t))),
     "__array__": plain_array,

@@ -71,7 +71,7 @@ def set_num_threads(n: int) -> None:
     ValueError : n is not a whole number, at least 1
     """
     global threads
-    if not isinstance(n, (int, integer)) or n < 1:
+    if isinstance(n, bool) or not isinstance(n, (int, integer)) or n < 1:
         raise ValueError(f"the number of threads is a whole number, at least 1; got {n!r}")
     threads = int(n)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from inspect import signature
 from typing import Any
@@ -18,6 +19,7 @@ from numpy.ma import MaskedArray
 from ..core import losses, ops
 from ..core.ops import Array
 from ..core.tensor import Tensor, unwrap
+from .kinds import real
 from .masked import refuse_masked
 from .names import arguments_fit
 
@@ -50,7 +52,9 @@ def guarded(loss: Loss, check: Callable[..., None] | None, hint: Callable[[Any, 
         try:
             return loss(*args)
         except (TypeError, ValueError) as error:
-            more = hint(args[0], args[1]) if len(args) > 1 else ""
+            more = ""
+            with suppress(ValueError):  # lists that are no arrays
+                more = hint(args[0], args[1]) if len(args) > 1 else ""
             if more and len(error.args) == 1 and not getattr(error, "__notes__", ()):
                 error.args = (f"{error}; {more}",)
             raise
@@ -114,6 +118,7 @@ def require_loss(cost: Any) -> None:
 
 def check_delta(predictions: Any, targets: Any, delta: float = 1.0) -> None:
     """Raise ValueError for a straight line that begins nowhere."""
+    real("delta", delta)
     if not delta > 0:
         raise ValueError(f"delta = {delta}, but it has to be above 0")
 
@@ -144,7 +149,10 @@ def check_signs(scores: Any, targets: Any) -> None:
 
 def compared(predictions: Any, targets: Any) -> Array:
     """Return the targets as the loss will compare them; none if they do not fit, which the loss refuses by itself."""
-    p, t = np.asarray(unwrap(predictions)), np.asarray(unwrap(targets))
+    try:
+        p, t = np.asarray(unwrap(predictions)), np.asarray(unwrap(targets))
+    except ValueError:  # lists that are no arrays
+        return np.zeros(0)
     if p.shape != t.shape or t.dtype.kind not in "fiub":
         return np.zeros(0)
     return t.astype(p.dtype) if p.dtype.kind == "f" else t

@@ -18,7 +18,7 @@ import numpy as np
 from ..core.init import Rng
 from ..core.ops import Array
 from ..core.tensor import unwrap
-from ..guards.kinds import at_least_0, generator, number, real, whole
+from ..guards.kinds import at_least_0, generator, is_whole, number, real, whole, yes_or_no
 from ..guards.masked import refuse_masked
 from ..guards.samples import numbers
 
@@ -98,6 +98,8 @@ def batches(
     >>> len(loader)
     3
     """
+    for name, value in (("shuffle", shuffle), ("drop_last", drop_last)):
+        yes_or_no(name, value)
     return Batches(rows("X", X), rows("y", y), batch_size, shuffle, rng, drop_last)
 
 
@@ -121,7 +123,7 @@ def in_order(
     N = len(X)
     if N == 0:
         raise ValueError("there are no samples")
-    if batch_size is not None and (not isinstance(batch_size, (int, np.integer)) or batch_size < 1):
+    if batch_size is not None and (not is_whole(batch_size) or batch_size < 1):
         raise ValueError(f"batch_size = {batch_size}, but it has to be a whole number, at least 1, or None for all")
     generator("rng", rng)
     size = N if batch_size is None else min(int(batch_size), N)
