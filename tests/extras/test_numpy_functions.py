@@ -41,7 +41,7 @@ def test_a_function_of_a_float32_tensor_is_float32(name, call, x):
 
 
 def has_doubles(call, x):
-    """Whether NumPy's own result is float64, because of an array beside the one that is given."""
+    """True if NumPy's own result is float64, because of an array beside the one that is given."""
     return np.asarray(call(x.astype(np.float32))).dtype == np.float64
 
 

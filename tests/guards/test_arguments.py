@@ -53,7 +53,7 @@ REFUSED = {  # what is called: the call, the error, a part of the sentence
     "LayerNorm eps": (lambda: tg.LayerNorm(3, "x"), TypeError, "eps is a number"),
     "Linear rng": (lambda: tg.Linear(2, 3, rng="x"), TypeError, "rng is a seed"),
     "Linear init": (lambda: tg.Linear(2, 3, init="he"), TypeError, "init is a function, got str 'he'"),
-    "Linear dtype": (lambda: tg.Linear(2, 3, dtype=int), TypeError, "dtype is np.float64 or np.float32"),
+    "Linear dtype": (lambda: tg.Linear(2, 3, dtype=int), TypeError, "dtype is np.float64 or np.float32, got int"),
     "Linear use_bias": (lambda: tg.Linear(2, 3, use_bias=False), TypeError, "bias=, not use_bias="),
     "mlp(4, 8, 2)": (lambda: tg.mlp(4, 8, 2), TypeError, "sizes is one list, as mlp([2, 16, 2]), got int 4"),
     "mlp None": (lambda: tg.mlp(None), TypeError, "sizes is a list"),

@@ -397,9 +397,10 @@ def test_one_score_a_sample_has_no_accuracy():
 def test_an_optimizer_class_or_a_loss_name_is_refused():
     X, y = tg.data.moons(40, rng=0)
     model = tg.mlp([2, 2], rng=0)
-    for wrong in ({"optimizer": tg.Adam}, {"loss": "mse"}):
-        with pytest.raises(TypeError, match=r"optimizer is one such as tg\.Adam\(model\)"):
-            tg.fit(model, X, y, progress=False, **wrong)
+    with pytest.raises(TypeError, match=r"optimizer is one such as tg\.Adam\(model\), got <class .*Adam'>"):
+        tg.fit(model, X, y, progress=False, optimizer=tg.Adam)
+    with pytest.raises(TypeError, match=r"loss is a function such as tg\.cross_entropy, got 'mse'"):
+        tg.fit(model, X, y, progress=False, loss="mse")
 
 
 def test_a_handler_that_is_not_pythons_own_is_left_alone():

@@ -301,7 +301,7 @@ def test_a_loss_that_is_no_tensor_with_one_number_is_refused(loss, message):
 
 @pytest.mark.parametrize("wrong", [{"optimizer": tg.Adam}, {"loss": "mse"}])
 def test_an_optimizer_class_or_a_loss_name_is_refused(wrong):
-    with pytest.raises(TypeError, match=r"optimizer is one such as tg\.Adam\(model\)"):
+    with pytest.raises(TypeError, match=f"{next(iter(wrong))} is .* such as tg\\."):
         tg.lr_find(small(), X, Y, **wrong)
 
 

@@ -83,7 +83,7 @@ def inner_loop(name: str, letter: str) -> bool | None:
 
 
 class _Found(ctypes.Structure):
-    """What dladdr writes."""
+    """The record that dladdr fills in."""
 
     _fields_ = (
         ("file", ctypes.c_char_p),

@@ -66,6 +66,8 @@ def about_labels(logits: Any, labels: Any) -> str:
     """Say what to do with labels that `losses.cross_entropy` refused."""
     shape, labels = np.shape(unwrap(logits)), np.asarray(unwrap(labels))
     if len(shape) != 2 or labels.shape != shape[:1]:
+        if len(shape) == 1 and shape == labels.shape:
+            return "one score for each sample, of yes or no, is for binary_cross_entropy_with_logits"
         one_hot = "labels are class numbers, not one-hot rows: take labels.argmax(axis=1)"
         if shape == labels.shape and labels.dtype.kind == "f" and not np.isin(labels, (0, 1)).all():
             return "for soft labels write -(labels * logits.log_softmax()).sum(axis=1).mean()"

@@ -132,8 +132,10 @@ def evaluate(model: Layer, X: Any, y: Any, loss: Loss = cross_entropy, batch_siz
 
 def require_kinds(optimizer: Any, loss: Any) -> None:
     """Raise a TypeError if optimizer is neither an `Optimizer` nor None, or if loss cannot be called."""
-    if not isinstance(optimizer, (Optimizer, type(None))) or not callable(loss):
-        raise TypeError("optimizer is one such as tg.Adam(model), loss a function such as tg.cross_entropy")
+    if not isinstance(optimizer, (Optimizer, type(None))):
+        raise TypeError(f"optimizer is one such as tg.Adam(model), got {optimizer!r}")
+    if not callable(loss):
+        raise TypeError(f"loss is a function such as tg.cross_entropy, got {loss!r}")
 
 
 def warn_if_untrained(optimizer: Optimizer, model: Layer) -> None:
