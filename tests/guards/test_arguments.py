@@ -172,7 +172,7 @@ def test_a_table_of_objects_says_which_cell_it_is():
     ):
         samples.numbers("X", table)
     table[1, 1] = None
-    with pytest.raises(TypeError, match=r"^X holds NoneType None at row 1, column 1"):
+    with pytest.raises(TypeError, match=r"^X holds None at row 1, column 1"):
         samples.numbers("X", table)
     table[1, 1] = np.bool_(True)
     np.testing.assert_array_equal(samples.numbers("X", table), [[1, 2.5], [1, 1], [2, 3]])

@@ -337,8 +337,8 @@ class Sequential(Layer):
             x = layer.forward(x)  # layer(x) would only guard again what the call of this layer guards
         return x if isinstance(x, (tuple, dict)) else as_tensor(x)  # type: ignore[return-value]  # several outputs
 
-    def __getitem__(self, i: int) -> Layer:
-        return self.layers[i]
+    def __getitem__(self, i: int | slice) -> Layer:
+        return Sequential(*self.layers[i]) if isinstance(i, slice) else self.layers[i]
 
     def __len__(self) -> int:
         return len(self.layers)

@@ -47,7 +47,7 @@ def check_exercises(target: Path, seed: int | None = None, seconds: float = 10.0
     ----------
     target : a file, or a folder that holds files of exercises
     seed : for the random numbers; by default a new one, which is printed
-    seconds : limit for each file
+    seconds : limit for each file, of the processor (`submission.Submission`)
 
     Raises
     ------

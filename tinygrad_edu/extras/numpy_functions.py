@@ -17,6 +17,7 @@ import numpy as np
 from ..core.ops import Axis, Result
 from ..core.tensor import Tensor, apply, as_tensor, constant, method, real, unwrap
 from . import composed, ops, products
+from .misfit import of_shapes, reworded
 from .one_thread import product
 from .spellings import TORCHS_METHODS, Elsewhere, python_number
 
@@ -24,17 +25,28 @@ from .spellings import TORCHS_METHODS, Elsewhere, python_number
 def linear(x: Any, W: Any, b: Any) -> Tensor:
     """y = x W + b: `ops.linear` for a batch x (N, D), `ops.matmul` and `ops.add` for other shapes"""
     shape: Any = getattr(x, "shape", ())
-    return product(shape[0] * getattr(W, "size", 0), ops.linear, x, W, b) if len(shape) == 2 else matmul(x, W) + b
+    if len(shape) != 2:
+        return matmul(x, W) + b
+    try:
+        return product(shape[0] * getattr(W, "size", 0), ops.linear, x, W, b)
+    except ValueError as error:
+        error.args = (reworded(str(error)),)
+        raise
 
 
 def matmul(a: Any, b: Any) -> Tensor:
     """y = a @ b (`ops.matmul`), and vectors as NumPy has them: on the left one row, on the right one column"""
     a, b = as_tensor(a), as_tensor(b)
-    if a.ndim > 1 and b.ndim > 1:
-        return product(a.shape[-2] * a.shape[-1] * b.shape[-1], ops.matmul, a, b)
     if not (a.ndim and b.ndim):
         raise ValueError(f"matmul takes vectors and matrices, got shapes {a.shape} and {b.shape}; use * for numbers")
-    y = apply(ops.matmul, a if a.ndim > 1 else reshape(a, 1, -1), b if b.ndim > 1 else reshape(b, -1, 1))
+    try:
+        if a.ndim > 1 and b.ndim > 1:
+            return product(a.shape[-2] * a.shape[-1] * b.shape[-1], ops.matmul, a, b)
+        y = apply(ops.matmul, a if a.ndim > 1 else reshape(a, 1, -1), b if b.ndim > 1 else reshape(b, -1, 1))
+    except ValueError as error:
+        if said := of_shapes(a.shape, b.shape):
+            error.args = (said,)
+        raise
     return reshape(y, y.shape[:-2] + y.shape[-2:-1] * (a.ndim > 1) + y.shape[-1:] * (b.ndim > 1))
 
 
@@ -193,8 +205,8 @@ def plain_array(t: Any, dtype: Any = None, copy: bool | None = None) -> Any:
     """Do ``Tensor.__array__``: an array of a constant; TypeError where a gradient would be lost."""
     if t.requires_grad:
         raise TypeError(
-            "an array of a Tensor that requires a gradient would lose it: tg.stack([t, t]) joins several; "
-            "say t.numpy() for numbers without a gradient"
+            "an array of a Tensor that requires a gradient would lose it: write X @ t for X.dot(t), t.exp() for a "
+            "function of NumPy's, tg.stack([t, t]) for several; t.numpy() is for numbers that need no gradient"
         )
     return t.numpy().astype(dtype or t.dtype)
 
