@@ -79,6 +79,7 @@ def told(backward: Callable[..., None]) -> Callable[..., None]:
 
 def install() -> None:
     """Put the guards in the place of Tensor's methods that have a row in `CHECKS`, or arguments that are no arrays."""
+    Tensor.backward = told(Tensor.backward)  # type: ignore[method-assign]
     for name, method in list(vars(Tensor).items()):
         if not callable(method) or name in ENGINE or (name.startswith("__") and name not in MASKS):
             continue
@@ -89,4 +90,3 @@ def install() -> None:
             method = worded(method, name)
         if method is not vars(Tensor)[name]:
             setattr(Tensor, name, method)
-    Tensor.backward = told(Tensor.backward)  # type: ignore[method-assign]
