@@ -62,7 +62,7 @@ class _Face(ModuleType):
 sys.modules[__name__].__class__ = _Face
 
 
-# --- what upper rooms add to classes of the core, and the checks that take the place of the core's, which are none ----
+# --- what upper rooms add to classes of the core, and the checks that take the place of methods that check nothing ----
 _TOOLS = dict.fromkeys(
     [
         "freeze",

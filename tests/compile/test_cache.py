@@ -5,6 +5,7 @@ import pickle
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -104,12 +105,12 @@ sys.addaudithook(refuse)
 """
 
 
-def small(cache, before="", rule="SGD", **more):
+def small(cache, code=SMALL, rule="SGD", **more):
     """A process that takes a step: the numbers after it, the kernels found on disk, and what was said."""
     environment = os.environ | {"TINYGRAD_EDU_CACHE": str(cache), "PYTHONPATH": str(Path(tg.__file__).parent.parent)}
     environment.pop("NUMBA_CACHE_DIR", None)
     done = subprocess.run(
-        [sys.executable, "-c", before + SMALL, rule],
+        [sys.executable, "-c", code, rule],
         capture_output=True,
         text=True,
         env=environment | {k: str(v) for k, v in more.items()},
@@ -140,6 +141,31 @@ def test_a_file_under_the_name_of_another_is_not_run(tmp_path):
     (sgd,), (other,) = [(tmp_path / "__pycache__").glob(f"*.{name}-*.nbc") for name in ("sgd", "signsgd")]
     sgd.write_bytes(other.read_bytes())
     assert small(tmp_path) == ("0.5 1.0 0", "")
+
+
+OWN = """
+import os
+from tinygrad_edu.core.jit import kernel
+FACTOR = float(os.environ["FACTOR"])
+@kernel
+def inner(x):
+    return x * FACTOR
+@kernel
+def middle(x):
+    return inner(x)
+@kernel
+def outer(x):
+    return middle(x) + 1
+"""
+
+
+@needs_numba
+def test_a_number_that_a_kernel_below_reads_is_a_part_of_the_name(tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    code += "from own import outer; print(outer(2.0), outer.stats.cache_hits.total())"
+    run = lambda factor: small(tmp_path / "cache", code, FACTOR=factor)
+    assert [run(factor) for factor in (3, 3, 5)] == [("7.0 0", ""), ("7.0 1", ""), ("11.0 0", "")]
 
 
 @needs_numba
@@ -277,8 +303,8 @@ def test_a_folder_that_is_handed_out_is_used_though_nothing_can_be_written_there
     for path in found:
         path.chmod(0o555 if path.is_dir() else 0o444)
     try:
-        assert small(tmp_path, READ_ONLY) == ("0.5 1.0 1", "")
-        assert small(tmp_path, READ_ONLY, rule="SignSGD") == ("0.75 1.75 0", "")  # is compiled, and not kept
+        assert small(tmp_path, READ_ONLY + SMALL) == ("0.5 1.0 1", "")
+        assert small(tmp_path, READ_ONLY + SMALL, rule="SignSGD") == ("0.75 1.75 0", "")  # is compiled, and not kept
         assert [tmp_path, *tmp_path.rglob("*")] == found
     finally:
         for path in found:
@@ -331,15 +357,21 @@ def test_what_was_used_least_recently_goes(place, monkeypatch):
     (place / "of-another.nbc").write_bytes(bytes(2_000_000))
     store.trim()
     assert [path.exists() for path in files] == [True, True, True, False]
-    files += kept_files(place, [])
-    store.trim(keep=files[0])
-    os.utime(files[3].parent)
     late = place / f"m.f-{9:032x}.nbc"
     late.write_bytes(bytes(500_000))
     os.utime(late, (1, 1))  # the oldest, but just written
     store.trim(keep=late)
     assert [path.exists() for path in [*files, late]] == [False, True, False, False, True]
     assert (place / "of-another.nbc").exists()
+
+
+def test_what_a_process_that_died_has_left_goes_after_an_hour(place):
+    old, new = [place / f"{store.UNFINISHED}{name}" for name in ("old", "new")]
+    for path, age in ((old, 3700), (new, 3500)):
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+    store.trim()
+    assert [old.exists(), new.exists()] == [False, True]
 
 
 def test_what_is_read_counts_as_used(place):

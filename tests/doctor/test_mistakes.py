@@ -67,12 +67,15 @@ def test_a_path_that_is_lost_is_named():
     x = np.array([0.3, -0.7, 1.1])
     f = lambda x: (x * np.exp(x)).sum()
     (found,) = tg.diagnose(f, {"x": x}, {"x": np.exp(x)}).findings
-    assert (found.mistake, found.text) == ("path", "only one of the 2 paths through x is there, the one by mul")
+    assert (found.mistake, found.text) == (
+        "path",
+        "only one of the 2 paths through x is there, the one by `x * np.exp(x)`",
+    )
     (found,) = tg.diagnose(f, {"x": x}, {"x": x * np.exp(x)}).findings
-    assert (found.mistake, found.text) == ("path", "only one of the 2 paths through x is there, the one by exp")
+    assert (found.mistake, found.text) == ("path", "only one of the 2 paths through x is there, the one by `np.exp(x)`")
     f = lambda x: (x * x * x + np.exp(x)).sum()
     (found,) = tg.diagnose(f, {"x": x}, {"x": 3 * x * x}).findings
-    assert (found.mistake, found.text) == ("path", "one of the 3 paths through x is lost, the one by exp")
+    assert (found.mistake, found.text) == ("path", "one of the 3 paths through x is lost, the one by `np.exp(x)`")
 
 
 def test_a_scale_that_is_shared_by_rows_has_to_be_summed():
@@ -98,7 +101,7 @@ def test_the_gradient_of_a_value_on_the_way_is_not_that_of_the_input():
     (found,) = tg.diagnose(lambda x: (np.exp(x @ W) ** 2).sum(), {"x": x}, {"x": 2 * y * y}).findings
     assert (found.mistake, found.text) == (
         "swapped",
-        "this is the gradient of the result of matmul, one of the values on the way",
+        "this is the gradient of `x @ W`, one of the values on the way",
     )
 
 

@@ -88,6 +88,7 @@ def run_on_surfaces(options: argparse.Namespace) -> int:
                 written.append(pictures.animation(found, options.out / f"{name}.gif"))
         except ImportError:
             pass
+    say("steps: after which a path stays within the tolerance of a minimum; closest: how near it ever came\n")
     for path in written:
         say(f"wrote   {path}")
     if not written:

@@ -177,8 +177,7 @@ def check(model: Layer, loss: Callable[..., Any], say: Callable[..., Any]) -> fl
     except (AssertionError, ValueError) as error:
         say(f"check   of the trained model's gradient failed: {error}")
         return None
-    say(f"check   {found.checked} slopes of the trained model's loss agree with its gradients, largest relative")
-    say(f"        difference {found.error:.0e}; too small to judge {found.faint}, at kinks {len(found.kinks)}")
+    say(f"check   of the trained model's gradient, by central differences:\n        {found}")
     return found.error
 
 

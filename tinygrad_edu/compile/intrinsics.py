@@ -19,7 +19,7 @@ from numba.np import arrayobj
 
 from ..extras.one_thread import SMALL
 
-USERS = "tinygrad_edu_users_threads"  # of `one_thread`: BLAS's number outside
+SET_THREADS, USERS = "tinygrad_edu_set_threads", "tinygrad_edu_users_threads"  # BLAS's function; its number outside
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112  # of BLAS
 
 # --- arrays by their address ------------------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def matmul(letter, bits, switches):
                 builder.call(multiply, given)
                 return context.get_dummy_value()
             set_ = ir.FunctionType(ir.VoidType(), [order])
-            set_threads = cgutils.get_or_insert_function(builder.module, set_, "tinygrad_edu_set_threads")
+            set_threads = cgutils.get_or_insert_function(builder.module, set_, SET_THREADS)
             place = builder.module.globals.get(USERS) or ir.GlobalVariable(builder.module, order, USERS)
             users = builder.load(place)
             large = builder.and_(

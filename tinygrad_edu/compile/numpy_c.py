@@ -23,7 +23,7 @@ from llvmlite import binding
 
 from ..core.kernels import sgd
 from ..core.ops import Array
-from ..extras.one_thread import blas_threads, libraries, one_thread, own_library, threads_for
+from ..extras.one_thread import SMALL, blas_threads, libraries, one_thread, own_library, threads_for
 from ..guards.frames import warn
 from . import intrinsics
 from .templates import CALLED
@@ -83,7 +83,7 @@ def inner_loop(name: str, letter: str) -> bool | None:
 
 
 class _Found(ctypes.Structure):
-    """What dladdr writes."""
+    """The record that dladdr fills in."""
 
     _fields_ = (
         ("file", ctypes.c_char_p),
@@ -148,9 +148,6 @@ def ready() -> str:
     if PLAIN:
         return "plain"
     product, apart = blas(), list[str]()
-    if product is not None and (own := blas_threads()) is not None:
-        binding.add_symbol("tinygrad_edu_set_threads", _address(own.set))
-        binding.add_symbol(intrinsics.USERS, ctypes.addressof(one_thread.users))
     if product is None:
         apart.append("products")
         for letter in "sd":
@@ -163,14 +160,17 @@ def ready() -> str:
     if apart:
         why = "its own function was not found, or does not agree with it"
         warn(f"compiled steps call NumPy through Python, which is slower, for {', '.join(apart)}: {why}")
-    return (
-        f"{product} {switches()} {sys.byteorder} {' '.join(f'{which}{extra or 0:d}' for which, extra in loops.items())}"
-    )
+    entries = " ".join(f"{which}{extra or 0:d}" for which, extra in loops.items())
+    return f"{product} {switches() and SMALL} {sys.byteorder} {entries}"
 
 
 def switches() -> bool:
-    """Return whether a step's small products take one of BLAS's threads, and the step has to say so to BLAS."""
-    return not PLAIN and blas() is not None and blas_threads() is not None
+    """Name what tells BLAS how many threads to use. Return whether a step does so: not if BLAS is not OpenBLAS."""
+    if PLAIN or blas() is None or (threads := blas_threads()) is None:
+        return False
+    binding.add_symbol(intrinsics.SET_THREADS, _address(threads.set))
+    binding.add_symbol(intrinsics.USERS, ctypes.addressof(one_thread.users))
+    return True
 
 
 # --- NumPy through Python, where its own function was not found -------------------------------------------------------

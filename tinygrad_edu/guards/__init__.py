@@ -11,8 +11,7 @@ from ..core.layers import Layer
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, thread
 from . import construction, in_place, methods, words as words
-from .assignment import assign_grad, assign_requires_grad
-from .attributes import assign
+from .attributes import assign, assign_grad, assign_requires_grad
 from .error_path import called, matched, refuse
 from .loss_hints import GUARDED
 from .model_summary import summary

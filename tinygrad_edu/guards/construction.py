@@ -16,7 +16,8 @@ def new_layer(cls: type, *args: Any, **named: Any) -> Any:
     """Return a layer for `__init__` to fill (``Layer.__new__``), if its arguments have the right names and kinds."""
     known_names(cls, named)
     if (args or named) and init_of(cls) is object.__init__:  # which takes everything
-        raise TypeError(f"{cls.__name__}() takes no arguments, got {', '.join(map(shown, [*args, *named.values()]))}")
+        given = ", ".join([*map(shown, args), *(f"{name}={value!r}" for name, value in named.items())])
+        raise TypeError(f"{cls.__name__}() takes no arguments, got {given}")
     if cls.__name__ in CLASSES and cls.__module__.startswith(__name__.partition(".")[0]) and (args or named):
         _check_kinds(signature(init_of(cls)), (None, *args), named, CLASSES[cls.__name__])
     return object.__new__(cls)

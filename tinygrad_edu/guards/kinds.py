@@ -134,7 +134,9 @@ def parameters(name: str, value: Any) -> None:
 
 
 def shown(value: Any) -> str:
-    """Return a value as a message shows it: short ones with their kind, an array with its shape."""
+    """Return a value as a message shows it: short ones with their kind, arrays with their shape, classes by name."""
+    if isinstance(value, type):
+        return value.__name__
     if isinstance(shape := getattr(value, "shape", None), tuple):
         return f"{type(value).__name__} {shape}" if shape else f"{type(value).__name__} {value}"
     text = ""

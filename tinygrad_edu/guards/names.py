@@ -63,18 +63,24 @@ OTHERS = {
     **dict.fromkeys(["unbiased", "correction"], "it is ddof, 1 for the estimate from a sample"),
     "retain_graph": "leave it out, a second backward() is right here",
     "create_graph": "tg.hessian and tg.hvp are the second derivatives",
-    "strict": "every name has to fit; take state_dict() for the rest",
+    "strict": "every name has to fit: {**model.state_dict(), **part} has the model's own numbers for the rest",
 }
+
+
+def plain(name: str) -> str:
+    """Return a name as it is compared, without capitals and underscores: learningRate is learning_rate."""
+    return name.replace("_", "").lower()
 
 
 def fix_of(what: str, name: str, known: list[str]) -> str:
     """Return the words for an argument that does not exist: its name here, or a similar one, or none."""
     kind = OPTIMIZERS if "params" in known else LOSSES if what.endswith(("_loss", "cross_entropy", "logits")) else {}
-    fix = ({**OTHERS, **kind} if kind is not OPTIMIZERS else OPTIMIZERS).get(name, "")
+    table = {plain(theirs): ours for theirs, ours in (kind if kind is OPTIMIZERS else {**OTHERS, **kind}).items()}
+    fix = table.get(plain(name), "")
     here = re.match(r"(it is|they are) (\w+)", fix)
     if fix and (not here or here[2] in known):
         return f"{here[2]}=, not {name}={fix[here.end() :]}" if here and here[1] == "it is" else fix
-    near = get_close_matches(name, known, 1)
+    near = [k for k in known if plain(k) == plain(name)] or get_close_matches(name, known, 1)
     return f"is it {near[0]}?" if near else ""
 
 

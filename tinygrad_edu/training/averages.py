@@ -26,7 +26,7 @@ from ..core.tensor import next_stamp, unwrap
 from ..extras import kernels
 from ..extras.threads import bound
 from ..guards.kinds import share, whole as whole_number, yes_or_no
-from .states import fitting, layout, whole
+from .states import fitting, layout, loads, whole
 
 
 class MovingAverage:
@@ -247,6 +247,7 @@ class WeightAverage:
         """Return what a resumed run needs to go on bit for bit, as arrays and numbers, ready for np.savez."""
         return {"layout": np.array(self._layout()), "t": self.t, "average": self.average.copy()}
 
+    @loads
     def load_state_dict(self, state: Any) -> None:
         """Take over what `state_dict` returned, for the same kind of average over the same parameters.
 

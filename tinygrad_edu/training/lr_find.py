@@ -95,12 +95,12 @@ def lr_find(
     >>> 0.01 < found.suggestion < 1
     True
     """
+    require_kinds(model, loss, optimizer)
     X, y = finite("X", X), finite("y", y)
     if not is_whole(steps) or steps < 10:
         raise ValueError(f"steps = {steps}, but it has to be a whole number, at least 10")
     if not 0 < low < high < np.inf:
         raise ValueError(f"low = {low} and high = {high}, but they have to be finite, and 0 < low < high")
-    require_kinds(optimizer, loss)
     rng = np.random.default_rng(rng)
     epochs = (batches(X, y, batch_size, rng=rng, drop_last=True) for _ in count())
     dtype = input_dtype(model, X)
