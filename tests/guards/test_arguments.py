@@ -146,7 +146,7 @@ REFUSED = {  # what is called: the call, the error, a part of the sentence
     "debias": (lambda: tg.WeightAverage(tg.SGD(net()), 0.9, "no"), TypeError, "debias is True or False, got str 'no'"),
     "weights": (lambda: tg.MovingAverage().weights(2.5), TypeError, "n is a whole number, at least 0, got float 2.5"),
     "threads": (lambda: tg.set_num_threads(True), ValueError, "the number of threads is a whole number"),
-    "race steps": (lambda: tg.race("booth", steps=True), ValueError, "steps = True, but a race has a whole number"),
+    "race steps": (lambda: tg.race("booth", steps=True), TypeError, "steps is a whole number, at least 1, got bool"),
     "layout": (lambda: averages.load_state_dict({"layout": 1.0, "t": 1, "average": 1}), ValueError, "of another"),
     "freeze": (lambda: tg.SGD(net()).freeze(None), TypeError, "freeze was given optimizer: SGD"),
     "state": (lambda: net().load_state_dict(None), TypeError, "load_state_dict was given layer: Sequential, state"),
