@@ -339,6 +339,18 @@ def test_only_the_source_of_the_function_itself_is_quoted():
     assert set(theirs.graph.quotes.values()) == {"`x * x`", "`(x * x).sum()`", "`x.sum()`", "`(x * x).sum() + x.sum()`"}
 
 
+def test_a_long_expression_is_quoted_by_its_beginning():
+    from tinygrad_edu.doctor.case import Case
+
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    f = lambda x: (np.exp(x) * np.exp(x) + np.exp(x) * np.exp(x) + np.exp(x) * np.exp(x)).sum() + (
+        x.sum()
+    )  # fmt: skip
+    *_, summed, added = Case(f, [x], np.random.default_rng(0)).graph.quotes.values()
+    assert added == "`(np.exp(x) * np.exp(x) + np.exp(x) * np.exp(x) + np.exp( ...`"
+    assert summed == "`x.sum()`"
+
+
 def test_no_warning_leaks():  # in these tests a warning is an error
     x = np.array([1.0, -1.0, 1e4])
     f = lambda w: np.sum(np.where(x > 0, np.log(np.abs(x)), np.log(x * x)) * w) + np.sum(1 / (1 + np.exp(x)))
