@@ -43,8 +43,10 @@ class _Thread(threading.local):
 thread = _Thread()
 
 
-class no_grad(ContextDecorator):
+class no_grad(ContextDecorator, threading.local):
     """Switch recording off in this thread: ``with no_grad(): ...``, or as a decorator of a function.
+
+    Threads may share one, as they share a decorated function: each has attributes of its own in it.
 
     Examples
     --------
@@ -97,7 +99,8 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
             if a._requires_grad:
                 wanted = True
             arrays.append(a.array)
-        elif isinstance(a, np.generic) and a.nbytes <= 8 and (plain := in_python(args)):  # no long double
+        elif isinstance(a, np.generic) and a.nbytes <= 8 and (plain := in_python(args)):
+            # NumPy's numbers become Python's, which leave float32 alone; a long double, of over 8 bytes, stays
             return apply(op, *plain, **kwargs)
         else:  # a Python number beside another argument stays one: NumPy then keeps the other's dtype
             arrays.append(a if isinstance(a, (int, float)) and len(args) > 1 else real(a))
@@ -105,7 +108,7 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
         kwargs = {name: unwrap(value) for name, value in kwargs.items()}
     try:
         result = op(*arrays, **kwargs)
-    except ValueError as error:
+    except (ValueError, TypeError, IndexError) as error:
         error.add_note(f"{op.__name__} was given shapes {' and '.join(str(np.shape(a)) for a in arrays)}")
         raise
     if not isinstance(result, tuple):
@@ -140,10 +143,10 @@ def backward_pass(root: Tensor, g: Array) -> Iterator[Share]:
 
     Yields
     ------
-    (node, g, parent, share, whole) : node has the gradient g, and its argument parent is given share, of the parent's
-        shape; whole is what the VJP returned, before `unbroadcast`. Shares of computed tensors are summed here, those
-        of leaves are left to the caller. Before its shares, a node that keeps its gradient (`Tensor.retain_grad`, or a
-        leaf that is the root) is yielded as (node, g, node, g, g)
+    (node, g, parent, share, whole) : node, whose gradient is g, gives share to parent, one of its arguments. whole is
+        what the VJP returned; share is whole after `unbroadcast`, in the shape of parent. Shares of computed tensors
+        are summed here, those of leaves are left to the caller. A node that keeps its gradient (`Tensor.retain_grad`,
+        or a leaf that is the root) is first yielded as (node, g, node, g, g)
     """
     grads = {root: g}
     for node in toposort(root):
@@ -262,7 +265,7 @@ def in_python(args: tuple[Any, ...]) -> list[Any]:
 
 
 def real(x: Any) -> Array:
-    """Return x as an array; raise TypeError if what it holds are no real numbers, or numbers behind a mask."""
+    """Return x as an array. Raise TypeError unless it holds real numbers, and none of them behind a mask."""
     array = np.asarray(x)
     if (masked := type(x) is not np.ndarray and np.ma.is_masked(x)) or array.dtype.kind not in "fiub":
         fix = " with numbers behind its mask: choose them, x.filled(value)" * masked
@@ -395,7 +398,7 @@ class Tensor:
     ndim, size, dtype = (property(attrgetter(f"array.{name}")) for name in ("ndim", "size", "dtype"))
 
     def read(self, how: str) -> Array:
-        """Return the array to Python code, whose way may depend on the numbers; how names what asks, as "item()"."""
+        """Return the array to Python code that may branch on its numbers, as an ``if`` does; how names it: "item()"."""
         for observe in thread.read:
             observe(self, how)
         return self.array
@@ -457,7 +460,7 @@ class Tensor:
             value = np.asarray(unwrap(value))
             if value.shape != self.shape or value.dtype.kind not in "fiub":
                 raise ValueError(f"{self.label()} was given a gradient of shape {value.shape} and dtype {value.dtype}")
-            value = value.astype(self.dtype, copy=False)
+            value = value.astype(self.dtype, copy=value is not self.stored_grad)  # backward() will add to it in place
         self.stored_grad, self.grad_from = value, next_stamp()
         self.grad_stamp = self.grad_from
 
@@ -505,8 +508,9 @@ class Tensor:
             self.grad_view[...] = share
         self.stored_grad = np.array(share, dtype=self.dtype) if self.grad_view is None else self.grad_view
 
-    # --- ops: here are Python's operators; below, each function of `ops` becomes a method. Then the face replaces a
-    # --- few, as linear and reshape, by those of `extras.numpy_functions`, which take arguments in more forms
+    # --- ops: here are Python's operators; below, each function of `ops` becomes a method. Then the face, which is
+    # --- tinygrad_edu/__init__.py, replaces a few, such as linear and reshape, by those of `extras.numpy_functions`,
+    # --- which take arguments in more forms
 
     __add__, __radd__ = method(ops.add), method(ops.add, reverse=True)
     __sub__, __rsub__ = method(ops.sub), method(ops.sub, reverse=True)

@@ -55,7 +55,7 @@ class StepGuard(Observer):
         if updates[0].stamp < 0:  # new ones
             if optimizer.buffer in fresh:
                 fresh.discard(optimizer.buffer)
-                if names := lost(optimizer, reached):
+                if names := lost(optimizer, reached.values()):
                     self.say(optimizer, LOST, ", ".join(names))
                 reached.clear()
             missed = [
