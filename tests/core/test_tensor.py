@@ -603,7 +603,10 @@ def test_numpys_functions_give_tensors_or_refuse_by_name():
         (lambda: np.linalg.eigh(t), r"np\.linalg\.eigh"),
         (lambda: np.sort(t, order="x"), r"np\.sort of a Tensor takes \(a, axis, kind, stable\).*'order'"),
         (lambda: np.sum(t, dtype=np.float32), r"np\.sum of a Tensor takes \(a, axis, keepdims\).*'dtype'"),
-        (lambda: np.var(t, 0, np.float32), r"np\.var of a Tensor takes \(a, axis, ddof, keepdims\): too many positional"),
+        (
+            lambda: np.var(t, 0, np.float32),
+            r"np\.var of a Tensor takes \(a, axis, ddof, keepdims\): too many positional",
+        ),
         (lambda: np.einsum("ij->ji", t, casting="safe"), r"np\.einsum.*'casting'"),
         (lambda: np.mean(t, out=np.zeros(())), r"np\.mean.*'out'; use t\.numpy\(\)"),
         (lambda: np.where(t, 1.0), r"where takes \(condition\) or \(condition, a, b\), got 2"),
