@@ -80,8 +80,9 @@ def test_a_mistake_on_the_command_line_gets_a_sentence(tmp_path, monkeypatch, ca
 
 def test_list_has_a_line_for_each(capsys):
     assert main(["exercise", "list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    *lines, empty, hint = capsys.readouterr().out.splitlines()
     assert len(lines) == 8
+    assert (empty, "exercise start DIR" in hint) == ("", True)
     for line, exercise in zip(lines, EXERCISES, strict=True):
         assert line.split()[:2] == [str(exercise.number), exercise.name]
 
@@ -138,7 +139,7 @@ def test_grade_writes_a_line_for_every_submission(tmp_path, monkeypatch, capsys)
     (work / "eve_1.py").write_text(solution(1))
     (work / "list.txt").write_text("ada, ben")
     (work / "fay_1.py").symlink_to(work / "nowhere")
-    assert main(["exercise", "grade", str(work), "--timeout", "5", "--seed", "3", "--out", "out"]) == 0
+    assert main(["exercise", "grade", str(work), "--timeout", "2", "--seed", "3", "--out", "out"]) == 0
     printed = capsys.readouterr().out
     assert "no sandbox" in printed
     assert "2 of 9 right; --seed 3" in printed
@@ -165,7 +166,7 @@ def test_grade_writes_a_line_for_every_submission(tmp_path, monkeypatch, capsys)
     assert "Hint" in notes["verdicts"][1]["note"]
     lines = [text for text in printed.splitlines() if text.startswith(("ada", "ben", "cid", "st3"))]
     assert [text.split(maxsplit=2)[2].split(":")[0] for text in lines] == [
-        "right", "x", "took longer than 5 s", "there is no .py file in it", "it is no notebook, or a damaged one"
+        "right", "x", "took longer than 2 s", "there is no .py file in it", "it is no notebook, or a damaged one"
     ]  # fmt: skip
 
 

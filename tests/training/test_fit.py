@@ -294,6 +294,75 @@ def test_a_learning_rate_that_is_far_too_large_is_an_error_and_no_warning():
         )
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_fit_that_ends_in_nan_leaves_the_model_as_after_the_last_finite_epoch(compiled):
+    X, y = tg.data.regression(40, rng=0)
+
+    def trained(epochs, spoilt=False):
+        model, weight = tg.Sequential(tg.Linear(1, 4, rng=0), tg.BatchNorm1d(4), tg.Linear(4, 1, rng=0)), np.ones(())
+        optimizer = tg.Adam(model, lr=0.01)
+
+        def spoil(row):
+            weight[()] = np.nan if spoilt and row["epoch"] == 3 else 1.0
+
+        def loss(output, y):
+            return tg.mse_loss(output, y) * weight
+
+        tg.fit(model, X, y, loss, optimizer, epochs, 8, rng=0, progress=False, callback=spoil, compiled=compiled)
+        return model, optimizer
+
+    right, optimizer = trained(3)
+    with pytest.raises(
+        ValueError, match=r"nan in epoch 4; .*\. The model is again as it was after epoch 3$"
+    ) as refused:
+        trained(9, spoilt=True)
+    frame = refused.traceback[1].frame.f_locals  # of trained
+    assert same(frame["model"], right.state_dict())
+    assert all(np.array_equal(a, optimizer.averages[name]) for name, a in frame["optimizer"].averages.items())
+
+
+def test_a_gradient_that_is_not_finite_brings_the_model_back_too():
+    model = tg.mlp([1, 1], rng=0)
+    before = model.state_dict()
+    X = np.array([[1.0], [1.0], [0.0]])  # the slope of a root at 0 is infinite
+    with pytest.raises(ValueError, match=r"numbers are not finite.*The model is again as it was before fit\(\)$"):
+        tg.fit(model, X, X, lambda p, y: p.abs().sqrt().mean(), batch_size=1, rng=1, progress=False)
+    assert same(model, before)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("y", "outputs", "loss", "fix"),
+    [
+        (Y + 1.0, 1, tg.mse_loss, r"say y\.reshape\(-1, 1\) \(the model gives \(N, 1\), y has shape \(50,\)\)"),
+        (Y + 1, 3, tg.cross_entropy, r"classes are counted from 0, y has 1 to 3: say y - 1"),
+        (np.eye(3)[Y], 3, tg.cross_entropy, r"take y\.argmax\(axis=1\)"),
+    ],
+)
+def test_what_a_loss_refuses_of_a_batch_is_said_of_y(y, outputs, loss, fix, compiled):
+    with pytest.raises(ValueError, match=fix):
+        tg.fit(tg.mlp([2, outputs], rng=0), X, y, loss, batch_size=10, compiled=compiled, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("y", "outputs", "loss", "constant"),
+    [
+        (np.repeat([0, 0, 1, 2], 25), 3, tg.cross_entropy, 1.04),  # ln 2 · 3 / 2
+        (np.repeat([[0.0], [1.0]], 50, axis=0), 1, tg.binary_cross_entropy_with_logits, 0.6931),
+        (np.repeat([[0.0], [3.0]], 50, axis=0), 1, tg.mse_loss, 2.25),
+    ],
+)
+def test_a_run_at_chance_level_says_that_nothing_was_learned(y, outputs, loss, constant):
+    X, model = np.random.default_rng(0).standard_normal((100, 2)), tg.mlp([2, outputs], rng=0)
+    options = {"epochs": 5, "progress": False, "rng": 0}
+    with pytest.warns(
+        UserWarning, match=rf"nothing was learned: .* after 5 epochs, and {constant}\d* for a model"
+    ) as told:
+        tg.fit(model, X, y, loss, tg.SGD(model, lr=1e-9), **options)
+    assert told[0].filename == __file__
+    tg.fit(model, X + y.reshape(100, -1), y, loss, tg.SGD(model, lr=0.1), **options | {"epochs": 30})  # no warning
+
+
 # --- evaluate ---------------------------------------------------------------------------------------------------------
 
 
@@ -397,9 +466,13 @@ def test_one_score_a_sample_has_no_accuracy():
 def test_an_optimizer_class_or_a_loss_name_is_refused():
     X, y = tg.data.moons(40, rng=0)
     model = tg.mlp([2, 2], rng=0)
-    for wrong in ({"optimizer": tg.Adam}, {"loss": "mse"}):
-        with pytest.raises(TypeError, match=r"optimizer is one such as tg\.Adam\(model\)"):
-            tg.fit(model, X, y, progress=False, **wrong)
+    for wrong, message in (
+        ({"optimizer": tg.Adam}, r"optimizer is one such as tg\.Adam\(model\), got the class Adam"),
+        ({"loss": "mse"}, r"loss is a function, such as tg\.cross_entropy, got str 'mse'"),
+        ({"model": len}, r"model is a layer, such as tg\.mlp\(\[2, 16, 2\]\), got builtin_function_or_method"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            tg.fit(**{"model": model, "X": X, "y": y, "progress": False} | wrong)
 
 
 def test_a_handler_that_is_not_pythons_own_is_left_alone():

@@ -286,10 +286,19 @@ def test_what_cannot_be_searched_is_refused_and_the_model_stays_as_it_is(change,
     assert all(np.array_equal(before[name], values) for name, values in model.state_dict().items())
 
 
-@pytest.mark.parametrize("wrong", [{"optimizer": tg.Adam}, {"loss": "mse"}])
-def test_an_optimizer_class_or_a_loss_name_is_refused(wrong):
-    with pytest.raises(TypeError, match=r"optimizer is one such as tg\.Adam\(model\)"):
-        tg.lr_find(small(), X, Y, **wrong)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"optimizer": tg.Adam}, r"optimizer is one such as tg\.Adam\(model\), got the class Adam"),
+        ({"loss": "mse"}, "loss is a function, such as .*, got str 'mse'"),
+        ({"model": None}, "model is a layer, such as .*, got NoneType"),
+        ({"loss": lambda output, y: 1.0}, "the loss has to return a Tensor with one number, it returned float"),
+        ({"loss": lambda output, y: output}, r"it returned a Tensor of shape \(32, 3\): reduce it with \.mean\(\)"),
+    ],
+)
+def test_another_kind_of_argument_is_refused(wrong, message):
+    with pytest.raises(TypeError, match=message):
+        tg.lr_find(**{"model": small(), "X": X, "y": Y} | wrong)
 
 
 # --- helpers ----------------------------------------------------------------------------------------------------------

@@ -29,7 +29,13 @@ def add_options(command: argparse.ArgumentParser) -> None:
                        help="files that are run at a time (default: 1)")  # fmt: skip
     for part in (check, grade):
         part.add_argument("--seed", type=whole("the seed", 0), metavar="N", help="of the random numbers (default: new)")
-        part.add_argument("--timeout", type=above_0, default=10.0, metavar="S", help="seconds for a file (default: 10)")
+        part.add_argument(
+            "--timeout",
+            type=above_0,
+            default=10.0,
+            metavar="S",
+            help="seconds of the processor for a file (default: 10)",
+        )
 
 
 def run(options: argparse.Namespace) -> int:

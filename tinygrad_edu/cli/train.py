@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +18,7 @@ from .arguments import (
     add_seed,
     batch,
     load,
+    print_json,
     real,
     refuse_file,
     rule,
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
     if len(written) == 1:
         say(f"        no pictures: they need {NEEDS_MATPLOTLIB}")
     if options.json:
-        print(json.dumps(figures(options, shape, optimizer.t, history, error, written)))
+        print_json(figures(options, shape, optimizer.t, history, error, written))
     return 0 if error is not None else 1
 
 
@@ -177,8 +177,7 @@ def check(model: Layer, loss: Callable[..., Any], say: Callable[..., Any]) -> fl
     except (AssertionError, ValueError) as error:
         say(f"check   of the trained model's gradient failed: {error}")
         return None
-    say(f"check   {found.checked} slopes of the trained model's loss agree with its gradients, largest relative")
-    say(f"        difference {found.error:.0e}; too small to judge {found.faint}, at kinks {len(found.kinks)}")
+    say(f"check   of the trained model's gradient, by central differences:\n        {found}")
     return found.error
 
 

@@ -24,7 +24,7 @@ from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, no_grad, thread, unwrap
 from ..extras import gate
 from ..guards.frames import warn
-from ..guards.masked import refuse_masked
+from ..guards.samples import numbers
 from ..program.program import Program
 from .module_text import (
     APPLIED,
@@ -132,7 +132,7 @@ class CompiledStep:
             raise TypeError("compile_step takes a Layer, a function such as tg.cross_entropy, and an optimizer")
         _refuse_own_rules(optimizer)
         self.model, self.loss, self.optimizer, self.quiet = model, loss, optimizer, quiet
-        X, y, dtype = np.asarray(unwrap(X)), np.asarray(unwrap(y)), optimizer.buffer.data.dtype
+        X, y, dtype = numbers("X", X), numbers("y", y), optimizer.buffer.data.dtype
         x_dtype = dtype if X.dtype.kind in "iub" else np.dtype(X.dtype.type)
         y_dtype = dtype if y.dtype.kind == "f" else np.dtype(y.dtype.type)
         self.kinds = {"X": (x_dtype, X.shape[1:]), "y": (y_dtype, y.shape[1:])}
@@ -227,8 +227,7 @@ class CompiledStep:
         """Return X and y as machine code takes them, or refuse them."""
         taken = []
         for name, given in (("X", X), ("y", y)):
-            refuse_masked(name, given)
-            (dtype, shape), values = self.kinds[name], np.asarray(unwrap(given))
+            (dtype, shape), values = self.kinds[name], numbers(name, given)
             if values.shape[1:] != shape or not values.ndim:
                 wanted = f"({', '.join(['N', *map(str, shape)])}{',' * (not shape)})"
                 raise ValueError(f"{name} has shape {values.shape}, the step was compiled for {wanted}")

@@ -11,6 +11,7 @@ from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
+from ..guards.loss_hints import require_loss
 from ..program.program import Program
 from ..program.trace import Trace, as_input
 from .values import CannotCompile
@@ -63,7 +64,9 @@ class StepTracer:
 
         def f(X: Tensor, y: Tensor) -> Tensor:
             outputs.append(self.model(X))
-            return self.loss(outputs[-1], y)
+            cost = self.loss(outputs[-1], y)
+            require_loss(cost)
+            return cost
 
         inside = [value for layer, _ in self._modes for value in vars(layer).values()]
         states = {id(g): (g, g.bit_generator.state) for g in inside if isinstance(g, np.random.Generator)}

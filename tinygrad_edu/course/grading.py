@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..doctor.report import Report
+from ..extras.misfit import reworded
 from .checks import Exercise
 from .folders import Work, unreadable, visible, which
 from .submission import Failed, Submission
@@ -74,7 +75,7 @@ def judge_work(work: Work, seed: int, seconds: float = 10.0) -> Verdict:
         with np.errstate(all="ignore"):  # the note has yours / right
             note = str(reports[-1]) if mistakes else f"right, with {TURNS} sets of random numbers"
     except Failed as failed:
-        mistakes, note = failed.key, failed.text
+        mistakes, note = failed.key, reworded(failed.text)
     except (ValueError, TypeError) as error:  # the doctor cannot read numbers of another shape or kind
         mistakes, note = "shape", visible(str(error)) if "\n" not in str(error) else str(error)
     except Exception as error:

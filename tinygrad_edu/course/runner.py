@@ -24,9 +24,10 @@ NO_SANDBOX = "This is no sandbox: submissions may read and write what you may. G
 
 
 def list_exercises() -> int:
-    """Print a line for each exercise."""
+    """Print a line for each exercise, and how to begin."""
     for e in EXERCISES:
         print(f"{e.number}  {e.name:<16} {e.title}")
+    print("\nTo begin, say tinygrad-edu exercise start DIR: it copies them into this folder.")
     return 0
 
 
@@ -46,7 +47,7 @@ def check_exercises(target: Path, seed: int | None = None, seconds: float = 10.0
     ----------
     target : a file, or a folder that holds files of exercises
     seed : for the random numbers; by default a new one, which is printed
-    seconds : limit for each file
+    seconds : limit for each file, of the processor (`submission.Submission`)
 
     Raises
     ------

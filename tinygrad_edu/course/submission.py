@@ -30,8 +30,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 LONGEST = 10_000_000  # characters of one answer
 SHOWN = 2_000  # characters of the output that are kept
-FLOOD = 1_000_000  # bytes: more output than anybody wants
-TOO_LONG = ": a loop without end, or too slow"
+FLOOD = 50_000_000  # bytes of output that end the process
+WAITS = 5  # times as long as a file may compute may it take by the clock: a busy machine is not its fault
 FORGED = "it wrote into the channel that its answers take"
 MEMORY = 2_000_000_000  # bytes that the process may ask for
 KINDS = ("float64", "float32", "float16", "int64", "int32", "int8", "uint8", "bool")  # of the numbers in an answer
@@ -57,7 +57,8 @@ class Submission:
     Parameters
     ----------
     path : of the file
-    seconds : limit for all answers together, starting Python included
+    seconds : of the processor's time, the limit for all answers together, starting Python included; rounded up to whole
+        seconds. By the clock it may take `WAITS` times as long, which is the only limit where the system has no other
     memory : bytes that the process may ask for, if the system can limit them
 
     Raises
@@ -66,7 +67,7 @@ class Submission:
     """
 
     def __init__(self, path: str | Path, seconds: float = 10.0, memory: int = MEMORY) -> None:
-        self.path, self.seconds, self.left = Path(path), seconds, seconds
+        self.path, self.seconds, self.left = Path(path), seconds, WAITS * seconds
         self.printed, self.bytes = "", 0  # the beginning of the output, and its length
         self.process: subprocess.Popen[bytes] | None = None
         self.memory = memory
@@ -142,10 +143,15 @@ class Submission:
             line = self.answers.get(timeout=max(0.0, self.left))
             self.left -= time.monotonic() - begin  # time that passes between two questions is not the student's
         except queue.Empty:
-            why = f", and printed too much: {self.bytes / 1e6:,.0f} MB" if self.bytes > FLOOD else TOO_LONG
-            raise Failed("time", f"took longer than {self.seconds:g} s{why}") from None
+            limit = WAITS * self.seconds
+            raise Failed("time", f"took longer than {limit:g} s by the clock: does it wait for something?") from None
         if not line:
-            raise Failed("ended", _ending(self.process.wait(timeout=5)))
+            status = self.process.wait(timeout=5)
+            if self.bytes > FLOOD:
+                raise Failed("time", f"printed too much, {FLOOD / 1e6:.0f} MB: a loop without end")
+            if status == -getattr(signal, "SIGXCPU", status + 1):
+                raise Failed("time", f"took longer than {self.seconds:g} s: a loop without end, or too slow")
+            raise Failed("ended", _ending(status))
         try:
             reply = json.loads(line)
         except (ValueError, RecursionError):
@@ -175,6 +181,8 @@ class Submission:
             shown = _plain(kept.decode("utf-8", "replace"), keep="\n\t")[:SHOWN]
             more = self.bytes - len(shown.encode())
             self.printed = shown + f"\n... and {more:,} more bytes" * (len(shown) == SHOWN and more > 0)
+            if self.bytes > FLOOD:
+                process.kill()
 
 
 def _ending(status: int) -> str:
@@ -329,11 +337,11 @@ def limit(memory: int, seconds: float) -> None:
         import resource
     except ImportError:
         return
-    whole = int(seconds) + 1
+    whole = math.ceil(seconds)
     limits = {resource.RLIMIT_AS: memory, resource.RLIMIT_CPU: whole, resource.RLIMIT_FSIZE: LONGEST}
     for kind, most in {**limits, resource.RLIMIT_CORE: 0}.items():
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(kind, (most, most))
+        with contextlib.suppress(ValueError, OSError):  # SIGXCPU comes at the first, SIGKILL at the second
+            resource.setrlimit(kind, (most, most + (kind == resource.RLIMIT_CPU)))
 
 
 def main() -> NoReturn:

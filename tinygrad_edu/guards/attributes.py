@@ -1,14 +1,61 @@
-"""Assignments to attributes of layers are counted, so that a compiled step knows when to look whether one matters."""
+"""Assignments to attributes: of a layer's parameters, and ``p.grad = 0.0``; and the count of them.
+
+A compiled step asks the count whether an attribute of a layer may be another now.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..core.layers import Layer
+from ..core.tensor import Tensor, unwrap
+from .kinds import yes_or_no
+from .words import numbers
+
 assigned = [0]  # how many were made
+_set = Tensor.grad.fset  # type: ignore[attr-defined]
+_set_requires_grad = Tensor.requires_grad.fset  # type: ignore[attr-defined]
 
 
-def assign(layer: Any, name: str, value: Any) -> None:
-    """Assign, and count it. The mode, which `Layer.train` assigns, is no matter of a compiled step."""
+def assign(layer: Layer, name: str, value: Any) -> None:
+    """Assign, and count it. The mode, which `Layer.train` assigns, is no matter of a compiled step.
+
+    Raises
+    ------
+    TypeError : a parameter would be replaced by numbers, or by a computed Tensor, which no optimizer could move
+    """
+    before = vars(layer).get(name)
+    if isinstance(before, Tensor) and before.op is None and before.requires_grad and value is not before:
+        if isinstance(value, Tensor) and value.op is not None:
+            raise TypeError(
+                f"{name} of {layer!r} is a parameter and would become {value.label()}, computed once and out of date "
+                f"after the next step: compute it in forward(), as x @ encoder.W.T; to change numbers, write "
+                f"{name}.data = ..."
+            )
+        if value is not None and not isinstance(value, (Tensor, Layer)):
+            raise TypeError(
+                f"{name} of {layer!r} is a parameter and would become {type(value).__name__}: write {name}.data = ... "
+                "to change its numbers, or Tensor(..., requires_grad=True) for another parameter"
+            )
     object.__setattr__(layer, name, value)
     if name != "training":
         assigned[0] += 1
+
+
+def assign_requires_grad(t: Tensor, value: Any) -> None:
+    """Assign ``requires_grad``, which is True or False."""
+    if value is not True and value is not False:
+        yes_or_no("requires_grad", value)
+    _set_requires_grad(t, value)
+
+
+def assign_grad(t: Tensor, value: Any) -> None:
+    """Assign ``grad``; the error for a value that is no gradient says how one is cleared."""
+    try:
+        _set(t, value)
+    except ValueError as error:
+        if isinstance(value, (list, tuple)):
+            numbers(value)
+        if getattr(unwrap(value), "shape", ()) == () and not getattr(error, "__notes__", ()):
+            error.args = (f"{error}; to clear it, say zero_grad() or assign None",)
+        raise

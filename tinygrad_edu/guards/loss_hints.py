@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from inspect import signature
 from typing import Any
 
 import numpy as np
-from numpy.ma import MaskedArray
 
 from ..core import losses, ops
 from ..core.ops import Array
 from ..core.tensor import Tensor, unwrap
-from .masked import refuse_masked
+from .kinds import real
 from .names import arguments_fit
+from .samples import refuse_masked
 
 Loss = Callable[..., Tensor]
 
@@ -43,14 +44,16 @@ def guarded(loss: Loss, check: Callable[..., None] | None, hint: Callable[[Any, 
             bound = shape.bind(*args, **kwargs)
             args, kwargs = bound.args, bound.kwargs
         if len(args) > 1:
-            if isinstance(args[1], MaskedArray):
+            if isinstance(args[1], np.ma.MaskedArray):
                 refuse_masked("y", args[1])
             if check is not None:
                 check(*args)
         try:
             return loss(*args)
         except (TypeError, ValueError) as error:
-            more = hint(args[0], args[1]) if len(args) > 1 else ""
+            more = ""
+            with suppress(ValueError):  # lists that are no arrays
+                more = hint(args[0], args[1]) if len(args) > 1 else ""
             if more and len(error.args) == 1 and not getattr(error, "__notes__", ()):
                 error.args = (f"{error}; {more}",)
             raise
@@ -62,10 +65,14 @@ def about_labels(logits: Any, labels: Any) -> str:
     """Say what to do with labels that `losses.cross_entropy` refused."""
     shape, labels = np.shape(unwrap(logits)), np.asarray(unwrap(labels))
     if len(shape) != 2 or labels.shape != shape[:1]:
+        if len(shape) == 1 and shape == labels.shape:
+            return "one score for each sample, of yes or no, is for binary_cross_entropy_with_logits"
         one_hot = "labels are class numbers, not one-hot rows: take labels.argmax(axis=1)"
         if shape == labels.shape and labels.dtype.kind == "f" and not np.isin(labels, (0, 1)).all():
             return "for soft labels write -(labels * logits.log_softmax()).sum(axis=1).mean()"
         return {shape: one_hot, (*shape[:1], 1): "take labels.ravel()"}.get(labels.shape, "")
+    if labels.dtype.kind in "UOS":
+        return "words become class numbers with names, labels = np.unique(labels, return_inverse=True)"
     if labels.dtype.kind not in "iu":
         return "say labels.astype(int) if they are whole numbers" if labels.size else ""
     outside = labels.size and not (labels.min() >= 0 and labels.max() < shape[1])
@@ -85,11 +92,12 @@ def about_fit(error: Exception, output: Any, y: Array) -> None:
     if len(error.args) != 1 or hasattr(error, "__notes__") or not isinstance(error.args[0], str):
         return
     shape, problem = np.shape(unwrap(output)), error.args[0].partition(";")[0]
-    if y.ndim == 1 and shape[1:] == (1,) and problem.startswith("predictions"):
+    shapes, label = problem.startswith("predictions"), problem.startswith("label")
+    if shapes and y.ndim == 1 and shape[1:] == (1,):
         fix = "say y.reshape(-1, 1)"
-    elif y.ndim == 2 and shape[1:] == () and y.shape[1] == 1:
+    elif shapes and y.ndim == 2 and shape[1:] == () and y.shape[1] == 1:
         fix = "say y.ravel()"
-    elif y.ndim == 1 and y.dtype.kind in "iu" and len(shape) == 2 and y.min() == 1 and y.max() == shape[1]:
+    elif label and y.ndim == 1 and y.dtype.kind in "iu" and len(shape) == 2 and y.min() == 1 and y.max() == shape[1]:
         fix = f"classes are counted from 0, y has 1 to {shape[1]}: say y - 1"
     else:
         error.args = (re.sub(r"\b(labels|targets)(?=\.)", "y", error.args[0]),)
@@ -112,6 +120,7 @@ def require_loss(cost: Any) -> None:
 
 def check_delta(predictions: Any, targets: Any, delta: float = 1.0) -> None:
     """Raise ValueError for a straight line that begins nowhere."""
+    real("delta", delta)
     if not delta > 0:
         raise ValueError(f"delta = {delta}, but it has to be above 0")
 
@@ -142,7 +151,10 @@ def check_signs(scores: Any, targets: Any) -> None:
 
 def compared(predictions: Any, targets: Any) -> Array:
     """Return the targets as the loss will compare them; none if they do not fit, which the loss refuses by itself."""
-    p, t = np.asarray(unwrap(predictions)), np.asarray(unwrap(targets))
+    try:
+        p, t = np.asarray(unwrap(predictions)), np.asarray(unwrap(targets))
+    except ValueError:  # lists that are no arrays
+        return np.zeros(0)
     if p.shape != t.shape or t.dtype.kind not in "fiub":
         return np.zeros(0)
     return t.astype(p.dtype) if p.dtype.kind == "f" else t

@@ -63,6 +63,10 @@ def check_hyper(optimizer: Optimizer, name: str, value: Any) -> Any:
     return in_range(name, value, optimizer.buffer.data.dtype)
 
 
+class NotFinite(ValueError):
+    """A gradient holds NaN or infinity."""
+
+
 class CheckedGroup(Group):
     """The hyper-parameters of a group. Each that is assigned is checked, and ``rest`` is kept ready."""
 
@@ -88,7 +92,7 @@ def grouped(optimizer: Optimizer, hyper: dict[str, Any]) -> Group:
 
 def set_nonfinite(optimizer: Optimizer, value: str) -> None:
     """Assign ``nonfinite``; a ValueError if there is no such answer."""
-    if value not in ("raise", "skip", "propagate"):
+    if not isinstance(value, str) or value not in ("raise", "skip", "propagate"):
         raise ValueError(f'nonfinite = {value!r}, but it has to be "raise", "skip" or "propagate"')
     optimizer.answer = value  # type: ignore[attr-defined]
 
@@ -123,7 +127,7 @@ def not_finite(optimizer: Optimizer, update: Update) -> Exception:
     i = next(i for i in range(update.first, update.last) if not np.isfinite(np.asarray(optimizer.params[i].grad)).all())
     g = np.asarray(optimizer.params[i].grad)
     wrong = np.argwhere(~np.isfinite(g)).tolist()
-    return ValueError(
+    return NotFinite(
         f"the gradient of {optimizer.names[i]} holds {g[tuple(wrong[0])]} at {wrong[0]}, {len(wrong)} of its {g.size} "
         'numbers are not finite; a smaller learning rate or clip_norm() may help, or nonfinite="skip"'
     )

@@ -8,7 +8,40 @@ import numpy as np
 
 from ..core.ops import Array
 from ..core.tensor import Tensor, unwrap
-from .masked import refuse_masked
+
+
+def refuse_masked(name: str, values: Any) -> None:
+    """Raise a TypeError if values is a masked array that hides a number: arithmetic would go on with that number.
+
+    >>> refuse_masked("X", np.ma.array([1.0, 999.0], mask=[False, True]))
+    Traceback (most recent call last):
+        ...
+    TypeError: X is a masked array, and 1 of its 2 numbers are hidden: choose with X.filled(value), or leave rows out
+    """
+    if isinstance(values, np.ma.MaskedArray) and (hidden := int(np.ma.getmaskarray(values).sum())):
+        raise TypeError(
+            f"{name} is a masked array, and {hidden} of its {values.size} numbers are hidden: choose with "
+            f"{name}.filled(value), or leave rows out"
+        )
+
+
+def table(name: str, values: Any) -> Array:
+    """Return values as an array, of any kind: words may be labels that are not numbers yet.
+
+    Raises
+    ------
+    TypeError : None, a masked array with a number behind its mask, or a sparse matrix
+    ValueError : rows of different lengths
+    """
+    if hasattr(values, "toarray") and not isinstance(values, (np.ndarray, Tensor)):
+        raise TypeError(f"{name} is a sparse matrix {getattr(values, 'shape', '')}; say {name.split()[-1]}.toarray()")
+    if values is None:
+        raise TypeError(f"{name} is None, but it has to be an array")
+    refuse_masked(name, values)
+    try:
+        return np.asarray(unwrap(values))
+    except ValueError as error:
+        raise ValueError(f"{name} is no array: its rows have different lengths ({error})") from None
 
 
 def numbers(name: str, values: Any) -> Array:
@@ -20,9 +53,8 @@ def numbers(name: str, values: Any) -> Array:
 
     Raises
     ------
-    TypeError : a masked array, a sparse matrix, words, or something else that is no number: which row and column, and
-        what it is
-    ValueError : rows of different lengths
+    TypeError, ValueError : as `table`; and words, or something else that is no number: which row and column, and what
+        it is
 
     Examples
     --------
@@ -30,15 +62,7 @@ def numbers(name: str, values: Any) -> Array:
     array([[1. , 1. ],
            [2.5, 3. ]])
     """
-    if hasattr(values, "toarray") and not isinstance(values, (np.ndarray, Tensor)):
-        raise TypeError(f"{name} is a sparse matrix {getattr(values, 'shape', '')}; say {name.split()[-1]}.toarray()")
-    refuse_masked(name, values)
-    if values is None:
-        raise TypeError(f"{name} is None, but it has to be an array")
-    try:
-        array = np.asarray(unwrap(values))
-    except ValueError as error:
-        raise ValueError(f"{name} is no array: its rows have different lengths ({error})") from None
+    array = table(name, values)
     if array.dtype.kind == "O":
         array = _of_objects(name, array)
     if array.dtype.kind not in "fiub":
@@ -64,7 +88,8 @@ def _not_numbers(name: str, array: Array, value: Any, place: tuple[int, ...] | N
     axes = ["row", "column"] if array.ndim == 2 else ["row"] if array.ndim == 1 else []
     where = ", ".join(f"{axis} {i}" for axis, i in zip(axes, place)) or f"index {list(place)}"
     shown = repr(value.item() if isinstance(value, np.generic) else value)[:40]
-    said = f"{name} holds {type(value).__name__.rstrip('_')} {shown} at {where}, but it has to hold numbers"
+    kind = "" if value is None else f"{type(value).__name__.rstrip('_')} "
+    said = f"{name} holds {kind}{shown} at {where}, but it has to hold numbers"
     words = isinstance(value, str)
     if words and array.ndim == 1:
         y = name.split()[-1]

@@ -17,10 +17,8 @@ import numpy as np
 
 from ..core.init import Rng
 from ..core.ops import Array
-from ..core.tensor import unwrap
-from ..guards.kinds import at_least_0, generator, number, real, whole
-from ..guards.masked import refuse_masked
-from ..guards.samples import numbers
+from ..guards.kinds import at_least_0, generator, is_whole, number, real, whole, yes_or_no
+from ..guards.samples import numbers, table
 
 
 class Split(NamedTuple):
@@ -85,7 +83,7 @@ def batches(
 
     Raises
     ------
-    TypeError : masked arrays
+    TypeError : masked arrays, sparse matrices
     ValueError : lengths that differ, no samples, a batch_size below 1
 
     Examples
@@ -98,16 +96,9 @@ def batches(
     >>> len(loader)
     3
     """
-    return Batches(rows("X", X), rows("y", y), batch_size, shuffle, rng, drop_last)
-
-
-def rows(name: str, values: Any) -> Array:
-    """Return values, samples or their labels, as an array. TypeError for a masked array with a number behind the mask.
-
-    A masked array keeps numbers behind its mask, and arithmetic on the plain array would train on them.
-    """
-    refuse_masked(name, values)
-    return np.asarray(unwrap(values))
+    for name, value in (("shuffle", shuffle), ("drop_last", drop_last)):
+        yes_or_no(name, value)
+    return Batches(table("X", X), table("y", y), batch_size, shuffle, rng, drop_last)
 
 
 def in_order(
@@ -121,7 +112,7 @@ def in_order(
     N = len(X)
     if N == 0:
         raise ValueError("there are no samples")
-    if batch_size is not None and (not isinstance(batch_size, (int, np.integer)) or batch_size < 1):
+    if batch_size is not None and (not is_whole(batch_size) or batch_size < 1):
         raise ValueError(f"batch_size = {batch_size}, but it has to be a whole number, at least 1, or None for all")
     generator("rng", rng)
     size = N if batch_size is None else min(int(batch_size), N)
@@ -251,7 +242,7 @@ def split(X: Any, y: Any, test_share: float = 0.2, rng: Rng = None) -> Split:
 
     Raises
     ------
-    TypeError : masked arrays
+    TypeError : masked arrays, sparse matrices
     ValueError : test_share is not between 0 and 1, or leaves one side empty
 
     Examples
@@ -260,7 +251,7 @@ def split(X: Any, y: Any, test_share: float = 0.2, rng: Rng = None) -> Split:
     >>> split(np.zeros((100, 2)), y, test_share=0.2, rng=0).y_test.tolist().count("rare")
     2
     """
-    X, y = rows("X", X), rows("y", y)
+    X, y = table("X", X), table("y", y)
     _require_rows(X, y)
     real("test_share", test_share)
     generator("rng", rng)

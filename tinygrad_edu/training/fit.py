@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from math import isfinite, nan
 from typing import Any, TypeAlias
@@ -15,16 +15,17 @@ import numpy as np
 
 from ..core.init import Rng
 from ..core.layers import Layer
-from ..core.losses import NoLoss, cross_entropy
+from ..core.losses import NoLoss, binary_cross_entropy_with_logits, cross_entropy, mse_loss
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.optimizers import Adam
 from ..core.tensor import Tensor, unwrap
 from ..guards.frames import warn
 from ..guards.inputs import input_dtype
-from ..guards.kinds import function, generator
+from ..guards.kinds import function, generator, is_whole, yes_or_no
 from ..guards.loss_hints import about_fit, require_loss
 from ..guards.names import helped
+from ..guards.ranges import NotFinite
 from .data import batches, finite, in_order
 from .history import Evaluation, History, Progress, Row
 
@@ -74,7 +75,8 @@ def fit(
     ------
     ValueError : NaN or infinity in the data; lengths that differ; epochs or batch_size out of range; labels that the
         loss refuses; an optimizer over another model; a loss that became NaN or infinite, unless the optimizer's
-        ``nonfinite`` says otherwise. If compiled, also the errors of `compile_step`
+        ``nonfinite`` says otherwise: then the model and the optimizer's averages are as after the last epoch whose
+        loss was finite. If compiled, also the errors of `compile_step`
 
     Examples
     --------
@@ -85,12 +87,14 @@ def fit(
     >>> history["loss"][-1] < history["loss"][0]
     True
     """
+    require_kinds(model, loss, optimizer)
     X, y, validation = _checked(X, y, validation, epochs, batch_size, callback)
     generator("rng", rng)
-    require_kinds(optimizer, loss)
+    for name, value in (("progress", progress), ("drop_last", drop_last), ("compiled", compiled)):
+        yes_or_no(name, value)
     optimizer = Adam(model) if optimizer is None else optimizer
     warn_if_untrained(optimizer, model)
-    history, rng = History(), np.random.default_rng(rng)
+    history, rng, finite_until = History(), np.random.default_rng(rng), _Numbers(model, optimizer)
     quiet = np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite gets an error of its own
     with _left_in_evaluation(model), _ctrl_c() as interrupted, Progress(progress, epochs) as show, quiet:
         train: Callable[[Array, int], Sums] = partial(_eager, model, X, y, loss, optimizer, interrupted)
@@ -102,15 +106,22 @@ def fit(
             try:
                 sums = train(*in_order(X, y, batch_size, rng=rng, drop_last=drop_last))
             except NoLoss as error:
-                raise ValueError(f"the {error} in epoch {epoch}; a smaller learning rate may help") from None
+                back = finite_until.put_back()
+                raise ValueError(f"the {error} in epoch {epoch}; a smaller learning rate may help. {back}") from None
+            except NotFinite as error:
+                error.args = (f"{error}. {finite_until.put_back()}",)
+                raise
             model.eval()
             held_out = None if validation is None else _evaluate(model, *validation, loss)
             row = _row(epoch, sums, held_out) | {"lr": lr, "seconds": time.perf_counter() - start}
             history.rows.append(row)
             show(row)
+            if isfinite(row["loss"]):
+                finite_until.keep(epoch)
             if interrupted or (callback is not None and callback(row)):
                 history.stopped = "interrupted" if interrupted else "callback"
                 break
+    warn_if_nothing_learned(history, y, loss)
     return history
 
 
@@ -125,13 +136,20 @@ def evaluate(model: Layer, X: Any, y: Any, loss: Loss = cross_entropy, batch_siz
     >>> evaluate(mlp([2, 3], rng=0), *data.blobs(30, rng=0)).accuracy <= 1
     True
     """
+    require_kinds(model, loss)
     return _evaluate(model, finite("X", X), finite("y", y), loss, batch_size)
 
 
-def require_kinds(optimizer: Any, loss: Any) -> None:
-    """Raise a TypeError if optimizer is neither an `Optimizer` nor None, or if loss cannot be called."""
-    if not isinstance(optimizer, (Optimizer, type(None))) or not callable(loss):
-        raise TypeError("optimizer is one such as tg.Adam(model), loss a function such as tg.cross_entropy")
+def require_kinds(model: Any, loss: Any, optimizer: Any = None) -> None:
+    """Raise a TypeError unless model is a `Layer`, loss a function, and optimizer an `Optimizer` or None."""
+    for name, value, right, example in (
+        ("model", model, isinstance(model, Layer), "a layer, such as tg.mlp([2, 16, 2])"),
+        ("loss", loss, callable(loss), "a function, such as tg.cross_entropy"),
+        ("optimizer", optimizer, isinstance(optimizer, (Optimizer, type(None))), "one such as tg.Adam(model)"),
+    ):
+        if not right:
+            got = f"the class {value.__name__}" if isinstance(value, type) else f"{type(value).__name__} {value!r:.40}"
+            raise TypeError(f"{name} is {example}, got {got}")
 
 
 def warn_if_untrained(optimizer: Optimizer, model: Layer) -> None:
@@ -148,6 +166,53 @@ def warn_if_untrained(optimizer: Optimizer, model: Layer) -> None:
         )
 
 
+def warn_if_nothing_learned(history: History, y: Array, loss: Loss) -> None:
+    """Warn if the last of at least five epochs was no better than a model that ignores X and says always the same."""
+    least = next((least for known, least in CONSTANT if known is loss), None)
+    if len(history) < 5 or least is None:
+        return
+    last, constant = history.rows[-1], least(y)
+    chance = np.unique(y, return_counts=True)[1].max() / len(y)
+    if last["loss"] >= 0.99 * constant > 0 and last.get("accuracy", 0.0) <= chance + 1 / np.sqrt(len(y)):
+        warn(
+            f"nothing was learned: the loss is {last['loss']:.4g} after {len(history)} epochs, and {constant:.4g} for a "
+            "model that ignores X; try another learning rate, more epochs, or features of mean 0 and deviation 1"
+        )
+
+
+def _entropy(shares: list[Any]) -> float:
+    """Return -sum(p ln p), the least cross-entropy that one answer for all samples can have."""
+    return -float(sum(p * np.log(p) for p in shares if p > 0))
+
+
+CONSTANT: list[tuple[Loss, Callable[[Array], float]]] = [  # the least loss of a model that ignores X
+    (cross_entropy, lambda y: _entropy([np.mean(y == label) for label in np.unique(y)])),
+    (binary_cross_entropy_with_logits, lambda y: float(np.mean([_entropy([p, 1 - p]) for p in y.mean(axis=0).flat]))),
+    (mse_loss, lambda y: float(y.var(axis=0).mean())),
+]
+
+
+class _Numbers:
+    """What training changes, numbers and averages, as they were after the last epoch whose loss was finite."""
+
+    def __init__(self, model: Layer, optimizer: Optimizer) -> None:
+        self.tensors, self.averages = list(model.named_tensors().values()), optimizer.averages
+        self.keep(0)
+
+    def keep(self, epoch: int) -> None:
+        """Note the numbers of now, those after this epoch."""
+        self.epoch, self.numbers = epoch, [t.numpy() for t in self.tensors]
+        self.then = {name: average.copy() for name, average in self.averages.items()}
+
+    def put_back(self) -> str:
+        """Put the numbers back that were noted, and return a sentence that says which these are."""
+        for t, numbers in zip(self.tensors, self.numbers):
+            t.data = numbers
+        for name, average in self.then.items():
+            self.averages[name][...] = average
+        return f"The model is again as it was {f'after epoch {self.epoch}' if self.epoch else 'before fit()'}"
+
+
 def _checked(
     X: Any, y: Any, validation: tuple[Any, Any] | None, epochs: int, batch_size: int | None, callback: Any
 ) -> tuple[Array, Array, tuple[Array, Array] | None]:
@@ -162,7 +227,7 @@ def _checked(
                 "X, y, X_val, y_val = tg.data.split(X, y, 0.2) holds some back: validation=(X_val, y_val)"
             )
         validation = finite("validation X", validation[0]), finite("validation y", validation[1])
-    if not isinstance(epochs, (int, np.integer)) or epochs < 0:
+    if not is_whole(epochs) or epochs < 0:
         raise ValueError(f"epochs = {epochs}, but it has to be a whole number, at least 0")
     in_order(X, y, batch_size, shuffle=False)
     if validation is not None:
@@ -215,9 +280,18 @@ def _compiled(
     """Return a function that does what `_eager` does, of the same order and size, in machine code."""
     from ..compile.step import CompiledStep
 
+    def of_all(function: Callable[..., Any], *args: Any) -> Any:
+        """Return function of the arguments; what the loss refuses is said of y as a whole."""
+        try:
+            return function(*args)
+        except (TypeError, ValueError) as error:
+            with model.evaluating(), suppress(Exception):
+                about_fit(error, model(X[:1]), y)
+            raise
+
     model.train()
-    step = CompiledStep(model, loss, optimizer, X[:batch_size], y[:batch_size], quiet, "epoch")
-    return partial(step.epoch, X, y)
+    step = of_all(CompiledStep, model, loss, optimizer, X[:batch_size], y[:batch_size], quiet, "epoch")
+    return partial(of_all, step.epoch, X, y)
 
 
 def _evaluate(model: Layer, X: Array, y: Array, loss: Loss, batch_size: int = 1024) -> Evaluation:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .schedules import checked_number
-from .states import fitting, whole
+from .states import fitting, loads, whole
 
 if TYPE_CHECKING:
     from ..core.optimizer import Optimizer
@@ -106,6 +106,7 @@ class ReduceOnPlateau:
         """Return the best value, the count of worse ones since, and the rest of the cooldown; no rates."""
         return {"best": self.best, "bad": self.bad, "resting": self.resting}
 
+    @loads
     def load_state_dict(self, state: Any) -> None:
         """Take over what `state_dict` returned. Raises ValueError if something is missing, or is no such number."""
         if missing := [name for name in self.state_dict() if name not in state]:

@@ -21,6 +21,18 @@ from ..core.layers import Layer
 from ..core.ops import Array, Result
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, next_stamp, unwrap
+from ..guards.names import helped
+
+
+def loads(load: Any) -> Any:
+    """Decorate a ``load_state_dict``: arguments that it does not have, and what is no state, are refused in words."""
+
+    def check(state: Any, **_: Any) -> None:
+        if not hasattr(state, "keys"):
+            raise TypeError(f"state is what state_dict() returned, or np.load of its file, got {type(state).__name__}")
+
+    return helped(load, check, "load_state_dict")
+
 
 # --- numbers out of a state -------------------------------------------------------------------------------------------
 
@@ -73,6 +85,7 @@ def layer_state(layer: Layer) -> dict[str, Array]:
     return numbers | {path: packed(rng) for path, rng in generators(layer).items()}
 
 
+@loads
 def load_layer_state(layer: Layer, state: Any) -> None:
     """Take over what `state_dict` returned. Generators that the state does not have stay as they are.
 
@@ -158,6 +171,7 @@ def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
     }
 
 
+@loads
 def load_optimizer_state(optimizer: Optimizer, state: Any) -> None:
     """Take over what `state_dict` returned, for the same kind of optimizer over the same parameters.
 
