@@ -64,7 +64,7 @@ GROWTH = {  # what is along the axis: {its value: (sizes, batch)}
     "width of two hidden layers, batch 64": {n: ((64, n, n, 10), 64) for n in (8, 16, 32, 64, 128, 256, 512, 1024)},
     "batch of 64-64-32-10": {n: ((64, 64, 32, 10), n) for n in (1, 4, 16, 64, 256, 1024, 4096)},
 }
-BUSY = {"784-128-10, batch 32": ((784, 128, 10), 32), **{name: case[:2] for name, case in MODELS.items()}}
+BUSY = {"784-128-10, 32": ((784, 128, 10), 32), **{f"{name}, {m[1]}": m[:2] for name, m in MODELS.items()}}
 GROWING = "ours", "ours compiled", "torch ", "JAX"  # the first letters; of several the fastest
 
 
@@ -194,21 +194,24 @@ def busy(makers, rounds):
 
     makers = {name: make for name, make in makers.items() if name.startswith(("ours", "torch", "JAX"))}
     cases = dict.fromkeys(BUSY.values(), 10**6)  # a block ends by its seconds
-    found = [blocks for _, blocks in take_turns(makers, cases, rounds, measured=alone_and_beside)]
     cores = available_cores()
-    print(f"beside {2 * cores} busy processes on {cores} cores a process's share is {(2 * cores + 1) / cores:.1f}\n")
-    heads = [f"{name}{', batch ' + str(batch) if 'batch' not in name else ''}" for name, (_, batch) in BUSY.items()]
-    print(f"| alone, µs; beside, times | {' | '.join(heads)} |\n|---|{'---:|' * len(heads)}")
-    for name in makers:
-        pairs = [blocks.get(name) for blocks in found]
-        medians = [p and (statistics.median(a for a, _ in p), statistics.median(b / a for a, b in p)) for p in pairs]
-        print(f"| {name} | {' | '.join(f'{m[0]:,.0f}; {m[1]:,.1f}' if m else '-' for m in medians)} |")
+    share = cores / (2 * cores + 1)
+    print(f"beside {2 * cores} busy processes on {cores} cores a process has {share:.2f} of a core\n")
+    print(f"| alone, µs; beside, times as long | {' | '.join(makers)} |\n|---|{'---:|' * len(makers)}", flush=True)
+    for name, (_, blocks) in zip(BUSY, take_turns(makers, cases, rounds, measured=alone_and_beside)):
+        cells = ["-"] * len(makers)
+        for k, maker in enumerate(makers):
+            if pairs := blocks.get(maker):
+                alone, times = (statistics.median(found) for found in zip(*((a, b / a) for a, b in pairs)))
+                cells[k] = f"{alone:,.0f}; {times:,.1f}"
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 @contextmanager
 def crowd():
     """Keep all cores busy with other processes, two for each."""
-    command = [sys.executable, "-c", "while True: pass"]
+    code = "import os; parent = os.getppid()\nwhile os.getppid() == parent: sum(range(10**6))"  # and if it is killed
+    command = [sys.executable, "-c", code]
     processes = [subprocess.Popen(command) for _ in range(2 * available_cores())]
     try:
         time.sleep(0.3)  # they start

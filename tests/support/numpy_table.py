@@ -165,7 +165,10 @@ CALLS = {
     ],
     "stack": [lambda x: np.stack([x, x * x], axis=1)],
     "vstack": [lambda x: np.vstack([x, ROW])],
-    "hstack": [lambda x: np.hstack([x, x]), lambda x: np.hstack([x[0], ROW])],
+    "hstack": [
+        *[lambda x: np.hstack([x, x]), lambda x: np.hstack([x[0], ROW])],
+        *[lambda x: np.hstack([x[0, 1], x[1, 0]]), lambda x: np.hstack([x[0, 1], x[1]])],
+    ],
     "dstack": [lambda x: np.dstack([x, x * x]), lambda x: np.dstack([x[0], ROW])],
     "column_stack": [lambda x: np.column_stack([x[0], ROW]), lambda x: np.column_stack([x, x])],
     "block": [lambda x: np.block([[x, x[:, :1]], [ROW, 7.0]]), lambda x: np.block([x[0], ROW])],

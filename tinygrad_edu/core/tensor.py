@@ -34,19 +34,18 @@ EVENTS = ("op", "constant", "read", "write", "backward", "step", "stepped")
 
 
 class _Thread(threading.local):
-    """State of one thread: whether graphs are recorded, and which methods of observers to call at each event."""
+    """State of one thread: whether graphs are recorded, now and before each `no_grad` that it is in; and which methods
+    of observers to call at each event."""
 
-    recording = True
+    recording, before = True, list[bool]()
     op = constant = read = write = backward = step = stepped = tuple[Any, ...]()
 
 
 thread = _Thread()
 
 
-class no_grad(ContextDecorator, threading.local):
+class no_grad(ContextDecorator):
     """Switch recording off in this thread: ``with no_grad(): ...``, or as a decorator of a function.
-
-    Threads may share one, as they share a decorated function: each has attributes of its own in it.
 
     Examples
     --------
@@ -58,11 +57,10 @@ class no_grad(ContextDecorator, threading.local):
     """
 
     def __enter__(self) -> None:
-        self._before = [*getattr(self, "_before", []), thread.recording]
-        thread.recording = False
+        thread.before, thread.recording = [*thread.before, thread.recording], False
 
     def __exit__(self, *_: object) -> None:
-        thread.recording = self._before.pop()
+        *thread.before, thread.recording = thread.before  # of the thread: a decorated function has one no_grad for all
 
 
 def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:

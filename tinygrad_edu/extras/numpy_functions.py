@@ -342,7 +342,9 @@ NUMPYS_FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.concatenate: concatenate,
     np.stack: stack,
     np.vstack: lambda tup: concatenate([t if np.ndim(unwrap(t)) > 1 else reshape(t, 1, -1) for t in tup]),
-    np.hstack: lambda tup: concatenate(tup, axis=min(np.ndim(unwrap(tup[0])), 2) - 1),
+    np.hstack: lambda tup: concatenate(
+        [np.atleast_1d(as_tensor(t)) for t in tup], axis=int(np.ndim(unwrap(tup[0])) > 1)
+    ),
     np.dot: dot,
     np.outer: lambda a, b: reshape(a, -1, 1) * reshape(b, 1, -1),
     np.einsum: einsum,
