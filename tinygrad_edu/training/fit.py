@@ -175,8 +175,8 @@ def warn_if_nothing_learned(history: History, y: Array, loss: Loss) -> None:
     chance = np.unique(y, return_counts=True)[1].max() / len(y)
     if last["loss"] >= 0.99 * constant > 0 and last.get("accuracy", 0.0) <= chance + 1 / np.sqrt(len(y)):
         warn(
-            f"nothing was learned: the loss is {last['loss']:.4g} after {len(history)} epochs, and {constant:.4g} for a "
-            "model that ignores X; try another learning rate, more epochs, or features of mean 0 and deviation 1"
+            f"nothing was learned: the loss is {last['loss']:.4g} after {len(history)} epochs, and {constant:.4g} for "
+            "a model that ignores X; try another learning rate, more epochs, or features of mean 0 and deviation 1"
         )
 
 
