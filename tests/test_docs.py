@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import face
+import house
 import ops_page
 
 ROOT = Path(__file__).parent.parent
@@ -42,6 +43,11 @@ def test_the_table_of_ops_is_what_their_source_says():
     assert (ROOT / "docs" / "ops.md").read_text() == ops_page.page(), (
         "PYTHONPATH=. python tests/support/ops_page.py > docs/ops.md"
     )
+
+
+def test_the_picture_of_the_house_is_that_of_the_source():
+    picture = (ROOT / "docs" / "house.svg").read_text(encoding="utf-8")
+    assert picture == house.drawing(), "PYTHONPATH=. python tests/support/house.py --draw"
 
 
 # --- the pages on how to add a thing: a copy of the package takes their blocks, and a script tries what follows -------

@@ -63,7 +63,7 @@ class _Face(ModuleType):
 sys.modules[__name__].__class__ = _Face
 
 
-# --- what upper rooms add to classes of the core, and the checks that take the place of the core's, which are none ----
+# --- what upper rooms add to classes of the core, and the checks that take the place of methods that check nothing ----
 _TOOLS = dict.fromkeys(
     [
         "freeze",
@@ -106,6 +106,11 @@ _BOUND = {
 }
 
 
+_AS_THEY_ARE = {  # modules of which one is a table of ops, and others make what is pickled by its function's name
+    *("extras.kernels", "extras.ops", "extras.optimizers", "training.schedules", "race.surfaces")
+}
+
+
 class _Bound:
     """A function of an upper room as a method. Its file is loaded at the first use; then it takes this place."""
 
@@ -114,7 +119,9 @@ class _Bound:
 
     def __get__(self, instance: Any, owner: type) -> Any:
         path, _, there = self.path.rpartition(".")
-        setattr(self.cls, self.name, getattr(import_module(f".{path}", __name__), there))
+        method = getattr(import_module(f".{path}", __name__), there)
+        theirs = self.name[0] != "_" and path.startswith(("training", "explain"))
+        setattr(self.cls, self.name, guards.words.worded(method, self.name) if theirs else method)
         return getattr(owner if instance is None else instance, self.name)
 
 
@@ -133,6 +140,8 @@ def __getattr__(name: str) -> Any:
         value = attrgetter(there)(import_module(f".{path}", __name__))
     except AttributeError:
         value = import_module(f".{path}.{there}", __name__)
+    if not path.startswith("core") and f"{path}.{there}" not in _AS_THEY_ARE:
+        value = guards.words.at_the_door(value)
     globals()[name] = value
     return value
 

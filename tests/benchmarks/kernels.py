@@ -3,7 +3,7 @@
     python tests/benchmarks/kernels.py            # needs torch: pip install -e '.[oracle]'
     python tests/benchmarks/kernels.py --rules    # every kernel beside the triad; needs no torch
     python tests/benchmarks/kernels.py --threads  # where a second thread begins to pay
-    python tests/benchmarks/kernels.py --first    # the first step: compiled, and from Numba's cache
+    python tests/benchmarks/kernels.py --first    # the first step: compiled, and from disk
 
 float32, two threads. step() is all that a user calls: it looks for NaN and infinity in the gradient, which reads it
 once more, finds what there is to update, and runs the kernel. Everyone has a process of its own and they take turns, as
@@ -191,7 +191,7 @@ def first(rounds):
                 ).stdout
                 times.append([float(x) for x in out.split()])
     print(f"\n{'seconds':<22}{'import tinygrad_edu':>22}{'import numba':>16}{'first step':>14}")
-    for name, times in (("compiled", cold), ("from Numba's cache", warm)):
+    for name, times in (("compiled", cold), ("from disk", warm)):
         a, b, c = (statistics.median(column) for column in zip(*times))
         print(f"{name:<22}{a:>22.3f}{b:>16.3f}{c:>14.3f}")
 

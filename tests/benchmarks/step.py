@@ -6,6 +6,7 @@
     python tests/benchmarks/step.py --share     # how much of a compiled step is matrix products; needs no peers
     python tests/benchmarks/step.py --profile   # where our eager time goes, op by op; needs no peers
     python tests/benchmarks/step.py --checks    # what the checks cost, and debug(); needs no peers
+    python tests/benchmarks/step.py --busy      # alone, and beside twice as many busy processes as there are cores
     python tests/benchmarks/step.py --against ../before    # beside the package of another checkout; needs no peers
 
     pip install torch==2.13.0 jax optax autograd mygrad micrograd tinygrad   # torch.compile needs g++, tinygrad clang
@@ -33,6 +34,7 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -62,15 +64,18 @@ GROWTH = {  # what is along the axis: {its value: (sizes, batch)}
     "width of two hidden layers, batch 64": {n: ((64, n, n, 10), 64) for n in (8, 16, 32, 64, 128, 256, 512, 1024)},
     "batch of 64-64-32-10": {n: ((64, 64, 32, 10), n) for n in (1, 4, 16, 64, 256, 1024, 4096)},
 }
+BUSY = {"784-128-10, 32": ((784, 128, 10), 32), **{f"{name}, {m[1]}": m[:2] for name, m in MODELS.items()}}
 GROWING = "ours", "ours compiled", "torch ", "JAX"  # the first letters; of several the fastest
 
 
-def take_turns(makers, cases, rounds, seconds=0.5):
+def take_turns(makers, cases, rounds, seconds=0.5, measured=None):
     """Yields each case with {name: medians in microseconds, one a round}; without those that are not installed.
 
     makers is {name: case -> step}, cases {case: steps in a block}. Each of makers has a process of its own, where it
-    waits while the others are measured. A block ends after so many seconds.
+    waits while the others are measured. A block ends after so many seconds. measured is given a function that measures
+    a block, and returns what is kept of a round.
     """
+    measured = measured or (lambda block: block(seconds=seconds))
     context = multiprocessing.get_context("spawn")
     pipes, processes = {}, []
     for name, make in makers.items():
@@ -88,7 +93,7 @@ def take_turns(makers, cases, rounds, seconds=0.5):
         agree({name: losses[name] for name in blocks}, case)
         for _ in range(rounds):
             for name, block in blocks.items():
-                block.append(ask(name, seconds=seconds))
+                block.append(measured(partial(ask, name)))
         yield case, blocks
     for pipe, process in zip(pipes.values(), processes):
         pipe.send(None)
@@ -111,7 +116,7 @@ def worker(make, pipe):
             pipe.send([number(step()) for _ in range(how["first"])])
         else:
             microseconds(step, steps // 10, how["seconds"] / 10)
-            pipe.send(microseconds(step, steps, how["seconds"]))
+            pipe.send(microseconds(step, steps, how["seconds"], how.get("of", statistics.median)))
 
 
 def number(loss):
@@ -177,6 +182,49 @@ def growth(rounds, picture):
                 panels[axis][start].append(us)
     if picture:
         draw(panels, picture)
+
+
+def busy(makers, rounds):
+    """Each framework alone, then beside busy processes: means, for the steps that have to wait are few and long."""
+
+    def alone_and_beside(block):
+        alone = block(seconds=1, of=statistics.fmean)
+        with crowd():
+            return alone, block(seconds=3, of=statistics.fmean)
+
+    makers = {name: make for name, make in makers.items() if name.startswith(("ours", "torch", "JAX"))}
+    cases = dict.fromkeys(BUSY.values(), 10**6)  # a block ends by its seconds
+    cores = available_cores()
+    share = cores / (2 * cores + 1)
+    print(f"beside {2 * cores} busy processes on {cores} cores a process has {share:.2f} of a core\n")
+    print(f"| alone, µs; beside, times as long | {' | '.join(makers)} |\n|---|{'---:|' * len(makers)}", flush=True)
+    for name, (_, blocks) in zip(BUSY, take_turns(makers, cases, rounds, measured=alone_and_beside)):
+        cells = ["-"] * len(makers)
+        for k, maker in enumerate(makers):
+            if pairs := blocks.get(maker):
+                alone, times = (statistics.median(found) for found in zip(*((a, b / a) for a, b in pairs)))
+                cells[k] = f"{alone:,.0f}; {times:,.1f}"
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+@contextmanager
+def crowd():
+    """Keep all cores busy with other processes, two for each."""
+    code = "import os; parent = os.getppid()\nwhile os.getppid() == parent: sum(range(10**6))"  # and if it is killed
+    command = [sys.executable, "-c", code]
+    processes = [subprocess.Popen(command) for _ in range(2 * available_cores())]
+    try:
+        time.sleep(0.3)  # they start
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.wait()
+
+
+def available_cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def draw(panels, path):
@@ -348,8 +396,8 @@ def calls(op):
     return sum(map(count, body.body[1:-1])) + count(value), [count(vjp) for vjp in vjps]
 
 
-def microseconds(f, steps, seconds=math.inf):
-    """The median of so many steps, or of as many as there is time for, and three at least."""
+def microseconds(f, steps, seconds=math.inf, of=statistics.median):
+    """The median, or mean, of so many steps, or of as many as there is time for, and three at least."""
     f()
     times = []
     end = time.perf_counter() + seconds
@@ -357,7 +405,7 @@ def microseconds(f, steps, seconds=math.inf):
         start = time.perf_counter()
         f()
         times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e6
+    return of(times) * 1e6
 
 
 def machine(packages=("numpy", "numba", "torch")):
@@ -393,7 +441,7 @@ if __name__ == "__main__":
     parser.add_argument("--only", nargs="+", choices=FRAMEWORKS, metavar="NAME", help=", ".join(FRAMEWORKS))
     parser.add_argument("--picture", metavar="FILE.png", help="where --growth draws")
     parser.add_argument("--against", metavar="FOLDER", help="another checkout of this repository")
-    for name in ("growth", "share", "profile", "checks"):
+    for name in ("growth", "share", "profile", "checks", "busy"):
         parser.add_argument(f"--{name}", action="store_true")
     options = parser.parse_args()
     peers.THREADS, os.environ["STEP_THREADS"] = options.threads, str(options.threads)
@@ -415,4 +463,5 @@ if __name__ == "__main__":
             growth(options.rounds, options.picture)
         else:
             chosen = options.only or FRAMEWORKS
-            compare({name: make for name, make in FRAMEWORKS.items() if name in chosen}, options.rounds)
+            measure = busy if options.busy else compare
+            measure({name: make for name, make in FRAMEWORKS.items() if name in chosen}, options.rounds)

@@ -73,6 +73,12 @@ def test_explain_gives_json(capsys):
     assert found["right"] is True
 
 
+def test_a_gradient_that_json_cannot_hold_is_null(capsys):
+    assert main(["explain", "1/x", "--at", "x=1e-200", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)  # is called for -Infinity
+    assert found == {"value": 1e200, "gradients": {"x": None}, "right": None}
+
+
 def test_explain_draws_the_graph(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     path = tmp_path / "new" / "graph.svg"
@@ -164,6 +170,7 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_printed(tm
         ([], ["give a formula", "--mlp 2,3,1"]),
         (["x", "--at", "x=1", "--mlp", "2,1"], ["give a formula", "or else"]),
         (["--mlp", "2"], ["at least two sizes"]),
+        (["--mlp", "none"], ["at least two sizes"]),
         (["--mlp", "2,0"], ["'0'", "at least 1"]),
         (["--mlp", "2,3,1", "--at", "x=1"], ["--at", "formula"]),
         (["x*z", "--at", "x=1"], ["z has no value", "--at z=2"]),

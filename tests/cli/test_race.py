@@ -26,6 +26,7 @@ def test_the_command_prints_a_table_and_writes_pictures(tmp_path, monkeypatch, c
     printed = capsys.readouterr()
     assert printed.err == ""
     assert str(tg.race("beale", steps=20)) in printed.out
+    assert "steps: after which a path stays" in printed.out
     files = ["beale-loss.png", "beale.gif", "beale.png"]
     assert sorted(path.name for path in (tmp_path / "runs" / "race").iterdir()) == files
     assert all(

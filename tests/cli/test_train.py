@@ -40,7 +40,7 @@ def test_it_trains_on_the_digits_and_writes_files(tmp_path, monkeypatch, capsys)
     assert "digits: 1,437 samples to learn from, 360 held out" in printed.out
     assert re.search(r"layers.0 +Linear +\(N, 64\) +-> +\(N, 16\) +1,040", printed.out)
     assert "m <- beta1 · m + one_minus_beta1 · g" in printed.out
-    assert re.search(r"\d+ slopes of the trained model's loss agree", printed.out)
+    assert re.search(r"check   of the trained model's gradient, .*\n        \d+ slopes agree with", printed.out)
     assert len(printed.err.splitlines()) == 3  # one line an epoch
     for name in ("history.csv", "loss.png"):
         assert f"wrote   {Path('runs/digits', name)}" in printed.out

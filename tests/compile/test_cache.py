@@ -5,6 +5,7 @@ import pickle
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -83,21 +84,33 @@ def test_the_key_changes_with_the_text_and_the_versions(monkeypatch):
 # --- damage -----------------------------------------------------------------------------------------------------------
 
 SMALL = """
+import sys
 import tinygrad_edu as tg
 p = tg.Tensor([1.0, 2.0], requires_grad=True)
 (p * p).sum().backward()
-o = tg.SGD([p], lr=0.25)
+o = getattr(tg, sys.argv[1])([p], lr=0.25)
 o.step()
 print(*p.data, o.kernel.stats.cache_hits.total())
 """
 
 
-def small(cache, **more):
-    """A process that takes a step of SGD: what it prints, and says."""
+READ_ONLY = """
+import os, sys
+
+def refuse(event, given):
+    if event in ("os.mkdir", "os.utime", "os.rename") or event == "open" and given[2] & (os.O_WRONLY | os.O_RDWR):
+        raise OSError("as for a user who may not write")
+
+sys.addaudithook(refuse)
+"""
+
+
+def small(cache, code=SMALL, rule="SGD", **more):
+    """A process that takes a step: the numbers after it, the kernels found on disk, and what was said."""
     environment = os.environ | {"TINYGRAD_EDU_CACHE": str(cache), "PYTHONPATH": str(Path(tg.__file__).parent.parent)}
     environment.pop("NUMBA_CACHE_DIR", None)
     done = subprocess.run(
-        [sys.executable, "-c", SMALL],
+        [sys.executable, "-c", code, rule],
         capture_output=True,
         text=True,
         env=environment | {k: str(v) for k, v in more.items()},
@@ -110,14 +123,55 @@ def small(cache, **more):
 def test_kernels_are_kept_too_and_damaged_or_exchanged_files_are_made_again(tmp_path):
     assert small(tmp_path) == ("0.5 1.0 0", "")
     assert small(tmp_path) == ("0.5 1.0 1", "")
-    one, other = sorted((tmp_path / "__pycache__").glob("*.nbc"))  # sgd and not_finite
-    a, b = one.read_bytes(), other.read_bytes()
-    one.write_bytes(b), other.write_bytes(a)
-    assert small(tmp_path) == ("0.5 1.0 0", "")
-    for damage in (b"", a[: len(a) // 2], a + b"more"):
-        one.write_bytes(damage), other.write_bytes(damage)
+    paths = list((tmp_path / "__pycache__").glob("*.nbc"))
+    whole = [path.read_bytes() for path in paths]
+    assert len(whole) == 2  # sgd and not_finite
+    for damage in (lambda a: b"", lambda a: a[: len(a) // 2], lambda a: a + b"more", lambda a: whole[a is whole[0]]):
+        for path, a in zip(paths, whole):
+            path.write_bytes(damage(a))
         assert small(tmp_path) == ("0.5 1.0 0", "")
     assert small(tmp_path) == ("0.5 1.0 1", "")
+
+
+@needs_numba
+def test_a_file_under_the_name_of_another_is_not_run(tmp_path):
+    """sgd and signsgd take the same: only the name tells one's machine code from the other's."""
+    for rule in ("SGD", "SignSGD"):
+        small(tmp_path, rule=rule)
+    (sgd,), (other,) = [(tmp_path / "__pycache__").glob(f"*.{name}-*.nbc") for name in ("sgd", "signsgd")]
+    sgd.write_bytes(other.read_bytes())
+    assert small(tmp_path) == ("0.5 1.0 0", "")
+
+
+OWN = """
+import os
+from tinygrad_edu.core.jit import kernel
+FACTOR = float(os.environ["FACTOR"])
+@kernel
+def inner(x):
+    return x * FACTOR
+@kernel
+def middle(x):
+    return inner(x)
+@kernel
+def outer(x):
+    return middle(x) + 1
+"""
+
+
+@needs_numba
+def test_a_number_that_a_kernel_below_reads_is_a_part_of_the_name(tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    code += "from own import outer; print(outer(2.0), outer.stats.cache_hits.total())"
+    run = lambda factor: small(tmp_path / "cache", code, FACTOR=factor)
+    assert [run(factor) for factor in (3, 3, 5)] == [("7.0 0", ""), ("7.0 1", ""), ("11.0 0", "")]
+
+
+@needs_numba
+def test_the_bound_holds_when_machine_code_is_written(tmp_path):
+    small(tmp_path, TINYGRAD_EDU_CACHE_MB=0)
+    assert len(list((tmp_path / "__pycache__").iterdir())) == 1  # the latest
 
 
 @needs_numba
@@ -213,23 +267,48 @@ def test_files_that_are_none_of_ours_are_not_opened_and_not_written_through(plac
     assert store.read(target) == b"machine code " * 20
     path.chmod(0o622)
     assert store.read(path) is None
+    sealed(path)
+    whole = path.read_bytes()
     path.unlink()
-    os.mkfifo(path)
+    os.mkfifo(path, 0o600)
     assert store.read(path) is None  # and nobody waits for a writer
+    with open(os.open(path, os.O_RDWR), "wb", buffering=0) as writer:
+        writer.write(whole)
+        assert store.read(path) is None
+
+
+def test_what_is_written_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    done, path = [], tmp_path / "file"
+    for name in ("fsync", "replace"):
+        do = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *given, name=name, do=do: (done.append((name, path.exists())), do(*given)))
+    sealed(path)
+    assert done == [("fsync", False), ("replace", False)]
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    def full(*given):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "replace", full)
+    assert not store.write(tmp_path / "file", b"")
+    assert list(tmp_path.iterdir()) == []
 
 
 @needs_numba
 @posix
 def test_a_folder_that_is_handed_out_is_used_though_nothing_can_be_written_there(tmp_path):
-    small(tmp_path / "cache")
-    folders = [tmp_path / "cache" / "__pycache__", tmp_path / "cache"]
-    for folder in folders:
-        folder.chmod(0o500)
+    small(tmp_path)
+    found = [tmp_path, *tmp_path.rglob("*")]
+    for path in found:
+        path.chmod(0o555 if path.is_dir() else 0o444)
     try:
-        assert small(tmp_path / "cache") == ("0.5 1.0 1", "")
+        assert small(tmp_path, READ_ONLY + SMALL) == ("0.5 1.0 1", "")
+        assert small(tmp_path, READ_ONLY + SMALL, rule="SignSGD") == ("0.75 1.75 0", "")  # is compiled, and not kept
+        assert [tmp_path, *tmp_path.rglob("*")] == found
     finally:
-        for folder in folders:
-            folder.chmod(0o700)
+        for path in found:
+            path.chmod(0o700)
 
 
 @needs_numba
@@ -278,15 +357,21 @@ def test_what_was_used_least_recently_goes(place, monkeypatch):
     (place / "of-another.nbc").write_bytes(bytes(2_000_000))
     store.trim()
     assert [path.exists() for path in files] == [True, True, True, False]
-    files += kept_files(place, [])
-    store.trim(keep=files[0])
-    os.utime(files[3].parent)
     late = place / f"m.f-{9:032x}.nbc"
     late.write_bytes(bytes(500_000))
     os.utime(late, (1, 1))  # the oldest, but just written
     store.trim(keep=late)
     assert [path.exists() for path in [*files, late]] == [False, True, False, False, True]
     assert (place / "of-another.nbc").exists()
+
+
+def test_what_a_process_that_died_has_left_goes_after_an_hour(place):
+    old, new = [place / f"{store.UNFINISHED}{name}" for name in ("old", "new")]
+    for path, age in ((old, 3700), (new, 3500)):
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+    store.trim()
+    assert [old.exists(), new.exists()] == [False, True]
 
 
 def test_what_is_read_counts_as_used(place):

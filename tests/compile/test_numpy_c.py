@@ -127,6 +127,9 @@ def test_a_loop_that_is_not_numpys_or_computes_otherwise_is_seen(monkeypatch):
         patch.setattr(numpy_c, "library_of", lambda address: "/somewhere/else.so")
         assert numpy_c.inner_loop.__wrapped__("exp", "d") is None
     with monkeypatch.context() as patch:
+        patch.setattr(numpy_c, "_agrees", lambda *given: False)
+        assert numpy_c.inner_loop.__wrapped__("exp", "d") is None
+    with monkeypatch.context() as patch:
         patch.setattr(np, "exp", np.tanh)  # of the same layout: its own numbers, so right
         assert numpy_c.inner_loop.__wrapped__("exp", "d") is False
     loop = numpy_c.LOOP(lambda *given: numpy_c._run_loop(np.tanh, np.dtype(float), *given))

@@ -16,6 +16,7 @@ import rules_table
 
 import tinygrad_edu as tg
 from tinygrad_edu.compile import cache, module_text, numpy_c  # noqa: F401, loaded before a test replaces jit.kernel
+from tinygrad_edu.compile.inputs import freeze_indices
 from tinygrad_edu.compile.values import CannotCompile
 from tinygrad_edu.core import jit
 from tinygrad_edu.core.layers import ACTIVATIONS
@@ -1142,6 +1143,18 @@ def test_indices_are_copied_before_the_look_at_them(index):
         own = lines[copy].split(", ")[1]
         assert any(line.startswith(f"{name} = _place({own}, 0,") for line in lines[copy:])
         assert not any(line.startswith(f"{name} = _place(_address(_{name})") for line in lines)
+
+
+def test_an_index_outside_the_batch_is_copied_before_the_look_at_it():
+    class Refilled(np.ndarray):
+        """As if a thread wrote into it at the moment of the copy."""
+
+        def copy(self, *given):
+            return np.full(self.shape, 99)
+
+    kept = {"rows": np.array([0, 1]).view(Refilled)}
+    with pytest.raises(CannotCompile, match=r"^rows is an index that does not fit every batch"):
+        freeze_indices([("rows", "3")], kept)
 
 
 def test_batches_that_are_read_only_unaligned_or_have_gaps():

@@ -80,8 +80,9 @@ def test_a_mistake_on_the_command_line_gets_a_sentence(tmp_path, monkeypatch, ca
 
 def test_list_has_a_line_for_each(capsys):
     assert main(["exercise", "list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    *lines, empty, hint = capsys.readouterr().out.splitlines()
     assert len(lines) == 8
+    assert (empty, "exercise start DIR" in hint) == ("", True)
     for line, exercise in zip(lines, EXERCISES, strict=True):
         assert line.split()[:2] == [str(exercise.number), exercise.name]
 

@@ -11,7 +11,7 @@ def square(x):
 
 
 def sinh(x):
-    return np.sinh(x).sum()  # which Tensors do not have
+    return np.sinh(np.ldexp(x, 0)).sum()  # Tensors have no ldexp
 
 
 # --- kinks -----------------------------------------------------------------------------------------------------------
@@ -35,7 +35,7 @@ def test_a_tie_may_go_to_any(said):
 
 def test_without_the_engine_what_is_at_a_kink_is_not_judged():
     x = np.array([-1.0, 0.0, 1.0])
-    f = lambda x: np.sinh(np.fmax(x, 0)).sum()
+    f = lambda x: np.sinh(np.fmax(np.ldexp(x, 0), 0)).sum()
     report = tg.diagnose(f, x, np.array([0, 77, np.cosh(1)]))
     assert report.right
     assert "right; 1 at a kink was not judged" in str(report)
@@ -102,7 +102,7 @@ def test_a_function_that_tensors_do_not_have_is_judged_by_differences():
     x = np.array([0.5, -1.0])
     report = tg.diagnose(sinh, x, np.cosh(x))
     assert report.right
-    assert "central differences: f does not run on Tensors (TypeError: np.sinh" in str(report)
+    assert "central differences: f does not run on Tensors (TypeError: np.ldexp" in str(report)
     assert tg.diagnose(sinh, x, -np.cosh(x)).mistakes == {"input 0": "sign"}
     assert tg.diagnose(sinh, x, 3 * np.cosh(x)).findings[0].text == "3 times the right one"
 

@@ -61,7 +61,7 @@ def test_where_the_loss_is_a_staircase_the_engine_is_believed(z):
 
 
 def test_where_the_loss_is_a_staircase_differences_accuse_nobody_and_say_so():
-    rough = lambda z: staircase(z) + 0 * np.sinh(z).sum()
+    rough = lambda z: staircase(z) + 0 * np.ldexp(z, 0).sum()  # which Tensors do not have
     for low, proved in [(14, True), (30, False)]:
         report = tg.diagnose(rough, np.linspace(low, low + 1, 20), np.full(20, 1 / 20))
         assert report.right

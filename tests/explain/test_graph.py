@@ -55,6 +55,10 @@ def test_without_a_gradient_the_values_are_shown():
     assert str(leaf(3.0, "x").graph()) == "x: 3, d_x = 1"
 
 
+def test_zero_has_no_sign():
+    assert str((leaf(-0.0, "x") * 2).graph()).splitlines() == ["loss = x * 2: 0, d_loss = 1", "└─ x: 0, d_x = 2"]
+
+
 def test_the_text_writes_a_shared_tensor_down_once():
     assert str(shared().graph()).splitlines() == [
         "loss = v + x: -4, d_loss = 1",

@@ -208,6 +208,13 @@ def test_the_markdown_has_the_sum_where_there_are_several_uses():
     assert "| 1 | `loss = v1 + v2` | 1 | v1 | `d_loss` | 1 |  |" in rows
 
 
+def test_an_array_of_one_element_is_no_number():
+    a, b = leaf(2.0, "a"), leaf([3.0], "b")
+    (step,) = tg.einsum(",i->", a, b).steps()
+    assert [share.numbers for share in step.shares] == [None, None]
+    assert "d_a = einsum_share(d_loss, 0, (a, b), ',i->')" in str(step)
+
+
 def test_an_op_from_a_prompt_is_shown_by_numbers_and_a_sentence():
     scope = {}
     exec("def cube(a):\n    return a**3, lambda g: g * 3 * a**2", scope)

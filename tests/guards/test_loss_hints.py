@@ -36,6 +36,13 @@ def test_labels_that_do_not_fit_are_refused(labels, error, message):
         tg.cross_entropy(P, labels)
 
 
+def test_one_score_for_each_sample_is_not_taken_for_one_hot_rows():
+    with pytest.raises(
+        ValueError, match=r"got \(5,\) and \(5,\); one score .* is for binary_cross_entropy_with_logits$"
+    ):
+        tg.cross_entropy(P[:, 0], LABELS)
+
+
 def test_other_targets_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"from 0 to 1, got values from 0\.0 to 2\.0"):
         tg.binary_cross_entropy_with_logits([1.0, 2.0], [0.0, 2.0])

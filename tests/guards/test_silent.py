@@ -1,4 +1,4 @@
-"""What went silently wrong: each of these was accepted without a word, or gave other numbers than were meant."""
+"""Silent faults, mended: each of these was accepted without a word, or gave other numbers than were meant."""
 
 import numpy as np
 import pytest

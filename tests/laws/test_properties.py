@@ -3,7 +3,8 @@ them, against NumPy and central differences of NumPy."""
 
 import numpy as np
 import pytest
-from ops_table import ROWS, exported
+from numpy_table import calls
+from ops_table import ROWS, exported, pick
 from random_graphs import GRAPHS, cases, random_graph, result
 
 import tinygrad_edu as tg
@@ -133,3 +134,76 @@ def test_the_gradient_of_a_random_graph_is_numpys_slope(seed):
         slope = (ends[0] - ends[1]) / (2 * h)
         said = 0 if t.grad is None else (t.grad * direction).sum()
         assert said == pytest.approx(slope, rel=1e-5, abs=1e-7 * max(1, abs(here)))
+
+
+# --- NumPy's functions, one of another -------------------------------------------------------------------------------
+
+CALLS = [(name, call, x) for name, call, x in calls() if call(tg.Tensor(x, requires_grad=True)).requires_grad]
+COMPOSITIONS = 100
+
+
+def composition(seed):
+    """A function of an array (2, 3), made of NumPy's functions: 2 to 4 of them, each of the ones before.
+
+    Each is called near the array that the table has for it, moved by what came before, which is brought to that shape.
+    """
+    rng = np.random.default_rng(seed)
+    chosen, so_far = [], [rng.standard_normal((2, 3))]
+    x = so_far[0]
+
+    def moved(home, a, b, factor):
+        return home + 0.1 * np.tanh(factor * (np.resize(a, home.shape) + np.resize(b, home.shape)))
+
+    while len(chosen) < rng.integers(2, 5):
+        name, call, home = pick(rng, CALLS)
+        i, j = len(so_far) - 1, int(rng.integers(len(so_far)))
+        factor = 1 / max(1, np.abs(so_far[i]).max(), np.abs(so_far[j]).max())
+        y = np.asarray(call(moved(home, so_far[i], so_far[j], factor)))
+        if y.size and np.isfinite(y).all():
+            chosen.append((name, call, home, i, j, factor))
+            so_far.append(y)
+    weights = rng.uniform(0.5, 1.5, so_far[-1].shape) / max(1, np.abs(so_far[-1]).max())
+
+    def f(x):
+        values = [x]
+        for _, call, home, i, j, factor in chosen:
+            values.append(call(moved(home, values[i], values[j], factor)))
+        return (values[-1] * weights).sum()
+
+    return f, x, [name for name, *_ in chosen], rng.standard_normal(x.shape)
+
+
+def test_the_compositions_have_most_functions():
+    used = {name for seed in range(COMPOSITIONS) for name in composition(seed)[2]}
+    assert len(used) > 0.5 * len({name for name, *_ in CALLS})
+
+
+def gradient(f, x):
+    t = tg.Tensor(x, requires_grad=True)
+    f(t).backward()
+    return t.grad
+
+
+@pytest.mark.parametrize("seed", range(COMPOSITIONS))
+def test_the_gradient_of_a_composition_is_numpys_slope(seed):
+    f, x, names, _ = composition(seed)
+    h = 1e-5
+    expected = np.empty(x.shape)
+    for i in np.ndindex(x.shape):
+        step = np.zeros(x.shape)
+        step[i] = h
+        expected[i] = (f(x + step) - f(x - step)) / (2 * h)
+    tolerance = 1e-5 * np.abs(expected).max() + 1e-10
+    np.testing.assert_allclose(gradient(f, x), expected, rtol=1e-5, atol=tolerance, err_msg=f"{names}")
+
+
+@pytest.mark.parametrize("seed", range(1000, 1008))
+def test_a_composition_as_a_program_and_its_second_derivatives(seed):
+    f, x, names, v = composition(seed)
+    value, gradients = tg.trace(f, x)(x)
+    np.testing.assert_allclose(value, f(x), rtol=1e-12, atol=1e-14, err_msg=f"{names}")
+    np.testing.assert_allclose(gradients["x"], gradient(f, x), rtol=1e-10, atol=1e-14, err_msg=f"{names}")
+    h = 1e-5
+    slope = (gradient(f, x + h * v) - gradient(f, x - h * v)) / (2 * h)
+    tolerance = 1e-4 * np.abs(slope).max() + 1e-9
+    np.testing.assert_allclose(tg.hvp(f)(x, v), slope, rtol=1e-4, atol=tolerance, err_msg=f"{names}")

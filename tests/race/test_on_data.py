@@ -161,6 +161,11 @@ def test_what_cannot_race_is_refused(wrong, said):
         tg.race_on_data(**given | wrong)
 
 
+def test_a_number_of_seeds_is_whole():
+    with pytest.raises(TypeError, match="seeds is a whole number, at least 1, got float"):
+        tg.race_on_data(*DATA, "sgd", seeds=1.5)
+
+
 def test_what_diverged_is_null_in_json_and_infinite_in_the_table():
     X, y = tg.data.blobs(60, rng=0)
     found = tg.race_on_data(X.astype(np.float32), y, X.astype(np.float32), y, ["sgd"], seeds=2, epochs=2, grid=[1e30])

@@ -195,6 +195,18 @@ def test_what_a_race_refuses(options, said):
         tg.race(**options)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"steps": 2.5}, "steps is a whole number, at least 1, got float 2.5"),
+        ({"lr": None}, "lr is a number, got NoneType"),
+    ],
+)
+def test_what_is_no_number_is_refused(options, said):
+    with pytest.raises(TypeError, match=said):
+        tg.race(**options)
+
+
 def test_who_races():
     assert tuple(run.rule for run in tg.race("valley", steps=1).runs) == FIELD
     assert [run.rule for run in tg.race("valley", "all", 1).runs] == list(RULES)

@@ -8,7 +8,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu.extras.optimizers import RULES
 from tinygrad_edu.race.on_surfaces import FIELD
-from tinygrad_edu.race.surfaces import SURFACES
+from tinygrad_edu.race.surfaces import SURFACES, Surface
 
 
 @pytest.fixture
@@ -98,6 +98,23 @@ def test_losses_are_drawn_above_the_minimum_on_a_log_axis(tmp_path, plots):
         assert np.array_equal(drawn[:, 0], np.arange(101))
         assert drawn[:, 1] == pytest.approx(np.maximum(run.losses + 1, 1e-12))
     assert any(word.startswith("sgd  lr 0.1") for word in words(ax))
+
+
+@pytest.mark.parametrize(
+    ("f", "minimum", "expected"),
+    [
+        (lambda x, y: x.relu() + 0 * y, (-1, 0), [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2]),  # flat at its lowest
+        (lambda x, y: x * x + y * y, (1, 1), [2.01, 2.02, 2.05, 2.1, 2.2, 2.5, 3, 4, 7]),  # no minimum
+        (lambda x, y: x.log() + y * y, (1, 0), [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2]),  # no value on the left side
+        (lambda x, y: 0 * x * y, (0, 0), [1]),
+    ],
+    ids=["flat", "lower", "nowhere", "even"],
+)
+def test_a_surface_of_ones_own_can_be_flat_or_have_no_value_somewhere(tmp_path, plots, f, minimum, expected):
+    surface = Surface("mine", f, (1, 1), (minimum,), (-2, 2, -2, 2), 5)
+    plots.contours(tg.race(surface, ["sgd"], lr=0.1), tmp_path / "a.png")
+    *_, lines = [drawn.levels for drawn in plots.figures[0].axes[0].collections if hasattr(drawn, "levels")]
+    assert lines == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", ["ellipse", "two_holes"])

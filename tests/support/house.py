@@ -147,11 +147,11 @@ def between_rooms(package=PACKAGE):
 
 
 def drawing(package=PACKAGE):
-    """The rooms on their floors as SVG, each with its lines of code and the lower rooms that it imports from."""
-    width, height, gap = 960, 84, 26
+    """The rooms on their floors as SVG, each with the lower rooms that it imports from."""
+    width, height, gap = 960, 100, 26
     floors = [[name for name in rooms if (package / name).is_dir()] for rooms in FLOORS]
     floors = [rooms for rooms in floors if rooms][::-1]
-    code, arrows, shapes = code_by_room(package), between_rooms(package), []
+    arrows, shapes = between_rooms(package), []
 
     def write(x, y, text, kind=""):
         shapes.append(f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}">{escape(text)}</text>')
@@ -162,9 +162,8 @@ def drawing(package=PACKAGE):
             x, y = gap + i * (each + gap), gap + row * (height + gap)
             shapes.append(f'<rect x="{x:.0f}" y="{y:.0f}" width="{each:.0f}" height="{height}" rx="8"/>')
             write(x + 10, y + 21, f"{name}/", "name")
-            write(x + each - 10, y + 21, f"{code[name]:,} lines", "count")
             purpose = ast.get_docstring(ast.parse((package / name / "__init__.py").read_text(encoding="utf-8")))
-            lines = textwrap.wrap(purpose.split("\n")[0].rstrip(".").replace("`", ""), int(each / 7.2))[:2]
+            lines = textwrap.wrap(purpose.split("\n")[0].rstrip(".").replace("`", ""), int(each / 7.2))
             for k, line in enumerate(lines):
                 write(x + 10, y + 40 + 16 * k, line)
             below = [lower for lower in FLOOR if (name, lower) in arrows and lower != "__init__"]
@@ -172,7 +171,7 @@ def drawing(package=PACKAGE):
                 write(x + 10, y + 40 + 16 * len(lines), f"stands on {', '.join(below)}", "on")
     style = (
         "text { font: 12.5px sans-serif; fill: #333 } .name { font-weight: bold; font-size: 15px; fill: #0b4f71 } "
-        ".count { text-anchor: end; fill: #666 } .on { fill: #666 } rect { fill: #eef5f9; stroke: #0072b2 }"
+        ".on { fill: #666 } rect { fill: #eef5f9; stroke: #0072b2 }"
     )
     total = gap + len(floors) * (height + gap)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {total}" role="img">'

@@ -84,11 +84,11 @@ def adadelta(root=lambda x, eps: np.sqrt(x + eps)):
     return rule
 
 
-def adamax(size=lambda g, eps: abs(g) + eps, correct=lambda b, t: 1 / (1 - b**t)):
+def adamax(size=lambda g, eps: abs(g) + eps, correct=lambda b, t: 1 / (1 - b**t), below=lambda u, eps: u):
     def rule(p, g, state, t, lr, beta1, beta2, eps):
         m = state["m"] = beta1 * state.get("m", 0 * p) + (1 - beta1) * g
         u = state["u"] = np.maximum(beta2 * state.get("u", 0 * p), size(g, eps))
-        return p - lr * correct(beta1, t) * m / u
+        return p - lr * correct(beta1, t) * m / below(u, eps)
 
     return rule
 
@@ -144,8 +144,9 @@ VARIANTS = [
     ("Adam", "Kingma & Ba 2015, end of section 2", adam(**hatted)),
     ("AdamW", "eps-hat", adam(**hatted)),
     ("AMSGrad", "eps-hat", amsgrad(**hatted)),
-    ("RMSprop", "TensorFlow", rmsprop(step=lambda lr, g, v, eps: lr * g / np.sqrt(v + eps))),
-    ("Adagrad", "Keras", adagrad(step=lambda lr, g, s, eps: lr * g / np.sqrt(s + eps))),
+    ("RMSprop", "as in TensorFlow and Keras", rmsprop(step=lambda lr, g, v, eps: lr * g / np.sqrt(v + eps))),
+    ("Adagrad", "inside the root, as in Keras", adagrad(step=lambda lr, g, s, eps: lr * g / np.sqrt(s + eps))),
+    ("Adamax", "as in Keras", adamax(size=lambda g, eps: abs(g), below=lambda u, eps: u + eps)),
     ("HeavyBall", "dampening is 0.4", torch_sgd),
 ]
 # reference, the mistake's key, a rule that makes it

@@ -33,7 +33,7 @@ def test_a_history_goes_through_csv_unchanged(tmp_path):
 
 def test_a_history_without_rows_can_be_shown_and_saved():
     empty = tg.History()
-    assert repr(empty) == "History(0 epochs, all epochs)"
+    assert repr(empty) == "History(0 epochs)"
     assert empty.to_csv() == ""
     assert "no epochs" in ElementTree.fromstring(empty._repr_html_()).text
 
@@ -50,7 +50,7 @@ def test_repr_says_how_many_epochs_why_it_ended_and_how_it_stands():
     history = tg.History()
     history.rows = [{"epoch": 1, "loss": 0.5, "lr": 1e-5}]
     history.stopped = "callback"
-    assert repr(history) == "History(1 epochs, callback, epoch 1  loss 0.5000  lr 1.00e-05)"
+    assert repr(history) == "History(1 epoch, callback, epoch 1  loss 0.5000  lr 1.00e-05)"
 
 
 # --- progress ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What a model receives: whole numbers as floats, in eager and in compiled training alike, and indices as they are."""
+"""Inputs of a model: whole numbers as floats, in eager and in compiled training alike, and indices as they are."""
 
 import numpy as np
 import pytest

@@ -134,10 +134,19 @@ def test_drawing_uses_evaluation_and_leaves_the_mode_as_it_was(tmp_path, mode):
     assert all(np.array_equal(before[name], values) for name, values in model.state_dict().items())
 
 
-@pytest.mark.parametrize("shape", [(10,), (10, 1), (10, 3), (10, 2, 1)])
+@pytest.mark.parametrize("shape", [(10,), (10, 1), (10, 3), (10, 2, 1), (0, 2)])
 def test_a_boundary_needs_two_features(tmp_path, shape):
     with pytest.raises(ValueError, match="two features"):
         plots.decision_boundary(right_of(0), np.zeros(shape), np.zeros(10, int), tmp_path / "boundary.png")
+
+
+def test_a_boundary_needs_scores_of_classes(tmp_path):
+    class Flat(tg.Layer):
+        def forward(self, x):
+            return tg.Tensor(x).sum(axis=1)
+
+    with pytest.raises(ValueError, match=r"\(N, C\); got \(40000,\)"):
+        plots.decision_boundary(Flat(), *tg.data.moons(10, rng=0), tmp_path / "boundary.png")
 
 
 @pytest.mark.parametrize("y", [np.zeros(9, int), np.zeros((10, 2), int)], ids=["short", "one-hot"])

@@ -6,6 +6,7 @@ Nothing slow is imported before an argument needs it, so that --help answers at 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import re
 from collections.abc import Callable, Iterable
@@ -41,6 +42,11 @@ def add_json(command: argparse.ArgumentParser) -> None:
     """Give a command its option --json."""
     text = "print the result as one JSON object; all else goes to standard error"
     command.add_argument("--json", action="store_true", help=text)
+
+
+def print_json(result: dict[str, Any]) -> None:
+    """Print a result as one JSON object. NaN and infinity are null: JSON has no words for them."""
+    print(json.dumps(json.loads(json.dumps(result), parse_constant=lambda _: None)))
 
 
 def whole(what: str, least: int) -> Callable[[str], int]:
@@ -91,8 +97,8 @@ def batch(text: str) -> int | None:
 
 
 def sizes(text: str) -> list[int]:
-    """Read hidden sizes, as in "64,32"; or none."""
-    return [] if text == "none" else [whole("each hidden layer's size", 1)(part) for part in text.split(",")]
+    """Read sizes of layers, as in "64,32"; or none."""
+    return [] if text == "none" else [whole("each layer's size", 1)(part) for part in text.split(",")]
 
 
 def choice(what: str, text: str, known: Iterable[str], more: str = "") -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from ..explain.graph import Graph
 from ..explain.steps import steps
 from ..explain.tables import WIDTH
 from ..program.names import forward_order
-from .arguments import NEEDS_MATPLOTLIB, add_json, add_seed, picture, point, sizes
+from .arguments import NEEDS_MATPLOTLIB, add_json, add_seed, picture, point, print_json, sizes
 
 HELP = "show the backward pass of a formula or of a small network, step by step"
 DESCRIPTION = """Work out a formula and its gradient step by step: each local derivative as a formula and with numbers,
@@ -51,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     if options.mlp and options.at:
         raise ValueError("--at goes with a formula, not with --mlp")
     with np.errstate(all="ignore"):  # NaN and infinity are seen in the tables
-        f, leaves = network(options.mlp, options.seed) if options.mlp else formula(options.formula, options.at)
+        f, leaves = formula(options.formula, options.at) if options.mlp is None else network(options.mlp, options.seed)
         result = f()
         found = Explanation(result)
         shown: Any = Graph(result) if options.format in ("mermaid", "dot") else found
@@ -68,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"\n{text}", file=out if options.format == "text" else sys.stderr)
     if options.json:
         gradients = {name: g.tolist() for name, g in found.gradients.items()}
-        print(json.dumps({"value": result.item(), "gradients": gradients, "right": right}))
+        print_json({"value": result.item(), "gradients": gradients, "right": right})
     return 1 if right is False else 0
 
 

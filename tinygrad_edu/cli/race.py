@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from functools import partial
@@ -11,7 +10,19 @@ from pathlib import Path
 
 from ..extras.optimizers import RULES
 from ..race.surfaces import SURFACES
-from .arguments import NEEDS_MATPLOTLIB, add_json, add_seed, load, rates, refuse_file, rules, source, surface, whole
+from .arguments import (
+    NEEDS_MATPLOTLIB,
+    add_json,
+    add_seed,
+    load,
+    print_json,
+    rates,
+    refuse_file,
+    rules,
+    source,
+    surface,
+    whole,
+)
 
 HELP = "let the update rules run on a loss surface or on real data, and draw it"
 DESCRIPTION = """Let the update rules run on a loss surface of two parameters, from one start; draw the paths, the
@@ -77,13 +88,14 @@ def run_on_surfaces(options: argparse.Namespace) -> int:
                 written.append(pictures.animation(found, options.out / f"{name}.gif"))
         except ImportError:
             pass
+    say("steps: after which a path stays within the tolerance of a minimum; closest: how near it ever came\n")
     for path in written:
         say(f"wrote   {path}")
     if not written:
         say(f"no pictures: they need {NEEDS_MATPLOTLIB}")
     if options.json:
         result = {"lr": lr, "seed": options.seed, "races": figures, "files": [str(path) for path in written]}
-        print(json.dumps(result))
+        print_json(result)
     return 0
 
 
@@ -113,5 +125,5 @@ def run_on_data(options: argparse.Namespace) -> int:
         say(f"no picture: it needs {NEEDS_MATPLOTLIB}")
     if options.json:
         result = {"data": options.data, "seed": options.seed, "rules": found.figures(), "files": list(map(str, files))}
-        print(json.dumps(result))
+        print_json(result)
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import warnings
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from .arguments import (
     add_seed,
     batch,
     load,
+    print_json,
     real,
     refuse_file,
     rule,
@@ -120,7 +120,7 @@ def run(options: argparse.Namespace) -> int:
     if len(written) == 1:
         say(f"        no pictures: they need {NEEDS_MATPLOTLIB}")
     if options.json:
-        print(json.dumps(figures(options, shape, optimizer.t, history, error, written)))
+        print_json(figures(options, shape, optimizer.t, history, error, written))
     return 0 if error is not None else 1
 
 
@@ -161,7 +161,7 @@ def describe_rule(optimizer: Any, options: argparse.Namespace, say: Callable[...
     for line in optimizer.equation().splitlines():
         say(f"        {line}")
     if not options.compiled:
-        say("kernel  getting it ready: compiled at the first use, from Numba's cache after that ...")
+        say("kernel  getting it ready: compiled at the first use, from disk after that ...")
         say(f"        ready after {optimizer.compile():.2f} s")
     say()
 
@@ -187,8 +187,7 @@ def check(model: Layer, loss: Callable[..., Any], say: Callable[..., Any]) -> fl
     except (AssertionError, ValueError) as error:
         say(f"check   of the trained model's gradient failed: {error}")
         return None
-    say(f"check   {found.checked} slopes of the trained model's loss agree with its gradients, largest relative")
-    say(f"        difference {found.error:.0e}; too small to judge {found.faint}, at kinks {len(found.kinks)}")
+    say(f"check   of the trained model's gradient, by central differences:\n        {found}")
     return found.error
 
 

@@ -66,9 +66,9 @@ def loops_of(program: Program, inputs: Inputs, X: Array, y: Array) -> tuple[Lowe
 
 
 def freeze_indices(checks: list[tuple[str, str]], kept: dict[str, Array]) -> None:
-    """Check the indices that are not a part of the batch, and replace them by copies, which never change."""
+    """Replace the indices that are not a part of the batch by copies, which never change, and check these."""
     for name, bound in checks:
         if name in kept:
+            kept[name] = kept[name].copy()
             if not (bound.isdigit() and np.all((kept[name] >= 0) & (kept[name] < int(bound)))):
                 raise CannotCompile(f"{name} is an index that does not fit every batch; train without compiled=True")
-            kept[name] = kept[name].copy()

@@ -60,9 +60,7 @@ class Kept(NullCache):
             path = self.path(sig, target_context.codegen().magic_tuple())
             data = store.read(path) if store.trusted(path.parent) else None
             if data is not None:
-                made = FORM.rebuild(None, target_context, pickle.loads(data))
-                if tuple(made.signature.args) == tuple(sig):
-                    return made
+                return FORM.rebuild(None, target_context, pickle.loads(data))
         self.missed()
         return None
 
@@ -95,8 +93,11 @@ def keep(kernel: Any, function: Any) -> Any:
 
 
 def _sources(rule: Callable[..., Any]) -> str:
-    """Return the text of a function's module, and of the modules of the kernels that it calls."""
-    used = [rule.__globals__.get(name) for name in rule.__code__.co_names]
-    called: list[Any] = [getattr(value, "py_func", None) for value in used]
-    modules = dict.fromkeys(sys.modules[f.__module__] for f in [rule, *called] if f is not None)
-    return "\0".join(vars(module).get(SOURCE) or inspect.getsource(module) for module in modules)
+    """Return the texts of the modules of a function and of all kernels below it, and the numbers that these read."""
+    rules, texts = [rule], dict[str, None]()
+    for each in rules:  # which grows
+        module, used = sys.modules[each.__module__], [each.__globals__.get(name) for name in each.__code__.co_names]
+        texts[vars(module).get(SOURCE) or inspect.getsource(module)] = None
+        texts[repr([value for value in used if isinstance(value, (int, float, str, tuple))])] = None
+        rules += [f for f in (getattr(value, "py_func", None) for value in used) if f and f not in rules]
+    return "\0".join(texts)

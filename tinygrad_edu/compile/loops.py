@@ -33,11 +33,13 @@ class Loops:
     lines : the text so far
     elements, memory : the Values' makers, and the arrays
     flat : whether ``a[i]`` may stand for the i-th of all elements
+    products : (n, m, k) of each product by BLAS
     """
 
     def __init__(self, elements: Elements, memory: Memory, flat: bool) -> None:
         self.elements, self.memory, self.flat = elements, memory, flat
         self.lines: list[str] = []
+        self.products: list[Shape] = []
         self._waiting: list[tuple[str, Value]] = []  # (name, value to store there): in one loop, once it is written
 
     def write(self, *lines: str) -> None:
@@ -189,6 +191,7 @@ class Loops:
             self._repeat(row.place, out.place)
         n, m = a.shape[0] if len(a.shape) > 1 else ONE, b.shape[1] if len(b.shape) > 1 else ONE
         sides = ", ".join(f"_address({side.place}), {side.flipped}" for side in (a, b))
+        self.products.append((n, m, a.shape[-1]))
         self.write(f"_matmul({sides}, _address({out.place}), {n}, {m}, {a.shape[-1]}, {row is not None})")
         return out
 

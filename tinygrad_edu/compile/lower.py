@@ -48,6 +48,7 @@ class Lowered(NamedTuple):
     checks : (name of an array of integers, bound): each of its numbers has to be at least 0 and below
     shapes : name to shape, of all arrays
     numbers : name to a number, the same for arrays that share memory
+    products : (n, m, k) of each product by BLAS
     """
 
     lines: list[str]
@@ -56,6 +57,7 @@ class Lowered(NamedTuple):
     checks: list[tuple[str, str]]
     shapes: dict[str, Shape]
     numbers: dict[str, int]
+    products: list[Shape]
 
 
 def lower(
@@ -93,7 +95,7 @@ def lower(
     loops.close()
     places, size = memory.places()
     shapes = {name: region.shape for name, region in memory.regions.items()}
-    return Lowered(memory.views() + loops.lines, places, size, reader.checks, shapes, memory.numbers())
+    return Lowered(memory.views() + loops.lines, places, size, reader.checks, shapes, memory.numbers(), loops.products)
 
 
 class _Reader:

@@ -23,6 +23,7 @@ from llvmlite import binding
 
 from ..core.kernels import sgd
 from ..core.ops import Array
+from ..extras.one_thread import SMALL, blas_threads, libraries, one_thread, own_library, threads_for
 from ..guards.frames import warn
 from . import intrinsics
 from .templates import CALLED
@@ -40,21 +41,10 @@ SIMPLE: dict[str, np.dtype[Any]] = {"s": np.dtype(np.float32), "f": np.dtype(np.
 PLAIN = not hasattr(sgd, "py_func")  # NUMBA_DISABLE_JIT=1: NumPy takes the place of machine code
 
 
-def own_library() -> str:
-    """Return the path of the library that NumPy's functions are in."""
-    return str(sys.modules["numpy._core._multiarray_umath"].__file__)
-
-
 @lru_cache
 def blas() -> tuple[str, int] | None:
-    """Return the library that NumPy multiplies matrices with, and the bits of its whole numbers; None if not found.
-
-    A name is looked up in NumPy's own library, and so in those that it was linked with, and in no other that a process
-    may have loaded. Windows does not look further than one library; there NumPy brings BLAS in a folder of its own.
-    """
-    beside = Path(np.__file__).parent.parent / "numpy.libs"
-    paths = [own_library(), *map(str, sorted(beside.glob("*openblas*.dll")))]
-    for path, (i, name) in itertools.product(paths, enumerate(NAMES)):
+    """Return the library that NumPy multiplies matrices with, and the bits of its whole numbers; None if not found."""
+    for path, (i, name) in itertools.product(libraries(), enumerate(NAMES)):
         with suppress(OSError, AttributeError):
             library = ctypes.CDLL(path)
             found = {letter: _address(getattr(library, name.format(letter))) for letter in "sd"}
@@ -93,7 +83,7 @@ def inner_loop(name: str, letter: str) -> bool | None:
 
 
 class _Found(ctypes.Structure):
-    """What dladdr writes."""
+    """The record that dladdr fills in."""
 
     _fields_ = (
         ("file", ctypes.c_char_p),
@@ -170,7 +160,17 @@ def ready() -> str:
     if apart:
         why = "its own function was not found, or does not agree with it"
         warn(f"compiled steps call NumPy through Python, which is slower, for {', '.join(apart)}: {why}")
-    return f"{product} {sys.byteorder} {' '.join(f'{which}{extra or 0:d}' for which, extra in loops.items())}"
+    entries = " ".join(f"{which}{extra or 0:d}" for which, extra in loops.items())
+    return f"{product} {switches() and SMALL} {sys.byteorder} {entries}"
+
+
+def switches() -> bool:
+    """Name what tells BLAS how many threads to use. Return whether a step does so: not if BLAS is not OpenBLAS."""
+    if PLAIN or blas() is None or (threads := blas_threads()) is None:
+        return False
+    binding.add_symbol(intrinsics.SET_THREADS, _address(threads.set))
+    binding.add_symbol(intrinsics.USERS, ctypes.addressof(one_thread.users))
+    return True
 
 
 # --- NumPy through Python, where its own function was not found -------------------------------------------------------
@@ -257,7 +257,7 @@ def _native(letter: str) -> dict[str, Any]:
     own = {f"_{name}": getattr(intrinsics, name) for name in ("place", "array", "address", "repeat", "flush")}
     bits = (blas() or ("", 64))[1]
     called = {f"_{name}": intrinsics.called(name, inner_loop) for name in CALLED}
-    return called | own | {"_matmul": intrinsics.matmul(letter, bits)}
+    return called | own | {"_matmul": intrinsics.matmul(letter, bits, switches())}
 
 
 # --- the same in plain Python ----------------------------------------------------------------------------------------
@@ -286,7 +286,8 @@ def _matmul_plainly(
 ) -> None:
     left = _array_plainly(a, 0, (k, n) if a_flipped else (n, k), dtype)
     right = _array_plainly(b, 0, (m, k) if b_flipped else (k, m), dtype)
-    product = (left.T if a_flipped else left) @ (right.T if b_flipped else right)
+    with threads_for(n * m * k):
+        product = (left.T if a_flipped else left) @ (right.T if b_flipped else right)
     total = _array_plainly(out, 0, (n, m), dtype)
     total[...] = product + total if add else product
 

@@ -6,7 +6,9 @@ updates get their numbers and are counted. So compiled and eager steps can take 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import cached_property, partial
+from math import prod
 from struct import Struct
 from typing import Any
 
@@ -20,6 +22,7 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer, Update
 from ..core.tensor import Tensor, checksum, next_stamp, thread
 from ..extras import gate, threads
+from ..extras.one_thread import ALONE, one_thread
 from ..program.program import Program
 from . import cache
 from .inputs import inputs_of, loops_of
@@ -39,7 +42,7 @@ from .module_text import (
     Parts,
     assemble,
 )
-from .numpy_c import asleep, interruptible, wake_blas
+from .numpy_c import asleep, interruptible, switches, wake_blas
 from .table import Table, slots
 
 POLICIES = {"raise": RAISE, "skip": SKIP, "propagate": PROPAGATE}
@@ -109,6 +112,7 @@ class Plan:
         self.out: Any = memoryview(out)  # quicker than the array for a single number
         self._spans = np.zeros((len(optimizer.params), 2), np.int64)
         self._room, self._work, self._policy = -1, lowered.size, ""
+        self._products, self._switches = lowered.products, False
         self._kinds = {name: kinds[name] for name in parts.indices}
         self.table = Table(slots(len(averages), inputs.kept))
         self.table.put(data=buffer.data, grad=buffer.grad, out=out, numbers=numbers, spans=self._spans)
@@ -122,6 +126,8 @@ class Plan:
         if n > self._room:
             self._room = n
             padded = -(-n // 16) * 16
+            sizes = [prod(length.a * n + length.b for length in product) for product in self._products]
+            self._switches = switches() and max(sizes, default=0) > ALONE
             self.table.put(
                 **{f"own_{name}": np.empty((n, *shape), dtype) for name, (dtype, shape) in self._kinds.items()}
             )
@@ -152,9 +158,9 @@ class Plan:
         if self._policy is not optimizer.nonfinite:
             self._obey(optimizer.nonfinite)
         code = self.step  # which is compiled now, if it is new
-        self.out[STATUS] = -1
+        self.out[STATUS] = -1.0
         try:
-            status: int = code(X, y)
+            status: int = self._switching(code, X, y) if self._switches else code(X, y)
             if status == DONE and self.apart:
                 status = self._update()
         except BaseException:  # an interrupt, which is raised when machine code returns: the step has been taken
@@ -190,7 +196,7 @@ class Plan:
         for k in range(OUT):
             self.out[k] = 0.0
         try:
-            status: int = self.epoch(X, y, order, table)
+            status: int = self._switching(self.epoch, X, y, order, table)
         finally:  # an interrupt that waited is raised before the next line
             self.table.put(count=0)
             applied, left_out = int(self.out[APPLIED]), int(self.out[LEFT_OUT])
@@ -202,6 +208,11 @@ class Plan:
                 optimizer.last = []
             optimizer.skipped += left_out
         return status
+
+    def _switching(self, code: Any, *given: Any) -> Any:
+        """Call machine code that changes BLAS's number of threads: one, but for the large products of a step."""
+        with one_thread if self._switches else nullcontext():
+            return code(*given)
 
     # --- around the call ----------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 OURS = re.compile(
-    r"tinygrad_edu_step_[0-9a-f]{32}\.py|.*-[0-9a-f]{32}\.nbc|\.unfinished-.*|tinygrad_edu_step_.*\.nb[ic]"
+    r"tinygrad_edu_step_[0-9a-f]{32}\.py|[\w.]+-[0-9a-f]{32}\.nbc|\.unfinished-\w+|tinygrad_edu_step_[\w.-]+\.nb[ic]"
 )
 UNFINISHED = ".unfinished-"
 SEAL = hashlib.sha256().digest_size  # bytes

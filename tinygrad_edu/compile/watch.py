@@ -92,17 +92,17 @@ class Watch:
     def changed(self) -> bool:
         """Return whether something is no longer as it was. Quick, as it is asked before each step."""
         try:
-            if self.now != self.then:
+            if self.now == self.then and self.assigned == assigned[0] and not self.read:
+                return False  # nearly always
+            if (
+                self.now != self.then
+                or any(look() != then for look, then in self.read)
+                or (self.assigned != assigned[0] and any(attributes(now) != then for now, then in self.layers))
+            ):
                 return True
-            for look, then in self.read:
-                if look() != then:
-                    return True
-            if self.assigned != assigned[0]:
-                if any(attributes(now) != then for now, then in self.layers):
-                    return True
-                self.assigned = assigned[0]
         except ValueError:  # two arrays, or Tensors, which are not compared to one truth: another is there now
             return True
+        self.assigned = assigned[0]
         return False
 
 

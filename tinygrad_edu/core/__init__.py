@@ -1,1 +1,1 @@
-"""The sitting: ops, the graph, losses, layers, flat buffers, kernels and optimizers, in at most 1,000 lines of code."""
+"""To be read in one sitting: ops, graph, losses, layers, buffers, kernels, optimizers; at most 1,000 lines of code."""

@@ -39,9 +39,9 @@ class Layer:
     """
 
     training = True
-    summary: Callable[..., None]  # `guards.install` binds these two
+    summary: Callable[..., None]  # `guards.install` binds these two; refuse makes the error for a misfit of shapes
     refuse: Callable[[type[Exception], str], Exception]
-    state_dict: Callable[[], dict[str, ops.Array]]  # and the face these two, of `training.states`
+    state_dict: Callable[[], dict[str, ops.Array]]  # the face, tinygrad_edu/__init__.py, binds these two
     load_state_dict: Callable[[Any], None]
 
     def forward(self, x: Any) -> Tensor:
@@ -329,7 +329,7 @@ class Sequential(Layer):
     def __init__(self, *layers: Layer) -> None:
         for layer in layers:
             if not isinstance(layer, Layer):
-                raise TypeError(f"Sequential takes layers, got {type(layer).__name__}")
+                raise TypeError(f"Sequential takes layers, such as ReLU(), got {layer!r:.60}")
         self.layers = list(layers)
 
     def forward(self, x: Any) -> Tensor:

@@ -34,9 +34,10 @@ EVENTS = ("op", "constant", "read", "write", "backward", "step", "stepped")
 
 
 class _Thread(threading.local):
-    """State of one thread: whether graphs are recorded, and which methods of observers to call at each event."""
+    """State of one thread: whether graphs are recorded, now and before each `no_grad` that it is in; and which methods
+    of observers to call at each event."""
 
-    recording = True
+    recording, before = True, list[bool]()
     op = constant = read = write = backward = step = stepped = tuple[Any, ...]()
 
 
@@ -56,11 +57,10 @@ class no_grad(ContextDecorator):
     """
 
     def __enter__(self) -> None:
-        self._before = [*getattr(self, "_before", []), thread.recording]
-        thread.recording = False
+        thread.before, thread.recording = [*thread.before, thread.recording], False
 
     def __exit__(self, *_: object) -> None:
-        thread.recording = self._before.pop()
+        *thread.before, thread.recording = thread.before  # of the thread: a decorated function has one no_grad for all
 
 
 def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
@@ -97,7 +97,8 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
             if a._requires_grad:
                 wanted = True
             arrays.append(a.array)
-        elif isinstance(a, np.generic) and a.nbytes <= 8 and (plain := in_python(args)):  # no long double
+        elif isinstance(a, np.generic) and a.nbytes <= 8 and (plain := in_python(args)):
+            # NumPy's numbers become Python's, which leave float32 alone; a long double, of over 8 bytes, stays
             return apply(op, *plain, **kwargs)
         else:  # a Python number beside another argument stays one: NumPy then keeps the other's dtype
             arrays.append(a if isinstance(a, (int, float)) and len(args) > 1 else real(a))
@@ -105,7 +106,7 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
         kwargs = {name: unwrap(value) for name, value in kwargs.items()}
     try:
         result = op(*arrays, **kwargs)
-    except ValueError as error:
+    except (ValueError, TypeError, IndexError) as error:
         error.add_note(f"{op.__name__} was given shapes {' and '.join(str(np.shape(a)) for a in arrays)}")
         raise
     if not isinstance(result, tuple):
@@ -140,10 +141,10 @@ def backward_pass(root: Tensor, g: Array) -> Iterator[Share]:
 
     Yields
     ------
-    (node, g, parent, share, whole) : node has the gradient g, and its argument parent is given share, of the parent's
-        shape; whole is what the VJP returned, before `unbroadcast`. Shares of computed tensors are summed here, those
-        of leaves are left to the caller. Before its shares, a node that keeps its gradient (`Tensor.retain_grad`, or a
-        leaf that is the root) is yielded as (node, g, node, g, g)
+    (node, g, parent, share, whole) : node, whose gradient is g, gives share to parent, one of its arguments. whole is
+        what the VJP returned; share is whole after `unbroadcast`, in the shape of parent. Shares of computed tensors
+        are summed here, those of leaves are left to the caller. A node that keeps its gradient (`Tensor.retain_grad`,
+        or a leaf that is the root) is first yielded as (node, g, node, g, g)
     """
     grads = {root: g}
     for node in toposort(root):
@@ -262,7 +263,7 @@ def in_python(args: tuple[Any, ...]) -> list[Any]:
 
 
 def real(x: Any) -> Array:
-    """Return x as an array; raise TypeError if what it holds are no real numbers, or numbers behind a mask."""
+    """Return x as an array. Raise TypeError unless it holds real numbers, and none of them behind a mask."""
     array = np.asarray(x)
     if (masked := type(x) is not np.ndarray and np.ma.is_masked(x)) or array.dtype.kind not in "fiub":
         fix = " with numbers behind its mask: choose them, x.filled(value)" * masked
@@ -395,7 +396,7 @@ class Tensor:
     ndim, size, dtype = (property(attrgetter(f"array.{name}")) for name in ("ndim", "size", "dtype"))
 
     def read(self, how: str) -> Array:
-        """Return the array to Python code, whose way may depend on the numbers; how names what asks, as "item()"."""
+        """Return the array to Python code that may branch on its numbers, as an ``if`` does; how names it: "item()"."""
         for observe in thread.read:
             observe(self, how)
         return self.array
@@ -457,7 +458,7 @@ class Tensor:
             value = np.asarray(unwrap(value))
             if value.shape != self.shape or value.dtype.kind not in "fiub":
                 raise ValueError(f"{self.label()} was given a gradient of shape {value.shape} and dtype {value.dtype}")
-            value = value.astype(self.dtype, copy=False)
+            value = value.astype(self.dtype, copy=value is not self.stored_grad)  # backward() will add to it in place
         self.stored_grad, self.grad_from = value, next_stamp()
         self.grad_stamp = self.grad_from
 
@@ -490,20 +491,24 @@ class Tensor:
                 parent.accumulate(share, stamp)
 
     def accumulate(self, share: Array, stamp: int) -> None:
-        """Add share to ``grad`` in place, where an optimizer's flat buffer has it; the first share overwrites."""
-        self.grad_stamp = stamp
+        """Add share to ``grad`` in place, where an optimizer's flat buffer has it; the first share overwrites.
+
+        A gradient that is all 0, as after ``p.grad.fill(0)``, holds no share: this one is its oldest.
+        """
         if self.stored_grad is not None:
+            if self.grad_stamp != stamp and not self.stored_grad.any():
+                self.grad_from = stamp
+            self.grad_stamp = stamp
             self.stored_grad += share
             return
-        self.grad_from = stamp
+        self.grad_from = self.grad_stamp = stamp
         if self.grad_view is not None:
             self.grad_view[...] = share
-            self.stored_grad = self.grad_view
-        else:
-            self.stored_grad = np.array(share, dtype=self.dtype)
+        self.stored_grad = np.array(share, dtype=self.dtype) if self.grad_view is None else self.grad_view
 
-    # --- ops: here are Python's operators; below, each function of `ops` becomes a method. Then the face replaces a
-    # --- few, as linear and reshape, by those of `extras.numpy_functions`, which take arguments in more forms
+    # --- ops: here are Python's operators; below, each function of `ops` becomes a method. Then the face, which is
+    # --- tinygrad_edu/__init__.py, replaces a few, such as linear and reshape, by those of `extras.numpy_functions`,
+    # --- which take arguments in more forms
 
     __add__, __radd__ = method(ops.add), method(ops.add, reverse=True)
     __sub__, __rsub__ = method(ops.sub), method(ops.sub, reverse=True)

@@ -24,9 +24,10 @@ NO_SANDBOX = "This is no sandbox: submissions may read and write what you may. G
 
 
 def list_exercises() -> int:
-    """Print a line for each exercise."""
+    """Print a line for each exercise, and how to begin."""
     for e in EXERCISES:
         print(f"{e.number}  {e.name:<16} {e.title}")
+    print("\nTo begin, say tinygrad-edu exercise start DIR: it copies them into this folder.")
     return 0
 
 

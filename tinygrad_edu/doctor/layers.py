@@ -35,7 +35,8 @@ def diagnose_op(
     Parameters
     ----------
     op : arrays in, (value, VJP, ...) out
-    args, kwargs : its arguments; without args, random arrays of shape (3, 4), or (3, 4) and (4, 3)
+    args, kwargs : its arguments; without args, random arrays of a shape that it takes: (3, 4), (3, 4) and (4, 3), or
+        (3, 3)
     raise_on_error, rng : as in `diagnose`
 
     Returns
@@ -77,9 +78,15 @@ def diagnose_op(
     if findings[0].mistake is None:
         g = rng.standard_normal(value.shape)
         tensors = [Tensor(a, requires_grad=True, name=n) for n, a in zip(names, arrays)]
-        case = Case(lambda *inputs: (op(*inputs, **kwargs)[0] * g).sum(), tensors, rng, weighted=True)
+        half = [_reads_half(op, arrays, i, value, kwargs) for i in range(len(arrays))]
+        case = Case(
+            lambda *inputs: (op(*[_mirror(x) if h else x for x, h in zip(inputs, half)], **kwargs)[0] * g).sum(),
+            tensors,
+            rng,
+            weighted=True,
+        )
         shares = [_share(vjp, g, a, given) for vjp, a in zip(vjps, given)]
-        judged = judge(case, [share for share, _ in shares])
+        judged = judge(case, [_fold(share) if h else share for (share, _), h in zip(shares, half, strict=True)])
         for found, (_, told) in zip(judged, shares):
             findings.append(wrong(found.name, *told, found.said, found.expected) if told else found)
         subject += f"\nEach VJP is given the same random g {few(g)}\n{case.witness}"
@@ -87,18 +94,41 @@ def diagnose_op(
 
 
 def _some_inputs(op: Callable[..., Result], count: int, kwargs: Any, rng: np.random.Generator) -> list[Array]:
-    """Return random arguments that op takes: of both signs if possible, of a matrix product's shapes if necessary."""
+    """Return random arguments that op takes, by trying: of both signs if possible, else of a matrix product's shapes,
+    else square matrices, the lower half of which is that of a positive definite one."""
     tried: list[Array] = []
-    for shapes in ([(3, 4)] * count, [(3, 4), (4, 3)][:count]):
-        for shift in (0.0, 3.0):
-            tried = [np.tanh(rng.standard_normal(shape)) + shift for shape in shapes]
-            try:
-                with np.errstate(all="ignore"):
-                    if np.isfinite(op(*[a.copy() for a in tried], **kwargs)[0]).all():
-                        return tried
-            except Exception:
-                continue
+    same, product, square = [(3, 4)] * count, [(3, 4), (4, 3)][:count], [(3, 3)] * count
+    for shapes, shift in [(same, 0), (same, 3), (product, 0), (product, 3), (square, 3 * np.eye(3))]:
+        tried = [np.tanh(rng.standard_normal(shape)) + shift for shape in shapes]
+        try:
+            with np.errstate(all="ignore"):
+                if np.isfinite(op(*[a.copy() for a in tried], **kwargs)[0]).all():
+                    return tried
+        except Exception:
+            continue
     return tried
+
+
+def _reads_half(op: Callable[..., Result], arrays: list[Array], i: int, value: Array, kwargs: Any) -> bool:
+    """Return True if op reads the lower half of a matrix alone, as np.linalg.cholesky does."""
+    a = arrays[i]
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2] or np.array_equal(a, np.tril(a)):
+        return False
+    try:
+        with np.errstate(all="ignore"):
+            return np.array_equal(value, op(*arrays[:i], np.tril(a), *arrays[i + 1 :], **kwargs)[0])
+    except Exception:
+        return False
+
+
+def _mirror(a: Any) -> Any:
+    """Return the symmetric matrix with the lower half of a."""
+    return np.tril(a) + np.tril(a, -1).mT
+
+
+def _fold(share: Array) -> Array:
+    """Return the gradient of a from that of its `_mirror`. A VJP may give both halves a part, or the lower half all."""
+    return np.tril(share) + np.triu(share, 1).mT
 
 
 def _check_value(

@@ -8,17 +8,17 @@ compared with the gradients that somebody has. `judge` compares them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.layers import ACTIVATIONS
 from ..core.ops import VJP, Array
 from ..core.tensor import Tensor, unwrap
 from ..extras import ops
-from .recorded import SLOPE_BY_VALUE, RecordedGraph, times
+from .recorded import RecordedGraph, nothing_for
+from .wrong_vjps import name_of, vjp_at, wrong_vjps
 
 # key: (sentence, one hint)
 MISTAKES = {
@@ -99,10 +99,6 @@ MISTAKES = {
     "unknown": ("no mistake that is known here explains the numbers", ""),
 }
 
-EXCHANGED = (ops.sigmoid, ops.tanh, ops.relu)  # for one another, in what students write
-PARTNERS: dict[Any, str] = {ops.mul: "the other factor of a product", ops.div: "the divisor of a quotient"}
-SIGNS: dict[Any, str] = {ops.mul: "a product", ops.div: "a quotient", ops.sub: "a difference", ops.add: "a sum of two"}
-
 
 class Hypothesis(NamedTuple):
     """One mistake, made: its key, a sentence, and the gradient of each input (None if it leaves that input out)."""
@@ -139,13 +135,14 @@ def hypotheses(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator[H
 
     yield from made(*[key for key in MISTAKES if key != "sign"])
     yield from _lost_paths(graph)
+    yield from _lost_everywhere(graph)
     yield from _sums(graph)
     yield from _updated(graph, said)
     yield from _exchanged(graph, said)
     yield from made("sign")  # turned round at one place only: the least likely
     for node, g in graph.g.items():
         if node.parents:
-            text = f"this is the gradient of {_label(node)}, one of the values on the way"
+            text = f"this is the gradient of {_label(graph, node)}, one of the values on the way"
             yield Hypothesis("swapped", text, [g] * len(graph.inputs), frozenset({node}))
 
 
@@ -156,147 +153,33 @@ def _choices(n: int) -> Iterator[tuple[int, ...]]:
     yield tuple(range(n))
 
 
-def wrong_vjps(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
-    """Yield (key, sentence, wrong VJP) for argument i of a node. One more mistake is one more line here."""
-    op, vjp, a, y = node.op, node.vjps[i], node.parents[i].array, node.array
-    if op is ops.softmax:
-        yield from _wrong_softmax(vjp, a, y, node.kwargs.get("axis", -1))
-    # a constant times a: `relations.factors` knows its ways to get lost
-    others = [unwrap(p) for k, p in enumerate(node.parents) if k != i]
-    scaled = op in (ops.mul, ops.div) and np.size(others[0]) == 1 and not _requires_grad(node.parents[1 - i])
-    if a.shape == y.shape and op not in (ops.add, ops.sub, ops.neg) and not scaled:
-        what = PARTNERS.get(op, f"the derivative of {_name(op)}")
-        yield "missing", f"{what} is missing", lambda g: g
-        yield "doubled", f"{what} is there twice", lambda g: vjp(vjp(g))
-    if op in [kind.op for kind in ACTIVATIONS.values()]:
-        yield from _wrong_activations(node, i)
-    if op in (ops.matmul, ops.linear) and i < 2:
-        args = [unwrap(p) for p in node.parents]
-        other = args[1 - i]
-        if np.ndim(other) == 2 and other.T.shape == other.shape:
-            args[1 - i] = other.T
-            text = "a square matrix is not transposed on the way back" if i == 0 else "x is not transposed in x.T @ dy"
-            yield "transposed", text, _vjp_at(node, i, args)
-    yield "sign", f"the sign is turned round at {SIGNS.get(op, _name(op))}", lambda g: -vjp(g)
-
-
-def _requires_grad(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.requires_grad
-
-
-def _vjp_at(node: Tensor, i: int, args: Sequence[Any]) -> VJP:
-    """Return the VJP that the node's op has for argument i if it is given these arguments."""
-    assert node.op is not None
-    vjp: VJP = node.op(*args, **node.kwargs)[1 + i]
-    return vjp
-
-
-def _wrong_softmax(vjp: VJP, z: Array, p: Array, axis: int) -> Iterator[tuple[str, str, VJP]]:
-    yield "softmax", "only the diagonal p (1 - p) of the softmax's derivative is used", lambda g: g * p * (1 - p)
-    for other in [k for k in range(p.ndim) if k != axis % p.ndim] + [None] * (p.ndim > 1):
-        where = (
-            f"taken over axis {other}, not over axis {axis % p.ndim}" if other is not None else "taken over all axes"
-        )
-        e = np.exp(z - z.max())
-        q = e / e.sum(axis=other, keepdims=True)
-        yield "softmax", f"the softmax is {where}", _softmax_vjp(p, q, axis)
-        yield "softmax", f"the softmax is {where}", _softmax_vjp(p, q, other)
-        yield "softmax", f"the sum in the softmax's derivative is {where}", _softmax_vjp(p, p, other)
-    text = "p - one_hot is multiplied by p (1 - p), which is in it already"
-    yield "softmax", text, lambda g: vjp(g) * p * (1 - p)
-    text = "the one-hot of the labels is not subtracted from p"
-    yield "softmax", text, lambda g: -p * (g * p).sum(axis=axis, keepdims=True)
-    yield "softmax", "of p - one_hot the p is missing", lambda g: g * p
-
-
-def _softmax_vjp(p: Array, q: Array, axis: int | None) -> VJP:
-    """Return p - one_hot with q for p, where one_hot is summed over axis; g · p is the one-hot, whatever the loss."""
-    return lambda g: g * p - q * (g * p).sum(axis=axis, keepdims=True)
-
-
-def _wrong_activations(node: Tensor, i: int) -> Iterator[tuple[str, str, VJP]]:
-    op, vjp, z, y, what = node.op, node.vjps[i], node.parents[i].array, node.array, _name(node.op)
-    yield "activated", f"the derivative of {what} is taken at {what}(z), not at z", _vjp_at(node, i, [y])
-    if op in SLOPE_BY_VALUE:
-        text = f"the derivative of {what}, a formula in a = {what}(z), is given z instead of a"
-        yield "unactivated", text, times(SLOPE_BY_VALUE[op](z))
-    if op is ops.softplus:  # the logarithm of a sigmoid, in a loss
-        s = ops.sigmoid(z)[0]
-        yield "doubled", "the derivative of sigmoid is there twice", lambda g: vjp(g) * s * (1 - s)
-    for formula, slope in WRONG_FORMULAS.get(op, {}).items():
-        text = f"the derivative of {what} is {RIGHT_FORMULAS[op]} with a = {what}(z), not {formula}"
-        yield "formula", text, times(slope(y))
-    if op in RIGHT_FORMULAS and y.ndim == 2:
-        yield from _dots(op, y, vjp)
-    yield "value", f"multiplied by {what}(z) itself, not by its derivative", times(y)
-    yield "side", f"the derivative of {what} is taken on the wrong side of 0", _vjp_at(node, i, [-z])
-    yield "side", f"the derivative of {what} looks at the sign of the gradient, not of z", lambda g: g * (g > 0)
-    for other, slope in SLOPE_BY_VALUE.items():
-        text = f"the derivative of {_name(other)}, a formula in its value, is used where {what} was"
-        if other is not op:
-            yield "other", text, times(slope(y))
-    for other in EXCHANGED:
-        if other is not op:
-            yield "other", f"the derivative of {_name(other)} is used, where {what} was", other(z)[1]
-
-
-RIGHT_FORMULAS: dict[Any, str] = {ops.sigmoid: "a * (1 - a)", ops.tanh: "1 - a**2", ops.relu: "(z > 0)"}
-WRONG_FORMULAS: dict[Any, dict[str, VJP]] = {
-    ops.tanh: {
-        "1 - a": lambda a: 1 - a,
-        "1 - 2 * a": lambda a: 1 - 2 * a,
-        "1 + a**2": lambda a: 1 + a * a,
-        "(1 - a)**2": lambda a: (1 - a) ** 2,
-        "a**2": lambda a: a * a,
-        "1 - a**3": lambda a: 1 - a**3,
-    },
-    ops.sigmoid: {
-        "1 - a": lambda a: 1 - a,
-        "a * (1 + a)": lambda a: a * (1 + a),
-        "a**2 * (1 - a)": lambda a: a * a * (1 - a),
-        "a * (1 - a**2)": lambda a: a * (1 - a * a),
-        "1 - 2 * a": lambda a: 1 - 2 * a,
-    },
-}
-
-
-def _dots(op: Any, a: Array, vjp: VJP) -> Iterator[tuple[str, str, VJP]]:
-    """Multiply matrices where g and the derivative are multiplied element by element, or inside the derivative."""
-    slope, text = vjp(np.ones_like(a)), f"a matrix product takes the place of * at the derivative of {_name(op)}"
-    slopes = [slope, slope.T]
-    for b, c in [(a.T, a), (a, a.T), *([(a, a)] if len(a) == a.shape[1] else [])]:
-        slopes += {ops.tanh: [1 - b @ c], ops.sigmoid: [b @ (1 - c)]}.get(op, [])
-    for s in slopes:
-        if s.shape == (a.shape[1],) * 2:
-            yield "dot", text, _product(s, right=True)
-        if s.shape == (len(a),) * 2:
-            yield "dot", text, _product(s, right=False)
-        if s.shape == a.shape and s is not slope:
-            yield "dot", text, times(s)
-
-
-def _product(s: Array, right: bool) -> VJP:
-    return lambda g: g @ s if right else s @ g
-
-
 def _lost_paths(graph: RecordedGraph) -> Iterator[Hypothesis]:
     """Lose one of the paths through a tensor that is used several times, or all but one."""
     into: dict[Tensor, list[tuple[Tensor, int]]] = {}
     for node, i, parent in graph.edges():
         into.setdefault(parent, []).append((node, i))
     for parent, edges in into.items():
-        n, label = len(edges), _label(parent)
+        n, through = len(edges), f"paths through {_label(graph, parent)} is"
         for k, kept in enumerate(edges if 1 < n <= 20 else ()):
-            text = f"only one of the {n} paths through {label} is there, the one by {_name(kept[0].op)}"
+            text = f"only one of the {n} {through} there, the one by {_by(graph, kept[0])}"
             lost = [*edges[:k], *edges[k + 1 :]]
-            yield Hypothesis("path", text, graph.gradients(dict.fromkeys(lost, _nothing_for(parent))))
+            yield Hypothesis("path", text, graph.gradients(dict.fromkeys(lost, nothing_for(parent))))
         for edge in edges if 2 < n <= 20 else ():
-            text = f"one of the {n} paths through {label} is lost, the one by {_name(edge[0].op)}"
-            yield Hypothesis("path", text, graph.gradients({edge: _nothing_for(parent)}))
+            text = f"one of the {n} {through} lost, the one by {_by(graph, edge[0])}"
+            yield Hypothesis("path", text, graph.gradients({edge: nothing_for(parent)}))
 
 
-def _nothing_for(parent: Tensor) -> VJP:
-    return lambda g: np.zeros_like(parent.array)
+def _lost_everywhere(graph: RecordedGraph) -> Iterator[Hypothesis]:
+    """Lose a path at every turn of a loop: wherever the same words of the source compute something from the same."""
+    alike: dict[tuple[str, str, int], dict[tuple[Tensor, int], VJP]] = {}
+    for node, i, parent in graph.edges():
+        if node in graph.quotes:
+            what = (graph.quotes[node], _label(graph, parent), i)
+            alike.setdefault(what, {})[node, i] = nothing_for(parent)
+    for (words, label, _), lost in alike.items():
+        if len(lost) > 1:
+            text = f"the path from {words} back to {label} is lost, everywhere"
+            yield Hypothesis("path", text, graph.gradients(lost), frozenset(lost))
 
 
 def _sums(graph: RecordedGraph) -> Iterator[Hypothesis]:
@@ -338,7 +221,7 @@ def _updated(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator[Hyp
             new = graph.inputs[k].array - lr * np.asarray(said[k])
             args = [unwrap(p) for p in node.parents]
             args[1 - i] = new.T if transposed else new
-            exchanged[node, i] = _vjp_at(node, i, args)
+            exchanged[node, i] = vjp_at(node, i, args)
         return graph.gradients(exchanged)
 
     rates: list[float] = []
@@ -357,11 +240,14 @@ def _updated(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator[Hyp
 
 def _exchanged(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator[Hypothesis]:
     """Pass the gradient back through dW, the student's gradient of W, in the place of W."""
+    uses: dict[int, dict[tuple[Tensor, int], VJP]] = {}
     for node, i, k, transposed in _weight_uses(graph, said):
         args, dW = [unwrap(p) for p in node.parents], np.asarray(said[k])
         args[1 - i] = dW.T if transposed else dW
+        uses.setdefault(k, {})[node, i] = vjp_at(node, i, args)
+    for k, exchanged in uses.items():
         text = f"the gradient of {graph.inputs[k].name} stands where {graph.inputs[k].name} belongs"
-        yield Hypothesis("swapped", text, graph.gradients({(node, i): _vjp_at(node, i, args)}))
+        yield Hypothesis("swapped", text, graph.gradients(exchanged))
 
 
 def terms(graph: RecordedGraph) -> Iterator[tuple[str, list[Array]]]:
@@ -369,11 +255,11 @@ def terms(graph: RecordedGraph) -> Iterator[tuple[str, list[Array]]]:
     seen: list[list[Array]] = []
     edges = [(node, i, p) for node, i, p in graph.edges() if node.op in (ops.add, ops.sub) and node not in graph.added]
     for node, i, parent in edges[:-61:-1]:
-        without = graph.gradients({(node, i): _nothing_for(parent)})
+        without = graph.gradients({(node, i): nothing_for(parent)})
         share = [a - b for a, b in zip(graph.right, without, strict=True)]
         if not any(all(np.allclose(a, b, rtol=1e-9) for a, b in zip(share, s, strict=True)) for s in seen):
             seen.append(share)
-            yield graph.quotes.get(parent, f"the term that is {_label(parent)}"), share
+            yield graph.quotes.get(parent, f"the term that is {_label(graph, parent)}"), share
 
 
 def _weight_uses(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator[_Use]:
@@ -390,15 +276,14 @@ def _weight_uses(graph: RecordedGraph, said: Sequence[Array | None]) -> Iterator
                 yield _Use(node, i, k, transposed)
 
 
-def _name(op: Callable[..., Any] | None) -> str:
-    """Return the name of an op, as a sentence has it."""
-    name = getattr(op, "__name__", "the op")
-    return {"log_loss": "the loss's logarithm", "square": "the square", "log": "the logarithm"}.get(name, name)
+def _label(graph: RecordedGraph, t: Tensor) -> str:
+    """Return the name of a tensor, as a sentence has it: the words of the source that compute it, if they are known."""
+    return t.name or graph.quotes.get(t) or f"the result of {name_of(t.op)}"
 
 
-def _label(t: Tensor) -> str:
-    """Return the name of a tensor, as a sentence has it."""
-    return t.name or f"the result of {_name(t.op)}"
+def _by(graph: RecordedGraph, node: Tensor) -> str:
+    """Return the words of the source that compute a node, or the name of its op."""
+    return graph.quotes.get(node) or name_of(node.op)
 
 
 def _ordinal(n: int) -> str:

@@ -52,9 +52,12 @@ class Quotes(Observer):
             inner = inner.f_back
         where = list(frame.f_code.co_positions())[frame.f_lasti // 2]
         line, end, first, last = where
-        if line is not None and line == end and first is not None:
-            words = linecache.getline(frame.f_code.co_filename, line).encode()[first:last].decode(errors="replace")
-            if 1 < len(words) <= 60:
+        if line is not None and first is not None:
+            source = linecache.getline(frame.f_code.co_filename, line).encode()
+            words = source[first : last if line == end else None].decode(errors="replace").strip()
+            if len(words) > 60 or line != end:
+                words = f"{words[:56]} ..."
+            if source and len(words) > 1:
                 self.texts[out] = f"`{words}`"
 
 
@@ -152,10 +155,24 @@ class RecordedGraph:
             plain = self.rebuilt(plain=True)
         except Exception:  # an op of the user's that does not run twice
             return self
+        plain.forget_shifts()
         ours, theirs = self.nudged(-1), plain.nudged(-1)  # at a kink the two forms may choose different sides
         largest = max((np.abs(a).max(initial=0) for a in ours), default=0)
         same = all((np.abs(a - b) <= 0.01 * largest).all() for a, b in zip(ours, theirs, strict=True))
         return plain if same else self
+
+    def forget_shifts(self) -> None:
+        """Pass nothing back through the max of z - max(z) if its gradient is 0: students take it for a constant."""
+        least = 1e-13 * max((np.abs(g).max(initial=0) for g in self.g.values()), default=0)
+        for node in self.nodes:
+            if node.op not in (ops.sub, ops.add):
+                continue
+            z, top = node.parents
+            while isinstance(top, Tensor) and top.op is not ops.max and len(top.parents) == 1:  # a reshape, a minus
+                top = top.parents[0]
+            is_shift = isinstance(top, Tensor) and top.op is ops.max and top.parents[0] is z
+            if is_shift and np.abs(self.g[top]).max(initial=0) <= least:
+                top.vjps = [nothing_for(z)]
 
     def rounding(self, rng: np.random.Generator) -> list[Array]:
         """Measure how far rounding in float64 may move each number of the gradients.
@@ -234,6 +251,11 @@ def times(slope: Array) -> VJP:
     return lambda g: g * slope
 
 
+def nothing_for(parent: Tensor) -> VJP:
+    """Return the VJP that loses the way to parent."""
+    return lambda g: np.zeros_like(parent.array)
+
+
 # --- plain terms -----------------------------------------------------------------------------------------------------
 
 
@@ -241,7 +263,7 @@ def _plain(v: Tensor, earlier: list[Tensor]) -> Tensor:
     """Return the node v in plain terms.
 
     An activation or a softmax is one node, recognised by its values, however it was written. A softmax and the
-    logarithm after it are two.
+    logarithm after it are two. The logarithm of a sum of exp is one, and that of a quotient a difference.
 
     Parameters
     ----------
@@ -258,6 +280,11 @@ def _plain(v: Tensor, earlier: list[Tensor]) -> Tensor:
         return apply(log_loss, apply(ops.softmax, a), **v.kwargs)
     if v.op is ops.log_softmax:
         return apply(ops.softmax, a, **v.kwargs).log()
+    if v.op is ops.log and a.op is ops.sum and a.parents[0].op is ops.exp:
+        return apply(ops.logsumexp, a.parents[0].parents[0], **a.kwargs)
+    if v.op is ops.log and a.op is ops.div and all(isinstance(p, Tensor) and p.requires_grad for p in a.parents):
+        over, under = a.parents
+        return _plain(over.log(), earlier) - _plain(under.log(), earlier)
     return v
 
 

@@ -1,9 +1,9 @@
 """A student's plain NumPy function, rewritten from its source so that it runs on Tensors.
 
-Most of NumPy reaches a Tensor by itself. Three things do not, because an array stands on the left: ``X.dot(W)``,
-``m[rows, y] = value`` and ``array += tensor``. In the rewritten function each is a call of a function below, which does
-as NumPy does, and where a Tensor takes part computes a new Tensor, which takes the name. So do the functions of the
-student's that it calls.
+Most of NumPy reaches a Tensor by itself. Some things do not, because an array stands on the left: ``X.dot(W)``,
+``m[rows, y] = value`` and ``array += tensor``; nor does ``np.mean(losses)`` of a list. In the rewritten function each
+is a call of a function below, which does as NumPy does, and where a Tensor takes part computes a new Tensor, which
+takes the name. The functions of the student's that it calls are rewritten too.
 """
 
 from __future__ import annotations
@@ -88,7 +88,11 @@ class _Rewriter:
         return new
 
     def called(self, f: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call f, rewritten if it is the user's."""
+        """Call f, rewritten if it is the user's. NumPy sees no Tensor in a list: it becomes one Tensor, a stack."""
+        if getattr(f, "__module__", None) == "numpy" and f not in LISTS:
+            args = tuple([stacked(a) if isinstance(a, (list, tuple)) else a for a in args])
+            if f in (np.array, np.asarray) and isinstance(args[0], Tensor):
+                return args[0]
         return (self.function(f) or f)(*args, **kwargs)
 
 
@@ -161,6 +165,16 @@ def _index(node: ast.expr) -> ast.expr:
 
 
 # --- what the rewritten function calls --------------------------------------------------------------------------------
+
+LISTS = (np.stack, np.concatenate, np.vstack, np.hstack, np.column_stack)  # ask the Tensors in a list themselves
+
+
+def stacked(items: Any) -> Any:
+    """Return a list as a Tensor if there are Tensors in it, in lists of it too; else the list as it is."""
+    if not isinstance(items, (list, tuple)):
+        return items
+    inner = [stacked(x) for x in items]
+    return apply(ops.stack, *inner) if any(isinstance(x, Tensor) for x in inner) else items
 
 
 def dotted(a: Any, b: Any) -> Any:

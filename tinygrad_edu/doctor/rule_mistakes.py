@@ -37,8 +37,11 @@ def _rows(key: str, text: str, hint: str, *changes: str) -> list[Mistake]:
 VARIANTS: list[Mistake] = [
     *_rows("", "the form with eps-hat: eps is added to the root of v before v is corrected (Kingma & Ba 2015, end of "
            "section 2; TensorFlow, Keras)", "", "(sqrt(c2 · *) + eps) -> (sqrt(c2) · (sqrt(*) + eps))"),
+    *_rows("", "the form with eps inside the root, as in Keras", "", "g / (sqrt(s) + eps) -> g / sqrt(s + eps)"),
     *_rows("", "the form with eps inside the root, as in TensorFlow and Keras", "",
            "g / (sqrt(*) + eps) -> g / sqrt(* + eps)"),
+    *_rows("", "the form that adds eps to the largest |g| where it divides, as in Keras", "",
+           "abs(g) + eps -> abs(g); / u -> / (u + eps)"),
 ]
 AVERAGES, CORRECTED = "for the averages' start at 0", "1 - beta^t"
 RULE_MISTAKES: list[Mistake] = [
@@ -132,8 +135,9 @@ RULE_MISTAKES: list[Mistake] = [
     *_rows("eps forgotten", "eps is not in the denominator",
            "Divide by (sqrt(v) + eps), with the brackets, or a gradient that is always 0 gives 0 / 0.",
            "(sqrt(*) + eps) -> sqrt(*)", "sqrt(s + eps) / sqrt(v + eps) -> sqrt(s) / sqrt(v)",
-           "abs(g) + eps -> abs(g)",
            "/ (sqrt(*) + eps) -> / sqrt(*) + eps", "p - lr · */ (sqrt(*) + eps) -> p - lr · (*/ sqrt(*) + eps)"),
+    *_rows("eps forgotten", "there is no eps", "Add eps to |g|, or a gradient that is always 0 gives 0 / 0. The paper "
+           "(Kingma & Ba 2015, algorithm 2) leaves it out.", "abs(g) + eps -> abs(g)"),
     *_rows("eps late", "eps is added after v is corrected", "This rule adds eps to the root of the plain v.",
            "r / (sqrt(v) + eps) -> r / (sqrt(v) + eps · sqrt(1 - beta2^t))"),
     # the step

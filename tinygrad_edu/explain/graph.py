@@ -139,7 +139,7 @@ def short(x: Any) -> str:
     """Return a number as text; of an array its shape and norm."""
     x = np.asarray(unwrap(x))
     if x.ndim == 0:
-        return f"{x.item():.4g}"
+        return f"{x.item() + 0.0:.4g}"  # -0.0 is 0
     return f"{x.shape}, norm {norm(x):.3g}"
 
 

@@ -220,7 +220,10 @@ class Share:
         try:
             for line in self.where:
                 exec(line, scope | known, known)
-            values = {name: float(known[name]) for name in loaded(formula.tree) & set(known)}
+            used = loaded(formula.tree) & set(known)
+            if any(np.ndim(known[name]) for name in used):  # also of one element, which float() of an older NumPy takes
+                return None
+            values = {name: float(known[name]) for name in used}
             for digits in (6, 7, 8, 10, 12, 17):  # as many as it takes to find the same with a calculator
                 given = {name: ast.Name(f"{value:.{digits}g}") for name, value in values.items()}
                 text = unparsed(renamed(formula.tree, given))

@@ -106,9 +106,9 @@ def copy(a: Any) -> Any:
     return a * 1 if a.requires_grad else a.detach()
 
 
-def flatten(a: Any) -> Any:
+def flatten(a: Any, order: str = "C") -> Any:
     """All elements in a row. As in NumPy it is a copy; a computed Tensor needs none, since nobody can change it."""
-    return (copy(a) if a.op is None else a).reshape(-1)
+    return (copy(a) if a.op is None else a).reshape(-1, order=order)
 
 
 def take(a: Any, indices: Any, axis: int | None = None) -> Tensor:
@@ -162,8 +162,12 @@ def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> tuple[Any,
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
-def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
-    """The differences of neighbours along axis, n times."""
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """The differences of neighbours along axis, n times; of the array between prepend and append, if they are given."""
+    if n and not (prepend is None and append is None):
+        one = [1 if i == axis % a.ndim else m for i, m in enumerate(a.shape)]
+        ends = [e if e is None or np.ndim(unwrap(e)) else np.broadcast_to(e, one) for e in (prepend, append)]
+        return diff(np.concatenate([e for e in (ends[0], a, ends[1]) if e is not None], axis=axis), n, axis)
     before = (slice(None),) * (range(a.ndim)[axis])
     return a if n == 0 else diff(a[(*before, slice(1, None))] - a[(*before, slice(None, -1))], n - 1, axis)
 
@@ -277,7 +281,7 @@ TABLE: dict[str, Function] = {  # in NumPy's order; the names are below np
     "diff": diff,
     "ediff1d": lambda ary: diff(ary.reshape(-1)),
     "trapezoid": trapezoid,
-    "sort": sort,
+    "sort": lambda a, axis=-1, kind=None, *, stable=None: sort(a, axis),  # ours is stable
     "round": lambda a, decimals=0: apply(ops.round, a, decimals=decimals),
     "around": lambda a, decimals=0: apply(ops.round, a, decimals=decimals),
     "fix": lambda x: apply(ops.trunc, x),
@@ -287,7 +291,7 @@ TABLE: dict[str, Function] = {  # in NumPy's order; the names are below np
     "select": select,
     # shapes
     "copy": copy,
-    "ravel": lambda a: a.reshape(-1),
+    "ravel": lambda a, order="C": a.reshape(-1, order=order),
     "atleast_1d": each(reshaped(np.atleast_1d)),
     "atleast_2d": each(reshaped(np.atleast_2d)),
     "atleast_3d": each(reshaped(np.atleast_3d)),
@@ -340,14 +344,16 @@ UFUNCS: dict[
     "matvec": lambda a, b: (as_tensor(a) @ as_tensor(b).expand_dims(-1))[..., 0],
     "vecmat": lambda a, b: (as_tensor(a).expand_dims(-2) @ b)[..., 0, :],
 }
-METHODS: dict[str, Function] = {  # an array has them; what an op or a function of the package is, comes from there
-    **{name: plain(getattr(np, name)) for name in ("all", "any", "argsort", "searchsorted")},
+METHODS: dict[str, Any] = {  # an array has them; what an op or a function of the package is, comes from there
+    **{name: plain(getattr(np, name)) for name in ("all", "any", "argsort", "argpartition", "searchsorted")},
     "nonzero": TABLE["nonzero"],
     **{name: TABLE[name] for name in ("copy", "diagonal", "repeat", "swapaxes", "take", "trace")},
     "ravel": TABLE["ravel"],
     "flatten": flatten,
     "compress": lambda a, condition, axis=None: TABLE["compress"](condition, a, axis),
-    "conj": lambda a: a,
+    **dict.fromkeys(["conj", "conjugate"], lambda a: a),
+    "real": property(lambda a: a),
+    "tobytes": lambda t: t.read("tobytes()").tobytes(),
     "tolist": lambda t: t.read("tolist()").tolist(),
     "__pos__": lambda a: a,
     "__mod__": lambda a, b: apply(ops.mod, a, b),

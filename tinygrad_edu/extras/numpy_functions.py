@@ -16,18 +16,21 @@ import numpy as np
 
 from ..core.ops import Axis, Result
 from ..core.tensor import Tensor, apply, as_tensor, constant, method, real, unwrap
-from . import composed, misfit, ops, products
+from . import composed, ops, products
+from .misfit import of_shapes, reworded
+from .one_thread import product
 from .spellings import TORCHS_METHODS, Elsewhere, python_number
 
 
 def linear(x: Any, W: Any, b: Any) -> Tensor:
     """y = x W + b: `ops.linear` for a batch x (N, D), `ops.matmul` and `ops.add` for other shapes"""
-    if getattr(x, "ndim", 0) != 2:
+    shape: Any = getattr(x, "shape", ())
+    if len(shape) != 2:
         return matmul(x, W) + b
     try:
-        return apply(ops.linear, x, W, b)
+        return product(shape[0] * getattr(W, "size", 0), ops.linear, x, W, b)
     except ValueError as error:
-        error.args = (misfit.reworded(str(error)),)
+        error.args = (reworded(str(error)),)
         raise
 
 
@@ -38,18 +41,24 @@ def matmul(a: Any, b: Any) -> Tensor:
         raise ValueError(f"matmul takes vectors and matrices, got shapes {a.shape} and {b.shape}; use * for numbers")
     try:
         if a.ndim > 1 and b.ndim > 1:
-            return apply(ops.matmul, a, b)
+            return product(a.shape[-2] * a.shape[-1] * b.shape[-1], ops.matmul, a, b)
         y = apply(ops.matmul, a if a.ndim > 1 else reshape(a, 1, -1), b if b.ndim > 1 else reshape(b, -1, 1))
     except ValueError as error:
-        if said := misfit.of_shapes(a.shape, b.shape):
+        if said := of_shapes(a.shape, b.shape):
             error.args = (said,)
         raise
     return reshape(y, y.shape[:-2] + y.shape[-2:-1] * (a.ndim > 1) + y.shape[-1:] * (b.ndim > 1))
 
 
-def reshape(t: Any, *shape: Any) -> Tensor:
-    """y = the elements in another shape (`ops.reshape`): ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``"""
-    return apply(ops.reshape, t, shape=shape[0] if len(shape) == 1 else shape)
+def reshape(t: Any, *shape: Any, order: str = "C") -> Tensor:
+    """y = the elements in another shape (`ops.reshape`): ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``. In order "F",
+    Fortran's, the first axis is the quickest"""
+    new = shape[0] if len(shape) == 1 else shape
+    if order == "F":
+        return reshape(transpose(t), np.atleast_1d(new).tolist()[::-1]).T
+    if order != "C":
+        raise ValueError(f'the order of elements is "C" or "F", got {order!r}')
+    return apply(ops.reshape, t, shape=new)
 
 
 def transpose(t: Any, *axes: Any) -> Tensor:
@@ -113,10 +122,11 @@ def argmin(t: Any, axis: int | None = None, keepdims: bool = False) -> Any:
 def array_ufunc(t: Any, ufunc: np.ufunc, how: str, *inputs: Any, **kwargs: Any) -> Any:
     """Do ``Tensor.__array_ufunc__``: NumPy calls it for a ufunc of which an argument is a Tensor.
 
-    ``array += t`` is here too. It gives the name of the array to a new Tensor; the array keeps its numbers.
+    ``array += t`` is here too, and ``array @= t``, for which NumPy names the axes. It gives the name of the array to a
+    new Tensor; the array keeps its numbers.
     """
     updated = kwargs.get("out", (None,))
-    if how == "__call__" and (not kwargs or (len(kwargs) == 1 and updated[0] is inputs[0])):
+    if how == "__call__" and (not kwargs or (kwargs.keys() <= {"out", "axes"} and updated[0] is inputs[0])):
         if ufunc in COMPOSED:
             return COMPOSED[ufunc](*inputs)
         if ufunc in UFUNCS:
@@ -138,20 +148,50 @@ def array_function(t: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any
     try:
         return ours(*args, **kwargs)
     except TypeError:
-        try:
-            signature(ours).bind(*args, **kwargs)
-        except TypeError as error:
-            takes = ", ".join(signature(ours).parameters)
-            raise TypeError(
-                f"{name} of a Tensor takes ({takes}): {error}; use t.numpy() where no gradient is needed"
-            ) from None
-        raise
+        if (error := misfit(ours, args, kwargs)) is None:
+            raise
+    asked = without_defaults(func, args, kwargs)
+    if misfit(ours, (), asked) is None:
+        return ours(**asked)
+    takes = ", ".join(signature(ours).parameters)
+    raise TypeError(f"{name} of a Tensor takes ({takes}): {error}; use t.numpy() where no gradient is needed") from None
+
+
+def misfit(function: Any, args: Any, kwargs: Any) -> Exception | None:
+    """Return the error of a function that does not take these arguments, None if it does."""
+    try:
+        signature(function).bind(*args, **kwargs)
+    except (TypeError, ValueError) as error:  # ValueError: it has no signature
+        return error
+    return None
+
+
+def without_defaults(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+    """Return the arguments of a function of NumPy's by name, without those that have its default, as out=None."""
+    if misfit(func, args, kwargs):
+        return dict(kwargs)
+    shown = signature(func)
+    given = shown.bind(*args, **kwargs).arguments.items()
+    return {name: x for name, x in given if isinstance(x, (Tensor, np.ndarray)) or x != shown.parameters[name].default}
 
 
 def detach(t: Any) -> Tensor:
     """Return a constant copy: the same numbers, no history."""
     copy = constant(np.copy, t)
     return copy if isinstance(copy, Tensor) else Tensor(copy, name=t.name)
+
+
+def one_number(t: Tensor, how: str) -> Any:
+    """Return the single number in a Tensor to Python code; how names what asks. ValueError if there are more, or none.
+
+    >>> one_number(Tensor([[2.5]]), "item()")
+    2.5
+    """
+    array = t.read(how)
+    if array.size != 1:
+        many = "; any() or all() makes one of many" if how == "the truth" else "; reduce it, or take numpy()"
+        raise ValueError(f"{how} is of a single number, and this tensor has shape {t.shape}{many}")
+    return array.item()
 
 
 def matrix_transpose(t: Any) -> Tensor:
@@ -223,10 +263,11 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Tensor:
 
 
 def dot(a: Any, b: Any) -> Tensor:
-    """Return np.dot(a, b): a product with a number, or `matmul`, with at most two axes on the right."""
+    """Return np.dot(a, b): a product with a number, `matmul`, or the sum over the last axis of a and the last but one
+    of b."""
     a, b = as_tensor(a), as_tensor(b)
-    if b.ndim > 2:
-        raise ValueError(f"np.dot of a Tensor takes up to two axes on the right, got {b.shape}; say which with einsum")
+    if b.ndim > 2 and a.ndim:
+        return products.tensordot(a, b, (-1, -2))
     return a @ b if a.ndim and b.ndim else a * b
 
 
@@ -284,8 +325,10 @@ NUMPYS_FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.max: lambda a, axis=None, *, keepdims=False: reduced(ops.max, a, axis, keepdims),
     np.min: lambda a, axis=None, *, keepdims=False: reduced(ops.min, a, axis, keepdims),
     np.argmax: lambda a, axis=None, *, keepdims=False: argmax(a, axis, keepdims),
-    np.clip: lambda a, a_min, a_max: clip(a, a_min, a_max),
-    np.reshape: lambda a, shape: reshape(a, shape),
+    np.clip: lambda a, a_min=None, a_max=None, *, min=None, max=None: clip(
+        a, min if a_min is None else a_min, max if a_max is None else a_max
+    ),
+    np.reshape: lambda a, shape, order="C": reshape(a, shape, order=order),
     np.transpose: lambda a, axes=None: transpose(a, axes),
     np.squeeze: lambda a, axis=None: squeeze(a, axis),
     np.expand_dims: lambda a, axis: expand_dims(a, axis),
@@ -299,7 +342,9 @@ NUMPYS_FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.concatenate: concatenate,
     np.stack: stack,
     np.vstack: lambda tup: concatenate([t if np.ndim(unwrap(t)) > 1 else reshape(t, 1, -1) for t in tup]),
-    np.hstack: lambda tup: concatenate(tup, axis=min(np.ndim(unwrap(tup[0])), 2) - 1),
+    np.hstack: lambda tup: concatenate(
+        [np.atleast_1d(as_tensor(t)) for t in tup], axis=int(np.ndim(unwrap(tup[0])) > 1)
+    ),
     np.dot: dot,
     np.outer: lambda a, b: reshape(a, -1, 1) * reshape(b, 1, -1),
     np.einsum: einsum,
@@ -334,8 +379,10 @@ METHODS: dict[str, Any] = {  # the face binds them to Tensor
     "__matmul__": matmul,
     "__rmatmul__": lambda b, a: matmul(a, b),
     "__len__": lambda t: len(t.array),
-    "__float__": lambda t: float(t.read("float()").item()),
-    "__int__": lambda t: int(t.read("int()").item()),
+    "item": lambda t: one_number(t, "item()"),
+    "__float__": lambda t: float(one_number(t, "float()")),
+    "__int__": lambda t: int(one_number(t, "int()")),
+    "__bool__": lambda t: bool(one_number(t, "the truth")),
     "__format__": lambda t, spec: format(t.item(), spec) if spec else str(t),
     "__iter__": lambda t: (t[i] for i in range(len(t))),
     "__array__": plain_array,

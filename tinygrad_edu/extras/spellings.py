@@ -52,15 +52,11 @@ TORCHS_METHODS = {
     "requires_grad_": "t.requires_grad = True is the same here",
     "zero_": "t.data[...] = 0 changes a leaf",
 }
-TORCHS_KEYWORDS = {
-    **{"dim": "axis", "keepdim": "keepdims", "dims": "axis", "unbiased": "ddof", "correction": "ddof"},
-    **{"negative_slope": "slope"},
-}
 
 
 def spelled(op: Callable[..., Result], call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the method of an op. Of its keywords, PyTorch's names are refused with ours; a list of axes becomes a
-    tuple; and a number of NumPy's becomes Python's, so that the Tensor keeps its dtype."""
+    """Return the method of an op. A list of axes becomes a tuple; and a number of NumPy's becomes Python's, so that
+    the Tensor keeps its dtype."""
     defaults = (op.__kwdefaults__ or {}).values()
     if not defaults:
         return call
@@ -73,10 +69,6 @@ def spelled(op: Callable[..., Result], call: Callable[..., Any]) -> Callable[...
         try:
             return call(*args, **kwargs)
         except TypeError:
-            theirs = {name: ours for name, ours in TORCHS_KEYWORDS.items() if name in kwargs}
-            if theirs:
-                names = " and ".join(f"{ours}=, not {name}=" for name, ours in theirs.items())
-                raise TypeError(f"{call.__name__} has NumPy's names for its arguments: {names}") from None
             if not any(type(value) is list for value in (*args[1:], *kwargs.values())):
                 raise
             return call(args[0], *map(as_tuple, args[1:]), **{name: as_tuple(value) for name, value in kwargs.items()})

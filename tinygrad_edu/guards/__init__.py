@@ -5,12 +5,13 @@ The core knows none of this. The face calls `install` once, before any other roo
 
 from operator import attrgetter
 
-from ..core import losses
+from ..core import losses, tensor
+from ..core.buffers import FlatBuffer
 from ..core.layers import Layer
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, thread
-from . import construction, in_place, methods
-from .attributes import assign, assign_grad, elsewhere
+from . import construction, in_place, methods, names as names, words as words
+from .attributes import assign, assign_grad, assign_requires_grad, elsewhere
 from .error_path import called, matched, refuse
 from .loss_hints import GUARDED
 from .model_summary import summary
@@ -20,7 +21,13 @@ from .steps import StepGuard
 
 def install() -> None:
     """Put the guards in the place of ``Layer.__call__`` and of the losses, bind their methods, observe all steps."""
-    bound = {"__call__": called, "refuse": refuse, "matched": matched, "summary": summary, "__setattr__": assign}
+    bound = {
+        "__call__": called,
+        "refuse": refuse,
+        "matched": matched,
+        "summary": words.worded(summary),
+        "__setattr__": assign,
+    }
     for name, method in bound.items():
         setattr(Layer, name, method)
     for name, method in in_place.METHODS.items():
@@ -29,6 +36,9 @@ def install() -> None:
     construction.install()
     methods.install()
     Tensor.grad = Tensor.grad.setter(assign_grad)  # type: ignore[attr-defined, method-assign]
+    Tensor.requires_grad = Tensor.requires_grad.setter(assign_requires_grad)  # type: ignore[attr-defined, method-assign]
+    tensor.real = words.numbers
+    FlatBuffer.__init__ = words.worded(FlatBuffer.__init__, "FlatBuffer")  # type: ignore[method-assign]
     for theirs, ours in {"learning_rate": "lr", "param_groups": "groups"}.items():
         setattr(Optimizer, theirs, elsewhere(theirs, ours))
     about = 'The answer of `step` to a gradient that holds NaN or infinity: "raise", "skip" or "propagate".'

@@ -10,10 +10,13 @@ from typing import Any
 from ..core.layers import Layer
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, unwrap
+from .kinds import yes_or_no
 from .samples import refuse_masked
+from .words import numbers
 
 assigned = [0]  # how many were made
 _set = Tensor.grad.fset  # type: ignore[attr-defined]
+_set_requires_grad = Tensor.requires_grad.fset  # type: ignore[attr-defined]
 
 
 def assign(layer: Layer, name: str, value: Any) -> None:
@@ -41,6 +44,13 @@ def assign(layer: Layer, name: str, value: Any) -> None:
         assigned[0] += 1
 
 
+def assign_requires_grad(t: Tensor, value: Any) -> None:
+    """Assign ``requires_grad``, which is True or False."""
+    if value is not True and value is not False:
+        yes_or_no("requires_grad", value)
+    _set_requires_grad(t, value)
+
+
 def elsewhere(theirs: str, ours: str) -> property:
     """Return an attribute of optimizers that only other frameworks have: asked for or assigned, it says ours."""
 
@@ -56,6 +66,8 @@ def assign_grad(t: Tensor, value: Any) -> None:
     try:
         _set(t, value)
     except ValueError as error:
+        if isinstance(value, (list, tuple)):
+            numbers(value)
         if getattr(unwrap(value), "shape", ()) == () and not getattr(error, "__notes__", ()):
             error.args = (f"{error}; to clear it, say zero_grad() or assign None",)
         raise

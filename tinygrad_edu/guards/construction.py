@@ -8,13 +8,16 @@ from typing import Any
 
 from ..core import init, layers
 from ..core.optimizer import Optimizer
-from .kinds import CLASSES, FUNCTIONS, checked, parameters
+from .kinds import CLASSES, FUNCTIONS, checked, parameters, shown
 from .names import helped, init_of, known_names
 
 
 def new_layer(cls: type, *args: Any, **named: Any) -> Any:
     """Return a layer for `__init__` to fill (``Layer.__new__``), if its arguments have the right names and kinds."""
     known_names(cls, named)
+    if (args or named) and init_of(cls) is object.__init__:  # which takes everything
+        given = ", ".join([*map(shown, args), *(f"{name}={value!r}" for name, value in named.items())])
+        raise TypeError(f"{cls.__name__}() takes no arguments, got {given}")
     if cls.__name__ in CLASSES and cls.__module__.startswith(__name__.partition(".")[0]) and (args or named):
         _check_kinds(signature(init_of(cls)), (None, *args), named, CLASSES[cls.__name__])
     return object.__new__(cls)
@@ -22,6 +25,8 @@ def new_layer(cls: type, *args: Any, **named: Any) -> Any:
 
 def new_optimizer(cls: type, *args: Any, **named: Any) -> Any:
     """Return an optimizer for `__init__` to fill (``Optimizer.__new__``), if its arguments have the right names."""
+    if cls is Optimizer:
+        raise TypeError("Optimizer is what the rules have in common; take one, as tg.Adam, or write a subclass")
     known_names(cls, named)
     if args or "params" in named:
         parameters("params", args[0] if args else named["params"])

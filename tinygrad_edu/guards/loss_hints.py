@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from inspect import signature
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 from ..core import losses, ops
 from ..core.ops import Array
 from ..core.tensor import Tensor, unwrap
+from .kinds import real
 from .names import arguments_fit
 from .samples import refuse_masked
 
@@ -49,7 +51,9 @@ def guarded(loss: Loss, check: Callable[..., None] | None, hint: Callable[[Any, 
         try:
             return loss(*args)
         except (TypeError, ValueError) as error:
-            more = hint(args[0], args[1]) if len(args) > 1 else ""
+            more = ""
+            with suppress(ValueError):  # lists that are no arrays
+                more = hint(args[0], args[1]) if len(args) > 1 else ""
             if more and len(error.args) == 1 and not getattr(error, "__notes__", ()):
                 error.args = (f"{error}; {more}",)
             raise
@@ -61,6 +65,8 @@ def about_labels(logits: Any, labels: Any) -> str:
     """Say what to do with labels that `losses.cross_entropy` refused."""
     shape, labels = np.shape(unwrap(logits)), np.asarray(unwrap(labels))
     if len(shape) != 2 or labels.shape != shape[:1]:
+        if len(shape) == 1 and shape == labels.shape:
+            return "one score for each sample, of yes or no, is for binary_cross_entropy_with_logits"
         one_hot = "labels are class numbers, not one-hot rows: take labels.argmax(axis=1)"
         if shape == labels.shape and labels.dtype.kind == "f" and not np.isin(labels, (0, 1)).all():
             return "for soft labels write -(labels * logits.log_softmax()).sum(axis=1).mean()"
@@ -114,6 +120,7 @@ def require_loss(cost: Any) -> None:
 
 def check_delta(predictions: Any, targets: Any, delta: float = 1.0) -> None:
     """Raise ValueError for a straight line that begins nowhere."""
+    real("delta", delta)
     if not delta > 0:
         raise ValueError(f"delta = {delta}, but it has to be above 0")
 
@@ -144,7 +151,10 @@ def check_signs(scores: Any, targets: Any) -> None:
 
 def compared(predictions: Any, targets: Any) -> Array:
     """Return the targets as the loss will compare them; none if they do not fit, which the loss refuses by itself."""
-    p, t = np.asarray(unwrap(predictions)), np.asarray(unwrap(targets))
+    try:
+        p, t = np.asarray(unwrap(predictions)), np.asarray(unwrap(targets))
+    except ValueError:  # lists that are no arrays
+        return np.zeros(0)
     if p.shape != t.shape or t.dtype.kind not in "fiub":
         return np.zeros(0)
     return t.astype(p.dtype) if p.dtype.kind == "f" else t

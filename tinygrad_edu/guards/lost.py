@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import gc
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 import numpy as np
 
@@ -27,26 +27,28 @@ LOST = (
 )
 
 fresh: WeakSet[FlatBuffer] = WeakSet()  # of optimizers that have not made a step; guards.ranges adds each
-reached: dict[Tensor, None] = {}  # leaves outside all buffers that got a gradient meanwhile
+Leaf = tuple["ref[Tensor]", str, int]  # a leaf, which may be gone by now, its name and its stamp
+reached: dict[int, Leaf] = {}  # by id: leaves outside all buffers that got a gradient meanwhile
 
 
 def noted(shares: Iterator[Share]) -> Iterator[Share]:
     """Yield the shares of a backward pass, and note the leaves that lie in no optimizer's buffer."""
     for share in shares:
-        if not share[2].parents and share[2].grad_view is None:
-            reached[share[2]] = None
+        leaf = share[2]
+        if not leaf.parents and leaf.grad_view is None:
+            reached[id(leaf)] = ref(leaf), leaf.label() if leaf.name else "", leaf.stamp
         yield share
 
 
-def lost(optimizer: Optimizer, leaves: Iterable[Tensor]) -> list[str]:
+def lost(optimizer: Optimizer, leaves: Collection[Leaf]) -> list[str]:
     """Return the names of the leaves that a model with parameters of this optimizer uses, but does not find.
 
     An input that requires a gradient is none of them, nor is a parameter that the optimizer was not given although the
     model finds it. A layer that forward() made is gone by now; its leaves have names, and are younger than the others.
     """
-    leaves = dict.fromkeys(leaves)
     if not leaves:
         return []
+    alive = {t for there, _, _ in leaves if (t := there()) is not None}
     trained, found, held, models = set(optimizer.params), set[Tensor](), set[Tensor](), list[Layer]()
     for layer in [x for x in gc.get_objects() if issubclass(type(x), Layer)]:
         tensors = {t for _, t in contents(layer, below=True) if isinstance(t, Tensor)}
@@ -56,10 +58,11 @@ def lost(optimizer: Optimizer, leaves: Iterable[Tensor]) -> list[str]:
             models.append(layer)
     hidden = dict[Tensor, str]()
     for path, t in behind(models):
-        if t in leaves and t not in found:
+        if t in alive and t not in found:
             hidden.setdefault(t, path)
     newest = max(p.stamp for p in trained)
-    made = [t.label() for t in leaves if t not in held and t not in hidden and t.name and t.stamp > newest]
+    held |= hidden.keys()
+    made = [name for there, name, stamp in leaves if name and stamp > newest and there() not in held]
     return [*hidden.values(), *made]
 
 

@@ -1,7 +1,4 @@
-"""Methods of Tensor with an axis or bounds: what is out of range is refused in one sentence, with the tensor's shape.
-
-A call that succeeds costs one ``try``. Only `clip`, `var` and `std` are looked at before, as they would take nonsense.
-"""
+"""Methods of Tensor: what NumPy refuses is said in our words. `CHECKS` come first: there NumPy would take nonsense."""
 
 from __future__ import annotations
 
@@ -16,38 +13,7 @@ import numpy as np
 from ..core.tensor import Tensor, unwrap
 from ..extras import misfit
 from .names import arguments_fit
-
-NUMPYS = (np.exceptions.AxisError, TypeError, IndexError)
-
-
-def with_axis(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method whose axis, if NumPy refuses it, is refused by a sentence of ours."""
-    shape, name = signature(method), method.__name__
-
-    @wraps(method)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return method(*args, **kwargs)
-        except NUMPYS as error:
-            arguments_fit(name, shape, args, kwargs)
-            axis = shape.bind(*args, **kwargs).arguments.get("axis")
-            refuse_axis(name, axis, np.ndim(unwrap(args[0])), error)
-            raise
-
-    return call
-
-
-def refuse_axis(name: str, axis: Any, ndim: int, error: Exception) -> None:
-    """Raise if axis is none of an array with ndim axes."""
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    if axis is None or not ndim:
-        return
-    if not all(isinstance(i, (int, np.integer)) for i in axes):
-        raise TypeError(f"{name}: axis is a whole number or a tuple of them, got {axis!r}") from None
-    if not all(-ndim <= i < ndim for i in axes):
-        kind = type(error) if isinstance(error, np.exceptions.AxisError) else ValueError
-        ends = f"from {-ndim} to {ndim - 1}"
-        raise kind(f"{name}: axis = {axis}, but a tensor with {ndim} axes has those {ends}") from None
+from .words import worded
 
 
 def check_clip(t: Any, low: Any = None, high: Any = None) -> None:
@@ -91,6 +57,11 @@ def before(method: Callable[..., Any], check: Callable[..., None]) -> Callable[.
     return call
 
 
+MASKS = {f"__{name}__" for name in ("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "invert")}
+ENGINE = {"accumulate", "read"}  # of every step, and nobody else calls them
+ARRAYS = {"self", "a", "b", "x", "W", "t"}  # where there is nothing else, `core.tensor.apply` has the words
+
+
 def told(backward: Callable[..., None]) -> Callable[..., None]:
     """Return ``Tensor.backward``: shapes that do not fit in a VJP of the user's are said in words (`misfit`)."""
 
@@ -107,14 +78,15 @@ def told(backward: Callable[..., None]) -> Callable[..., None]:
 
 
 def install() -> None:
-    """Put the guards in the place of Tensor's methods that have an axis, or a row in `CHECKS`."""
+    """Put the guards in the place of Tensor's methods that have a row in `CHECKS`, or arguments that are no arrays."""
+    Tensor.backward = told(Tensor.backward)  # type: ignore[method-assign]
     for name, method in list(vars(Tensor).items()):
-        if not callable(method) or name.startswith("_") or isinstance(method, type):
+        if not callable(method) or name in ENGINE or (name.startswith("__") and name not in MASKS):
             continue
+        parameters = signature(method).parameters.values()
         if name in CHECKS:
             method = before(method, CHECKS[name])
-        if "axis" in signature(method).parameters:
-            method = with_axis(method)
+        if not all(p.name in ARRAYS and p.default is p.empty for p in parameters):
+            method = worded(method, name)
         if method is not vars(Tensor)[name]:
             setattr(Tensor, name, method)
-    Tensor.backward = told(Tensor.backward)  # type: ignore[method-assign]

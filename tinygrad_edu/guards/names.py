@@ -50,20 +50,19 @@ OTHERS = {
     "units": "it is out_features",
     "input_dim": "it is in_features",
     "use_bias": "it is bias",
-    "negative_slope": "it is slope",
-    "alpha": "it is slope",
-    "num_features": "it is features",
-    "normalized_shape": "it is features",
-    "seed": "it is rng, a seed or a generator",
-    "random_state": "it is rng, a seed or a generator",
-    "validation_data": "it is validation=(X, y)",
-    "validation_split": "it is validation=(X, y), two of the four parts that tg.data.split(X, y, 0.2) returns",
+    **dict.fromkeys(["negative_slope", "alpha"], "it is slope"),
+    **dict.fromkeys(["num_features", "normalized_shape"], "it is features"),
+    **dict.fromkeys(["seed", "random_state"], "it is rng, a seed or a generator"),
+    "validation_data": "it is validation, a pair (X, y)",
+    "validation_split": "it is validation, a pair (X, y), two of the four parts that tg.data.split(X, y, 0.2) returns",
     "callbacks": "it is callback, one function of the epoch's row",
     "verbose": "it is progress, True or False",
     "metrics": "the history has loss and accuracy; a callback can compute others",
-    "dim": "it is axis",
+    **dict.fromkeys(["dim", "dims"], "it is axis"),
     "keepdim": "it is keepdims",
-    "unbiased": "it is ddof, 1 for the estimate from a sample",
+    **dict.fromkeys(["unbiased", "correction"], "it is ddof, 1 for the estimate from a sample"),
+    "retain_graph": "leave it out, a second backward() is right here",
+    "create_graph": "tg.hessian and tg.hvp are the second derivatives",
     "strict": "every name has to fit: {**model.state_dict(), **part} has the model's own numbers for the rest",
 }
 
@@ -94,17 +93,24 @@ def plain(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def no_such_name(what: str, name: str, known: Iterable[str]) -> TypeError:
-    """Return the error for an argument that does not exist: its name here, or a similar one, and all that there are."""
-    known = list(known)
+def fix_of(what: str, name: str, known: list[str]) -> str:
+    """Return the words for an argument that does not exist: its name here, or a similar one, or none."""
     kind = OPTIMIZERS if "params" in known else LOSSES if what.endswith(("_loss", "cross_entropy", "logits")) else {}
     table = {plain(theirs): ours for theirs, ours in (kind if kind is OPTIMIZERS else {**OTHERS, **kind}).items()}
     fix = table.get(plain(name), "")
-    here = re.match(r"(?:it is|they are) (\w+)", fix)
+    here = re.match(r"(it is|they are) (\w+)", fix)
+    if fix and (not here or here[2] in known):
+        return f"{here[2]}=, not {name}={fix[here.end() :]}" if here and here[1] == "it is" else fix
     near = [k for k in known if plain(k) == plain(name)] or get_close_matches(name, known, 1)
-    if not fix or (here and here[1] not in known):
-        fix = f"is it {near[0]}?" if near else ""
-    said = f"{what} got an unexpected keyword argument {name!r}"
+    return f"is it {near[0]}?" if near else ""
+
+
+def no_such_name(what: str, named: Iterable[str], known: Iterable[str]) -> TypeError:
+    """Return the error for arguments of which some do not exist: their names here, and all that there are."""
+    known = list(known)
+    unknown = [name for name in named if name not in known]
+    said = f"{what} got an unexpected keyword argument {' and '.join(map(repr, unknown))}"
+    fix = " and ".join(filter(None, [fix_of(what, name, known) for name in unknown]))
     return TypeError("; ".join(filter(None, [said, fix, f"{what} has {', '.join(known)}" if known else ""])))
 
 
@@ -130,10 +136,8 @@ def parameters_of(cls: type) -> tuple[str, ...] | None:
 def known_names(cls: type, named: dict[str, Any]) -> None:
     """Raise TypeError if a class does not take an argument of one of these names."""
     known = parameters_of(cls) if named else None
-    if known is not None:
-        for name in named:
-            if name not in known:
-                raise no_such_name(cls.__name__, name, known)
+    if known is not None and not named.keys() <= set(known):
+        raise no_such_name(cls.__name__, named, known)
 
 
 def helped(function: F, check: Callable[..., None] | None = None, name: str | None = None) -> F:
@@ -156,10 +160,8 @@ def arguments_fit(what: str, shape: Signature, args: tuple[Any, ...], kwargs: di
     try:
         shape.bind(*args, **kwargs)
     except TypeError as error:
-        known = list(shape.parameters)
-        for name in kwargs:
-            if name not in known:
-                raise no_such_name(what, name, known) from None
+        if not kwargs.keys() <= shape.parameters.keys():
+            raise no_such_name(what, kwargs, shape.parameters) from None
         raise TypeError(f"{what}{shape_text(shape)}: {error}") from None
 
 

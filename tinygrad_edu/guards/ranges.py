@@ -92,7 +92,7 @@ def grouped(optimizer: Optimizer, hyper: dict[str, Any]) -> Group:
 
 def set_nonfinite(optimizer: Optimizer, value: str) -> None:
     """Assign ``nonfinite``; a ValueError if there is no such answer."""
-    if value not in ("raise", "skip", "propagate"):
+    if not isinstance(value, str) or value not in ("raise", "skip", "propagate"):
         raise ValueError(f'nonfinite = {value!r}, but it has to be "raise", "skip" or "propagate"')
     optimizer.answer = value  # type: ignore[attr-defined]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 from ..core.optimizer import Optimizer
-from ..core.tensor import Observer, Share, Tensor, next_stamp
+from ..core.tensor import Observer, Share, Tensor
 from .frames import warn
 from .lost import LOST, fresh, lost, noted, reached
 
@@ -28,25 +28,16 @@ class StepGuard(Observer):
     """Look at each step of each optimizer. Each kind of warning comes once for an optimizer.
 
     A gradient that has a share from before the latest update of its parameter was used by that update. It is new again
-    after zero_grad() and backward(), and where it is all 0 when a backward pass begins, as after ``p.grad.fill(0)``.
-    Gradients that were assigned by hand are left alone. backward() itself never warns: sums of old and new gradients
-    that no step uses are right, as those that a generator's loss leaves in a discriminator.
+    after zero_grad(), and after ``p.grad.fill(0)`` (see `Tensor.accumulate`). Gradients that were assigned by hand are
+    left alone. backward() never warns: sums of old and new gradients that no step uses are right, as those that a
+    generator's loss leaves in a discriminator.
     """
 
     def __init__(self) -> None:
         self.told: WeakKeyDictionary[Optimizer, set[str]] = WeakKeyDictionary()
-        self.known: list[ref[Optimizer]] = []  # the optimizers that have made a step
 
     def backward(self, root: Tensor, shares: Iterator[Share]) -> Iterator[Share]:
-        """Take used gradients that somebody has set to 0 for new ones; watch for lost leaves before each first step."""
-        for known in self.known:
-            optimizer = known()
-            if optimizer is not None and not (optimizer.cleared or optimizer.assigned):
-                for update in optimizer.last:
-                    for p in update.params:
-                        g = p.stored_grad
-                        if g is not None and p.grad_from < update.stamp and not g.any():
-                            p.grad_from = next_stamp()
+        """Watch for lost leaves before each first step."""
         return noted(shares) if fresh.data else shares  # type: ignore[attr-defined]  # quicker than len
 
     def step(self, optimizer: Any) -> None:
@@ -57,15 +48,14 @@ class StepGuard(Observer):
             for update in updates:
                 stamp = update.stamp
                 for p in update.params:
-                    if p.grad_from < stamp:
+                    if p.grad_from < stamp and p.stored_grad.any():  # an old share of nothing but 0 adds nothing
                         used, since = p, stamp
             if used is not None:
                 self.say(optimizer, AGAIN if used.grad_stamp < since else ADDED, used)
         if updates[0].stamp < 0:  # new ones
-            self.remember(optimizer)
             if optimizer.buffer in fresh:
                 fresh.discard(optimizer.buffer)
-                if names := lost(optimizer, reached):
+                if names := lost(optimizer, reached.values()):
                     self.say(optimizer, LOST, ", ".join(names))
                 reached.clear()
             missed = [
@@ -75,11 +65,6 @@ class StepGuard(Observer):
             ]
             if missed:
                 self.say(optimizer, MISSED, ", ".join(missed))
-
-    def remember(self, optimizer: Optimizer) -> None:
-        """Have `backward` look at this optimizer, for as long as it lives."""
-        if not any(known() is optimizer for known in self.known):
-            self.known = [known for known in self.known if known() is not None] + [ref(optimizer)]
 
     def say(self, optimizer: Optimizer, message: str, what: Tensor | str) -> None:
         """Warn, unless that was said before, or gradients were assigned by hand."""

@@ -189,10 +189,7 @@ def hvp(f: Callable[..., Any]) -> Callable[[Any, Any], Array]:
     """
 
     def product(x: Any, v: Any) -> Array:
-        x = Tensor(x, requires_grad=True)
-        v = np.asarray(unwrap(v), x.dtype)
-        if v.shape != x.shape:
-            raise ValueError(f"the vector has shape {v.shape}, x has {x.shape}")
+        x, v = point_and_direction(x, v)
         return pull_back(grad(f)(x), v, x)
 
     return product
@@ -265,15 +262,21 @@ def jvp(f: Callable[..., Any]) -> Callable[[Any, Any], Array]:
     """
 
     def product(x: Any, v: Any) -> Array:
-        x = Tensor(x, requires_grad=True)
-        v = np.asarray(unwrap(v), x.dtype)
-        if v.shape != x.shape:
-            raise ValueError(f"the vector has shape {v.shape}, x has {x.shape}")
+        x, v = point_and_direction(x, v)
         y = as_tensor_of(f, [x], {})
         u = Tensor(np.zeros(y.shape, y.dtype), requires_grad=True)
         return pull_back(grad(lambda x, u: (f(x) * u).sum())(x, u), v, u)
 
     return product
+
+
+def point_and_direction(x: Any, v: Any) -> tuple[Tensor, Array]:
+    """Return x as a Tensor that requires a gradient, and v in its dtype. Raises ValueError if their shapes differ."""
+    x = Tensor(x, requires_grad=True)
+    v = np.asarray(unwrap(v), x.dtype)
+    if v.shape != x.shape:
+        raise ValueError(f"the vector has shape {v.shape}, x has {x.shape}")
+    return x, v
 
 
 def as_tensor_of(f: Callable[..., Any], args: Sequence[Tensor], kwargs: Mapping[str, Any]) -> Tensor:

@@ -17,6 +17,7 @@ from ..core.layers import mlp
 from ..core.losses import cross_entropy
 from ..core.ops import Array
 from ..extras.optimizers import RULES, rule_names
+from ..guards.kinds import whole
 from ..training.data import batches
 from ..training.fit import evaluate
 
@@ -133,6 +134,7 @@ def race_on_data(
 
     Raises
     ------
+    TypeError : seeds or epochs is no whole number
     ValueError : an unknown rule; seeds or epochs below 1; an empty grid; y without labels, or a label in y_test that y
         does not have; data that `fit` refuses
 
@@ -170,10 +172,9 @@ def race_on_data(
 
 
 def _check(X: Array, y: Array, y_test: Any, counts: dict[str, int]) -> None:
-    """Raise a ValueError for a count below 1, and for data without labels."""
+    """Refuse a count that is no whole number of at least 1, and data without labels."""
     for name, n in counts.items():
-        if n < 1:
-            raise ValueError(f"{name} = {n}, but it has to be at least 1")
+        whole(name, n, 1)
     if X.ndim != 2 or y.ndim != 1 or y.dtype.kind not in "iu" or not len(y):
         raise ValueError(
             f"X is (N, D) and y holds N labels, N at least 1; got shapes {X.shape} and {y.shape}, y of {y.dtype}"

@@ -15,6 +15,7 @@ from ..core.ops import Array
 from ..core.tensor import Tensor
 from ..extras.numpy_functions import stack
 from ..extras.optimizers import RULES, rule_names
+from ..guards.kinds import at_least_0, whole
 from .surfaces import SURFACES, Surface, stated
 
 FIELD = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")  # the rules that race by default
@@ -127,7 +128,7 @@ def race(
 
     Raises
     ------
-    TypeError : surface is neither a name nor a Surface
+    TypeError : surface is neither a name nor a Surface; steps is no whole number, or lr no number and no word
     ValueError : an unknown surface or rule; steps below 1; lr that is no word above and no finite number of at least 0
 
     Examples
@@ -148,8 +149,7 @@ def race(
     place = SURFACES[surface] if isinstance(surface, str) else surface
     rules = rule_names(FIELD if optimizers is None else optimizers)
     steps = place.steps if steps is None else steps
-    if steps < 1:
-        raise ValueError(f"steps = {steps}, but a race has at least 1")
+    whole("steps", steps, 1)
     seed = int(np.random.default_rng(rng).integers(2**32))
     if lr == "tuned":
         near = np.random.default_rng([seed, 1]).standard_normal((STARTS - 1, 2)) * place.size / 50
@@ -168,6 +168,8 @@ def race(
     elif isinstance(lr, str) and lr != "same":
         raise ValueError(f'lr is "same", "stated", "tuned" or a number, got {lr!r}')
     else:
+        if lr != "same":
+            at_least_0("lr", lr)
         rates, how = [SAME if lr == "same" else float(lr)] * len(rules), "the same for all"
     return Race(place, how, [_run(place, rule, rate, steps, seed) for rule, rate in zip(rules, rates)])
 

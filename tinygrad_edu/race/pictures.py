@@ -46,8 +46,7 @@ def race_losses(race: Race, path: Any) -> Path:
     Raises ImportError without matplotlib.
     """
     page, (ax,) = figure(1, f"{race.surface.title}\n{_conditions(race)}", size=(9, 4.6))
-    lowest = race.surface.values(race.surface.minima).min()
-    ends = []
+    lowest, ends = race.surface.lowest, []
     for run in race.runs:
         colour, marker, dash = runner_style(run.rule)
         above = np.maximum(run.losses - lowest, FLOOR)
@@ -171,13 +170,14 @@ def _landscape(race: Race) -> tuple[Any, Any]:
     surface = race.surface
     left, right, bottom, top = surface.box
     x, y = np.meshgrid(np.linspace(left, right, 200), np.linspace(bottom, top, 200))
-    lowest = surface.values(surface.minima).min()
+    lowest = surface.lowest
     above = np.maximum(surface.values(np.stack([x, y], axis=-1)) - lowest, 0)
+    above[~np.isfinite(above)] = np.nan  # there is nothing to draw
     levels = _levels(above)
     shape = (right - left) / (top - bottom)
     even = 0.8 <= shape <= 2  # other boxes are not drawn to scale
     page, (ax,) = figure(1, f"{surface.title}\n{_conditions(race)}", size=(3.4 + 4.2 * (shape if even else 1.6), 5.2))
-    edges = [0, *levels, max(above.max(), levels[-1]) + 1]
+    edges = [0, *levels, max(np.nanmax(above), levels[-1]) + 1]
     shades = [str(shade) for shade in np.linspace(1, 0.87, len(edges) - 1)]
     ax.contourf(x, y, above, levels=edges, colors=shades)
     lines = ax.contour(x, y, above + lowest, levels=levels + lowest, colors="0.55", linewidths=0.7, linestyles="solid")
@@ -211,8 +211,12 @@ def _one_each(lines: Any, box: Any) -> list[Any]:
 
 
 def _levels(above: Any) -> Any:
-    """Return round numbers for contours: 1, 2 and 5 in each decade; 1 and 3, or 1, if these are too many."""
-    low, high = np.quantile(above, 0.003), above.max()
+    """Return round numbers for contours: 1, 2 and 5 in each decade; 1 and 3, or 1, if these are too many.
+
+    A surface may be flat at its lowest, or have no value in places: what is not above 0 does not count.
+    """
+    higher = above[above > 0] if (above > 0).any() else np.ones(1)
+    low, high = np.quantile(higher, 0.003), higher.max()
     decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     for series in ([1, 2, 5], [1, 3], [1]):
         levels = np.outer(decades, series).ravel()

@@ -63,6 +63,11 @@ class Surface(NamedTuple):
         with np.errstate(all="ignore"), no_grad():
             return self.f(Tensor(points[..., 0]), Tensor(points[..., 1])).numpy()
 
+    @property
+    def lowest(self) -> float:
+        """Return the loss at the best of the minima."""
+        return float(self.values(self.minima).min())
+
     def distances(self, points: Array) -> Array:
         """Return the distances of points (..., 2) from the nearest minimum."""
         to_each = points[..., None, :] - np.array(self.minima)

@@ -25,6 +25,7 @@ from ..core.optimizer import Optimizer
 from ..core.tensor import next_stamp, unwrap
 from ..extras import kernels
 from ..extras.threads import bound
+from ..guards.kinds import share, whole as whole_number, yes_or_no
 from .states import fitting, layout, loads, whole
 
 
@@ -63,7 +64,9 @@ class MovingAverage:
     """
 
     def __init__(self, beta: float = 0.9, bias_correction: bool = True) -> None:
-        self.beta, self.bias_correction = _below_1("beta", beta), bool(bias_correction)
+        share("beta", beta)
+        yes_or_no("bias_correction", bias_correction)
+        self.beta, self.bias_correction = float(beta), bool(bias_correction)
         self.V: Any = 0.0
         self.t = 0
 
@@ -93,6 +96,7 @@ class MovingAverage:
         >>> MovingAverage(beta=0.5, bias_correction=False).weights(3)
         array([0.5  , 0.25 , 0.125])
         """
+        whole_number("n", n)
         weights = (1 - self.beta) * self.beta ** np.arange(n)
         return weights / (1 - self.beta**n) if self.bias_correction else weights
 
@@ -169,8 +173,10 @@ class WeightAverage:
     def __init__(self, optimizer: Optimizer, decay: float | None = 0.999, debias: bool = True) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"the weights are those of an optimizer such as tg.Adam, got {type(optimizer).__name__}")
-        self.optimizer = optimizer
-        self.decay, self.debias = None if decay is None else _below_1("decay", decay), bool(debias)
+        if decay is not None:
+            share("decay", decay)
+        yes_or_no("debias", debias)
+        self.optimizer, self.decay, self.debias = optimizer, None if decay is None else float(decay), bool(debias)
         self.average = aligned(optimizer.buffer.data.size, optimizer.buffer.data.dtype)
         self.t = 0
         self._own: tuple[Array, int, Any] | None = None  # inside the block: the weights, the optimizer's t and guest
@@ -253,7 +259,7 @@ class WeightAverage:
         missing = [key for key in ("layout", "t", "average") if key not in state]
         if missing:
             raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
-        theirs, ours = [str(line) for line in state["layout"]], self._layout()
+        theirs, ours = [str(line) for line in np.ravel(state["layout"])], self._layout()
         if theirs != ours:
             here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
             raise ValueError(f"this state is of another average or model: it has {there} where this one has {here}")
@@ -265,11 +271,3 @@ class WeightAverage:
 
     def __repr__(self) -> str:
         return f"WeightAverage(decay={self.decay}, debias={self.debias})"
-
-
-def _below_1(name: str, value: float) -> float:
-    if not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} is a number, got {type(value).__name__}")
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} = {value}, but it has to be at least 0 and below 1")
-    return float(value)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..core.init import Rng
 from ..core.ops import Array
-from ..guards.kinds import at_least_0, generator, number, real, whole
+from ..guards.kinds import at_least_0, generator, is_whole, number, real, whole, yes_or_no
 from ..guards.samples import numbers, table
 
 
@@ -96,6 +96,8 @@ def batches(
     >>> len(loader)
     3
     """
+    for name, value in (("shuffle", shuffle), ("drop_last", drop_last)):
+        yes_or_no(name, value)
     return Batches(table("X", X), table("y", y), batch_size, shuffle, rng, drop_last)
 
 
@@ -110,8 +112,7 @@ def in_order(
     N = len(X)
     if N == 0:
         raise ValueError("there are no samples")
-    whole_number = isinstance(batch_size, (int, np.integer)) and not isinstance(batch_size, bool)
-    if batch_size is not None and not (whole_number and batch_size >= 1):
+    if batch_size is not None and (not is_whole(batch_size) or batch_size < 1):
         raise ValueError(f"batch_size = {batch_size}, but it has to be a whole number, at least 1, or None for all")
     generator("rng", rng)
     size = N if batch_size is None else min(int(batch_size), N)

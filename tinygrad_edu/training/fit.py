@@ -22,7 +22,7 @@ from ..core.optimizers import Adam
 from ..core.tensor import Tensor, unwrap
 from ..guards.frames import warn
 from ..guards.inputs import input_dtype
-from ..guards.kinds import function, generator
+from ..guards.kinds import function, generator, is_whole, yes_or_no
 from ..guards.loss_hints import about_fit, require_loss
 from ..guards.names import helped
 from ..guards.ranges import NotFinite
@@ -90,6 +90,8 @@ def fit(
     require_kinds(model, loss, optimizer)
     X, y, validation = _checked(X, y, validation, epochs, batch_size, callback)
     generator("rng", rng)
+    for name, value in (("progress", progress), ("drop_last", drop_last), ("compiled", compiled)):
+        yes_or_no(name, value)
     optimizer = Adam(model) if optimizer is None else optimizer
     warn_if_untrained(optimizer, model)
     history, rng, finite_until = History(), np.random.default_rng(rng), _Numbers(model, optimizer)
@@ -227,7 +229,7 @@ def _checked(
                 "X, y, X_val, y_val = tg.data.split(X, y, 0.2) holds some back: validation=(X_val, y_val)"
             )
         validation = finite("validation X", validation[0]), finite("validation y", validation[1])
-    if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 0:
+    if not is_whole(epochs) or epochs < 0:
         raise ValueError(f"epochs = {epochs}, but it has to be a whole number, at least 0")
     in_order(X, y, batch_size, shuffle=False)
     if validation is not None:

@@ -57,8 +57,9 @@ class History:
         return text
 
     def __repr__(self) -> str:
+        end = "" if self.stopped == "all epochs" else f", {self.stopped}"
         last = f", {_line(self.rows[-1])}" if self.rows else ""
-        return f"History({len(self.rows)} epochs, {self.stopped}{last})"
+        return f"History({len(self.rows)} epoch{'s' * (len(self.rows) != 1)}{end}{last})"
 
     def _repr_html_(self) -> str:
         if not self.rows:

@@ -17,9 +17,11 @@ from ..core.optimizer import Optimizer
 from ..core.optimizers import Adam
 from ..core.tensor import Tensor
 from ..guards.inputs import input_dtype
+from ..guards.kinds import is_whole
 from ..guards.loss_hints import require_loss
 from .data import batches, finite
 from .fit import Loss, require_kinds
+from .states import generators
 
 
 class RangeTest(NamedTuple):
@@ -78,6 +80,7 @@ def lr_find(
     Raises
     ------
     ValueError : as for `fit`; low, high or steps out of range; a first loss that is not finite
+    TypeError : as for `fit`
 
     References
     ----------
@@ -94,7 +97,7 @@ def lr_find(
     """
     require_kinds(model, loss, optimizer)
     X, y = finite("X", X), finite("y", y)
-    if not isinstance(steps, (int, np.integer)) or steps < 10:
+    if not is_whole(steps) or steps < 10:
         raise ValueError(f"steps = {steps}, but it has to be a whole number, at least 10")
     if not 0 < low < high < np.inf:
         raise ValueError(f"low = {low} and high = {high}, but they have to be finite, and 0 < low < high")
@@ -148,8 +151,7 @@ def _left_as_it_was(model: Layer, optimizer: Optimizer | None) -> Iterator[None]
     """Put model and optimizer back as they are now: every number, in the memory where it lies."""
     layers = [layer for _, layer in model.named_layers()]
     modes = [layer.training for layer in layers]
-    attributes = [value for layer in layers for value in vars(layer).values()]
-    generators = [(rng, rng.bit_generator.state) for rng in attributes if isinstance(rng, np.random.Generator)]
+    draws = [(rng, rng.bit_generator.state) for rng in generators(model).values()]
     tensors = {id(t): t for t in [*model.named_tensors().values(), *(optimizer.params if optimizer else [])]}
     put_back = [_tensor_as_it_was(t) for t in tensors.values()]
     if optimizer:
@@ -159,7 +161,7 @@ def _left_as_it_was(model: Layer, optimizer: Optimizer | None) -> Iterator[None]
     finally:
         for layer, mode in zip(layers, modes):
             layer.training = mode
-        for rng, before in generators:
+        for rng, before in draws:
             rng.bit_generator.state = before
         for function in put_back:
             function()

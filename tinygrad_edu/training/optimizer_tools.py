@@ -122,7 +122,7 @@ def _shown(value: Any) -> str:
 
 
 def compile(optimizer: Optimizer) -> float:
-    """Have what `step` runs compiled, or loaded from Numba's cache, now. Return the seconds that it took."""
+    """Have what `step` runs compiled, or loaded from disk, now. Return the seconds that it took."""
     start = time.perf_counter()
     machine_code(optimizer.kernel, 2 + len(optimizer.state), optimizer.buffer.data.dtype)
     machine_code(not_finite, 1, optimizer.buffer.data.dtype)

@@ -92,11 +92,12 @@ def schedules(chosen: Sequence[Callable[[int], float]], steps: int, path: Any, t
 def decision_boundary(model: Layer, X: Any, y: Any, path: Any, title: str = "Decision boundary") -> Path:
     """Draw the class that a model with two input features chooses at each point, and the samples.
 
-    Returns the path of the PNG. Raises ImportError without matplotlib, ValueError if X is not (N, 2) or y not (N,).
+    Returns the path of the PNG. Raises ImportError without matplotlib, ValueError if X is not (N, 2), y not (N,), or
+    what the model returns not (N, C), a score for each sample and class.
     """
     X, y = np.asarray(unwrap(X)), np.asarray(unwrap(y))
-    if X.ndim != 2 or X.shape[1] != 2:
-        raise ValueError(f"a boundary is drawn over two features, X has shape {X.shape}")
+    if X.ndim != 2 or X.shape[1] != 2 or not len(X):
+        raise ValueError(f"a boundary is drawn over two features of some samples, X has shape {X.shape}")
     if y.shape != X.shape[:1]:
         raise ValueError(f"each sample has one label, X has shape {X.shape} and y {y.shape}")
     X = X if X.dtype.kind == "f" else X.astype(float)
@@ -126,6 +127,8 @@ def _scores(model: Layer, X: Array) -> Array:
     """Return a score for each sample and class; a model with one output is positive for class 1."""
     with model.evaluating():
         scores: Array = unwrap(model(X))
+    if scores.ndim != 2:
+        raise ValueError(f"the model returns a score for each sample and class, (N, C); got {scores.shape}")
     return np.concatenate([-scores, scores], axis=1) if scores.shape[1] == 1 else scores
 
 

@@ -23,16 +23,21 @@ from math import cos, inf, pi, sqrt
 from numbers import Integral, Real
 from typing import Any, Concatenate, ParamSpec, TypeAlias
 
+from ..guards.kinds import function, is_whole
+
 Rate: TypeAlias = Any  # for a caller float | Callable[[int], float]; inside a rule the number for this t
 P = ParamSpec("P")
 
-WHOLE = (lambda x: x >= 1 and isinstance(x, Integral), "a whole number, at least 1")
+WHOLE = (lambda x: x >= 1 and is_whole(x), "a whole number, at least 1")
 RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "lr": (lambda x: callable(x) or 0 <= x < inf, "a finite number, at least 0, or a function of t"),
+    "lr": (
+        lambda x: callable(x) or (0 <= x < inf and not isinstance(x, bool)),
+        "a finite number, at least 0, or a function of t",
+    ),
     "schedule": (callable, "a schedule or another function of t"),
     **dict.fromkeys(["low", "min_lr"], (lambda x: 0 <= x < inf, "a finite number, at least 0")),
     **dict.fromkeys(["steps", "width", "warmup", "growth"], WHOLE),
-    **dict.fromkeys(["patience", "cooldown"], (lambda x: x >= 0 and WHOLE[0](x + 1), "a whole number, at least 0")),
+    **dict.fromkeys(["patience", "cooldown"], (lambda x: x >= 0 and is_whole(x), "a whole number, at least 0")),
     **dict.fromkeys(["div", "final_div"], (lambda x: 1 <= x < inf, "a finite number, at least 1")),
     "milestones": (lambda m: all(map(WHOLE[0], m)) and list(m) == sorted(set(m)), "rising whole numbers, at least 1"),
     "factor": (lambda x: 0 < x <= 1, "above 0 and at most 1"),
@@ -85,6 +90,7 @@ def schedule(rule: Callable[Concatenate[int, P], float]) -> Callable[P, Schedule
     >>> inverse_time(0.5, k=1)(2)
     0.25
     """
+    function("the rule of a schedule", rule)
     parameters = Signature(list(signature(rule).parameters.values())[1:])
 
     @wraps(rule)

@@ -1,0 +1,182 @@
+"""Small products take one of BLAS's threads, everywhere; outside, BLAS's number is the user's."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.extras import numpy_functions, one_thread as module
+from tinygrad_edu.extras.one_thread import ALONE, SMALL, blas_threads, one_thread
+
+get, set_threads = blas_threads() or (None, None)
+pytestmark = pytest.mark.skipif(get is None, reason="NumPy's BLAS is not OpenBLAS with threads of its own")
+USERS = 3
+SIZES = {(64, 64, 64): USERS, (64, 64, 65): 1, (256, 512, 64): 1, (256, 512, 65): USERS}  # n, k, m: threads asked for
+rng = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def users_number():
+    """BLAS has a number of threads that the user has set, and has it after the test too."""
+    before = get()
+    set_threads(USERS)
+    yield
+    after = get()
+    set_threads(before)
+    assert after == USERS
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """BLAS's number of threads at each product, forward and backward."""
+    seen = []
+
+    def noted(f):
+        def call(*args):
+            seen.append(get())
+            return f(*args)
+
+        return call
+
+    for name in ("linear", "matmul"):
+        op = getattr(numpy_functions.ops, name)
+
+        def recorded(*args, op=op):
+            y, *vjps = noted(op)(*args)
+            return y, *map(noted, vjps)
+
+        monkeypatch.setattr(numpy_functions.ops, name, recorded)
+    return seen
+
+
+@pytest.mark.parametrize("n", range(1, min(2, os.cpu_count() or 1) + 1))
+def test_the_number_is_blas_own(n):
+    """As its environment variable says, in a process of its own."""
+    code = "from tinygrad_edu.extras.one_thread import blas_threads; print(blas_threads().get())"
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": f"{n}", "PYTHONPATH": str(Path(tg.__file__).parent.parent)}
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout == f"{n}\n"
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_products_and_their_gradients_ask_for(sizes, asked):
+    n, k, m = sizes
+    assert (ALONE < n * k * m <= SMALL) == (SIZES[sizes] == 1)
+    x, W, b = (tg.Tensor(rng.random(shape), requires_grad=True) for shape in ((n, k), (k, m), (m,)))
+    for function, arrays in ((tg.Tensor.linear, [x, W, b]), (tg.Tensor.matmul, [x, W]), (np.dot, [x, W])):
+        function(*arrays).sum().backward()
+        assert asked == [SIZES[sizes]] * (1 + len(arrays))
+        assert get() == USERS
+        asked.clear()
+    np.testing.assert_allclose(x.grad, 3 * W.data.sum(axis=1) * np.ones((n, 1)))
+
+
+def test_a_stack_of_products_is_as_large_as_each(asked):
+    x, W = tg.Tensor(rng.random((40, 64, 65))), rng.random((65, 64))
+    assert SMALL < 40 * 64 * 65 * 64
+    np.testing.assert_array_equal((x @ W).data, x.data @ W)
+    assert asked == [1]
+
+
+def test_fit_and_evaluate_ask_for_one(asked):
+    X, y = rng.random((64, 784)), np.arange(64) % 10
+    model = tg.mlp([784, 32, 10], rng=0)
+    tg.fit(model, X, y, epochs=1, batch_size=32, validation=(X, y), progress=False, rng=0)
+    large, small = 32 * 784 * 32, 32 * 32 * 10
+    assert small <= ALONE < large <= SMALL
+    # each batch: forward, then backward from the last layer: y, x, W, b of the small one, W and b of the large one
+    assert asked == [1, USERS, USERS, USERS, USERS, 1, 1] * 2 + [1, USERS]
+
+
+def test_the_number_is_the_users_after_an_exception(asked, monkeypatch):
+    a = tg.Tensor(rng.random((100, 100)), requires_grad=True)
+    with pytest.raises(ValueError, match="the left factor"):
+        a @ np.ones((99, 100))
+    assert asked == [1]
+    assert get() == USERS
+
+    def failing(a, b):
+        return a @ b, lambda g: 1 / 0, lambda g: g
+
+    monkeypatch.setattr(numpy_functions.ops, "matmul", failing)
+    with pytest.raises(ZeroDivisionError):
+        (a @ a).sum().backward()
+    assert get() == USERS
+
+
+# --- blocks -----------------------------------------------------------------------------------------------------------
+
+
+def in_a_thread(f):
+    thread = threading.Thread(target=f)
+    thread.start()
+    thread.join()
+
+
+def test_the_last_thread_that_leaves_restores_the_number():
+    with one_thread:
+        with_another = []
+
+        def other():
+            with one_thread:
+                with_another.append(get())
+            with_another.append(get())
+
+        in_a_thread(other)
+        assert with_another == [1, 1]
+    assert get() == USERS
+
+
+def test_a_block_that_was_cut_short_ends_with_the_next():
+    one_thread.__enter__()  # and a Ctrl-C before the block
+    with one_thread:
+        assert get() == 1
+    assert get() == USERS
+
+
+def test_ctrl_c_at_the_end_of_a_block_does_not_keep_the_number(monkeypatch):
+    leave, calls = one_thread._leave, []
+
+    def interrupted():
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        leave()
+
+    monkeypatch.setattr(one_thread, "_leave", interrupted)
+    with pytest.raises(KeyboardInterrupt), one_thread:
+        pass
+    assert get() == USERS
+
+
+def test_a_number_that_is_set_within_a_block_stays():
+    with one_thread:
+        set_threads(2)
+    assert get() == 2
+    set_threads(USERS)
+
+
+def test_a_process_that_is_forked_off_leaves_the_blocks_of_threads_that_it_has_not():
+    in_a_thread(one_thread.__enter__)
+    assert get() == 1
+    one_thread.forked()
+    assert get() == USERS
+    with one_thread:
+        assert get() == 1
+
+
+def test_another_blas_is_left_alone(monkeypatch, asked):
+    monkeypatch.setattr(module, "blas_threads", lambda: None)
+    a = tg.Tensor(rng.random((100, 100)), requires_grad=True)
+    (a @ a).sum().backward()
+    assert asked == [USERS] * 3
+
+
+def test_openmps_threads_are_left_alone(monkeypatch):
+    monkeypatch.setattr(module, "_named", lambda names: iter([[lambda: 4, print, lambda: 2]]))
+    assert blas_threads.__wrapped__() is None
