@@ -73,6 +73,9 @@ def test_mistakes_with_a_moving_average_are_named():
     average.update([1.0, 2.0])
     with pytest.raises(ValueError, match=r"so far have shape \(2,\), this one has \(3,\)"):
         average.update([1.0, 2.0, 3.0])
+    for wrong in ("x", None, 1j, ["x", "y"]):
+        with pytest.raises(TypeError, match=r"^x (is|holds) "):
+            average.update(wrong)
     assert average.t == 1
     assert repr(average) == "MovingAverage(beta=0.9, bias_correction=True, t=1)"
     for beta, error in [(1, ValueError), (-0.1, ValueError), (float("nan"), ValueError), ("0.9", TypeError)]:

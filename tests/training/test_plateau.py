@@ -82,6 +82,7 @@ def test_each_group_keeps_its_share():
     assert [group["lr"] for group in optimizer.groups] == [0.125, 0.25]
 
 
+@pytest.mark.filterwarnings("ignore:nothing was learned")
 def test_it_is_a_callback_of_fit_that_watches_the_held_out_measure_and_stops_nothing():
     X, y = tg.data.moons(40, rng=0)
     model = tg.mlp([2, 2], rng=0)

@@ -36,8 +36,13 @@ def noted(shares: Iterator[Share]) -> Iterator[Share]:
     for share in shares:
         leaf = share[2]
         if not leaf.parents and leaf.grad_view is None:
-            reached[id(leaf)] = ref(leaf), leaf.label() if leaf.name else "", leaf.stamp
+            reached[id(leaf)] = as_leaf(leaf)
         yield share
+
+
+def as_leaf(t: Tensor) -> Leaf:
+    """Return what is noted of a leaf; the name is empty if it has none."""
+    return ref(t), t.label() if t.name else "", t.stamp
 
 
 def lost(optimizer: Optimizer, leaves: Collection[Leaf]) -> list[str]:

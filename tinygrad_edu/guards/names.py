@@ -61,6 +61,12 @@ OTHERS = {
     **dict.fromkeys(["dim", "dims"], "it is axis"),
     "keepdim": "it is keepdims",
     **dict.fromkeys(["unbiased", "correction"], "it is ddof, 1 for the estimate from a sample"),
+    "gamma": "it is factor",
+    **dict.fromkeys(["T_max", "T_0", "step_size", "total_steps", "total_iters"], "it is steps"),
+    "T_mult": "it is growth",
+    "eta_min": "it is low",
+    "n_samples": "it is n",
+    "test_size": "it is test_share",
     "retain_graph": "leave it out, a second backward() is right here",
     "create_graph": "tg.hessian and tg.hvp are the second derivatives",
     "strict": "every name has to fit: {**model.state_dict(), **part} has the model's own numbers for the rest",
@@ -161,7 +167,7 @@ def arguments_fit(what: str, shape: Signature, args: tuple[Any, ...], kwargs: di
         shape.bind(*args, **kwargs)
     except TypeError as error:
         if not kwargs.keys() <= shape.parameters.keys():
-            raise no_such_name(what, kwargs, shape.parameters) from None
+            raise no_such_name(what, kwargs, [name for name in shape.parameters if name != "self"]) from None
         raise TypeError(f"{what}{shape_text(shape)}: {error}") from None
 
 

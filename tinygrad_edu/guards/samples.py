@@ -89,6 +89,8 @@ def _not_numbers(name: str, array: Array, value: Any, place: tuple[int, ...] | N
     where = ", ".join(f"{axis} {i}" for axis, i in zip(axes, place)) or f"index {list(place)}"
     shown = repr(value.item() if isinstance(value, np.generic) else value)[:40]
     kind = "" if value is None else f"{type(value).__name__.rstrip('_')} "
+    if not array.ndim:
+        return f"{name} is {kind}{shown}, but it has to be a number or an array of numbers"
     said = f"{name} holds {kind}{shown} at {where}, but it has to hold numbers"
     words = isinstance(value, str)
     if words and array.ndim == 1:

@@ -22,10 +22,11 @@ import numpy as np
 from ..core.buffers import aligned
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
-from ..core.tensor import next_stamp, unwrap
+from ..core.tensor import next_stamp
 from ..extras import kernels
 from ..extras.threads import bound
 from ..guards.kinds import share, whole as whole_number, yes_or_no
+from ..guards.samples import numbers
 from .states import fitting, layout, loads, whole
 
 
@@ -72,7 +73,7 @@ class MovingAverage:
 
     def update(self, x: Any) -> Any:
         """Take in the next value, and return the average."""
-        x = x if isinstance(x, (int, float)) else np.asarray(unwrap(x))
+        x = x if isinstance(x, (int, float)) else numbers("x", x)
         if self.t and np.shape(x) != np.shape(self.V):
             raise ValueError(f"the values so far have shape {np.shape(self.V)}, this one has {np.shape(x)}")
         self.V = self.beta * self.V + (1 - self.beta) * x

@@ -17,7 +17,7 @@ from ..core.optimizer import Optimizer
 from ..core.optimizers import Adam
 from ..core.tensor import Tensor
 from ..guards.inputs import input_dtype
-from ..guards.kinds import is_whole
+from ..guards.kinds import is_whole, real
 from ..guards.loss_hints import require_loss
 from .data import batches, finite
 from .fit import Loss, require_kinds
@@ -99,6 +99,8 @@ def lr_find(
     X, y = finite("X", X), finite("y", y)
     if not is_whole(steps) or steps < 10:
         raise ValueError(f"steps = {steps}, but it has to be a whole number, at least 10")
+    real("low", low)
+    real("high", high)
     if not 0 < low < high < np.inf:
         raise ValueError(f"low = {low} and high = {high}, but they have to be finite, and 0 < low < high")
     rng = np.random.default_rng(rng)

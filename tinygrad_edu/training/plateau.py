@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..guards.samples import numbers
 from .schedules import checked_number
 from .states import fitting, loads, whole
 
@@ -77,7 +78,7 @@ class ReduceOnPlateau:
 
     def step(self, value: float) -> None:
         """Take one more value of the measure, and multiply the rates if it is time. NaN is never better."""
-        value, sign = float(value), 1 if self.mode == "min" else -1
+        value, sign = float(numbers("value", value)), 1 if self.mode == "min" else -1
         best = sign * self.best  # from here on less is better
         better = sign * value < best * (1 - self.threshold if best > 0 else 1 + self.threshold)
         self.best, self.bad = (value, 0) if better else (self.best, self.bad + 1)

@@ -24,6 +24,7 @@ from numbers import Integral, Real
 from typing import Any, Concatenate, ParamSpec, TypeAlias
 
 from ..guards.kinds import function, is_whole
+from ..guards.names import arguments_fit
 
 Rate: TypeAlias = Any  # for a caller float | Callable[[int], float]; inside a rule the number for this t
 P = ParamSpec("P")
@@ -64,8 +65,8 @@ class Schedule:
     arguments: tuple[tuple[str, Any], ...]
 
     def __call__(self, t: int) -> float:
-        if not t >= 1:
-            raise ValueError(f"t = {t}, but it counts updates from 1: the first has t = 1")
+        if not (isinstance(t, Real) and t >= 1):
+            raise ValueError(f"t = {t!r}, but it counts updates from 1: the first has t = 1")
         values = dict(self.arguments)
         if callable(values.get("lr")):
             values["lr"] = values["lr"](t)
@@ -95,10 +96,8 @@ def schedule(rule: Callable[Concatenate[int, P], float]) -> Callable[P, Schedule
 
     @wraps(rule)
     def make(*args: P.args, **kwargs: P.kwargs) -> Schedule:
-        try:
-            given = parameters.bind(*args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"{rule.__name__}{parameters}: {error}") from None
+        arguments_fit(rule.__name__, parameters, args, kwargs)
+        given = parameters.bind(*args, **kwargs)
         given.apply_defaults()
         values = {name: checked_number(rule.__name__, name, value) for name, value in given.arguments.items()}
         if isinstance(values.get("lr"), Real) and values.get("low", 0) > values["lr"]:
@@ -114,7 +113,7 @@ def checked_number(where: str, name: str, value: Any) -> Any:
     within, text = RANGES.get(name, (lambda _: True, ""))
     value = tuple(value) if isinstance(value, Iterator) else value  # an iterator can be read only once
     try:
-        right = within(value)
+        right = not isinstance(value, bool) and within(value)
     except (TypeError, ValueError):  # no number
         right = False
     if not right:
