@@ -65,7 +65,8 @@ class Schedule:
     arguments: tuple[tuple[str, Any], ...]
 
     def __call__(self, t: int) -> float:
-        if not (isinstance(t, Real) and t >= 1):
+        given: Any = t
+        if not (isinstance(given, Real) and float(given) >= 1):
             raise ValueError(f"t = {t!r}, but it counts updates from 1: the first has t = 1")
         values = dict(self.arguments)
         if callable(values.get("lr")):
