@@ -31,6 +31,8 @@ BROKEN = [  # the text of exercise 1, the key, a part of the sentence
     ("def gradient(w, x, b): return [1, [2]], 1, 1", "error", "ValueError"),
     ("import numpy as np\ndef gradient(w, x, b): return np.zeros(10**6), 1, 1", "no numbers", "1,000,000 numbers"),
     ("import numpy as np\ndef gradient(w, x, b): return np.nan, np.inf, 1", "w: nan, x: nan, b: unknown", "WRONG"),
+    ("import numpy as np\ndef gradient(*_): return np.ones((2, 3)) @ np.ones((2, 3))", "error",
+     "line 2: ValueError: left @ right: the left factor has 3 columns, the right 2 rows"),
     ("import sys\nsys.exit(0)", "ended", "line 2: it called sys.exit"),
     ("import sys\ndef gradient(*_): sys.exit(0)", "ended", "line 2: it called sys.exit"),
     ("import os\nos._exit(0)", "ended", "it ended Python by itself, with status 0"),

@@ -77,7 +77,7 @@ def compile_step(
     the loss) are a part of the program, and layers, Tensors and generators are bound to it: if one is another at the
     next call, the step is compiled again. So annealing costs a compilation for each new number; keep such a number in
     an array, and change it in place, to have it read at each call. Watched are the attributes of layers and of objects
-    in them, lists, dicts, closures and globals.
+    in them, lists, dicts, closures and globals, also of functions and modules of yours that are called.
     `debug` sees no ops here, as there are none; take eager steps within it. Machine code takes some seconds to make,
     and is kept on disk (`cache.folder`).
 

@@ -78,6 +78,10 @@ def fit(
         ``nonfinite`` says otherwise: then the model and the optimizer's averages are as after the last epoch whose
         loss was finite. If compiled, also the errors of `compile_step`
 
+    Warns
+    -----
+    UserWarning : the optimizer was not given all parameters; or nothing was learned, in five epochs or more
+
     Examples
     --------
     >>> from tinygrad_edu import mlp
