@@ -265,7 +265,7 @@ def in_python(args: tuple[Any, ...]) -> list[Any]:
 def real(x: Any) -> Array:
     """Return x as an array. Raise TypeError unless it holds real numbers, and none of them behind a mask."""
     array = np.asarray(x)
-    if (masked := type(x) is not np.ndarray and np.ma.is_masked(x)) or array.dtype.kind not in "fiub":
+    if (masked := isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x)) or array.dtype.kind not in "fiub":
         fix = " with numbers behind its mask: choose them, x.filled(value)" * masked
         raise TypeError(f"expected real numbers, got {type(x).__name__} of dtype {array.dtype}{fix}")
     return array
