@@ -1,7 +1,7 @@
 """A user's script, as mypy --strict sees it: ``tests/dist.py`` checks it against the wheel and the editable install.
 
-``assert_type`` fails where a type is Any, as it is if the package cannot be found. A ``type: ignore`` fails where there is
-no error of its kind.
+``assert_type`` fails where a type is Any, as it is if the package cannot be found. A ``type: ignore`` fails where there
+is no error of its kind.
 """
 
 from typing import TYPE_CHECKING, Any, assert_type

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..core import optimizers as course
-from ..core.optimizer import LearningRate, Optimizer
 from ..core.ops import Array
+from ..core.optimizer import LearningRate, Optimizer
 from ..core.optimizers import (
     SGD as SGD,
     Adadelta as Adadelta,
