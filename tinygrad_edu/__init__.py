@@ -133,7 +133,7 @@ for _place, _methods in _BOUND.items():
 
 def __getattr__(name: str) -> Any:
     if name not in _TABLE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(guards.names.no_attribute(name))
     path, there = _TABLE[name]
     try:
         value = attrgetter(there)(import_module(f".{path}", __name__))

@@ -90,9 +90,7 @@ def test_explain_draws_the_graph(tmp_path, capsys):
 def test_explain_says_that_a_picture_needs_matplotlib(tmp_path, monkeypatch, capsys):
     without_matplotlib(monkeypatch)
     assert status(*FORMULA, "--svg", str(tmp_path / "graph.svg")) == 2
-    assert capsys.readouterr().err == (
-        "tinygrad-edu explain: --svg needs matplotlib (pip install 'tinygrad-edu[plot]')\n"
-    )
+    assert capsys.readouterr().err == ("tinygrad-edu explain: --svg needs matplotlib (pip install matplotlib)\n")
 
 
 def test_explain_finds_a_wrong_derivative(monkeypatch, capsys):

@@ -102,6 +102,10 @@ def test_it_trains_with_every_rule(tmp_path, capsys, name):
         (["--lr", "0.125", "--optimizer", "sgd"], {"lr": 0.125, "optimizer": "sgd"}),
         (["--seed", "7"], {"seed": 7}),
         (["--activation", "tanh", "--dropout", "0.5"], {"stopped": "all epochs"}),
+        (
+            ["--optimizer", "Heavy-Ball", "--activation", "TanH", "--data", "Blobs", "--dtype", "Float32"],
+            {"optimizer": "heavy_ball", "data": "blobs", "dtype": "float32"},
+        ),
     ],
 )
 def test_an_option_does_what_it_says(tmp_path, capsys, options, expected):
@@ -137,6 +141,12 @@ def test_the_numbers_are_the_same_in_every_process_and_for_every_hash_seed(tmp_p
     command = ["-m", "tinygrad_edu", *FAST, "--data", "moons", "--seed", "3", "--json", "--out", str(tmp_path)]
     results = [without_seconds(run(*command, PYTHONHASHSEED=seed).stdout) for seed in ("0", "1")]
     assert results[0] == results[1]
+
+
+def test_a_learning_rate_of_0_is_warned_of_in_one_line(tmp_path):
+    done = run("-m", "tinygrad_edu", *FAST, "--data", "moons", "--lr", "0", "--out", str(tmp_path))
+    said = [line for line in done.stderr.splitlines() if "warning" in line]
+    assert said == ["tinygrad-edu: warning: --lr 0: no step changes anything, so nothing is learned"]
 
 
 # --- mistakes --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import copy
 import pickle
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -58,6 +59,34 @@ class Net(tg.Layer):
 
 def own_loss(output, y):
     return tg.cross_entropy(output, y) * WEIGHT
+
+
+def calling(output, y):
+    return own_loss(output, y)
+
+
+class Factor:
+    value = 1.0
+
+    @staticmethod
+    def times(loss):
+        return loss * Factor.value
+
+
+def of_a_class(output, y):
+    return Factor.times(tg.cross_entropy(output, y))
+
+
+def set_factor(value):
+    Factor.value = value
+
+
+settings = ModuleType("settings")  # as another file of the user's
+settings.FACTOR = 1.0
+
+
+def of_a_module(output, y):
+    return tg.cross_entropy(output, y) * settings.FACTOR
 
 
 def closed(beta):
@@ -112,6 +141,9 @@ CHANGES = {
         lambda model, loss: model.steps.__setitem__(0, model.spare[1]),
     ),
     "a global": (lambda: own_loss, lambda model, loss: set_weight(0.5)),
+    "a global of a function that the loss calls": (lambda: calling, lambda model, loss: set_weight(0.5)),
+    "of a class by its name": (lambda: of_a_class, lambda model, loss: set_factor(0.5)),
+    "of a module": (lambda: of_a_module, lambda model, loss: setattr(settings, "FACTOR", 0.5)),
     "a list in a closure": (
         lambda: closed([1.0]),
         lambda model, loss: loss.__closure__[0].cell_contents.__setitem__(0, 0.5),
@@ -127,10 +159,17 @@ CHANGES = {
 
 
 @pytest.fixture(autouse=True)
-def _back():
+def _afterwards():
     yield
+    back()
+
+
+def back():
+    """Give the numbers outside of the functions their first values."""
     set_weight(1.0)
     set_power(1.0)
+    set_factor(1.0)
+    settings.FACTOR = 1.0
 
 
 def run(what, way):
@@ -155,8 +194,7 @@ def run(what, way):
                 optimizer.step()
             if k == 1:
                 change(model, loss)
-    set_weight(1.0)
-    set_power(1.0)
+    back()
     return {name: value for name, value in model.state_dict().items() if not name.endswith("rng")}
 
 

@@ -109,7 +109,7 @@ def test_mlp_chooses_weights_that_suit_the_activation():
         tg.mlp([2, 1], activation="rely")
     with pytest.raises(ValueError, match="at least the features in"):
         tg.mlp([2])
-    with pytest.raises(ValueError, match="= 0, but it has to be a whole number, at least 1"):
+    with pytest.raises(ValueError, match="in_features = 0, but it has to be a whole number, at least 1"):
         tg.mlp([0, 2])
 
 

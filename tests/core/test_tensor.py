@@ -601,9 +601,12 @@ def test_numpys_functions_give_tensors_or_refuse_by_name():
         (lambda: np.spacing(t), "np.spacing"),
         (lambda: np.add.reduce(t), "np.add.reduce"),
         (lambda: np.linalg.eigh(t), r"np\.linalg\.eigh"),
-        (lambda: np.sort(t, kind="stable"), r"np\.sort of a Tensor takes \(a, axis\).*'kind'"),
+        (lambda: np.sort(t, order="x"), r"np\.sort of a Tensor takes \(a, axis, kind, stable\).*'order'"),
         (lambda: np.sum(t, dtype=np.float32), r"np\.sum of a Tensor takes \(a, axis, keepdims\).*'dtype'"),
-        (lambda: np.var(t, 0, None), r"np\.var of a Tensor takes \(a, axis, ddof, keepdims\): too many positional"),
+        (
+            lambda: np.var(t, 0, np.float32),
+            r"np\.var of a Tensor takes \(a, axis, ddof, keepdims\): too many positional",
+        ),
         (lambda: np.einsum("ij->ji", t, casting="safe"), r"np\.einsum.*'casting'"),
         (lambda: np.mean(t, out=np.zeros(())), r"np\.mean.*'out'; use t\.numpy\(\)"),
         (lambda: np.where(t, 1.0), r"where takes \(condition\) or \(condition, a, b\), got 2"),
@@ -679,7 +682,7 @@ def test_an_array_of_a_tensor_that_requires_a_gradient_is_refused():
     with pytest.raises(TypeError, match=r"t\.numpy\(\)"):
         np.asarray(leaf([1.0]))
     for join in (np.array, tg.Tensor):
-        with pytest.raises(TypeError, match=r"tg\.stack\(\[t, t\]\) joins several"):
+        with pytest.raises(TypeError, match=r"tg\.stack\(\[t, t\]\) for several"):
             join([leaf(1.0), leaf(2.0)])
     assert np.asarray(tg.Tensor([1.0])).tolist() == [1]
     assert np.asarray(tg.Tensor([1.0]), dtype=np.float32).dtype == np.float32

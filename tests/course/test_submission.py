@@ -64,6 +64,13 @@ def test_a_broken_submission_gets_a_sentence(tmp_path, text, key, sentence):
     json.dumps(verdict).encode()
 
 
+def test_a_busy_machine_fails_nobody(tmp_path):
+    """The limit is of the processor's time: a file that is kept waiting for longer is judged as any other."""
+    verdict = verdict_on(tmp_path, 1, f"import time\ntime.sleep(2.5)\n{solution(1)}", seconds=2.0)
+    assert verdict.right
+    assert verdict.seconds > 2.5
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory needs Linux")
 def test_a_memory_hog_is_stopped(tmp_path):
     hog = "def gradient(*_):\n  x = [0] * 10**6\n  while True: x += x"

@@ -111,6 +111,18 @@ def test_why_prints_a_paragraph():
                         r"-0\.25 from weight decay", text[5])  # fmt: skip
 
 
+@pytest.mark.parametrize("last", [-1.0, -10.0], ids=["momentum wins", "the gradient wins"])
+def test_momentum_that_goes_against_the_gradient_has_no_share(last):
+    p = tg.Tensor(1.0, requires_grad=True, name="p")
+    optimizer = tg.HeavyBall([p], lr=0.5, momentum=0.9)
+    for g in (4.0, last):
+        p.grad = np.array(g)
+        optimizer.step()
+    why = optimizer.why("p")
+    assert why.from_gradient > 0 > why.from_momentum
+    assert repr(why).endswith("from earlier ones, which is momentum (against this gradient)")
+
+
 def test_what_why_cannot_answer():
     a, b = two()
     optimizer = tg.Adam([a, b], lr=0.1)

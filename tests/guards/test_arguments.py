@@ -4,12 +4,13 @@ import copy
 import inspect
 import io
 import pickle
+import re
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.guards import kinds, samples
+from tinygrad_edu.guards import kinds, names, samples
 from tinygrad_edu.training import data
 
 rng = np.random.default_rng(0)
@@ -146,10 +147,10 @@ REFUSED = {  # what is called: the call, the error, a part of the sentence
     "debias": (lambda: tg.WeightAverage(tg.SGD(net()), 0.9, "no"), TypeError, "debias is True or False, got str 'no'"),
     "weights": (lambda: tg.MovingAverage().weights(2.5), TypeError, "n is a whole number, at least 0, got float 2.5"),
     "threads": (lambda: tg.set_num_threads(True), ValueError, "the number of threads is a whole number"),
-    "race steps": (lambda: tg.race("booth", steps=True), TypeError, "steps is a whole number, at least 1, got bool True"),
+    "race steps": (lambda: tg.race("booth", steps=True), TypeError, "steps is a whole number, at least 1, got bool"),
     "layout": (lambda: averages.load_state_dict({"layout": 1.0, "t": 1, "average": 1}), ValueError, "of another"),
     "freeze": (lambda: tg.SGD(net()).freeze(None), TypeError, "freeze was given optimizer: SGD"),
-    "state": (lambda: net().load_state_dict(None), TypeError, "state is what state_dict() returned, or np.load of its file, got NoneType"),
+    "state": (lambda: net().load_state_dict(None), TypeError, "state is what state_dict() returned, or np.load"),
     "gradcheck": (lambda: tg.gradcheck(tg.exp, X, tolerance="x"), TypeError, "gradcheck was given f: function, inputs"),
     "summary": (lambda: net().summary(file=()), TypeError, "file is an open file, as open('table.txt', 'w')"),
     "rows of different lengths": (lambda: fit(X=[[1.0], [1.0, 2.0]]), ValueError, "rows have different lengths"),
@@ -163,6 +164,149 @@ def test_an_argument_that_is_not_taken_is_refused_by_a_sentence_of_ours(call, ki
     said = [str(caught.value), *getattr(caught.value, "__notes__", ())]
     assert any(sentence in line for line in said), said
     assert "\n" not in str(caught.value)
+
+
+PRODUCTS = [  # shapes, and what would fit
+    (
+        (5, 4),
+        (3, 4),
+        r"the left factor \(5, 4\) has 4 columns, the right \(3, 4\) has 3 rows; left @ right\.T would fit",
+    ),
+    ((5, 3), (5, 4), r"has 3 columns, the right \(5, 4\) has 5 rows; left\.T @ right would fit, as in dW = x\.T @ g"),
+    ((3, 4), (5, 3), "right @ left would fit"),
+    ((3, 4), (5, 6), "these have to be equal"),
+    ((3, 4), (5,), r"has 4 columns, the right \(5,\) has 5 numbers"),
+]
+
+
+@pytest.mark.parametrize("product", [lambda a, b: a @ b, np.matmul, lambda a, b: a.numpy() @ b, tg.matmul])
+@pytest.mark.parametrize(("left", "right", "said"), PRODUCTS)
+def test_a_product_of_shapes_that_do_not_fit_names_the_factors(product, left, right, said):
+    with pytest.raises(ValueError, match=said):
+        product(tg.Tensor(np.ones(left), requires_grad=True), tg.Tensor(np.ones(right)))
+
+
+@pytest.mark.parametrize(
+    ("vjp", "said"),
+    [
+        (lambda g, b: g @ b, "the left factor has 4 columns, the right 3 rows, .*: dx = g @ W.T, dW = x.T @ g$"),
+        (
+            lambda g, b: np.dot(g, b),
+            r"\(5, 4\) has 4 columns, the right \(3, 4\) has 3 rows; left @ right\.T would fit",
+        ),
+        (
+            lambda g, b: g + np.ones((2, 2)),
+            r"^operands could not be broadcast together with shapes \(5,4\) \(2,2\)",
+        ),  # others stay as they are
+    ],
+)
+def test_a_vjp_that_wants_a_transpose_is_told(vjp, said):
+    def product(a, b):
+        return a @ b, lambda g: vjp(g, b), lambda g: a.T @ g
+
+    x, W = (tg.Tensor(np.ones(shape), requires_grad=True) for shape in ((5, 3), (3, 4)))
+    with pytest.raises(ValueError, match=said):
+        tg.apply(product, x, W).sum().backward()
+
+
+def test_a_parameter_is_not_replaced_by_something_that_no_step_moves():
+    encoder, decoder = tg.mlp([4, 2], rng=0), tg.mlp([2, 4], rng=0)
+    before = decoder[0].W
+    with pytest.raises(TypeError, match=r"W of Linear\(2, 4\) .* the result of transpose \(2, 4\).* in forward\(\)"):
+        decoder[0].W = encoder[0].W.T
+    for numbers in (np.ones((2, 4)), 1.0, [[1.0]]):
+        with pytest.raises(TypeError, match=r"W of Linear\(2, 4\) is a parameter.*write W\.data = \.\.\."):
+            decoder[0].W = numbers
+    assert decoder[0].W is before
+    decoder[0].W = encoder[0].b  # a leaf, which is shared from now on
+    decoder[0].b = None
+    decoder[0].kept = decoder[0].W * 2  # forward() may keep what it computed
+    decoder[0].kept = decoder[0].W * 3
+
+
+@pytest.mark.parametrize("owner", [lambda m: m, tg.SGD, tg.WeightAverage], ids=["layer", "optimizer", "average"])
+def test_what_is_no_state_is_refused_in_words(owner):
+    model = tg.mlp([2, 2], rng=0)
+    if owner is tg.WeightAverage:
+        model = tg.SGD(model)
+    loads = owner(model).load_state_dict
+    for wrong in (None, [1], "state.npz"):
+        with pytest.raises(TypeError, match=r"state is what state_dict\(\) returned, or np\.load of its file, got "):
+            loads(wrong)
+    with pytest.raises(TypeError, match=r"'strict'; every name has to fit: .* the model's own numbers for the rest"):
+        loads({}, strict=False)
+
+
+def test_a_part_of_a_sequential_is_one():
+    model = tg.mlp([2, 4, 3], rng=0)
+    part = model[:2]
+    assert part(np.ones((5, 2))).shape == (5, 4)
+    assert part[0] is model[0]
+    assert [len(model[s]) for s in (slice(None), slice(1, 1), slice(-1, None))] == [3, 0, 1]
+
+
+@pytest.mark.parametrize("data", [tg.data.batches, tg.data.split, tg.fit, tg.evaluate, tg.lr_find, tg.compile_step])
+def test_sparse_matrices_are_refused_everywhere(data):
+    class Sparse:  # what SciPy's have
+        shape = (3, 2)
+
+        def toarray(self):
+            return np.ones((3, 2))
+
+    model = tg.mlp([2, 2], rng=0)
+    first = {tg.fit: [model], tg.evaluate: [model], tg.lr_find: [model]}.get(data, [])
+    first = [model, tg.cross_entropy, tg.SGD(model)] if data is tg.compile_step else first
+    with pytest.raises(TypeError, match=r"X is a sparse matrix \(3, 2\); say X\.toarray\(\)"):
+        data(*first, Sparse(), np.zeros(3, int))
+
+
+def test_words_as_labels_of_a_loss_get_the_line_that_makes_numbers_of_them():
+    with pytest.raises(TypeError, match=r"names, labels = np\.unique\(labels, return_inverse=True\)"):
+        tg.cross_entropy(np.ones((2, 2)), np.array(["a", "b"]))
+
+
+@pytest.mark.parametrize("name", ["learningRate", "LearningRate", "learning_rate"])
+def test_names_are_known_in_any_spelling(name):
+    with pytest.raises(TypeError, match=f"'{name}'; it is lr; SGD has params, lr"):
+        tg.SGD(tg.mlp([2, 2], rng=0), **{name: 0.1})
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (lambda cost: 1.0, "float, of which nothing"),
+        (lambda cost: None, "None: is there a return at its end"),
+        (lambda cost: cost * np.ones(3), r"a Tensor of shape \(3,\): reduce it with \.mean\(\)"),
+    ],
+)
+def test_a_compiled_loss_that_is_no_tensor_is_refused_as_an_eager_one(result, said):
+    model, X, y = tg.mlp([2, 2], rng=0), np.ones((3, 2)), np.zeros(3, int)
+    with pytest.raises(TypeError, match=f"the loss has to return a Tensor with one number, it returned {said}"):
+        tg.compile_step(model, lambda z, t: result(tg.cross_entropy(z, t)), tg.SGD(model), X, y, quiet=True)
+
+
+def test_names_of_other_frameworks_are_told_what_is_here():
+    assert not hasattr(tg, "nothing")
+    for theirs, ours in {
+        "EarlyStopping": "callback",
+        "nn": "tg.Linear",
+        "manual_seed": "rng",
+        "MSELoss": "mse_loss",
+    }.items():
+        with pytest.raises(AttributeError, match=f"has no attribute '{theirs}'; .*{ours}"):
+            getattr(tg, theirs)
+    optimizer = tg.SGD(tg.mlp([2, 2], rng=0), lr=0.5)
+    with pytest.raises(AttributeError, match="an optimizer has no learning_rate; it is lr"):
+        optimizer.learning_rate = 0.1
+    with pytest.raises(AttributeError, match="an optimizer has no param_groups; it is groups"):
+        optimizer.param_groups[0]["lr"]
+    assert optimizer.lr == 0.5
+
+
+def test_every_name_that_a_hint_says_is_there():
+    for text in names.ELSEWHERE.values():
+        for name in re.findall(r"tg\.(\w+)", text):
+            assert hasattr(tg, name)
 
 
 def test_a_table_of_objects_says_which_cell_it_is():

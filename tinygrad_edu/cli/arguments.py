@@ -14,12 +14,13 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..core.layers import ACTIVATIONS
 from ..extras.optimizers import RULES
 from ..race.surfaces import SURFACES
 from ..training.data import TOY_SETS, Split, digits, mnist, split
 
 SETS = ("digits", *TOY_SETS)
-NEEDS_MATPLOTLIB = "matplotlib (pip install 'tinygrad-edu[plot]')"
+NEEDS_MATPLOTLIB = "matplotlib (pip install matplotlib)"
 
 
 class Parser(argparse.ArgumentParser):
@@ -101,11 +102,20 @@ def sizes(text: str) -> list[int]:
 
 
 def choice(what: str, text: str, known: Iterable[str], more: str = "") -> str:
-    """Return text if it is one of the known names of what; more says in the error what else there is."""
-    if text not in known:
-        names = ", ".join(known)
+    """Return the known name of what that text is, in any spelling of case: Adam, HeavyBall or heavy-ball.
+
+    more : what else there is, for the error
+    """
+    spelled = {plain(name): name for name in known}
+    if plain(text) not in spelled:
+        names = ", ".join(spelled.values())
         raise argparse.ArgumentTypeError(f"there is no {what} {text!r}; choose from {names}{more}")
-    return text
+    return spelled[plain(text)]
+
+
+def plain(text: str) -> str:
+    """Return a name as it is compared."""
+    return re.sub(r"[-_ ]", "", text).lower()
 
 
 def source(text: str) -> str:
@@ -123,7 +133,12 @@ def load(name: str, rng: Any) -> Split:
 
 def surface(text: str) -> str:
     """Read the name of a surface, or all."""
-    return text if text == "all" else choice("surface", text, SURFACES, ", or all")
+    return "all" if plain(text) == "all" else choice("surface", text, SURFACES, ", or all")
+
+
+def activation(text: str) -> str:
+    """Read the name of an activation."""
+    return choice("activation", text, ACTIVATIONS)
 
 
 def rule(text: str) -> str:
@@ -133,7 +148,7 @@ def rule(text: str) -> str:
 
 def rules(text: str) -> list[str]:
     """Read the names of update rules, as in "sgd,adam"; or all."""
-    return [choice("rule", name, RULES, ", or all") for name in (RULES if text == "all" else text.split(","))]
+    return [choice("rule", name, RULES, ", or all") for name in (RULES if plain(text) == "all" else text.split(","))]
 
 
 def rates(text: str) -> str | float:

@@ -10,6 +10,8 @@ import io
 import os
 import re
 import sys
+import warnings
+from typing import Any
 
 from .. import __version__
 from . import cache, exercise, explain, race, train
@@ -30,7 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no ·
     try:
-        return COMMANDS[options.command].run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = say_warning
+            return COMMANDS[options.command].run(options)
     except BrokenPipeError:  # the reader has read enough, as in "| head"
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, for what is flushed at the end
         return 0
@@ -43,6 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
             text = f"{error.strerror}: {error.filename}"
         print(f"tinygrad-edu {options.command}: {text}", file=sys.stderr)
         return 2
+
+
+def say_warning(message: Warning | str, category: Any, filename: str, *_: Any, **__: Any) -> None:
+    """Print a warning as one sentence, without the file and the line, which are ours."""
+    print(f"tinygrad-edu: warning: {message}", file=sys.stderr)
 
 
 def parser() -> argparse.ArgumentParser:

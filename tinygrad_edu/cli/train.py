@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..extras.optimizers import RULES
 from ..training.data import TOY_SETS, Split
 from .arguments import (
     NEEDS_MATPLOTLIB,
+    activation,
     add_json,
     add_seed,
     batch,
@@ -54,8 +56,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
     text = 'hidden sizes, as 64,32, or "none" (default: 128,128, toy sets 32,32)'
     add("--hidden", type=sizes, metavar="N,N", help=text)
-    text = "after each hidden layer (default: relu)"
-    add("--activation", default="relu", choices=list(ACTIVATIONS), help=text)
+    text = f"after each hidden layer: {', '.join(ACTIVATIONS)} (default: relu)"
+    add("--activation", type=activation, default="relu", metavar="NAME", help=text)
     text = "share of hidden values to drop in training (default: 0.25, toy sets 0)"
     add("--dropout", type=share, metavar="P", help=text)
     text = "make machine code of the whole step and run each epoch in one call: the same numbers, sooner"
@@ -67,7 +69,13 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add("--batch-size", type=batch, default=32, metavar="N", help=text)
     text = "passes over the data (default: 50, toy sets 100, MNIST 5)"
     add("--epochs", type=whole("epochs", 1), metavar="N", help=text)
-    add("--dtype", default="float64", choices=["float32", "float64"], help="of data and parameters (default: float64)")
+    add(
+        "--dtype",
+        type=str.lower,
+        default="float64",
+        choices=["float32", "float64"],
+        help="of data and parameters (default: float64)",
+    )
     add_seed(command, "of data, weights and batches")
     add("--out", type=Path, metavar="DIR", help="where pictures and history.csv go (default: runs/DATA)")
     add("--quick", action="store_true", help="3 epochs, unless --epochs says otherwise")
@@ -125,6 +133,8 @@ def settle(options: argparse.Namespace) -> None:
         options.dropout = 0.0 if toy else 0.25
     if options.lr is None:
         options.lr = RATES.get(options.optimizer, RULES[options.optimizer].hyper["lr"])
+    if options.lr == 0:
+        warnings.warn("--lr 0: no step changes anything, so nothing is learned", stacklevel=2)
     options.epochs = options.epochs or (3 if options.quick else 100 if toy else 5 if files else 50)
     options.out = options.out or Path("runs") / options.data.partition(":")[0]
 

@@ -158,7 +158,7 @@ class Plan:
         if self._policy is not optimizer.nonfinite:
             self._obey(optimizer.nonfinite)
         code = self.step  # which is compiled now, if it is new
-        self.out[STATUS] = -1
+        self.out[STATUS] = -1.0
         try:
             status: int = self._switching(code, X, y) if self._switches else code(X, y)
             if status == DONE and self.apart:

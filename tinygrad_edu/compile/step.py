@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from ..core import losses
 from ..core.layers import Layer
@@ -190,20 +191,21 @@ class CompiledStep:
     def __call__(self, X: Any, y: Any) -> float:
         self._lock.acquire()  # quicker than with
         try:
-            if changed := self._watch.changed():
-                self._again()
             x_dtype, x_shape, y_dtype, y_shape, plan = self._last
-            if changed or not (  # as the batch before: the `gate`, without a call
-                X.__class__ is np.ndarray
-                and y.__class__ is np.ndarray
+            if not (  # as the batch before: the `gate`, without a call
+                X.__class__ is ndarray
+                and y.__class__ is ndarray
                 and X.shape == x_shape
                 and y.shape == y_shape
                 and X.dtype is x_dtype
                 and y.dtype is y_dtype
                 and X.flags.carray
                 and y.flags.carray
+                and not self._watch.changed()
             ):
                 self.optimizer.zero_grad()  # a batch that is refused leaves no gradient
+                if self._watch.changed():
+                    self._again()
                 X, y, plan = self._taken(X, y)
             status = plan.run(X, y)
             value: float = plan.out[LOSS]

@@ -7,6 +7,7 @@ and on the loss; a step that finds one changed is compiled again.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
@@ -19,6 +20,7 @@ from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
 from ..guards.attributes import assigned
 
+OURS = __name__.partition(".")[0]
 NO_PLACE = (type, ModuleType, Tensor, np.ndarray, np.random.Generator, Optimizer, str, bytes, BuiltinFunctionType)
 Look = Callable[[], Any]  # returns what is there now, to be compared with a copy of what was there
 
@@ -67,29 +69,40 @@ class Watch:
 
     def note_function(self, function: FunctionType) -> Iterator[Any]:
         """Remember what a function of the user's reads from outside of it: closures, defaults, global values."""
-        if function.__module__ and function.__module__.partition(".")[0] == __name__.partition(".")[0]:
+        if not is_theirs(function):
             return
-        space = function.__globals__
-        names = sorted(name for name in names_in(function.__code__) if is_value(space.get(name)))
-        for look in [partial(of_cell, cell) for cell in function.__closure__ or ()] + [partial(of, space, names)]:
+        named = names_in(function.__code__)
+        known = {name: function.__globals__[name] for name in sorted(named & function.__globals__.keys())}
+        modules = [vars(module) for module in known.values() if isinstance(module, ModuleType) and is_theirs(module)]
+        looks = [partial(of_cell, cell) for cell in function.__closure__ or ()]
+        for space in (function.__globals__, *modules):  # of a module the values that the function may name: module.x
+            if names := sorted(name for name in named & space.keys() if is_value(space[name])):
+                looks.append(partial(of, space, names))
+            yield from (value for name, value in space.items() if name in named and isinstance(value, FunctionType))
+        for look in looks:
             self.read.append((look, look()))
             yield from look()
+        for cls in known.values():  # Config.temperature
+            if isinstance(cls, type) and is_theirs(cls):
+                if names := numbers_of_class(cls):
+                    self.read.append((look := partial(of_class, cls, names), look()))
+                yield from (getattr(cls, name) for name in named & vars(cls).keys() if callable(getattr(cls, name)))
         yield from (function.__defaults__ or (), function.__kwdefaults__ or {})
 
     def changed(self) -> bool:
         """Return whether something is no longer as it was. Quick, as it is asked before each step."""
         try:
-            if self.now != self.then:
+            if self.now == self.then and self.assigned == assigned[0] and not self.read:
+                return False  # nearly always
+            if (
+                self.now != self.then
+                or any(look() != then for look, then in self.read)
+                or (self.assigned != assigned[0] and any(attributes(now) != then for now, then in self.layers))
+            ):
                 return True
-            for look, then in self.read:
-                if look() != then:
-                    return True
-            if self.assigned != assigned[0]:
-                if any(attributes(now) != then for now, then in self.layers):
-                    return True
-                self.assigned = assigned[0]
         except ValueError:  # two arrays, or Tensors, which are not compared to one truth: another is there now
             return True
+        self.assigned = assigned[0]
         return False
 
 
@@ -98,6 +111,13 @@ def attributes(found: dict[str, Any]) -> dict[str, Any]:
     that forward() computed and kept."""
     kept = {name for name, value in found.items() if isinstance(value, Tensor) and value.op is not None}
     return {name: value for name, value in found.items() if name != "training" and name not in kept}
+
+
+def is_theirs(thing: Any) -> bool:
+    """Return whether a function, class or module is the user's: not of this package, of Python, or installed."""
+    name = (thing.__name__ if isinstance(thing, ModuleType) else thing.__module__ or "").partition(".")[0]
+    installed = "site-packages" in (getattr(sys.modules.get(name), "__file__", None) or "")
+    return name == "__main__" or not (installed or name in {OURS, *sys.stdlib_module_names})
 
 
 def is_value(value: Any) -> bool:
@@ -115,8 +135,11 @@ def names_in(code: CodeType) -> set[str]:
 
 def numbers_of_class(cls: type) -> list[str]:
     """Return the names of the numbers that a class of the user's has, as ``temperature = 1.0`` in its body."""
-    ours = cls.__module__.partition(".")[0] in (__name__.partition(".")[0], "builtins", "numpy")
-    return [] if ours else [name for name, value in vars(cls).items() if isinstance(value, (int, float, np.number))]
+    return (
+        []
+        if not is_theirs(cls)
+        else [name for name, value in vars(cls).items() if isinstance(value, (int, float, np.number))]
+    )
 
 
 def of_class(cls: type, names: list[str]) -> list[Any]:

@@ -67,7 +67,8 @@ class Why(NamedTuple):
         ]
         sources = [f"{self.from_gradient:+.4g} from this gradient"]
         if memory != "0":
-            share = f" ({self.from_momentum / self.change:.0%})" if self.change else ""
+            part = self.from_momentum / self.change if self.change else -1.0
+            share = f" ({part:.0%})" if 0 <= part <= 1 else " (against this gradient)"
             sources.append(f"{self.from_momentum:+.4g} from earlier ones, which is momentum{share}")
         if self.from_decay:
             sources.append(f"{self.from_decay:+.4g} from weight decay")

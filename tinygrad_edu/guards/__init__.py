@@ -10,8 +10,8 @@ from ..core.buffers import FlatBuffer
 from ..core.layers import Layer
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, thread
-from . import construction, in_place, methods, words as words
-from .attributes import assign, assign_grad, assign_requires_grad
+from . import construction, in_place, methods, names as names, words as words
+from .attributes import assign, assign_grad, assign_requires_grad, elsewhere
 from .error_path import called, matched, refuse
 from .loss_hints import GUARDED
 from .model_summary import summary
@@ -39,6 +39,8 @@ def install() -> None:
     Tensor.requires_grad = Tensor.requires_grad.setter(assign_requires_grad)  # type: ignore[attr-defined, method-assign]
     tensor.real = words.numbers
     FlatBuffer.__init__ = words.worded(FlatBuffer.__init__, "FlatBuffer")  # type: ignore[method-assign]
+    for theirs, ours in {"learning_rate": "lr", "param_groups": "groups"}.items():
+        setattr(Optimizer, theirs, elsewhere(theirs, ours))
     about = 'The answer of `step` to a gradient that holds NaN or infinity: "raise", "skip" or "propagate".'
     Optimizer.nonfinite = property(attrgetter("answer"), set_nonfinite, doc=about)  # type: ignore[assignment]
     StepGuard().attach(type(thread))  # in every thread

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.layers import Layer
+from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, unwrap
 from .kinds import yes_or_no
 from .words import numbers
@@ -47,6 +48,15 @@ def assign_requires_grad(t: Tensor, value: Any) -> None:
     if value is not True and value is not False:
         yes_or_no("requires_grad", value)
     _set_requires_grad(t, value)
+
+
+def elsewhere(theirs: str, ours: str) -> property:
+    """Return an attribute of optimizers that only other frameworks have: asked for or assigned, it says ours."""
+
+    def refuse(optimizer: Optimizer, *_: Any) -> Any:
+        raise AttributeError(f"an optimizer has no {theirs}; it is {ours}")
+
+    return property(refuse, refuse)
 
 
 def assign_grad(t: Tensor, value: Any) -> None:

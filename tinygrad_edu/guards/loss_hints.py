@@ -72,7 +72,7 @@ def about_labels(logits: Any, labels: Any) -> str:
             return "for soft labels write -(labels * logits.log_softmax()).sum(axis=1).mean()"
         return {shape: one_hot, (*shape[:1], 1): "take labels.ravel()"}.get(labels.shape, "")
     if labels.dtype.kind in "UOS":
-        return "words become class numbers with names, labels = np.unique(labels, return_inverse=True)"
+        return "words become class numbers so: names, labels = np.unique(labels, return_inverse=True)"
     if labels.dtype.kind not in "iu":
         return "say labels.astype(int) if they are whole numbers" if labels.size else ""
     outside = labels.size and not (labels.min() >= 0 and labels.max() < shape[1])

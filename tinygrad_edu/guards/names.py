@@ -67,6 +67,27 @@ OTHERS = {
 }
 
 
+ELSEWHERE = {  # names of torch and Keras for what this package has under another name
+    "EarlyStopping": "fit(callback=f) stops after the epoch whose row f returns something true for",
+    "Dense": "tg.Linear(features_in, features_out) is the same",
+    "Module": "tg.Layer is the base of layers",
+    "nn": "layers and losses are in the package itself, as tg.Linear and tg.cross_entropy",
+    "optim": "the rules are in the package itself, as tg.SGD and tg.Adam",
+    "tensor": "tg.Tensor(data, requires_grad=True) makes one",
+    "from_numpy": "tg.Tensor(array) makes one",
+    "manual_seed": "what draws takes rng, a seed or a generator",
+    "CrossEntropyLoss": "tg.cross_entropy(logits, labels) is the function",
+    "MSELoss": "tg.mse_loss(predictions, targets) is the function",
+    "BCEWithLogitsLoss": "tg.binary_cross_entropy_with_logits(logits, targets) is the function",
+}
+
+
+def no_attribute(name: str) -> str:
+    """Return the message for a name that the package does not have."""
+    ours = f"; {ELSEWHERE[name]}" if name in ELSEWHERE else ""
+    return f"module {PACKAGE!r} has no attribute {name!r}{ours}"
+
+
 def plain(name: str) -> str:
     """Return a name as it is compared, without capitals and underscores: learningRate is learning_rate."""
     return name.replace("_", "").lower()

@@ -93,7 +93,7 @@ def _not_numbers(name: str, array: Array, value: Any, place: tuple[int, ...] | N
     words = isinstance(value, str)
     if words and array.ndim == 1:
         y = name.split()[-1]
-        return f"{said}; words as labels become numbers with names, {y} = np.unique({y}, return_inverse=True)"
+        return f"{said}; words as labels become numbers so: names, {y} = np.unique({y}, return_inverse=True)"
     if words and array.ndim == 2:
         return f"{said}; leave that column out, or make numbers of it, one column for each of its words"
     return f"{said}; None and dates have no gradient: leave them out, or put numbers in their place"
