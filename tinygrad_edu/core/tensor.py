@@ -20,11 +20,12 @@ from functools import lru_cache, wraps
 from inspect import Parameter, Signature, signature
 from itertools import count
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from . import ops
+from .methods import TensorMethods
 from .ops import VJP, Array, Result
 
 Share = tuple["Tensor", Array, "Tensor", Array, Array]  # see `backward_pass`
@@ -314,7 +315,7 @@ class GradNotRetained(RuntimeError, AttributeError):
     """``grad`` of a computed tensor was asked for. It is an AttributeError, so that hasattr() answers False."""
 
 
-class Tensor:
+class Tensor(TensorMethods):
     """An array that can remember how it was computed.
 
     Parameters
@@ -530,11 +531,6 @@ class Tensor:
 
     def __getitem__(self, index: Any) -> Tensor:
         return apply(ops.getitem, self, index=unwrap(index))
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Callable[..., Any]:
-            """For type checkers: the methods made below, and those that upper rooms bind."""
 
 
 for _op in ops.defined_in(ops):
