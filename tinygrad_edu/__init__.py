@@ -25,6 +25,7 @@ from . import guards
 from .core.tensor import Tensor, method
 from .extras import layers as _layers, numpy_functions, ops  # noqa: F401, four activations enter themselves
 from .extras.spellings import spelled
+from .guards.names import no_attribute
 
 __version__ = "0.2.0"
 
@@ -133,7 +134,7 @@ for _place, _methods in _BOUND.items():
 
 def __getattr__(name: str) -> Any:
     if name not in _TABLE:
-        raise AttributeError(guards.names.no_attribute(name))
+        raise AttributeError(no_attribute(name))
     path, there = _TABLE[name]
     try:
         value = attrgetter(there)(import_module(f".{path}", __name__))

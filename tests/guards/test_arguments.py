@@ -309,6 +309,13 @@ def test_every_name_that_a_hint_says_is_there():
             assert hasattr(tg, name)
 
 
+def test_a_masked_gradient_is_refused():
+    p = tg.Tensor(np.ones(2), requires_grad=True)
+    with pytest.raises(TypeError, match="the gradient is a masked array, and 1 of its 2 numbers are hidden"):
+        p.grad = np.ma.array([1.0, 2.0], mask=[0, 1])
+    assert p.grad is None
+
+
 def test_a_table_of_objects_says_which_cell_it_is():
     table = np.array([[1, 2.5], [True, "red"], [np.float32(2), 3]], dtype=object)
     with pytest.raises(

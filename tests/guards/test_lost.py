@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.compile import numpy_c
 
 X = np.random.default_rng(0).standard_normal((6, 3))
 
@@ -79,6 +80,19 @@ def test_a_layer_where_the_model_does_not_look_is_named_at_the_first_step(where)
     model = Model(make(tg.Linear(3, 3, rng=1)), use)
     (message,) = said(model, tg.SGD(model))
     assert message.startswith(f"{names} got a gradient, but no optimizer has it")
+
+
+@pytest.mark.parametrize("where", ["plain object", "set", "closure"])
+def test_a_compiled_step_names_it_too(where, monkeypatch):
+    monkeypatch.setattr(numpy_c, "PLAIN", True)
+    make, use, names = KEEPERS[where]
+    model = Model(make(tg.Linear(3, 3, rng=1)), use)
+    optimizer = tg.SGD(model, lr=0.1)
+    with pytest.warns(UserWarning, match=f"^{names} got a gradient") as told:
+        step = tg.compile_step(model, tg.mse_loss, optimizer, X, X, quiet=True)
+        step(X, X)
+    assert len(told) == 1
+    assert told[0].filename == __file__
 
 
 def test_a_layer_made_in_forward_is_named():

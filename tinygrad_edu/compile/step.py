@@ -24,6 +24,7 @@ from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, no_grad, thread, unwrap
 from ..extras import gate
 from ..guards.frames import warn
+from ..guards.lost import LOST, fresh, lost
 from ..guards.samples import numbers
 from ..program.program import Program
 from .module_text import (
@@ -257,10 +258,19 @@ class CompiledStep:
             condition = TARGETS.get(self.loss)
             plan = Plan(program, output, self.optimizer, X, y, self.kinds, condition, self.quiet)
             self.program, self.source, self.labelled = program, plan.text, plan.labelled
+            self._warn_if_lost(program)
             self._watch = Watch(self.model, self.loss)  # now, as forward() may have kept something
         self._plans[len(X)] = plan
         plan.make_room(len(X))
         return plan
+
+    def _warn_if_lost(self, program: Program) -> None:
+        """Warn of parameters that the model does not find, as the first step that is not compiled does."""
+        if self.optimizer.buffer in fresh:
+            fresh.discard(self.optimizer.buffer)
+            leaves = [t for t in program.leaves.values() if isinstance(t, Tensor) and t.requires_grad]
+            if names := lost(self.optimizer, [t for t in leaves if t.grad_view is None]):
+                warn(LOST.format(", ".join(names)))
 
     def _error(self, status: int, X: Array, y: Array, loss: float = 0.0) -> Exception:
         """Return the error that the same step raises without compiling."""

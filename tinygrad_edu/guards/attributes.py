@@ -11,6 +11,7 @@ from ..core.layers import Layer
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, unwrap
 from .kinds import yes_or_no
+from .samples import refuse_masked
 from .words import numbers
 
 assigned = [0]  # how many were made
@@ -61,6 +62,7 @@ def elsewhere(theirs: str, ours: str) -> property:
 
 def assign_grad(t: Tensor, value: Any) -> None:
     """Assign ``grad``; the error for a value that is no gradient says how one is cleared."""
+    refuse_masked("the gradient", value)
     try:
         _set(t, value)
     except ValueError as error:

@@ -21,7 +21,7 @@ def refuse_masked(name: str, values: Any) -> None:
     if isinstance(values, np.ma.MaskedArray) and (hidden := int(np.ma.getmaskarray(values).sum())):
         raise TypeError(
             f"{name} is a masked array, and {hidden} of its {values.size} numbers are hidden: choose with "
-            f"{name}.filled(value), or leave rows out"
+            f"{name.split()[-1]}.filled(value), or leave rows out"
         )
 
 
