@@ -24,7 +24,7 @@ from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, no_grad, thread, unwrap
 from ..extras import gate
 from ..guards.frames import warn
-from ..guards.lost import LOST, fresh, lost
+from ..guards.lost import LOST, fresh, lost, recorded
 from ..guards.samples import numbers
 from ..program.program import Program
 from .module_text import (
@@ -268,8 +268,9 @@ class CompiledStep:
         """Warn of parameters that the model does not find, as the first step that is not compiled does."""
         if self.optimizer.buffer in fresh:
             fresh.discard(self.optimizer.buffer)
-            leaves = [t for t in program.leaves.values() if isinstance(t, Tensor) and t.requires_grad]
-            if names := lost(self.optimizer, [t for t in leaves if t.grad_view is None]):
+            tensors = [t for t in program.leaves.values() if isinstance(t, Tensor)]
+            leaves = [recorded(t) for t in tensors if t.requires_grad and t.grad_view is None]
+            if names := lost(self.optimizer, leaves):
                 warn(LOST.format(", ".join(names)))
 
     def _error(self, status: int, X: Array, y: Array, loss: float = 0.0) -> Exception:

@@ -31,12 +31,17 @@ Leaf = tuple["ref[Tensor]", str, int]  # a leaf, which may be gone by now, its n
 reached: dict[int, Leaf] = {}  # by id: leaves outside all buffers that got a gradient meanwhile
 
 
+def recorded(leaf: Tensor) -> Leaf:
+    """Return what is remembered of a leaf, without keeping it alive."""
+    return ref(leaf), leaf.label() if leaf.name else "", leaf.stamp
+
+
 def noted(shares: Iterator[Share]) -> Iterator[Share]:
     """Yield the shares of a backward pass, and note the leaves that lie in no optimizer's buffer."""
     for share in shares:
         leaf = share[2]
         if not leaf.parents and leaf.grad_view is None:
-            reached[id(leaf)] = ref(leaf), leaf.label() if leaf.name else "", leaf.stamp
+            reached[id(leaf)] = recorded(leaf)
         yield share
 
 
