@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import face
 import house
 import ops_page
 
@@ -204,7 +203,3 @@ assert main(["race", "--optimizers", "yogi", "--steps", "20", "--json"]) == 0
     assert "v <- v - one_minus_beta2 · sign(v - g · g) · g · g" in printed
     assert "direction = m = " in printed
     assert '"optimizer": "yogi"' in printed
-
-
-def test_the_table_for_type_checkers_has_every_op():
-    assert face.FILE.read_text(encoding="utf-8") == face.stub(), "PYTHONPATH=. python tests/support/face.py"

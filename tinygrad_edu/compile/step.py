@@ -24,7 +24,7 @@ from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, no_grad, thread, unwrap
 from ..extras import gate
 from ..guards.frames import warn
-from ..guards.lost import LOST, as_leaf, fresh, lost
+from ..guards.lost import LOST, fresh, lost, recorded
 from ..guards.samples import numbers
 from ..program.program import Program
 from .module_text import (
@@ -77,7 +77,7 @@ def compile_step(
     the loss) are a part of the program, and layers, Tensors and generators are bound to it: if one is another at the
     next call, the step is compiled again. So annealing costs a compilation for each new number; keep such a number in
     an array, and change it in place, to have it read at each call. Watched are the attributes of layers and of objects
-    in them, lists, dicts, closures and globals, also of functions and modules of yours that are called.
+    in them, lists, dicts, closures and globals.
     `debug` sees no ops here, as there are none; take eager steps within it. Machine code takes some seconds to make,
     and is kept on disk (`cache.folder`).
 
@@ -268,8 +268,9 @@ class CompiledStep:
         """Warn of parameters that the model does not find, as the first step that is not compiled does."""
         if self.optimizer.buffer in fresh:
             fresh.discard(self.optimizer.buffer)
-            leaves = [t for t in program.leaves.values() if isinstance(t, Tensor) and t.requires_grad]
-            if names := lost(self.optimizer, [as_leaf(t) for t in leaves if t.grad_view is None]):
+            tensors = [t for t in program.leaves.values() if isinstance(t, Tensor)]
+            leaves = [recorded(t) for t in tensors if t.requires_grad and t.grad_view is None]
+            if names := lost(self.optimizer, leaves):
                 warn(LOST.format(", ".join(names)))
 
     def _error(self, status: int, X: Array, y: Array, loss: float = 0.0) -> Exception:

@@ -192,7 +192,7 @@ class Linear(Layer):
     def forward(self, x: Any) -> Tensor:
         x = self.matched(x, self.W)
         # apply(ops.linear, ...), but for other shapes of x than (N, D): see `extras.numpy_functions.linear`
-        return Tensor.linear(x, self.W, self.b) if self.b is not None else Tensor.matmul(x, self.W)  # type: ignore[attr-defined]
+        return Tensor.linear(x, self.W, self.b) if self.b is not None else Tensor.matmul(x, self.W)
 
     def __repr__(self) -> str:
         return f"Linear({self.in_features}, {self.out_features}{'' if self.b is not None else ', bias=False'})"

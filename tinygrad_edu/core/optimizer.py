@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from inspect import Parameter, Signature, signature
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
 from . import kernels
 from .buffers import FlatBuffer, aligned
 from .jit import bound
+from .methods import OptimizerMethods
 from .ops import Array
 from .tensor import Tensor, next_stamp, thread
 
@@ -26,7 +27,7 @@ LearningRate = float | Callable[[int], float]
 Numbers = tuple[float, ...]
 
 
-class Optimizer:
+class Optimizer(OptimizerMethods):
     """The base of all optimizers.
 
     A subclass sets ``kernel``, the names of the kernel's running averages (``state``), and the hyper-parameters with
@@ -67,11 +68,6 @@ class Optimizer:
     kernel: Any
     state: tuple[str, ...] = ()
     hyper: dict[str, Any] = {}
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            """For type checkers: the running averages, and what upper rooms bind, as freeze, state_dict and why."""
 
     def __init_subclass__(cls) -> None:
         """Make the running averages read-only attributes, and have help(cls) show the hyper-parameters."""

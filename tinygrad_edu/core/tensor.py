@@ -20,11 +20,12 @@ from functools import lru_cache, wraps
 from inspect import Parameter, Signature, signature
 from itertools import count
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from . import ops
+from .methods import TensorMethods
 from .ops import VJP, Array, Result
 
 Share = tuple["Tensor", Array, "Tensor", Array, Array]  # see `backward_pass`
@@ -265,7 +266,7 @@ def in_python(args: tuple[Any, ...]) -> list[Any]:
 def real(x: Any) -> Array:
     """Return x as an array. Raise TypeError unless it holds real numbers, and none of them behind a mask."""
     array = np.asarray(x)
-    if (masked := type(x) is not np.ndarray and np.ma.is_masked(x)) or array.dtype.kind not in "fiub":
+    if (masked := isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x)) or array.dtype.kind not in "fiub":
         fix = " with numbers behind its mask: choose them, x.filled(value)" * masked
         raise TypeError(f"expected real numbers, got {type(x).__name__} of dtype {array.dtype}{fix}")
     return array
@@ -314,7 +315,7 @@ class GradNotRetained(RuntimeError, AttributeError):
     """``grad`` of a computed tensor was asked for. It is an AttributeError, so that hasattr() answers False."""
 
 
-class Tensor:
+class Tensor(TensorMethods):
     """An array that can remember how it was computed.
 
     Parameters
@@ -530,11 +531,6 @@ class Tensor:
 
     def __getitem__(self, index: Any) -> Tensor:
         return apply(ops.getitem, self, index=unwrap(index))
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Callable[..., Any]:
-            """For type checkers: the methods made below, and those that upper rooms bind."""
 
 
 for _op in ops.defined_in(ops):

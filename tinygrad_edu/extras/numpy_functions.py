@@ -18,7 +18,7 @@ from ..core.ops import Axis, Result
 from ..core.tensor import Tensor, apply, as_tensor, constant, method, real, unwrap
 from . import composed, ops, products
 from .misfit import of_shapes, reworded
-from .one_thread import product
+from .one_thread import ALONE, SMALL, product
 from .spellings import TORCHS_METHODS, Elsewhere, python_number
 
 
@@ -28,7 +28,8 @@ def linear(x: Any, W: Any, b: Any) -> Tensor:
     if len(shape) != 2:
         return matmul(x, W) + b
     try:
-        return product(shape[0] * getattr(W, "size", 0), ops.linear, x, W, b)
+        size = shape[0] * getattr(W, "size", 0)
+        return product(ops.linear, x, W, b) if ALONE < size <= SMALL else apply(ops.linear, x, W, b)
     except ValueError as error:
         error.args = (reworded(str(error)),)
         raise
@@ -41,7 +42,8 @@ def matmul(a: Any, b: Any) -> Tensor:
         raise ValueError(f"matmul takes vectors and matrices, got shapes {a.shape} and {b.shape}; use * for numbers")
     try:
         if a.ndim > 1 and b.ndim > 1:
-            return product(a.shape[-2] * a.shape[-1] * b.shape[-1], ops.matmul, a, b)
+            size = a.shape[-2] * a.shape[-1] * b.shape[-1]
+            return product(ops.matmul, a, b) if ALONE < size <= SMALL else apply(ops.matmul, a, b)
         y = apply(ops.matmul, a if a.ndim > 1 else reshape(a, 1, -1), b if b.ndim > 1 else reshape(b, -1, 1))
     except ValueError as error:
         if said := of_shapes(a.shape, b.shape):

@@ -132,10 +132,8 @@ def threads_for(size: int) -> AbstractContextManager[None]:
     return one_thread if ALONE < size <= SMALL else nullcontext()
 
 
-def product(size: int, op: Callable[..., Result], *args: Any) -> Tensor:
-    """Return apply(op, ...) for a product of so many multiplications; its VJPs are products of the same size."""
-    if not ALONE < size <= SMALL:
-        return apply(op, *args)
+def product(op: Callable[..., Result], *args: Any) -> Tensor:
+    """Return apply(op, ...) for a small product, in one thread; its VJPs are products of the same size."""
     with one_thread:
         out = apply(op, *args)
     out.vjps = [_in_one_thread(vjp) for vjp in out.vjps]

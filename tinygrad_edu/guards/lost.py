@@ -31,18 +31,18 @@ Leaf = tuple["ref[Tensor]", str, int]  # a leaf, which may be gone by now, its n
 reached: dict[int, Leaf] = {}  # by id: leaves outside all buffers that got a gradient meanwhile
 
 
+def recorded(leaf: Tensor) -> Leaf:
+    """Return what is remembered of a leaf, without keeping it alive."""
+    return ref(leaf), leaf.label() if leaf.name else "", leaf.stamp
+
+
 def noted(shares: Iterator[Share]) -> Iterator[Share]:
     """Yield the shares of a backward pass, and note the leaves that lie in no optimizer's buffer."""
     for share in shares:
         leaf = share[2]
         if not leaf.parents and leaf.grad_view is None:
-            reached[id(leaf)] = as_leaf(leaf)
+            reached[id(leaf)] = recorded(leaf)
         yield share
-
-
-def as_leaf(t: Tensor) -> Leaf:
-    """Return what is noted of a leaf; the name is empty if it has none."""
-    return ref(t), t.label() if t.name else "", t.stamp
 
 
 def lost(optimizer: Optimizer, leaves: Collection[Leaf]) -> list[str]:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor, unwrap
-from ..extras import misfit
 from .names import arguments_fit
 from .words import worded
 
@@ -62,24 +61,8 @@ ENGINE = {"accumulate", "read"}  # of every step, and nobody else calls them
 ARRAYS = {"self", "a", "b", "x", "W", "t"}  # where there is nothing else, `core.tensor.apply` has the words
 
 
-def told(backward: Callable[..., None]) -> Callable[..., None]:
-    """Return ``Tensor.backward``: shapes that do not fit in a VJP of the user's are said in words (`misfit`)."""
-
-    @wraps(backward)
-    def call(t: Tensor, grad: Any = None) -> None:
-        try:
-            backward(t, grad)
-        except ValueError as error:
-            if error.args:
-                error.args = (misfit.reworded(str(error)), *error.args[1:])
-            raise
-
-    return call
-
-
 def install() -> None:
     """Put the guards in the place of Tensor's methods that have a row in `CHECKS`, or arguments that are no arrays."""
-    Tensor.backward = told(Tensor.backward)  # type: ignore[method-assign]
     for name, method in list(vars(Tensor).items()):
         if not callable(method) or name in ENGINE or (name.startswith("__") and name not in MASKS):
             continue

@@ -10,6 +10,7 @@ import numpy as np
 from ..core.buffers import FlatBuffer
 from ..core.optimizer import Group, Optimizer, Update
 from ..core.tensor import Tensor
+from .construction import rule_fits
 from .lost import fresh
 
 AT_LEAST_0 = (lambda x: 0 <= x < float("inf"), "a finite number, at least 0")
@@ -87,7 +88,9 @@ class CheckedGroup(Group):
 
 def grouped(optimizer: Optimizer, hyper: dict[str, Any]) -> Group:
     """Return the hyper-parameters of a group, now and in future checked (`Optimizer.grouped`)."""
-    return CheckedGroup(optimizer.check, hyper)
+    group = CheckedGroup(optimizer.check, hyper)
+    rule_fits(optimizer, group)
+    return group
 
 
 def set_nonfinite(optimizer: Optimizer, value: str) -> None:

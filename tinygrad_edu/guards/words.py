@@ -18,6 +18,7 @@ import numpy as np
 
 from ..core.ops import Array
 from ..core.tensor import Tensor, real, unwrap
+from ..extras.misfit import reworded
 from .frames import PACKAGE
 from .kinds import Check, function, generator, path, shown, stream, whole, whole_numbers, yes_or_no
 from .names import F, arguments_fit
@@ -46,6 +47,8 @@ def worded(call: F, name: str = "") -> F:
         try:
             return call(*args, **kwargs)
         except ERRORS as error:
+            if error.args and isinstance(error, ValueError):  # of shapes that do not fit, in a VJP of the user's too
+                error.args = (reworded(str(error)), *error.args[1:])
             if not raised_here(error):
                 say(name, shape, args, kwargs, error)
             raise

@@ -1,0 +1,180 @@
+"""The rules of ``optimizers.py`` with their hyper-parameters as arguments; at run time ``hyper`` has them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..core import optimizers as course
+from ..core.ops import Array
+from ..core.optimizer import LearningRate, Optimizer
+from ..core.optimizers import (
+    SGD as SGD,
+    Adadelta as Adadelta,
+    Adagrad as Adagrad,
+    Adam as Adam,
+    AdamW as AdamW,
+    HeavyBall as HeavyBall,
+    Momentum as Momentum,
+    Nesterov as Nesterov,
+)
+
+VARIANTS: dict[tuple[bool, bool], tuple[Any, tuple[str, ...]]]
+RULES: dict[str, type[Optimizer]]
+
+def rule_names(wanted: str | Iterable[str]) -> list[str]: ...
+
+# below this line all is written by tests/support/face.py
+
+class RMSprop(course.RMSprop):
+    @property
+    def v(self) -> Array: ...
+    @property
+    def m(self) -> Array: ...
+    @property
+    def b(self) -> Array: ...
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 0.01,
+        rho: float = 0.99,
+        eps: float = 1e-08,
+        momentum: float = 0.0,
+        centered: bool = False,
+        *,
+        l2: float = 0.0,
+        nonfinite: str = "raise",
+    ) -> None: ...
+
+class AMSGrad(Adam):
+    @property
+    def m(self) -> Array: ...
+    @property
+    def v(self) -> Array: ...
+    @property
+    def x(self) -> Array: ...
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        *,
+        l2: float = 0.0,
+        nonfinite: str = "raise",
+    ) -> None: ...
+
+class Adamax(Optimizer):
+    @property
+    def m(self) -> Array: ...
+    @property
+    def u(self) -> Array: ...
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 0.002,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        *,
+        l2: float = 0.0,
+        nonfinite: str = "raise",
+    ) -> None: ...
+
+class NAdam(Optimizer):
+    @property
+    def m(self) -> Array: ...
+    @property
+    def v(self) -> Array: ...
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 0.002,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        momentum_decay: float = 0.004,
+        *,
+        l2: float = 0.0,
+        nonfinite: str = "raise",
+    ) -> None: ...
+
+class RAdam(Adam):
+    @property
+    def m(self) -> Array: ...
+    @property
+    def v(self) -> Array: ...
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        *,
+        l2: float = 0.0,
+        nonfinite: str = "raise",
+    ) -> None: ...
+
+class Rprop(Optimizer):
+    @property
+    def d(self) -> Array: ...
+    @property
+    def q(self) -> Array: ...
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 0.01,
+        down: float = 0.5,
+        up: float = 1.2,
+        least: float = 1e-06,
+        most: float = 50.0,
+        *,
+        l2: float = 0.0,
+        nonfinite: str = "raise",
+    ) -> None: ...
+
+class ASGD(Optimizer):
+    @property
+    def a(self) -> Array: ...
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 0.01,
+        lambd: float = 0.0001,
+        alpha: float = 0.75,
+        t0: float = 1000000.0,
+        *,
+        l2: float = 0.0,
+        nonfinite: str = "raise",
+    ) -> None: ...
+
+class SignSGD(Optimizer):
+    def __init__(self, params: Any, lr: LearningRate = 0.001, *, l2: float = 0.0, nonfinite: str = "raise") -> None: ...
+
+class Signum(Optimizer):
+    @property
+    def m(self) -> Array: ...
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 0.001,
+        beta: float = 0.9,
+        *,
+        l2: float = 0.0,
+        nonfinite: str = "raise",
+    ) -> None: ...
+
+class Lion(Optimizer):
+    @property
+    def m(self) -> Array: ...
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 0.0001,
+        beta1: float = 0.9,
+        beta2: float = 0.99,
+        weight_decay: float = 0.0,
+        *,
+        l2: float = 0.0,
+        nonfinite: str = "raise",
+    ) -> None: ...
