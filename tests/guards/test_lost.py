@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.compile import numpy_c
+from tinygrad_edu.compile import module_text, numpy_c  # noqa: F401, loaded before jit.kernel is replaced
+from tinygrad_edu.core import jit
 
 X = np.random.default_rng(0).standard_normal((6, 3))
 
@@ -85,6 +86,7 @@ def test_a_layer_where_the_model_does_not_look_is_named_at_the_first_step(where)
 @pytest.mark.parametrize("where", ["plain object", "set", "closure"])
 def test_a_compiled_step_names_it_too(where, monkeypatch):
     monkeypatch.setattr(numpy_c, "PLAIN", True)
+    monkeypatch.setattr(jit, "kernel", lambda rule: rule)
     make, use, names = KEEPERS[where]
     model = Model(make(tg.Linear(3, 3, rng=1)), use)
     optimizer = tg.SGD(model, lr=0.1)

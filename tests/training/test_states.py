@@ -217,6 +217,30 @@ def test_a_copy_of_model_and_optimizer_trains_on_with_the_same_numbers(how):
     assert all(np.shares_memory(p.data, other[1].buffer.data) for p in other[1].params)
 
 
+class Noted(tg.Tensor):
+    """A Tensor with more in it."""
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_what_a_subclass_keeps_comes_along(how):
+    t = Noted([1.0, 2.0], requires_grad=True)
+    t.note = "the first"
+    other = COPIES[how](t)
+    assert (type(other), other.note, other.requires_grad) == (Noted, "the first", True)
+
+
+def test_a_gradient_that_came_along_is_the_next_steps():
+    """It is none that was assigned by hand, of which nobody knows whether a step has used it."""
+    model, optimizer = made()
+    tg.cross_entropy(model(X), Y).backward()
+    _, other = copy.deepcopy((model, optimizer))
+    optimizer.step()
+    other.step()
+    np.testing.assert_array_equal(other.buffer.data, optimizer.buffer.data)
+    with pytest.warns(UserWarning, match="used the gradient of .* a second time"):
+        other.step()
+
+
 @pytest.mark.parametrize(("cls", "hyper"), RULES, ids=lambda x: getattr(x, "__name__", None))
 def test_every_rule_can_be_copied(cls, hyper):
     def step(optimizer):

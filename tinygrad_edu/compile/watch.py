@@ -18,7 +18,7 @@ import numpy as np
 from ..core.layers import Layer
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
-from ..guards.attributes import assigned
+from ..guards.assignments import assigned
 
 OURS = __name__.partition(".")[0]
 NO_PLACE = (type, ModuleType, Tensor, np.ndarray, np.random.Generator, Optimizer, str, bytes, BuiltinFunctionType)

@@ -10,8 +10,8 @@ from ..core.buffers import FlatBuffer
 from ..core.layers import Layer
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, thread
-from . import construction, in_place, methods, names as names, words as words
-from .attributes import assign, assign_grad, assign_requires_grad, elsewhere
+from . import construction, methods, names as names, words as words
+from .assignments import IN_PLACE, assign, assign_grad, assign_requires_grad, elsewhere
 from .error_path import called, matched, refuse
 from .loss_hints import GUARDED
 from .model_summary import summary
@@ -30,7 +30,7 @@ def install() -> None:
     }
     for name, method in bound.items():
         setattr(Layer, name, method)
-    for name, method in in_place.METHODS.items():
+    for name, method in IN_PLACE.items():
         setattr(Tensor, name, method)
     vars(losses).update(GUARDED)
     construction.install()

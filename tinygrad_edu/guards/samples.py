@@ -1,4 +1,7 @@
-"""The user's tables and labels: what is no array of real numbers is refused with the line that makes it one."""
+"""The user's tables and labels: what is no array of real numbers is refused with the line that makes it one.
+
+`input_dtype` is the rule for what a model receives of them from `fit`, `evaluate` and a compiled step.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.tensor import Tensor, unwrap
 
@@ -99,3 +103,22 @@ def _not_numbers(name: str, array: Array, value: Any, place: tuple[int, ...] | N
     if words and array.ndim == 2:
         return f"{said}; leave that column out, or make numbers of it, one column for each of its words"
     return f"{said}; None and dates have no gradient: leave them out, or put numbers in their place"
+
+
+def input_dtype(model: Layer, X: Array) -> Any:
+    """Return the dtype in which the model receives X.
+
+    Whole numbers and booleans become the floats of the model's parameters: in uint8 200 + 100 would be 44. They stay as
+    they are if the model uses them as indices, as an embedding does, which one sample in evaluation mode shows.
+    """
+    dtype = next((p.dtype for p in model.parameters()), X.dtype)
+    if X.dtype.kind not in "iub" or not len(X):
+        return X.dtype
+    try:
+        with model.evaluating():
+            model(X[:1].astype(dtype))
+    except IndexError:
+        return X.dtype
+    except Exception:  # which comes again, of the batch
+        return dtype
+    return dtype

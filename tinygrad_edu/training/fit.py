@@ -21,11 +21,11 @@ from ..core.optimizer import Optimizer
 from ..core.optimizers import Adam
 from ..core.tensor import Tensor, unwrap
 from ..guards.frames import warn
-from ..guards.inputs import input_dtype
 from ..guards.kinds import function, generator, is_whole, yes_or_no
 from ..guards.loss_hints import about_fit, require_loss
 from ..guards.names import helped
 from ..guards.ranges import NotFinite
+from ..guards.samples import input_dtype
 from .data import batches, finite, in_order
 from .history import Evaluation, History, Progress, Row
 

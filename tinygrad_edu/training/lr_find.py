@@ -16,9 +16,9 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.optimizers import Adam
 from ..core.tensor import Tensor
-from ..guards.inputs import input_dtype
 from ..guards.kinds import is_whole, real
 from ..guards.loss_hints import require_loss
+from ..guards.samples import input_dtype
 from .data import batches, finite
 from .fit import Loss, require_kinds
 from .states import generators

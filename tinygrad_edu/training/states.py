@@ -20,7 +20,7 @@ from ..core.jit import Kernel
 from ..core.layers import Layer
 from ..core.ops import Array, Result
 from ..core.optimizer import Optimizer
-from ..core.tensor import Tensor, next_stamp, unwrap
+from ..core.tensor import Tensor, unwrap
 from ..guards.names import helped
 
 
@@ -109,13 +109,13 @@ def load_layer_state(layer: Layer, state: Any) -> None:
 
 
 def generators(layer: Layer) -> dict[str, np.random.Generator]:
-    """Return the random generators among the attributes of layer and of all below it, by path, each once."""
-    found = dict[int, tuple[str, np.random.Generator]]()
-    for path, owner in layer.named_layers():
-        for name, value in vars(owner).items():
-            if isinstance(value, np.random.Generator):
-                found.setdefault(id(value), (f"{path}.{name}" if path else name, value))
-    return dict(found.values())
+    """Return the random generators among the attributes of layer and of all below it, by path."""
+    return {
+        f"{path}.{name}" if path else name: value
+        for path, owner in layer.named_layers()
+        for name, value in vars(owner).items()
+        if isinstance(value, np.random.Generator)
+    }
 
 
 OPENING = b'{"bit_generator"'
@@ -250,7 +250,6 @@ def tensor_from_pickle(t: Tensor, state: Any) -> None:
     Tensor.__init__(t, given["array"], given["requires_grad"], given["name"])
     if given["grad"] is not None:
         t.stored_grad = given["grad"].copy()
-        t.grad_from = t.grad_stamp = next_stamp()
     if not given["leaf"]:
         t.op, t.retains_grad = copied, given["grad"] is not None
         t.array.setflags(write=False)

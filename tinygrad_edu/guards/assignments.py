@@ -1,15 +1,18 @@
-"""Assignments to attributes: of a layer's parameters, and ``p.grad = 0.0``; and the count of them.
+"""Assignments that would lose something are refused: ``layer.W = array``, ``w -= step``, ``p.grad = 0.0``.
 
-A compiled step asks the count whether an attribute of a layer may be another now.
+Those to layers are counted: a compiled step asks the count whether an attribute may be another now.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from ..core import ops
 from ..core.layers import Layer
+from ..core.ops import Result
 from ..core.optimizer import Optimizer
-from ..core.tensor import Tensor, unwrap
+from ..core.tensor import Tensor, apply, unwrap
 from .kinds import yes_or_no
 from .samples import refuse_masked
 from .words import numbers
@@ -71,3 +74,25 @@ def assign_grad(t: Tensor, value: Any) -> None:
         if getattr(unwrap(value), "shape", ()) == () and not getattr(error, "__notes__", ()):
             error.args = (f"{error}; to clear it, say zero_grad() or assign None",)
         raise
+
+
+def in_place(op: Callable[..., Result], sign: str) -> Callable[[Tensor, Any], Tensor]:
+    """Return the method for sign: a new tensor, which is right for a running sum and never meant for a parameter."""
+
+    def update(t: Tensor, other: Any) -> Tensor:
+        if t.op is None and t.requires_grad:
+            raise RuntimeError(
+                f"{t.label()} {sign} ... would replace this leaf by a computed tensor; to change its numbers write "
+                f"{t.name or 'w'}.data {sign} ..., or use an optimizer"
+            )
+        return apply(op, t, other)
+
+    return update
+
+
+IN_PLACE = {  # the methods of Tensor
+    "__iadd__": in_place(ops.add, "+="),
+    "__isub__": in_place(ops.sub, "-="),
+    "__imul__": in_place(ops.mul, "*="),
+    "__itruediv__": in_place(ops.div, "/="),
+}
