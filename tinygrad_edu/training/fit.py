@@ -80,7 +80,8 @@ def fit(
 
     Warns
     -----
-    UserWarning : the optimizer was not given all parameters; or nothing was learned, in five epochs or more
+    UserWarning : the optimizer was not given all parameters; nothing was learned, in five epochs or more; or the loss of
+        the last epoch is not finite, as ``nonfinite`` allows: then the model is put back, too
 
     Examples
     --------
@@ -125,6 +126,8 @@ def fit(
             if interrupted or (callback is not None and callback(row)):
                 history.stopped = "interrupted" if interrupted else "callback"
                 break
+    if history and not isfinite(history.rows[-1]["loss"]):  # the optimizer skipped batches, or let NaN through
+        warn(f"the loss of the last epoch is {history.rows[-1]['loss']}. {finite_until.put_back()}")
     warn_if_nothing_learned(history, y, loss)
     return history
 
