@@ -80,8 +80,8 @@ def fit(
 
     Warns
     -----
-    UserWarning : the optimizer was not given all parameters; nothing was learned, in five epochs or more; or the loss of
-        the last epoch is not finite, as ``nonfinite`` allows: then the model is put back, too
+    UserWarning : the optimizer was not given all parameters; nothing was learned, in five epochs or more; or the loss
+        of the last epoch is not finite, as ``nonfinite`` allows: then the model is put back, too
 
     Examples
     --------
