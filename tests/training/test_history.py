@@ -56,6 +56,7 @@ def test_repr_says_how_many_epochs_why_it_ended_and_how_it_stands():
 # --- progress ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:nothing was learned")  # so soon
 def test_there_is_one_line_an_epoch_on_standard_error(capsys):
     history = fit(small(), epochs=10, progress=True)
     printed = capsys.readouterr()

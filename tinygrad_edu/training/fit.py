@@ -174,15 +174,13 @@ def warn_if_untrained(optimizer: Optimizer, model: Layer) -> None:
 
 
 def warn_if_nothing_learned(history: History, y: Array, loss: Loss) -> None:
-    """Warn if the last of at least five epochs was no better than a model that ignores X, and than at half-time."""
+    """Warn if the last of at least five epochs was no better than a model that ignores X."""
     least = next((least for known, least in CONSTANT if known is loss), None)
     if len(history) < 5 or least is None:
         return
-    half, last, constant = history.rows[len(history) // 2 - 1], history.rows[-1], least(y)
+    last, constant = history.rows[-1], least(y)
     chance = np.unique(y, return_counts=True)[1].max() / len(y)
-    if last["loss"] >= 0.99 * max(constant, half["loss"]) > 0 and last.get("accuracy", 0.0) <= chance + 1 / np.sqrt(
-        len(y)
-    ):
+    if last["loss"] >= 0.99 * constant > 0 and last.get("accuracy", 0.0) <= chance + 1 / np.sqrt(len(y)):
         warn(
             f"nothing was learned: the loss is {last['loss']:.4g} after {len(history)} epochs, and {constant:.4g} for "
             "a model that ignores X; try another learning rate, more epochs, or features of mean 0 and deviation 1"
