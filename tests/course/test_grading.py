@@ -57,6 +57,21 @@ def test_a_check_that_judged_nothing_gives_no_mark(tmp_path, monkeypatch):
         assert verdict.mistakes
 
 
+@pytest.mark.parametrize(("turns", "findings"), [(1, 1), (3, 0), (3, 1)])
+def test_answers_alone_give_no_mark(tmp_path, monkeypatch, turns, findings):
+    """Three turns, each with a finding, and three answers are right; fewer turns or no findings are not."""
+
+    def reports(running, exercise, rng):
+        for _ in range(3):
+            running.ask("f")
+        yield from [Report("s", [Finding("w", None, "", "", np.ones(1), np.ones(1))] * findings)] * turns
+
+    monkeypatch.setattr(grading, "_reports", reports)
+    verdict = verdict_on(tmp_path, 1, "def f(): return 1", seconds=60.0)
+    assert verdict.right == (turns * findings == 3)
+    assert (verdict.mistakes == "") == verdict.right
+
+
 @pytest.mark.parametrize(
     "value",
     [
