@@ -423,7 +423,29 @@ def test_a_file_is_whole_or_the_old_one(tmp_path, monkeypatch):
         assert before & 0o077  # as any other file: a teacher's colleague may read it
 
 
-def test_jobs_run_at_the_same_time_and_give_the_same_verdicts(tmp_path):
+MEETS = """
+import pathlib, time
+
+def gradient(w, x, b):
+    pathlib.Path({mine!r}).touch()
+    while not pathlib.Path({other!r}).exists():
+        time.sleep(0.01)
+    u = w * x + b
+    return 2 * u * x, 2 * u * w, 2 * u
+"""
+
+
+def test_jobs_run_at_the_same_time(tmp_path):
+    """Each of two files waits, inside its function, until the other has been called."""
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    files = {"a_1.py": MEETS.format(mine=a, other=b), "b_1.py": MEETS.format(mine=b, other=a)}
+    folder = written(tmp_path / "all", files)
+    assert main(["exercise", "grade", str(folder), "--seed", "1", "--jobs", "2", "--timeout", "4"]) == 0
+    verdicts = json.loads((folder / "grades.json").read_text())["verdicts"]
+    assert [v["note"] for v in verdicts] == ["right, with 3 sets of random numbers"] * 2
+
+
+def test_jobs_give_the_same_verdicts(tmp_path):
     folder = written(
         tmp_path / "all",
         {

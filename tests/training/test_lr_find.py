@@ -291,6 +291,8 @@ def test_what_cannot_be_searched_is_refused_and_the_model_stays_as_it_is(change,
     [
         ({"optimizer": tg.Adam}, r"optimizer is one such as tg\.Adam\(model\), got the class Adam"),
         ({"loss": "mse"}, "loss is a function, such as .*, got str 'mse'"),
+        ({"low": "a"}, "low is a number, got str 'a'"),
+        ({"high": True}, "high is a number, got bool True"),
         ({"model": None}, "model is a layer, such as .*, got NoneType"),
         ({"loss": lambda output, y: 1.0}, "the loss has to return a Tensor with one number, it returned float"),
         ({"loss": lambda output, y: output}, r"it returned a Tensor of shape \(32, 3\): reduce it with \.mean\(\)"),
