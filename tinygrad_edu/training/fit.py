@@ -80,7 +80,8 @@ def fit(
 
     Warns
     -----
-    UserWarning : the optimizer was not given all parameters; or nothing was learned, in five epochs or more
+    UserWarning : the optimizer was not given all parameters; nothing was learned, in five epochs or more; or the loss
+        of the last epoch is not finite, as ``nonfinite`` allows: then the model is put back, too
 
     Examples
     --------
@@ -125,6 +126,8 @@ def fit(
             if interrupted or (callback is not None and callback(row)):
                 history.stopped = "interrupted" if interrupted else "callback"
                 break
+    if history and not isfinite(history.rows[-1]["loss"]):  # the optimizer skipped batches, or let NaN through
+        warn(f"the loss of the last epoch is {history.rows[-1]['loss']}. {finite_until.put_back()}")
     warn_if_nothing_learned(history, y, loss)
     return history
 
@@ -171,13 +174,13 @@ def warn_if_untrained(optimizer: Optimizer, model: Layer) -> None:
 
 
 def warn_if_nothing_learned(history: History, y: Array, loss: Loss) -> None:
-    """Warn if the last of at least five epochs was no better than a model that ignores X, and than the one before."""
+    """Warn if the last of at least five epochs was no better than a model that ignores X, and than at half-time."""
     least = next((least for known, least in CONSTANT if known is loss), None)
     if len(history) < 5 or least is None:
         return
-    before, last, constant = *history.rows[-2:], least(y)
+    half, last, constant = history.rows[len(history) // 2 - 1], history.rows[-1], least(y)
     chance = np.unique(y, return_counts=True)[1].max() / len(y)
-    if last["loss"] >= 0.99 * max(constant, before["loss"]) > 0 and last.get("accuracy", 0.0) <= chance + 1 / np.sqrt(
+    if last["loss"] >= 0.99 * max(constant, half["loss"]) > 0 and last.get("accuracy", 0.0) <= chance + 1 / np.sqrt(
         len(y)
     ):
         warn(
