@@ -17,7 +17,6 @@ import builtins
 import sys
 from importlib import import_module
 from operator import attrgetter
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -42,7 +41,9 @@ def _table() -> dict[str, tuple[str, str]]:
     """Return name -> (module, name there) of the public names: those of the stub beside this file, and every op."""
     named = [*(op.__name__ for op in ops.defined_in(ops)), *numpy_functions.FUNCTIONS]  # tg.exp(x) is x.exp()
     table = {name: ("core.tensor", f"Tensor.{name}") for name in named if name not in ("astype", "getitem")}
-    for part in ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")).body:
+    with open(f"{__file__.removesuffix('.py')}.pyi", encoding="utf-8") as stub:
+        parts = ast.parse(stub.read()).body
+    for part in parts:
         if isinstance(part, ast.ImportFrom) and part.level:
             table |= {alias.asname: (part.module, alias.name) for alias in part.names}
     return table

@@ -12,9 +12,9 @@ from importlib import import_module
 from pathlib import Path
 
 import tinygrad_edu as tg
-from tinygrad_edu.extras.spellings import TORCHS_METHODS
 
 PACKAGE = Path(tg.__file__).parent
+TENSOR = tg.Tensor([[1.0]], requires_grad=True)
 HEAD = "# below this line all is written by tests/support/face.py\n"
 CLASSES = ("Tensor", "apply", "no_grad")
 FOR_OTHERS = ("__copy__", "__deepcopy__", "__setstate__", "__array_function__")  # pickle and NumPy call them
@@ -33,7 +33,7 @@ def stubs():
     """Each stub's path, and the text that it should have."""
     written = {
         "__init__.pyi": functions,
-        "core/methods.pyi": lambda: methods(tg.Tensor) + methods(tg.Optimizer),
+        "core/methods.pyi": lambda: methods(tg.Tensor, TENSOR) + methods(tg.Optimizer, tg.SGD([TENSOR])),
         "core/optimizers.pyi": lambda: rules("core.optimizers"),
         "extras/optimizers.pyi": lambda: rules("extras.optimizers"),
     }
@@ -48,12 +48,12 @@ def functions():
     return "".join(function(name, getattr(tg.Tensor, name)) for name in names)
 
 
-def methods(cls):
-    """A class of all that is bound to cls outside its body. PyTorch's names, which are refused, are left out."""
+def methods(cls, example):
+    """A class of all that is bound to cls outside its body, but for what an example has not: PyTorch's names."""
     lines = []
-    skipped = {*in_the_body(cls), *dir(object), *FOR_OTHERS, *TORCHS_METHODS}
+    skipped = {*in_the_body(cls), *dir(object), *FOR_OTHERS}
     for name, value in sorted(vars(cls).items()):
-        if name in skipped:
+        if name in skipped or not hasattr(example, name):
             continue
         if isinstance(value, property):
             lines.append(f"@property\ndef {name}(self) -> {RETURNS.get(name, 'Tensor')}: ...\n")

@@ -48,4 +48,5 @@ if TYPE_CHECKING:
     tg.optimizers.Lion([x], lr=0.1, beta=0.9)  # type: ignore[call-arg]
     tg.SGD([x], lr="0.1")  # type: ignore[arg-type]
     print(tg.SGD([x]).m)  # type: ignore[attr-defined]
+    rule.learning_rate = 0.1  # type: ignore[attr-defined]
     rule.unfreze()  # type: ignore[attr-defined]

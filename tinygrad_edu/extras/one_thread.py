@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
-from pathlib import Path
 from threading import Lock, get_ident
 from typing import Any, NamedTuple
 
@@ -38,8 +38,9 @@ def libraries() -> list[str]:
     A name is looked up in NumPy's own library, and so in those that it was linked with, and in no other that a process
     may have loaded. Windows does not look further than one library; there NumPy brings BLAS in a folder of its own.
     """
-    beside = Path(np.__file__).parent.parent / "numpy.libs"
-    return [own_library(), *map(str, sorted(beside.glob("*openblas*.dll")))]
+    beside = os.path.join(os.path.dirname(np.__file__), os.pardir, "numpy.libs")
+    names = sorted(os.listdir(beside)) if os.path.isdir(beside) else []
+    return [own_library(), *(os.path.join(beside, name) for name in names if re.match(r".*openblas.*\.dll$", name))]
 
 
 class Threads(NamedTuple):

@@ -66,7 +66,7 @@ def install() -> None:
     for name, method in list(vars(Tensor).items()):
         if not callable(method) or name in ENGINE or (name.startswith("__") and name not in MASKS):
             continue
-        parameters = signature(method).parameters.values()
+        parameters = (getattr(method, "__signature__", None) or signature(method)).parameters.values()
         if name in CHECKS:
             method = before(method, CHECKS[name])
         if not all(p.name in ARRAYS and p.default is p.empty for p in parameters):

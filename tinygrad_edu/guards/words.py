@@ -40,7 +40,7 @@ KINDS: dict[str, Check] = {  # by the name that an argument has everywhere
 
 def worded(call: F, name: str = "") -> F:
     """Return a function whose errors are ours: a call that succeeds costs one ``try``."""
-    shape, name = signature(call), name or call.__name__
+    name = name or call.__name__
 
     @wraps(call)
     def worded_call(*args: Any, **kwargs: Any) -> Any:
@@ -50,7 +50,7 @@ def worded(call: F, name: str = "") -> F:
             if error.args and isinstance(error, ValueError):  # of shapes that do not fit, in a VJP of the user's too
                 error.args = (reworded(str(error)), *error.args[1:])
             if not raised_here(error):
-                say(name, shape, args, kwargs, error)
+                say(name, signature(call), args, kwargs, error)
             raise
 
     return worded_call  # type: ignore[return-value]
