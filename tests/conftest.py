@@ -1,7 +1,11 @@
-"""Fixtures that fail a test which leaves grad mode, observers, threads or its folder other than it found them."""
+"""Fixtures that fail a test which leaves grad mode, observers, threads or its folder other than it found them.
+
+And the marker ``sample``: of a test with many cases of one kind, tox runs each n-th, and tox -m all the others too.
+"""
 
 import os
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -28,3 +32,14 @@ def nothing_is_left_behind():
     left = {name: after[name] for name in before if after[name] != before[name]}
     thread.recording = before["grad mode"]
     assert not left, f"the test left something behind: {left}"
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items):
+    seen = Counter()
+    for item in items:
+        if mark := item.get_closest_marker("sample"):
+            test = item.path, item.originalname
+            if seen[test] % mark.args[0]:
+                item.add_marker("slow")
+            seen[test] += 1

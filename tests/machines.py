@@ -8,6 +8,7 @@ changes every product, every kernel or every clock, and those are in nearly all 
 """
 
 import os
+import shlex
 import subprocess
 import sys
 from contextlib import contextmanager, nullcontext
@@ -82,7 +83,7 @@ def main(arguments):
     names = arguments[:cut] or os.environ.get("MACHINES", "").split() or list(SETTINGS)
     if unknown := [name for name in names if name not in SETTINGS]:
         sys.exit(f"no setting {', '.join(unknown)}; there are {', '.join(SETTINGS)}")
-    chosen = arguments[cut + 1 :] or os.environ.get("TESTS", "").split()
+    chosen = arguments[cut + 1 :] or shlex.split(os.environ.get("TESTS", ""))
     found = {name: run(name, chosen) for name in names}
     print("", *(f"{name}: {said}" for name, said in found.items()), sep="\n")
     sys.exit(any(said.startswith("FAILED") for said in found.values()))

@@ -118,6 +118,7 @@ def draws(name, count):
             count -= 1
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("name", [name for name, row in random_graphs.ROWS.items() if row.torch])
 def test_every_op_has_loops_or_is_refused_with_a_sentence(name):
     said = set()
@@ -274,6 +275,7 @@ GIVEN = {  # y, and the parameters; else LABELS and W
 }
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_any_number_of_samples(name):
     y, *params = GIVEN.get(name, (LABELS, W))
@@ -408,6 +410,7 @@ def run_by_machine(program, lowered, inputs, n):
     return np.asarray(got, dtype), results, {name: arrays[name] for name in inputs}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(numpy_c.PLAIN, reason="there is no machine code without Numba")
 def test_machine_code_of_many_functions_at_once(monkeypatch):
     together = ["the last column", "stacked", "padded", "over the samples", "running sums", "a batch of matrices"]

@@ -198,6 +198,7 @@ def run(what, way):
     return {name: value for name, value in model.state_dict().items() if not name.endswith("rng")}
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("ways", [("compiled", "eager"), ("fit", "eager fit")], ids=["steps", "epochs"])
 @pytest.mark.parametrize("what", CHANGES)
 def test_after_a_change_the_step_is_the_eager_one(what, ways):

@@ -8,6 +8,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.doctor.mistakes import MISTAKES, _choices
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("plant", planted_mistakes.PLANTS)
 def test_a_planted_mistake_is_named_and_no_right_gradient_is_accused(plant):
     said, accused = planted_mistakes.confusion(plant, 8)

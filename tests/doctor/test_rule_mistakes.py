@@ -13,6 +13,7 @@ from tinygrad_edu.doctor.rules import diagnose_optimizer
 MANY = "NUMBA_DISABLE_JIT" not in os.environ
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("k", range(len(PLANTED)), ids=lambda k: f"{PLANTED[k][0]}, {PLANTED[k][1]}")
 def test_a_planted_mistake_is_named(k):
     rng = np.random.default_rng(k)

@@ -311,6 +311,7 @@ def test_a_right_gradient_is_not_accused_and_the_graph_is_there(f, inputs, gradi
     assert "The right numbers are the engine's" in str(report)
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize(("f", "inputs", "given", "key", "words"), PLANTED)
 def test_the_mistake_has_its_name(f, inputs, given, key, words):
     findings = tg.diagnose(f, inputs, given).findings

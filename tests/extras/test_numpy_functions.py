@@ -45,6 +45,7 @@ def has_doubles(call, x):
     return np.asarray(call(x.astype(np.float32))).dtype == np.float64
 
 
+@pytest.mark.sample(8)
 @every_call
 def test_a_function_of_a_tensor_can_be_traced(name, call, x):
     weights = np.random.default_rng(0).standard_normal(np.shape(call(x)))

@@ -92,6 +92,7 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", CLOSED_FORMS)
 def test_the_second_derivative_of_each_function_of_one_number(name):
     op = getattr(tg, name)
@@ -166,6 +167,7 @@ CURVED = {
 }
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize(("name", "f"), [(name, f) for name, all_f in CURVED.items() for f in all_f])
 def test_the_curvature_of_each_op_is_that_of_the_engines_gradient(name, f):
     assert_second_order(f, MATRIX)

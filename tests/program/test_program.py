@@ -56,6 +56,7 @@ def assert_equal(program, loss, leaves, rtol=1e-12):
 # --- equal to the engine ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("seed", range(40))
 def test_the_programs_of_random_graphs_of_every_op_give_what_the_engine_gives(seed):
     graph = random_graph(np.random.default_rng(1000 + seed))
@@ -66,6 +67,7 @@ def test_the_programs_of_random_graphs_of_every_op_give_what_the_engine_gives(se
     assert_equal(tg.trace(loss), loss, leaves)
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.torch])
 def test_the_program_of_each_op_gives_what_the_engine_gives(name):
     rng, row, done = np.random.default_rng(sum(map(ord, name))), ROWS[name], 0
@@ -220,6 +222,7 @@ def test_what_is_reshaped_keeps_its_samples(f):
     np.testing.assert_allclose(program(X.numpy())[1]["X"], X.grad, rtol=1e-12)
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("axis", [None, 0, 1, -1, (0, 1)])
 @pytest.mark.parametrize("keepdims", [True, False])
 @pytest.mark.parametrize("name", ["mean", "var", "std", "sum", "max", "norm"])

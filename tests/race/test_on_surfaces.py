@@ -117,6 +117,7 @@ def test_a_path_is_that_of_a_naive_loop(name, rule):
     assert run.distances == pytest.approx(surface.distances(expected), rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", SURFACES)
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_gets_somewhere_with_its_stated_rate(name, rule):
