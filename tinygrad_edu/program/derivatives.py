@@ -133,7 +133,7 @@ def _computed(result: Any) -> Any:
 
 def _array(d: Any) -> Any:
     """Return the array of a Tensor that has no graph; a Tensor with a graph as it is."""
-    return d if isinstance(d, Tensor) and (d.requires_grad or d.parents) else unwrap(d)
+    return d if isinstance(d, Tensor) and (d.requires_grad or d.parents) else np.asarray(unwrap(d))
 
 
 def hessian(f: Callable[..., Any]) -> Callable[[Any], Array]:
