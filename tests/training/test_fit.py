@@ -175,7 +175,15 @@ def test_a_callback_that_returns_nothing_stops_nothing():
     assert history.stopped == "all epochs"
 
 
-def test_ctrl_c_ends_after_the_batch_and_returns_what_there_is():
+@pytest.fixture
+def pythons_handler():
+    """A shell starts what runs in the background with Ctrl-C ignored; here it is as in a terminal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_after_the_batch_and_returns_what_there_is(pythons_handler):
     model, handler, costs = small(), signal.getsignal(signal.SIGINT), []
     optimizer = tg.SGD(model)
 
@@ -194,7 +202,7 @@ def test_ctrl_c_ends_after_the_batch_and_returns_what_there_is():
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-def test_ctrl_c_between_epochs_ends_at_the_next_batch():
+def test_ctrl_c_between_epochs_ends_at_the_next_batch(pythons_handler):
     model = small()
     optimizer = tg.SGD(model)
     history = fit(model, optimizer=optimizer, batch_size=10, callback=lambda row: signal.raise_signal(signal.SIGINT))
@@ -202,7 +210,7 @@ def test_ctrl_c_between_epochs_ends_at_the_next_batch():
     assert optimizer.t <= 6
 
 
-def test_a_second_ctrl_c_interrupts_at_once():
+def test_a_second_ctrl_c_interrupts_at_once(pythons_handler):
     model, handler = small(), signal.getsignal(signal.SIGINT)
     optimizer = tg.SGD(model)
 
