@@ -335,7 +335,7 @@ class Sequential(Layer):
     def forward(self, x: Any) -> Tensor:
         for layer in self.layers:
             x = layer.forward(x)  # layer(x) would only guard again what the call of this layer guards
-        return x if isinstance(x, (tuple, dict)) else as_tensor(x)  # type: ignore[return-value]  # several outputs
+        return x if isinstance(x, (Tensor, tuple, dict)) else as_tensor(x)  # type: ignore[return-value]  # several outputs
 
     def __getitem__(self, i: int | slice) -> Layer:
         return Sequential(*self.layers[i]) if isinstance(i, slice) else self.layers[i]

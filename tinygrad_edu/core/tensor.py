@@ -116,7 +116,9 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     if len(vjps) != len(args):
         message = f"{op.__name__} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each"
         raise TypeError(message)
-    recorded, y = wanted and thread.recording, real(y) if kwargs else np.asarray(y)  # a keyword may have been complex
+    recorded, y = wanted and thread.recording, np.asarray(y)
+    if kwargs and y.dtype.kind == "c":  # one of them was complex
+        real(y)
     if recorded:
         y = y.view()  # op may have returned an argument, which has to stay writable, when y is made read-only below
     elif y.base is not None or any(y is a for a in arrays):

@@ -24,11 +24,11 @@ from .spellings import TORCHS_METHODS, Elsewhere, python_number
 
 def linear(x: Any, W: Any, b: Any) -> Tensor:
     """y = x W + b: `ops.linear` for a batch x (N, D), `ops.matmul` and `ops.add` for other shapes"""
-    shape: Any = getattr(x, "shape", ())
-    if len(shape) != 2:
+    a = x.array if isinstance(x, Tensor) else x
+    if getattr(a, "ndim", 0) != 2:
         return matmul(x, W) + b
+    size = len(a) * (W.array.size if isinstance(W, Tensor) else np.size(W))
     try:
-        size = shape[0] * getattr(W, "size", 0)
         return product(ops.linear, x, W, b) if ALONE < size <= SMALL else apply(ops.linear, x, W, b)
     except ValueError as error:
         error.args = (reworded(str(error)),)

@@ -4,6 +4,7 @@ The core knows none of this. The face calls `install` once, before any other roo
 """
 
 from operator import attrgetter
+from typing import Any
 
 from ..core import losses, tensor
 from ..core.buffers import FlatBuffer
@@ -21,7 +22,7 @@ from .steps import StepGuard
 
 def install() -> None:
     """Put the guards in the place of ``Layer.__call__`` and of the losses, bind their methods, observe all steps."""
-    bound = {
+    bound: dict[str, Any] = {
         "__call__": called,
         "refuse": refuse,
         "matched": matched,

@@ -21,26 +21,24 @@ from ..core.tensor import Tensor, as_tensor, unwrap
 from .frames import outside
 from .names import arguments_fit
 
-NOTHING: Any = object()  # in the place of an input that was not given
+NOTHING: Any = object()  # in the place of an output that is None
 SILENT = "returned None: is there a return at the end of its forward?"
 Shapes = dict[str, tuple[Any, Any]]  # path to shapes in and out, as `shape_of` gives them
 
 
-def called(layer: Layer, x: Any = NOTHING, /, *more: Any, **named: Any) -> Any:
-    """Return ``layer.forward(x, *more, **named)``. An error of the shapes or types gets the layer's path.
+def called(layer: Layer, /, *inputs: Any, **named: Any) -> Any:
+    """Return ``layer.forward(*inputs, **named)``. An error of the shapes or types gets the layer's path.
 
     Raises
     ------
     TypeError : also if forward takes other arguments, or returns None
     """
     try:
-        plain = not (more or named or x is NOTHING)  # nearly always, and quicker
-        y = layer.forward(x) if plain else layer.forward(*(x, *more)[x is NOTHING :], **named)
+        y = layer.forward(*inputs, **named)
         if y is None:
             raise TypeError(f"{layer!r} {SILENT}")
         return y
     except (TypeError, ValueError) as error:
-        inputs = (x, *more)[x is NOTHING :]
         if isinstance(error, TypeError):
             arguments_fit(f"{type(layer).__name__}.forward", signature(layer.forward), inputs, named)
         caller: FrameType | None = sys._getframe(1)
