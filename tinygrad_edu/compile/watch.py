@@ -143,12 +143,15 @@ def numbers_of_class(cls: type) -> list[str]:
 
 
 def of_class(cls: type, names: list[str]) -> list[Any]:
+    """Return these attributes of a class itself; None for one that is gone."""
     return [vars(cls).get(name) for name in names]
 
 
 def of_cell(cell: Any) -> list[Any]:
+    """Return the value of a variable that a function closes over; None if it has none."""
     return [getattr(cell, "cell_contents", None)]
 
 
 def of(space: dict[str, Any], names: list[str]) -> list[Any]:
+    """Return these values of a module; None for one that is gone."""
     return [space.get(name) for name in names]

@@ -150,16 +150,16 @@ def array_function(t: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any
     try:
         return ours(*args, **kwargs)
     except TypeError:
-        if (error := misfit(ours, args, kwargs)) is None:
+        if (error := objection(ours, args, kwargs)) is None:
             raise
     asked = without_defaults(func, args, kwargs)
-    if misfit(ours, (), asked) is None:
+    if objection(ours, (), asked) is None:
         return ours(**asked)
     takes = ", ".join(signature(ours).parameters)
     raise TypeError(f"{name} of a Tensor takes ({takes}): {error}; use t.numpy() where no gradient is needed") from None
 
 
-def misfit(function: Any, args: Any, kwargs: Any) -> Exception | None:
+def objection(function: Any, args: Any, kwargs: Any) -> Exception | None:
     """Return the error of a function that does not take these arguments, None if it does."""
     try:
         signature(function).bind(*args, **kwargs)
@@ -170,7 +170,7 @@ def misfit(function: Any, args: Any, kwargs: Any) -> Exception | None:
 
 def without_defaults(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
     """Return the arguments of a function of NumPy's by name, without those that have its default, as out=None."""
-    if misfit(func, args, kwargs):
+    if objection(func, args, kwargs):
         return dict(kwargs)
     shown = signature(func)
     given = shown.bind(*args, **kwargs).arguments.items()

@@ -200,7 +200,7 @@ CONSTANT: list[tuple[Loss, Callable[[Array], float]]] = [  # the least loss of a
 
 
 class _Numbers:
-    """What training changes, numbers and averages, as they were after the last epoch whose loss was finite."""
+    """Numbers and averages that training changes, as they were after the last epoch whose loss was finite."""
 
     def __init__(self, model: Layer, optimizer: Optimizer) -> None:
         self.tensors, self.averages = list(model.named_tensors().values()), optimizer.averages
