@@ -524,6 +524,14 @@ def test_what_is_kept_and_used_is_computed_once():
     np.testing.assert_allclose(value, 6 - 0.6)
 
 
+def test_inputs_of_a_layer_have_the_names_of_its_forward():
+    class Scaled(tg.Layer):
+        def forward(self, x, factor):
+            return (x * factor).sum()
+
+    assert list(tg.trace(Scaled(), np.ones(2), np.ones(2)).inputs) == ["x", "factor"]
+
+
 def test_what_is_kept_but_never_read_is_an_input_to_write_into():
     class Last(tg.Layer):
         def __init__(self):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.layers import Layer
 from ..core.ops import Array, Result
 from ..core.tensor import Observer, Tensor, apply, next_stamp, no_grad, seed, thread, unwrap
 from .names import TAKEN, Names, loaded, names
@@ -83,9 +84,9 @@ def as_input(name: str, value: Any) -> Tensor:
 
 
 def parameter_names(f: Callable[..., Any], n: int) -> list[str]:
-    """Return the names that f has for its first n arguments; x0, x1 ... where it has none."""
+    """Return the names that f, or a layer's forward, has for its first n arguments; x0, x1 ... where it has none."""
     try:
-        kinds = list(inspect.signature(f).parameters.values())
+        kinds = list(inspect.signature(f.forward if isinstance(f, Layer) else f).parameters.values())
     except (TypeError, ValueError):
         kinds = []
     known = [p.name for p in kinds if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
