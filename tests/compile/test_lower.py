@@ -47,7 +47,7 @@ def run(program, lowered, inputs, n):
     for name, bound in lowered.checks:
         assert ((space[name] >= 0) & (space[name] < eval(bound, {"_N": n}))).all()
     with np.errstate(all="ignore"):
-        exec("\n".join(lowered.lines), space)
+        exec("\n".join(lowered.lines).replace("return 2", "raise IndexError"), space)  # an index that does not fit
     gradients = {name: np.asarray(space[result]) for name, result in program.results.items()}
     return np.asarray(space[program.loss]), gradients, {name: np.asarray(space[name]) for name in inputs}
 

@@ -379,7 +379,9 @@ def apart(f: ast.FunctionDef, given: list[ast.expr]) -> tuple[ast.FunctionDef, l
         parts += items
     body = [renamed(line, tuples) for line in f.body]
     rest = f.args.args[len(given) :]
-    args = ast.arguments([], [*map(ast.arg, names), *rest], None, f.args.kwonlyargs, f.args.kw_defaults, None, f.args.defaults)
+    args = ast.arguments(
+        [], [*map(ast.arg, names), *rest], None, f.args.kwonlyargs, f.args.kw_defaults, None, f.args.defaults
+    )
     return ast.FunctionDef(f.name, args, body, [], None), parts
 
 
