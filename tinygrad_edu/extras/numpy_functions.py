@@ -113,6 +113,7 @@ def take_along_axis(t: Any, indices: Any, axis: int | None = -1) -> Tensor:
         return a.reshape(-1)[i]
     axis = range(a.ndim)[axis]
     np.take_along_axis(a.array, i, axis)  # refuses what does not fit
+    i = np.where(i < 0, i + a.shape[axis], i) if i.size and i.min() < 0 else i
     every = [np.arange(n).reshape([-1 if k == j else 1 for k in range(a.ndim)]) for j, n in enumerate(a.shape)]
     return a[(*every[:axis], i, *every[axis + 1 :])]
 
