@@ -62,7 +62,7 @@ def compile_step(
 
     A batch may have any number of samples. Learning rates, schedules, groups, `freeze`, ``nonfinite`` and the weights
     are read at each call. Other arrays that the loss or the model uses are followed if they are changed in place,
-    except for indices. Python numbers that forward() or the loss read (a temperature, a slope, dropout's p, a weight in
+    except for indices. What NumPy computes from labels alone, as ``np.eye(C)[y] * 0.9``, becomes a table of all labels. Python numbers that forward() or the loss read (a temperature, a slope, dropout's p, a weight in
     the loss) are a part of the program, and layers, Tensors and generators are bound to it: if one is another at the
     next call, the step is compiled again. So annealing costs a compilation for each new number; keep such a number in
     an array, and change it in place, to have it read at each call. Watched are the attributes of layers and of objects
@@ -72,8 +72,8 @@ def compile_step(
 
     Raises
     ------
-    CannotCompile : a line of the program has no loops, as with masks that choose elements or several indices at once;
-        Python computed numbers out of the batch; the optimizer has a rule or a step() of its own
+    CannotCompile : a line of the program has no loops, as with masks that choose elements; Python computed numbers out
+        of the batch; the optimizer has a rule or a step() of its own
     TypeError, ValueError : as `program.trace`, the model and the loss raise them
     RuntimeError : the loss does not depend on any parameter of the optimizer
 
@@ -244,7 +244,7 @@ class CompiledStep:
         plan = next((plan for plan in known if plan.program.source == source), None)
         if plan is None:
             program, output = self._tracer.program(X, y)
-            condition = TARGETS.get(self.loss)
+            condition = TARGETS.get(getattr(self.loss, "func", self.loss))  # func: of a partial
             plan = Plan(program, output, self.optimizer, X, y, self.kinds, condition, self.quiet)
             self.program, self.source, self.labelled = program, plan.text, plan.labelled
             self._warn_if_lost(program)

@@ -86,6 +86,8 @@ ELSEWHERE = {  # names of torch and Keras for what this package has under anothe
     "manual_seed": "what draws takes rng, a seed or a generator",
     "CrossEntropyLoss": "tg.cross_entropy(logits, labels) is the function",
     "MSELoss": "tg.mse_loss(predictions, targets) is the function",
+    "NLLLoss": "tg.nll_loss(log_probabilities, labels) is the function",
+    "KLDivLoss": "tg.kl_div(log_probabilities, targets) is the function",
     "BCEWithLogitsLoss": "tg.binary_cross_entropy_with_logits(logits, targets) is the function",
 }
 

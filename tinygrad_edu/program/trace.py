@@ -193,11 +193,11 @@ class Trace:
         self.since = recorder.since if recorder else 0
         # an array in the graph may be the data of a Tensor, as a mask is that of a comparison
         self.same = {id(t.array): t for t in (*inputs, *(recorder.constants if recorder else ()))}
+        self.numbered = {}
         self._collect()
 
     def _collect(self) -> None:
         """Find the nodes."""
-        self.numbered = {}
         nodes = list(dict.fromkeys([self.root, *(value for _, value in self.writes)]))
         seen = set(nodes)
         for node in nodes:  # the list grows while it is read
