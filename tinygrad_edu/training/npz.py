@@ -1,8 +1,8 @@
 """Arrays and a header in one file, as np.savez lays it out; and the reading of files that anybody may have written.
 
 ``header.json`` in the file is the header, with a SHA-256 of all. It shows damage; it does not show who wrote the file.
-Nothing in a file is run, and reading one takes memory for about two times its size: no part of it may be compressed,
-and no array larger than its bytes.
+Nothing in a file is run. Reading one takes memory for a few times its size: no part of it may be compressed, and no
+array is larger than its bytes.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def read(path: Path) -> tuple[dict[str, Any] | None, dict[str, Array]]:
     Raises
     ------
     OSError : the file cannot be read
-    ValueError : it is no file of arrays, damaged, compressed, or has arrays of objects
+    ValueError : it is no file of arrays, damaged, compressed, or has arrays of Python objects
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError(f"{path} is no file")
@@ -78,29 +78,34 @@ def read(path: Path) -> tuple[dict[str, Any] | None, dict[str, Array]]:
 
 
 def _unsealed(data: bytes) -> tuple[dict[str, Any] | None, dict[str, Array]]:
+    """Return the header and the arrays out of the bytes of a file."""
+    header, arrays, digest = None, dict[str, Array](), hashlib.sha256()
     with zipfile.ZipFile(BytesIO(data)) as archive:
-        entries = {entry.filename: entry for entry in archive.infolist()}
-        if len(entries) < len(archive.infolist()):
-            raise ValueError("a name in it is there twice")
-        if sum(entry.file_size for entry in entries.values()) > len(data):
-            raise ValueError("it is compressed, or its sizes are wrong; np.load reads what np.savez_compressed wrote")
-        members = {name: archive.read(entry) for name, entry in entries.items()}
-    text = members.pop(HEADER, None)
-    if others := [name for name in members if not name.endswith(".npy")]:
-        torch = "; torch.load(path, weights_only=True) reads what torch.save wrote" * (others[0].endswith("data.pkl"))
-        raise ValueError(f"{others[0]} in it is no array{torch}")
-    header = None
-    if text is not None:
-        header = json.loads(text)
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("it is compressed; np.load reads it, if you trust that it is no bomb")
+        if sum(entry.file_size for entry in entries) > len(data):
+            raise ValueError("its parts are larger than the file")
+        for entry in entries:
+            name, content = entry.filename.removesuffix(".npy"), archive.read(entry)
+            if name in arrays or (name == HEADER and header is not None):
+                raise ValueError(f"{name} is in it twice")
+            if entry.filename == HEADER:
+                header = json.loads(content)
+                continue
+            if name == entry.filename:
+                torch = "; torch.load(path, weights_only=True) reads a file of torch.save" * name.endswith("data.pkl")
+                raise ValueError(f"{name} in it is no array{torch}")
+            arrays[name] = _array(name, content)
+            digest.update(f"{name}\0".encode() + content)
+    if header is None and HEADER.encode() in data:
+        raise ValueError("it is damaged: its list of parts has no header")
+    if header is not None:
         told = header.pop("sha256")
-        digest = hashlib.sha256()
-        for name, content in members.items():
-            digest.update(f"{name.removesuffix('.npy')}\0".encode())
-            digest.update(content)
         digest.update(canonical(header))
         if digest.hexdigest() != told:
             raise ValueError("it is damaged: its SHA-256 is another")
-    return header, {name.removesuffix(".npy"): _array(name, content) for name, content in members.items()}
+    return header, arrays
 
 
 def _array(name: str, content: bytes) -> Array:
@@ -117,9 +122,11 @@ def _array(name: str, content: bytes) -> Array:
 
 
 def _safetensors(data: bytes) -> dict[str, Array]:
+    """Return the arrays out of the bytes of a file of safetensors."""
+    if data[8:9] != b"{":
+        raise ValueError("it is no file of tinygrad_edu.save, np.savez or safetensors")
     try:
         from safetensors.numpy import load
     except ImportError:
-        message = "this is no .npz file; for one of safetensors install its package: pip install safetensors"
-        raise ImportError(message) from None
-    return dict(load(data))
+        raise ImportError("a file of safetensors needs its package: pip install safetensors") from None
+    return {name: np.array(array) for name, array in load(data).items()}

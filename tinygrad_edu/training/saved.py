@@ -116,8 +116,8 @@ def _flat(path: str, value: Any, arrays: dict[str, Array], depth: int = 0) -> An
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise TypeError(
-        f"{path} cannot be saved, it is {shown(value)}; a file takes arrays, numbers, words, lists, dicts with words as "
-        "keys, generators, and what has state_dict()"
+        f"{path} cannot be saved, it is {shown(value)}; a file takes arrays, numbers, words, lists, dicts with words "
+        "as keys, generators, and what has state_dict()"
     )
 
 
@@ -141,7 +141,8 @@ def load(path: Any, *, model: Any = None, optimizer: Any = None, strict: bool = 
     ------
     OSError : the file cannot be read
     ImportError : a file of safetensors, and its package is not installed
-    ValueError : a file of another kind, a damaged one, or one that does not fit: all reasons are said, nothing is changed
+    ValueError : a file of another kind, a damaged one, or one that does not fit. All reasons are said at once, and
+        nothing is changed then
     TypeError : an object that cannot take anything over
 
     Examples
@@ -227,14 +228,16 @@ Plan = Callable[[Any, list[Assign]], tuple[dict[str, str], Assign]]
 
 
 def _plan(name: str, to: Any) -> Plan:
-    """Return a function of a state, and of a list for what undoes things. It returns what does not fit, and what assigns
-    the rest."""
+    """Return a function of a state and a list of what undoes things. It gives what does not fit, and what assigns the
+    rest."""
     if isinstance(to, Layer):
         return lambda state, _: plan_layer(to, state)
     if isinstance(to, Optimizer):
         return lambda state, _: ({}, plan_optimizer(to, state))
     if isinstance(to, np.random.Generator):
         return lambda state, _: ({}, partial(setattr, to.bit_generator, "state", generator_state(name, state, to)))
+    if isinstance(to, Tensor):
+        return lambda state, _: ({}, partial(setattr, to, "data", fitting(name, state, to)))
     if isinstance(to, np.ndarray):
         return lambda state, _: ({}, partial(np.copyto, to, fitting(name, state, to)))
     if not hasattr(to, "load_state_dict") or isinstance(to, type):

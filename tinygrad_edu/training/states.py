@@ -55,7 +55,7 @@ def fitting(name: str, value: Any, like: Any) -> Array:
     """
     try:
         given = np.asarray(unwrap(value))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # the last is torch's, of a parameter
         raise ValueError(f"{name} in this state is no array: {error}") from None
     if given.dtype.kind not in "fiub" or np.ma.is_masked(value):
         kind = "masked numbers" if np.ma.is_masked(value) else f"no real numbers: its dtype is {given.dtype}"
