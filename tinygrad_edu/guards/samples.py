@@ -132,8 +132,8 @@ def warn_of_scale(model: Layer, X: Any, y: Any) -> None:
         column = some[:, worst]
         warn(
             f"column {worst} of X has the mean {column.mean():.4g} and the deviation {column.std():.4g}, so the "
-            f"model's first outputs are of size {output:.2g}; networks learn best from columns of mean 0 and deviation 1: "
-            "scale = tg.data.Standardize(X), then fit on scale(X)"
+            f"model's first outputs are of size {output:.2g}; networks learn best from columns of mean 0 and deviation "
+            "1: scale = tg.data.Standardize(X), then fit on scale(X)"
         )
 
 
