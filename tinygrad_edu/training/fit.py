@@ -25,7 +25,7 @@ from ..guards.kinds import function, generator, is_whole, yes_or_no
 from ..guards.loss_hints import about_fit, require_loss
 from ..guards.names import helped
 from ..guards.ranges import NotFinite
-from ..guards.samples import input_dtype
+from ..guards.samples import input_dtype, warn_of_scale
 from .data import batches, finite, in_order
 from .history import Evaluation, History, Progress, Row
 
@@ -94,6 +94,7 @@ def fit(
     """
     require_kinds(model, loss, optimizer)
     X, y, validation = _checked(X, y, validation, epochs, batch_size, callback)
+    warn_of_scale(model, X, y)
     generator("rng", rng)
     for name, value in (("progress", progress), ("drop_last", drop_last), ("compiled", compiled)):
         yes_or_no(name, value)
