@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.tensor import unwrap
-
-if TYPE_CHECKING:
-    from .lr_find import RangeTest
 
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # Okabe & Ito: told apart by everyone
 MARKERS = ["o", "s", "^", "D", "v", "P"]
@@ -53,8 +50,8 @@ def loss_page(history: Any, title: str) -> Any:
     return page
 
 
-def lr_curve(found: RangeTest, path: Any, title: str = "Learning-rate range test") -> Path:
-    """Draw the result of `lr_find`: each batch's loss and the smoothed loss against the rate, and the suggestion.
+def lr_curve(found: Any, path: Any, title: str = "Learning-rate range test") -> Path:
+    """Draw the `RangeTest` that `lr_find` returned: each batch's loss and the smoothed loss against the rate, and the suggestion.
 
     The axis of the losses is logarithmic if all losses are above 0. Returns the path of the PNG. Raises ImportError
     without matplotlib.
