@@ -19,6 +19,7 @@ from .arguments import (
     add_json,
     add_seed,
     batch,
+    is_table,
     load,
     print_json,
     real,
@@ -52,13 +53,16 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--data",
         type=source,
         default="digits",
-        help=f"digits, {sets}, or mnist:FOLDER with MNIST's four files (default: digits)",
+        help=f"digits, {sets}, mnist:FOLDER with MNIST's four files, or a table, as my.csv (default: digits)",
     )
-    text = 'hidden sizes, as 64,32, or "none" (default: 128,128, toy sets 32,32)'
+    add("--target", metavar="NAME", help="of a table: the column to predict, words or numbers")
+    text = "of a table: what to do about empty cells, refuse, drop, mean or median (default: refuse)"
+    add("--missing", choices=["refuse", "drop", "mean", "median"], default="refuse", metavar="WAY", help=text)
+    text = 'hidden sizes, as 64,32, or "none" (default: 128,128, toy sets and tables 32,32)'
     add("--hidden", type=sizes, metavar="N,N", help=text)
     text = f"after each hidden layer: {', '.join(ACTIVATIONS)} (default: relu)"
     add("--activation", type=activation, default="relu", metavar="NAME", help=text)
-    text = "share of hidden values to drop in training (default: 0.25, toy sets 0)"
+    text = "share of hidden values to drop in training (default: 0.25, toy sets and tables 0)"
     add("--dropout", type=share, metavar="P", help=text)
     text = "make machine code of the whole step and run each epoch in one call: the same numbers, sooner"
     add("--compiled", action="store_true", help=text)
@@ -67,7 +71,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add("--lr", type=real, help="learning rate (default: one that suits the rule)")
     text = 'samples for each update, or "all" (default: 32)'
     add("--batch-size", type=batch, default=32, metavar="N", help=text)
-    text = "passes over the data (default: 50, toy sets 100, MNIST 5)"
+    text = "passes over the data (default: 50, toy sets and tables 100, MNIST 5)"
     add("--epochs", type=whole("epochs", 1), metavar="N", help=text)
     add(
         "--dtype",
@@ -126,7 +130,7 @@ def run(options: argparse.Namespace) -> int:
 
 def settle(options: argparse.Namespace) -> None:
     """Give the options that were left out the values that suit the data and the rule."""
-    toy, files = options.data in TOY_SETS, options.data.startswith("mnist:")
+    toy, files = options.data in TOY_SETS or is_table(options.data), options.data.startswith("mnist:")
     if options.hidden is None:
         options.hidden = [32, 32] if toy else [128, 128]
     if options.dropout is None:
@@ -136,13 +140,13 @@ def settle(options: argparse.Namespace) -> None:
     if options.lr == 0:
         warnings.warn("--lr 0: no step changes anything, so nothing is learned", stacklevel=2)
     options.epochs = options.epochs or (3 if options.quick else 100 if toy else 5 if files else 50)
-    options.out = options.out or Path("runs") / options.data.partition(":")[0]
+    options.out = options.out or Path("runs") / Path(options.data.partition(":")[0]).stem
 
 
 def prepare(options: argparse.Namespace, rng: Any) -> Split:
     """Return the data in the dtype that was asked for; make the folder of the results."""
     refuse_file(options.out)
-    data = load(options.data, rng)
+    data = load(options.data, rng, options.target, options.missing)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "history.csv").touch()  # what cannot be written is said now, not after the training
     return Split(*(a if a.dtype.kind in "iu" else a.astype(options.dtype) for a in data))
