@@ -71,6 +71,7 @@ OTHERS = {
 
 
 ELSEWHERE = {  # names of torch and Keras for what this package has under another name
+    "ModelCheckpoint": "tg.Checkpoint(path, best='validation_loss') is a callback of fit",
     "CSVLogger": "tg.Log('run.csv') is a callback of fit",
     "Dense": "tg.Linear(features_in, features_out) is the same",
     "Module": "tg.Layer is the base of layers",

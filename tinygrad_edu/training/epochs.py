@@ -128,8 +128,8 @@ class Task:
 
     # --- in machine code ----------------------------------------------------------------------------------------------
 
-    def compiled(self, batch_size: int | None, quiet: bool) -> Train:
-        """Return a function that does what that of `eager` does, in machine code.
+    def compiled(self, batch_size: int | None, quiet: bool, interrupted: list[bool]) -> Train:
+        """Return a function that does what that of `eager` does, in machine code, which an interrupt does not end.
 
         Raises
         ------
