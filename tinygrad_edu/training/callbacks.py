@@ -239,14 +239,14 @@ class Checkpoint:
 
     Examples
     --------
-    >>> from tinygrad_edu import load, mlp
-    >>> from tinygrad_edu.training import data, fit
     >>> import tempfile
-    >>> path = tempfile.mkdtemp() + "/best.npz"
-    >>> keep = Checkpoint(path, best="validation_loss")
-    >>> history = fit.fit(mlp([2, 3], rng=0), *data.blobs(90, rng=0), validation=0.2, callback=keep, progress=False)
-    >>> load(path)["epoch"] <= 10
-    True
+    >>> import tinygrad_edu as tg
+    >>> X, y = tg.data.blobs(90, rng=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     keep = Checkpoint(f"{folder}/best.npz", best="validation_loss")
+    ...     history = tg.fit(tg.mlp([2, 3], rng=1), X, y, epochs=4, validation=0.2, callback=keep, progress=False)
+    ...     tg.load(f"{folder}/best.npz")["epoch"]
+    4
     """
 
     def __init__(self, path: Any, every: int = 1, best: str | None = None, mode: str | None = None) -> None:
@@ -330,9 +330,10 @@ class Log:
     Examples
     --------
     >>> import tempfile
-    >>> log = Log(tempfile.mkdtemp() + "/run.csv")
-    >>> log({"epoch": 1, "loss": 0.5})
-    >>> print(log.path.read_text(), end="")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = Log(f"{folder}/run.csv")
+    ...     log({"epoch": 1, "loss": 0.5})
+    ...     print(log.path.read_text(), end="")
     epoch,loss
     1,0.5
     """
