@@ -14,10 +14,9 @@ from ..core.kernels import add_l2, not_finite
 from .loops import nested
 from .lower import Lowered
 from .numpy_c import functions
-from .table import slots
+from .table import DONE, NO_LOSS, NOT_FINITE, REFUSED, SKIPPED, slots
 from .values import names_of, tuple_text
 
-DONE, SKIPPED, REFUSED, NOT_FINITE, NO_LOSS = range(5)  # the status that a call returns: errors from REFUSED on
 LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT, STATUS = range(8)  # the places in the array ``out``
 OUT = 8  # the length of ``out``
 RAISE, SKIP, PROPAGATE = range(3)  # policies: the answers to a gradient that is not finite

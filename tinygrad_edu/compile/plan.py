@@ -27,24 +27,9 @@ from ..extras.one_thread import ALONE, one_thread
 from ..program.program import Program
 from . import cache
 from .inputs import inputs_of, loops_of
-from .module_text import (
-    APPLIED,
-    DONE,
-    LEFT_OUT,
-    NOT_FINITE,
-    OUT,
-    PROPAGATE,
-    RAISE,
-    SKIP,
-    SKIPPED,
-    STATUS,
-    Drawn,
-    Kinds,
-    Parts,
-    assemble,
-)
+from .module_text import APPLIED, LEFT_OUT, OUT, PROPAGATE, RAISE, SKIP, STATUS, Drawn, Kinds, Parts, assemble
 from .numpy_c import asleep, interruptible, switches, wake_blas
-from .table import Table, slots
+from .table import DONE, NOT_FINITE, SKIPPED, Table, slots
 
 POLICIES = {"raise": RAISE, "skip": SKIP, "propagate": PROPAGATE}
 

@@ -27,20 +27,9 @@ from ..guards.frames import warn
 from ..guards.lost import LOST, fresh, lost, recorded
 from ..guards.samples import numbers
 from ..program.program import Program
-from .module_text import (
-    APPLIED,
-    DONE,
-    LEFT_OUT,
-    LOSS,
-    NO_LOSS,
-    NOT_FINITE,
-    REFUSED,
-    RIGHT,
-    RIGHT_TOTAL,
-    SEEN,
-    TOTAL,
-)
+from .module_text import APPLIED, LEFT_OUT, LOSS, RIGHT, RIGHT_TOTAL, SEEN, TOTAL
 from .plan import Plan
+from .table import DONE, NO_LOSS, NOT_FINITE, REFUSED
 from .tracing import StepTracer, set_modes
 from .values import CannotCompile
 from .watch import Watch
