@@ -79,8 +79,8 @@ def fit(
     callback : called with each epoch's row, or with the row and the `Run`; or a list of such. Training stops when one
         returns something true (see `callbacks`)
     compiled : run each epoch as one call of machine code (see `compile_step`): the same numbers, much sooner
-    sample_weight : at least 0, one for each sample; the loss gets those of the batch as its keyword sample_weight. The
-        columns loss and accuracy are of the training: the loss is weighted, accuracy and validation are not
+    sample_weight : at least 0, one for each sample; the loss gets those of the batch as its keyword sample_weight.
+        Accuracy and validation are not weighted
     class_weight : "balanced", which is N / (C · count) as in scikit-learn; or a dict or an array of the weight of each
         class. It multiplies into sample_weight
     clip_norm, clip_value : what the gradients of each update are clipped to, the values first (see
