@@ -92,6 +92,7 @@ from .training.history import Evaluation as Evaluation, History as History
 from .training.lr_find import lr_find as lr_find
 from .training.plateau import ReduceOnPlateau as ReduceOnPlateau
 from .training.saved import load as load, save as save
+from .training.sweeps import Sweep as Sweep, sweep as sweep
 
 __version__: str
 

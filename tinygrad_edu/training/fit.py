@@ -23,7 +23,7 @@ from ..guards.frames import warn
 from ..guards.kinds import generator, is_whole, real, whole, yes_or_no
 from ..guards.names import helped
 from ..guards.ranges import NotFinite
-from ..guards.samples import Data, each, is_several, parts_of, rows_of
+from ..guards.samples import Data, each, is_several, parts_of, rows_of, warn_of_scale
 from .callbacks import Callback, Run, Told
 from .data import finite, in_order, split
 from .epochs import Task, Train
@@ -137,6 +137,8 @@ def fit(
     call |= {"compiled": compiled, "sample_weight": weights, "class_weight": class_weight, "accumulate": accumulate}
     kept = Resumable(checkpoint, call | {"metrics": list(metrics)})
     X, y, weights, validation = _held_out(X, y, weights, validation, rng, kept.rows)
+    if not is_several(X) and not is_several(y):
+        warn_of_scale(model, X, y)
     optimizer = Adam(model) if optimizer is None else optimizer
     warn_if_untrained(optimizer, model)
     task = Task(model, X, y, loss, optimizer, *_weights(weights, class_weight, y, loss), accumulate, clip)

@@ -7,6 +7,7 @@ header.json, which says what each part is and has its numbers and words. See `np
 from __future__ import annotations
 
 import copy
+import platform
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -79,9 +80,13 @@ def save(path: Any, *, model: Any = None, optimizer: Any = None, **more: Any) ->
         raise ValueError("save has nothing to write; give it parts by their names, as model=model")
     arrays: dict[str, Array] = {}
     described = {name: _described(name, part, arrays) for name, part in parts.items()}
-    versions = {"python": sys.version.split()[0], "numpy": np.__version__}
-    versions[PACKAGE] = getattr(sys.modules[PACKAGE], "__version__", "")
-    npz.write(Path(path), {"format": FORMAT, "versions": versions, "parts": described}, arrays)
+    npz.write(Path(path), {"format": FORMAT, "versions": versions(), "parts": described}, arrays)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this package and of what its numbers depend on."""
+    ours: str = vars(sys.modules[PACKAGE])["__version__"]
+    return {"python": platform.python_version(), "numpy": np.__version__, PACKAGE: ours}
 
 
 def _described(name: str, part: Any, arrays: dict[str, Array]) -> dict[str, Any]:

@@ -154,7 +154,7 @@ class Standardize:
         """Take over what `state_dict` returned."""
         if missing := [name for name in self.state_dict() if name not in state]:
             raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
-        like = self.mean if len(self.mean) else np.zeros(np.shape(state["mean"])[:1])
+        like = self.mean if len(self.mean) else np.zeros(np.size(state["mean"]))
         mean, deviation = (fitting(name, state[name], like) for name in ("mean", "deviation"))
         if not (np.isfinite(mean).all() and np.isfinite(deviation).all() and (deviation >= 0).all()):
             raise ValueError("a mean or a deviation in this state is not finite, or a deviation is below 0")

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ from ..guards.names import helped
 from .cells import NUMBER, Cells, read
 from .columns import KINDS, Feature, feature_of, listed, target_of
 from .splits import Standardize, split
-from .states import loads
+from .states import fitting, loads
 
 MISSING = ("refuse", "drop", "mean", "median")
 
@@ -135,39 +134,34 @@ class Encoder:
         classes = output.argmax(axis=1) if output.ndim == 2 else output
         return np.array(self.target.words)[classes]
 
-    def state_dict(self) -> dict[str, Array]:
-        """Return the columns, words and numbers, as one text in JSON."""
-        scales = {name: s and {k: v.tolist() for k, v in s.state_dict().items()} for name, s in self._scales()}
-        features, target = [list(f) for f in self.features], self.target and list(self.target)
-        rest = {"dropped": self.dropped, "missing": self.missing, "reading": self.reading, "fill": self.fill.tolist()}
-        return {"json": np.array(json.dumps({"features": features, "target": target, **rest, **scales}))}
+    def state_dict(self) -> dict[str, Any]:
+        """Return the columns, words and numbers. `tg.save` can write it to a file."""
+        state = {name: copy.deepcopy(value) for name, value in vars(self).items()}
+        state["features"], state["target"] = list(map(list, self.features)), self.target and list(self.target)
+        return state | {name: scale and scale.state_dict() for name, scale in self._scales()}
 
     def _scales(self) -> list[tuple[str, Standardize | None]]:
         return [("scale", self.scale), ("unit", self.unit)]
 
     @loads
     def load_state_dict(self, state: Any) -> None:
-        """Take over what `state_dict` returned. Raises ValueError if it is no such state."""
+        """Take over what `state_dict` returned. Raises ValueError if it is no such state; nothing is changed then."""
         new = Encoder()
         try:
-            found = json.loads(str(state["json"]))
-            new.features = [Feature(name, kind, tuple(words)) for name, kind, words in found["features"]]
-            target = found["target"]
-            new.target = target and Feature(target[0], target[1], tuple(target[2]))
-            new.dropped, new.missing, new.reading = list(found["dropped"]), found["missing"], dict(found["reading"])
-            new.fill = np.array(found["fill"], float)
-            for name in ("scale", "unit"):
-                if found[name]:
-                    setattr(new, name, scale := Standardize())
-                    scale.load_state_dict(found[name])
-            kinds = {f.kind for f in new.features} | ({new.target.kind} if new.target else set())
-            if not kinds <= set(KINDS) or new.missing not in MISSING:
-                raise ValueError("unknown kinds of columns")
-            if new.fill.shape != (sum(len(f.names()) for f in new.features),):
-                raise ValueError("numbers for other columns")
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+            new.features = [_feature(*row) for row in state["features"]]
+            new.target = state["target"] and _feature(*state["target"])
+            new.dropped, new.missing = _texts(state["dropped"]), state["missing"]
+            new.reading = {name: state["reading"][name] for name in ("header", "delimiter", "encoding", "as_words")}
+            new.fill = fitting("fill", state["fill"], np.zeros(sum(len(f.names()) for f in new.features)))
+            for name, size in (("scale", len(new.fill)), ("unit", 1)):
+                if state[name]:
+                    setattr(new, name, scale := Standardize(np.zeros((1, size))))
+                    scale.load_state_dict(state[name])
+            if new.missing not in MISSING:
+                raise ValueError(f"missing = {new.missing!r}")
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"this state is none of an Encoder: {error}") from None
-        self.__dict__.update(new.__dict__)
+        vars(self).update(vars(new))
 
     def __repr__(self) -> str:
         return f"Encoder({len(self.features)} columns, target {self.target.name if self.target else None!r})"
@@ -228,13 +222,14 @@ class Table(NamedTuple):
         return one, other
 
     def __repr__(self) -> str:
-        encoder, holes = self.encoder, int(np.isnan(self.raw).sum())
+        encoder, holes = self.encoder, 0
         lines = [f"{self.source}: {len(self.X):,} rows, {self.X.shape[1]} features"]
         at = 0
         width = max(len(f.name) for f in encoder.features)
         for feature in encoder.features:
             column = self.raw[:, at : (at := at + len(feature.names()))]
             lines.append(f"  {feature.name:<{width}}  {_found(feature, column)}")
+            holes += int(np.isnan(column[:, 0]).sum())
         if (target := encoder.target) is not None:
             lines.append(f"  target {target.name}: {_target(target, self.y)}")
         lines += [f"  left out: {', '.join(encoder.dropped)}"] * bool(encoder.dropped)
@@ -242,6 +237,19 @@ class Table(NamedTuple):
         lines += [f"  rows with empty cells left out: {self.left_out}"] * bool(self.left_out)
         lines += ["  columns of numbers have mean 0 and deviation 1 in the training part"] * (encoder.scale is not None)
         return "\n".join(lines)
+
+
+def _feature(name: Any, kind: Any, words: Any) -> Feature:
+    """Return a feature of a state, or raise ValueError."""
+    if kind not in KINDS:
+        raise ValueError(f"there is no kind {kind!r}")
+    return Feature(_texts([name])[0], kind, tuple(_texts(words)))
+
+
+def _texts(values: Any) -> list[str]:
+    if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{values!r} is no list of words")
+    return list(values)
 
 
 def _found(feature: Feature, column: Array) -> str:
