@@ -183,7 +183,7 @@ def refuse(task: Task) -> None:
 
 
 class ClassWeighted:
-    """A loss in which a sample has the weight of its class. Targets of 0 and 1 may be floats, in a column of their own."""
+    """A loss in which a sample has the weight of its class. Targets of 0 and 1 may be floats, or a column."""
 
     def __init__(self, loss: Loss, classes: Array) -> None:
         self.func, self.classes = loss, Tensor(classes)
