@@ -17,14 +17,6 @@ from .core.layers import (
     Tanh as Tanh,
     mlp as mlp,
 )
-from .core.losses import (
-    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
-    cross_entropy as cross_entropy,
-    hinge_loss as hinge_loss,
-    huber_loss as huber_loss,
-    l1_loss as l1_loss,
-    mse_loss as mse_loss,
-)
 from .core.optimizer import Optimizer as Optimizer
 from .core.optimizers import (
     SGD as SGD,
@@ -56,6 +48,16 @@ from .extras.layers import (
     SiLU as SiLU,
     Softmax as Softmax,
 )
+from .extras.losses import (
+    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
+    cross_entropy as cross_entropy,
+    hinge_loss as hinge_loss,
+    huber_loss as huber_loss,
+    kl_div as kl_div,
+    l1_loss as l1_loss,
+    mse_loss as mse_loss,
+    nll_loss as nll_loss,
+)
 from .extras.numpy_functions import concatenate as concatenate, einsum as einsum, stack as stack, where as where
 from .extras.optimizers import (
     ASGD as ASGD,
@@ -78,7 +80,12 @@ from .race.on_data import DataRace as DataRace, race_on_data as race_on_data
 from .race.on_surfaces import Race as Race, race as race
 from .training import averages as averages, data as data, pictures as plots, schedules as schedules
 from .training.averages import MovingAverage as MovingAverage, WeightAverage as WeightAverage
-from .training.callbacks import Annealing as Annealing, EarlyStopping as EarlyStopping, Log as Log
+from .training.callbacks import (
+    Annealing as Annealing,
+    Checkpoint as Checkpoint,
+    EarlyStopping as EarlyStopping,
+    Log as Log,
+)
 from .training.data import batches as batches
 from .training.fit import evaluate as evaluate, fit as fit
 from .training.history import Evaluation as Evaluation, History as History
