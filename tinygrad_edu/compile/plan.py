@@ -44,6 +44,7 @@ from .module_text import (
 )
 from .numpy_c import asleep, interruptible, switches, wake_blas
 from .table import Table, slots
+from .values import CannotCompile
 
 POLICIES = {"raise": RAISE, "skip": SKIP, "propagate": PROPAGATE}
 
@@ -56,7 +57,7 @@ class Plan:
     program, text : of the gradients; and the module's text, which Numba compiles
     labelled : whether y holds class numbers
     any_size : whether it is for batches of every size
-    apart : whether threads share the update
+    apart : whether threads share the update, or ranks do (see `distribute`)
     cached : whether the machine code that was asked for last was on disk
     out : the results of the latest call, see `module_text`
     """
@@ -103,7 +104,9 @@ class Plan:
         self._bound = list[Update]()  # the updates that the table is for
 
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
-        self.apart = size >= threads.WORTH_A_THREAD and threads.CORES > 2  # BLAS's second thread, waiting, holds a core
+        self._ranks = vars(optimizer).get("ranks")
+        shared = size >= threads.WORTH_A_THREAD and threads.CORES > 2  # BLAS's second thread, waiting, holds a core
+        self.apart = shared or self._ranks is not None
         width = 1 + len(numbers_of(optimizer.kernel, 2 + len(averages)))
         self._row, self._pack = 8 * width, Struct(f"{width}d").pack_into
         numbers: Any = np.zeros((len(optimizer.params), width))
@@ -234,6 +237,8 @@ class Plan:
         updates = optimizer.updates()
         optimizer.begin(updates)
         if updates is not self._bound or thread.stepped:
+            if self._ranks is not vars(optimizer).get("ranks"):
+                raise CannotCompile("this step was compiled before distribute(optimizer, comm); compile it afterwards")
             self._bound = updates
             self._spans[: len(updates)] = [(update.span.start, update.span.stop) for update in updates]
             self.table.put(runs=len(updates))
@@ -264,6 +269,8 @@ class Plan:
     def _update(self) -> int:
         """Run the optimizer's kernel in threads; return the status of the step."""
         piece = self.piece
+        if self._ranks is not None:
+            self._ranks.average()
         if threads.in_threads(lambda k, n: piece(True, k, n)):
             return SKIPPED if self._policy == "skip" else NOT_FINITE
         threads.in_threads(lambda k, n: piece(False, k, n))
