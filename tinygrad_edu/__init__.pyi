@@ -78,6 +78,7 @@ from .race.on_surfaces import Race as Race, race as race
 from .training import averages as averages, data as data, pictures as plots, schedules as schedules
 from .training.averages import MovingAverage as MovingAverage, WeightAverage as WeightAverage
 from .training.data import batches as batches
+from .training.estimators import MLPClassifier as MLPClassifier, MLPRegressor as MLPRegressor
 from .training.fit import evaluate as evaluate, fit as fit
 from .training.history import Evaluation as Evaluation, History as History
 from .training.lr_find import lr_find as lr_find
