@@ -91,6 +91,7 @@ _BOUND = {
     "core.layers.Layer": {
         "state_dict": "training.states.layer_state",
         "load_state_dict": "training.states.load_layer_state",
+        "predict": "training.evaluation.predict",
     },
     "core.buffers.FlatBuffer": {"check": "guards.ranges.check_parameters"},
     "core.jit.Kernel": {"keep": "compile.kept.keep"},

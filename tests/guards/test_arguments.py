@@ -86,12 +86,12 @@ REFUSED = {  # what is called: the call, the error, a part of the sentence
     "std ddof": (lambda: T.std(axis=0, ddof=2), ValueError, "below the 2 numbers"),
     "ddof of a word": (lambda: T.var(ddof="x"), TypeError, "ddof is a number"),
     "grad = 0.0": (lambda: setattr(net()[0].W, "grad", 0.0), ValueError, "to clear it, say zero_grad() or assign None"),
-    "validation": (lambda: fit(validation=0.2), TypeError, "tg.data.split(X, y, 0.2)"),
-    "validation_split": (lambda: fit(validation_split=0.2), TypeError, "validation=, not validation_split=, a pair"),
-    "callback list": (lambda: fit(callback=[print]), TypeError, "callback is a function, got list"),
-    "callbacks": (lambda: fit(callbacks=[print]), TypeError, "callback=, not callbacks=, one function"),
+    "validation": (lambda: fit(validation=X), TypeError, "a share, as 0.2, got ndarray; X, y, X_val"),
+    "validation_split": (lambda: fit(validation_split=0.2), TypeError, "validation=, not validation_split=, a share"),
+    "callback list": (lambda: fit(callback=[print, 1]), TypeError, "callback is a function, got int 1"),
+    "callbacks": (lambda: fit(callbacks=[print]), TypeError, "callback=, not callbacks=, one or a list of them"),
     "fit lr": (lambda: fit(lr=0.1), TypeError, "optimizer=tg.Adam(model, lr=0.01)"),
-    "fit clip_norm": (lambda: fit(clip_norm=1.0), TypeError, "call optimizer.clip_norm(1.0)"),
+    "fit clip_norm": (lambda: fit(clip_norm=0.0), ValueError, "clip_norm = 0.0, but it has to be above 0"),
     "fit rng": (lambda: fit(rng="x"), TypeError, "rng is a seed"),
     "fit without y": (lambda: tg.fit(net(), X), TypeError, "missing a required argument: 'y'"),
     "fit None": (lambda: fit(X=None), TypeError, "X is None"),
@@ -288,7 +288,7 @@ def test_a_compiled_loss_that_is_no_tensor_is_refused_as_an_eager_one(result, sa
 def test_names_of_other_frameworks_are_told_what_is_here():
     assert not hasattr(tg, "nothing")
     for theirs, ours in {
-        "EarlyStopping": "callback",
+        "CSVLogger": "tg.Log",
         "nn": "tg.Linear",
         "manual_seed": "rng",
         "MSELoss": "mse_loss",
