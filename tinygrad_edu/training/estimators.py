@@ -17,18 +17,21 @@ from ..core.layers import mlp
 from ..core.losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 from ..core.ops import Array
 from ..core.optimizer import LearningRate, Optimizer
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, no_grad
 from ..extras.optimizers import RULES
-from ..guards.kinds import shown, whole
+from ..guards.kinds import whole
 from . import schedules
-from .fit import Loss, fit
+from .callbacks import EarlyStopping
+from .fit import fit
 from .history import History
+from .scores import Loss
+from .weights import checked_weights
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.preprocessing import StandardScaler
-    from sklearn.utils import check_array, check_random_state
-    from sklearn.utils.class_weight import compute_sample_weight
+    from sklearn.utils import check_random_state
+    from sklearn.utils.class_weight import compute_class_weight
     from sklearn.utils.multiclass import check_classification_targets, type_of_target
     from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 except ImportError:
@@ -39,6 +42,7 @@ except ImportError:
 Same = TypeVar("Same", bound="Network")
 FALLING = ("cosine", "one_cycle", "polynomial")  # the schedules of a rate and the number of all updates
 FLOATS = (np.float64, np.float32)  # what is neither becomes the first
+HELD_OUT, PATIENCE = 0.1, 10  # of early stopping: the share of the samples, and the number of epochs
 
 
 class Network(BaseEstimator):
@@ -47,8 +51,8 @@ class Network(BaseEstimator):
     A subclass says what is learned: `_loss`, `_checked`, `_outputs` and `_targets`.
     """
 
-    class_weight: Any = None
-    numeric = False
+    _class_weight: Array | None = None  # by the class's number
+    _numeric = False
 
     def __init__(
         self,
@@ -61,6 +65,7 @@ class Network(BaseEstimator):
         dropout: float = 0.0,
         batch_size: int | None = 32,
         epochs: int = 50,
+        early_stopping: bool | int = False,
         standardize: bool = True,
         random_state: Any = None,
         compiled: bool = False,
@@ -75,6 +80,7 @@ class Network(BaseEstimator):
         self.dropout = dropout
         self.batch_size = batch_size
         self.epochs = epochs
+        self.early_stopping = early_stopping
         self.standardize = standardize
         self.random_state = random_state
         self.compiled = compiled
@@ -93,10 +99,13 @@ class Network(BaseEstimator):
 
     def _learn(self: Same, X: Any, y: Any, sample_weight: Any, epochs: int, new: bool, classes: Any = None) -> Same:
         """Train a new network, or the one that is there, for some epochs."""
-        X, y = validate_data(self, X, y, reset=new, dtype=FLOATS, multi_output=True, y_numeric=self.numeric)
-        X, y, weight = self._weighed(X, self._checked(y), sample_weight)
+        X, y = validate_data(self, X, y, reset=new, dtype=FLOATS, multi_output=True, y_numeric=self._numeric)
+        y, weight = self._checked(y), checked_weights(sample_weight, len(X))
+        if weight is not None:
+            X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
         if new:
             self._begin(X, y, weight, classes)
+        stop = self.early_stopping
         history = fit(
             self.model_,
             self._inputs(X),
@@ -105,31 +114,24 @@ class Network(BaseEstimator):
             self.optimizer_,
             epochs,
             self.batch_size,
+            validation=HELD_OUT if stop else None,
             rng=self._rng,
             progress=self.verbose,
+            callback=EarlyStopping(patience=PATIENCE if stop is True else stop) if stop else None,
             compiled=self.compiled,
-            **({} if weight is None else {"sample_weight": weight}),
+            sample_weight=weight,
+            class_weight=self._class_weight,
         )
         first = len(self.history_) + 1
         self.history_.rows += [row | {"epoch": epoch} for epoch, row in enumerate(history.rows, first)]
+        self.history_.stopped = history.stopped
         return self
 
-    def _weighed(self, X: Array, y: Array, sample_weight: Any) -> tuple[Array, Array, Array | None]:
-        """Return the samples whose weight is not 0, and their weights: each its own times that of its class."""
-        if sample_weight is None and self.class_weight is None:
-            return X, y, None
-        given = np.ones(len(X)) if sample_weight is None else sample_weight
-        weight = check_array(given, ensure_2d=False, dtype=FLOATS, input_name="sample_weight")
-        if weight.shape != (len(X),) or (weight < 0).any():
-            raise ValueError(
-                f"sample_weight is a number of at least 0 for each of {len(X)} samples, got {shown(weight)}"
-            )
-        if self.class_weight is not None:
-            weight = weight * compute_sample_weight(self.class_weight, y)
-        some = weight > 0
-        if not some.any():
-            raise ValueError("the weight of every sample is zero")
-        return X[some], y[some], weight[some]
+    def _go_on(self: Same, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Same:
+        """Train for one epoch more."""
+        if self.early_stopping:
+            raise ValueError("partial_fit is one epoch, and early_stopping looks at several; use fit, or leave it out")
+        return self._learn(X, y, sample_weight, 1, new=not hasattr(self, "model_"), classes=classes)
 
     def _begin(self, X: Array, y: Array, weight: Array | None, classes: Any) -> None:
         """Make what training changes: the network, its optimizer, the generator and the history."""
@@ -143,7 +145,8 @@ class Network(BaseEstimator):
         self.scaler_ = self._scaler(X, weight)
         sizes = [X.shape[1], *hidden, self._outputs(y, weight, classes)]
         self.model_ = mlp(sizes, self.activation, self.dropout, X.dtype, self._rng)
-        self.optimizer_ = self._rule(max(1, self.epochs * ceil(len(X) / size)))
+        learned = len(X) * (1 - HELD_OUT if self.early_stopping else 1)
+        self.optimizer_ = self._rule(max(1, self.epochs * ceil(learned / size)))
         self.history_ = History()
 
     def _scaler(self, columns: Array, weight: Array | None) -> Any:
@@ -164,14 +167,12 @@ class Network(BaseEstimator):
 
     def _inputs(self, X: Array) -> Array:
         """Return X as the network takes it."""
-        return self.scaler_.transform(X).astype(self.model_[0].W.dtype, copy=False)
+        return self.scaler_.transform(X).astype(self.optimizer_.buffer.data.dtype, copy=False)
 
-    def _scores(self, X: Any) -> Tensor:
+    def _scores(self, X: Any) -> Array:
         """Return the network's output for X."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=FLOATS)
-        with self.model_.evaluating():
-            return self.model_(self._inputs(X))
+        return self.model_.predict(self._inputs(validate_data(self, X, reset=False, dtype=FLOATS)))
 
 
 class MLPClassifier(ClassifierMixin, Network):
@@ -193,6 +194,8 @@ class MLPClassifier(ClassifierMixin, Network):
     dropout : probability to drop after each hidden activation
     batch_size : samples for each update, None for all
     epochs : passes over the data
+    early_stopping : hold a tenth of the samples back, the same share of each class, and stop when their loss has not
+        fallen for 10 epochs, or for so many; the weights of the best epoch are kept
     class_weight : None, "balanced" (N / (C · count) for each class) or a dict from classes to weights
     standardize : learn the mean and deviation of each feature, of the training data alone, and bring features to mean
         0 and deviation 1 before the network, in fit as in predict
@@ -227,6 +230,7 @@ class MLPClassifier(ClassifierMixin, Network):
         dropout: float = 0.0,
         batch_size: int | None = 32,
         epochs: int = 50,
+        early_stopping: bool | int = False,
         class_weight: Any = None,
         standardize: bool = True,
         random_state: Any = None,
@@ -243,6 +247,7 @@ class MLPClassifier(ClassifierMixin, Network):
             dropout=dropout,
             batch_size=batch_size,
             epochs=epochs,
+            early_stopping=early_stopping,
             standardize=standardize,
             random_state=random_state,
             compiled=compiled,
@@ -258,7 +263,7 @@ class MLPClassifier(ClassifierMixin, Network):
         X, y, sample_weight : as in `fit`
         classes : all classes, in the first call; None if y holds all of them
         """
-        return self._learn(X, y, sample_weight, 1, new=not hasattr(self, "model_"), classes=classes)
+        return self._go_on(X, y, sample_weight, classes)
 
     def predict(self, X: Any) -> Array:
         """Return the class of each sample; of labels, 1 for those that are more likely than not."""
@@ -268,7 +273,8 @@ class MLPClassifier(ClassifierMixin, Network):
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class (N, C), or of each label (N, L)."""
         scores = self._scores(X)
-        return (scores.sigmoid() if self._several else scores.softmax()).numpy()
+        with no_grad():
+            return Tensor(scores).sigmoid().numpy() if self._several else Tensor(scores).softmax().numpy()
 
     def _loss(self) -> Loss:
         return binary_cross_entropy_with_logits if self._several else cross_entropy
@@ -282,6 +288,11 @@ class MLPClassifier(ClassifierMixin, Network):
         """Note the classes, and return their number."""
         self._several = y.ndim == 2
         self.classes_ = np.arange(y.shape[1]) if self._several else np.unique(y if classes is None else classes)
+        self._class_weight = None
+        if self.class_weight is not None:
+            if self._several:
+                raise ValueError("class_weight is a weight for each class, and these are labels, several for a sample")
+            self._class_weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         return len(self.classes_)
 
     def _targets(self, y: Array) -> Array:
@@ -291,8 +302,8 @@ class MLPClassifier(ClassifierMixin, Network):
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(
-                f"y holds {unknown[0]!r}, which is none of the classes {self.classes_.tolist()}; give all classes to the "
-                "first call: partial_fit(X, y, classes=[...])"
+                f"y holds {unknown[0]!r}, which is none of the classes {self.classes_.tolist()}; give all classes to "
+                "the first call: partial_fit(X, y, classes=[...])"
             )
         return np.searchsorted(self.classes_, y)
 
@@ -317,15 +328,15 @@ class MLPRegressor(RegressorMixin, Network):
     True
     """
 
-    numeric = True
+    _numeric = True
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Train for one epoch more; the first call makes the network, and learns the scales."""
-        return self._learn(X, y, sample_weight, 1, new=not hasattr(self, "model_"))
+        return self._go_on(X, y, sample_weight)
 
     def predict(self, X: Any) -> Array:
         """Return the number, or the numbers, of each sample."""
-        scores = self._scores(X).numpy()
+        scores = self._scores(X)
         numbers = self.target_scaler_.inverse_transform(scores)
         return numbers.ravel() if self._one else numbers
 
