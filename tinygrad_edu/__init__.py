@@ -145,7 +145,7 @@ def __getattr__(name: str) -> Any:
         value = attrgetter(there)(import_module(f".{path}", __name__))
     except AttributeError:
         value = import_module(f".{path}.{there}", __name__)
-    if not path.startswith("core") and f"{path}.{there}" not in _AS_THEY_ARE:
+    if not path.startswith(("core", "extras.losses")) and f"{path}.{there}" not in _AS_THEY_ARE:
         value = guards.words.at_the_door(value)
     globals()[name] = value
     return value

@@ -17,14 +17,6 @@ from .core.layers import (
     Tanh as Tanh,
     mlp as mlp,
 )
-from .core.losses import (
-    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
-    cross_entropy as cross_entropy,
-    hinge_loss as hinge_loss,
-    huber_loss as huber_loss,
-    l1_loss as l1_loss,
-    mse_loss as mse_loss,
-)
 from .core.optimizer import Optimizer as Optimizer
 from .core.optimizers import (
     SGD as SGD,
@@ -55,6 +47,16 @@ from .extras.layers import (
     LeakyReLU as LeakyReLU,
     SiLU as SiLU,
     Softmax as Softmax,
+)
+from .extras.losses import (
+    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
+    cross_entropy as cross_entropy,
+    hinge_loss as hinge_loss,
+    huber_loss as huber_loss,
+    kl_div as kl_div,
+    l1_loss as l1_loss,
+    mse_loss as mse_loss,
+    nll_loss as nll_loss,
 )
 from .extras.numpy_functions import concatenate as concatenate, einsum as einsum, stack as stack, where as where
 from .extras.optimizers import (

@@ -36,10 +36,12 @@ OPTIMIZERS = {  # the name in torch or Keras, or a wish: what to do here
     "parameters": "it is params, the first argument",
 }
 LOSSES = {
-    "weight": "a loss of your own can weigh the samples; its value is a Tensor with one number",
-    "label_smoothing": "a loss of your own can have it: -(targets * logits.log_softmax()).sum(axis=1).mean()",
-    "ignore_index": "leave these samples out: keep = labels != -100, then logits[keep] and labels[keep]",
-    "reduction": "a loss is a mean; for one number a sample write the formula, as (p - t) ** 2",
+    "weight": "it is sample_weight, a weight for each sample",
+    "class_weight": "it is weight, one for each class",
+    "label_smoothing": "cross_entropy has it; elsewhere the targets can be smooth themselves",
+    "ignore_index": "give the samples that do not count the sample_weight 0",
+    "log_target": "targets are probabilities here: give targets.exp()",
+    "size_average": 'reduction="sum" is the sum',
     "from_logits": "the losses take logits, without softmax or sigmoid",
 }
 OTHERS = {
@@ -99,7 +101,13 @@ def plain(name: str) -> str:
 
 def fix_of(what: str, name: str, known: list[str]) -> str:
     """Return the words for an argument that does not exist: its name here, or a similar one, or none."""
-    kind = OPTIMIZERS if "params" in known else LOSSES if what.endswith(("_loss", "cross_entropy", "logits")) else {}
+    kind = (
+        OPTIMIZERS
+        if "params" in known
+        else LOSSES
+        if what.endswith(("_loss", "cross_entropy", "logits", "kl_div"))
+        else {}
+    )
     table = {plain(theirs): ours for theirs, ours in (kind if kind is OPTIMIZERS else {**OTHERS, **kind}).items()}
     fix = table.get(plain(name), "")
     here = re.match(r"(it is|they are) (\w+)", fix)
