@@ -50,7 +50,10 @@ def _table() -> dict[str, tuple[str, str]]:
 
 
 _TABLE = _table()
-__all__ = [name for name in _TABLE if not hasattr(builtins, name)]  # a star import hides no abs, sum, max, min, pow
+_ON_SCIKIT_LEARN = "training.estimators"
+__all__ = [  # a star import hides no abs, sum, max, min, pow, and needs no other package
+    name for name, (module, _) in _TABLE.items() if not hasattr(builtins, name) and module != _ON_SCIKIT_LEARN
+]
 
 
 class _Face(ModuleType):
@@ -88,6 +91,7 @@ _BOUND = {
     "core.layers.Layer": {
         "state_dict": "training.states.layer_state",
         "load_state_dict": "training.states.load_layer_state",
+        "predict": "training.evaluation.predict",
     },
     "core.buffers.FlatBuffer": {"check": "guards.ranges.check_parameters"},
     "core.jit.Kernel": {"keep": "compile.kept.keep"},
@@ -141,7 +145,7 @@ def __getattr__(name: str) -> Any:
         value = attrgetter(there)(import_module(f".{path}", __name__))
     except AttributeError:
         value = import_module(f".{path}.{there}", __name__)
-    if not path.startswith("core") and f"{path}.{there}" not in _AS_THEY_ARE:
+    if not path.startswith(("core", "extras.losses")) and f"{path}.{there}" not in _AS_THEY_ARE:
         value = guards.words.at_the_door(value)
     globals()[name] = value
     return value

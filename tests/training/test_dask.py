@@ -1,4 +1,4 @@
-"""The sweep on a cluster of Dask, on loopback: the rows that one process gives; and a search of scikit-learn's on it."""
+"""The sweep on a cluster of Dask, on loopback: the rows of one process; and a search of scikit-learn's on it."""
 
 import os
 

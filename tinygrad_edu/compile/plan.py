@@ -6,6 +6,7 @@ updates get their numbers and are counted. So compiled and eager steps can take 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cached_property, partial
 from math import prod
@@ -57,7 +58,7 @@ class Plan:
     program, text : of the gradients; and the module's text, which Numba compiles
     labelled : whether y holds class numbers
     any_size : whether it is for batches of every size
-    apart : whether threads share the update, or ranks do (see `distribute`)
+    apart : whether the update is a call of its own: threads share it, ranks do, or something comes before it
     cached : whether the machine code that was asked for last was on disk
     out : the results of the latest call, see `module_text`
     """
@@ -74,9 +75,11 @@ class Plan:
         kinds: Kinds,
         condition: str | None,
         quiet: bool,
+        between: Callable[[], None] | None = None,
     ) -> None:
-        """Make the text, and the table. output : the name of the model's output. kinds, condition : see `Parts`."""
-        self.program, self.optimizer, self.quiet = program, optimizer, quiet
+        """Make the text, and the table. output : the name of the model's output. kinds, condition : see `Parts`.
+        between : called when the gradients are there, before the update."""
+        self.program, self.optimizer, self.quiet, self._between = program, optimizer, quiet, between
         inputs = inputs_of(program, optimizer)
         lowered, self.any_size = loops_of(program, inputs, X, y)
         buffer, averages = optimizer.buffer, list(optimizer.averages.values())
@@ -104,9 +107,11 @@ class Plan:
         self._bound = list[Update]()  # the updates that the table is for
 
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
-        self._ranks = vars(optimizer).get("ranks")
-        shared = size >= threads.WORTH_A_THREAD and threads.CORES > 2  # BLAS's second thread, waiting, holds a core
-        self.apart = shared or self._ranks is not None
+        self._ranks = vars(optimizer).get("ranks")  # see `distribute`
+        self._shared = (
+            size >= threads.WORTH_A_THREAD and threads.CORES > 2
+        )  # BLAS's second thread, waiting, holds a core
+        self.apart = self._shared or self._ranks is not None or between is not None
         width = 1 + len(numbers_of(optimizer.kernel, 2 + len(averages)))
         self._row, self._pack = 8 * width, Struct(f"{width}d").pack_into
         numbers: Any = np.zeros((len(optimizer.params), width))
@@ -267,13 +272,15 @@ class Plan:
         self.table.put(policy=POLICIES[nonfinite])
 
     def _update(self) -> int:
-        """Run the optimizer's kernel in threads; return the status of the step."""
-        piece = self.piece
+        """Run the optimizer's kernel, in threads if it is worth it; return the status of the step."""
         if self._ranks is not None:
             self._ranks.average()
-        if threads.in_threads(lambda k, n: piece(True, k, n)):
+        if self._between is not None:
+            self._between()
+        piece, run = self.piece, threads.in_threads if self._shared else alone
+        if run(lambda k, n: piece(True, k, n)):
             return SKIPPED if self._policy == "skip" else NOT_FINITE
-        threads.in_threads(lambda k, n: piece(False, k, n))
+        run(lambda k, n: piece(False, k, n))
         return DONE
 
     # --- machine code -------------------------------------------------------------------------------------------------
@@ -299,6 +306,11 @@ class Plan:
         bound = [self.table.at, *self.generators] if draws else [self.table.at]
         code, self.cached = cache.load(self.text, name, [*map(array_type, bound), *given], self.quiet)
         return partial(interruptible(code), *bound)
+
+
+def alone(job: Callable[[int, int], Any]) -> Any:
+    """Call job as the only thread does (`threads.in_threads`)."""
+    return job(0, 1)
 
 
 def array_type(value: Any) -> Any:

@@ -128,11 +128,12 @@ class CompiledStep:
         y: Any,
         quiet: bool = False,
         function: str = "step",  # or "epoch": which of the two is compiled now
+        between: Callable[[], None] | None = None,  # called between the gradients and the update
     ) -> None:
         if not isinstance(model, Layer) or not callable(loss) or not isinstance(optimizer, Optimizer):
             raise TypeError("compile_step takes a Layer, a function such as tg.cross_entropy, and an optimizer")
         _refuse_own_rules(optimizer)
-        self.model, self.loss, self.optimizer, self.quiet = model, loss, optimizer, quiet
+        self.model, self.loss, self.optimizer, self.quiet, self.between = model, loss, optimizer, quiet, between
         X, y, dtype = numbers("X", X), numbers("y", y), optimizer.buffer.data.dtype
         x_dtype = dtype if X.dtype.kind in "iub" else np.dtype(X.dtype.type)
         y_dtype = dtype if y.dtype.kind == "f" else np.dtype(y.dtype.type)
@@ -256,7 +257,7 @@ class CompiledStep:
         if plan is None:
             program, output = self._tracer.program(X, y)
             condition = TARGETS.get(self.loss)
-            plan = Plan(program, output, self.optimizer, X, y, self.kinds, condition, self.quiet)
+            plan = Plan(program, output, self.optimizer, X, y, self.kinds, condition, self.quiet, self.between)
             self.program, self.source, self.labelled = program, plan.text, plan.labelled
             self._warn_if_lost(program)
             self._watch = Watch(self.model, self.loss)  # now, as forward() may have kept something

@@ -138,9 +138,8 @@ class Ranks:
 
     def average_if_new(self) -> None:
         """Average the gradients, unless that was done since they were computed."""
-        if (stamps := [p.grad_stamp for p in self.optimizer.params]) != self.stamps:
+        if [p.grad_stamp for p in self.optimizer.params] != self.stamps:
             self.average()
-            self.stamps = stamps
 
     def average(self) -> None:
         """Put the mean over the ranks in the place of the flat gradient."""
@@ -155,6 +154,7 @@ class Ranks:
                 "freeze() the others"
             )
         np.divide(self.sums[:-1], self.comm.size, out=grad)
+        self.stamps = [p.grad_stamp for p in self.optimizer.params]
 
     def __reduce__(self) -> Any:
         raise TypeError("a distributed optimizer cannot be copied or pickled; tg.save keeps its state")
