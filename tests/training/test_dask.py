@@ -48,11 +48,10 @@ def test_the_same_call_gives_the_same_rows_on_a_cluster(cluster, tmp_path):
 def test_a_grid_search_of_scikit_learn_runs_on_it(cluster):
     search = pytest.importorskip("sklearn.model_selection").GridSearchCV
     X, y = tg.data.moons(200, rng=0)
-    grid = {"hidden": [(4,), (16,)], "lr": [0.001, 0.03]}
-    model = tg.MLPClassifier(epochs=20, random_state=0)
-    here = search(model, grid, cv=3).fit(X, y)
+    grid, model = {"hidden": [(4,), (16,)]}, tg.MLPClassifier(lr=0.03, epochs=10, random_state=0)
+    here = search(model, grid, cv=2).fit(X, y)
     with cluster():
-        there = search(model, grid, cv=3, n_jobs=2).fit(X, y)
+        there = search(model, grid, cv=2, n_jobs=2).fit(X, y)
     assert there.best_params_ == here.best_params_
     assert np.array_equal(there.cv_results_["mean_test_score"], here.cv_results_["mean_test_score"])
-    assert there.best_score_ > 0.9
+    assert there.best_score_ > 0.8
