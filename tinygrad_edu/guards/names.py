@@ -69,7 +69,6 @@ OTHERS = {
     "test_size": "it is test_share",
     "retain_graph": "leave it out, a second backward() is right here",
     "create_graph": "tg.hessian and tg.hvp are the second derivatives",
-    "strict": "every name has to fit: {**model.state_dict(), **part} has the model's own numbers for the rest",
 }
 
 
