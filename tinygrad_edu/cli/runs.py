@@ -21,7 +21,19 @@ if TYPE_CHECKING:
 
 MODEL, ABOUT, ENCODER = "model.npz", "run.json", "encoder.npz"
 KEPT = (  # the options of train that say how a run goes
-    *("data", "target", "missing", "hidden", "activation", "dropout", "compiled", "optimizer", "lr", "batch_size"),
+    *(
+        "data",
+        "target",
+        "missing",
+        "drop",
+        "hidden",
+        "activation",
+        "dropout",
+        "compiled",
+        "optimizer",
+        "lr",
+        "batch_size",
+    ),
     *("epochs", "dtype", "seed"),
 )
 
@@ -56,7 +68,7 @@ def as_words(options: argparse.Namespace) -> dict[str, Any]:
         if name == "batch_size" and value is None:
             value = "all"
         if isinstance(value, list):
-            value = ",".join(map(str, value)) or "none"
+            value = ",".join(map(str, value)) or ("none" if name == "hidden" else None)
         if value is not None and value is not False:
             words[name.replace("_", "-")] = value if value is True else str(value)
     return words

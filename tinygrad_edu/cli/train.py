@@ -19,6 +19,7 @@ from .arguments import (
     activation,
     add_json,
     add_seed,
+    add_table,
     batch,
     is_table,
     load,
@@ -58,9 +59,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         default="digits",
         help=f"digits, {sets}, mnist:FOLDER with MNIST's four files, or a table, as my.csv (default: digits)",
     )
-    add("--target", metavar="NAME", help="of a table: the column to predict, words or numbers")
-    text = "of a table: what to do about empty cells, refuse, drop, mean or median (default: refuse)"
-    add("--missing", choices=["refuse", "drop", "mean", "median"], default="refuse", metavar="WAY", help=text)
+    add_table(command)
     text = 'hidden sizes, as 64,32, or "none" (default: 128,128, toy sets and tables 32,32)'
     add("--hidden", type=sizes, metavar="N,N", help=text)
     text = f"after each hidden layer: {', '.join(ACTIVATIONS)} (default: relu)"
@@ -205,7 +204,7 @@ def settle(options: argparse.Namespace) -> None:
 def data_of(options: argparse.Namespace, rng: Any) -> tuple[Split, Encoder | None]:
     """Return the data in the dtype that was asked for, and how those of a table were made."""
     data, encoder = (
-        load_table(options.data, rng, options.target, options.missing)
+        load_table(options.data, rng, options.target, options.missing, options.drop)
         if is_table(options.data)
         else (load(options.data, rng), None)
     )
