@@ -121,7 +121,7 @@ def run(options: argparse.Namespace) -> int:
     how: dict[str, Any] = {"epochs": options.epochs, "batch_size": options.batch_size, "compiled": options.compiled}
     test = data.X_test, data.y_test
     how |= {"validation": test, "rng": rng, "checkpoint": options.out / MODEL}
-    history = fit(model, data.X_train, data.y_train, loss, optimizer, **how)
+    history = tg.fit(model, data.X_train, data.y_train, loss, optimizer, **how)
     describe_result(history, optimizer.t, len(data.X_test), say)
 
     copy = tg.mlp(shape, options.activation, options.dropout, rng=0).eval()  # in float64
@@ -140,26 +140,6 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(found)
     return 0 if error is not None else 1
-
-
-def fit(model: Layer, X: Any, y: Any, loss: Any, optimizer: Any, checkpoint: Path, epochs: int, **how: Any) -> History:
-    """Train as `tinygrad_edu.fit` does, and write a file after each epoch; if there is one, go on from it."""
-    import tinygrad_edu as tg
-
-    history, kept = tg.History(), {"model": model, "optimizer": optimizer, "rng": how["rng"]}
-    if checkpoint.exists():
-        tg.load(checkpoint, **kept, history=history)
-
-    def keep(row: dict[str, Any]) -> None:
-        row["epoch"] = len(history) + 1
-        history.rows.append(row)
-        tg.save(checkpoint, **kept, history=history)
-
-    rest = tg.fit(model, X, y, loss, optimizer, epochs=max(epochs - len(history), 0), callback=keep, **how)
-    history.stopped = rest.stopped
-    if rest.stopped == "interrupted":
-        history.rows.append(rest.rows[-1] | {"epoch": len(history) + 1})
-    return history
 
 
 def resumed(options: argparse.Namespace) -> argparse.Namespace:
