@@ -245,6 +245,7 @@ def test_a_schedule_is_compared_by_the_call_that_makes_it():
         (lambda path: tg.save(path, strict=1), ValueError, "'strict'"),
         (lambda path: tg.load(path, epoch=3), TypeError, r"epoch takes nothing over, it is int 3"),
         (lambda path: tg.load(path), FileNotFoundError, "run.npz"),
+        (lambda path: tg.save(path.parent / "no" / "run.npz", a=1), FileNotFoundError, r"no.run\.npz'$"),
         (lambda path: tg.load(path.parent), ValueError, "is no file"),
     ],
 )
@@ -468,7 +469,7 @@ def test_a_generator_that_would_read_beyond_its_numbers_is_refused(bits, index, 
         tg.training.states.generator_state("rng", state, rng)
 
 
-def test_a_hundred_damaged_files_are_refused_or_right():
+def test_three_hundred_damaged_files_are_refused_or_right():
     for case in range(6):
         fuzz.run("saved", 1, case)
 
