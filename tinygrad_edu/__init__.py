@@ -50,7 +50,10 @@ def _table() -> dict[str, tuple[str, str]]:
 
 
 _TABLE = _table()
-__all__ = [name for name in _TABLE if not hasattr(builtins, name)]  # a star import hides no abs, sum, max, min, pow
+_ON_SCIKIT_LEARN = "training.estimators"
+__all__ = [  # a star import hides no abs, sum, max, min, pow, and needs no other package
+    name for name, (module, _) in _TABLE.items() if not hasattr(builtins, name) and module != _ON_SCIKIT_LEARN
+]
 
 
 class _Face(ModuleType):

@@ -22,17 +22,6 @@ X, Y = tg.data.blobs(90, rng=0)
 EPOCHS = 12
 
 
-class Average:
-    """A `WeightAverage` over the epochs, as a callback."""
-
-    def __init__(self, optimizer):
-        average = tg.WeightAverage(optimizer, decay=0.9)
-        self.average, self.state_dict, self.load_state_dict = average, average.state_dict, average.load_state_dict
-
-    def __call__(self, row):
-        self.average.update()
-
-
 def train(checkpoint=None, compiled=False, epochs=EPOCHS, callback=None, **options):
     """Return all numbers after a training with everything that has a memory."""
     model = tg.Sequential(
@@ -40,7 +29,7 @@ def train(checkpoint=None, compiled=False, epochs=EPOCHS, callback=None, **optio
     )
     schedule = tg.schedules.cosine(0.05, steps=60)
     optimizer = tg.Adam(model, lr=0.05 if options.pop("plateau", True) else schedule)
-    average = Average(optimizer)
+    average = tg.WeightAverage(optimizer, decay=0.9)
     callbacks = [average, tg.EarlyStopping(patience=5, min_delta=0.02), callback or (lambda row: None)]
     if not callable(optimizer.groups[0]["lr"]):
         callbacks.append(tg.ReduceOnPlateau(optimizer, factor=0.5, patience=0, threshold=0.2))
@@ -63,7 +52,7 @@ def train(checkpoint=None, compiled=False, epochs=EPOCHS, callback=None, **optio
     return {
         **model.state_dict(),
         **{f"optimizer {name}": value for name, value in optimizer.state_dict().items()},
-        "average": average.average.average,
+        "average": average.average,
         "rows": np.array(rows),
         "stopped": np.array(history.stopped),
     }

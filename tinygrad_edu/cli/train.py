@@ -19,6 +19,7 @@ from .arguments import (
     activation,
     add_json,
     add_seed,
+    add_table,
     batch,
     is_table,
     load,
@@ -58,9 +59,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         default="digits",
         help=f"digits, {sets}, mnist:FOLDER with MNIST's four files, or a table, as my.csv (default: digits)",
     )
-    add("--target", metavar="NAME", help="of a table: the column to predict, words or numbers")
-    text = "of a table: what to do about empty cells, refuse, drop, mean or median (default: refuse)"
-    add("--missing", choices=["refuse", "drop", "mean", "median"], default="refuse", metavar="WAY", help=text)
+    add_table(command)
     text = 'hidden sizes, as 64,32, or "none" (default: 128,128, toy sets and tables 32,32)'
     add("--hidden", type=sizes, metavar="N,N", help=text)
     text = f"after each hidden layer: {', '.join(ACTIVATIONS)} (default: relu)"
@@ -122,7 +121,7 @@ def run(options: argparse.Namespace) -> int:
     how: dict[str, Any] = {"epochs": options.epochs, "batch_size": options.batch_size, "compiled": options.compiled}
     test = data.X_test, data.y_test
     how |= {"validation": test, "rng": rng, "checkpoint": options.out / MODEL}
-    history = fit(model, data.X_train, data.y_train, loss, optimizer, **how)
+    history = tg.fit(model, data.X_train, data.y_train, loss, optimizer, **how)
     describe_result(history, optimizer.t, len(data.X_test), say)
 
     copy = tg.mlp(shape, options.activation, options.dropout, rng=0).eval()  # in float64
@@ -141,26 +140,6 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(found)
     return 0 if error is not None else 1
-
-
-def fit(model: Layer, X: Any, y: Any, loss: Any, optimizer: Any, checkpoint: Path, epochs: int, **how: Any) -> History:
-    """Train as `tinygrad_edu.fit` does, and write a file after each epoch; if there is one, go on from it."""
-    import tinygrad_edu as tg
-
-    history, kept = tg.History(), {"model": model, "optimizer": optimizer, "rng": how["rng"]}
-    if checkpoint.exists():
-        tg.load(checkpoint, **kept, history=history)
-
-    def keep(row: dict[str, Any]) -> None:
-        row["epoch"] = len(history) + 1
-        history.rows.append(row)
-        tg.save(checkpoint, **kept, history=history)
-
-    rest = tg.fit(model, X, y, loss, optimizer, epochs=max(epochs - len(history), 0), callback=keep, **how)
-    history.stopped = rest.stopped
-    if rest.stopped == "interrupted":
-        history.rows.append(rest.rows[-1] | {"epoch": len(history) + 1})
-    return history
 
 
 def resumed(options: argparse.Namespace) -> argparse.Namespace:
@@ -205,7 +184,7 @@ def settle(options: argparse.Namespace) -> None:
 def data_of(options: argparse.Namespace, rng: Any) -> tuple[Split, Encoder | None]:
     """Return the data in the dtype that was asked for, and how those of a table were made."""
     data, encoder = (
-        load_table(options.data, rng, options.target, options.missing)
+        load_table(options.data, rng, options.target, options.missing, options.drop)
         if is_table(options.data)
         else (load(options.data, rng), None)
     )

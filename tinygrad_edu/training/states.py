@@ -379,6 +379,9 @@ def optimizer_from_pickle(optimizer: Optimizer, state: dict[str, Any]) -> None:
     """Fill a new optimizer with what `optimizer_to_pickle` returned, and move the parameters into its buffer."""
     state = dict(state)
     memory, groups = state.pop("memory"), state.pop("groups")
+    memory = [
+        (whole if whole.flags.writeable else np.array(whole), start) for whole, start in memory
+    ]  # joblib's memmap
     vars(optimizer).update(state)
     stopped, at = [p for p in optimizer.params if not p.requires_grad], 0
     for p in optimizer.params:

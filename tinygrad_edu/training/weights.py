@@ -24,7 +24,7 @@ def checked_weights(sample_weight: Any, n: int) -> Array | None:
     if weights.shape != (n,):
         raise ValueError(f"sample_weight has shape {weights.shape}, but there are {n} samples: say shape ({n},)")
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
-        raise ValueError("sample_weight holds finite numbers, at least 0, and not all of them 0")
+        raise ValueError("sample_weight holds finite numbers, at least 0, and not all of them zero")
     return weights
 
 
