@@ -93,9 +93,9 @@ class Task:
             value, right, whole = 0.0, None, weigh(rows)
             for first in range(0, len(rows), size):
                 part = rows[first : first + size]
-                if share := weigh(part) / whole:
-                    cost, counted = self._learn(part, share)
-                    value, right = value + share * cost, None if counted is None else (right or 0) + counted
+                share = weigh(part) / whole
+                cost, counted = self._learn(part, share)
+                value, right = value + share * cost, None if counted is None else (right or 0) + counted
             self.update()
             return value, right
 
@@ -108,13 +108,16 @@ class Task:
         """
         xb, yb = self.take(rows), self.targets(rows)
         output = self.call(xb)
+        right = None if self.read is None else self.read.right(output, yb)
+        if not share:  # no weight: the loss would divide by 0
+            return 0.0, right
         more = {} if self.weights is None else {"sample_weight": self.weights[rows]}
         cost = cost_of(self.loss, output, yb, self.y, **more)
         value = cost.item()
         if not isfinite(value) and self.optimizer.nonfinite == "raise":
             raise NoLoss(f"loss became {value}")
         cost.backward(None if share == 1 else np.full(cost.shape, share, cost.dtype))
-        return value, None if self.read is None else self.read.right(output, yb)
+        return value, right
 
     def clip(self) -> None:
         """Bring the gradients into the bounds."""

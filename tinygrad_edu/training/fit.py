@@ -130,7 +130,7 @@ def fit(
         yes_or_no(name, value)
     X, y, validation = each("X", finite, X), each("y", finite, y), _checked_validation(validation)
     _check(X, y, epochs, batch_size, rng, accumulate)
-    told, clip, metrics = Told(callback), _bounds(clip_norm=clip_norm, clip_value=clip_value), checked_metrics(metrics)
+    told, clip, metrics = Told(callback), _bounds(clip_value=clip_value, clip_norm=clip_norm), checked_metrics(metrics)
     weights, seed, rng = checked_weights(sample_weight, len(parts_of(X)[0])), rng, np.random.default_rng(rng)
     call = {"X": X, "y": y, "loss": name_of(loss), "batch_size": batch_size, "drop_last": drop_last, "clip": clip}
     call |= {"validation": validation, "rng": seed if is_whole(seed) else None, "callback": told.names}
