@@ -277,8 +277,6 @@ def test_a_rank_that_dies_ends_the_run_and_the_checkpoint_is_whole(what, tmp_pat
     assert not list(tmp_path.glob("[01].npz"))
     if what == "raises":
         assert "RuntimeError: rank 1 is out of memory" in done.stderr
-    for rank in (0, 1):
-        kept = np.load(tmp_path / f"checkpoint.{rank}.npz")
-        assert kept["epoch"] in (2, 3)
-        model = tg.mlp([2, 16, 3], rng=5)
-        model.load_state_dict({name: kept[name] for name in kept.files if name != "epoch"})
+    model = tg.mlp([2, 16, 3], rng=5)
+    kept = tg.load(tmp_path / "checkpoint.npz", model=model)
+    assert kept["epoch"] in (2, 3, 4)  # of the rank that wrote last
