@@ -1,4 +1,4 @@
-"""A program for tests/training/test_ranks.py: ``mpiexec -n 2 python mpi_program.py WHAT FOLDER``; each rank writes a file."""
+"""A program for test_ranks.py: ``mpiexec -n 2 python mpi_program.py WHAT FOLDER``; each rank writes a file."""
 
 import os
 import signal

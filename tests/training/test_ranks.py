@@ -279,4 +279,4 @@ def test_a_rank_that_dies_ends_the_run_and_the_checkpoint_is_whole(what, tmp_pat
         assert "RuntimeError: rank 1 is out of memory" in done.stderr
     model = tg.mlp([2, 16, 3], rng=5)
     kept = tg.load(tmp_path / "checkpoint.npz", model=model)
-    assert kept["epoch"] in (2, 3, 4)  # of the rank that wrote last
+    assert kept["epoch"] in (2, 3)
