@@ -63,6 +63,9 @@ class _Face(ModuleType):
         if not (isinstance(value, ModuleType) and value.__name__ == f"{__name__}.{name}" and name in _TABLE):
             super().__setattr__(name, value)
 
+    def __reduce__(self) -> Any:
+        return import_module, (__name__,)  # for functions that go to other processes with what they refer to
+
 
 sys.modules[__name__].__class__ = _Face
 
