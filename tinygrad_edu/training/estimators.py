@@ -59,12 +59,12 @@ class Network(BaseEstimator):
         hidden: int | Sequence[int] = (100,),
         activation: str = "relu",
         optimizer: str | Callable[..., Optimizer] = "adam",
-        lr: LearningRate = 0.003,
+        lr: LearningRate = 0.005,
         schedule: str | Callable[..., Any] | None = None,
         l2: float = 0.001,
         dropout: float = 0.0,
         batch_size: int | None = 32,
-        epochs: int = 50,
+        epochs: int = 100,
         early_stopping: bool | int = False,
         standardize: bool = True,
         random_state: Any = None,
@@ -99,7 +99,7 @@ class Network(BaseEstimator):
 
     def _learn(self: Same, X: Any, y: Any, sample_weight: Any, epochs: int, new: bool, classes: Any = None) -> Same:
         """Train a new network, or the one that is there, for some epochs."""
-        X, y = validate_data(self, X, y, reset=new, dtype=FLOATS, multi_output=True, y_numeric=self._numeric)
+        X, y = validate_data(self, X, y, reset=new, dtype=FLOATS, order="C", multi_output=True, y_numeric=self._numeric)
         y, weight = self._checked(y), checked_weights(sample_weight, len(X))
         if weight is not None:
             X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
@@ -172,7 +172,7 @@ class Network(BaseEstimator):
     def _scores(self, X: Any) -> Array:
         """Return the network's output for X."""
         check_is_fitted(self)
-        return self.model_.predict(self._inputs(validate_data(self, X, reset=False, dtype=FLOATS)))
+        return self.model_.predict(self._inputs(validate_data(self, X, reset=False, dtype=FLOATS, order="C")))
 
 
 class MLPClassifier(ClassifierMixin, Network):
@@ -215,7 +215,7 @@ class MLPClassifier(ClassifierMixin, Network):
     --------
     >>> from tinygrad_edu.training import data
     >>> X, y = data.moons(200, rng=0)
-    >>> MLPClassifier(epochs=30, random_state=0).fit(X, y).score(X, y) > 0.95
+    >>> MLPClassifier(random_state=0).fit(X, y).score(X, y) > 0.95
     True
     """
 
@@ -224,12 +224,12 @@ class MLPClassifier(ClassifierMixin, Network):
         hidden: int | Sequence[int] = (100,),
         activation: str = "relu",
         optimizer: str | Callable[..., Optimizer] = "adam",
-        lr: LearningRate = 0.003,
+        lr: LearningRate = 0.005,
         schedule: str | Callable[..., Any] | None = None,
         l2: float = 0.001,
         dropout: float = 0.0,
         batch_size: int | None = 32,
-        epochs: int = 50,
+        epochs: int = 100,
         early_stopping: bool | int = False,
         class_weight: Any = None,
         standardize: bool = True,
@@ -302,8 +302,8 @@ class MLPClassifier(ClassifierMixin, Network):
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(
-                f"y holds {unknown[0]!r}, which is none of the classes {self.classes_.tolist()}; give all classes to "
-                "the first call: partial_fit(X, y, classes=[...])"
+                f"y holds {unknown.tolist()[0]!r}, which is none of the classes {self.classes_.tolist()}; give all "
+                "classes to the first call: partial_fit(X, y, classes=[...])"
             )
         return np.searchsorted(self.classes_, y)
 
@@ -324,7 +324,7 @@ class MLPRegressor(RegressorMixin, Network):
     --------
     >>> from tinygrad_edu.training import data
     >>> X, y = data.regression(200, rng=0)
-    >>> MLPRegressor(epochs=30, random_state=0).fit(X, y.ravel()).score(X, y) > 0.9
+    >>> MLPRegressor(random_state=0).fit(X, y.ravel()).score(X, y) > 0.9
     True
     """
 
