@@ -528,6 +528,17 @@ def test_an_op_with_too_few_vjps_or_a_wrong_shape_is_named():
         tg.apply(crooked, leaf(np.ones(3))).sum().backward()
 
 
+def test_new_data_that_the_dtype_cannot_hold_are_refused_and_nothing_is_cut_off():
+    whole = tg.Tensor([1, 2])
+    with pytest.raises(TypeError, match=r"holds int64, the new data float64"):
+        whole.data = [1.5, 2.0]
+    assert whole.numpy().tolist() == [1, 2]
+    single = tg.Tensor(np.float32([1, 2]))
+    single.data = [1, 2.5]
+    assert single.dtype == np.float32
+    assert single.numpy().tolist() == [1, 2.5]
+
+
 def test_new_data_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"w \(2,\) has shape \(2,\), the new data has \(3,\)"):
         leaf([1.0, 2.0], name="w").data = np.ones(3)

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from ..core.layers import ACTIVATIONS
 from ..extras.optimizers import RULES
 from ..race.surfaces import SURFACES
-from ..training.data import TOY_SETS, Split, digits, mnist, split
+from ..training.data import TOY_SETS, Encoder, Split, csv, digits, mnist, split
 
 SETS = ("digits", *TOY_SETS)
 NEEDS_MATPLOTLIB = "matplotlib (pip install matplotlib)"
@@ -119,16 +119,32 @@ def plain(text: str) -> str:
 
 
 def source(text: str) -> str:
-    """Read the name of a data set, or mnist: and a folder."""
+    """Read the name of a data set, mnist: and a folder, or a file, which is one with a point in its name."""
     folder = text.startswith("mnist:") and text != "mnist:"
-    return text if folder else choice("data", text, SETS, ", or mnist:FOLDER")
+    return text if folder or is_table(text) else choice("data", text, SETS, ", mnist:FOLDER, or a file, as my.csv")
 
 
-def load(name: str, rng: Any) -> Split:
-    """Return the data of that name, as `source` has read it."""
+def is_table(text: str) -> bool:
+    """Return whether the data are a table of the user's."""
+    return not text.startswith("mnist:") and bool(Path(text).suffix)
+
+
+def load(name: str, rng: Any, target: str | None = None, missing: str = "refuse") -> Split:
+    """Return the data of that name, as `source` has read it; of a table with its target."""
     if name.startswith("mnist:"):
         return mnist(name.removeprefix("mnist:"))
+    if is_table(name):
+        return load_table(name, rng, target, missing)[0]
     return digits(rng) if name == "digits" else split(*TOY_SETS[name](rng=rng), rng=rng)
+
+
+def load_table(path: str, rng: Any, target: str | None, missing: str = "refuse") -> tuple[Split, Encoder]:
+    """Return a table's training and test data, standardised, and what encodes other files so."""
+    if target is None:
+        names = csv(path, missing="mean").encoder.features
+        raise ValueError(f"--data {path} needs --target, the column to predict, of {', '.join(f.name for f in names)}")
+    train, test = csv(path, target, missing).split(rng=rng)
+    return Split(train.X, train.y, test.X, test.y), train.encoder
 
 
 def surface(text: str) -> str:

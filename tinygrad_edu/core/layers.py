@@ -42,7 +42,7 @@ class Layer:
     summary: Callable[..., None]  # `guards.install` binds these two; refuse makes the error for a misfit of shapes
     refuse: Callable[[type[Exception], str], Exception]
     state_dict: Callable[[], dict[str, ops.Array]]  # the face, tinygrad_edu/__init__.py, binds these three
-    load_state_dict: Callable[[Any], None]
+    load_state_dict: Callable[..., Any]
     predict: Callable[..., Any]
 
     def forward(self, x: Any) -> Tensor:

@@ -381,6 +381,8 @@ class Tensor(TensorMethods):
         value = real(unwrap(value))
         if value.shape != self.shape:
             raise ValueError(f"{self.label()} has shape {self.shape}, the new data has {value.shape}")
+        if not np.can_cast(value.dtype, self.dtype, "same_kind"):
+            raise TypeError(f"{self.label()} holds {self.dtype}, the new data {value.dtype}; a new Tensor can hold it")
         self.array[...] = value  # in place: a parameter stays in its flat buffer
         self.stamp = next_stamp()
         if self.checksum is not None:

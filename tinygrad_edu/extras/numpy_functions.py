@@ -87,7 +87,9 @@ def pad(t: Any, pad_width: Any, mode: str = "constant", constant_values: float =
 
 
 def astype(t: Any, dtype: Any, copy: bool = True) -> Tensor:
-    """y = a in another float dtype (`ops.astype`); it is a new Tensor, copy or not"""
+    """y = a in another float dtype (`ops.astype`); it is a new Tensor, copy or not. Labels may become other integers"""
+    if np.dtype(dtype).kind in "iu" and t.dtype.kind in "iu":
+        return t if t.dtype == dtype else Tensor(t.array.astype(dtype))
     if np.dtype(dtype).kind != "f":
         raise TypeError(f"astype({np.dtype(dtype)}) would lose the gradient; take t.numpy().astype(...)")
     return apply(ops.astype, t, dtype=dtype)

@@ -69,11 +69,11 @@ OTHERS = {
     "test_size": "it is test_share",
     "retain_graph": "leave it out, a second backward() is right here",
     "create_graph": "tg.hessian and tg.hvp are the second derivatives",
-    "strict": "every name has to fit: {**model.state_dict(), **part} has the model's own numbers for the rest",
 }
 
 
 ELSEWHERE = {  # names of torch and Keras for what this package has under another name
+    "ModelCheckpoint": "tg.Checkpoint(path, best='validation_loss') is a callback of fit",
     "CSVLogger": "tg.Log('run.csv') is a callback of fit",
     "Dense": "tg.Linear(features_in, features_out) is the same",
     "Module": "tg.Layer is the base of layers",

@@ -7,15 +7,17 @@ take several arrays: a tuple or a dict of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from itertools import combinations, count
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..core.layers import Layer
+from ..core.layers import Layer, Linear
 from ..core.ops import Array
 from ..core.tensor import Tensor, unwrap
+from .frames import warn
 
 
 def refuse_masked(name: str, values: Any) -> None:
@@ -107,6 +109,41 @@ def _not_numbers(name: str, array: Array, value: Any, place: tuple[int, ...] | N
     if words and array.ndim == 2:
         return f"{said}; leave that column out, or make numbers of it, one column for each of its words"
     return f"{said}; None and dates have no gradient: leave them out, or put numbers in their place"
+
+
+LARGE = 100  # the size of a column above which outputs of that size are no accident
+
+
+def warn_of_scale(model: Layer, X: Any, y: Any) -> None:
+    """Warn of a column of X that is so large that it drowns the others, and that the loss begins far from its goal.
+
+    It is one of size 100 or more (the root of the mean square), if the model begins with a `Linear` and its outputs are
+    ten times as large as the targets, and as 1. Images as uint8 are left alone.
+    """
+    layers = (layer for _, layer in model.named_layers())
+    first = next((layer for layer in layers if any(isinstance(own, Tensor) for own in vars(layer).values())), None)
+    if not isinstance(X, np.ndarray) or X.ndim != 2 or not X.size or X.dtype == np.uint8 or type(first) is not Linear:
+        return
+    some = X[:: len(X) // 1000 + 1].astype(float)
+    with np.errstate(over="ignore"):
+        sizes = np.sqrt(np.mean(some * some, axis=0))
+    worst = int(sizes.argmax())
+    if sizes[worst] < LARGE:
+        return
+    output = 0.0
+    with suppress(Exception), model.evaluating(), np.errstate(all="ignore"):  # an error comes again, of a batch
+        output = _size(unwrap(model(X[:100].astype(input_dtype(model, X)))))
+    if output > 10 * max(1.0, _size(y) if y.dtype.kind == "f" else 1.0):
+        column = some[:, worst]
+        warn(
+            f"column {worst} of X has the mean {column.mean():.4g} and the deviation {column.std():.4g}, so the "
+            f"model's first outputs are of size {output:.2g}; networks learn best from columns of mean 0 and deviation "
+            "1: scale = tg.data.Standardize(X), then fit on scale(X)"
+        )
+
+
+def _size(values: Any) -> float:
+    return float(np.sqrt(np.mean(np.square(values, dtype=float))))
 
 
 def input_dtype(model: Layer, X: Array) -> Any:

@@ -27,7 +27,7 @@ from ..extras import kernels
 from ..extras.threads import bound
 from ..guards.kinds import share, whole as whole_number, yes_or_no
 from ..guards.samples import numbers
-from .states import fitting, layout, loads, whole
+from .states import fitting, layout, loads, same_layout, whole
 
 
 class MovingAverage:
@@ -260,10 +260,7 @@ class WeightAverage:
         missing = [key for key in ("layout", "t", "average") if key not in state]
         if missing:
             raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
-        theirs, ours = [str(line) for line in np.ravel(state["layout"])], self._layout()
-        if theirs != ours:
-            here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
-            raise ValueError(f"this state is of another average or model: it has {there} where this one has {here}")
+        same_layout("average", self._layout(), state)
         average, t = fitting("the average", state["average"], self.average), whole("t", state["t"])
         self.average[...], self.t = average, t
 

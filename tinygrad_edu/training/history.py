@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .states import loads
+
 Row = dict[str, Any]  # column to value: what happened in one epoch
 
 
@@ -48,6 +50,18 @@ class History:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows and the reason for the end, as `tinygrad_edu.save` writes them to a file."""
+        return {"rows": [dict(row) for row in self.rows], "stopped": self.stopped}
+
+    @loads
+    def load_state_dict(self, state: Any) -> None:
+        """Take over what `state_dict` returned. Raises ValueError if it is none; nothing is changed then."""
+        rows, stopped = (dict(state).get(key) for key in ("rows", "stopped"))
+        if not isinstance(stopped, str) or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ValueError("this state is not that of a History: rows are a list of dicts, and stopped is a text")
+        self.rows, self.stopped = [dict(row) for row in rows], stopped
 
     def to_csv(self, path: Any = None) -> str:
         """Return the rows as comma-separated values, and write them to path if one is given."""

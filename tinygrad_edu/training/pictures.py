@@ -51,7 +51,7 @@ def loss_page(history: Any, title: str) -> Any:
 
 
 def lr_curve(found: Any, path: Any, title: str = "Learning-rate range test") -> Path:
-    """Draw the `RangeTest` that `lr_find` returned: each batch's loss and the smoothed loss against the rate, and the suggestion.
+    """Draw what `lr_find` found: each batch's loss and the smoothed loss against the rate, and the suggestion.
 
     The axis of the losses is logarithmic if all losses are above 0. Returns the path of the PNG. Raises ImportError
     without matplotlib.
