@@ -370,6 +370,21 @@ def test_arguments_are_refused_when_fit_needs_them(kind, y, given, said):
         kind(**given).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("hidden_layer_sizes", "hidden"),
+        ("learning_rate_init", "lr"),
+        ("max_iter", "epochs"),
+        ("alpha", "l2"),
+        ("seed", "random_state"),
+    ],
+)
+def test_the_names_of_scikit_learns_networks_are_answered_with_ours(theirs, ours):
+    with pytest.raises(TypeError, match=f"'{theirs}'; {ours}=, not {theirs}=; .* has hidden, activation"):
+        tg.MLPClassifier(**{theirs: 1})
+
+
 def python(code, **variables):
     environment = {**os.environ, "PYTHONPATH": str(Path(tg.__file__).parent.parent), **variables}
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, env=environment)
