@@ -353,6 +353,9 @@ def test_the_first_fit_of_a_newcomer_is_good():
     [
         ({"optimizer": "adamm"}, "there is no optimizer 'adamm'; choose from .*adamw"),
         ({"schedule": "step"}, "there is no schedule 'step'; choose from cosine, one_cycle, polynomial"),
+        ({"optimizer": 3}, "optimizer is a function, got int 3"),
+        ({"schedule": ()}, r"schedule is a function, got tuple \(\)"),
+        ({"optimizer": lambda model, lr, l2: None}, "optimizer is a function that returns one, .* got NoneType"),
         ({"hidden": 0}, "hidden = 0, but it has to be a whole number, at least 1"),
         ({"hidden": "64"}, "hidden is a whole number, at least 1, got str '64'"),
         ({"hidden": (4, 2.5)}, "hidden is a whole number, at least 1, got float 2.5"),

@@ -7,7 +7,7 @@ estimators is used, and scikit-learn with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from typing import Any, TypeVar
 
@@ -19,11 +19,11 @@ from ..core.ops import Array
 from ..core.optimizer import LearningRate, Optimizer
 from ..core.tensor import Tensor, no_grad
 from ..extras.optimizers import RULES
-from ..guards.kinds import whole
-from . import schedules
+from ..guards.kinds import function, shown, whole
 from .callbacks import EarlyStopping
 from .fit import fit
 from .history import History
+from .schedules import cosine, one_cycle, polynomial
 from .scores import Loss
 from .weights import checked_weights
 
@@ -40,9 +40,19 @@ except ImportError:
     ) from None
 
 Same = TypeVar("Same", bound="Network")
-FALLING = ("cosine", "one_cycle", "polynomial")  # the schedules of a rate and the number of all updates
+FALLING = {make.__name__: make for make in (cosine, one_cycle, polynomial)}  # of a rate and the number of all updates
 FLOATS = (np.float64, np.float32)  # what is neither becomes the first
 HELD_OUT, PATIENCE = 0.1, 10  # of early stopping: the share of the samples, and the number of epochs
+
+
+def chosen(name: str, value: Any, table: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
+    """Return the function that a table has under this value, or value itself, if it is a function."""
+    if isinstance(value, str):
+        if value not in table:
+            raise ValueError(f"there is no {name} {value!r}; choose from {', '.join(table)}")
+        return table[value]
+    function(name, value)
+    return value
 
 
 class Network(BaseEstimator):
@@ -135,7 +145,7 @@ class Network(BaseEstimator):
 
     def _begin(self, X: Array, y: Array, weight: Array | None, classes: Any) -> None:
         """Make what training changes: the network, its optimizer, the generator and the history."""
-        hidden: list[Any] = [self.hidden] if np.ndim(self.hidden) == 0 else list(self.hidden)  # type: ignore[arg-type]
+        hidden: list[Any] = list(self.hidden) if isinstance(self.hidden, (list, tuple)) else [self.hidden]
         size = len(X) if self.batch_size is None else self.batch_size
         for name, value, least in [("epochs", self.epochs, 0), ("batch_size", size, 1)]:
             whole(name, value, least)
@@ -155,19 +165,17 @@ class Network(BaseEstimator):
 
     def _rule(self, updates: int) -> Optimizer:
         """Return the optimizer, for a training of so many updates."""
-        make = RULES.get(self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
-        if make is None:
-            raise ValueError(f"there is no optimizer {self.optimizer!r}; choose from {', '.join(RULES)}")
-        schedule = self.schedule
-        if isinstance(schedule, str):
-            if schedule not in FALLING:
-                raise ValueError(f"there is no schedule {schedule!r}; choose from {', '.join(FALLING)}")
-            schedule = getattr(schedules, schedule)
-        return make(self.model_, lr=self.lr if schedule is None else schedule(self.lr, updates), l2=self.l2)
+        lr = self.lr if self.schedule is None else chosen("schedule", self.schedule, FALLING)(self.lr, updates)
+        optimizer = chosen("optimizer", self.optimizer, RULES)(self.model_, lr=lr, l2=self.l2)
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(
+                f"optimizer is a function that returns one, such as tg.Adam, got {shown(optimizer)} from it"
+            )
+        return optimizer
 
     def _inputs(self, X: Array) -> Array:
         """Return X as the network takes it."""
-        return self.scaler_.transform(X).astype(self.optimizer_.buffer.data.dtype, copy=False)
+        return self.scaler_.transform(X).astype(self.model_.parameters()[0].dtype, copy=False)
 
     def _scores(self, X: Any) -> Array:
         """Return the network's output for X."""
