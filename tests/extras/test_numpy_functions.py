@@ -128,6 +128,13 @@ def test_the_operators_of_an_array():
     for got, expected in zip(divmod(x, 2), divmod(X, 2)):
         np.testing.assert_array_equal(got.numpy(), expected)
     assert ((x > 1) ^ (x > 2)).tolist() == ((X > 1) ^ (X > 2)).tolist()
+    mask = tg.Tensor([True, False])  # with one of Python's on its left
+    assert (True & mask).tolist() == (False | mask).tolist() == (False ^ mask).tolist() == [True, False]
+
+
+def test_a_triangle_keeps_the_dtype():
+    for dtype in (bool, np.int8, np.float32):
+        np.testing.assert_array_equal(np.tril(tg.Tensor(MASK.astype(dtype))), np.tril(MASK.astype(dtype)), strict=True)
 
 
 @pytest.mark.parametrize(

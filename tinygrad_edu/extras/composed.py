@@ -72,7 +72,7 @@ def moved(function: Function) -> Function:
 
 def half(function: Function) -> Function:
     """Return np.tril or np.triu for Tensors."""
-    return lambda m, k=0: apply(ops.where, m, 0, condition=function(np.ones(m.shape[-2:], bool), k))
+    return lambda m, k=0: apply(ops.where, m, np.zeros((), m.dtype), condition=function(np.ones(m.shape[-2:], bool), k))
 
 
 def pieces(function: Function, axis: int = 0) -> Function:
@@ -210,6 +210,30 @@ def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = F
     return (a * w).sum(axis=axis, keepdims=keepdims) / total
 
 
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> Any:
+    """The slopes along each axis. A neighbour has the weight that np.gradient gives to every third element."""
+    f = as_tensor(f)
+    axes = [i % f.ndim for i in (range(f.ndim) if axis is None else [axis] if isinstance(axis, int) else axis)]
+    steps = [unwrap(h) for h in varargs or [1.0]]
+    slopes = []
+    for i, h in zip(axes, steps * len(axes) if len(steps) == 1 else steps, strict=True):
+        rows, n = moveaxis(f, i, -1), f.shape[i]
+        first = np.clip(np.arange(n) - 1, 0, max(n - 3, 0))  # of the three neighbours
+        thirds = [(np.arange(n) % 3 == k).astype(f.dtype) for k in range(3)]
+        weights = [np.gradient(third, h, edge_order=edge_order) for third in thirds]
+        near = [rows[..., np.minimum(first + (k - first) % 3, n - 1)] for k in range(3)]
+        parts = [apply(ops.where, t, 0, condition=w != 0) * w for t, w in zip(near, weights)]
+        slopes.append(moveaxis(parts[0] + parts[1] + parts[2], -1, i))
+    return slopes[0] if len(slopes) == 1 else tuple(slopes)
+
+
+def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, *, axis: int = 0) -> Tensor:
+    ends = unwrap(start), unwrap(stop)
+    share = np.linspace(0.0, 1.0, num, endpoint, dtype=np.result_type(*ends, 0.0))
+    share = share.reshape(-1, *[1] * max(map(np.ndim, ends)))
+    return moveaxis(start * (1 - share) + stop * share, 0, axis)
+
+
 def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Tensor:
     y = moveaxis(as_tensor(y), axis, -1)
     widths = dx if x is None else diff(moveaxis(x, axis, -1) if np.ndim(unwrap(x)) > 1 else as_tensor(x))
@@ -253,6 +277,7 @@ PLAIN = (
     *("all", "any", "allclose", "isclose", "array_equal", "array_equiv", "argmin", "argsort", "argpartition"),
     *("count_nonzero", "searchsorted", "digitize", "isin", "isneginf", "isposinf", "empty_like"),
 )
+WINDOWS = np.lib.stride_tricks.sliding_window_view
 TABLE: dict[str, Function] = {  # in NumPy's order; the names are below np
     **{name: plain(getattr(np, name)) for name in PLAIN},
     **{name: known(getattr(np, name)) for name in ("size", "result_type", "can_cast", "iscomplexobj", "isrealobj")},
@@ -281,11 +306,16 @@ TABLE: dict[str, Function] = {  # in NumPy's order; the names are below np
     "diff": diff,
     "ediff1d": lambda ary: diff(ary.reshape(-1)),
     "trapezoid": trapezoid,
+    "gradient": gradient,
+    "linspace": linspace,
     "sort": lambda a, axis=-1, kind=None, *, stable=None: sort(a, axis),  # ours is stable
+    "partition": lambda a, kth, axis=-1: sort(a, axis),  # the order of the others is left open
     "round": lambda a, decimals=0: apply(ops.round, a, decimals=decimals),
     "around": lambda a, decimals=0: apply(ops.round, a, decimals=decimals),
     "fix": lambda x: apply(ops.trunc, x),
-    "real": lambda val: val,
+    **{name: lambda x: x for name in ("real", "real_if_close")},
+    "imag": plain(np.imag),
+    "angle": plain(np.angle),
     "nan_to_num": nan_to_num,
     "sinc": sinc,
     "select": select,
@@ -298,6 +328,9 @@ TABLE: dict[str, Function] = {  # in NumPy's order; the names are below np
     **{name: turned(getattr(np, name)) for name in ("swapaxes", "moveaxis", "rollaxis")},
     "matrix_transpose": lambda x: x.mT,
     **{name: moved(getattr(np, name)) for name in ("roll", "repeat", "tile", "rot90", "resize", "delete", "diagflat")},
+    "lib.stride_tricks.sliding_window_view": lambda x, window_shape, axis=None: moved(WINDOWS)(
+        x, window_shape, (axis,) if isinstance(axis, int) else axis
+    ),
     "fliplr": lambda m: apply(ops.flip, m, axis=1),
     "flipud": lambda m: apply(ops.flip, m, axis=0),
     "split": pieces(np.split),
@@ -362,5 +395,5 @@ METHODS: dict[str, Any] = {  # an array has them; what an op or a function of th
     "__rfloordiv__": lambda b, a: apply(ops.floor_divide, a, b),
     "__divmod__": lambda a, b: (a // b, a % b),
     "__round__": lambda a, n=None: apply(ops.round, a, decimals=n or 0),
-    "__xor__": lambda *masks: constant(np.bitwise_xor, *masks),
+    **dict.fromkeys(["__xor__", "__rxor__"], lambda *masks: constant(np.bitwise_xor, *masks)),
 }

@@ -8,6 +8,7 @@ op, are here too.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from inspect import signature
 from operator import attrgetter
 from typing import Any
@@ -78,11 +79,14 @@ def clip(t: Any, low: Any = None, high: Any = None) -> Tensor:
 
 
 def pad(t: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Tensor:
-    """y = a with a border: one width, (before, after), or such a pair for each axis (`ops.pad`)"""
-    if mode != "constant":
-        raise ValueError(f'pad has mode="constant" alone, got {mode!r}; flip, concatenate and slices make others')
+    """y = a with a border: one width, (before, after), or such a pair for each axis (`ops.pad`). Of the modes of
+    NumPy, those that repeat elements are here too: "edge", "reflect", "symmetric" and "wrap" """
     if isinstance(pad_width, dict):
         raise TypeError("pad takes a width, (before, after), or such a pair for each axis, got a dict")
+    if mode in ("edge", "reflect", "symmetric", "wrap"):
+        return composed.moved(np.pad)(t, pad_width, mode)
+    if mode != "constant":
+        raise ValueError(f'the modes of pad are "constant", "edge", "reflect", "symmetric" and "wrap", got {mode!r}')
     return apply(ops.pad, t, pad_width=pad_width, constant_values=constant_values)
 
 
@@ -357,12 +361,10 @@ NUMPYS_FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.ndim: lambda a: a.ndim,
 }
 for _name, _ours in composed.TABLE.items():
-    _where = np.linalg if _name.startswith("linalg.") else np
-    if hasattr(_where, _name.rpartition(".")[2]):  # an older NumPy has fewer
-        NUMPYS_FUNCTIONS[getattr(_where, _name.rpartition(".")[2])] = _ours
+    with suppress(AttributeError):  # an older NumPy has fewer
+        NUMPYS_FUNCTIONS[attrgetter(_name)(np)] = _ours
 
 solve, sort = products.solve, composed.sort
-
 
 FUNCTIONS = {
     f.__name__: f
@@ -390,8 +392,8 @@ METHODS: dict[str, Any] = {  # the face binds them to Tensor
     "__array__": plain_array,
     "__array_ufunc__": array_ufunc,
     "__array_function__": array_function,
-    "__and__": lambda *masks: constant(np.bitwise_and, *masks),
-    "__or__": lambda *masks: constant(np.bitwise_or, *masks),
+    **dict.fromkeys(["__and__", "__rand__"], lambda *masks: constant(np.bitwise_and, *masks)),
+    **dict.fromkeys(["__or__", "__ror__"], lambda *masks: constant(np.bitwise_or, *masks)),
     "__invert__": lambda mask: constant(np.invert, mask),
 }
 METHODS |= {name: Elsewhere(name, ours) for name, ours in TORCHS_METHODS.items()}
