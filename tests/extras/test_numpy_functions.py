@@ -132,6 +132,14 @@ def test_the_operators_of_an_array():
     assert (True & mask).tolist() == (False | mask).tolist() == (False ^ mask).tolist() == [True, False]
 
 
+def test_in_and_bincount_read_the_numbers():
+    x = tg.Tensor([[3, 1], [2, 2]])
+    assert [v in x for v in (2, 5, [3, 1])] == [True, False, True]
+    assert np.bincount(tg.Tensor([0, 2, 2]), minlength=4).tolist() == [1, 0, 2, 0]
+    with pytest.raises(TypeError, match=r"in of x .* was asked for while a program is traced"):
+        tg.trace(lambda x: x.sum() * (2.0 in x), X)
+
+
 def test_a_triangle_keeps_the_dtype():
     for dtype in (bool, np.int8, np.float32):
         np.testing.assert_array_equal(np.tril(tg.Tensor(MASK.astype(dtype))), np.tril(MASK.astype(dtype)), strict=True)

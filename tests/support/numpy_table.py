@@ -75,7 +75,13 @@ CALLS = {
     "divmod": [lambda x: np.divmod(x, 0.8)[1], lambda x: divmod(x, 0.8)[0], lambda x: x // 0.8, lambda x: 7.7 // x],
     "power": [lambda x: np.power(x, 3), lambda x: np.power(2.0, x)],
     "float_power": [lambda x: np.float_power(x, 3)],
-    "clip": [lambda x: np.clip(x, 1, 3), lambda x: x.clip(1, 3), lambda x: np.clip(x, a_min=1, a_max=None)],
+    "clip": [
+        lambda x: np.clip(x, ROW + 1, 2 * x - 2),
+        lambda x: np.clip(3.0, x, 5.0),
+        lambda x: np.clip(x, 1, 3),
+        lambda x: x.clip(1, 3),
+        lambda x: np.clip(x, a_min=1, a_max=None),
+    ],
     "where": [lambda x: np.where(MASK, x, 0), lambda x: np.where(x > 2, x, -x)],
     "select": [lambda x: np.select([MASK, X < 1], [x, x * x], 7.0)],
     "nan_to_num": [np.nan_to_num, lambda x: np.nan_to_num(np.where(MASK, x, np.nan), nan=3.0)],
@@ -292,6 +298,9 @@ PLAIN = {  # no gradient: plain arrays, numbers, truths
         for name in ("ones_like", "shape", "ndim", "size", "nonzero", "flatnonzero", "argwhere", "iscomplexobj")
     },
     "imag": [np.imag],
+    "unique": [np.unique, lambda x: np.unique(x, return_inverse=True)],
+    "min_scalar_type": [lambda x: np.min_scalar_type(x).kind],
+    "shares_memory": [lambda x: bool(np.shares_memory(x, x))],
     "angle": [np.angle, lambda x: np.angle(1 - x, deg=True)],
     **{name: [getattr(np, name)] for name in ("isrealobj", "result_type", "logical_not")},
     **{
@@ -333,11 +342,11 @@ PLAIN = {  # no gradient: plain arrays, numbers, truths
 # of the same kind, and refused: what there is no use for on a Tensor that has a gradient, or not yet
 REFUSED = " ".join(
     [
-        "apply_along_axis apply_over_axes array_repr array_str bincount choose convolve corrcoef",
+        "apply_along_axis apply_over_axes array_repr array_str choose convolve corrcoef",
         "correlate cov fft.fft histogram i0 insert interp ix_ lexsort linalg.cond linalg.eig",
         "linalg.eigh linalg.eigvalsh linalg.lstsq linalg.matrix_rank linalg.pinv linalg.qr linalg.svd",
         "linalg.svdvals nanmedian nanstd nanvar piecewise poly polyfit polyval putmask setdiff1d",
-        "trim_zeros union1d unique unwrap vander",
+        "trim_zeros union1d unwrap vander",
     ]
 ).split()
 

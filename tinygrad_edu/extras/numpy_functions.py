@@ -17,7 +17,7 @@ import numpy as np
 
 from ..core.ops import Axis, Result
 from ..core.tensor import Tensor, apply, as_tensor, constant, method, real, unwrap
-from . import composed, ops, products
+from . import composed, ops, products, statistics
 from .misfit import of_shapes, reworded
 from .one_thread import ALONE, SMALL, product
 from .spellings import TORCHS_METHODS, Elsewhere, python_number
@@ -71,9 +71,11 @@ def transpose(t: Any, *axes: Any) -> Tensor:
 
 
 def clip(t: Any, low: Any = None, high: Any = None) -> Tensor:
-    """y = a held within [low, high], two numbers, None for no bound (`ops.clip`)"""
+    """y = a held within [low, high], numbers or arrays, None for no bound (`ops.clip`). A bound that is a Tensor gets a
+    gradient too (`ops.maximum`, `ops.minimum`)"""
     if isinstance(low, Tensor) or isinstance(high, Tensor):
-        raise TypeError("clip takes numbers; bounds that are Tensors need maximum() and minimum()")
+        t = t if low is None else apply(ops.maximum, t, low)
+        return as_tensor(t if high is None else apply(ops.minimum, t, high))
     low, high = -np.inf if low is None else python_number(low), np.inf if high is None else python_number(high)
     return apply(ops.clip, t, low=low, high=high)
 
@@ -268,15 +270,6 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Tensor:
     return apply(ops.einsum, *operands, subscripts=subscripts)
 
 
-def dot(a: Any, b: Any) -> Tensor:
-    """Return np.dot(a, b): a product with a number, `matmul`, or the sum over the last axis of a and the last but one
-    of b."""
-    a, b = as_tensor(a), as_tensor(b)
-    if b.ndim > 2 and a.ndim:
-        return products.tensordot(a, b, (-1, -2))
-    return a @ b if a.ndim and b.ndim else a * b
-
-
 softplus = method(ops.softplus)
 
 
@@ -351,7 +344,7 @@ NUMPYS_FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.hstack: lambda tup: concatenate(
         [np.atleast_1d(as_tensor(t)) for t in tup], axis=int(np.ndim(unwrap(tup[0])) > 1)
     ),
-    np.dot: dot,
+    np.dot: products.dot,
     np.outer: lambda a, b: reshape(a, -1, 1) * reshape(b, 1, -1),
     np.einsum: einsum,
     np.ones_like: composed.plain(np.ones_like),
@@ -364,7 +357,7 @@ for _name, _ours in composed.TABLE.items():
     with suppress(AttributeError):  # an older NumPy has fewer
         NUMPYS_FUNCTIONS[attrgetter(_name)(np)] = _ours
 
-solve, sort = products.solve, composed.sort
+solve, sort = products.solve, statistics.sort
 
 FUNCTIONS = {
     f.__name__: f
@@ -376,7 +369,7 @@ FUNCTIONS = {
 METHODS: dict[str, Any] = {  # the face binds them to Tensor
     **composed.METHODS,
     **FUNCTIONS,
-    "dot": dot,
+    "dot": products.dot,
     **{name: property(attrgetter(f"array.{name}")) for name in ("nbytes", "itemsize")},
     "mT": property(matrix_transpose),
     "detach": detach,
@@ -388,6 +381,7 @@ METHODS: dict[str, Any] = {  # the face binds them to Tensor
     "__int__": lambda t: int(one_number(t, "int()")),
     "__bool__": lambda t: bool(one_number(t, "the truth")),
     "__format__": lambda t, spec: format(t.item(), spec) if spec else str(t),
+    "__contains__": lambda t, x: unwrap(x) in t.read("in"),
     "__iter__": lambda t: (t[i] for i in range(len(t))),
     "__array__": plain_array,
     "__array_ufunc__": array_ufunc,

@@ -65,6 +65,15 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
     return (first @ second).reshape((*rows, *columns))
 
 
+def dot(a: Any, b: Any) -> Tensor:
+    """Return np.dot(a, b): a product with a number, `matmul`, or the sum over the last axis of a and the last but one
+    of b."""
+    a, b = as_tensor(a), as_tensor(b)
+    if b.ndim > 2 and a.ndim:
+        return tensordot(a, b, (-1, -2))
+    return a @ b if a.ndim and b.ndim else a * b
+
+
 def inner(a: Any, b: Any) -> Tensor:
     a, b = as_tensor(a), as_tensor(b)
     return tensordot(a, b, (-1, -1)) if a.ndim and b.ndim else a * b
