@@ -187,7 +187,7 @@ TABLE: dict[str, Function] = {  # in NumPy's order; the names are below np
     "median": lambda a, axis=None, *, keepdims=False: quantile(a, 0.5, axis, keepdims=keepdims),
     "quantile": quantile,
     "percentile": lambda a, q, axis=None, *, keepdims=False: quantile(
-        a, np.true_divide(unwrap(q), 100), axis, keepdims=keepdims
+        a, np.true_divide(q, 100), axis, keepdims=keepdims
     ),
     "average": average,
     "cumprod": lambda a, axis=None: apply(ops.cumprod, a, axis=axis),

@@ -349,7 +349,9 @@ NUMPYS_FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.einsum: einsum,
     np.ones_like: composed.plain(np.ones_like),
     np.zeros_like: composed.plain(np.zeros_like),
-    np.full_like: composed.plain(np.full_like),
+    np.full_like: lambda a, fill_value, **kwargs: constant(
+        lambda array: np.full_like(array, np.asarray(fill_value), **kwargs), a
+    ),
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
 }

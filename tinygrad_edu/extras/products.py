@@ -131,7 +131,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
         return apply(ops.norm, x, axis=axes, keepdims=keepdims)
     if len(axes) == 1 and not isinstance(ord, str):
         k = {"axis": axes[0], "keepdims": keepdims}
-        return VECTORS[ord](x, **k) if ord in VECTORS else (x.abs() ** ord).sum(**k) ** (1 / ord)
+        if ord in VECTORS:
+            return VECTORS[ord](x, **k)
+        sizes = apply(ops.where, 0, x.abs(), condition=x == 0)  # the slope at 0 is 0, where ord < 0 too
+        return (sizes**ord).sum(**k) ** (1 / ord)
     if len(axes) == 2 and ord in MATRICES:
         summed, extreme = MATRICES[ord]
         over, rest = axes[summed], axes[1 - summed]

@@ -35,22 +35,22 @@ def sort(a: Any, axis: int | None = -1) -> Tensor:
 
 def quantile(a: Any, q: Any, axis: Any = None, *, keepdims: bool = False) -> Tensor:
     """NumPy's default among the many definitions: linear between the two elements next to it."""
-    a, q = as_tensor(a), np.asarray(unwrap(q))
-    if not ((q >= 0) & (q <= 1)).all():
-        raise ValueError(f"quantiles are from 0 to 1, percentiles to 100; got {q}")
+    a, shares = as_tensor(a), q.read("a quantile") if isinstance(q, Tensor) else np.asarray(q)
+    if not ((shares >= 0) & (shares <= 1)).all():
+        raise ValueError(f"quantiles are from 0 to 1, percentiles to 100; got {shares}")
     axes = [i % a.ndim for i in ([axis] if isinstance(axis, int) else range(a.ndim) if axis is None else axis)]
     rest = [i for i in range(a.ndim) if i not in axes]
     rows = sort(a.transpose(*rest, *axes).reshape([*[a.shape[i] for i in rest], -1]) if a.ndim else a.reshape(1))
-    place = q * (rows.shape[-1] - 1)
-    low = np.floor(place).astype(int)
-    part = (place - low).astype(a.dtype if a.dtype.kind == "f" else float)
-    found = rows[..., low] * (1 - part) + rows[..., np.ceil(place).astype(int)] * part
+    last = rows.shape[-1] - 1
+    low, high = (f(shares * last).astype(int) for f in (np.floor, np.ceil))
+    part = ((q if isinstance(q, Tensor) else shares) * last - low).astype(a.dtype if a.dtype.kind == "f" else float)
+    found = rows[..., low] * (1 - part) + rows[..., high] * part
     found = apply(
-        ops.where, math.nan, found, condition=np.isnan(rows[(..., -1, *[None] * q.ndim)])
+        ops.where, math.nan, found, condition=np.isnan(rows[(..., -1, *[None] * shares.ndim)])
     )  # NaN is sorted last
-    found = moveaxis(found, range(len(rest), found.ndim), range(q.ndim))
+    found = moveaxis(found, range(len(rest), found.ndim), range(shares.ndim))
     kept = [1 if i in axes else n for i, n in enumerate(a.shape)]
-    return found.reshape([*q.shape, *kept]) if keepdims else found
+    return found.reshape([*shares.shape, *kept]) if keepdims else found
 
 
 def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Tensor:
@@ -65,10 +65,11 @@ def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = F
 
 
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> Any:
-    """The slopes along each axis. A neighbour has the weight that np.gradient gives to every third element."""
+    """The slopes along each axis. A neighbour has the weight that np.gradient gives to every third element; the
+    distances have no gradient."""
     f = as_tensor(f)
     axes = [i % f.ndim for i in (range(f.ndim) if axis is None else [axis] if isinstance(axis, int) else axis)]
-    steps = [unwrap(h) for h in varargs or [1.0]]
+    steps = [np.asarray(h) for h in varargs or [1.0]]
     slopes = []
     for i, h in zip(axes, steps * len(axes) if len(steps) == 1 else steps, strict=True):
         rows, n = moveaxis(f, i, -1), f.shape[i]
