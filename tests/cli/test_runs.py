@@ -147,8 +147,8 @@ def test_a_run_without_a_whole_epoch_begins_from_its_seed(capsys):
         ("", "run.json is damaged"),
         ("[" * 10**5, "run.json is damaged"),
         ('{"options": [], "data": ""}', "run.json is damaged"),
-        ('{"options": {"lr": "fast"}, "data": ""}', "finite number"),
-        ('{"options": {"sizes": true}, "data": ""}', "--sizes"),
+        ('{"options": {"lr": "fast"}, "data": "", "answers": ""}', "finite number"),
+        ('{"options": {"sizes": true}, "data": "", "answers": ""}', "--sizes"),
     ],
 )
 @pytest.mark.parametrize("command", [["train", "--resume", "no"], ["evaluate", "no"], ["predict", "no", "x.csv"]])
@@ -240,7 +240,11 @@ def test_predict_takes_plain_numbers_with_names_or_without(capsys):
         assert main(["predict", "a", "x.csv"]) == 0
         rows = [row.split(",") for row in capsys.readouterr().out.splitlines()]
         assert [int(row[0]) for row in rows[1:]] == list(scores.argmax(axis=1))
-    for content, said in (("1,2,3\n", "3 columns, the model takes 2"), ("1,2\na,b\n", "other things than numbers")):
+    for content, said in (
+        ("1,2,3\n", "3 columns, the model takes 2"),
+        ("1,2\na,b\n", "other things than numbers"),
+        ("1,nan\n", "nan"),
+    ):
         Path("x.csv").write_text(content)
         assert status("predict", "a", "x.csv") == 2
         one_line(capsys, said)

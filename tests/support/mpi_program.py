@@ -1,43 +1,38 @@
-"""What tests/training/test_ranks.py has mpiexec run: ``mpi_program.py WHAT FOLDER``. Each rank writes a file."""
+"""A program for test_ranks.py: ``mpiexec -n 2 python mpi_program.py WHAT FOLDER``; each rank writes a file."""
 
 import os
 import signal
 import sys
 
 import numpy as np
-from mpi4py import MPI
 
 import tinygrad_edu as tg
 
-what, folder = sys.argv[1:]
-comm = MPI.COMM_WORLD
-X, y = tg.data.blobs(120, rng=0)
+
+def main(what, folder, comm):
+    """Train in ranks, to the end or until rank 1 dies."""
+    X, y = tg.data.blobs(120, rng=0)
+    model = tg.mlp([2, 16, 3], rng=comm.rank, dtype=np.float32 if what == "float32" else np.float64)
+    optimizer = tg.distribute(tg.Adam(model, lr=0.01), comm)
+    X, y = tg.rank_rows(X.astype(model[0].W.dtype), y, comm)
+
+    def save_and_die(row):
+        """Save after each epoch; in the third, rank 1 dies in one of two ways."""
+        tg.save(f"{folder}/checkpoint.npz", model=model, epoch=row["epoch"])
+        if row["epoch"] == 3 and comm.rank == 1:
+            if what == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise RuntimeError("rank 1 is out of memory")
+
+    if what in ("raises", "killed"):
+        how = {"epochs": 1000, "batch_size": 10, "callback": save_and_die}
+    else:
+        how = {"epochs": 5, "batch_size": 15, "compiled": what == "compiled"}
+    tg.fit(model, X, y, optimizer=optimizer, rng=0, progress=False, **how)
+    np.savez(f"{folder}/{comm.rank}.npz", flat=optimizer.buffer.data, size=comm.size)
 
 
-def callback(row):
-    """The end of a rank in the third epoch, in one of two ways."""
-    if row["epoch"] == 3 and comm.rank == 1:
-        if what == "killed":
-            os.kill(os.getpid(), signal.SIGKILL)
-        raise RuntimeError("rank 1 is out of memory")
+if __name__ == "__main__":
+    from mpi4py import MPI
 
-
-model = tg.mlp([2, 16, 3], rng=comm.rank, dtype=np.float32 if what == "float32" else np.float64)
-optimizer = tg.distribute(tg.Adam(model, lr=0.01), comm)
-X, y = tg.rank_rows(X.astype(model[0].W.dtype), y, comm)
-if what in ("raises", "killed"):
-    history = []
-
-    def save_and(row):
-        """A checkpoint after each epoch."""
-        history.append(row)
-        with open(f"{folder}/checkpoint.{comm.rank}.new", "wb") as file:
-            np.savez(file, epoch=row["epoch"], **model.state_dict())
-        os.replace(file.name, f"{folder}/checkpoint.{comm.rank}.npz")
-        callback(row)
-
-    tg.fit(model, X, y, optimizer=optimizer, epochs=1000, batch_size=10, rng=0, progress=False, callback=save_and)
-else:
-    compiled = what == "compiled"
-    tg.fit(model, X, y, optimizer=optimizer, epochs=5, batch_size=15, rng=0, progress=False, compiled=compiled)
-np.savez(f"{folder}/{comm.rank}.npz", flat=optimizer.buffer.data, size=comm.size)
+    main(*sys.argv[1:], MPI.COMM_WORLD)

@@ -209,7 +209,7 @@ def test_class_weight_of_yes_and_no(compiled):
     [
         ({"sample_weight": W[1:]}, ValueError, r"shape \(49,\), but there are 50 samples"),
         ({"sample_weight": -W}, ValueError, "at least 0"),
-        ({"sample_weight": 0 * W}, ValueError, "not all of them 0"),
+        ({"sample_weight": 0 * W}, ValueError, "not all of them zero"),
         ({"sample_weight": W + np.nan}, ValueError, "finite"),
         ({"sample_weight": "balanced"}, TypeError, "sample_weight"),
         ({"class_weight": "even"}, ValueError, "class_weight is \"balanced\", a dict .* got 'even'"),

@@ -96,7 +96,7 @@ def about(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder} holds no run: there is no {path}; train writes one")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        right = isinstance(found["options"], dict) and isinstance(found["data"], str)
+        right = isinstance(found["options"], dict) and {"data", "answers"} <= found.keys()
     except (ValueError, KeyError, TypeError, RecursionError):
         right = False
     if not right:
