@@ -91,6 +91,26 @@ def test_a_finished_training_returns_its_history_and_more_epochs_go_on(tmp_path)
     assert np.array_equal(longer[0].W.data, whole[0].W.data)
 
 
+def test_a_rate_that_has_fallen_is_no_other_optimizer(tmp_path):
+    def train(model, optimizer, epochs, path=tmp_path / "run.npz"):
+        plateau = tg.ReduceOnPlateau(optimizer, patience=0, threshold=0.9)
+        options = {"rng": 0, "progress": False, "callback": plateau, "checkpoint": path}
+        tg.fit(model, X, Y, optimizer=optimizer, epochs=epochs, **options)
+        return model[0].W.numpy()
+
+    def new():
+        model = tg.mlp([2, 3], rng=0)
+        return model, tg.SGD(model, lr=0.1)
+
+    right = train(*new(), 4, None)
+    model, optimizer = new()
+    train(model, optimizer, 3)
+    assert optimizer.lr < 0.1
+    assert np.array_equal(train(*new(), 4), right)  # a new process
+    train(model, optimizer, 3)  # which loads what there is
+    assert np.array_equal(train(model, optimizer, 4), right)  # the same objects again
+
+
 def test_a_training_that_was_stopped_is_finished(tmp_path):
     def train(epochs):
         model = tg.mlp([2, 3], rng=0)
@@ -163,7 +183,8 @@ def test_a_log_has_each_row_once_after_all(tmp_path):
         ({"class_weight": [1, 2, 3]}, "class_weight is None there and"),
         ({"metrics": {"m": lambda y, p: 0.0}}, r"metrics is \[\] there and \['m'\] here"),
         ({"callback": print}, r"callback is \[\] there and \['print'\] here"),
-        ({"optimizer": tg.SGD}, "optimizer: .*adam"),
+        ({"optimizer": tg.SGD}, r"it has another optimizer: Adam\(.* there and SGD\(lr=0.001, l2=0.0\) here"),
+        ({"optimizer": lambda model: tg.Adam(model, lr=0.1)}, r"Adam\(lr=0.001, .* there and Adam\(lr=0.1, .* here"),
         ({"sizes": [2, 5, 3]}, r"model: layers.0.W has shape \(2, 5\)"),
     ],
 )
