@@ -80,7 +80,12 @@ from .race.on_data import DataRace as DataRace, race_on_data as race_on_data
 from .race.on_surfaces import Race as Race, race as race
 from .training import averages as averages, data as data, pictures as plots, schedules as schedules
 from .training.averages import MovingAverage as MovingAverage, WeightAverage as WeightAverage
-from .training.callbacks import Annealing as Annealing, EarlyStopping as EarlyStopping, Log as Log
+from .training.callbacks import (
+    Annealing as Annealing,
+    Checkpoint as Checkpoint,
+    EarlyStopping as EarlyStopping,
+    Log as Log,
+)
 from .training.data import batches as batches
 from .training.estimators import MLPClassifier as MLPClassifier, MLPRegressor as MLPRegressor
 from .training.fit import evaluate as evaluate, fit as fit

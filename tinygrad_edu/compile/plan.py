@@ -27,24 +27,9 @@ from ..extras.one_thread import ALONE, one_thread
 from ..program.program import Program
 from . import cache
 from .inputs import inputs_of, loops_of
-from .module_text import (
-    APPLIED,
-    DONE,
-    LEFT_OUT,
-    NOT_FINITE,
-    OUT,
-    PROPAGATE,
-    RAISE,
-    SKIP,
-    SKIPPED,
-    STATUS,
-    Drawn,
-    Kinds,
-    Parts,
-    assemble,
-)
+from .module_text import APPLIED, LEFT_OUT, OUT, PROPAGATE, RAISE, SKIP, STATUS, Drawn, Kinds, Parts, assemble
 from .numpy_c import asleep, interruptible, switches, wake_blas
-from .table import Table, slots
+from .table import DONE, NOT_FINITE, SKIPPED, Table, slots
 from .values import CannotCompile
 
 POLICIES = {"raise": RAISE, "skip": SKIP, "propagate": PROPAGATE}
@@ -56,7 +41,7 @@ class Plan:
     Attributes
     ----------
     program, text : of the gradients; and the module's text, which Numba compiles
-    labelled : whether y holds class numbers
+    labelled : whether right answers are counted
     any_size : whether it is for batches of every size
     apart : whether the update is a call of its own: threads share it, ranks do, or something comes before it
     cached : whether the machine code that was asked for last was on disk
@@ -97,7 +82,7 @@ class Plan:
             condition,
         )
         self.text = assemble(parts, optimizer.kernel, len(averages), buffer.data.size, buffer.data.dtype)
-        self.labelled, self.generators = parts.labelled, list(rngs.values())
+        self.labelled, self.generators = parts.labelled or parts.yes_or_no, list(rngs.values())
 
         self._trained = [buffer.views[i] for i in inputs.trained.values()]
         self._without = [p for i, p in enumerate(optimizer.params) if i not in inputs.trained.values()]

@@ -27,26 +27,15 @@ from ..guards.frames import warn
 from ..guards.lost import LOST, fresh, lost, recorded
 from ..guards.samples import numbers
 from ..program.program import Program
-from .module_text import (
-    APPLIED,
-    DONE,
-    LEFT_OUT,
-    LOSS,
-    NO_LOSS,
-    NOT_FINITE,
-    REFUSED,
-    RIGHT,
-    RIGHT_TOTAL,
-    SEEN,
-    TOTAL,
-)
+from .module_text import APPLIED, LEFT_OUT, LOSS, RIGHT, RIGHT_TOTAL, SEEN, TOTAL, YES_OR_NO
 from .plan import Plan
+from .table import DONE, NO_LOSS, NOT_FINITE, REFUSED
 from .tracing import StepTracer, set_modes
 from .values import CannotCompile
 from .watch import Watch
 
 TARGETS = {  # a loss's condition on each target, before anything is computed
-    losses.binary_cross_entropy_with_logits: "0 <= {0} <= 1",
+    losses.binary_cross_entropy_with_logits: YES_OR_NO,
     losses.hinge_loss: "abs({0}) == 1",
 }
 
@@ -111,7 +100,7 @@ class CompiledStep:
     source : the text that Numba compiles
     cached : whether the machine code was found on disk
     seconds : the time that it took to get the machine code ready
-    labelled : whether y holds class numbers
+    labelled : whether y holds class numbers, or answers of yes and no, so that right ones can be counted
     """
 
     program: Program
@@ -256,7 +245,7 @@ class CompiledStep:
         plan = next((plan for plan in known if plan.program.source == source), None)
         if plan is None:
             program, output = self._tracer.program(X, y)
-            condition = TARGETS.get(self.loss)
+            condition = TARGETS.get(getattr(self.loss, "func", self.loss))
             plan = Plan(program, output, self.optimizer, X, y, self.kinds, condition, self.quiet, self.between)
             self.program, self.source, self.labelled = program, plan.text, plan.labelled
             self._warn_if_lost(program)
@@ -301,8 +290,9 @@ class CompiledStep:
 
         Returns
         -------
-        (total, right, seen) : the losses times the sizes of their batches; the number of samples whose label the model
-            scored highest (None if y holds no labels); the number of samples. Batches that were skipped do not count
+        (total, right, seen) : the losses times the sizes of their batches; the number of right answers (None if there
+            are none in y), which are the highest scores, or under `binary_cross_entropy_with_logits` logits above 0
+            for a 1; the number of samples. Batches that were skipped do not count
 
         Raises
         ------

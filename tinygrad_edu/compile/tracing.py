@@ -29,6 +29,7 @@ class StepTracer:
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         layers = [layer for _, layer in model.named_layers()]
+        self._tables = dict[int, Array]()  # what NumPy computes from the labels, see `Trace`
         self._modes = list(zip(layers, modes or [layer.training for layer in layers], strict=True))
 
     def modes(self, model: Layer) -> list[bool]:
@@ -39,13 +40,14 @@ class StepTracer:
     def source(self, X: Array, y: Array, gradients: list[str]) -> str:
         """Return the text of the program for a batch."""
         with self._as_in_training() as (f, _):
-            return Trace.of(f, [as_input("X", X), as_input("y", y)], ["X", "y"]).program(gradients).source
+            inputs = [as_input("X", X), as_input("y", y)]
+            return Trace.of(f, inputs, ["X", "y"], self._tables).program(gradients).source
 
     def program(self, X: Array, y: Array) -> tuple[Program, str]:
         """Return the program of the optimizer's gradients for a batch, and the name of the model's output in it."""
         inputs = [as_input("X", X), as_input("y", y)]
         with self._as_in_training() as (f, outputs):
-            recorded = Trace.of(f, inputs, ["X", "y"])
+            recorded = Trace.of(f, inputs, ["X", "y"], self._tables)
             recorded.program()
             params = [p for p in self.optimizer.params if p.requires_grad and id(p) in recorded.called]
             trained = [recorded.called[id(p)] for p in params]

@@ -2,7 +2,7 @@
 
 The mathematics alone: `guards.loss_hints` looks at the arguments, and puts these in the place of the core's, which are
 run as before where no option is given. Each loss is first a Tensor with a loss for each sample or element; `reduced`
-makes one number of it. Targets may be Tensors, as they are in a trace, so each step is an op.
+makes one number of it. Labels may be a Tensor, as they are in a trace; then what is computed from them are Tensors too.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 
 from ..core.losses import of_one_shape
 from ..core.tensor import Tensor, as_tensor, unwrap
-from .numpy_functions import where
 
+where: Any = np.where  # of arrays and of Tensors
 REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -276,18 +276,19 @@ def kl_div(log_probabilities: Any, targets: Any, *, sample_weight: Any = None, r
 
 def class_targets(
     name: str, z: Tensor, labels: Any, weight: Any = None, ignore_index: int | None = None, smoothing: float = 0.0
-) -> tuple[Tensor, Tensor | None]:
+) -> tuple[Any, Any]:
     """Return what each of the scores z (N, C) is multiplied with, and how much each sample counts in the mean.
 
     Soft targets, (N, C), count once each, as in torch, whatever the weights of the classes are.
     """
-    w = Tensor(np.ones(z.shape[-1:], z.dtype)) if weight is None else of_dtype(weight, z)
+    w: Any = Tensor(np.ones(z.shape[-1:], z.dtype)) if weight is None else of_dtype(weight, z)
     if np.ndim(unwrap(labels)) == 2 and name == "cross_entropy":
         if ignore_index is not None:
             raise ValueError("ignore_index is for labels; give rows of probabilities the sample_weight 0")
         t = probabilities(z, labels)
         return (t * (1 - smoothing) + smoothing / w.size if smoothing else t) * w, None
     t = class_numbers(name, z, labels, ignore_index)
+    w = w if isinstance(t, Tensor) else w.array
     kept = None if ignore_index is None else t != ignore_index
     t = t if kept is None else where(kept, t, 0)
     counted = w[t] if kept is None else where(kept, w[t], 0)
@@ -298,21 +299,22 @@ def class_targets(
     return targets, counted
 
 
-def class_numbers(name: str, z: Tensor, labels: Any, ignore_index: int | None) -> Tensor:
-    """Return labels as a Tensor; refuse what `core.losses.cross_entropy` refuses, but for those that are ignored."""
-    t = as_tensor(labels)
+def class_numbers(name: str, z: Tensor, labels: Any, ignore_index: int | None) -> Any:
+    """Return labels as an array or a Tensor; refuse what the core's loss refuses, but for those that are ignored."""
+    given = labels if isinstance(labels, Tensor) else np.asarray(labels)
+    t = unwrap(given)
     if z.ndim != 2 or t.shape != z.shape[:1]:
         raise ValueError(f"{name} takes (N, C) and labels (N,), got {z.shape} and {t.shape}")
     if not t.size:
         raise ValueError(f"{name} got an empty batch: it has no mean")
     if t.dtype.kind not in "iu":
         raise TypeError(f"labels are integers, got {t.dtype}")
-    wrong = t.array[(t.array < 0) | (t.array >= z.shape[1])]
+    wrong = t[(t < 0) | (t >= z.shape[1])]
     if ignore_index is not None:
         wrong = wrong[wrong != ignore_index]
     if wrong.size:
         raise ValueError(f"label {wrong[0]}, but with {z.shape[1]} logits the labels are 0 to {z.shape[1] - 1}")
-    return t
+    return given
 
 
 def probabilities(z: Tensor, targets: Any) -> Tensor:
@@ -329,7 +331,7 @@ def probabilities(z: Tensor, targets: Any) -> Tensor:
     return t
 
 
-def chosen(q: Tensor, targets: Tensor) -> Tensor:
+def chosen(q: Tensor, targets: Any) -> Tensor:
     """Return -Σ t q of each row. Where t = 0 nothing is added, be q minus infinity."""
     return -(where(targets == 0, 0, q) * targets).sum(axis=1)
 
@@ -340,7 +342,7 @@ def of_dtype(values: Any, other: Tensor) -> Tensor:
     return t if t.dtype == other.dtype or other.dtype.kind != "f" else t.astype(other.dtype)
 
 
-def reduced(each: Tensor, sample_weight: Any, reduction: str, counted: Tensor | None = None) -> Tensor:
+def reduced(each: Tensor, sample_weight: Any, reduction: str, counted: Any = None) -> Tensor:
     """Return the losses of samples or elements, weighted, as their mean, their sum, or one by one.
 
     Parameters
@@ -357,6 +359,6 @@ def reduced(each: Tensor, sample_weight: Any, reduction: str, counted: Tensor | 
     if counted is None:
         return each.mean()
     total = counted.sum()
-    if not total.array > 0:
+    if not unwrap(total) > 0:
         raise ValueError("no sample counts, as each is ignored or has the weight 0, so there is no mean")
     return each.sum() / (total * (each.size // len(each)))

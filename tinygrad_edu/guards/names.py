@@ -44,6 +44,15 @@ LOSSES = {
     "size_average": 'reduction="sum" is the sum',
     "from_logits": "the losses take logits, without softmax or sigmoid",
 }
+ESTIMATORS = {  # the names that scikit-learn's own networks have
+    "hidden_layer_sizes": "it is hidden",
+    "solver": "it is optimizer",
+    **dict.fromkeys(["learning_rate", "learning_rate_init"], "it is lr"),
+    "alpha": "it is l2",
+    "max_iter": "it is epochs",
+    "n_iter_no_change": "it is early_stopping, True or this number",
+    **dict.fromkeys(["seed", "rng"], "it is random_state"),
+}
 OTHERS = {
     "lr": "the learning rate belongs to the optimizer: optimizer=tg.Adam(model, lr=0.01)",
     "learning_rate": "it belongs to the optimizer: optimizer=tg.Adam(model, lr=0.01)",
@@ -73,6 +82,7 @@ OTHERS = {
 
 
 ELSEWHERE = {  # names of torch and Keras for what this package has under another name
+    "ModelCheckpoint": "tg.Checkpoint(path, best='validation_loss') is a callback of fit",
     "CSVLogger": "tg.Log('run.csv') is a callback of fit",
     "Dense": "tg.Linear(features_in, features_out) is the same",
     "Module": "tg.Layer is the base of layers",
@@ -103,6 +113,8 @@ def fix_of(what: str, name: str, known: list[str]) -> str:
     kind = (
         OPTIMIZERS
         if "params" in known
+        else ESTIMATORS
+        if "random_state" in known
         else LOSSES
         if what.endswith(("_loss", "cross_entropy", "logits", "kl_div"))
         else {}

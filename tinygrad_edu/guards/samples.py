@@ -125,7 +125,8 @@ def warn_of_scale(model: Layer, X: Any, y: Any) -> None:
     if not isinstance(X, np.ndarray) or X.ndim != 2 or not X.size or X.dtype == np.uint8 or type(first) is not Linear:
         return
     some = X[:: len(X) // 1000 + 1].astype(float)
-    sizes = np.sqrt(np.mean(some * some, axis=0))
+    with np.errstate(over="ignore"):
+        sizes = np.sqrt(np.mean(some * some, axis=0))
     worst = int(sizes.argmax())
     if sizes[worst] < LARGE:
         return

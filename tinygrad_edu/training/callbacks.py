@@ -24,6 +24,7 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..guards.kinds import at_least_0, function, path as a_path, shown, whole as whole_number, yes_or_no
 from .history import History, Row
+from .saved import save
 from .states import fitting, loads, whole
 
 Callback = Callable[..., Any]
@@ -54,6 +55,7 @@ class Told:
         for one in self.all:
             function("callback", one)
         self.wide = [takes_run(one) for one in self.all]
+        self.names = [getattr(one, "__qualname__", type(one).__qualname__) for one in self.all]
 
     def __call__(self, row: Row, run: Run) -> str:
         answers = [one(row, run) if wide else one(row) for one, wide in zip(self.all, self.wide)]
@@ -119,6 +121,13 @@ class Monitor:
             return False
         self.best, self.epoch = value, row["epoch"]
         return True
+
+    def load(self, state: Any) -> None:
+        """Take over the best value and its epoch. Raises ValueError if one is missing, or is no such number."""
+        if missing := [name for name in ("best", "epoch") if name not in state]:
+            raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+        best, epoch = fitting("best", state["best"], np.zeros(())), whole("epoch", state["epoch"])
+        self.best, self.epoch = float(best), epoch
 
 
 class EarlyStopping:
@@ -205,18 +214,68 @@ class EarlyStopping:
     @loads
     def load_state_dict(self, state: Any) -> None:
         """Take over what `state_dict` returned. Raises ValueError if something is missing, or is no such number."""
-        if missing := [name for name in ("best", "epoch", "bad") if name not in state]:
-            raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
-        best, epoch, bad = (
-            fitting("best", state["best"], np.zeros(())),
-            whole("epoch", state["epoch"]),
-            whole("bad", state["bad"]),
-        )
+        if "bad" not in state:
+            raise ValueError("this state is not whole: it has no bad")
+        bad = whole("bad", state["bad"])
         numbers = {key.removeprefix("model."): np.array(state[key]) for key in state if key.startswith("model.")}
-        self.monitor.best, self.monitor.epoch, self.bad, self.numbers = float(best), epoch, bad, numbers
+        self.monitor.load(state)
+        self.bad, self.numbers = bad, numbers
 
     def __repr__(self) -> str:
         return f"EarlyStopping({self.monitor.column!r}, patience={self.patience}, best={self.best:g})"
+
+
+class Checkpoint:
+    """Save model, optimizer, history and epoch to a file as training goes, with `save`, for `load`.
+
+    To go on with a run that was cut off there is ``fit(checkpoint=path)``; this is for models to keep.
+
+    Parameters
+    ----------
+    path : of the file; "{epoch}" in it becomes the epoch's number, so that each has a file of its own
+    every : save after so many epochs each
+    best : a column of the rows, as "validation_loss": save only if it is better than ever before
+    mode : "min" if a small value of it is good, "max" if a large one is; known for losses and accuracies
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import tinygrad_edu as tg
+    >>> X, y = tg.data.blobs(90, rng=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     keep = Checkpoint(f"{folder}/best.npz", best="validation_loss")
+    ...     history = tg.fit(tg.mlp([2, 3], rng=1), X, y, epochs=4, validation=0.2, callback=keep, progress=False)
+    ...     tg.load(f"{folder}/best.npz")["epoch"]
+    4
+    """
+
+    def __init__(self, path: Any, every: int = 1, best: str | None = None, mode: str | None = None) -> None:
+        a_path("path", path)
+        whole_number("every", every, 1)
+        self.path, self.every = str(path), int(every)
+        self.monitor = None if best is None else Monitor("Checkpoint", best, mode)
+
+    def start(self, run: Run) -> None:
+        """Forget the best value of another run."""
+        if self.monitor is not None:
+            self.monitor.reset()
+
+    def __call__(self, row: Row, run: Run) -> None:
+        """Save if it is time."""
+        if row["epoch"] % self.every or not (self.monitor is None or self.monitor.better(row)):
+            return
+        path = Path(self.path.replace("{epoch}", str(row["epoch"])))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(path, model=run.model, optimizer=run.optimizer, history=run.history, epoch=row["epoch"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value so far and its epoch."""
+        return {} if self.monitor is None else {"best": self.monitor.best, "epoch": self.monitor.epoch}
+
+    def load_state_dict(self, state: Any) -> None:
+        """Take over what `state_dict` returned."""
+        if self.monitor is not None:
+            self.monitor.load(state)
 
 
 class Annealing:
@@ -271,9 +330,10 @@ class Log:
     Examples
     --------
     >>> import tempfile
-    >>> log = Log(tempfile.mkdtemp() + "/run.csv")
-    >>> log({"epoch": 1, "loss": 0.5})
-    >>> print(log.path.read_text(), end="")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = Log(f"{folder}/run.csv")
+    ...     log({"epoch": 1, "loss": 0.5})
+    ...     print(log.path.read_text(), end="")
     epoch,loss
     1,0.5
     """

@@ -63,7 +63,7 @@ class Task:
 
     def _eager(self, interrupted: list[bool], order: Array, size: int) -> Evaluation:
         """Train on the rows of order: ``size`` of them at a time, or a group of so many batches."""
-        total, weight, right, seen, counted = 0.0, 0.0, 0, 0, None
+        total, right, seen, counted = 0.0, 0, 0, None
         step, stride = (self._step, size) if self.accumulate == 1 else (self._in_parts(size), size * self.accumulate)
         weights, policy = self.weights, self.optimizer.nonfinite
         for first in range(0, len(order), stride):
@@ -72,11 +72,10 @@ class Task:
                 continue  # nothing to learn
             value, counted = step(rows)
             if isfinite(value) or policy == "propagate":  # else the batch was skipped
-                n = len(rows) if weights is None else float(weights[rows].sum())
-                total, weight, right, seen = total + value * n, weight + n, right + (counted or 0), seen + len(rows)
+                total, right, seen = total + value * len(rows), right + (counted or 0), seen + len(rows)
             if interrupted:
                 break
-        return means(total, weight, None if counted is None else right, seen, self.read)
+        return means(total, None if counted is None else right, seen, self.read)
 
     def _step(self, rows: Array) -> tuple[float, int | None]:
         """Take a step with one batch. Return its loss, and the number of right answers."""
@@ -94,9 +93,9 @@ class Task:
             value, right, whole = 0.0, None, weigh(rows)
             for first in range(0, len(rows), size):
                 part = rows[first : first + size]
-                if share := weigh(part) / whole:
-                    cost, counted = self._learn(part, share)
-                    value, right = value + share * cost, None if counted is None else (right or 0) + counted
+                share = weigh(part) / whole
+                cost, counted = self._learn(part, share)
+                value, right = value + share * cost, None if counted is None else (right or 0) + counted
             self.update()
             return value, right
 
@@ -109,13 +108,16 @@ class Task:
         """
         xb, yb = self.take(rows), self.targets(rows)
         output = self.call(xb)
+        right = None if self.read is None else self.read.right(output, yb)
+        if not share:  # no weight: the loss would divide by 0
+            return 0.0, right
         more = {} if self.weights is None else {"sample_weight": self.weights[rows]}
         cost = cost_of(self.loss, output, yb, self.y, **more)
         value = cost.item()
         if not isfinite(value) and self.optimizer.nonfinite == "raise":
             raise NoLoss(f"loss became {value}")
         cost.backward(None if share == 1 else np.full(cost.shape, share, cost.dtype))
-        return value, None if self.read is None else self.read.right(output, yb)
+        return value, right
 
     def clip(self) -> None:
         """Bring the gradients into the bounds."""
@@ -128,8 +130,8 @@ class Task:
 
     # --- in machine code ----------------------------------------------------------------------------------------------
 
-    def compiled(self, batch_size: int | None, quiet: bool) -> Train:
-        """Return a function that does what that of `eager` does, in machine code.
+    def compiled(self, batch_size: int | None, quiet: bool, interrupted: list[bool]) -> Train:
+        """Return a function that does what that of `eager` does, in machine code, which an interrupt does not end.
 
         Raises
         ------
@@ -159,7 +161,7 @@ class Task:
 
         def train(order: Array, size: int) -> Evaluation:
             total, right, seen = of_all(step.epoch, X, y, order, size)
-            return means(total, seen, right, seen, self.read)
+            return means(total, right, seen, self.read)
 
         return train
 
@@ -175,6 +177,8 @@ def refuse(task: Task) -> None:
         problem = (
             "accumulate: a compiled step makes an update with each batch; a larger batch_size has the same gradient"
         )
+    elif task.classes is not None and len(task.classes) > 2 and (task.y.ndim > 1 or task.y.dtype.kind not in "iu"):
+        problem = "class_weight: the classes in y are whole numbers, say y.astype(int)"
     elif task.weights is not None and task.classes is None:
         problem = "sample_weight: a compiled step takes X and y; class_weight compiles"
     if problem:
@@ -182,10 +186,13 @@ def refuse(task: Task) -> None:
 
 
 class ClassWeighted:
-    """A loss in which a sample has the weight of its class."""
+    """A loss in which a sample has the weight of its class. Targets of 0 and 1 may be floats, or a column."""
 
     def __init__(self, loss: Loss, classes: Array) -> None:
         self.func, self.classes = loss, Tensor(classes)
 
     def __call__(self, output: Any, y: Any) -> Tensor:
-        return self.func(output, y, sample_weight=self.classes[y])
+        if y.ndim == 1 and y.dtype.kind in "iu":
+            return self.func(output, y, sample_weight=self.classes[y])
+        no, yes = self.classes.array.tolist()
+        return self.func(output, y, sample_weight=no + (yes - no) * (y if y.ndim == 1 else y[:, 0]))

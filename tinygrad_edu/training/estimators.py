@@ -7,7 +7,7 @@ estimators is used, and scikit-learn with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from typing import Any, TypeVar
 
@@ -19,11 +19,11 @@ from ..core.ops import Array
 from ..core.optimizer import LearningRate, Optimizer
 from ..core.tensor import Tensor, no_grad
 from ..extras.optimizers import RULES
-from ..guards.kinds import whole
-from . import schedules
+from ..guards.kinds import function, shown, whole
 from .callbacks import EarlyStopping
 from .fit import fit
 from .history import History
+from .schedules import cosine, one_cycle, polynomial
 from .scores import Loss
 from .weights import checked_weights
 
@@ -40,9 +40,19 @@ except ImportError:
     ) from None
 
 Same = TypeVar("Same", bound="Network")
-FALLING = ("cosine", "one_cycle", "polynomial")  # the schedules of a rate and the number of all updates
+FALLING = {make.__name__: make for make in (cosine, one_cycle, polynomial)}  # of a rate and the number of all updates
 FLOATS = (np.float64, np.float32)  # what is neither becomes the first
 HELD_OUT, PATIENCE = 0.1, 10  # of early stopping: the share of the samples, and the number of epochs
+
+
+def chosen(name: str, value: Any, table: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
+    """Return the function that a table has under this value, or value itself, if it is a function."""
+    if isinstance(value, str):
+        if value not in table:
+            raise ValueError(f"there is no {name} {value!r}; choose from {', '.join(table)}")
+        return table[value]
+    function(name, value)
+    return value
 
 
 class Network(BaseEstimator):
@@ -59,12 +69,12 @@ class Network(BaseEstimator):
         hidden: int | Sequence[int] = (100,),
         activation: str = "relu",
         optimizer: str | Callable[..., Optimizer] = "adam",
-        lr: LearningRate = 0.003,
+        lr: LearningRate = 0.005,
         schedule: str | Callable[..., Any] | None = None,
         l2: float = 0.001,
         dropout: float = 0.0,
         batch_size: int | None = 32,
-        epochs: int = 50,
+        epochs: int = 100,
         early_stopping: bool | int = False,
         standardize: bool = True,
         random_state: Any = None,
@@ -99,7 +109,7 @@ class Network(BaseEstimator):
 
     def _learn(self: Same, X: Any, y: Any, sample_weight: Any, epochs: int, new: bool, classes: Any = None) -> Same:
         """Train a new network, or the one that is there, for some epochs."""
-        X, y = validate_data(self, X, y, reset=new, dtype=FLOATS, multi_output=True, y_numeric=self._numeric)
+        X, y = validate_data(self, X, y, reset=new, dtype=FLOATS, order="C", multi_output=True, y_numeric=self._numeric)
         y, weight = self._checked(y), checked_weights(sample_weight, len(X))
         if weight is not None:
             X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
@@ -135,7 +145,7 @@ class Network(BaseEstimator):
 
     def _begin(self, X: Array, y: Array, weight: Array | None, classes: Any) -> None:
         """Make what training changes: the network, its optimizer, the generator and the history."""
-        hidden: list[Any] = [self.hidden] if np.ndim(self.hidden) == 0 else list(self.hidden)  # type: ignore[arg-type]
+        hidden: list[Any] = list(self.hidden) if isinstance(self.hidden, (list, tuple)) else [self.hidden]
         size = len(X) if self.batch_size is None else self.batch_size
         for name, value, least in [("epochs", self.epochs, 0), ("batch_size", size, 1)]:
             whole(name, value, least)
@@ -155,24 +165,22 @@ class Network(BaseEstimator):
 
     def _rule(self, updates: int) -> Optimizer:
         """Return the optimizer, for a training of so many updates."""
-        make = RULES.get(self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
-        if make is None:
-            raise ValueError(f"there is no optimizer {self.optimizer!r}; choose from {', '.join(RULES)}")
-        schedule = self.schedule
-        if isinstance(schedule, str):
-            if schedule not in FALLING:
-                raise ValueError(f"there is no schedule {schedule!r}; choose from {', '.join(FALLING)}")
-            schedule = getattr(schedules, schedule)
-        return make(self.model_, lr=self.lr if schedule is None else schedule(self.lr, updates), l2=self.l2)
+        lr = self.lr if self.schedule is None else chosen("schedule", self.schedule, FALLING)(self.lr, updates)
+        optimizer = chosen("optimizer", self.optimizer, RULES)(self.model_, lr=lr, l2=self.l2)
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(
+                f"optimizer is a function that returns one, such as tg.Adam, got {shown(optimizer)} from it"
+            )
+        return optimizer
 
     def _inputs(self, X: Array) -> Array:
         """Return X as the network takes it."""
-        return self.scaler_.transform(X).astype(self.optimizer_.buffer.data.dtype, copy=False)
+        return self.scaler_.transform(X).astype(self.model_.parameters()[0].dtype, copy=False)
 
     def _scores(self, X: Any) -> Array:
         """Return the network's output for X."""
         check_is_fitted(self)
-        return self.model_.predict(self._inputs(validate_data(self, X, reset=False, dtype=FLOATS)))
+        return self.model_.predict(self._inputs(validate_data(self, X, reset=False, dtype=FLOATS, order="C")))
 
 
 class MLPClassifier(ClassifierMixin, Network):
@@ -215,7 +223,7 @@ class MLPClassifier(ClassifierMixin, Network):
     --------
     >>> from tinygrad_edu.training import data
     >>> X, y = data.moons(200, rng=0)
-    >>> MLPClassifier(epochs=30, random_state=0).fit(X, y).score(X, y) > 0.95
+    >>> MLPClassifier(random_state=0).fit(X, y).score(X, y) > 0.95
     True
     """
 
@@ -224,12 +232,12 @@ class MLPClassifier(ClassifierMixin, Network):
         hidden: int | Sequence[int] = (100,),
         activation: str = "relu",
         optimizer: str | Callable[..., Optimizer] = "adam",
-        lr: LearningRate = 0.003,
+        lr: LearningRate = 0.005,
         schedule: str | Callable[..., Any] | None = None,
         l2: float = 0.001,
         dropout: float = 0.0,
         batch_size: int | None = 32,
-        epochs: int = 50,
+        epochs: int = 100,
         early_stopping: bool | int = False,
         class_weight: Any = None,
         standardize: bool = True,
@@ -302,8 +310,8 @@ class MLPClassifier(ClassifierMixin, Network):
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(
-                f"y holds {unknown[0]!r}, which is none of the classes {self.classes_.tolist()}; give all classes to "
-                "the first call: partial_fit(X, y, classes=[...])"
+                f"y holds {unknown.tolist()[0]!r}, which is none of the classes {self.classes_.tolist()}; give all "
+                "classes to the first call: partial_fit(X, y, classes=[...])"
             )
         return np.searchsorted(self.classes_, y)
 
@@ -324,7 +332,7 @@ class MLPRegressor(RegressorMixin, Network):
     --------
     >>> from tinygrad_edu.training import data
     >>> X, y = data.regression(200, rng=0)
-    >>> MLPRegressor(epochs=30, random_state=0).fit(X, y.ravel()).score(X, y) > 0.9
+    >>> MLPRegressor(random_state=0).fit(X, y.ravel()).score(X, y) > 0.9
     True
     """
 

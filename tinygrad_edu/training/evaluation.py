@@ -58,7 +58,7 @@ def evaluation(
             right = None if counted is None else (right or 0) + counted
             outputs += [unwrapped(output)] * keep
     n = len(parts_of(X)[0])
-    return means(total, n, right, n, read), joined(outputs) if keep else None
+    return means(total, right, n, read), joined(outputs) if keep else None
 
 
 def forward(model: Layer, X: Data, batch_size: int | None) -> Iterator[tuple[Array, Any]]:
@@ -82,10 +82,10 @@ def cost_of(loss: Loss, output: Any, yb: Data, y: Data, **more: Any) -> Tensor:
     return cost
 
 
-def means(total: float, weight: float, right: int | None, seen: int, read: Reader | None) -> Evaluation:
-    """Return the mean loss and the accuracy; NaN if there was nothing."""
+def means(total: float, right: int | None, seen: int, read: Reader | None) -> Evaluation:
+    """Return the mean loss of so many samples and the accuracy; NaN if there were none."""
     accuracy = None if right is None or read is None else right / (seen * read.each) if seen else nan
-    return Evaluation(total / weight if weight else nan, accuracy)
+    return Evaluation(total / seen if seen else nan, accuracy)
 
 
 def unwrapped(output: Any) -> Any:

@@ -30,7 +30,8 @@ from .epochs import Task, Train
 from .evaluation import evaluation
 from .history import Evaluation, History, Progress, Row
 from .outcome import Numbers, warn_if_nothing_learned, warn_if_untrained
-from .scores import Loss, check_metrics, measured, reader
+from .resume import Resumable, name_of
+from .scores import Loss, checked_metrics, measured, reader
 from .weights import checked_weights, class_table, take_weights
 
 
@@ -78,8 +79,8 @@ def fit(
     callback : called with each epoch's row, or with the row and the `Run`; or a list of such. Training stops when one
         returns something true (see `callbacks`)
     compiled : run each epoch as one call of machine code (see `compile_step`): the same numbers, much sooner
-    sample_weight : at least 0, one for each sample; the loss gets those of the batch as its keyword sample_weight. The
-        columns loss and accuracy are of the training: the loss is weighted, accuracy and validation are not
+    sample_weight : at least 0, one for each sample; the loss gets those of the batch as its keyword sample_weight.
+        Accuracy and validation are not weighted
     class_weight : "balanced", which is N / (C · count) as in scikit-learn; or a dict or an array of the weight of each
         class. It multiplies into sample_weight
     clip_norm, clip_value : what the gradients of each update are clipped to, the values first (see
@@ -89,6 +90,10 @@ def fit(
     metrics : functions by name, as {"f1": sklearn.metrics.f1_score}, called with y and the answers where there is an
         accuracy, else with y and the outputs. They see the validation data after each epoch, and make a column
         validation_f1; without validation data the training data, and the column is f1
+    checkpoint : path of a file that keeps, after each epoch, what is needed to go on: model, optimizer, generators,
+        history, and the callbacks that have a ``state_dict``. The same call goes on from there after a crash, and ends
+        with the same bits as if there had been none; more epochs go on, too. A run that is finished, or that a callback
+        has stopped, returns its history at once. Build model and optimizer as before, and do not load them yourself
 
     Returns
     -------
@@ -102,7 +107,8 @@ def fit(
     ValueError : NaN or infinity in the data; lengths that differ; epochs or batch_size out of range; labels that the
         loss refuses; an optimizer over another model; a loss that became NaN or infinite, unless the optimizer's
         ``nonfinite`` says otherwise: then the model and the optimizer's averages are as after the last epoch whose
-        loss was finite. If compiled, also the errors of `compile_step`
+        loss was finite; a checkpoint of another call, with other data, sizes or rules. If compiled, also the errors of
+        `compile_step`
     CannotCompile : compiled, with several inputs or targets, accumulate, or sample_weight
 
     Warns
@@ -120,41 +126,33 @@ def fit(
     True
     """
     require_kinds(model, loss, optimizer)
-    told, X, y = Told(callback), each("X", finite, X), each("y", finite, y)
-    _check(X, y, epochs, batch_size, rng, accumulate)
-    warn_of_scale(model, X, y)
     for name, value in (("progress", progress), ("drop_last", drop_last), ("compiled", compiled)):
         yes_or_no(name, value)
-    clip = _bounds(clip_norm=clip_norm, clip_value=clip_value)
-    check_metrics(metrics or {})
-    rng = np.random.default_rng(rng)
-    weights = checked_weights(sample_weight, len(parts_of(X)[0]))
-    rows, validation = _held_out(X, y, validation, rng)
-    if rows is not None:
-        X, y, weights = rows_of(X, rows), rows_of(y, rows), None if weights is None else weights[rows]
+    X, y, validation = each("X", finite, X), each("y", finite, y), _checked_validation(validation)
+    _check(X, y, epochs, batch_size, rng, accumulate)
+    told, clip, metrics = Told(callback), _bounds(clip_value=clip_value, clip_norm=clip_norm), checked_metrics(metrics)
+    weights, seed, rng = checked_weights(sample_weight, len(parts_of(X)[0])), rng, np.random.default_rng(rng)
+    call = {"X": X, "y": y, "loss": name_of(loss), "batch_size": batch_size, "drop_last": drop_last, "clip": clip}
+    call |= {"validation": validation, "rng": seed if is_whole(seed) else None, "callback": told.names}
+    call |= {"compiled": compiled, "sample_weight": weights, "class_weight": class_weight, "accumulate": accumulate}
+    kept = Resumable(checkpoint, call | {"metrics": list(metrics)})
+    X, y, weights, validation = _held_out(X, y, weights, validation, rng, kept.rows)
+    if not is_several(X) and not is_several(y):
+        warn_of_scale(model, X, y)
     optimizer = Adam(model) if optimizer is None else optimizer
     warn_if_untrained(optimizer, model)
-    run = Run(model, optimizer, 0, History())
-    told.say("start", run)
     task = Task(model, X, y, loss, optimizer, *_weights(weights, class_weight, y, loss), accumulate, clip)
-    measure = partial(_measured, task, validation, metrics or {})
-    quiet = np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite gets an error of its own
-    with _left_in_evaluation(model), _ctrl_c() as interrupted, Progress(progress, epochs, run.epoch) as show, quiet:
-        train = task.compiled(batch_size, not progress) if compiled else task.eager(interrupted)
-        finite_until = Numbers(model, optimizer, run.epoch)
-        for epoch in range(run.epoch + 1, epochs + 1):
-            run.epoch = epoch
-            order = in_order(parts_of(X)[0], parts_of(y)[0], batch_size, rng=rng, drop_last=drop_last)
-            row = _epoch(run, train, order, measure, finite_until)
-            show(row)
-            reason = "interrupted" if interrupted else told(row, run)
-            run.history.stopped = reason or "all epochs"
-            if reason:
-                break
-    if run.history and not isfinite(run.history.rows[-1]["loss"]):  # the optimizer skipped batches, or let NaN through
-        warn(f"the loss of the last epoch is {run.history.rows[-1]['loss']}. {finite_until.put_back()}")
-    if task.weights is None and not is_several(y):
-        warn_if_nothing_learned(run.history, y, loss)
+    run = Run(model, optimizer, kept.epoch, History())
+    told.say("start", run)
+    kept.resume(run, told, rng)
+    with _left_in_evaluation(model):
+        if run.history.stopped == "all epochs" and run.epoch < epochs:
+            begin = partial(task.compiled, batch_size, not progress) if compiled else task.eager
+            draw = partial(in_order, parts_of(X)[0], parts_of(y)[0], batch_size, rng=rng, drop_last=drop_last)
+            measure, save = partial(_measured, task, validation, metrics), partial(kept.save, run, told, rng)
+            _train(run, begin, draw, measure, told, save, epochs, progress)
+            if task.weights is None and not is_several(y):
+                warn_if_nothing_learned(run.history, y, loss)
     told.say("finish", run)
     return run.history
 
@@ -217,14 +215,14 @@ def _bounds(**given: Any) -> dict[str, float]:
     return {name: float(most) for name, most in given.items() if most is not None}
 
 
-def _held_out(X: Data, y: Data, validation: Any, rng: np.random.Generator) -> tuple[Array | None, Any]:
-    """Return the rows to train on, None for all; and the data (X, y) to validate on, or None."""
-    if validation is None:
-        return None, None
+def _checked_validation(validation: Any) -> Any:
+    """Return what to validate on: a share, two arrays, or None."""
     if isinstance(validation, (tuple, list)) and len(validation) == 2:
-        given = each("validation X", finite, validation[0]), each("validation y", finite, validation[1])
-        _of_one_length(*given)
-        return None, given
+        X, y = each("validation X", finite, validation[0]), each("validation y", finite, validation[1])
+        _of_one_length(X, y)
+        return X, y
+    if validation is None:
+        return None
     if isinstance(validation, bool) or not isinstance(validation, (float, np.floating)):
         raise TypeError(
             f"validation is two arrays, (X, y), or a share, as 0.2, got {type(validation).__name__}; "
@@ -232,9 +230,22 @@ def _held_out(X: Data, y: Data, validation: Any, rng: np.random.Generator) -> tu
         )
     if not 0 < validation < 1:
         raise ValueError(f"validation = {validation}, but a share is between 0 and 1")
-    n = len(parts_of(X)[0])
-    train, _, rest, _ = split(np.arange(n), np.zeros(n) if is_several(y) else y, float(validation), rng)
-    return train, (rows_of(X, rest), rows_of(y, rest))
+    return float(validation)
+
+
+def _held_out(
+    X: Data, y: Data, weights: Array | None, validation: Any, rng: np.random.Generator, rows: list[Array]
+) -> tuple[Data, Data, Array | None, Any]:
+    """Return X, y and weights to train on, and the data to validate on. rows : gets, or has, the rows of both parts."""
+    if not isinstance(validation, float):
+        return X, y, weights, validation
+    if not rows:
+        n = len(parts_of(X)[0])
+        train, _, rest, _ = split(np.arange(n), np.zeros(n) if is_several(y) else y, validation, rng)
+        rows += [train, rest]
+    train, rest = rows
+    ours = rows_of(X, train), rows_of(y, train), None if weights is None else weights[train]
+    return *ours, (rows_of(X, rest), rows_of(y, rest))
 
 
 def _weights(weights: Array | None, class_weight: Any, y: Data, loss: Loss) -> tuple[Array | None, Array | None]:
@@ -252,12 +263,46 @@ def _weights(weights: Array | None, class_weight: Any, y: Data, loss: Loss) -> t
 # --- an epoch ---------------------------------------------------------------------------------------------------------
 
 
-def _epoch(run: Run, train: Train, order: tuple[Array, int], measure: Callable[[], Row], finite_until: Numbers) -> Row:
-    """Train for an epoch, and add its row to the history."""
+def _train(
+    run: Run,
+    begin: Callable[[list[bool]], Train],
+    draw: Callable[[], tuple[Array, int]],
+    measure: Callable[[], Row],
+    told: Told,
+    save: Callable[[], None],
+    epochs: int,
+    progress: bool,
+) -> None:
+    """Train until ``epochs`` are done or somebody stops it; after each epoch measure, tell the callbacks, and save."""
+    history, quiet = run.history, np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is refused
+    with _ctrl_c() as interrupted, Progress(progress, epochs, run.epoch) as show, quiet:
+        train = begin(interrupted)
+        finite_until = Numbers(run.model, run.optimizer, run.epoch)
+        for epoch in range(run.epoch + 1, epochs + 1):
+            run.epoch = epoch
+            row = _epoch(run, train, draw, measure, finite_until)
+            history.rows.append(row)
+            show(row)
+            reason = "interrupted" if interrupted else told(row, run)
+            history.stopped = reason or "all epochs"
+            if isfinite(row["loss"]):
+                finite_until.keep(epoch)
+                if not interrupted:
+                    save()
+            if reason:
+                break
+    if not isfinite(history.rows[-1]["loss"]):  # the optimizer skipped batches, or let NaN through
+        warn(f"the loss of the last epoch is {history.rows[-1]['loss']}. {finite_until.put_back()}")
+
+
+def _epoch(
+    run: Run, train: Train, draw: Callable[[], tuple[Array, int]], measure: Callable[[], Row], finite_until: Numbers
+) -> Row:
+    """Train for an epoch, and return its row."""
     start, lr = time.perf_counter(), run.optimizer.lr
     run.model.train()
     try:
-        means = train(*order)
+        means = train(*draw())
     except NoLoss as error:
         back = finite_until.put_back()
         raise ValueError(f"the {error} in epoch {run.epoch}; a smaller learning rate may help. {back}") from None
@@ -266,11 +311,7 @@ def _epoch(run: Run, train: Train, order: tuple[Array, int], measure: Callable[[
         raise
     run.model.eval()
     columns = _columns(means) | measure()
-    row = {"epoch": run.epoch} | columns | {"lr": lr, "seconds": time.perf_counter() - start}
-    run.history.rows.append(row)
-    if isfinite(row["loss"]):
-        finite_until.keep(run.epoch)
-    return row
+    return {"epoch": run.epoch} | columns | {"lr": lr, "seconds": time.perf_counter() - start}
 
 
 def _columns(means: Evaluation, prefix: str = "") -> Row:

@@ -71,7 +71,7 @@ def _entropy(shares: list[Any]) -> float:
 
 
 CONSTANT: list[tuple[Loss, Callable[[Array], float]]] = [  # the least loss of a model that ignores X
-    (cross_entropy, lambda y: _entropy([np.mean(y == label) for label in np.unique(y)])),
+    (cross_entropy, lambda y: _entropy([*y.mean(axis=0)] if y.ndim > 1 else [np.mean(y == k) for k in np.unique(y)])),
     (binary_cross_entropy_with_logits, lambda y: float(np.mean([_entropy([p, 1 - p]) for p in y.mean(axis=0).flat]))),
     (mse_loss, lambda y: float(y.var(axis=0).mean())),
 ]

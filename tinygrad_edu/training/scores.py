@@ -67,14 +67,17 @@ def yes_or_no(output: Any) -> Array | None:
 # --- metrics ----------------------------------------------------------------------------------------------------------
 
 
-def check_metrics(metrics: Any) -> None:
-    """Raise unless metrics is a dict of functions, under names that are no columns of a history."""
+def checked_metrics(metrics: Any) -> dict[str, Callable[..., Any]]:
+    """Return metrics as a dict; raise unless they are functions, under names that are no columns of a history."""
+    if metrics is None:
+        return {}
     if not isinstance(metrics, Mapping):
         raise TypeError(f'metrics is a dict of functions, as {{"f1": sklearn.metrics.f1_score}}, got {shown(metrics)}')
     for name, measure in metrics.items():
         if not isinstance(name, str) or name in COLUMNS or name.startswith("validation_"):
             raise ValueError(f"metrics: {name!r} cannot be the name of a metric: it has to be a text that is no column")
         function(f"metrics[{name!r}]", measure)
+    return dict(metrics)
 
 
 def measured(metrics: Mapping[str, Any], read: Reader | None, y: Data, outputs: Any) -> dict[str, float]:

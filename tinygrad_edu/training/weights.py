@@ -54,7 +54,7 @@ def class_table(class_weight: Any, y: Data) -> Array | None:
         raise ValueError(f"class_weight has no weight for the class{'es' * (len(missing) > 1)} {missing} in y")
     for kind, weight in given.items():
         number(f"class_weight[{kind!r}]", weight, 0)
-    return np.array([given.get(kind, 0.0) for kind in range(kinds.max() + 1)], float)
+    return np.array([given.get(kind, 0.0) for kind in range(max(2, kinds.max() + 1))], float)
 
 
 def take_weights(loss: Loss) -> None:

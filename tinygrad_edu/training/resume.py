@@ -1,0 +1,100 @@
+"""The checkpoint of `fit`: one file, written after each epoch, from which the same call goes on."""
+
+from __future__ import annotations
+
+import zlib
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.ops import Array
+from ..guards.kinds import path as a_path
+from .callbacks import Run, Told
+from .saved import Parts, load, save
+from .scores import Loss
+
+
+class Resumable:
+    """A file that keeps what a run needs to go on.
+
+    Parameters
+    ----------
+    path : of the file; it is read, if it is there. With None nothing is kept
+    call : what has to be the same in a call that goes on, by the words for it
+
+    Attributes
+    ----------
+    epoch : the number of the last epoch in the file; 0 if there is no file
+    rows : the rows to train on and those held out, if `fit` has drawn them
+
+    Raises
+    ------
+    ValueError : the file is no checkpoint, or that of another call
+    """
+
+    def __init__(self, path: Any, call: dict[str, Any]) -> None:
+        self.path: Path | None = None
+        self.epoch, self.rows = 0, list[Array]()
+        if path is None:
+            return
+        a_path("checkpoint", path)
+        self.path, self.call = Path(path), {name: fingerprint(value) for name, value in call.items()}
+        if not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return
+        parts = load(self.path)
+        theirs, epoch, rows = (parts.get(name) for name in ("call", "epoch", "rows"))
+        if not isinstance(theirs, dict) or not isinstance(epoch, int) or not isinstance(rows, list):
+            raise ValueError(f"checkpoint: {path} is a file of another kind; give another path")
+        for name in [*self.call, *theirs]:
+            if theirs.get(name) != self.call.get(name):
+                raise self.refusal(f"{name} is {theirs.get(name)!r} there and {self.call.get(name)!r} here")
+        self.epoch, self.rows = epoch, rows
+
+    def refusal(self, reason: str) -> ValueError:
+        """Return the error for a file that is not of this call."""
+        said = f"checkpoint: {self.path} is of another call of fit, as {reason}"
+        return ValueError(f"{said}; give another path, or delete the file")
+
+    def resume(self, run: Run, told: Told, rng: np.random.Generator) -> None:
+        """Put what the file has into model, optimizer, history, callbacks and generator."""
+        if self.path is None or not self.epoch:
+            return
+        try:
+            load(self.path, **self._parts(run, told, rng))
+        except ValueError as error:
+            reason = str(error)
+            raise self.refusal(reason.partition(" does not fit: ")[2] or reason) from None
+
+    def save(self, run: Run, told: Told, rng: np.random.Generator) -> None:
+        """Write the file anew: whatever happens, the old one is there or the new one."""
+        if self.path is None:
+            return
+        save(self.path, **self._parts(run, told, rng), epoch=run.epoch, rows=self.rows, call=self.call)
+
+    def _parts(self, run: Run, told: Told, rng: np.random.Generator) -> Parts:
+        given = {"model": run.model, "optimizer": run.optimizer, "history": run.history, "rng": rng}
+        return Parts(given | told.remembering())
+
+
+def fingerprint(value: Any) -> Any:
+    """Return what stands for a value in the file: of arrays the dtype, shape and a sum over their bytes."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {str(name): fingerprint(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [fingerprint(one) for one in value]
+    a = np.ascontiguousarray(value)
+    return f"{a.dtype} {a.shape}, sum {zlib.crc32(a.view(np.uint8).data) if a.size else 0:08x}"
+
+
+def name_of(loss: Loss) -> str:
+    """Return the name of a loss, of a partial one with its options."""
+    if isinstance(loss, partial):
+        return f"{name_of(loss.func)} {loss.args} {loss.keywords}"
+    return getattr(loss, "__qualname__", type(loss).__qualname__)
