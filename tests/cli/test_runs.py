@@ -14,6 +14,7 @@ from command_line import one_line, result, status, without_matplotlib
 
 import tinygrad_edu as tg
 from tinygrad_edu.cli.main import main
+from tinygrad_edu.training import npz
 
 FAST = ["train", "--data", "moons", "--hidden", "6", "--dropout", "0.3"]
 
@@ -78,21 +79,52 @@ def test_a_run_that_goes_on_ends_with_the_bits_of_one_that_did_not_stop(capsys, 
     assert {**again, "files": 0} == {**whole, "files": 0}
 
 
+def generator(folder):
+    with np.load(Path(folder, "model.npz")) as file:
+        return json.loads(file["header.json"])["parts"]["rng"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
-@pytest.mark.parametrize("times", [2, pytest.param(30, marks=pytest.mark.slow)])
-def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(capsys, times):
-    whole = result(capsys, *FAST, "--epochs", "40", "--out", "whole")
-    home, chance = str(Path(tg.__file__).parents[1]), np.random.default_rng(times)
-    command = [sys.executable, "-m", "tinygrad_edu", *FAST, "--epochs", "40", "--out", "killed"]
+@pytest.mark.parametrize(("times", "epochs"), [(2, 100), pytest.param(200, 8000, marks=pytest.mark.slow)])
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(capsys, times, epochs):
+    more = [*FAST, "--batch-size", "all", "--epochs", str(epochs)]
+    whole = result(capsys, *more, "--out", "whole")
+    home, chance, going = str(Path(tg.__file__).parents[1]), np.random.default_rng(times), 0
+    command = [sys.executable, "-m", "tinygrad_edu", *more, "--out", "killed"]
     for _ in range(times):
         with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": home}, stderr=subprocess.PIPE) as process:
             process.stderr.readline()  # an epoch
             time.sleep(chance.uniform(0, 0.05))
+            going += process.poll() is None
             os.kill(process.pid, signal.SIGKILL)
         command = [sys.executable, "-m", "tinygrad_edu", "train", "--resume", "killed"]
+    assert going == times  # none of them had ended
     found = result(capsys, "train", "--resume", "killed")
     assert {**found, "files": 0} == {**whole, "files": 0}
     assert same("whole", "killed")
+    assert generator("whole") == generator("killed")
+
+
+def test_a_run_that_ctrl_c_has_ended_goes_on_after_its_last_whole_epoch(capsys, monkeypatch):
+    whole, write, written = result(capsys, *FAST, "--epochs", "6", "--out", "whole"), npz.write, []
+
+    def write_and_interrupt(path, *given):
+        write(path, *given)
+        written.append(path)
+        if len(written) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(npz, "write", write_and_interrupt)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        found = result(capsys, *FAST, "--epochs", "6", "--out", "parts")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [found["stopped"], found["epochs"]] == ["interrupted", 4]  # the last one after a batch
+    assert json.loads(Path("parts/run.json").read_text())["figures"]["stopped"] == "interrupted"
+    parts = result(capsys, "train", "--resume", "parts")
+    assert {**parts, "files": 0} == {**whole, "files": 0}
+    assert same("whole", "parts")
 
 
 def test_a_run_without_a_whole_epoch_begins_from_its_seed(capsys):
@@ -115,8 +147,8 @@ def test_a_run_without_a_whole_epoch_begins_from_its_seed(capsys):
         ("", "run.json is damaged"),
         ("[" * 10**5, "run.json is damaged"),
         ('{"options": [], "data": ""}', "run.json is damaged"),
-        ('{"options": {"lr": "fast"}, "data": ""}', "finite number"),
-        ('{"options": {"sizes": true}, "data": ""}', "--sizes"),
+        ('{"options": {"lr": "fast"}, "data": "", "answers": ""}', "finite number"),
+        ('{"options": {"sizes": true}, "data": "", "answers": ""}', "--sizes"),
     ],
 )
 @pytest.mark.parametrize("command", [["train", "--resume", "no"], ["evaluate", "no"], ["predict", "no", "x.csv"]])
@@ -208,7 +240,11 @@ def test_predict_takes_plain_numbers_with_names_or_without(capsys):
         assert main(["predict", "a", "x.csv"]) == 0
         rows = [row.split(",") for row in capsys.readouterr().out.splitlines()]
         assert [int(row[0]) for row in rows[1:]] == list(scores.argmax(axis=1))
-    for content, said in (("1,2,3\n", "3 columns, the model takes 2"), ("1,2\na,b\n", "other things than numbers")):
+    for content, said in (
+        ("1,2,3\n", "3 columns, the model takes 2"),
+        ("1,2\na,b\n", "other things than numbers"),
+        ("1,nan\n", "nan"),
+    ):
         Path("x.csv").write_text(content)
         assert status("predict", "a", "x.csv") == 2
         one_line(capsys, said)

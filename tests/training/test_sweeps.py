@@ -137,10 +137,10 @@ def test_a_process_that_dies_loses_no_row_that_has_ended(tmp_path):
             if x == 5 and not os.path.exists(sys.argv[1] + ".again"):
                 open(sys.argv[1] + ".again", "w").close()
                 os._exit(3)
-            return x
+            return tg.Tensor(x)
         found = tg.sweep(run, {"x": list(range(8))}, n_jobs=2, progress=False, resume=sys.argv[1])
         print(found["result"])
-    """
+    """  # the function refers to the package, as those of scripts and notebooks do
     path = str(tmp_path / "sweep.jsonl")
     command = [sys.executable, "-c", textwrap.dedent(script), path]
     first = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.training import cells
 from tinygrad_edu.training.cells import MISSING, NUMBER
 
 PETS = """weight,indoors,colour,age,species
@@ -106,6 +107,14 @@ def test_pandas_and_the_standard_library_read_the_same_of_random_cells(file, mon
         assert results[0] == results[1], path.read_text()
         read += not isinstance(results[0], str)
     assert read > 100
+
+
+def test_pandas_reads_plain_files(file, monkeypatch):
+    pytest.importorskip("pandas")
+    monkeypatch.setattr(cells, "_by_csv", None)
+    assert len(tg.data.csv(file(PETS), target="species").X) == 6
+    with pytest.raises(TypeError, match="NoneType"):
+        tg.data.csv(file(SAME["quotes"]), target="species")
 
 
 def test_numbers_are_read_to_the_last_bit(file):

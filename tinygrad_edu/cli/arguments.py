@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from ..core.layers import ACTIVATIONS
 from ..extras.optimizers import RULES
 from ..race.surfaces import SURFACES
+from ..training.cells import read
 from ..training.data import TOY_SETS, Encoder, Split, csv, digits, mnist, split
 
 SETS = ("digits", *TOY_SETS)
@@ -129,21 +130,33 @@ def is_table(text: str) -> bool:
     return not text.startswith("mnist:") and bool(Path(text).suffix)
 
 
-def load(name: str, rng: Any, target: str | None = None, missing: str = "refuse") -> Split:
+def add_table(command: argparse.ArgumentParser) -> None:
+    """Give a command the options that say how a table is read."""
+    add = command.add_argument
+    add("--target", metavar="NAME", help="of a table: the column to predict, words or numbers")
+    text = "of a table: what to do about empty cells, refuse, drop, mean or median (default: refuse)"
+    add("--missing", choices=["refuse", "drop", "mean", "median"], default="refuse", metavar="WAY", help=text)
+    text = "of a table: columns to leave out, as names and numbers of customers"
+    add("--drop", type=lambda names: names.split(","), default=[], metavar="NAME,NAME", help=text)
+
+
+def load(name: str, rng: Any, target: str | None = None, missing: str = "refuse", drop: Iterable[str] = ()) -> Split:
     """Return the data of that name, as `source` has read it; of a table with its target."""
     if name.startswith("mnist:"):
         return mnist(name.removeprefix("mnist:"))
     if is_table(name):
-        return load_table(name, rng, target, missing)[0]
+        return load_table(name, rng, target, missing, drop)[0]
     return digits(rng) if name == "digits" else split(*TOY_SETS[name](rng=rng), rng=rng)
 
 
-def load_table(path: str, rng: Any, target: str | None, missing: str = "refuse") -> tuple[Split, Encoder]:
+def load_table(
+    path: str, rng: Any, target: str | None, missing: str = "refuse", drop: Iterable[str] = ()
+) -> tuple[Split, Encoder]:
     """Return a table's training and test data, standardised, and what encodes other files so."""
     if target is None:
-        names = csv(path, missing="mean").encoder.features
-        raise ValueError(f"--data {path} needs --target, the column to predict, of {', '.join(f.name for f in names)}")
-    train, test = csv(path, target, missing).split(rng=rng)
+        names = ", ".join(read(path).columns)
+        raise ValueError(f"--data {path} needs --target, the column to predict, of {names}")
+    train, test = csv(path, target, missing, drop).split(rng=rng)
     return Split(train.X, train.y, test.X, test.y), train.encoder
 
 

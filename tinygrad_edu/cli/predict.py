@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..extras.files import replacing
+from ..training.data import finite
 from . import runs
 from .train import options_of
 
@@ -37,8 +38,7 @@ def run(options: argparse.Namespace) -> int:
     with model.evaluating():
         output = model(X.astype(trained.dtype))
     answers = output.numpy() if encoder is None else encoder.decode(output)
-    regression = trained.data == "regression" if encoder is None else getattr(encoder.target, "kind", "") == "number"
-    if regression:
+    if runs.about(options.run)["answers"] == "numbers":
         rows: list[list[Any]] = [["prediction"], *([float(answer)] for answer in answers.ravel())]
     else:
         answers = answers.argmax(axis=1) if encoder is None else answers
@@ -66,6 +66,7 @@ def numbers(path: str) -> Any:
     except ValueError:
         named = True
     try:
-        return np.loadtxt(path, delimiter=",", skiprows=int(named), ndmin=2, encoding="utf-8")
+        found = np.loadtxt(path, delimiter=",", skiprows=int(named), ndmin=2, encoding="utf-8")
     except ValueError as error:
         raise ValueError(f"{path} holds other things than numbers: {error}") from None
+    return finite(path, found)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 MODEL, ABOUT, ENCODER = "model.npz", "run.json", "encoder.npz"
 KEPT = (  # the options of train that say how a run goes
-    *("data", "target", "missing", "hidden", "activation", "dropout", "compiled", "optimizer", "lr", "batch_size"),
-    *("epochs", "dtype", "seed"),
+    *("data", "target", "missing", "drop", "hidden", "activation", "dropout", "compiled", "optimizer", "lr"),
+    *("batch_size", "epochs", "dtype", "seed"),
 )
 
 
@@ -51,15 +51,21 @@ def as_words(options: argparse.Namespace) -> dict[str, Any]:
     words: dict[str, Any] = {}
     for name in KEPT:
         value = getattr(options, name)
-        if name == "data" and is_table(value):
-            value = Path(value).resolve()
+        if name == "data":
+            value = from_anywhere(value)
         if name == "batch_size" and value is None:
             value = "all"
         if isinstance(value, list):
-            value = ",".join(map(str, value)) or "none"
+            value = ",".join(map(str, value)) or ("none" if name == "hidden" else None)
         if value is not None and value is not False:
             words[name.replace("_", "-")] = value if value is True else str(value)
     return words
+
+
+def from_anywhere(data: str) -> str:
+    """Return the name of data with an absolute path, if it has one."""
+    path = Path(data.removeprefix("mnist:")).resolve()
+    return f"mnist:{path}" if data.startswith("mnist:") else str(path) if is_table(data) else data
 
 
 def arguments(words: dict[str, Any]) -> list[str]:
@@ -90,7 +96,7 @@ def about(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder} holds no run: there is no {path}; train writes one")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        right = isinstance(found["options"], dict) and isinstance(found["data"], str)
+        right = isinstance(found["options"], dict) and {"data", "answers"} <= found.keys()
     except (ValueError, KeyError, TypeError, RecursionError):
         right = False
     if not right:

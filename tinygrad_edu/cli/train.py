@@ -19,6 +19,7 @@ from .arguments import (
     activation,
     add_json,
     add_seed,
+    add_table,
     batch,
     is_table,
     load,
@@ -58,9 +59,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         default="digits",
         help=f"digits, {sets}, mnist:FOLDER with MNIST's four files, or a table, as my.csv (default: digits)",
     )
-    add("--target", metavar="NAME", help="of a table: the column to predict, words or numbers")
-    text = "of a table: what to do about empty cells, refuse, drop, mean or median (default: refuse)"
-    add("--missing", choices=["refuse", "drop", "mean", "median"], default="refuse", metavar="WAY", help=text)
+    add_table(command)
     text = 'hidden sizes, as 64,32, or "none" (default: 128,128, toy sets and tables 32,32)'
     add("--hidden", type=sizes, metavar="N,N", help=text)
     text = f"after each hidden layer: {', '.join(ACTIVATIONS)} (default: relu)"
@@ -122,45 +121,19 @@ def run(options: argparse.Namespace) -> int:
     how: dict[str, Any] = {"epochs": options.epochs, "batch_size": options.batch_size, "compiled": options.compiled}
     test = data.X_test, data.y_test
     how |= {"validation": test, "rng": rng, "checkpoint": options.out / MODEL}
-    history = fit(model, data.X_train, data.y_train, loss, optimizer, **how)
+    history = tg.fit(model, data.X_train, data.y_train, loss, optimizer, **how)
     describe_result(history, optimizer.t, len(data.X_test), say)
 
-    copy = tg.mlp(shape, options.activation, options.dropout, rng=0).eval()  # in float64
-    copy.load_state_dict(model.state_dict())
-    few = data.X_test[:8].astype(float)  # with targets drawn at random: those it has learned leave hardly any gradient
-    drawn = rng.integers(0, outputs, len(few)) if labels else rng.standard_normal((len(few), outputs))
-    error = check(copy, lambda *_: loss(copy(few), drawn), say)
-
+    error = check(model, shape, loss, data, options, rng, say)
     written = save(options, history, model, data if labels and options.data in TOY_SETS else None)
     found = figures(options, shape, optimizer.t, history, error, written)
     describe(options.out, **known, figures=found)
-    for path in written:
-        say(f"wrote   {path}")
+    say("\n".join(f"wrote   {path}" for path in written))
     if not any(path.suffix == ".png" for path in written):
         say(f"        no pictures: they need {NEEDS_MATPLOTLIB}")
     if options.json:
         print_json(found)
     return 0 if error is not None else 1
-
-
-def fit(model: Layer, X: Any, y: Any, loss: Any, optimizer: Any, checkpoint: Path, epochs: int, **how: Any) -> History:
-    """Train as `tinygrad_edu.fit` does, and write a file after each epoch; if there is one, go on from it."""
-    import tinygrad_edu as tg
-
-    history, kept = tg.History(), {"model": model, "optimizer": optimizer, "rng": how["rng"]}
-    if checkpoint.exists():
-        tg.load(checkpoint, **kept, history=history)
-
-    def keep(row: dict[str, Any]) -> None:
-        row["epoch"] = len(history) + 1
-        history.rows.append(row)
-        tg.save(checkpoint, **kept, history=history)
-
-    rest = tg.fit(model, X, y, loss, optimizer, epochs=max(epochs - len(history), 0), callback=keep, **how)
-    history.stopped = rest.stopped
-    if rest.stopped == "interrupted":
-        history.rows.append(rest.rows[-1] | {"epoch": len(history) + 1})
-    return history
 
 
 def resumed(options: argparse.Namespace) -> argparse.Namespace:
@@ -205,7 +178,7 @@ def settle(options: argparse.Namespace) -> None:
 def data_of(options: argparse.Namespace, rng: Any) -> tuple[Split, Encoder | None]:
     """Return the data in the dtype that was asked for, and how those of a table were made."""
     data, encoder = (
-        load_table(options.data, rng, options.target, options.missing)
+        load_table(options.data, rng, options.target, options.missing, options.drop)
         if is_table(options.data)
         else (load(options.data, rng), None)
     )
@@ -216,7 +189,8 @@ def prepare(
     options: argparse.Namespace, data: Split, encoder: Encoder | None, before: dict[str, Any]
 ) -> dict[str, Any]:
     """Make the folder of a new run, or look at the data of an earlier one; return what run.json says of it."""
-    known = {"options": as_words(options), "data": digest(data)}
+    kind = "classes" if data.y_train.dtype.kind in "iu" else "numbers"
+    known = {"options": as_words(options), "data": digest(data), "answers": kind}
     if before:
         if before["data"] != known["data"]:
             raise ValueError(f"{options.data} is not what it was when {options.resume} was trained: train anew")
@@ -259,12 +233,27 @@ def describe_result(history: History, updates: int, held_out: int, say: Callable
         say(f"result  held-out accuracy {accuracy:.4f}: {right} of {held_out:,} that it had not seen")
 
 
-def check(model: Layer, loss: Callable[..., Any], say: Callable[..., Any]) -> float | None:
+def check(
+    model: Layer,
+    shape: list[int],
+    loss: Any,
+    data: Split,
+    options: argparse.Namespace,
+    rng: Any,
+    say: Callable[..., Any],
+) -> float | None:
     """Compare the loss's gradient with slopes, print what came out, and return the largest error; None if it failed."""
+    import tinygrad_edu as tg
+
     from ..doctor.gradcheck import gradcheck
 
+    copy = tg.mlp(shape, options.activation, options.dropout, rng=0).eval()  # in float64
+    copy.load_state_dict(model.state_dict())
+    few = data.X_test[:8].astype(float)  # with targets drawn at random: those it has learned leave hardly any gradient
+    labels = data.y_train.dtype.kind in "iu"
+    drawn = rng.integers(0, shape[-1], len(few)) if labels else rng.standard_normal((len(few), shape[-1]))
     try:
-        found = gradcheck(loss, *model.parameters(), elements=20, rng=0)
+        found = gradcheck(lambda *_: loss(copy(few), drawn), *copy.parameters(), elements=20, rng=0)
     except (AssertionError, ValueError) as error:
         say(f"check   of the trained model's gradient failed: {error}")
         return None

@@ -195,7 +195,6 @@ class Parts(NamedTuple):
         shape, (dtype, rest) = self.lowered.shapes.get(self.output, ()), self.kinds["y"]
         return not self.yes_or_no and len(shape) == 2 and shape[1].b > 1 and not rest and dtype.kind in "iu"
 
-
     @property
     def yes_or_no(self) -> bool:
         """True if y holds answers from 0 to 1, and the output a logit for each."""

@@ -30,6 +30,7 @@ from .inputs import inputs_of, loops_of
 from .module_text import APPLIED, LEFT_OUT, OUT, PROPAGATE, RAISE, SKIP, STATUS, Drawn, Kinds, Parts, assemble
 from .numpy_c import asleep, interruptible, switches, wake_blas
 from .table import DONE, NOT_FINITE, SKIPPED, Table, slots
+from .values import CannotCompile
 
 POLICIES = {"raise": RAISE, "skip": SKIP, "propagate": PROPAGATE}
 
@@ -42,7 +43,7 @@ class Plan:
     program, text : of the gradients; and the module's text, which Numba compiles
     labelled : whether right answers are counted
     any_size : whether it is for batches of every size
-    apart : whether the update is a call of its own: threads share it, or something comes before it
+    apart : whether the update is a call of its own: threads share it, ranks do, or something comes before it
     cached : whether the machine code that was asked for last was on disk
     out : the results of the latest call, see `module_text`
     """
@@ -91,10 +92,11 @@ class Plan:
         self._bound = list[Update]()  # the updates that the table is for
 
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
+        self._ranks = vars(optimizer).get("ranks")  # see `distribute`
         self._shared = (
             size >= threads.WORTH_A_THREAD and threads.CORES > 2
         )  # BLAS's second thread, waiting, holds a core
-        self.apart = self._shared or between is not None
+        self.apart = self._shared or self._ranks is not None or between is not None
         width = 1 + len(numbers_of(optimizer.kernel, 2 + len(averages)))
         self._row, self._pack = 8 * width, Struct(f"{width}d").pack_into
         numbers: Any = np.zeros((len(optimizer.params), width))
@@ -225,6 +227,8 @@ class Plan:
         updates = optimizer.updates()
         optimizer.begin(updates)
         if updates is not self._bound or thread.stepped:
+            if self._ranks is not vars(optimizer).get("ranks"):
+                raise CannotCompile("this step was compiled before distribute(optimizer, comm); compile it afterwards")
             self._bound = updates
             self._spans[: len(updates)] = [(update.span.start, update.span.stop) for update in updates]
             self.table.put(runs=len(updates))
@@ -254,6 +258,8 @@ class Plan:
 
     def _update(self) -> int:
         """Run the optimizer's kernel, in threads if it is worth it; return the status of the step."""
+        if self._ranks is not None:
+            self._ranks.average()
         if self._between is not None:
             self._between()
         piece, run = self.piece, threads.in_threads if self._shared else alone

@@ -19,7 +19,11 @@ def replacing(path: Path, private: bool = False) -> Iterator[IO[bytes]]:
     After an error, or if the process dies, path is as it was. private leaves the file to its owner (mode 0600);
     otherwise it has the mode that any new file has.
     """
-    number, unfinished = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)
+    try:
+        number, unfinished = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)
+    except OSError as error:  # of a folder that is not there, or not ours
+        error.filename = str(path)
+        raise
     try:
         with open(number, "wb") as file:
             yield file

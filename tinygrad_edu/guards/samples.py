@@ -133,7 +133,7 @@ def warn_of_scale(model: Layer, X: Any, y: Any) -> None:
     output = 0.0
     with suppress(Exception), model.evaluating(), np.errstate(all="ignore"):  # an error comes again, of a batch
         output = _size(unwrap(model(X[:100].astype(input_dtype(model, X)))))
-    if output > 10 * max(1.0, _size(y) if y.dtype.kind == "f" else 1.0):
+    if output > 10 * max(1.0, _size(y) if isinstance(y, np.ndarray) and y.dtype.kind == "f" else 1.0):
         column = some[:, worst]
         warn(
             f"column {worst} of X has the mean {column.mean():.4g} and the deviation {column.std():.4g}, so the "

@@ -182,6 +182,10 @@ class WeightAverage:
         self.t = 0
         self._own: tuple[Array, int, Any] | None = None  # inside the block: the weights, the optimizer's t and guest
 
+    def __call__(self, row: Any) -> None:
+        """Take in the weights at the end of an epoch: ``fit(callback=average)``."""
+        self.update()
+
     def update(self) -> None:
         """Take in the weights as they are now. Call it after each ``optimizer.step()``."""
         if self.optimizer in guests:

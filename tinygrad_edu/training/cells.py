@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -114,7 +113,7 @@ def _rows(path: Any, text: str, delimiter: str) -> Iterator[tuple[int, list[str]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for row in reader:
-            if row and (len(row) > 1 or row[0].strip()):
+            if row and (len(row) > 1 or row[0].strip(" \t")):
                 yield reader.line_num, row
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}; look at its quotes") from None
@@ -173,25 +172,26 @@ def _by_pandas(
     text: str, delimiter: str, names: list[str], header: bool, as_words: Iterable[str]
 ) -> dict[str, Column] | None:
     """Return the columns as pandas reads them; None without pandas, and where csv might read something else."""
-    if '"' in text:
-        return None
     try:
         import pandas
     except ImportError:
         return None
+    lines = [line for line in text.split("\n") if line.strip(" \t")]
+    if '"' in text or any(line.count(delimiter) != len(names) - 1 for line in lines):
+        return None
     missing = [spelled for word in MISSING for spelled in {word, word.upper(), word.capitalize()}]
     how: dict[str, Any] = {"header": 0 if header else None, "index_col": False, "low_memory": False}
+    if tuple(map(int, pandas.__version__.split(".")[:2])) < (3, 1):  # later ones read to the last bit anyway
+        how["float_precision"] = "round_trip"
     words = {name: str for name in as_words if name in names}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            frame = pandas.read_csv(
-                io.StringIO(text), sep=delimiter, names=names, dtype=words, keep_default_na=False, na_values=missing,
-                float_precision="round_trip", quoting=csv.QUOTE_NONE, **how,
-            )  # fmt: skip
-    except (ValueError, Warning):  # its parser's errors are ValueErrors
+        frame = pandas.read_csv(
+            io.StringIO(text), sep=delimiter, names=names, dtype=words, keep_default_na=False, na_values=missing,
+            quoting=csv.QUOTE_NONE, **how,
+        )  # fmt: skip
+    except ValueError:  # those of its parser, too
         return None
-    if frame.empty or frame[names[-1]].isna().any():  # of a cell that is empty, or of a row that is too short
+    if frame.empty or len(frame) != len(lines) - header:
         return None
     found: dict[str, Column] = {}
     for name in names:
@@ -203,7 +203,7 @@ def _by_pandas(
         elif series.dtype.kind == "b":  # whose spelling is lost
             return None
         else:
-            cells = ["" if empty else word for word, empty in zip(series, series.isna())]
+            cells = ["" if empty else word for word, empty in zip(series.to_numpy(object), series.isna().to_numpy())]
             if not all(isinstance(cell, str) for cell in cells):
                 return None
             found[name] = column(cells, name in words)

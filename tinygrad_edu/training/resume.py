@@ -11,7 +11,6 @@ import numpy as np
 
 from ..core.ops import Array
 from ..guards.kinds import path as a_path
-from ..guards.samples import is_several, parts_of
 from .callbacks import Run, Told
 from .saved import Parts, load, save
 from .scores import Loss
@@ -86,8 +85,6 @@ def fingerprint(value: Any) -> Any:
         return value
     if isinstance(value, np.generic):
         return value.item()
-    if is_several(value):
-        return [fingerprint(part) for part in parts_of(value)]
     if isinstance(value, dict):
         return {str(name): fingerprint(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
