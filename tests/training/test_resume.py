@@ -48,6 +48,19 @@ def test_a_compiled_training_that_goes_on_ends_with_the_same_bits(tmp_path):
     assert crash.differing(right, crash.train(tmp_path / "run.npz", True, callback=cut_at(0))) == []
 
 
+def test_a_number_that_changes_from_epoch_to_epoch_goes_on_where_it_was(tmp_path):
+    def train(path, *callbacks):
+        model = tg.mlp([2, 8, 3], dropout=0.5, rng=0)
+        callbacks = [tg.Annealing(model[2], "p", lambda epoch: 0.5 / epoch), *callbacks]
+        tg.fit(model, X, Y, epochs=5, rng=0, progress=False, callback=callbacks, checkpoint=path)
+        return model[0].W.numpy()
+
+    right = train(None, cut_at(0))
+    with pytest.raises(Cut):
+        train(tmp_path / "run.npz", cut_at(3))
+    assert np.array_equal(train(tmp_path / "run.npz", cut_at(0)), right)
+
+
 def test_clipping_weights_and_groups_of_batches_go_on_too(tmp_path):
     options = {"clip_norm": 0.5, "accumulate": 2, "class_weight": "balanced", "metrics": {"n": lambda y, p: len(p)}}
     right = crash.train(**options)
