@@ -23,12 +23,8 @@ from sklearn.utils import estimator_checks
 import tinygrad_edu as tg
 from tinygrad_edu.compile import step
 
-SMALL = {
-    "hidden": 4,
-    "epochs": 12,
-    "lr": 0.05,
-    "random_state": 0,
-}  # enough for scikit-learn's checks, which fit some hundred times
+# enough for scikit-learn's checks, which fit some hundred times
+SMALL = {"hidden": 4, "epochs": 12, "lr": 0.05, "random_state": 0}
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 3)) * [1.0, 10.0, 0.1] + [0.0, 5.0, -1.0]
 Y = np.array(["low", "mid", "top"])[np.digitize(X[:, 0] + X[:, 1] / 10, [0.0, 1.0])]
