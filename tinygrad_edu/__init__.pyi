@@ -41,6 +41,7 @@ from .extras.layers import (
     ELU as ELU,
     GELU as GELU,
     BatchNorm1d as BatchNorm1d,
+    Embedding as Embedding,
     Flatten as Flatten,
     LayerNorm as LayerNorm,
     LeakyReLU as LeakyReLU,
@@ -79,11 +80,21 @@ from .race.on_data import DataRace as DataRace, race_on_data as race_on_data
 from .race.on_surfaces import Race as Race, race as race
 from .training import averages as averages, data as data, pictures as plots, schedules as schedules
 from .training.averages import MovingAverage as MovingAverage, WeightAverage as WeightAverage
+from .training.callbacks import (
+    Annealing as Annealing,
+    Checkpoint as Checkpoint,
+    EarlyStopping as EarlyStopping,
+    Log as Log,
+)
 from .training.data import batches as batches
+from .training.estimators import MLPClassifier as MLPClassifier, MLPRegressor as MLPRegressor
 from .training.fit import evaluate as evaluate, fit as fit
 from .training.history import Evaluation as Evaluation, History as History
 from .training.lr_find import lr_find as lr_find
 from .training.plateau import ReduceOnPlateau as ReduceOnPlateau
+from .training.ranks import distribute as distribute, rank_rows as rank_rows
+from .training.saved import load as load, save as save
+from .training.sweeps import Sweep as Sweep, sweep as sweep
 
 __version__: str
 

@@ -458,12 +458,23 @@ def test_an_op_that_is_not_one_is_refused_by_name():
         tg.apply(loose, leaf([1.0])).backward()
 
 
+def test_a_tensor_is_made_in_the_dtype_that_is_asked_for():
+    for dtype in (np.float32, "float64", np.int8, bool):
+        np.testing.assert_array_equal(tg.Tensor([0.0, 1.0], dtype=dtype).numpy(), np.array([0, 1], dtype), strict=True)
+    ours = np.ones(2, np.float32)
+    x = tg.Tensor(ours, requires_grad=True, dtype=np.float32)
+    x.data[0] = 5
+    assert ours[0] == 1  # copied all the same
+    with pytest.raises(TypeError, match="only float32 and float64 can require a gradient"):
+        tg.Tensor([1.0], requires_grad=True, dtype=int)
+    with pytest.raises(TypeError, match="expected real numbers, got ndarray of dtype complex128"):
+        tg.Tensor([1.0], dtype=complex)
+
+
 def test_methods_refuse_what_would_lose_a_gradient_or_has_no_meaning():
     x = leaf([1.0, 2.0])
     with pytest.raises(TypeError, match="would lose the gradient"):
         x.astype(int)
-    with pytest.raises(TypeError, match="clip takes numbers"):
-        x.clip(tg.Tensor(0.0))
     with pytest.raises(ValueError, match="matmul takes vectors and matrices"):
         x @ tg.Tensor(2.0)
 
@@ -526,6 +537,17 @@ def test_an_op_with_too_few_vjps_or_a_wrong_shape_is_named():
         tg.apply(lazy, leaf(1.0), leaf(2.0))
     with pytest.raises(RuntimeError, match=r"crooked \(3,\) returned a gradient of shape \(7,\).*shape \(3,\)"):
         tg.apply(crooked, leaf(np.ones(3))).sum().backward()
+
+
+def test_new_data_that_the_dtype_cannot_hold_are_refused_and_nothing_is_cut_off():
+    whole = tg.Tensor([1, 2])
+    with pytest.raises(TypeError, match=r"holds int64, the new data float64"):
+        whole.data = [1.5, 2.0]
+    assert whole.numpy().tolist() == [1, 2]
+    single = tg.Tensor(np.float32([1, 2]))
+    single.data = [1, 2.5]
+    assert single.dtype == np.float32
+    assert single.numpy().tolist() == [1, 2.5]
 
 
 def test_new_data_of_another_shape_is_refused():

@@ -151,6 +151,7 @@ def epoch({rest}, _X, _y, _order, _table):
 '''
 
 
+YES_OR_NO = "0 <= {0} <= 1"  # the condition of targets that are answers, see `Parts`
 Kinds = Mapping[str, tuple[Any, tuple[int, ...]]]  # (dtype, shape without the batch) of X and y
 
 
@@ -193,7 +194,13 @@ class Parts(NamedTuple):
     def labelled(self) -> bool:
         """True if y holds class numbers, and the output a row of scores for each."""
         shape, (dtype, rest) = self.lowered.shapes.get(self.output, ()), self.kinds["y"]
-        return len(shape) == 2 and shape[1].b > 1 and not rest and dtype.kind in "iu"
+        return not self.yes_or_no and len(shape) == 2 and shape[1].b > 1 and not rest and dtype.kind in "iu"
+
+    @property
+    def yes_or_no(self) -> bool:
+        """True if y holds answers from 0 to 1, and the output a logit for each."""
+        shapes = self.lowered.shapes
+        return self.condition == YES_OR_NO and shapes.get(self.output) == shapes.get("y", ())
 
 
 def assemble(parts: Parts, rule: Any, states: int, size: int, dtype: Any) -> str:
@@ -261,6 +268,12 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
     lines += lowered.lines
     zeros = ", ".join("0" for _ in shapes.get(parts.loss, ())) or "()"
     lines.append(f"_out[{LOSS}] = {f'{parts.loss}[{zeros}]' if parts.loss in shapes else parts.loss}")
+    if parts.yes_or_no:
+        index = names_of(shapes[parts.output])
+        at_index = f"[{', '.join(index)}]"
+        equal = [f"_right += ({parts.output}{at_index} > 0) == (y{at_index} > 0.5)"]
+        count = ["_right = 0", *nested(zip(index, shapes[parts.output]), equal), f"_out[{RIGHT}] = _right"]
+        lines += [f"if _at[{at['count']}]:", *(f"    {line}" for line in count)]
     if parts.labelled:
         z, (n, classes) = parts.output, shapes[parts.output]
         here, most = f"{z}[_0, _1]", f"{z}[_0, _best]"  # the first NaN, if there is one, as NumPy's argmax

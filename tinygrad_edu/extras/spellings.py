@@ -22,13 +22,13 @@ def as_tuple(x: Any) -> Any:
 
 
 class Elsewhere:
-    """A method that PyTorch has. Who asks for it is told its name here."""
+    """An attribute that another library's class has. Who asks for it is told its name here."""
 
-    def __init__(self, name: str, ours: str) -> None:
-        self.name, self.ours = name, ours
+    def __init__(self, name: str, ours: str, what: str = "a Tensor", whose: str = "PyTorch's") -> None:
+        self.name, self.ours, self.what, self.whose = name, ours, what, whose
 
     def __get__(self, t: Any, owner: type) -> Any:
-        raise AttributeError(f"a Tensor has no {self.name}, which is PyTorch's: {self.ours}")
+        raise AttributeError(f"{self.what} has no {self.name}, which is {self.whose}: {self.ours}")
 
 
 TORCHS_METHODS = {
@@ -51,6 +51,23 @@ TORCHS_METHODS = {
     "cuda": "everything is on the processor here",
     "requires_grad_": "t.requires_grad = True is the same here",
     "zero_": "t.data[...] = 0 changes a leaf",
+}
+
+THEIR_LAYERS = {  # the attribute: whose it is, and what is here
+    "weight": ("PyTorch's", "layer.W has shape (in_features, out_features), its transpose"),
+    "bias": ("PyTorch's", "layer.b is the same here"),
+    "zero_grad": ("PyTorch's", "optimizer.zero_grad() is the same here"),
+    **dict.fromkeys(
+        ["to", "cpu", "cuda"], ("PyTorch's", "everything is on the processor, in the dtype of mlp(dtype=)")
+    ),
+    "append": ("PyTorch's", "tg.Sequential(*model.layers, layer) is a longer model"),
+    "fit": ("Keras's", "tg.fit(model, X, y, loss, optimizer) trains"),
+    "evaluate": ("Keras's", "tg.evaluate(model, X, y, loss) has loss and accuracy"),
+    "compile": ("Keras's", "tg.fit takes loss and optimizer; compiled=True trains in machine code"),
+    "add": ("Keras's", "tg.Sequential(*model.layers, layer) is a longer model"),
+    "kernel": ("Keras's", "layer.W is the same here"),
+    "get_weights": ("Keras's", "model.state_dict() has the numbers by name"),
+    "set_weights": ("Keras's", "model.load_state_dict(state) takes them"),
 }
 
 

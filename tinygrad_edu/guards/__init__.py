@@ -12,6 +12,7 @@ from ..core.layers import Layer
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, thread
 from ..extras import losses as losses_with_options
+from ..extras.spellings import THEIR_LAYERS, Elsewhere
 from . import construction, methods, names as names, words as words
 from .assignments import IN_PLACE, assign, assign_grad, assign_requires_grad, elsewhere
 from .error_path import called, matched, refuse
@@ -32,6 +33,8 @@ def install() -> None:
     }
     for name, method in bound.items():
         setattr(Layer, name, method)
+    for name, (whose, ours) in THEIR_LAYERS.items():
+        setattr(Layer, name, Elsewhere(name, ours, "a layer", whose))
     for name, method in IN_PLACE.items():
         setattr(Tensor, name, method)
     for module in (losses, losses_with_options):
@@ -42,8 +45,8 @@ def install() -> None:
     Tensor.requires_grad = Tensor.requires_grad.setter(assign_requires_grad)  # type: ignore[attr-defined, method-assign]
     tensor.real = words.numbers
     FlatBuffer.__init__ = words.worded(FlatBuffer.__init__, "FlatBuffer")  # type: ignore[method-assign]
-    for theirs, ours in {"learning_rate": "lr", "param_groups": "groups"}.items():
-        setattr(Optimizer, theirs, elsewhere(theirs, ours))
+    for theirs, here in {"learning_rate": "lr", "param_groups": "groups"}.items():
+        setattr(Optimizer, theirs, elsewhere(theirs, here))
     about = 'The answer of `step` to a gradient that holds NaN or infinity: "raise", "skip" or "propagate".'
     Optimizer.nonfinite = property(attrgetter("answer"), set_nonfinite, doc=about)  # type: ignore[assignment]
     StepGuard().attach(type(thread))  # in every thread
