@@ -115,13 +115,11 @@ def take_along_axis(t: Any, indices: Any, axis: int | None = -1) -> Tensor:
     """y = the elements along axis at integer indices, which have as many axes as a: ``t.argmax(1, keepdims=True)``
     does. None counts through all elements (`ops.reshape`, `ops.getitem`)"""
     a, i = as_tensor(t), np.asarray(unwrap(indices))
-    if axis is None:
-        return a.reshape(-1)[i]
+    a, axis = (a.reshape(-1), 0) if axis is None else (a, range(a.ndim)[axis])
     np.take_along_axis(a.array, i, axis)  # refuses what does not fit
-    axis = range(a.ndim)[axis]
-    i = np.where(i < 0, i + a.shape[axis], i) if i.size and i.min() < 0 else i
-    places = list(np.ix_(*map(range, a.shape)))
-    return a[(*places[:axis], i, *places[axis + 1 :])]
+    places: list[Any] = list(np.ix_(*map(range, a.shape)))
+    places[axis] = np.where(i < 0, i + a.shape[axis], i) if i.size and i.min() < 0 else i
+    return a[tuple(places)]
 
 
 def argmax(t: Any, axis: int | None = None, keepdims: bool = False) -> Any:
