@@ -85,7 +85,7 @@ def generator(folder):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
-@pytest.mark.parametrize(("times", "epochs"), [(2, 100), pytest.param(200, 1500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("times", "epochs"), [(2, 100), pytest.param(40, 400, marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(capsys, times, epochs):
     more = [*FAST, "--batch-size", "all", "--epochs", str(epochs)]
     whole = result(capsys, *more, "--out", "whole")
