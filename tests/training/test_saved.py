@@ -107,6 +107,22 @@ def test_every_kind_of_part_comes_back(tmp_path):
         np.testing.assert_array_equal(other_optimizer.state_dict()[name], value, err_msg=name)
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"epoch": 1, "loss": 0.5, "f1": None}, {"epoch": 2, "loss": np.inf, "f1": 2**70}],
+        [{"epoch": 1, "loss": 0.1}, {"epoch": 2.5, "loss": 3}, {"epoch": 3, "loss": 4.0}],
+        [{"epoch": 1}, {"epoch": 2, "loss": 0.5}],
+        [],
+    ],
+)
+def test_the_rows_of_a_history_come_back_in_kind_and_number(tmp_path, rows):
+    history = tg.History()
+    history.rows += rows
+    tg.save(tmp_path / "a.npz", history=history)
+    assert same(tg.load(tmp_path / "a.npz")["history"].rows, rows)
+
+
 def test_the_state_of_every_rule_comes_back(tmp_path):
     for cls, hyper in [(row[0], row[2]) for row in ROWS]:
         optimizers = []
@@ -443,6 +459,10 @@ def test_a_file_that_was_changed_with_a_tool_for_archives_is_refused(tmp_path, w
         ({"format": 2}, "format 2, this version reads 1"),
         ({"parts": []}, "header is wrong"),
         ({"parts": {"a": {"kind": "history", "value": {"rows": 3}}}}, "header is wrong"),
+        (
+            {"parts": {"a": {"kind": "history", "value": {"columns": {"a": [1], "b": []}, "stopped": ""}}}},
+            "header is wrong",
+        ),
         ({"parts": {"a": {"kind": "value", "value": {"array of this file": "b"}}}}, "header is wrong"),
         ({"parts": {"a": {"kind": "value", "value": {"array of this file": []}}}}, "header is wrong"),
         ({"parts": {"a": {"kind": "generator", "value": {"bit_generator": "PCG64"}}}}, "header is wrong"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.layers import ACTIVATIONS, Layer
+from ..extras.files import UNFINISHED
 from ..extras.optimizers import RULES
 from ..training.data import TOY_SETS, Split
 from .arguments import (
@@ -194,6 +195,8 @@ def prepare(
     if before:
         if before["data"] != known["data"]:
             raise ValueError(f"{options.data} is not what it was when {options.resume} was trained: train anew")
+        for half in options.out.glob(f"{UNFINISHED}*"):  # of a process that was killed while it wrote
+            half.unlink(missing_ok=True)
     else:
         options.out = new_folder(options.out, Path(options.data.partition(":")[0]).stem)
         if encoder is not None:

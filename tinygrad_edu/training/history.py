@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .states import loads
 
 Row = dict[str, Any]  # column to value: what happened in one epoch
@@ -52,16 +54,25 @@ class History:
         return len(self.rows)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the rows and the reason for the end, as `tinygrad_edu.save` writes them to a file."""
-        return {"rows": [dict(row) for row in self.rows], "stopped": self.stopped}
+        """Return the columns, numbers as arrays, and the reason for the end, as `tinygrad_edu.save` writes them."""
+        names = list(self.rows[0]) if self.rows else []
+        if any(list(row) != names for row in self.rows):
+            return {"rows": [dict(row) for row in self.rows], "stopped": self.stopped}
+        return {"columns": {name: _column(self[name]) for name in names}, "stopped": self.stopped}
 
     @loads
     def load_state_dict(self, state: Any) -> None:
         """Take over what `state_dict` returned. Raises ValueError if it is none; nothing is changed then."""
-        rows, stopped = (dict(state).get(key) for key in ("rows", "stopped"))
-        if not isinstance(stopped, str) or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise ValueError("this state is not that of a History: rows are a list of dicts, and stopped is a text")
-        self.rows, self.stopped = [dict(row) for row in rows], stopped
+        try:
+            columns, stopped = dict(state).get("columns", {}), state["stopped"]
+            lists = [column.tolist() if isinstance(column, np.ndarray) else column for column in columns.values()]
+            rows = [dict(zip(columns, values)) for values in zip(*lists, strict=True)]
+            rows += [dict(row) for row in dict(state).get("rows", [])]
+            if not isinstance(stopped, str):
+                raise TypeError("stopped is a text")
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise ValueError(f"this state is not that of a History: {error}") from None
+        self.rows, self.stopped = rows, stopped
 
     def to_csv(self, path: Any = None) -> str:
         """Return the rows as comma-separated values, and write them to path if one is given."""
@@ -101,6 +112,13 @@ class History:
         head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in self.rows[0])
         cells = ("".join(f"<td>{_short(value)}</td>" for value in row.values()) for row in self.rows)
         return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+
+
+def _column(values: list[Any]) -> Any:
+    """Return numbers of one kind as an array, from which the same ones come back; other values as they are."""
+    kinds = set(map(type, values))
+    exact = kinds == {float} or (kinds == {int} and all(abs(n) < 2**63 for n in values))
+    return np.array(values) if exact else list(values)
 
 
 class Progress:

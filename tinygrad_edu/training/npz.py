@@ -39,7 +39,7 @@ def write(path: Path, header: dict[str, Any], arrays: dict[str, Array]) -> None:
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 np.lib.format.write_array(_Both(member, digest), array, allow_pickle=False)
         digest.update(canonical(header))
-        archive.writestr(zipfile.ZipInfo(HEADER), json.dumps({**header, "sha256": digest.hexdigest()}, indent=1))
+        archive.writestr(zipfile.ZipInfo(HEADER), json.dumps({**header, "sha256": digest.hexdigest()}))
 
 
 class _Both:
