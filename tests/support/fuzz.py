@@ -434,6 +434,7 @@ ENGINE = {  # methods that rules and layers have for the engine
     "accumulate", "begin", "check", "checked_number", "finish", "grouped", "kernel", "keep", "matched", "notice_change",
     "on_tensors", "read", "refusal", "refuse", "scalars", "updates",
 }  # fmt: skip
+BESIDE = {"data.csv", "data.split", "data.Standardize", "data.Encoder"}  # whose files are others of the room
 X, Y = tg.data.moons(8, rng=0)
 POINT = np.array([1.0, 2.0])
 
@@ -510,7 +511,7 @@ def callables():
                     callable(f)
                     and inner[0] != "_"
                     and inner not in ENGINE
-                    and getattr(f, "__module__", "") == value.__name__
+                    and (getattr(f, "__module__", "") == value.__name__ or f"{name}.{inner}" in BESIDE)
                 ):
                     found.append((f"{name}.{inner}", f, None))
         elif name[0] != "_" and callable(value):

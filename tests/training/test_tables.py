@@ -175,8 +175,11 @@ def test_what_cannot_be_read_is_refused_by_name(file, case):
 
 def test_arguments_of_another_kind_are_refused(file):
     for arguments, said in (
-        ({"drop": "age"}, r"drop is a list of names, got 'age'; say drop=\['age'\]"),
-        ({"header": "abcde"}, "header is a list of names, got 'abcde'"),
+        ({"drop": "age"}, r"drop is a list of names, got str 'age'; say drop=\['age'\]"),
+        ({"target": 3}, "target is the name of a column, got int 3"),
+        ({"drop": 3}, "drop is a list of names, got int 3"),
+        ({"kinds": ["age"]}, "kinds is a dict"),
+        ({"header": "abcde"}, "header is a list of names, got str 'abcde'"),
         ({"label": "species"}, "csv got an unexpected keyword argument 'label'"),
     ):
         with pytest.raises(TypeError, match=said):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..core.ops import Array
-from ..guards.kinds import path as path_kind
+from ..guards.kinds import path as path_kind, shown
 
 MISSING = ("", "?", "na", "n/a", "nan", "null", "#n/a")  # cells without a value, in any case of the letters
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -84,6 +84,8 @@ def column(cells: Iterable[str], words: bool = False) -> Column:
 def _text(path: Any, encoding: str) -> str:
     """Return the text of a file, with \\n at the end of each line."""
     path_kind("path", path)
+    if not isinstance(encoding, str):
+        raise TypeError(f'encoding is a word, as "cp1252", got {shown(encoding)}')
     if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
         raise ValueError(f"{path} is no file")
     content = Path(path).read_bytes()
@@ -139,8 +141,6 @@ def _header(path: Any, first: list[str], header: Sequence[str] | None) -> list[s
                 f"{', ...' * (len(names) > 3)}]"
             )
     else:
-        if isinstance(header, str) or not all(isinstance(name, str) for name in header):
-            raise TypeError(f"header is a list of names, got {header!r}")
         names = list(header)
         if len(names) != len(first):
             raise ValueError(f"header has {len(names)} names, but {path} has {len(first)} columns")

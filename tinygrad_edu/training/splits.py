@@ -66,7 +66,7 @@ def split(X: Any, y: Any, test_share: float = 0.2, rng: Rng = None) -> Split:
 
 def require_rows(X: Array, y: Array) -> None:
     """Raise unless X and y have equally many rows."""
-    if X.shape[:1] != y.shape[:1]:
+    if X.shape[:1] != y.shape[:1] or not X.ndim:
         raise ValueError(f"X and y need one row for each sample, got shapes {X.shape} and {y.shape}")
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from ..core.init import Rng
 from ..core.ops import Array
-from ..core.tensor import unwrap
-from ..guards.kinds import yes_or_no
+from ..guards.kinds import shown, yes_or_no
 from ..guards.names import helped
+from ..guards.samples import numbers
 from .cells import NUMBER, Cells, read
 from .columns import KINDS, Feature, feature_of, listed, target_of
 from .splits import Standardize, split
@@ -66,9 +66,9 @@ class Encoder:
         for name in cells.columns:
             if name not in (*known, target, *self.dropped):
                 raise ValueError(f"{_called(source)} has a column {name!r}, which the first table had not")
-        return self.table(source, cells)
+        return self._table(source, cells)
 
-    def table(self, source: Any, cells: Cells) -> Table:
+    def _table(self, source: Any, cells: Cells) -> Table:
         """Return the cells as a `Table`, or say where one is empty that may not be."""
         columns, where = cells.columns, cells.where
         X = np.concatenate([f.encoded(columns[f.name], where) for f in self.features], axis=1)
@@ -94,9 +94,9 @@ class Encoder:
             y = y[keep, None] if self.target.kind == "number" else y[keep].astype(np.int64)
         if not keep.any():
             raise ValueError(f'{_called(source)}: each row has an empty cell, so missing="drop" leaves none')
-        return self.finished(X[keep], y, _called(source), int((~keep).sum()))
+        return self._finished(X[keep], y, _called(source), int((~keep).sum()))
 
-    def learned(self, raw: Array, y: Array | None, standardize: bool) -> Encoder:
+    def _learned(self, raw: Array, y: Array | None, standardize: bool) -> Encoder:
         """Return an encoder like this one; fill and scales are those of the rows of raw, where empty cells are NaN."""
         new, known = copy.copy(self), ~np.isnan(raw)
         if not known.any(axis=0).all():
@@ -113,7 +113,7 @@ class Encoder:
                 new.unit = Standardize(y)
         return new
 
-    def finished(self, raw: Array, y: Array | None, source: str, left_out: int) -> Table:
+    def _finished(self, raw: Array, y: Array | None, source: str, left_out: int) -> Table:
         """Return the rows of raw and y as a `Table`, filled and scaled."""
         X = np.where(np.isnan(raw), self.fill, raw)
         X = X if self.scale is None else self.scale(X)
@@ -126,13 +126,20 @@ class Encoder:
         ----------
         output : scores (N, C), or class numbers (N,); of a regression (N, 1)
         """
-        output = np.asarray(unwrap(output))
+        output = numbers("output", output)
         if self.target is None:
             raise ValueError("this table has no target, so there is nothing to decode")
         if self.target.kind == "number":
             return output if self.unit is None else self.unit.back(output)
-        classes = output.argmax(axis=1) if output.ndim == 2 else output
-        return np.array(self.target.words)[classes]
+        words, classes = np.array(self.target.words), output
+        if output.ndim == 2 and output.shape[1] == len(words):
+            classes = output.argmax(axis=1)
+        elif output.ndim != 1 or output.dtype.kind not in "iu" or not ((output >= 0) & (output < len(words))).all():
+            raise ValueError(
+                f"output is a score for each of {len(words)} classes, (N, {len(words)}), or class numbers from 0 to "
+                f"{len(words) - 1}, got {shown(output)}"
+            )
+        return words[classes]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the columns, words and numbers. `tg.save` can write it to a file."""
@@ -216,9 +223,9 @@ class Table(NamedTuple):
         y = y if unit is None else unit.back(y)
         rows = split(np.arange(len(y))[:, None], y, test_share, rng)
         train, test = rows.X_train[:, 0], rows.X_test[:, 0]
-        encoder = self.encoder.learned(self.raw[train], y[train], bool(standardize))
+        encoder = self.encoder._learned(self.raw[train], y[train], bool(standardize))
         parts = [(train, f"{self.source}, training part"), (test, f"{self.source}, test part")]
-        one, other = [encoder.finished(self.raw[part], y[part], name, 0) for part, name in parts]
+        one, other = [encoder._finished(self.raw[part], y[part], name, 0) for part, name in parts]
         return one, other
 
     def __repr__(self) -> str:
@@ -237,6 +244,15 @@ class Table(NamedTuple):
         lines += [f"  rows with empty cells left out: {self.left_out}"] * bool(self.left_out)
         lines += ["  columns of numbers have mean 0 and deviation 1 in the training part"] * (encoder.scale is not None)
         return "\n".join(lines)
+
+
+def _names(argument: str, names: Any) -> list[str]:
+    """Return a list of names that the user gave."""
+    several = isinstance(names, (list, tuple, set, dict)) or getattr(names, "ndim", 0) == 1
+    if not several or not all(isinstance(name, str) for name in names):
+        said = f"; say {argument}=[{names!r}]" if isinstance(names, str) else ""
+        raise TypeError(f"{argument} is a list of names, got {shown(names)}{said}")
+    return list(map(str, names))
 
 
 def _feature(name: Any, kind: Any, words: Any) -> Feature:
@@ -339,14 +355,15 @@ def csv(
     >>> table.X[0]
     array([150.,   0.,   1.])
     """
-    if missing not in MISSING:
+    if not isinstance(missing, str) or missing not in MISSING:
         raise ValueError(f"missing = {missing!r}, but it has to be {', '.join(map(repr, MISSING))}")
-    if isinstance(drop, str):
-        raise TypeError(f"drop is a list of names, got {drop!r}; say drop=[{drop!r}]")
-    drop, kinds = list(drop), dict(kinds or {})
+    if target is not None and not isinstance(target, str):
+        raise TypeError(f"target is the name of a column, got {shown(target)}")
+    drop, kinds = _names("drop", drop), {} if kinds is None else kinds
+    if not isinstance(kinds, Mapping):
+        raise TypeError(f'kinds is a dict, as {{"zip": "words"}}, got {shown(kinds)}')
     words = [name for name, kind in kinds.items() if kind != "number"]
-    if header is not None:
-        header = header if isinstance(header, str) else list(header)  # a str is refused below
+    header = None if header is None else _names("header", header)
     reading: dict[str, Any] = {"header": header, "delimiter": delimiter, "encoding": encoding, "as_words": words}
     cells = read(path, **reading)
     names = list(cells.columns)
@@ -368,6 +385,6 @@ def csv(
     if not encoder.features:
         raise ValueError(f"{_called(path)} has no column to learn from beside {', '.join(map(repr, names))}")
     encoder.fill = np.zeros(sum(len(f.names()) for f in encoder.features))
-    table = encoder.table(path, cells)
-    encoder = encoder.learned(table.raw, table.y, standardize=False)
-    return encoder.finished(table.raw, table.y, table.source, table.left_out)
+    table = encoder._table(path, cells)
+    encoder = encoder._learned(table.raw, table.y, standardize=False)
+    return encoder._finished(table.raw, table.y, table.source, table.left_out)
