@@ -461,6 +461,8 @@ OBJECTS = {  # how one of each class is made, whose methods are called
     "MovingAverage": lambda: tg.MovingAverage(0.9),
     "WeightAverage": lambda: tg.WeightAverage(trained()[1]),
     "ReduceOnPlateau": lambda: tg.ReduceOnPlateau(trained()[1]),
+    "EarlyStopping": lambda: tg.EarlyStopping("loss"),
+    "Embedding": lambda: tg.Embedding(3, 2, rng=0),
     "Batches": lambda: tg.batches(X, Y, 3, rng=0),
     "History": lambda: tg.fit(trained()[0], X, Y, tg.cross_entropy, epochs=1, progress=False),
     "Evaluation": lambda: tg.evaluate(trained()[0], X, Y, tg.cross_entropy),

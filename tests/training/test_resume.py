@@ -48,6 +48,19 @@ def test_a_compiled_training_that_goes_on_ends_with_the_same_bits(tmp_path):
     assert crash.differing(right, crash.train(tmp_path / "run.npz", True, callback=cut_at(0))) == []
 
 
+def test_a_number_that_changes_from_epoch_to_epoch_goes_on_where_it_was(tmp_path):
+    def train(path, *callbacks):
+        model = tg.mlp([2, 8, 3], dropout=0.5, rng=0)
+        callbacks = [tg.Annealing(model[2], "p", lambda epoch: 0.5 / epoch), *callbacks]
+        tg.fit(model, X, Y, epochs=5, rng=0, progress=False, callback=callbacks, checkpoint=path)
+        return model[0].W.numpy()
+
+    right = train(None, cut_at(0))
+    with pytest.raises(Cut):
+        train(tmp_path / "run.npz", cut_at(3))
+    assert np.array_equal(train(tmp_path / "run.npz", cut_at(0)), right)
+
+
 def test_clipping_weights_and_groups_of_batches_go_on_too(tmp_path):
     options = {"clip_norm": 0.5, "accumulate": 2, "class_weight": "balanced", "metrics": {"n": lambda y, p: len(p)}}
     right = crash.train(**options)
@@ -76,6 +89,26 @@ def test_a_finished_training_returns_its_history_and_more_epochs_go_on(tmp_path)
     assert history["epoch"] == [1, 2, 3, 4, 5]
     assert history["loss"] == expected["loss"]
     assert np.array_equal(longer[0].W.data, whole[0].W.data)
+
+
+def test_a_rate_that_has_fallen_is_no_other_optimizer(tmp_path):
+    def train(model, optimizer, epochs, path=tmp_path / "run.npz"):
+        plateau = tg.ReduceOnPlateau(optimizer, patience=0, threshold=0.9)
+        options = {"rng": 0, "progress": False, "callback": plateau, "checkpoint": path}
+        tg.fit(model, X, Y, optimizer=optimizer, epochs=epochs, **options)
+        return model[0].W.numpy()
+
+    def new():
+        model = tg.mlp([2, 3], rng=0)
+        return model, tg.SGD(model, lr=0.1)
+
+    right = train(*new(), 4, None)
+    model, optimizer = new()
+    train(model, optimizer, 3)
+    assert optimizer.lr < 0.1
+    assert np.array_equal(train(*new(), 4), right)  # a new process
+    train(model, optimizer, 3)  # which loads what there is
+    assert np.array_equal(train(model, optimizer, 4), right)  # the same objects again
 
 
 def test_a_training_that_was_stopped_is_finished(tmp_path):
@@ -150,7 +183,8 @@ def test_a_log_has_each_row_once_after_all(tmp_path):
         ({"class_weight": [1, 2, 3]}, "class_weight is None there and"),
         ({"metrics": {"m": lambda y, p: 0.0}}, r"metrics is \[\] there and \['m'\] here"),
         ({"callback": print}, r"callback is \[\] there and \['print'\] here"),
-        ({"optimizer": tg.SGD}, "optimizer: .*adam"),
+        ({"optimizer": tg.SGD}, r"it has another optimizer: Adam\(.* there and SGD\(lr=0.001, l2=0.0\) here"),
+        ({"optimizer": lambda model: tg.Adam(model, lr=0.1)}, r"Adam\(lr=0.001, .* there and Adam\(lr=0.1, .* here"),
         ({"sizes": [2, 5, 3]}, r"model: layers.0.W has shape \(2, 5\)"),
     ],
 )

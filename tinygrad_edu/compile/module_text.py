@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from ..core.jit import kernel, numbers_of
 from ..core.kernels import add_l2, not_finite
+from . import table
 from .loops import nested
 from .lower import Lowered
 from .numpy_c import functions
-from .table import DONE, NO_LOSS, NOT_FINITE, REFUSED, SKIPPED, slots
+from .table import REFUSED, slots
 from .values import names_of, tuple_text
 
 LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT, STATUS = range(8)  # the places in the array ``out``
@@ -209,7 +210,7 @@ def assemble(parts: Parts, rule: Any, states: int, size: int, dtype: Any) -> str
     generators = sorted({f"_rng{drawn.generator}" for drawn in parts.drawn.values()})
     arguments = [f"_s{i}[_a:_b]" for i in range(states)] + [f"{dtype}(_numbers[_r, {k + 1}])" for k in range(count)]
     return TEMPLATE.format(
-        **{name: value for name, value in globals().items() if name.isupper() and isinstance(value, int)},
+        **{name: n for name, n in {**vars(table), **globals()}.items() if name.isupper() and isinstance(n, int)},
         at=at,
         dtype=dtype,
         rest=", ".join(["_at", *generators]),

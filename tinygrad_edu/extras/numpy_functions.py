@@ -114,9 +114,14 @@ def expand_dims(t: Any, axis: int | tuple[int, ...]) -> Tensor:
 def take_along_axis(t: Any, indices: Any, axis: int | None = -1) -> Tensor:
     """y = the elements along axis at integer indices, which have as many axes as a: ``t.argmax(1, keepdims=True)``
     does. None counts through all elements (`ops.reshape`, `ops.getitem`)"""
-    a = as_tensor(t)
-    places = np.take_along_axis(np.arange(a.size).reshape(a.shape), np.asarray(unwrap(indices)), axis)
-    return a.reshape(-1)[places]
+    a, i = as_tensor(t), np.asarray(unwrap(indices))
+    if axis is None:
+        return a.reshape(-1)[i]
+    axis = range(a.ndim)[axis]
+    np.take_along_axis(a.array, i, axis)  # refuses what does not fit
+    i = np.where(i < 0, i + a.shape[axis], i) if i.size and i.min() < 0 else i
+    every = [np.arange(n).reshape([-1 if k == j else 1 for k in range(a.ndim)]) for j, n in enumerate(a.shape)]
+    return a[(*every[:axis], i, *every[axis + 1 :])]
 
 
 def argmax(t: Any, axis: int | None = None, keepdims: bool = False) -> Any:

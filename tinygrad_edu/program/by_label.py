@@ -1,8 +1,8 @@
 """What NumPy computes from labels beside the ops: ``np.eye(3)[y]``, ``w[y]``, and ``np.arange(len(y))`` in an index.
 
-A trace sees what is done with Tensors. NumPy returns a plain array here, which would be a constant of the program. But an
-array of which each row depends on the label of its sample alone is a table, read by the labels: `table_of` asks for its
-row for every label. So it does not matter how the array was computed.
+A trace sees what is done with Tensors. NumPy returns a plain array here, which would be a constant of the program. But
+an array of which each row depends on the label of its sample alone is a table, read by the labels: `table_of` asks for
+its row for every label. So it does not matter how the array was computed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ MOST = 1024  # labels of a function that takes any
 def row_numbers(a: Array) -> Result:
     """y = 0, 1, 2, ...: the number of each sample"""
     return np.arange(len(a)), lambda g: np.zeros_like(a)
+
+
+def row_column(a: Array) -> Result:
+    """y = 0, 1, 2, ... in a column"""
+    return np.arange(len(a))[:, None], lambda g: np.zeros_like(a)
 
 
 def read_by(labels: Tensor, table: Array, stamp: int) -> Tensor:
@@ -55,13 +60,15 @@ def table_of(labels: Array, array: Array, ask: Callable[[Array], Array | None]) 
     """
     if array.shape[:1] != labels.shape or labels.min() < 0:
         return None
-    last, beyond = int(labels.max()), MOST
+    last = int(labels.max())
+    beyond = min(max(MOST, 2 * last), np.iinfo(labels.dtype).max)
     while last + 1 < beyond:  # the last label that the function takes
         middle = min(2 * last + 1, (last + beyond) // 2)
         if ask(np.full_like(labels, middle)) is None:
             beyond = middle
         else:
             last = middle
-    table = ask(np.arange(last + 1))
-    found = table is not None and table.shape == (last + 1, *array.shape[1:])
-    return table if found and np.array_equal(table[labels], array, equal_nan=array.dtype.kind == "f") else None
+    table = ask(np.arange(last + 1, dtype=labels.dtype))
+    if table is None or table.shape != (last + 1, *array.shape[1:]):
+        return None
+    return table if np.array_equal(table[labels], array, equal_nan=array.dtype.kind == "f") else None

@@ -17,7 +17,7 @@ from ..core.layers import Layer
 from ..core.ops import Array, Result
 from ..core.tensor import Observer, Tensor, apply, next_stamp, no_grad, seed, thread, unwrap
 from . import by_label
-from .by_label import read_by, row_numbers, table_of, with_arrays
+from .by_label import read_by, row_column, row_numbers, table_of, with_arrays
 from .names import TAKEN, Names, loaded, names
 from .preamble import global_names, unbound
 from .program import Program
@@ -217,8 +217,8 @@ class Trace:
         samples = next((t for t in self.inputs[::-1] if t.ndim), None)
         if samples is None or array.shape[:1] != samples.shape[:1]:
             return array
-        if node.op is ops.getitem and array.ndim == 1 and np.array_equal(array, np.arange(len(samples))):
-            made = by_label.node(self.since + 1, row_numbers, samples)
+        if node.op is ops.getitem and array.ndim < 3 and np.array_equal(array.ravel(), np.arange(len(samples))):
+            made = by_label.node(self.since + 1, row_numbers if array.ndim == 1 else row_column, samples)
         elif self.labels is not None and (table := self.tables.get(number)) is not None and len(array) == len(samples):
             read = read_by(self.labels, table, self.since + 1)
             made = read if np.array_equal(read.array, array, equal_nan=array.dtype.kind == "f") else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.ops import Array
+from ..core.optimizer import Optimizer
 from ..guards.kinds import path as a_path
 from .callbacks import Run, Told
 from .ranks import Ranks
@@ -30,6 +32,7 @@ class Resumable:
     ----------
     epoch : the number of the last epoch in the file; 0 if there is no file
     rows : the rows to train on and those held out, if `fit` has drawn them
+    rules : the optimizer's hyper-parameters at the beginning, and those that it came to have: each is of this call
 
     Raises
     ------
@@ -38,7 +41,7 @@ class Resumable:
 
     def __init__(self, path: Any, call: dict[str, Any], ranks: Ranks | None = None) -> None:
         self.path: Path | None = None
-        self.epoch, self.rows, self.ranks = 0, list[Array](), ranks
+        self.epoch, self.rows, self.rules, self.ranks = 0, list[Array](), list[Any](), ranks
         if path is None:
             return
         a_path("checkpoint", path)
@@ -56,13 +59,13 @@ class Resumable:
 
     def _read(self, path: Path) -> None:
         parts = load(path)
-        theirs, epoch, rows = (parts.get(name) for name in ("call", "epoch", "rows"))
-        if not isinstance(theirs, dict) or not isinstance(epoch, int) or not isinstance(rows, list):
+        theirs, epoch, rows, rules = (parts.get(name) for name in ("call", "epoch", "rows", "rules"))
+        if not isinstance(theirs, dict) or not isinstance(epoch, int) or not isinstance(rows, list) or not rules:
             raise ValueError(f"checkpoint: {path} is a file of another kind; give another path")
         for name in [*self.call, *theirs]:
             if theirs.get(name) != self.call.get(name):
                 raise self.refusal(f"{name} is {theirs.get(name)!r} there and {self.call.get(name)!r} here")
-        self.epoch, self.rows = epoch, rows
+        self.epoch, self.rows, self.rules = epoch, rows, rules
 
     def refusal(self, reason: str) -> ValueError:
         """Return the error for a file that is not of this call."""
@@ -71,8 +74,12 @@ class Resumable:
 
     def resume(self, run: Run, told: Told, rng: np.random.Generator) -> None:
         """Put what the file has into model, optimizer, history, callbacks and generator."""
+        here = rule_of(run.optimizer)
         if self.path is None or not self.epoch:
+            self.rules = [here]
             return
+        if here not in self.rules:
+            raise self.refusal(f"it has another optimizer: {self.rules[0]} there and {here} here")
         try:
             load(self.path, **self._parts(run, told, rng))
         except ValueError as error:
@@ -83,7 +90,9 @@ class Resumable:
         """Write the file anew: whatever happens, the old one is there or the new one."""
         if self.path is None or (self.ranks is not None and self.ranks.comm.rank):
             return
-        save(self.path, **self._parts(run, told, rng), epoch=run.epoch, rows=self.rows, call=self.call)
+        self.rules += [here] if (here := rule_of(run.optimizer)) not in self.rules else []
+        more = {"epoch": run.epoch, "rows": self.rows, "rules": self.rules, "call": self.call}
+        save(self.path, **self._parts(run, told, rng), **more)
 
     def _parts(self, run: Run, told: Told, rng: np.random.Generator) -> Parts:
         given = {"model": run.model, "optimizer": run.optimizer, "history": run.history, "rng": rng}
@@ -102,6 +111,12 @@ def fingerprint(value: Any) -> Any:
         return [fingerprint(one) for one in value]
     a = np.ascontiguousarray(value)
     return f"{a.dtype} {a.shape}, sum {zlib.crc32(a.view(np.uint8).data) if a.size else 0:08x}"
+
+
+def rule_of(optimizer: Optimizer) -> str:
+    """Return the rule and the hyper-parameters of all groups as text."""
+    groups = "; ".join(", ".join(f"{name}={value!r}" for name, value in group.items()) for group in optimizer.groups)
+    return re.sub(" at 0x[0-9a-f]+", "", f"{type(optimizer).__name__}({groups})")
 
 
 def name_of(loss: Loss) -> str:
