@@ -221,3 +221,35 @@ def test_a_race_in_two_processes_has_the_numbers_of_one():
         assert (a.rule, a.lr) == (b.rule, b.lr)
         assert np.array_equal(a.losses, b.losses)
         assert np.array_equal(a.accuracies, b.accuracies)
+
+
+def test_what_a_sweep_has_not_is_said():
+    found = sweep(lambda x, seed: {"y": "b"}, {"x": [1, 2]}, n_jobs=1, progress=False)
+    assert len(found) == 2
+    with pytest.raises(KeyError, match="has no column 'z'; it has x, seed, y, seconds, error"):
+        found["z"]
+    with pytest.raises(TypeError, match="best compares numbers, but y holds 'b'"):
+        found.best("y")
+
+
+def test_a_bar_counts_the_runs_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(pytest.importorskip("tqdm").tqdm, "monitor_interval", 0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    sweep(lambda x, seed: (x,).__len__(), {"x": [1, 2]}, n_jobs=1)
+    assert "2/2" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    sweep(lambda x, seed: x, {"x": [1, [2, 3]]}, n_jobs=1)
+    assert "run 2/2  x [2, 3]  seed 0  " in capsys.readouterr().err
+
+
+def test_a_backend_without_generators_gives_the_rows_at_the_end(monkeypatch):
+    joblib = pytest.importorskip("joblib")
+
+    class Parallel(joblib.Parallel):
+        def __init__(self, n_jobs, return_as="list"):
+            if return_as != "list":
+                raise ValueError("no generators")
+            super().__init__(n_jobs=1)
+
+    monkeypatch.setattr(joblib, "Parallel", Parallel)
+    assert rows_of(sweep(train, GRID, seeds=2, n_jobs=2, progress=False)) == looped()

@@ -90,6 +90,12 @@ ELSEWHERE = {  # names of torch and Keras for what this package has under anothe
     "optim": "the rules are in the package itself, as tg.SGD and tg.Adam",
     "tensor": "tg.Tensor(data, requires_grad=True) makes one",
     "from_numpy": "tg.Tensor(array) makes one",
+    **dict.fromkeys(
+        ["StandardScaler", "Normalization"], "scale = tg.data.Standardize(X_train) learns it, scale(X) applies it"
+    ),
+    **dict.fromkeys(["read_csv", "csv"], "tg.data.csv(path, target=...) makes arrays of a table"),
+    **dict.fromkeys(["DistributedDataParallel", "DistributedOptimizer"], "tg.distribute(optimizer, comm) is for MPI"),
+    "train_test_split": "tg.data.split(X, y, 0.2) does it",
     "manual_seed": "what draws takes rng, a seed or a generator",
     "CrossEntropyLoss": "tg.cross_entropy(logits, labels) is the function",
     "MSELoss": "tg.mse_loss(predictions, targets) is the function",

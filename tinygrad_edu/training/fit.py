@@ -135,7 +135,7 @@ def fit(
     call = {"X": X, "y": y, "loss": name_of(loss), "batch_size": batch_size, "drop_last": drop_last, "clip": clip}
     call |= {"validation": validation, "rng": seed if is_whole(seed) else None, "callback": told.names}
     call |= {"compiled": compiled, "sample_weight": weights, "class_weight": class_weight, "accumulate": accumulate}
-    kept = Resumable(checkpoint, call | {"metrics": list(metrics)})
+    kept = Resumable(checkpoint, call | {"metrics": list(metrics)}, getattr(optimizer, "ranks", None))
     X, y, weights, validation = _held_out(X, y, weights, validation, rng, kept.rows)
     if not is_several(X) and not is_several(y):
         warn_of_scale(model, X, y)

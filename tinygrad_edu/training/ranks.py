@@ -48,8 +48,8 @@ def distribute(optimizer: Optimizer, comm: Any) -> Optimizer:
 
     Notes
     -----
-    The running means of BatchNorm1d are those of each rank's batches. With one seed for the batches in all ranks a
-    checkpoint is the same whichever rank wrote it.
+    The running means of BatchNorm1d are those of each rank's batches. With ``fit(checkpoint=...)`` rank 0 writes the
+    file, and all ranks go on from it; draw the batches of all ranks with one seed.
 
     Examples
     --------

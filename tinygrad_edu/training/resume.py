@@ -14,6 +14,7 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..guards.kinds import path as a_path
 from .callbacks import Run, Told
+from .ranks import Ranks
 from .saved import Parts, load, save
 from .scores import Loss
 
@@ -25,6 +26,7 @@ class Resumable:
     ----------
     path : of the file; it is read, if it is there. With None nothing is kept
     call : what has to be the same in a call that goes on, by the words for it
+    ranks : those of a distributed optimizer, or None. Rank 0 writes the file, all read it, and its data stand for all
 
     Attributes
     ----------
@@ -37,17 +39,26 @@ class Resumable:
     ValueError : the file is no checkpoint, or that of another call
     """
 
-    def __init__(self, path: Any, call: dict[str, Any]) -> None:
+    def __init__(self, path: Any, call: dict[str, Any], ranks: Ranks | None = None) -> None:
         self.path: Path | None = None
-        self.epoch, self.rows, self.rules = 0, list[Array](), list[Any]()
+        self.epoch, self.rows, self.rules, self.ranks = 0, list[Array](), list[Any](), ranks
         if path is None:
             return
         a_path("checkpoint", path)
         self.path, self.call = Path(path), {name: fingerprint(value) for name, value in call.items()}
-        if not self.path.exists():
+        if ranks is not None:
+            self.call = ranks.comm.bcast(self.call)
+        if self.path.exists():
+            self._read(self.path)
+        else:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            return
-        parts = load(self.path)
+        if ranks is not None and len(epochs := set(ranks.comm.allgather(self.epoch))) > 1:
+            raise ValueError(
+                f"checkpoint: the ranks see {path} after the epochs {epochs}; have it where all of them see it"
+            )
+
+    def _read(self, path: Path) -> None:
+        parts = load(path)
         theirs, epoch, rows, rules = (parts.get(name) for name in ("call", "epoch", "rows", "rules"))
         if not isinstance(theirs, dict) or not isinstance(epoch, int) or not isinstance(rows, list) or not rules:
             raise ValueError(f"checkpoint: {path} is a file of another kind; give another path")
@@ -77,7 +88,7 @@ class Resumable:
 
     def save(self, run: Run, told: Told, rng: np.random.Generator) -> None:
         """Write the file anew: whatever happens, the old one is there or the new one."""
-        if self.path is None:
+        if self.path is None or (self.ranks is not None and self.ranks.comm.rank):
             return
         self.rules += [here] if (here := rule_of(run.optimizer)) not in self.rules else []
         more = {"epoch": run.epoch, "rows": self.rows, "rules": self.rules, "call": self.call}
