@@ -164,7 +164,7 @@ def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> tuple[Any,
 
 PLAIN = (
     *("all", "any", "allclose", "isclose", "array_equal", "array_equiv", "argmin", "argsort", "argpartition"),
-    *("count_nonzero", "searchsorted", "digitize", "isin", "isneginf", "isposinf", "empty_like"),
+    *("count_nonzero", "searchsorted", "digitize", "isin", "isneginf", "isposinf", "isreal", "iscomplex", "empty_like"),
 )
 KNOWN = ("size", "result_type", "can_cast", "min_scalar_type", "iscomplexobj", "isrealobj", "shares_memory")
 WINDOWS = np.lib.stride_tricks.sliding_window_view
