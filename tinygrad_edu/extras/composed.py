@@ -254,7 +254,7 @@ UFUNCS: dict[
     "positive": lambda a: a,
     "conjugate": lambda a: a,
     "fabs": lambda a: apply(ops.abs, a),
-    "float_power": lambda a, b: apply(ops.pow, a, b),
+    "float_power": lambda a, b: as_tensor(a).astype(np.float64) ** as_tensor(b).astype(np.float64),
     "fmax": larger(ops.maximum),
     "fmin": larger(ops.minimum),
     "copysign": lambda a, b: as_tensor(abs(a) * constant(np.copysign, 1, b)),
