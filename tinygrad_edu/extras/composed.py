@@ -164,7 +164,7 @@ def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> tuple[Any,
 
 PLAIN = (
     *("all", "any", "allclose", "isclose", "array_equal", "array_equiv", "argmin", "argsort", "argpartition"),
-    *("count_nonzero", "searchsorted", "digitize", "isin", "isneginf", "isposinf", "empty_like"),
+    *("count_nonzero", "searchsorted", "digitize", "isin", "isneginf", "isposinf", "isreal", "iscomplex", "empty_like"),
 )
 KNOWN = ("size", "result_type", "can_cast", "min_scalar_type", "iscomplexobj", "isrealobj", "shares_memory")
 WINDOWS = np.lib.stride_tricks.sliding_window_view
@@ -254,7 +254,7 @@ UFUNCS: dict[
     "positive": lambda a: a,
     "conjugate": lambda a: a,
     "fabs": lambda a: apply(ops.abs, a),
-    "float_power": lambda a, b: apply(ops.pow, a, b),
+    "float_power": lambda a, b: as_tensor(a).astype(np.float64) ** as_tensor(b).astype(np.float64),
     "fmax": larger(ops.maximum),
     "fmin": larger(ops.minimum),
     "copysign": lambda a, b: as_tensor(abs(a) * constant(np.copysign, 1, b)),

@@ -8,6 +8,7 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..core.tensor import Tensor, apply, as_tensor, unwrap
 from . import ops
@@ -38,7 +39,7 @@ def quantile(a: Any, q: Any, axis: Any = None, *, keepdims: bool = False) -> Ten
     a, shares = as_tensor(a), q.read("a quantile") if isinstance(q, Tensor) else np.asarray(q)
     if not ((shares >= 0) & (shares <= 1)).all():
         raise ValueError(f"quantiles are from 0 to 1, percentiles to 100; got {shares}")
-    axes = [i % a.ndim for i in ([axis] if isinstance(axis, int) else range(a.ndim) if axis is None else axis)]
+    axes = normalize_axis_tuple(range(a.ndim) if axis is None else axis, a.ndim)
     rest = [i for i in range(a.ndim) if i not in axes]
     rows = sort(a.transpose(*rest, *axes).reshape([*[a.shape[i] for i in rest], -1]) if a.ndim else a.reshape(1))
     last = rows.shape[-1] - 1
@@ -68,7 +69,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> An
     """The slopes along each axis. A neighbour has the weight that np.gradient gives to every third element; the
     distances have no gradient."""
     f = as_tensor(f)
-    axes = [i % f.ndim for i in (range(f.ndim) if axis is None else [axis] if isinstance(axis, int) else axis)]
+    axes = normalize_axis_tuple(range(f.ndim) if axis is None else axis, f.ndim)
     steps = [np.asarray(h) for h in varargs or [1.0]]
     slopes = []
     for i, h in zip(axes, steps * len(axes) if len(steps) == 1 else steps, strict=True):
