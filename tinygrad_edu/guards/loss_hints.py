@@ -70,8 +70,8 @@ def guarded(loss: Loss, check: Callable[..., None] | None, hint: Callable[[Any, 
 
 def check_options(predictions: Any, **options: Any) -> None:
     """Raise for options of a loss that are out of range, or that do not fit its predictions."""
-    shape = np.shape(unwrap(predictions))
-    if (reduction := options.get("reduction", "mean")) not in REDUCTIONS:
+    shape, reduction = numbers("predictions", predictions).shape, options.get("reduction", "mean")
+    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
         raise ValueError(f'reduction is "mean", "sum" or "none", got {shown(reduction)}')
     if "label_smoothing" in options:
         number("label_smoothing", options["label_smoothing"], 0, 1)
