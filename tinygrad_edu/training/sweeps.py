@@ -296,30 +296,38 @@ def _label(value: Any) -> Any:
 
 
 class _File:
-    """The rows of a sweep in a file of JSON lines. A last line that a crash cut off goes: its run is run again."""
+    """The rows of a sweep in a file of JSON lines. A last line that a crash cut off goes: its run is run again.
+
+    No other line goes: the file may be one that was named by mistake.
+    """
 
     def __init__(self, path: Any) -> None:
         path_kind("resume", path)
         self.path, self.rows = Path(path), list[Row]()
         content = self.path.read_bytes() if self.path.exists() else b""
-        lines = content.splitlines(keepends=True)
-        for number, line in enumerate(lines, 1):
+        *lines, rest = content.split(b"\n")  # the rest has no end of a line
+        for number, line in enumerate([*lines, rest] if rest else lines, 1):
             try:
                 row = json.loads(line)
                 self.rows.append({**row, "error": row["error"]})
-            except (ValueError, TypeError, KeyError):
-                if number == len(lines) and line[:1] == b"{" and line[-1:] != b"\n":
-                    os.truncate(self.path, len(content) - len(line))
-                    continue
+            except (ValueError, TypeError, KeyError) as error:
+                if line is rest and line[:1] == b"{" and isinstance(error, json.JSONDecodeError):
+                    os.truncate(self.path, len(content) - len(rest))
+                    return
                 raise ValueError(
                     f'{path}, line {number}, is no row of a sweep; resume="sweep.jsonl" names a file of its own, and '
                     "sweep(...).to_csv(path) writes a table"
                 ) from None
+        if rest:
+            self._write("\n")
 
     def append(self, row: Row) -> None:
         """Write a row, whatever happens next."""
+        self._write(json.dumps(row) + "\n")
+
+    def _write(self, text: str) -> None:
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(text)
 
 
 def _key(row: Row, names: list[str]) -> str:
