@@ -164,8 +164,10 @@ def packed(rng: np.random.Generator) -> Array:
 
 def is_packed(value: Any) -> bool:
     """Return whether value is what `packed` returns."""
-    a = np.asarray(value)
-    return a.dtype == np.uint8 and a.ndim == 1 and a.tobytes().startswith(OPENING)
+    with suppress(ValueError, TypeError, RuntimeError):  # of what is no array
+        a = np.asarray(value)
+        return a.dtype == np.uint8 and a.ndim == 1 and a.tobytes().startswith(OPENING)
+    return False
 
 
 def unpacked(name: str, value: Any, rng: np.random.Generator) -> Any:
