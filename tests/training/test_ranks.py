@@ -149,6 +149,20 @@ def test_clipping_clips_the_average():
     assert np.allclose(found[0], alone(2, 2, 15, clip=0.05), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_fit_clips_the_average(compiled):
+    def job(comm):
+        model = tg.mlp([2, 16, 3], rng=0)
+        optimizer = tg.distribute(tg.Adam(model, lr=0.01), comm)
+        how = {"epochs": 2, "batch_size": 15, "rng": 0, "clip_norm": 0.05, "compiled": compiled, "progress": False}
+        tg.fit(model, *tg.rank_rows(X, Y, comm), optimizer=optimizer, **how)
+        return optimizer.buffer.data
+
+    found = in_ranks(job)
+    assert np.array_equal(*found)
+    assert np.allclose(found[0], alone(2, 2, 15, clip=0.05), rtol=1e-9, atol=1e-12)
+
+
 def test_gradients_are_averaged_once_however_they_come_about():
     def job(comm):
         w = tg.Tensor([1.0, 2.0], requires_grad=True)

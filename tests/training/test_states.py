@@ -102,7 +102,7 @@ def test_a_state_that_a_model_refuses_changes_nothing(what):
 @pytest.mark.parametrize("junk", [[[1.0], [2.0, 3.0]], None, object()])
 def test_what_is_unknown_and_no_array_is_said_to_be_unknown(junk):
     model, _ = made()
-    with pytest.raises(ValueError, match="the state does not fit this model: junk is unknown$"):
+    with pytest.raises(ValueError, match=r"the state does not fit this model: junk is unknown$"):
         model.load_state_dict(model.state_dict() | {"junk": junk})
     assert model.load_state_dict(model.state_dict() | {"junk": junk}, strict=False) == {"junk": "junk is unknown"}
 

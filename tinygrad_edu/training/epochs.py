@@ -19,7 +19,6 @@ from ..guards.loss_hints import about_fit
 from ..guards.samples import Data, caller, is_several, rows_of, taker
 from .evaluation import cost_of, means
 from .history import Evaluation
-from .optimizer_tools import clip_norm, clip_value
 from .scores import Loss, reader
 
 Train = Callable[[Array, int], Evaluation]  # of the rows in their order, and the size of a batch
@@ -120,9 +119,9 @@ class Task:
         return value, right
 
     def clip(self) -> None:
-        """Bring the gradients into the bounds."""
+        """Bring the gradients into the bounds; those of ranks are averaged first (see `distribute`)."""
         for name, most in self.bounds.items():
-            {"clip_norm": clip_norm, "clip_value": clip_value}[name](self.optimizer, most)
+            getattr(self.optimizer, name)(most)
 
     def _clip_and_step(self) -> None:
         self.clip()
