@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from .callbacks import Run, Told
 from .ranks import Ranks
 from .saved import Parts, load, save
 from .scores import Loss
+from .states import text_of
 
 
 class Resumable:
@@ -115,12 +115,12 @@ def fingerprint(value: Any) -> Any:
 
 def rule_of(optimizer: Optimizer) -> str:
     """Return the rule and the hyper-parameters of all groups as text."""
-    groups = "; ".join(", ".join(f"{name}={value!r}" for name, value in group.items()) for group in optimizer.groups)
-    return re.sub(" at 0x[0-9a-f]+", "", f"{type(optimizer).__name__}({groups})")
+    groups = (", ".join(f"{name}={text_of(value)}" for name, value in group.items()) for group in optimizer.groups)
+    return f"{type(optimizer).__name__}({'; '.join(groups)})"
 
 
 def name_of(loss: Loss) -> str:
     """Return the name of a loss, of a partial one with its options."""
     if isinstance(loss, partial):
-        return f"{name_of(loss.func)} {loss.args} {loss.keywords}"
+        return f"{name_of(loss.func)} {text_of(loss.args)} {text_of(loss.keywords)}"
     return getattr(loss, "__qualname__", type(loss).__qualname__)

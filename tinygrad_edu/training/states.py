@@ -73,6 +73,11 @@ def whole(name: str, value: Any) -> int:
     return int(count)
 
 
+def text_of(value: Any) -> str:
+    """Return repr(value) without addresses, which are others in each process."""
+    return re.sub(" at 0x[0-9a-f]+", "", repr(value))
+
+
 # --- layers -----------------------------------------------------------------------------------------------------------
 
 
@@ -212,7 +217,7 @@ def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
         "frozen": np.array([i in optimizer.frozen for i in range(len(optimizer.params))]),
         **{name: average.copy() for name, average in optimizer.averages.items()},
         **{
-            f"group{i}.{name}": re.sub(" at 0x[0-9a-f]+", "", repr(value)) if callable(value) else float(value)
+            f"group{i}.{name}": text_of(value) if callable(value) else float(value)
             for i, group in enumerate(optimizer.groups)
             for name, value in group.items()
             if not callable(value) or isinstance(value, Schedule)
