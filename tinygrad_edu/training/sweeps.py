@@ -22,6 +22,7 @@ from ..core.tensor import unwrap
 from ..extras.one_thread import one_thread
 from ..guards.kinds import function as function_kind, is_whole, path as path_kind, shown, whole, yes_or_no
 from ..guards.names import helped
+from .history import Progress
 
 Row = dict[str, Any]
 OURS = ("seed", "seconds", "error")  # columns that no parameter and no result is called
@@ -159,17 +160,14 @@ def sweep(
     file = None if resume is None else _File(resume)
     done = {} if file is None else {key: row for row in file.rows if (key := _key(row, names)) and row["error"] is None}
     left = [i for i, key in enumerate(keys) if key not in done]
-    show = _Progress(bool(progress), len(keys), len(keys) - len(left))
     calls = [partial(_one, function, *runs[i]) for i in left]
-    try:
+    with _Runs(bool(progress), len(keys), len(keys) - len(left)) as show:
         for i, found in side_by_side(calls, n_jobs):
             row = labels[left[i]] | found
             done[keys[left[i]]] = row
             if file is not None:
                 file.append(row)
             show(row)
-    finally:
-        show.close()
     return Sweep(names, [done[key] for key in keys])
 
 
@@ -339,31 +337,18 @@ def _key(row: Row, names: list[str]) -> str:
 # --- progress ---------------------------------------------------------------------------------------------------------
 
 
-class _Progress:
-    """Progress on standard error: a bar on a terminal with tqdm, else a line for each run."""
+class _Runs(Progress):
+    """A line, or a step of the bar, for each run."""
 
-    def __init__(self, wanted: bool, runs: int, done: int) -> None:
-        self.wanted, self.runs, self.done, self.bar = wanted, runs, done, None
-        if wanted and sys.stderr.isatty():
-            try:
-                from tqdm import tqdm
+    unit = "run"
 
-                self.bar = tqdm(total=runs, initial=done, unit="run")
-            except ImportError:
-                pass
-
-    def __call__(self, row: Row) -> None:
+    def show(self, row: Row) -> None:
         self.done += 1
         if self.bar is not None:
             self.bar.update()
         elif self.wanted:
             said = "  ".join(f"{name} {_short(value)}" for name, value in row.items() if value is not None)
-            print(f"run {self.done:>{len(str(self.runs))}}/{self.runs}  {said}", file=sys.stderr)
-
-    def close(self) -> None:
-        """End the bar."""
-        if self.bar is not None:
-            self.bar.close()
+            print(f"run {self.done:>{len(str(self.total))}}/{self.total}  {said}", file=sys.stderr)
 
 
 def _short(value: Any) -> str:
