@@ -16,7 +16,7 @@ from ..guards.kinds import shown
 from ..guards.names import helped
 from ..guards.samples import table
 from .splits import require_rows
-from .states import layout
+from .states import first_misfit, layout
 
 SIGNS = 4096  # of the parameters that have gradients; a whole number in float32 too, summed over 4,096 ranks
 
@@ -70,7 +70,7 @@ def distribute(optimizer: Optimizer, comm: Any) -> Optimizer:
     ours = layout(optimizer)
     for rank, theirs in enumerate(comm.allgather(ours)):
         if theirs != ours:
-            here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
+            here, there = first_misfit(ours, theirs)
             raise ValueError(f"rank {rank} has another optimizer or model: {there} where rank {comm.rank} has {here}")
     comm.Bcast(optimizer.buffer.data)
     optimizer.load_state_dict(comm.bcast(optimizer.state_dict()))
