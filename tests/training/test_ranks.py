@@ -149,6 +149,17 @@ def test_clipping_clips_the_average():
     assert np.allclose(found[0], alone(2, 2, 15, clip=0.05), rtol=1e-9, atol=1e-12)
 
 
+def test_a_batch_without_weight_is_refused_as_the_other_ranks_would_wait():
+    def job(comm):
+        model = tg.mlp([2, 3], rng=0)
+        optimizer, weights = tg.distribute(tg.SGD(model), comm), np.ones(60)
+        weights[np.random.default_rng(0).permutation(60)[:15]] = 0
+        tg.fit(model, *tg.rank_rows(X, Y, comm), optimizer=optimizer, batch_size=15, rng=0, sample_weight=weights)
+
+    for error in in_ranks(job):
+        assert "has the weight 0, and the other ranks would wait" in str(error)
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 def test_fit_clips_the_average(compiled):
     def job(comm):

@@ -67,8 +67,13 @@ class Task:
         weights, policy = self.weights, self.optimizer.nonfinite
         for first in range(0, len(order), stride):
             rows = order[first : first + stride]
-            if weights is not None and not weights[rows].any():
-                continue  # nothing to learn
+            if weights is not None and not weights[rows].any():  # nothing to learn
+                if getattr(self.optimizer, "ranks", None) is not None:
+                    raise ValueError(
+                        "each sample of a batch has the weight 0, and the other ranks would wait for its gradient; "
+                        "leave such samples out before rank_rows"
+                    )
+                continue
             value, counted = step(rows)
             if isfinite(value) or policy == "propagate":  # else the batch was skipped
                 total, right, seen = total + value * len(rows), right + (counted or 0), seen + len(rows)
