@@ -105,11 +105,12 @@ def test_ranks_do_what_one_process_does_with_the_whole_batch(size, compiled, dty
     assert np.allclose(found[0], alone(size, 3, 15, dtype=dtype), rtol=rtol, atol=rtol / 1000)
 
 
-def test_a_checkpoint_is_that_of_all_ranks(tmp_path):
+@pytest.mark.parametrize("validation", [None, 0.25])  # of a share each rank has rows of its own
+def test_a_checkpoint_is_that_of_all_ranks(tmp_path, validation):
     def job(comm, epochs=6, stop=None):
         model = tg.mlp([2, 16, 3], rng=comm.rank)
         optimizer = tg.distribute(tg.Adam(model, lr=0.01), comm)
-        how = {"epochs": epochs, "batch_size": 15, "rng": 0, "progress": False}
+        how = {"epochs": epochs, "batch_size": 15, "rng": 0, "progress": False, "validation": validation}
         if stop is not None:
             how["checkpoint"] = tmp_path / "run.npz"
         tg.fit(model, *tg.rank_rows(X, Y, comm), optimizer=optimizer, **how)
@@ -124,7 +125,8 @@ def test_a_checkpoint_is_that_of_all_ranks(tmp_path):
         model = tg.mlp([2, 16, 3], rng=0)
         optimizer = tg.distribute(tg.Adam(model, lr=0.01), comm)
         path = tmp_path / ("run.npz" if comm.rank else "other.npz")
-        tg.fit(model, *tg.rank_rows(X, Y, comm), optimizer=optimizer, batch_size=15, rng=0, checkpoint=path)
+        how = {"batch_size": 15, "rng": 0, "validation": validation, "checkpoint": path}
+        tg.fit(model, *tg.rank_rows(X, Y, comm), optimizer=optimizer, **how)
 
     for error in in_ranks(elsewhere):
         assert "have it where all of them see it" in str(error)
