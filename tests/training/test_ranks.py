@@ -151,6 +151,22 @@ def test_clipping_clips_the_average():
     assert np.allclose(found[0], alone(2, 2, 15, clip=0.05), rtol=1e-9, atol=1e-12)
 
 
+def test_callbacks_see_the_means_over_the_ranks_and_decide_the_same_in_each():
+    def job(comm):
+        model = tg.mlp([2, 16, 3], rng=0)
+        optimizer = tg.distribute(tg.SGD(model, lr=0.5), comm)
+        plateau = tg.ReduceOnPlateau(optimizer, patience=0, threshold=0.2)
+        how = {"epochs": 8, "batch_size": 15, "rng": 0, "validation": 0.25, "progress": False}
+        mine, stop = tg.rank_rows(X + Y[:, None] * 0.1, Y, comm), tg.EarlyStopping(patience=2, min_delta=0.2)
+        history = tg.fit(model, *mine, optimizer=optimizer, callback=[stop, plateau], **how)
+        last = tg.evaluate(model, *mine).loss
+        return [{**row, "seconds": 0} for row in history.rows], history.stopped, optimizer.lr, stop.best, last
+
+    (*one, first), (*other, second) = in_ranks(job)
+    assert one == other
+    assert first != second
+
+
 def test_a_batch_without_weight_is_refused_as_the_other_ranks_would_wait():
     def job(comm):
         model = tg.mlp([2, 3], rng=0)

@@ -48,7 +48,8 @@ def distribute(optimizer: Optimizer, comm: Any) -> Optimizer:
 
     Notes
     -----
-    The running means of BatchNorm1d are those of each rank's batches. With ``fit(checkpoint=...)`` rank 0 writes the
+    The running means of BatchNorm1d are those of each rank's batches; the columns of the history are means over the
+    ranks, so that callbacks stop all ranks or none. With ``fit(checkpoint=...)`` rank 0 writes the
     file, and all ranks go on from it; draw the batches of all ranks with one seed.
 
     Examples
@@ -155,6 +156,11 @@ class Ranks:
             )
         np.divide(self.sums[:-1], self.comm.size, out=grad)
         self.stamps = [p.grad_stamp for p in self.optimizer.params]
+
+    def means(self, columns: dict[str, float]) -> dict[str, float]:
+        """Return the means over the ranks, so that callbacks decide the same in each."""
+        found = self.comm.allgather(columns)
+        return {name: float(np.mean([theirs[name] for theirs in found])) for name in columns}
 
     def __reduce__(self) -> Any:
         raise TypeError("a distributed optimizer cannot be copied or pickled; tg.save keeps its state")
