@@ -354,9 +354,9 @@ NUMPYS_FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.einsum: einsum,
     np.ones_like: composed.plain(np.ones_like),
     np.zeros_like: composed.plain(np.zeros_like),
-    np.full_like: lambda a, fill_value, **kwargs: constant(
-        lambda array: np.full_like(array, np.asarray(fill_value), **kwargs), a
-    ),
+    np.full_like: lambda a, fill_value, **kwargs: composed.plain(np.full_like)(
+        a, np.asarray(fill_value) if getattr(fill_value, "requires_grad", False) else fill_value, **kwargs
+    ),  # which refuses a number whose gradient would be lost
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
 }
