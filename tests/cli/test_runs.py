@@ -237,7 +237,7 @@ def test_predict_takes_plain_numbers_with_names_or_without(capsys):
     tg.load("a/model.npz", model=model)
     with model.evaluating():
         scores = model(np.array([[0.5, 0.25], [1.0, -1.0]])).numpy()
-    for head in ("", "x,y\n"):
+    for head in ("", "x,y\n", "\ufeff", "\ufeffx,y\n"):  # the third is Excel's, of UTF-8
         Path("x.csv").write_text(f"{head}0.5,0.25\n1.0,-1.0\n")
         assert main(["predict", "a", "x.csv"]) == 0
         rows = [row.split(",") for row in capsys.readouterr().out.splitlines()]

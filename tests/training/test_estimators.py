@@ -238,6 +238,12 @@ def test_the_schedule_ends_with_the_last_epoch():
     assert model.history_["lr"] == pytest.approx([0.05] * 6 + [0.005] * 6)
 
 
+def test_the_schedule_ends_with_the_last_epoch_where_samples_are_held_out():
+    model = tg.MLPClassifier(**SMALL | {"epochs": 5}, batch_size=18, schedule="cosine", early_stopping=5)
+    model.fit(X[:41], Y[:41])  # 36 of 41 to learn from: 2 batches, where nine tenths would be 3
+    assert (model.optimizer_.t, model.optimizer_.lr) == (10, 0)
+
+
 @pytest.mark.parametrize("rule", [tg.HeavyBall, partial(tg.HeavyBall, momentum=0.9), "heavy_ball"])
 def test_an_optimizer_is_a_name_a_class_or_a_function(rule):
     model = tg.MLPRegressor(**SMALL, optimizer=rule).fit(X, T)

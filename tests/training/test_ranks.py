@@ -106,11 +106,12 @@ def test_ranks_do_what_one_process_does_with_the_whole_batch(size, compiled, dty
     assert np.allclose(found[0], alone(size, 3, 15, dtype=dtype), rtol=rtol, atol=rtol / 1000)
 
 
-def test_a_checkpoint_is_that_of_all_ranks(tmp_path):
+@pytest.mark.parametrize("validation", [None, 0.25])  # of a share each rank has rows of its own
+def test_a_checkpoint_is_that_of_all_ranks(tmp_path, validation):
     def job(comm, epochs=6, stop=None):
         model = tg.mlp([2, 16, 3], rng=comm.rank)
         optimizer = tg.distribute(tg.Adam(model, lr=0.01), comm)
-        how = {"epochs": epochs, "batch_size": 15, "rng": 0, "progress": False}
+        how = {"epochs": epochs, "batch_size": 15, "rng": 0, "progress": False, "validation": validation}
         if stop is not None:
             how["checkpoint"] = tmp_path / "run.npz"
         tg.fit(model, *tg.rank_rows(X, Y, comm), optimizer=optimizer, **how)
@@ -125,7 +126,8 @@ def test_a_checkpoint_is_that_of_all_ranks(tmp_path):
         model = tg.mlp([2, 16, 3], rng=0)
         optimizer = tg.distribute(tg.Adam(model, lr=0.01), comm)
         path = tmp_path / ("run.npz" if comm.rank else "other.npz")
-        tg.fit(model, *tg.rank_rows(X, Y, comm), optimizer=optimizer, batch_size=15, rng=0, checkpoint=path)
+        how = {"batch_size": 15, "rng": 0, "validation": validation, "checkpoint": path}
+        tg.fit(model, *tg.rank_rows(X, Y, comm), optimizer=optimizer, **how)
 
     for error in in_ranks(elsewhere):
         assert "have it where all of them see it" in str(error)
@@ -143,6 +145,47 @@ def test_clipping_clips_the_average():
                 optimizer.clip_norm(0.05)
                 optimizer.clip_value(1.0)
                 optimizer.step()
+        return optimizer.buffer.data
+
+    found = in_ranks(job)
+    assert np.array_equal(*found)
+    assert np.allclose(found[0], alone(2, 2, 15, clip=0.05), rtol=1e-9, atol=1e-12)
+
+
+def test_callbacks_see_the_means_over_the_ranks_and_decide_the_same_in_each():
+    def job(comm):
+        model = tg.mlp([2, 16, 3], rng=0)
+        optimizer = tg.distribute(tg.SGD(model, lr=0.5), comm)
+        plateau = tg.ReduceOnPlateau(optimizer, patience=0, threshold=0.2)
+        how = {"epochs": 8, "batch_size": 15, "rng": 0, "validation": 0.25, "progress": False}
+        mine, stop = tg.rank_rows(X + Y[:, None] * 0.1, Y, comm), tg.EarlyStopping(patience=2, min_delta=0.2)
+        history = tg.fit(model, *mine, optimizer=optimizer, callback=[stop, plateau], **how)
+        last = tg.evaluate(model, *mine).loss
+        return [{**row, "seconds": 0} for row in history.rows], history.stopped, optimizer.lr, stop.best, last
+
+    (*one, first), (*other, second) = in_ranks(job)
+    assert one == other
+    assert first != second
+
+
+def test_a_batch_without_weight_is_refused_as_the_other_ranks_would_wait():
+    def job(comm):
+        model = tg.mlp([2, 3], rng=0)
+        optimizer, weights = tg.distribute(tg.SGD(model), comm), np.ones(60)
+        weights[np.random.default_rng(0).permutation(60)[:15]] = 0
+        tg.fit(model, *tg.rank_rows(X, Y, comm), optimizer=optimizer, batch_size=15, rng=0, sample_weight=weights)
+
+    for error in in_ranks(job):
+        assert "has the weight 0, and the other ranks would wait" in str(error)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_fit_clips_the_average(compiled):
+    def job(comm):
+        model = tg.mlp([2, 16, 3], rng=0)
+        optimizer = tg.distribute(tg.Adam(model, lr=0.01), comm)
+        how = {"epochs": 2, "batch_size": 15, "rng": 0, "clip_norm": 0.05, "compiled": compiled, "progress": False}
+        tg.fit(model, *tg.rank_rows(X, Y, comm), optimizer=optimizer, **how)
         return optimizer.buffer.data
 
     found = in_ranks(job)

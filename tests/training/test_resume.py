@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import crash
 import numpy as np
@@ -46,6 +47,23 @@ def test_a_compiled_training_that_goes_on_ends_with_the_same_bits(tmp_path):
     with pytest.raises(Cut):
         crash.train(tmp_path / "run.npz", True, callback=cut_at(3))
     assert crash.differing(right, crash.train(tmp_path / "run.npz", True, callback=cut_at(0))) == []
+
+
+def test_an_object_among_the_options_of_a_loss_is_the_same_in_the_next_process(tmp_path):
+    def loss(output, y, weigh):
+        return weigh(tg.cross_entropy(output, y))
+
+    class Twice:
+        def __call__(self, cost):
+            return 2 * cost
+
+    def train(epochs, kept):
+        kept.append(weigh := Twice())  # kept, so that the next one has another address
+        how = {"epochs": epochs, "rng": 0, "progress": False, "checkpoint": tmp_path / "run.npz"}
+        return len(tg.fit(tg.mlp([2, 3], rng=0), X, Y, partial(loss, weigh=weigh), **how))
+
+    kept = []
+    assert [train(1, kept), train(2, kept)] == [1, 2]
 
 
 def test_a_number_that_changes_from_epoch_to_epoch_goes_on_where_it_was(tmp_path):

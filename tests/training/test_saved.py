@@ -262,6 +262,8 @@ def test_a_schedule_is_compared_by_the_call_that_makes_it():
         (lambda path: tg.save(path, a=np.ma.ones(2)), TypeError, "a cannot be saved"),
         (lambda path: tg.save(path, a=tg.Linear), TypeError, "it is Linear"),
         (lambda path: tg.save(path, strict=1), ValueError, "'strict'"),
+        (lambda path: tg.save(path, **{"header.json": np.ones(2)}), ValueError, "cannot have the name 'header.json'"),
+        (lambda path: tg.save(path, a={"b\0c": np.ones(2)}), ValueError, r"cannot have the name 'a/b\\x00c'"),
         (lambda path: tg.load(path, epoch=3), TypeError, r"epoch takes nothing over, it is int 3"),
         (lambda path: tg.load(path), FileNotFoundError, "run.npz"),
         (lambda path: tg.save(path.parent / "no" / "run.npz", a=1), FileNotFoundError, r"no.run\.npz'$"),

@@ -118,7 +118,16 @@ def test_a_sweep_goes_on_where_it_was(tmp_path):
     assert len(calls) == 10
 
 
-@pytest.mark.parametrize("text", ["lr,loss\n0.1,2\n", '{"x": 1}\n', "[1, 2]\n", "3", '"{'])
+def test_a_last_row_without_the_end_of_its_line_is_a_row(tmp_path):
+    path, calls = tmp_path / "sweep.jsonl", []
+    for n in (2, 3, 3):
+        found = sweep(lambda x, seed: calls.append(x) or x, {"x": [*range(n)]}, n_jobs=1, progress=False, resume=path)
+        assert found["result"] == [*range(n)]
+        path.write_text(path.read_text().rstrip("\n"))
+    assert calls == [0, 1, 2]
+
+
+@pytest.mark.parametrize("text", ["lr,loss\n0.1,2\n", '{"x": 1}\n', "[1, 2]\n", "3", '"{', '{"x": 1}'])
 def test_a_file_that_is_no_sweep_is_left_as_it_is(tmp_path, text):
     path = tmp_path / "other.csv"
     path.write_text(text)

@@ -59,14 +59,14 @@ def numbers(path: str) -> Any:
     """Return the numbers of a CSV file, without its first line if that has names."""
     import numpy as np
 
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8-sig") as file:
         first = file.readline().split(",")
     try:
         named = not [float(cell) for cell in first]
     except ValueError:
         named = True
     try:
-        found = np.loadtxt(path, delimiter=",", skiprows=int(named), ndmin=2, encoding="utf-8")
+        found = np.loadtxt(path, delimiter=",", skiprows=int(named), ndmin=2, encoding="utf-8-sig")
     except ValueError as error:
         raise ValueError(f"{path} holds other things than numbers: {error}") from None
     return finite(path, found)

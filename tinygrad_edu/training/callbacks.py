@@ -25,7 +25,7 @@ from ..core.optimizer import Optimizer
 from ..guards.kinds import at_least_0, function, path as a_path, shown, whole as whole_number, yes_or_no
 from .history import History, Row
 from .saved import save
-from .states import fitting, loads, whole
+from .states import fitting, loads, require, whole
 
 Callback = Callable[..., Any]
 
@@ -124,8 +124,7 @@ class Monitor:
 
     def load(self, state: Any) -> None:
         """Take over the best value and its epoch. Raises ValueError if one is missing, or is no such number."""
-        if missing := [name for name in ("best", "epoch") if name not in state]:
-            raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+        require(("best", "epoch"), state)
         best, epoch = fitting("best", state["best"], np.zeros(())), whole("epoch", state["epoch"])
         self.best, self.epoch = float(best), epoch
 
@@ -214,8 +213,7 @@ class EarlyStopping:
     @loads
     def load_state_dict(self, state: Any) -> None:
         """Take over what `state_dict` returned. Raises ValueError if something is missing, or is no such number."""
-        if "bad" not in state:
-            raise ValueError("this state is not whole: it has no bad")
+        require(["bad"], state)
         bad = whole("bad", state["bad"])
         numbers = {key.removeprefix("model."): np.array(state[key]) for key in state if key.startswith("model.")}
         self.monitor.load(state)

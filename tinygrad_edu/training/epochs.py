@@ -19,7 +19,6 @@ from ..guards.loss_hints import about_fit
 from ..guards.samples import Data, caller, is_several, rows_of, taker
 from .evaluation import cost_of, means
 from .history import Evaluation
-from .optimizer_tools import clip_norm, clip_value
 from .scores import Loss, reader
 
 Train = Callable[[Array, int], Evaluation]  # of the rows in their order, and the size of a batch
@@ -68,8 +67,13 @@ class Task:
         weights, policy = self.weights, self.optimizer.nonfinite
         for first in range(0, len(order), stride):
             rows = order[first : first + stride]
-            if weights is not None and not weights[rows].any():
-                continue  # nothing to learn
+            if weights is not None and not weights[rows].any():  # nothing to learn
+                if getattr(self.optimizer, "ranks", None) is not None:
+                    raise ValueError(
+                        "each sample of a batch has the weight 0, and the other ranks would wait for its gradient; "
+                        "leave such samples out before rank_rows"
+                    )
+                continue
             value, counted = step(rows)
             if isfinite(value) or policy == "propagate":  # else the batch was skipped
                 total, right, seen = total + value * len(rows), right + (counted or 0), seen + len(rows)
@@ -120,9 +124,9 @@ class Task:
         return value, right
 
     def clip(self) -> None:
-        """Bring the gradients into the bounds."""
+        """Bring the gradients into the bounds; those of ranks are averaged first (see `distribute`)."""
         for name, most in self.bounds.items():
-            {"clip_norm": clip_norm, "clip_value": clip_value}[name](self.optimizer, most)
+            getattr(self.optimizer, name)(most)
 
     def _clip_and_step(self) -> None:
         self.clip()

@@ -155,7 +155,7 @@ class Network(BaseEstimator):
         self.scaler_ = self._scaler(X, weight)
         sizes = [X.shape[1], *hidden, self._outputs(y, weight, classes)]
         self.model_ = mlp(sizes, self.activation, self.dropout, X.dtype, self._rng)
-        learned = len(X) * (1 - HELD_OUT if self.early_stopping else 1)
+        learned = len(X) - (ceil(HELD_OUT * len(X)) if self.early_stopping else 0)  # as `split` parts them
         self.optimizer_ = self._rule(max(1, self.epochs * ceil(learned / size)))
         self.history_ = History()
 

@@ -311,6 +311,8 @@ def _epoch(
         raise
     run.model.eval()
     columns = _columns(means) | measure()
+    if (ranks := getattr(run.optimizer, "ranks", None)) is not None:
+        columns = ranks.means(columns)
     return {"epoch": run.epoch} | columns | {"lr": lr, "seconds": time.perf_counter() - start}
 
 

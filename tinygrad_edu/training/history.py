@@ -124,17 +124,21 @@ def _column(values: list[Any]) -> Any:
 class Progress:
     """Progress on standard error: a bar on a terminal with tqdm, else a line for each epoch; nothing unless wanted.
 
-    >>> with Progress(wanted=False, epochs=3) as show:
+    Runs of a sweep have theirs (see `sweeps`).
+
+    >>> with Progress(wanted=False, total=3) as show:
     ...     show({"epoch": 1, "loss": 0.5})
     """
 
-    def __init__(self, wanted: bool, epochs: int, done: int = 0) -> None:
-        self.wanted, self.epochs, self.bar = wanted, epochs, None
+    unit = "epoch"
+
+    def __init__(self, wanted: bool, total: int, done: int = 0) -> None:
+        self.wanted, self.total, self.done, self.bar = wanted, total, done, None
         if wanted and sys.stderr.isatty():
             try:
                 from tqdm import tqdm
 
-                self.bar = tqdm(total=epochs, initial=done, unit="epoch", leave=True)
+                self.bar = tqdm(total=total, initial=done, unit=self.unit, leave=True)
             except ImportError:
                 pass
 
@@ -153,8 +157,8 @@ class Progress:
             self.bar.set_postfix_str(f"loss {_short(row['loss'])}{held_out}", refresh=False)
             self.bar.update()
         elif self.wanted:
-            number, rest = f"{row['epoch']:>{len(str(self.epochs))}}", {k: x for k, x in row.items() if k != "epoch"}
-            print(f"epoch {number}/{self.epochs}  {_line(rest)}", file=sys.stderr)
+            number, rest = f"{row['epoch']:>{len(str(self.total))}}", {k: x for k, x in row.items() if k != "epoch"}
+            print(f"epoch {number}/{self.total}  {_line(rest)}", file=sys.stderr)
 
 
 def _line(row: Row) -> str:

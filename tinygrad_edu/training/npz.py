@@ -35,6 +35,8 @@ def write(path: Path, header: dict[str, Any], arrays: dict[str, Array]) -> None:
     digest = hashlib.sha256()
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
+            if name == HEADER or zipfile.ZipInfo(name).filename != name:  # which ends the name at a zero
+                raise ValueError(f"an array in a file cannot have the name {name!r}; take another word")
             digest.update(f"{name}\0".encode())
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 np.lib.format.write_array(_Both(member, digest), array, allow_pickle=False)

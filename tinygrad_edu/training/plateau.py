@@ -11,7 +11,7 @@ import numpy as np
 from ..guards.kinds import number
 from ..guards.samples import numbers
 from .schedules import checked_number
-from .states import fitting, loads, whole
+from .states import fitting, loads, require, whole
 
 if TYPE_CHECKING:
     from ..core.optimizer import Optimizer
@@ -119,7 +119,6 @@ class ReduceOnPlateau:
     @loads
     def load_state_dict(self, state: Any) -> None:
         """Take over what `state_dict` returned. Raises ValueError if something is missing, or is no such number."""
-        if missing := [name for name in self.state_dict() if name not in state]:
-            raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+        require(self.state_dict(), state)
         best, bad, resting = fitting("best", state["best"], np.zeros(())), state["bad"], state["resting"]
         self.best, self.bad, self.resting = float(best), whole("bad", bad), whole("resting", resting)

@@ -16,7 +16,7 @@ from ..guards.kinds import shown
 from ..guards.names import helped
 from ..guards.samples import table
 from .splits import require_rows
-from .states import layout
+from .states import first_misfit, layout
 
 SIGNS = 4096  # of the parameters that have gradients; a whole number in float32 too, summed over 4,096 ranks
 
@@ -48,7 +48,8 @@ def distribute(optimizer: Optimizer, comm: Any) -> Optimizer:
 
     Notes
     -----
-    The running means of BatchNorm1d are those of each rank's batches. With ``fit(checkpoint=...)`` rank 0 writes the
+    The running means of BatchNorm1d are those of each rank's batches; the columns of the history are means over the
+    ranks, so that callbacks stop all ranks or none. With ``fit(checkpoint=...)`` rank 0 writes the
     file, and all ranks go on from it; draw the batches of all ranks with one seed.
 
     Examples
@@ -70,7 +71,7 @@ def distribute(optimizer: Optimizer, comm: Any) -> Optimizer:
     ours = layout(optimizer)
     for rank, theirs in enumerate(comm.allgather(ours)):
         if theirs != ours:
-            here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
+            here, there = first_misfit(ours, theirs)
             raise ValueError(f"rank {rank} has another optimizer or model: {there} where rank {comm.rank} has {here}")
     comm.Bcast(optimizer.buffer.data)
     optimizer.load_state_dict(comm.bcast(optimizer.state_dict()))
@@ -155,6 +156,11 @@ class Ranks:
             )
         np.divide(self.sums[:-1], self.comm.size, out=grad)
         self.stamps = [p.grad_stamp for p in self.optimizer.params]
+
+    def means(self, columns: dict[str, float]) -> dict[str, float]:
+        """Return the means over the ranks, so that callbacks decide the same in each."""
+        found = self.comm.allgather(columns)
+        return {name: float(np.mean([theirs[name] for theirs in found])) for name in columns}
 
     def __reduce__(self) -> Any:
         raise TypeError("a distributed optimizer cannot be copied or pickled; tg.save keeps its state")

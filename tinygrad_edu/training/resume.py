@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from .callbacks import Run, Told
 from .ranks import Ranks
 from .saved import Parts, load, save
 from .scores import Loss
+from .states import text_of
 
 
 class Resumable:
@@ -31,7 +31,8 @@ class Resumable:
     Attributes
     ----------
     epoch : the number of the last epoch in the file; 0 if there is no file
-    rows : the rows to train on and those held out, if `fit` has drawn them
+    rows : the rows to train on and those held out, if `fit` has drawn them; each rank has its own, and every_rows are
+        those of all
     rules : the optimizer's hyper-parameters at the beginning, and those that it came to have: each is of this call
 
     Raises
@@ -42,12 +43,13 @@ class Resumable:
     def __init__(self, path: Any, call: dict[str, Any], ranks: Ranks | None = None) -> None:
         self.path: Path | None = None
         self.epoch, self.rows, self.rules, self.ranks = 0, list[Array](), list[Any](), ranks
+        self.every_rows = list[Any]()
         if path is None:
             return
         a_path("checkpoint", path)
         self.path, self.call = Path(path), {name: fingerprint(value) for name, value in call.items()}
         if ranks is not None:
-            self.call = ranks.comm.bcast(self.call)
+            self.call = ranks.comm.bcast(self.call | {"ranks": int(ranks.comm.size)})
         if self.path.exists():
             self._read(self.path)
         else:
@@ -65,7 +67,8 @@ class Resumable:
         for name in [*self.call, *theirs]:
             if theirs.get(name) != self.call.get(name):
                 raise self.refusal(f"{name} is {theirs.get(name)!r} there and {self.call.get(name)!r} here")
-        self.epoch, self.rows, self.rules = epoch, rows, rules
+        self.epoch, self.every_rows, self.rules = epoch, rows, rules
+        self.rows = rows if self.ranks is None else rows[self.ranks.comm.rank]
 
     def refusal(self, reason: str) -> ValueError:
         """Return the error for a file that is not of this call."""
@@ -77,6 +80,7 @@ class Resumable:
         here = rule_of(run.optimizer)
         if self.path is None or not self.epoch:
             self.rules = [here]
+            self.every_rows = self.rows if self.ranks is None else self.ranks.comm.allgather(self.rows)
             return
         if here not in self.rules:
             raise self.refusal(f"it has another optimizer: {self.rules[0]} there and {here} here")
@@ -91,7 +95,7 @@ class Resumable:
         if self.path is None or (self.ranks is not None and self.ranks.comm.rank):
             return
         self.rules += [here] if (here := rule_of(run.optimizer)) not in self.rules else []
-        more = {"epoch": run.epoch, "rows": self.rows, "rules": self.rules, "call": self.call}
+        more = {"epoch": run.epoch, "rows": self.every_rows, "rules": self.rules, "call": self.call}
         save(self.path, **self._parts(run, told, rng), **more)
 
     def _parts(self, run: Run, told: Told, rng: np.random.Generator) -> Parts:
@@ -115,12 +119,12 @@ def fingerprint(value: Any) -> Any:
 
 def rule_of(optimizer: Optimizer) -> str:
     """Return the rule and the hyper-parameters of all groups as text."""
-    groups = "; ".join(", ".join(f"{name}={value!r}" for name, value in group.items()) for group in optimizer.groups)
-    return re.sub(" at 0x[0-9a-f]+", "", f"{type(optimizer).__name__}({groups})")
+    groups = (", ".join(f"{name}={text_of(value)}" for name, value in group.items()) for group in optimizer.groups)
+    return f"{type(optimizer).__name__}({'; '.join(groups)})"
 
 
 def name_of(loss: Loss) -> str:
     """Return the name of a loss, of a partial one with its options."""
     if isinstance(loss, partial):
-        return f"{name_of(loss.func)} {loss.args} {loss.keywords}"
+        return f"{name_of(loss.func)} {text_of(loss.args)} {text_of(loss.keywords)}"
     return getattr(loss, "__qualname__", type(loss).__qualname__)

@@ -22,6 +22,7 @@ from ..core.tensor import unwrap
 from ..extras.one_thread import one_thread
 from ..guards.kinds import function as function_kind, is_whole, path as path_kind, shown, whole, yes_or_no
 from ..guards.names import helped
+from .history import Progress
 
 Row = dict[str, Any]
 OURS = ("seed", "seconds", "error")  # columns that no parameter and no result is called
@@ -159,17 +160,14 @@ def sweep(
     file = None if resume is None else _File(resume)
     done = {} if file is None else {key: row for row in file.rows if (key := _key(row, names)) and row["error"] is None}
     left = [i for i, key in enumerate(keys) if key not in done]
-    show = _Progress(bool(progress), len(keys), len(keys) - len(left))
     calls = [partial(_one, function, *runs[i]) for i in left]
-    try:
+    with _Runs(bool(progress), len(keys), len(keys) - len(left)) as show:
         for i, found in side_by_side(calls, n_jobs):
             row = labels[left[i]] | found
             done[keys[left[i]]] = row
             if file is not None:
                 file.append(row)
             show(row)
-    finally:
-        show.close()
     return Sweep(names, [done[key] for key in keys])
 
 
@@ -296,30 +294,38 @@ def _label(value: Any) -> Any:
 
 
 class _File:
-    """The rows of a sweep in a file of JSON lines. A last line that a crash cut off goes: its run is run again."""
+    """The rows of a sweep in a file of JSON lines. A last line that a crash cut off goes: its run is run again.
+
+    No other line goes: the file may be one that was named by mistake.
+    """
 
     def __init__(self, path: Any) -> None:
         path_kind("resume", path)
         self.path, self.rows = Path(path), list[Row]()
         content = self.path.read_bytes() if self.path.exists() else b""
-        lines = content.splitlines(keepends=True)
-        for number, line in enumerate(lines, 1):
+        *lines, rest = content.split(b"\n")  # the rest has no end of a line
+        for number, line in enumerate([*lines, rest] if rest else lines, 1):
             try:
                 row = json.loads(line)
                 self.rows.append({**row, "error": row["error"]})
-            except (ValueError, TypeError, KeyError):
-                if number == len(lines) and line[:1] == b"{" and line[-1:] != b"\n":
-                    os.truncate(self.path, len(content) - len(line))
-                    continue
+            except (ValueError, TypeError, KeyError) as error:
+                if line is rest and line[:1] == b"{" and isinstance(error, json.JSONDecodeError):
+                    os.truncate(self.path, len(content) - len(rest))
+                    return
                 raise ValueError(
                     f'{path}, line {number}, is no row of a sweep; resume="sweep.jsonl" names a file of its own, and '
                     "sweep(...).to_csv(path) writes a table"
                 ) from None
+        if rest:
+            self._write("\n")
 
     def append(self, row: Row) -> None:
         """Write a row, whatever happens next."""
+        self._write(json.dumps(row) + "\n")
+
+    def _write(self, text: str) -> None:
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(text)
 
 
 def _key(row: Row, names: list[str]) -> str:
@@ -331,31 +337,18 @@ def _key(row: Row, names: list[str]) -> str:
 # --- progress ---------------------------------------------------------------------------------------------------------
 
 
-class _Progress:
-    """Progress on standard error: a bar on a terminal with tqdm, else a line for each run."""
+class _Runs(Progress):
+    """A line, or a step of the bar, for each run."""
 
-    def __init__(self, wanted: bool, runs: int, done: int) -> None:
-        self.wanted, self.runs, self.done, self.bar = wanted, runs, done, None
-        if wanted and sys.stderr.isatty():
-            try:
-                from tqdm import tqdm
+    unit = "run"
 
-                self.bar = tqdm(total=runs, initial=done, unit="run")
-            except ImportError:
-                pass
-
-    def __call__(self, row: Row) -> None:
+    def show(self, row: Row) -> None:
         self.done += 1
         if self.bar is not None:
             self.bar.update()
         elif self.wanted:
             said = "  ".join(f"{name} {_short(value)}" for name, value in row.items() if value is not None)
-            print(f"run {self.done:>{len(str(self.runs))}}/{self.runs}  {said}", file=sys.stderr)
-
-    def close(self) -> None:
-        """End the bar."""
-        if self.bar is not None:
-            self.bar.close()
+            print(f"run {self.done:>{len(str(self.total))}}/{self.total}  {said}", file=sys.stderr)
 
 
 def _short(value: Any) -> str:
