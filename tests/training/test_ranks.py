@@ -28,9 +28,9 @@ class Comm:
 
     def allgather(self, value):
         self.slots[self.rank] = copy.deepcopy(value)
-        self.barrier.wait(20)
+        self.barrier.wait(200)
         found = list(self.slots)
-        self.barrier.wait(20)
+        self.barrier.wait(200)
         return found
 
     def bcast(self, value):

@@ -57,7 +57,7 @@ def guarded(loss: Loss, check: Callable[..., None] | None, hint: Callable[[Any, 
         except (TypeError, ValueError) as error:
             more: str | None = ""
             with suppress(ValueError):  # lists that are no arrays
-                more = hint(args[0], args[1])
+                more = "" if "ignore_index" in options else hint(args[0], args[1])  # a label of its own is meant
             if more is not None or options:
                 if more and len(error.args) == 1 and not getattr(error, "__notes__", ()):
                     error.args = (f"{error}; {more}",)
