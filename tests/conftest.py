@@ -1,7 +1,7 @@
 """Fixtures that fail a test which leaves grad mode, observers, threads or its folder other than it found them.
 
-And the marker ``sample``: of a test with many cases of one kind, tox runs each n-th, and tox -m all the others too. With
-EACH=3 in the environment it is each third of these, of every test: for a second run of the suite, on another machine.
+And the marker ``sample``: of a test with many cases of one kind, tox runs each n-th, and tox -m all the others too.
+With EACH=3 in the environment it is each third of these, of every test, for another run of the suite elsewhere.
 """
 
 import os
