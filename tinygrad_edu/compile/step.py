@@ -278,6 +278,19 @@ class CompiledStep:
             self.loss(self.model(X), y)  # raises the error that names the wrong number of y
         return ValueError("the batch holds a number that the step cannot use as an index")
 
+    def counted(self, X: Any, y: Any) -> tuple[float, int | None]:
+        """Take a step. Return its loss, and the number of right answers; None if there are none in y."""
+        with self._lock:
+            if self._watch.changed():
+                self._again()
+            X, y, plan = self._taken(X, y)
+            plan.table.put(count=1)
+            try:
+                value = self(X, y)
+            finally:
+                plan.table.put(count=0)
+            return value, int(plan.out[RIGHT]) if self.labelled else None
+
     # --- an epoch -----------------------------------------------------------------------------------------------------
 
     def epoch(self, X: Any, y: Any, order: Any, size: int) -> tuple[float, int | None, int]:

@@ -32,7 +32,7 @@ from .history import Evaluation, History, Progress, Row
 from .outcome import Numbers, warn_if_nothing_learned, warn_if_untrained
 from .resume import Resumable, name_of
 from .scores import Loss, checked_metrics, measured, reader
-from .weights import checked_weights, class_table, take_weights
+from .weights import checked_weights, class_table, counts_of, require_counts, take_weights
 
 
 @helped
@@ -128,7 +128,7 @@ def fit(
     require_kinds(model, loss, optimizer)
     for name, value in (("progress", progress), ("drop_last", drop_last), ("compiled", compiled)):
         yes_or_no(name, value)
-    X, y, validation = each("X", finite, X), each("y", finite, y), _checked_validation(validation)
+    X, y, validation = each("X", finite, X), each("y", finite, y), _checked_validation(validation, loss)
     _check(X, y, epochs, batch_size, rng, accumulate)
     told, clip, metrics = Told(callback), _bounds(clip_value=clip_value, clip_norm=clip_norm), checked_metrics(metrics)
     weights, seed, rng = checked_weights(sample_weight, len(parts_of(X)[0])), rng, np.random.default_rng(rng)
@@ -215,11 +215,12 @@ def _bounds(**given: Any) -> dict[str, float]:
     return {name: float(most) for name, most in given.items() if most is not None}
 
 
-def _checked_validation(validation: Any) -> Any:
+def _checked_validation(validation: Any, loss: Loss) -> Any:
     """Return what to validate on: a share, two arrays, or None."""
     if isinstance(validation, (tuple, list)) and len(validation) == 2:
         X, y = each("validation X", finite, validation[0]), each("validation y", finite, validation[1])
         _of_one_length(X, y)
+        require_counts("validation y", counts_of(loss, y))
         return X, y
     if validation is None:
         return None
