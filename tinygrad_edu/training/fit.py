@@ -30,8 +30,8 @@ from .epochs import Task, Train
 from .evaluation import evaluation
 from .history import Evaluation, History, Progress, Row
 from .outcome import Numbers, warn_if_nothing_learned, warn_if_untrained
-from .resume import Resumable, name_of
-from .scores import Loss, checked_metrics, measured, reader
+from .resume import Resumable, code_of, name_of
+from .scores import Loss, checked_metrics, columns_of, measured, reader
 from .weights import checked_weights, class_table, counts_of, require_counts, take_weights
 
 
@@ -133,8 +133,14 @@ def fit(
     told, clip, metrics = Told(callback), _bounds(clip_value=clip_value, clip_norm=clip_norm), checked_metrics(metrics)
     weights, seed, rng = checked_weights(sample_weight, len(parts_of(X)[0])), rng, np.random.default_rng(rng)
     call = {"X": X, "y": y, "loss": name_of(loss), "batch_size": batch_size, "drop_last": drop_last, "clip": clip}
-    call |= {"validation": validation, "rng": seed if is_whole(seed) else None, "callback": told.names}
+    call |= {
+        "code of the loss": code_of(loss),
+        "validation": validation,
+        "rng": seed if is_whole(seed) else None,
+        "callback": told.names,
+    }
     call |= {"compiled": compiled, "sample_weight": weights, "class_weight": class_weight, "accumulate": accumulate}
+    told.expect(columns_of(validation is not None, metrics))
     kept = Resumable(checkpoint, call | {"metrics": list(metrics)}, getattr(optimizer, "ranks", None))
     X, y, weights, validation = _held_out(X, y, weights, validation, rng, kept.rows)
     if not is_several(X) and not is_several(y):

@@ -102,6 +102,12 @@ def checked_metrics(metrics: Any) -> dict[str, Callable[..., Any]]:
     return dict(metrics)
 
 
+def columns_of(validated: bool, metrics: Mapping[str, Any]) -> list[str]:
+    """Return the columns that the rows of a history may have."""
+    more = ["validation_loss", "validation_accuracy"] * validated
+    return [*COLUMNS[:3], *more, *("validation_" * validated + name for name in metrics), *COLUMNS[3:]]
+
+
 def measured(metrics: Mapping[str, Any], read: Reader | None, y: Data, outputs: Any) -> dict[str, float]:
     """Return the metrics of all outputs: functions of y and the answers, or of y and the outputs if these are none."""
     answers = None if read is None else read.answers(outputs)
