@@ -309,3 +309,12 @@ def test_annealing_refuses_what_the_constructor_refuses(p):
     with pytest.raises(type(refused.value), match=r"Dropout\.p in epoch 2 "):
         watched(callback=tg.Annealing(drop, "p", lambda epoch: 0.5 if epoch == 1 else p))
     assert drop.p == 0.5
+
+
+def test_annealing_of_other_layers_is_checked_too():
+    for wrong in ({"momentum": 1.5}, {"momentum": -1}, {"eps": -1e-5}):
+        (name, value) = next(iter(wrong.items()))
+        with pytest.raises(ValueError, match=name):
+            tg.BatchNorm1d(3, **wrong)
+        with pytest.raises(ValueError, match=rf"BatchNorm1d\.{name} in epoch 2 = "):
+            tg.Annealing(tg.BatchNorm1d(3), name, lambda epoch, value=value: value)({"epoch": 1})

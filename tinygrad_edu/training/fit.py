@@ -80,7 +80,8 @@ def fit(
         returns something true (see `callbacks`)
     compiled : run each epoch as one call of machine code (see `compile_step`): the same numbers, much sooner
     sample_weight : at least 0, one for each sample; the loss gets those of the batch as its keyword sample_weight.
-        Accuracy and validation are not weighted
+        Accuracy and validation are not weighted. Batches whose weights are all 0, or whose labels are all ignored by
+        the loss, are skipped
     class_weight : "balanced", which is N / (C · count) as in scikit-learn; or a dict or an array of the weight of each
         class. It multiplies into sample_weight
     clip_norm, clip_value : what the gradients of each update are clipped to, the values first (see
@@ -107,7 +108,7 @@ def fit(
     ValueError : NaN or infinity in the data; lengths that differ; epochs or batch_size out of range; labels that the
         loss refuses; an optimizer over another model; a loss that became NaN or infinite, unless the optimizer's
         ``nonfinite`` says otherwise: then the model and the optimizer's averages are as after the last epoch whose
-        loss was finite; a checkpoint of another call, with other data, sizes or rules. If compiled, also the errors of
+        loss was finite; no sample that counts; a checkpoint of another call. If compiled, also the errors of
         `compile_step`
     CannotCompile : compiled, with several inputs or targets, accumulate, or sample_weight
 
