@@ -185,7 +185,7 @@ class WeightAverage:
     @property
     def about(self) -> str:
         """The arguments as text, which a checkpoint of `fit` compares."""
-        return f"WeightAverage(decay={self.decay}, debias={self.debias})"
+        return f"{type(self).__name__}(decay={self.decay}, debias={self.debias})"
 
     def __call__(self, row: Any) -> None:
         """Take in the weights at the end of an epoch: ``fit(callback=average)``."""

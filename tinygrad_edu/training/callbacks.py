@@ -264,7 +264,9 @@ class EarlyStopping:
     @property
     def about(self) -> str:
         """The arguments as text, which a checkpoint of `fit` compares."""
-        return f"EarlyStopping({self.monitor.about}, patience={self.patience}, restore_best={self.restore_best})"
+        return (
+            f"{type(self).__name__}({self.monitor.about}, patience={self.patience}, restore_best={self.restore_best})"
+        )
 
     def __repr__(self) -> str:
         return f"EarlyStopping({self.monitor.column!r}, patience={self.patience}, best={self.best:g})"
@@ -317,7 +319,7 @@ class Checkpoint:
     def about(self) -> str:
         """The arguments as text, without the path, which a checkpoint of `fit` compares."""
         best = "" if self.monitor is None else f", best={self.monitor.about}"
-        return f"Checkpoint(every={self.every}{best})"
+        return f"{type(self).__name__}(every={self.every}{best})"
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best value so far and its epoch."""
@@ -385,7 +387,7 @@ class Annealing:
     @property
     def about(self) -> str:
         """The arguments as text, which a checkpoint of `fit` compares."""
-        return f"Annealing({type(self.thing).__name__}, {self.attribute!r})"
+        return f"{type(self).__name__}({type(self.thing).__name__}, {self.attribute!r})"
 
 
 class Log:

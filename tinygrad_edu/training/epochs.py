@@ -181,7 +181,9 @@ class Task:
             loss = ClassWeighted(loss, self.classes)
         between, function = self.clip if self.bounds else None, "step" if self.bounds or counts is not None else "epoch"
         some = slice(batch_size) if counts is None else np.argsort(counts == 0, kind="stable")[:batch_size]
-        step = of_all(CompiledStep, model, loss, self.optimizer, X[some], y[some], quiet, function, between)
+        step = of_all(
+            CompiledStep, model, loss, self.optimizer, X[some], y[some], quiet, function, between, counts is not None
+        )
         if counts is not None:
             return partial(self._in_batches, lambda rows: of_all(step.counted, X[rows], y[rows]), interrupted)
 

@@ -116,7 +116,7 @@ class ReduceOnPlateau:
     def about(self) -> str:
         """The arguments as text, which a checkpoint of `fit` compares."""
         names = ("factor", "patience", "threshold", "mode", "cooldown", "min_lr", "threshold_mode")
-        return f"ReduceOnPlateau({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
     def state_dict(self) -> dict[str, float]:
         """Return the best value, the count of worse ones since, and the rest of the cooldown; no rates."""

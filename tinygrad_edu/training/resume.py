@@ -179,6 +179,8 @@ def _said(value: Any) -> Any:
     """Return what code does: its instructions, the names and constants in it, and no lines or addresses."""
     if isinstance(value, CodeType):
         return value.co_code, value.co_names, value.co_freevars, [_said(constant) for constant in value.co_consts]
+    if isinstance(value, tuple):
+        return [_said(one) for one in value]
     return sorted(map(repr, value)) if isinstance(value, frozenset) else value
 
 
