@@ -176,7 +176,7 @@ def test_a_batch_without_weight_is_refused_as_the_other_ranks_would_wait():
         tg.fit(model, *tg.rank_rows(X, Y, comm), optimizer=optimizer, batch_size=15, rng=0, sample_weight=weights)
 
     for error in in_ranks(job):
-        assert "has the weight 0, and the other ranks would wait" in str(error)
+        assert "and the other ranks would wait for its gradient" in str(error)
 
 
 @pytest.mark.parametrize("compiled", [False, True])

@@ -119,11 +119,13 @@ class CompiledStep:
         quiet: bool = False,
         function: str = "step",  # or "epoch": which of the two is compiled now
         between: Callable[[], None] | None = None,  # called between the gradients and the update
+        counts: bool = False,  # whether each step counts the right answers
     ) -> None:
         if not isinstance(model, Layer) or not callable(loss) or not isinstance(optimizer, Optimizer):
             raise TypeError("compile_step takes a Layer, a function such as tg.cross_entropy, and an optimizer")
         _refuse_own_rules(optimizer)
         self.model, self.loss, self.optimizer, self.quiet, self.between = model, loss, optimizer, quiet, between
+        self.counts = counts
         X, y, dtype = numbers("X", X), numbers("y", y), optimizer.buffer.data.dtype
         x_dtype = dtype if X.dtype.kind in "iub" else np.dtype(X.dtype.type)
         y_dtype = dtype if y.dtype.kind == "f" else np.dtype(y.dtype.type)
@@ -249,6 +251,7 @@ class CompiledStep:
             condition = TARGETS.get(getattr(self.loss, "func", self.loss))  # func: of a partial
             plan = Plan(program, output, self.optimizer, X, y, self.kinds, condition, self.quiet, self.between)
             self.program, self.source, self.labelled = program, plan.text, plan.labelled
+            plan.table.put(count=int(self.counts))
             self._warn_if_lost(program)
             self._watch = Watch(self.model, self.loss)  # now, as forward() may have kept something
         self._plans[len(X)] = plan
@@ -277,6 +280,12 @@ class CompiledStep:
         with no_grad():
             self.loss(self.model(X), y)  # raises the error that names the wrong number of y
         return ValueError("the batch holds a number that the step cannot use as an index")
+
+    def counted(self, X: Any, y: Any) -> tuple[float, int | None]:
+        """Take a step that counts. Return its loss, and the number of right answers; None if there are none in y."""
+        with self._lock:
+            value = self(X, y)
+            return value, int(self._last[-1].out[RIGHT]) if self.labelled else None
 
     # --- an epoch -----------------------------------------------------------------------------------------------------
 

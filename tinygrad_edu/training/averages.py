@@ -182,6 +182,11 @@ class WeightAverage:
         self.t = 0
         self._own: tuple[Array, int, Any] | None = None  # inside the block: the weights, the optimizer's t and guest
 
+    @property
+    def about(self) -> str:
+        """The arguments as text, which a checkpoint of `fit` compares."""
+        return f"{type(self).__name__}(decay={self.decay}, debias={self.debias})"
+
     def __call__(self, row: Any) -> None:
         """Take in the weights at the end of an epoch: ``fit(callback=average)``."""
         self.update()

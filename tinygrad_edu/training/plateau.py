@@ -112,6 +112,12 @@ class ReduceOnPlateau:
             raise TypeError(f"ReduceOnPlateau multiplies numbers, but lr is {rates}; give the optimizer lr as a number")
         return rates
 
+    @property
+    def about(self) -> str:
+        """The arguments as text, which a checkpoint of `fit` compares."""
+        names = ("factor", "patience", "threshold", "mode", "cooldown", "min_lr", "threshold_mode")
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
     def state_dict(self) -> dict[str, float]:
         """Return the best value, the count of worse ones since, and the rest of the cooldown; no rates."""
         return {"best": self.best, "bad": self.bad, "resting": self.resting}
