@@ -194,6 +194,26 @@ def test_ctrl_c_ends_a_sweep_and_half_a_training_is_no_row(tmp_path, run):
     assert [json.loads(line)["x"] for line in (tmp_path / "a.jsonl").read_text().splitlines()] == [1]
 
 
+@pytest.mark.slow
+def test_ctrl_c_in_a_worker_ends_the_sweep():
+    pytest.importorskip("joblib")
+    script = """
+        import signal
+        import tinygrad_edu as tg
+        def run(x, seed):
+            stop = lambda row: x == 2 and row["epoch"] == 2 and signal.raise_signal(signal.SIGINT)
+            X, y = tg.data.blobs(60, rng=0)
+            tg.fit(model := tg.mlp([2, 3], rng=0), X, y, epochs=4, progress=False, callback=stop)
+            return tg.evaluate(model, X, y)
+        try:
+            print(tg.sweep(run, {"x": [1, 2, 3]}, n_jobs=2, progress=False))
+        except KeyboardInterrupt:
+            print("interrupted")
+    """
+    found = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    assert found.stdout == "interrupted\n", found.stderr
+
+
 def test_the_best_is_the_least_loss_or_the_largest_accuracy():
     def run(x, seed):
         return {"loss": 3 - x, "validation_accuracy": x / 9, "f1": x}
