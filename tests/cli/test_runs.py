@@ -321,6 +321,9 @@ def test_predict_replaces_no_file_of_the_data_or_of_the_run(capsys):
     assert {path: path.read_bytes() for path in before} == before
     assert status("predict", "a", "new.csv", "--out", "a") == 2
     one_line(capsys, "a folder, and no file")
+    result(capsys, *FAST, "--epochs", "1", "--out", "m")
+    Path("two.csv").write_text("1,2\n")
+    assert status("predict", "m", "two.csv", "--out", "moons") == 0  # a name of data, but of no file
     for out in ("a/answers.csv", "more/answers.csv", "a/answers.csv"):
         assert status("predict", "a", "new.csv", "--out", out) == 0
         assert len(Path(out).read_text().splitlines()) == 151

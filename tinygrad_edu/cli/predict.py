@@ -30,7 +30,8 @@ def run(options: argparse.Namespace) -> int:
     """Predict, and print the answers. Return the exit status."""
     trained = options_of(options.run)
     if options.out is not None:
-        refuse_to_replace(options.out, [options.file, trained.data, *(options.run / name for name in runs.FILES)])
+        ours = [*runs.files_of(trained.data), *(options.run / name for name in runs.FILES)]
+        refuse_to_replace(options.out, [Path(options.file), *ours])
     encoder = runs.encoder_of(options.run, trained)
     X = numbers(options.file) if encoder is None else encoder.encode(options.file).X
     model: Any = runs.model_of(options.run, trained)
@@ -57,9 +58,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def refuse_to_replace(out: Path, files: list[Any]) -> None:
+def refuse_to_replace(out: Path, files: list[Path]) -> None:
     """Raise a ValueError if out is one of the files of data and run."""
-    for file in map(Path, files):
+    for file in files:
         if out.resolve() == file.resolve() or (out.exists() and file.exists() and out.samefile(file)):
             raise ValueError(f"--out {out} would replace {file}, of the data or of the run; give another name")
 

@@ -69,6 +69,17 @@ def from_anywhere(data: str) -> str:
     return f"mnist:{path}" if data.startswith("mnist:") else str(path) if is_table(data) else data
 
 
+def files_of(data: str) -> list[Path]:
+    """Return the files of data that have some."""
+    return (
+        list(Path(data.removeprefix("mnist:")).glob("*"))
+        if data.startswith("mnist:")
+        else [Path(data)]
+        if is_table(data)
+        else []
+    )
+
+
 def arguments(words: dict[str, Any]) -> list[str]:
     """Return what to type for the options that `as_words` returned."""
     return [f"--{name}" if value is True else f"--{name}={value}" for name, value in words.items()]
