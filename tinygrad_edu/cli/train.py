@@ -133,12 +133,7 @@ def run(options: argparse.Namespace) -> int:
     optimizer: Any = RULES[options.optimizer](model, lr=options.lr)
     describe_rule(optimizer, options, say)
     loss = tg.cross_entropy if labels else tg.mse_loss
-    how: dict[str, Any] = {"epochs": options.epochs, "batch_size": options.batch_size, "compiled": options.compiled}
-    test = data.X_test, data.y_test
-    how |= {"validation": test, "rng": rng, "checkpoint": options.out / MODEL}
-    history = tg.fit(model, data.X_train, data.y_train, loss, optimizer, **how)
-    if history.stopped == "interrupted":
-        history = last_whole_epoch(options.out, model, optimizer)
+    history = learn(model, data, loss, optimizer, options, rng)
     describe_result(history, optimizer.t, len(data.X_test), say)
 
     error = check(model, shape, loss, data, options, rng, say)
@@ -227,13 +222,19 @@ def outputs_of(data: Split, encoder: Encoder | None) -> int:
     return int(data.y_train.max()) + 1 if encoder is None or encoder.target is None else len(encoder.target.words)
 
 
-def last_whole_epoch(folder: Path, model: Layer, optimizer: Any) -> History:
-    """Put model and optimizer back to the last epoch that is saved, after Ctrl-C within one. Return its history."""
+def learn(model: Layer, data: Split, loss: Any, optimizer: Any, options: argparse.Namespace, rng: Any) -> History:
+    """Train. After Ctrl-C within an epoch, model, optimizer and history are those of the last one that is saved."""
     import tinygrad_edu as tg
 
+    folder, test = options.out, (data.X_test, data.y_test)
+    how: dict[str, Any] = {"epochs": options.epochs, "batch_size": options.batch_size, "compiled": options.compiled}
+    how |= {"validation": test, "rng": rng, "checkpoint": folder / MODEL}
+    history = tg.fit(model, data.X_train, data.y_train, loss, optimizer, **how)
+    if history.stopped != "interrupted":
+        return history
     if not (folder / MODEL).exists():
         raise KeyboardInterrupt(f" before the end of the first epoch; train --resume {folder} begins it again")
-    history: History = tg.load(folder / MODEL, model=model, optimizer=optimizer)["history"]
+    history = tg.load(folder / MODEL, model=model, optimizer=optimizer)["history"]
     history.stopped = "interrupted"
     return history
 
