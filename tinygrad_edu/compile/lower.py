@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..program.names import loaded, renamed, unparsed
+from ..program.names import loaded, parsed, renamed, unparsed
 from ..program.program import Program
 from .functions import Functions
 from .loops import Loops, nested
@@ -89,7 +89,7 @@ def lower(
         warnings.simplefilter("ignore")
         for line in program.forward + program.backward:
             try:
-                reader.statement(ast.parse(str(line)).body[0], reader.scope)
+                reader.statement(parsed(str(line)).body[0], reader.scope)
             except Exception as error:
                 why = str(error) or type(error).__name__
                 raise CannotCompile(f"`{line}` has no compiled form ({why}); train without compiled=True") from error
@@ -112,7 +112,7 @@ class _Reader:
         self.loops, self.memory, self.elements, self.functions = loops, loops.memory, loops.elements, Functions(loops)
         self.namespace: dict[str, Any] = {}
         exec(program.helpers, self.namespace)
-        self.helpers = {f.name: f for f in ast.parse(program.helpers).body if isinstance(f, ast.FunctionDef)}
+        self.helpers = {f.name: f for f in parsed(program.helpers).body if isinstance(f, ast.FunctionDef)}
         self.inputs = set(program.inputs)
         self.checks: list[tuple[str, str]] = []
         self.scope: Scope = {}
@@ -301,7 +301,7 @@ class _Reader:
         """Return what stands between the brackets, without ``:`` and ``...`` at the end."""
         items = []
         for part in index.elts if isinstance(index, ast.Tuple) else [index]:
-            whole = ast.parse(f"np.s_[{ast.unparse(part)}]", mode="eval").body if isinstance(part, ast.Slice) else part
+            whole = parsed(f"np.s_[{ast.unparse(part)}]", mode="eval").body if isinstance(part, ast.Slice) else part
             items.append(self.value(whole, scope))
         if len(items) == 1 and isinstance(items[0].numbers[0], tuple):
             items = [self.elements.literal(list(each)) for each in zip(*items[0].numbers)]
