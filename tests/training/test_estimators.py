@@ -212,6 +212,11 @@ def test_partial_fit_is_told_of_classes_that_come_later():
     for _ in range(60):
         model.partial_fit(X, Y)
     assert model.score(X, Y) > 0.8
+    epochs = len(model.loss_curve_)
+    for other in (["low", "top"], ["low", "mid", "top", "up"], [0, 1, 2]):
+        with pytest.raises(ValueError, match=r"has learned \['low', 'mid', 'top'\], those of the first call"):
+            model.partial_fit(X, Y, other)
+    assert len(model.partial_fit(X, Y, ["top", "mid", "low", "low"]).loss_curve_) == epochs + 1
     model = tg.MLPClassifier(**SMALL).partial_fit(X[Y != "top"], Y[Y != "top"])
     with pytest.raises(ValueError, match=r"y holds 'top', which is none of the classes \['low', 'mid'\]; give all"):
         model.partial_fit(X, Y)

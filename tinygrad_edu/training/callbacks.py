@@ -23,8 +23,9 @@ import numpy as np
 from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
+from ..extras.files import place
 from ..guards.kinds import CLASSES, at_least_0, function, path as a_path, shown, whole as whole_number, yes_or_no
-from .history import History, Row
+from .history import History, Row, wants_large
 from .saved import save
 from .states import fitting, loads, require, whole
 
@@ -135,8 +136,8 @@ class Monitor:
     def __init__(self, what: str, column: str, mode: str | None, min_delta: float = 0.0) -> None:
         if not isinstance(column, str):
             raise TypeError(f'{what} takes the name of a column, as "validation_loss", got {shown(column)}')
-        if mode is None:
-            mode = "min" if column.endswith("loss") else "max" if column.endswith("accuracy") else None
+        if mode is None and (large := wants_large(column)) is not None:
+            mode = "max" if large else "min"
         if mode not in ("min", "max"):
             raise ValueError(f'{what}: is a small {column} better or a large one? say mode="min" or mode="max"')
         self.what, self.column, self.sign, self.min_delta = what, column, 1 if mode == "min" else -1, min_delta
@@ -311,8 +312,7 @@ class Checkpoint:
         """Save if it is time."""
         if row["epoch"] % self.every or not (self.monitor is None or self.monitor.better(row)):
             return
-        path = Path(self.path.replace("{epoch}", str(row["epoch"])))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = self.path.replace("{epoch}", str(row["epoch"]))
         save(path, model=run.model, optimizer=run.optimizer, history=run.history, epoch=row["epoch"])
 
     @property
@@ -420,6 +420,8 @@ class Log:
     def __call__(self, row: Row, run: Run | None = None) -> None:
         """Write the row behind those before."""
         rows = [row] if self.written or run is None else run.history.rows
+        if not self.written:
+            place(self.path)
         with open(self.path, "a" if self.written else "w", newline="", encoding="utf-8") as file:
             if self.path.suffix == ".csv":
                 writer = csv.writer(file, lineterminator="\n")

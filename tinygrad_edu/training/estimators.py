@@ -269,8 +269,13 @@ class MLPClassifier(ClassifierMixin, Network):
         Parameters
         ----------
         X, y, sample_weight : as in `fit`
-        classes : all classes, in the first call; None if y holds all of them
+        classes : all classes, in the first call; None if y holds all of them. Later calls have the same ones, or None
         """
+        if classes is not None and hasattr(self, "model_") and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes = {np.unique(classes).tolist()}, but the network has learned {self.classes_.tolist()}, those "
+                "of the first call; fit begins anew"
+            )
         return self._go_on(X, y, sample_weight, classes)
 
     def predict(self, X: Any) -> Array:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..extras.files import place
 from .states import loads
 
 Row = dict[str, Any]  # column to value: what happened in one epoch
@@ -79,7 +79,7 @@ class History:
         lines = [",".join(self.rows[0])] if self.rows else []
         text = "\n".join(lines + [",".join(map(str, row.values())) for row in self.rows])
         if path is not None:
-            Path(path).write_text(text + "\n")
+            place(path).write_text(text + "\n", encoding="utf-8")
         return text
 
     def to_frame(self) -> Any:
@@ -112,6 +112,11 @@ class History:
         head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in self.rows[0])
         cells = ("".join(f"<td>{_short(value)}</td>" for value in row.values()) for row in self.rows)
         return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+
+
+def wants_large(column: str) -> bool | None:
+    """Return whether a large value of a column is a good one: not of a loss, but of an accuracy. None if unknown."""
+    return False if column.endswith("loss") else True if column.endswith("accuracy") else None
 
 
 def _column(values: list[Any]) -> Any:

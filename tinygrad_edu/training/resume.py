@@ -15,6 +15,7 @@ import numpy as np
 from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
+from ..extras.files import place
 from ..guards.kinds import path as a_path
 from .callbacks import Run, Told
 from .ranks import Ranks
@@ -60,7 +61,7 @@ class Resumable:
         if self.path.exists():
             self._read(self.path)
         else:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            place(self.path)
         if ranks is not None and len(epochs := set(ranks.comm.allgather(self.epoch))) > 1:
             raise ValueError(
                 f"checkpoint: the ranks see {path} after the epochs {epochs}; have it where all of them see it"
