@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from typing import Any
 from zlib import crc32
 
@@ -179,6 +180,7 @@ def _end_together(comm: Any) -> None:
     def end(*error: Any) -> None:
         before(*error)
         sys.stderr.flush()
+        time.sleep(0.5)  # mpiexec passes on what it has read by then, and no more
         comm.Abort(1)
 
     sys.excepthook = end
