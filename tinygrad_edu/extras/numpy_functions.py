@@ -388,7 +388,7 @@ METHODS: dict[str, Any] = {  # the face binds them to Tensor
     "__int__": lambda t: int(one_number(t, "int()")),
     "__bool__": lambda t: bool(one_number(t, "the truth")),
     "__format__": lambda t, spec: format(t.item(), spec) if spec else str(t),
-    "__contains__": lambda t, other: unwrap(other) in t.read("in"),
+    "__contains__": lambda t, other: as_tensor(other).array in t.read("in"),
     "__iter__": lambda t: (t[i] for i in range(len(t))),
     "__array__": plain_array,
     "__array_ufunc__": array_ufunc,

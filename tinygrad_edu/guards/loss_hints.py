@@ -177,7 +177,7 @@ def check_logits(logits: Any, labels: Any) -> None:
 
 def check_distributions(log_probabilities: Any, targets: Any) -> None:
     """Raise ValueError for what is no logarithm of a probability."""
-    q = np.asarray(unwrap(log_probabilities))
+    q = numbers("log_probabilities", log_probabilities)
     if q.dtype.kind == "f" and q.size and q.max() > 1e-3:
         raise ValueError(f"log-probabilities are at most 0, got {q.max():.4g}: give logits.log_softmax()")
 
