@@ -25,12 +25,12 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..extras.files import place
 from ..guards.kinds import CLASSES, at_least_0, function, path as a_path, shown, whole as whole_number, yes_or_no
+from ..guards.names import is_ours
 from .history import History, Row, wants_large
 from .saved import save
 from .states import fitting, loads, require, whole
 
 Callback = Callable[..., Any]
-PACKAGE = __name__.partition(".")[0]
 
 
 @dataclass(eq=False)
@@ -74,7 +74,7 @@ class Told:
         A callback of the user's may add a column, for those behind it.
         """
         for one in self.all:
-            if type(one).__module__.partition(".")[0] != PACKAGE:
+            if not is_ours(type(one)):
                 return
             if isinstance(monitor := getattr(one, "monitor", None), Monitor):
                 monitor.require(columns)
@@ -379,8 +379,7 @@ class Annealing:
             self.thing[self.attribute] = value
             return
         for kind in type(self.thing).__mro__:
-            ours = kind.__module__.partition(".")[0] == PACKAGE
-            if ours and (check := CLASSES.get(kind.__name__, {}).get(self.attribute)) is not None:
+            if is_ours(kind) and (check := CLASSES.get(kind.__name__, {}).get(self.attribute)) is not None:
                 check(f"{kind.__name__}.{self.attribute} in epoch {epoch}", value)
         setattr(self.thing, self.attribute, value)
 

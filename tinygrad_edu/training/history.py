@@ -84,11 +84,7 @@ class History:
 
     def to_frame(self) -> Any:
         """Return the rows as a pandas DataFrame."""
-        try:
-            import pandas
-        except ImportError:
-            raise ImportError("to_frame() makes a table of pandas: pip install pandas") from None
-        return pandas.DataFrame(self.rows)
+        return frame(self.rows)
 
     def plot(self, path: Any = None, title: str = "Training") -> Any:
         """Draw loss, accuracy and metrics against the epoch: see `plots.loss_curve`.
@@ -124,6 +120,15 @@ def _column(values: list[Any]) -> Any:
     kinds = set(map(type, values))
     exact = kinds == {float} or (kinds == {int} and all(abs(n) < 2**63 for n in values))
     return np.array(values) if exact else list(values)
+
+
+def frame(rows: list[Row], columns: list[str] | None = None) -> Any:
+    """Return rows as a pandas DataFrame. Raises ImportError without pandas."""
+    try:
+        import pandas
+    except ImportError:
+        raise ImportError("to_frame() makes a table of pandas: pip install pandas") from None
+    return pandas.DataFrame(rows, columns=columns)
 
 
 class Progress:

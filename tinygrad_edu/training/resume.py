@@ -17,13 +17,12 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..extras.files import place
 from ..guards.kinds import path as a_path
+from ..guards.names import is_ours
 from .callbacks import Run, Told
 from .ranks import Ranks
 from .saved import Parts, load, save
 from .scores import Loss
 from .states import first_misfit, text_of
-
-PACKAGE = __name__.partition(".")[0]
 
 
 class Resumable:
@@ -87,8 +86,10 @@ class Resumable:
 
     def resume(self, run: Run, told: Told, rng: np.random.Generator) -> None:
         """Put what the file has into model, optimizer, history, callbacks and generator."""
+        if self.path is None:
+            return
         here, model = rule_of(run.optimizer), lines_of(run.model)
-        if self.path is None or not self.epoch:
+        if not self.epoch:
             self.rules, self.models = [here], [model]
             self.every_rows = self.rows if self.ranks is None else self.ranks.comm.allgather(self.rows)
             return
@@ -171,7 +172,7 @@ def code_of(function: Any) -> str:
     function = unwrap(getattr(function, "func", function))
     call = function if hasattr(function, "__code__") else type(function).__call__
     code = getattr(call, "__code__", None)
-    if code is None or str(getattr(call, "__module__", "")).partition(".")[0] == PACKAGE:
+    if code is None or is_ours(call):
         return ""
     return f"{zlib.crc32(repr(_said(code)).encode()):08x}"
 

@@ -21,12 +21,12 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
 from ..guards.kinds import path as checked_path, shown, yes_or_no
+from ..guards.names import PACKAGE
 from . import npz
 from .history import History
 from .states import Assign, fitting, generator_state, plan_layer, plan_optimizer
 
 FORMAT = 1
-PACKAGE = __name__.partition(".")[0]
 ARRAY = "array of this file"  # the key that stands for an array in the header
 DEPTH = 30  # of lists and dicts in each other
 BITS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")

@@ -22,7 +22,7 @@ from ..core.tensor import unwrap
 from ..extras.files import place
 from ..guards.kinds import function as function_kind, is_whole, path as path_kind, shown, whole, yes_or_no
 from ..guards.names import arguments_fit, helped
-from .history import Progress, wants_large
+from .history import Progress, frame, wants_large
 from .jobs import side_by_side
 
 Row = dict[str, Any]
@@ -93,11 +93,7 @@ class Sweep:
 
     def to_frame(self) -> Any:
         """Return the rows as a pandas DataFrame."""
-        try:
-            import pandas
-        except ImportError:
-            raise ImportError("to_frame needs pandas (pip install pandas)") from None
-        return pandas.DataFrame(self.rows, columns=self.columns)
+        return frame(self.rows, self.columns)
 
     def __repr__(self) -> str:
         cells = [self.columns, *([_short(row.get(name)) for name in self.columns] for row in self.rows)]
