@@ -23,9 +23,8 @@ from .scores import Loss, reader
 from .weights import counts_of, require_counts
 
 Train = Callable[[Array, int], Evaluation]  # of the rows in their order, and the size of a batch
-Step = Callable[
-    [Array], tuple[float, "int | None"]
-]  # of the rows of a batch: its loss, and the number of right answers
+Learned = tuple[float, int | None]  # from a batch: its loss, and the number of right answers
+Step = Callable[[Array], Learned]  # with the rows of a batch
 
 
 class Task:
@@ -81,7 +80,7 @@ class Task:
             rows = order[first : first + size]
             count = len(rows) if counts is None else float(counts[rows].sum())
             if not count:  # nothing to learn
-                if getattr(self.optimizer, "ranks", None) is not None:
+                if self.optimizer.ranks is not None:
                     raise ValueError(
                         "each sample of a batch has the weight 0, or a label that is ignored, and the other ranks "
                         "would wait for its gradient; leave such samples out before rank_rows"
@@ -96,17 +95,17 @@ class Task:
                 break
         return means(total, None if counted is None else right, seen, asked)
 
-    def _step(self, rows: Array) -> tuple[float, int | None]:
+    def _step(self, rows: Array) -> Learned:
         """Take a step with one batch. Return its loss, and the number of right answers."""
         self.optimizer.zero_grad()
         result = self._learn(rows)
         self.update()
         return result
 
-    def _in_parts(self, size: int) -> Callable[[Array], tuple[float, int | None]]:
+    def _in_parts(self, size: int) -> Step:
         """Return a function that takes a step with several batches: their gradients add up to that of all rows."""
 
-        def step(rows: Array) -> tuple[float, int | None]:
+        def step(rows: Array) -> Learned:
             self.optimizer.zero_grad()
             weigh = len if self.counts is None else lambda part: float(self.counts[part].sum())
             value, right, whole = 0.0, None, weigh(rows)
@@ -120,7 +119,7 @@ class Task:
 
         return step
 
-    def _learn(self, rows: Array, share: float = 1.0) -> tuple[float, int | None]:
+    def _learn(self, rows: Array, share: float = 1.0) -> Learned:
         """Add the gradients of a batch, times its share. Return its loss, and the number of right answers.
 
         The graph goes when this returns, before the next one grows.

@@ -134,15 +134,11 @@ def fit(
     told, clip, metrics = Told(callback), _bounds(clip_value=clip_value, clip_norm=clip_norm), checked_metrics(metrics)
     weights, seed, rng = checked_weights(sample_weight, len(parts_of(X)[0])), rng, np.random.default_rng(rng)
     call = {"X": X, "y": y, "loss": name_of(loss), "batch_size": batch_size, "drop_last": drop_last, "clip": clip}
-    call |= {
-        "code of the loss": code_of(loss),
-        "validation": validation,
-        "rng": seed if is_whole(seed) else None,
-        "callback": told.names,
-    }
-    call |= {"compiled": compiled, "sample_weight": weights, "class_weight": class_weight, "accumulate": accumulate}
+    call |= {"code of the loss": code_of(loss), "validation": validation, "rng": seed if is_whole(seed) else None}
+    call |= {"callback": told.names, "compiled": compiled, "sample_weight": weights, "class_weight": class_weight}
+    call |= {"accumulate": accumulate, "metrics": list(metrics)}
     told.expect(columns_of(validation is not None, metrics))
-    kept = Resumable(checkpoint, call | {"metrics": list(metrics)}, getattr(optimizer, "ranks", None))
+    kept = Resumable(checkpoint, call, None if optimizer is None else optimizer.ranks)
     X, y, weights, validation = _held_out(X, y, weights, validation, rng, kept.rows)
     if not is_several(X) and not is_several(y):
         warn_of_scale(model, X, y)
@@ -319,7 +315,7 @@ def _epoch(
         raise
     run.model.eval()
     columns = _columns(means) | measure()
-    if (ranks := getattr(run.optimizer, "ranks", None)) is not None:
+    if (ranks := run.optimizer.ranks) is not None:
         columns = ranks.means(columns)
     return {"epoch": run.epoch} | columns | {"lr": lr, "seconds": time.perf_counter() - start}
 

@@ -67,7 +67,7 @@ def distribute(optimizer: Optimizer, comm: Any) -> Optimizer:
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer is one such as tg.Adam(model), got {shown(optimizer)}")
     _communicator(comm)
-    if getattr(optimizer, "ranks", None) is not None:
+    if optimizer.ranks is not None:
         raise ValueError("this optimizer is distributed already")
     ours = layout(optimizer)
     for rank, theirs in enumerate(comm.allgather(ours)):
@@ -108,7 +108,7 @@ def rank_rows(X: Any, y: Any, comm: Any) -> tuple[Array, Array]:
 
 
 class Ranks:
-    """What a distributed optimizer does before its update: methods in the place of its own.
+    """The methods that a distributed optimizer has in the place of its own: they average the gradients first.
 
     Attributes
     ----------
