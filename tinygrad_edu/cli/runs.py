@@ -71,13 +71,9 @@ def from_anywhere(data: str) -> str:
 
 def files_of(data: str) -> list[Path]:
     """Return the files of data that have some."""
-    return (
-        list(Path(data.removeprefix("mnist:")).glob("*"))
-        if data.startswith("mnist:")
-        else [Path(data)]
-        if is_table(data)
-        else []
-    )
+    if data.startswith("mnist:"):
+        return list(Path(data.removeprefix("mnist:")).glob("*"))
+    return [Path(data)] if is_table(data) else []
 
 
 def arguments(words: dict[str, Any]) -> list[str]:

@@ -271,13 +271,11 @@ class _Reader:
                 raise CannotCompile(unparsed(node))
         function = self.helpers.get(name) if isinstance(node.func, ast.Name) else None
         function = function or DEFINED.get(name)
-        several = function is not None and any(isinstance(part, ast.Tuple) for part in given)
-        args = [self.value(part, scope) for part in given] if not several else []
+        if function is not None and any(isinstance(part, ast.Tuple) for part in given):
+            function, given = apart(function, given)
+        args = [self.value(part, scope) for part in given]
         keywords = {str(key.arg): self.value(key.value, scope) for key in node.keywords}
         if function is not None:
-            if several:
-                function, given = apart(function, given)
-                args = [self.value(part, scope) for part in given]
             return self.inlined(function, args, keywords, into)
         return self.functions.call(name, numbers, args, keywords, into)
 
@@ -371,12 +369,14 @@ def apart(f: ast.FunctionDef, given: list[ast.expr]) -> tuple[ast.FunctionDef, l
     """Return a function and its arguments, with each tuple among these as so many arguments."""
     names, parts, tuples = list[str](), list[ast.expr](), dict[str, ast.expr]()
     for arg, part in zip(f.args.args, given):
-        items = part.elts if isinstance(part, ast.Tuple) else [part]
-        own = [f"{arg.arg}_{i}" for i in range(len(items))] if isinstance(part, ast.Tuple) else [arg.arg]
-        if isinstance(part, ast.Tuple):
-            tuples[arg.arg] = ast.Tuple([ast.Name(name) for name in own])
+        if not isinstance(part, ast.Tuple):
+            names.append(arg.arg)
+            parts.append(part)
+            continue
+        own = [f"{arg.arg}_{i}" for i in range(len(part.elts))]
+        tuples[arg.arg] = ast.Tuple([ast.Name(name) for name in own])
         names += own
-        parts += items
+        parts += part.elts
     body = [renamed(line, tuples) for line in f.body]
     rest = f.args.args[len(given) :]
     args = ast.arguments(
