@@ -275,15 +275,6 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Tensor:
     return apply(ops.einsum, *operands, subscripts=subscripts)
 
 
-def contains(t: Tensor, other: Any) -> bool:
-    """Return whether an element of t equals other."""
-    array = as_tensor(other).array
-    try:
-        return bool(array in t.read("in"))
-    except ValueError:
-        raise ValueError(f"in compares elements, but shapes {array.shape} and {t.shape} do not broadcast") from None
-
-
 softplus = method(ops.softplus)
 
 
@@ -397,7 +388,7 @@ METHODS: dict[str, Any] = {  # the face binds them to Tensor
     "__int__": lambda t: int(one_number(t, "int()")),
     "__bool__": lambda t: bool(one_number(t, "the truth")),
     "__format__": lambda t, spec: format(t.item(), spec) if spec else str(t),
-    "__contains__": contains,
+    "__contains__": statistics.contains,
     "__iter__": lambda t: (t[i] for i in range(len(t))),
     "__array__": plain_array,
     "__array_ufunc__": array_ufunc,
