@@ -124,6 +124,7 @@ REFUSED = {  # what is called: the call, the error, a part of the sentence
     "Softmax axis": (lambda: tg.Softmax(1.5), TypeError, "Softmax() takes no arguments, got float 1.5"),
     "ReLU inplace": (lambda: tg.ReLU(inplace=True), TypeError, "ReLU() takes no arguments, got inplace=True"),
     "init.zeros": (lambda: tg.init.zeros("x"), TypeError, "shape is a whole number or a tuple of them, got str 'x'"),
+    "init.zeros of -1": (lambda: tg.init.zeros([2, -1]), ValueError, "a size = -1, but it has to be a whole number"),
     "Optimizer": (lambda: tg.Optimizer([T]), TypeError, "take one, as tg.Adam, or write a subclass"),
     "SGD of an array": (lambda: tg.SGD(np.array(1)), TypeError, "params is the model, or a list of Tensors"),
     "nonfinite": (lambda: tg.SGD(net(), nonfinite=np.ones(2)), ValueError, 'it has to be "raise", "skip" or'),

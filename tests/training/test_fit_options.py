@@ -326,3 +326,11 @@ def test_shares_as_targets_have_no_accuracy():
     y = np.where(Y == 1, 0.9, 0.1)[:, None]
     _, history = fit(tg.binary_cross_entropy_with_logits, y, 1)
     assert "accuracy" not in history.rows[0]
+
+
+def test_a_loss_that_asks_for_values_says_how_to_train_with_it():
+    def loss(output, y):
+        return tg.cross_entropy(output, y) * (2.0 if float(output.sum()) > 0 else 1.0)
+
+    with pytest.raises(TypeError, match=r"instead of math\.exp\(x\); or train without compiled=True$"):
+        fit(loss=loss, compiled=True)

@@ -346,3 +346,24 @@ def same(first, second):
 
 def test_nothing_else_is_public():
     assert tg.lr_find is rangetest.lr_find
+
+
+# --- several tests ----------------------------------------------------------------------------------------------------
+
+
+def test_several_tests_have_the_means_of_those_with_their_orders():
+    model, orders = small(), [np.random.default_rng(3), *np.random.default_rng(3).spawn(2)]
+    runs = [tg.lr_find(model, X, Y, rng=order, steps=30) for order in orders]
+    found = tg.lr_find(model, X, Y, rng=3, steps=30, repeats=3)
+    n = min(len(run.losses) for run in runs)
+    assert np.ptp([run.losses[:n] for run in runs], axis=0).max() > 0.01  # the orders differ
+    assert found.losses == pytest.approx(sum(run.losses[:n] for run in runs) / 3, rel=1e-12)
+    assert found.smoothed == pytest.approx(sum(run.smoothed[:n] for run in runs) / 3, rel=1e-12)
+
+
+@pytest.mark.usefixtures("workers")
+def test_tests_side_by_side_find_the_same():
+    model = small()
+    optimizer = tg.HeavyBall(model)
+    here, there = (tg.lr_find(model, X, Y, optimizer=optimizer, rng=3, repeats=3, n_jobs=n) for n in (1, 2))
+    assert (here.losses.tolist(), here.suggestion) == (there.losses.tolist(), there.suggestion)

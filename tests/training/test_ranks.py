@@ -180,6 +180,59 @@ def test_a_batch_without_weight_is_refused_as_the_other_ranks_would_wait():
 
 
 @pytest.mark.parametrize("compiled", [False, True])
+def test_samples_of_all_ranks_count_by_their_weights(compiled):
+    loss = partial(tg.cross_entropy, weight=[1.0, 4.0, 20.0], ignore_index=0)
+
+    def job(comm):
+        model = tg.mlp([2, 16, 3], rng=0)
+        optimizer = tg.distribute(tg.SGD(model, lr=0.1), comm)
+        rows = [np.r_[Y == 1], np.r_[Y == 2]][comm.rank]  # with the sums 4 · 30 and 20 · 30
+        rows = np.r_[np.flatnonzero(rows)[:30], np.flatnonzero(Y == 0)[: 10 * comm.rank]][:30]
+        for _ in range(3):
+            tg.fit(model, X[rows], Y[rows], loss, optimizer, 1, None, rng=0, progress=False, compiled=compiled)
+        return optimizer.buffer.data, rows
+
+    (first, some), (second, others) = in_ranks(job)
+    assert np.array_equal(first, second)
+    model, rows = tg.mlp([2, 16, 3], rng=0), np.r_[some, others]
+    optimizer = tg.SGD(model, lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss(model(X[rows]), Y[rows]).backward()
+        optimizer.step()
+    assert np.allclose(first, optimizer.buffer.data, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_running_means_become_those_of_all_ranks(compiled):
+    def job(comm):
+        model = tg.Sequential(tg.BatchNorm1d(2, momentum=1.0), tg.Linear(2, 3, rng=0))
+        optimizer, mine = tg.distribute(tg.SGD(model), comm), tg.rank_rows(X, Y, comm)
+        tg.fit(model, *mine, optimizer=optimizer, epochs=1, batch_size=None, progress=False, compiled=compiled)
+        return model[0].running_mean.numpy(), model[0].running_var.numpy()
+
+    found = in_ranks(job)
+    for mean, var in found:
+        assert mean == pytest.approx(X.mean(axis=0), rel=1e-12)
+        assert var == pytest.approx((X[::2].var(axis=0, ddof=1) + X[1::2].var(axis=0, ddof=1)) / 2, rel=1e-12)
+
+
+def test_rank_0_writes_the_files_of_callbacks(tmp_path):
+    def job(comm):
+        model = tg.mlp([2, 3], rng=0)
+        optimizer, folder = tg.distribute(tg.SGD(model), comm), tmp_path / str(comm.rank)
+        callbacks = [tg.Log(folder / "log.csv"), tg.Checkpoint(folder / "{epoch}.npz")]
+        tg.fit(model, *tg.rank_rows(X, Y, comm), optimizer=optimizer, epochs=2, rng=0, callback=callbacks)
+
+    assert in_ranks(job) == [None, None]
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")) == [
+        "0/1.npz",
+        "0/2.npz",
+        "0/log.csv",
+    ]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
 def test_fit_clips_the_average(compiled):
     def job(comm):
         model = tg.mlp([2, 16, 3], rng=0)

@@ -1,7 +1,6 @@
 """Sweeps: the rows are those of loops, in any number of processes; a failure is a row; what has been run is not run
 again."""
 
-import importlib
 import json
 import math
 import os
@@ -19,15 +18,6 @@ from tinygrad_edu.training import data
 from tinygrad_edu.training.sweeps import sweep
 
 GRID = {"lr": [0.1, 0.01], "rule": [tg.SGD, tg.Adam]}
-
-
-@pytest.fixture(scope="module")
-def workers():
-    """Two processes that wait for the runs of all tests."""
-    joblib = pytest.importorskip("joblib")
-    joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(i) for i in range(4))
-    yield
-    importlib.import_module("joblib.externals.loky").get_reusable_executor().shutdown(wait=True)
 
 
 def train(lr, rule, seed):

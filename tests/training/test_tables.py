@@ -2,6 +2,7 @@
 file's cells gives; what cannot be read is refused with its line and column."""
 
 import csv
+import re
 import sys
 
 import numpy as np
@@ -135,6 +136,7 @@ REFUSED = {  # the file, arguments, and what is said
     "thousands": ('a,species\n"1,234",x\n"5,678.5",y\n', {}, "is '1,234', a number with a comma or with thousands"),
     "decimal commas": ("a;species\n1,5;x\n2,25;y\n", {}, "is '1,5', a number with a comma or with thousands"),
     "huge": ("a,species\n123456789012345678,x\n2,y\n", {}, "is 123456789012345680, more than a float can count"),
+    "too large": ("a,species\n1,x\n1e999,y\n", {}, "line 3, column 'a' is infinite, or too large for a float"),
     "infinity": ("a,species\n1,x\ninf,y\n", {}, "line 3, column 'a' is 'inf', but 1 cells of the column are numbers"),
     "too long": (PETS.replace("12", "1,2"), {}, "line 4 has 6 cells, but the table has 5 columns; cells are"),
     "too short": (PETS.replace("25,no,", "25,"), {}, "line 6 has 4 cells, but the table has 5 columns"),
@@ -439,3 +441,12 @@ def test_what_a_table_cannot_do_is_said(file):
     holes = tg.data.csv(file("a,b,t\n" + "1,,x\n2,,y\n" * 9 + "3,5,x\n"), target="t", missing="mean")
     with pytest.raises(ValueError, match=r"column 'b' is empty, so nothing fills it: drop=\['b'\]"):
         [holes.split(0.5, rng=seed) for seed in range(9)]
+
+
+@pytest.mark.usefixtures("reader")
+def test_a_target_column_that_is_empty_is_to_be_predicted(file):
+    encoder = tg.data.csv(file(PETS), target="species").encoder
+    asked = re.sub(r"(?<=,)(?!species)[a-z]+$", "?", PETS, flags=re.MULTILINE)
+    assert encoder.encode(file(asked)).y is None
+    with pytest.raises(ValueError, match="the target, is empty"):
+        encoder.encode(file(PETS.replace(",cat", ",")))

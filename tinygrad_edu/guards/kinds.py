@@ -99,6 +99,13 @@ def weights(name: str, value: Any) -> None:
         whole("a size", size, 1)
 
 
+def shape(name: str, value: Any) -> None:
+    """Raise unless value is the shape of an array: a whole number, or a tuple of them, each at least 0."""
+    whole_numbers(name, value)
+    for n in np.ravel(value).tolist():
+        whole("a size", int(n))
+
+
 def whole_numbers(name: str, value: Any) -> None:
     """Raise unless value is a whole number, or a list of them, or of lists."""
     if isinstance(value, (tuple, list)):
@@ -161,7 +168,7 @@ CLASSES: dict[str, dict[str, Check]] = {  # of `core.layers` and `extras.layers`
 INITIALISERS: dict[str, Check] = {"shape": weights, "rng": generator, "dtype": dtype}
 FUNCTIONS: dict[str, dict[str, Check]] = {  # module.function of the core
     "layers.mlp": {"sizes": sizes, "activation": word, "dropout": share, **LAYER},
-    "init.zeros": {**INITIALISERS, "shape": whole_numbers},
+    "init.zeros": {**INITIALISERS, "shape": shape},
     "init.he_normal": INITIALISERS,
     "init.he_uniform": INITIALISERS,
     "init.glorot_normal": INITIALISERS,

@@ -96,6 +96,10 @@ def parameter_names(f: Callable[..., Any], n: int) -> list[str]:
     return known[:n] + [f"x{i}" for i in range(len(known), n)]
 
 
+class ValueRead(TypeError):
+    """The value of a Tensor was asked for while a program is traced."""
+
+
 class Recorder(Observer):
     """Note everything that a program needs and no graph holds, inside ``with recorder:``.
 
@@ -139,7 +143,7 @@ class Recorder(Observer):
             return apply(without_gradient, *args, function=getattr(function, "func", function), keywords=keywords)
 
     def read(self, tensor: Tensor, how: str) -> None:
-        raise TypeError(
+        raise ValueRead(
             f"{how} of {tensor.label()} was asked for while a program is traced: the program would be right for "
             "these numbers alone. Write np.where(condition, a, b), maximum or relu instead of an if, and np.exp(x) "
             "instead of math.exp(x)"

@@ -49,6 +49,11 @@ class Run:
     epoch: int
     history: History
 
+    @property
+    def writes(self) -> bool:
+        """Tell whether this process writes the files: of several ranks (see `distribute`) rank 0 does."""
+        return self.optimizer.ranks is None or self.optimizer.ranks.comm.rank == 0
+
 
 class Told:
     """Callbacks in their order. A call of this object calls them all, and returns the first reason to stop, or ""."""
@@ -313,7 +318,8 @@ class Checkpoint:
         if row["epoch"] % self.every or not (self.monitor is None or self.monitor.better(row)):
             return
         path = self.path.replace("{epoch}", str(row["epoch"]))
-        save(path, model=run.model, optimizer=run.optimizer, history=run.history, epoch=row["epoch"])
+        if run.writes:
+            save(path, model=run.model, optimizer=run.optimizer, history=run.history, epoch=row["epoch"])
 
     @property
     def about(self) -> str:
@@ -418,6 +424,8 @@ class Log:
 
     def __call__(self, row: Row, run: Run | None = None) -> None:
         """Write the row behind those before."""
+        if run is not None and not run.writes:
+            return
         rows = [row] if self.written or run is None else run.history.rows
         if not self.written:
             place(self.path)

@@ -52,7 +52,7 @@ def read(
     FileNotFoundError, TypeError, ValueError : see `tables.csv`
     """
     if hasattr(source, "columns") and hasattr(source, "itertuples"):
-        return _of_frame(source, set(as_words))
+        return _finite(_of_frame(source, set(as_words)))
     text = _text(source, encoding)
     if delimiter is None:
         first = next((line for line in text.split("\n") if line.strip()), "")
@@ -64,7 +64,21 @@ def read(
     if columns is None:
         columns = _by_csv(source, text, delimiter, names, header is None, as_words)
     where = partial(_where, source, text, delimiter, header is None)
-    return Cells(columns, where, len(columns[names[0]]))
+    return _finite(Cells(columns, where, len(columns[names[0]])))
+
+
+def is_empty(values: Column) -> bool:
+    """Return whether no cell of a column holds anything."""
+    return all(value is None for value in values) if isinstance(values, list) else bool(np.isnan(values).all())
+
+
+def _finite(cells: Cells) -> Cells:
+    """Return the cells; refuse a number that is too large for a float."""
+    for name, values in cells.columns.items():
+        if not isinstance(values, list) and np.isinf(values).any():
+            where = cells.where(int(np.isinf(values).argmax()), name)
+            raise ValueError(f"{where} is infinite, or too large for a float; mend the file")
+    return cells
 
 
 def column(cells: Iterable[str], words: bool = False) -> Column:

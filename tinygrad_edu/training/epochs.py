@@ -17,6 +17,7 @@ from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
 from ..guards.loss_hints import about_fit
 from ..guards.samples import Data, caller, is_several, rows_of, taker
+from ..program.trace import ValueRead
 from .evaluation import cost_of, means
 from .history import Evaluation
 from .scores import Loss, reader
@@ -75,17 +76,19 @@ class Task:
         """Take a step with each ``size`` rows of order that count, and return the means over all."""
         self.counts = counts_of(self.loss, self.y, self.weights)
         total, right, seen, asked, counted = 0.0, 0, 0.0, 0, None
-        counts, policy = self.counts, self.optimizer.nonfinite
+        counts, policy, ranks = self.counts, self.optimizer.nonfinite, self.optimizer.ranks
         for first in range(0, len(order), size):
             rows = order[first : first + size]
             count = len(rows) if counts is None else float(counts[rows].sum())
             if not count:  # nothing to learn
-                if self.optimizer.ranks is not None:
+                if ranks is not None:
                     raise ValueError(
                         "each sample of a batch has the weight 0, or a label that is ignored, and the other ranks "
                         "would wait for its gradient; leave such samples out before rank_rows"
                     )
                 continue
+            if ranks is not None and counts is not None:
+                ranks.weight = count
             value, counted = step(rows)
             if isfinite(value) or policy == "propagate":  # else the batch was skipped
                 total, seen = total + value * count, seen + count
@@ -180,9 +183,11 @@ class Task:
             loss = ClassWeighted(loss, self.classes)
         between, function = self.clip if self.bounds else None, "step" if self.bounds or counts is not None else "epoch"
         some = slice(batch_size) if counts is None else np.argsort(counts == 0, kind="stable")[:batch_size]
-        step = of_all(
-            CompiledStep, model, loss, self.optimizer, X[some], y[some], quiet, function, between, counts is not None
-        )
+        first = (model, loss, self.optimizer, X[some], y[some])
+        try:
+            step = of_all(CompiledStep, *first, quiet, function, between, counts is not None)
+        except ValueRead as error:
+            raise ValueRead(f"{error}; or train without compiled=True") from None
         if counts is not None:
             return partial(self._in_batches, lambda rows: of_all(step.counted, X[rows], y[rows]), interrupted)
 

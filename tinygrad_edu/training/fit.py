@@ -314,8 +314,10 @@ def _epoch(
         error.args = (f"{error}. {finite_until.put_back()}",)
         raise
     run.model.eval()
-    columns = _columns(means) | measure()
     if (ranks := run.optimizer.ranks) is not None:
+        ranks.share_statistics(run.model)
+    columns = _columns(means) | measure()
+    if ranks is not None:
         columns = ranks.means(columns)
     return {"epoch": run.epoch} | columns | {"lr": lr, "seconds": time.perf_counter() - start}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain, count
 from typing import Any, NamedTuple
 
@@ -16,11 +17,12 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.optimizers import Adam
 from ..core.tensor import Tensor
-from ..guards.kinds import is_whole, real
+from ..guards.kinds import is_whole, real, whole
 from ..guards.loss_hints import require_loss
 from ..guards.samples import input_dtype
 from .data import batches, finite
 from .fit import require_kinds
+from .jobs import side_by_side
 from .scores import Loss
 from .states import generators
 
@@ -54,6 +56,8 @@ def lr_find(
     steps: int = 100,
     batch_size: int | None = 32,
     rng: Rng = None,
+    repeats: int = 1,
+    n_jobs: int = 1,
 ) -> RangeTest:
     """Train for some batches with a learning rate that grows from low to high by a constant factor; suggest one.
 
@@ -72,6 +76,9 @@ def lr_find(
     optimizer : over the model's parameters; all groups get the same rate. `Adam` with its defaults if None
     low, high : learning rates, 0 < low < high
     steps : updates to try, at least 10; as many epochs as they take
+    repeats : tests to make, each with its own order of the batches; the result has the means of their losses. One test
+        of a small network can suggest 0.006 or 0.17, as the batches come
+    n_jobs : of them at a time, as for `sweep`; 1 needs no joblib, and runs here
 
     Returns
     -------
@@ -104,13 +111,41 @@ def lr_find(
     real("high", high)
     if not 0 < low < high < np.inf:
         raise ValueError(f"low = {low} and high = {high}, but they have to be finite, and 0 < low < high")
+    whole("repeats", repeats, 1)
     rng = np.random.default_rng(rng)
+    rates = np.geomspace(low, high, int(steps))
+    orders = [rng, *(rng.spawn(repeats - 1) if repeats > 1 else [])]
+    calls = [partial(_one_test, model, X, y, loss, optimizer, rates, batch_size, order) for order in orders]
+    runs = [found for _, found in sorted(side_by_side(calls, n_jobs))]
+    n = min(len(losses) for losses, _ in runs)
+    losses, smoothed = (np.mean([part[:n] for part in parts], axis=0) for parts in zip(*runs))
+    first = _first(rates)
+    least = first + int(np.argmin([*smoothed[first:], np.inf]))
+    suggestion = float(rates[least]) / 10 if first < least < n else None
+    return RangeTest(rates[:n], losses, smoothed, suggestion)
+
+
+def _first(rates: Array) -> int:
+    """Return the update before which the average covers too few batches."""
+    return len(rates) // 10 - 1
+
+
+def _one_test(
+    model: Layer,
+    X: Array,
+    y: Array,
+    loss: Loss,
+    optimizer: Optimizer | None,
+    rates: Array,
+    batch_size: int | None,
+    rng: np.random.Generator,
+) -> tuple[list[float], list[float]]:
+    """Return the losses of one test, and their moving average; leave model and optimizer as they were."""
     epochs = (batches(X, y, batch_size, rng=rng, drop_last=True) for _ in count())
     dtype = input_dtype(model, X)
-    rates = np.geomspace(low, high, int(steps))
     losses: list[float] = []
     smoothed: list[float] = []
-    beta, average, first = 1 - 10 / steps, 0.0, int(steps) // 10 - 1
+    beta, average, first = 1 - 10 / len(rates), 0.0, _first(rates)
     quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
     with _left_as_it_was(model, optimizer), quiet:
         optimizer = Adam(model) if optimizer is None else optimizer
@@ -124,9 +159,7 @@ def lr_find(
                 break
     if not losses:
         raise ValueError(f"the loss is {value} before the first update; no learning rate mends that")
-    least = first + int(np.argmin([*smoothed[first:], np.inf]))
-    suggestion = float(rates[least]) / 10 if first < least < len(losses) else None
-    return RangeTest(rates[: len(losses)], np.array(losses), np.array(smoothed), suggestion)
+    return losses, smoothed
 
 
 def _losses(

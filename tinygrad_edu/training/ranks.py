@@ -11,6 +11,7 @@ from zlib import crc32
 
 import numpy as np
 
+from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..guards.kinds import shown
@@ -32,7 +33,8 @@ def distribute(optimizer: Optimizer, comm: Any) -> Optimizer:
     between.
 
     The loss is a mean over a batch, so give each rank batches of one size (see `rank_rows`): then the average is the
-    gradient of the mean over all of them. Each rank takes as many steps, and uses the same parameters in them.
+    gradient of the mean over all of them. If samples do not count the same, as with class_weight, a rank counts in it
+    by the sum of its weights. Each rank takes as many steps, and uses the same parameters in them.
 
     An exception that a rank does not catch ends all ranks (``comm.Abort``), and so does Ctrl-C: the others would wait.
     Files that `save` or ``fit(checkpoint=...)`` has written are whole.
@@ -49,9 +51,9 @@ def distribute(optimizer: Optimizer, comm: Any) -> Optimizer:
 
     Notes
     -----
-    The running means of BatchNorm1d are those of each rank's batches; the columns of the history are means over the
-    ranks, so that callbacks stop all ranks or none. With ``fit(checkpoint=...)`` rank 0 writes the
-    file, and all ranks go on from it; draw the batches of all ranks with one seed.
+    After each epoch of `fit` the running means of BatchNorm1d become their means over the ranks. The columns of the
+    history are means, too, so that callbacks stop all ranks or none. Rank 0 writes the files of `Checkpoint`, `Log` and
+    ``fit(checkpoint=...)``, and all ranks go on from the last of these; draw the batches of all ranks with one seed.
 
     Examples
     --------
@@ -112,14 +114,16 @@ class Ranks:
 
     Attributes
     ----------
-    mine, sums : the flat gradient with a sign behind it, of which parameters have gradients: of this rank, and of all
+    mine, sums : the flat gradient, a sign of which parameters have gradients, and the weight: of this rank, and of all
+    weight : how much this rank counts in the next average
     stamps : of the gradients that were averaged
     """
 
     def __init__(self, optimizer: Optimizer, comm: Any) -> None:
         self.optimizer, self.comm = optimizer, comm
         grad = optimizer.buffer.grad
-        self.mine, self.sums = (np.zeros(grad.size + 1, grad.dtype) for _ in range(2))
+        self.mine, self.sums = (np.zeros(grad.size + 2, grad.dtype) for _ in range(2))
+        self.weight = 1.0
         self.updates, self.sign = list[Any](), 0
         self.stamps = list[int]()
 
@@ -148,20 +152,28 @@ class Ranks:
         updates, grad = self.optimizer.updates(), self.optimizer.buffer.grad
         if updates is not self.updates:
             self.updates, self.sign = updates, crc32(repr([(u.first, u.last) for u in updates]).encode()) % SIGNS
-        self.mine[:-1], self.mine[-1] = grad, self.sign
+        np.multiply(grad, self.weight, out=self.mine[:-2])
+        self.mine[-2:], self.weight = (self.sign, self.weight), 1.0
         self.comm.Allreduce(self.mine, self.sums)
-        if self.sums[-1] != self.comm.size * self.sign:
+        if self.sums[-2] != self.comm.size * self.sign:
             raise RuntimeError(
                 "the ranks have gradients of different parameters; have the loss depend on the same ones in each, or "
                 "freeze() the others"
             )
-        np.divide(self.sums[:-1], self.comm.size, out=grad)
+        np.divide(self.sums[:-2], self.sums[-1], out=grad)
         self.stamps = [p.grad_stamp for p in self.optimizer.params]
 
     def means(self, columns: dict[str, float]) -> dict[str, float]:
         """Return the means over the ranks, so that callbacks decide the same in each."""
         found = self.comm.allgather(columns)
         return {name: float(np.mean([theirs[name] for theirs in found])) for name in columns}
+
+    def share_statistics(self, model: Layer) -> None:
+        """Give what the model keeps beside its parameters, as running means, the mean over the ranks."""
+        trained = set(model.parameters())
+        for t in model.named_tensors().values():
+            if t not in trained and t.dtype.kind == "f":
+                t.data = np.mean(self.comm.allgather(t.numpy()), axis=0, dtype=t.dtype)
 
     def __reduce__(self) -> Any:
         raise TypeError("a distributed optimizer cannot be copied or pickled; tg.save keeps its state")

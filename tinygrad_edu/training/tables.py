@@ -16,7 +16,7 @@ from ..core.ops import Array
 from ..guards.kinds import shown, yes_or_no
 from ..guards.names import helped
 from ..guards.samples import numbers
-from .cells import NUMBER, Cells, read
+from .cells import NUMBER, Cells, is_empty, read
 from .columns import KINDS, Feature, feature_of, listed, target_of
 from .splits import Standardize, split
 from .states import fitting, loads
@@ -55,7 +55,7 @@ class Encoder:
         return [name for feature in self.features for name in feature.names()]
 
     def encode(self, source: Any) -> Table:
-        """Return another file, or a DataFrame, as a `Table`. Without a target column its y is None.
+        """Return another file, or a DataFrame, as a `Table`. Its y is None if the target's column is missing or empty.
 
         Raises
         ------
@@ -75,9 +75,10 @@ class Encoder:
     def _table(self, source: Any, cells: Cells) -> Table:
         """Return the cells as a `Table`, or say where one is empty that may not be."""
         columns, where = cells.columns, cells.where
+        answered = self.target is not None and self.target.name in columns and not is_empty(columns[self.target.name])
         X = np.concatenate([f.encoded(columns[f.name], where) for f in self.features], axis=1)
         empty, y = np.isnan(X), None
-        may_drop = self.missing == "drop" and self.target is not None and self.target.name in columns
+        may_drop = self.missing == "drop" and answered
         if empty.any() and self.missing in ("refuse", "drop") and not may_drop:
             row, column = np.argwhere(empty)[0]
             name = [f.name for f in self.features for _ in f.names()][column]
@@ -86,7 +87,7 @@ class Encoder:
                 '"mean" or "median", which fill empty cells, or "drop", which leaves the rows out'
             )
         keep = ~empty.any(axis=1) if may_drop else np.ones(len(X), bool)
-        if self.target is not None and self.target.name in columns:
+        if self.target is not None and answered:
             y = self.target.codes(columns[self.target.name], where)
             if np.isnan(y).any() and not may_drop:
                 row = int(np.isnan(y).argmax())
