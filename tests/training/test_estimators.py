@@ -394,7 +394,8 @@ def test_the_first_fit_of_a_newcomer_is_good():
         ({"batch_size": 0}, "batch_size = 0, but it has to be a whole number, at least 1"),
         ({"dropout": 1}, "dropout = 1, but it has to be at least 0 and below 1"),
         ({"lr": -1.0}, "lr = -1.0"),
-        ({"early_stopping": -1}, "patience = -1"),
+        ({"early_stopping": -1}, "early_stopping = -1, but it has to be a whole number, at least 1"),
+        ({"verbose": "yes"}, "verbose is True or False, got str"),
     ],
 )
 @BOTH

@@ -19,7 +19,7 @@ from ..core.ops import Array
 from ..core.optimizer import LearningRate, Optimizer
 from ..core.tensor import Tensor, no_grad
 from ..extras.optimizers import RULES
-from ..guards.kinds import function, shown, whole
+from ..guards.kinds import function, shown, whole, yes_or_no
 from .callbacks import EarlyStopping
 from .fit import fit
 from .history import History
@@ -151,6 +151,9 @@ class Network(BaseEstimator):
             whole(name, value, least)
         for width in hidden:
             whole("hidden", width, 1)
+        if self.early_stopping is not True and self.early_stopping is not False:
+            whole("early_stopping", self.early_stopping, 1)
+        yes_or_no("verbose", self.verbose)
         self._rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         self.scaler_ = self._scaler(X, weight)
         sizes = [X.shape[1], *hidden, self._outputs(y, weight, classes)]
