@@ -8,6 +8,7 @@ import inspect
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +16,7 @@ import llvmlite
 import numba
 import numpy as np
 
+from ..extras.known import Known
 from ..program.names import parsed
 from . import intrinsics, numpy_c, store
 from .kept import SOURCE
@@ -31,17 +33,29 @@ def key(text: str) -> str:
     return hashlib.sha256("\0".join([text, *versions, *sources]).encode()).hexdigest()[:32]
 
 
+_known = Known[tuple[Any, bool]](64)
+
+
 def load(text: str, name: str, types: Sequence[Any], quiet: bool) -> tuple[Any, bool]:
     """Return a function of a module's text as machine code for arguments of these types; and whether it was on disk.
 
     A folder that cannot be written or is not trusted, or a damaged file in it, costs the time to compile, and is no
     error.
     """
-    module = f"tinygrad_edu_step_{key(text)}"
     if numpy_c.PLAIN:
-        return getattr(_run(module, text, ""), name), False
+        return getattr(_run(f"tinygrad_edu_step_{key(text)}", text, ""), name), False
+    signature = tuple(types)
+    made = partial(_load, text, name, signature, quiet)
+    known = (text, name, signature, numpy_c.ready()) in _known.results
+    entry, cached = _known.of((text, name, signature, numpy_c.ready()), made)
+    return entry, cached or known
+
+
+def _load(text: str, name: str, signature: tuple[Any, ...], quiet: bool) -> tuple[Any, bool]:
+    """Return what `load` does, from disk, or from the compiler."""
+    module = f"tinygrad_edu_step_{key(text)}"
     function = getattr(_run(module, text, _readable(f"{module}.py", text)), name)
-    signature, start = tuple(types), 0.0
+    start = 0.0
 
     def say() -> None:
         nonlocal start

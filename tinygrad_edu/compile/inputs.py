@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy as np
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, unwrap
+from ..extras.known import Known
 from ..program.program import Program
 from . import numpy_c
 from .lower import BATCHES, Lowered, lower
@@ -45,8 +48,14 @@ def inputs_of(program: Program, optimizer: Optimizer) -> Inputs:
     return Inputs(trained, drawn, rest, {name: np.ascontiguousarray(unwrap(value)) for name, value in rest.items()})
 
 
+known = Known[Lowered](64)
+
+
 def loops_of(program: Program, inputs: Inputs, X: Array, y: Array) -> tuple[Lowered, bool]:
-    """Return the loops, and whether they are for batches of every size: else they are for the size of X alone."""
+    """Return the loops, and whether they are for batches of every size: else they are for the size of X alone.
+
+    Loops depend on the program's text, and on shapes and dtypes; an index that counts from the end has none.
+    """
     drawn = inputs.drawn
     fixed = {*program.results.values(), *program.inputs} - {*drawn}
 
@@ -55,9 +64,14 @@ def loops_of(program: Program, inputs: Inputs, X: Array, y: Array) -> tuple[Lowe
         masks = {name: np.ones((n if len(t) == len(X) else len(t), *t.shape[1:]), t.dtype) for name, t in drawn.items()}
         return {**program.inputs, "X": X[rows], "y": y[rows], **masks}
 
+    def loops(sizes: Sequence[int]) -> Lowered:
+        return lower(program, [batch(n) for n in sizes], fixed, sizes, not numpy_c.PLAIN)
+
+    given = [(name, a.shape, a.dtype, a.dtype.kind == "i" and bool((a < 0).any())) for name, a in batch(len(X)).items()]
     for sizes in [BATCHES] * program.any_size + [(len(X),)]:
+        key = program.source, frozenset(fixed), sizes, numpy_c.PLAIN, len(X), *given
         try:
-            lowered = lower(program, [batch(n) for n in sizes], fixed, sizes, not numpy_c.PLAIN)
+            lowered = known.of(key, partial(loops, sizes))
             freeze_indices(lowered.checks, inputs.kept)
             return lowered, sizes is BATCHES
         except CannotCompile as error:

@@ -15,13 +15,14 @@ import numpy as np
 from ..core import ops
 from ..core.layers import Layer
 from ..core.ops import Array, Result
-from ..core.tensor import Observer, Tensor, apply, next_stamp, no_grad, seed, thread, unwrap
+from ..core.tensor import Observer, Tensor, apply, next_stamp, no_grad, seed, thread
 from . import by_label
 from .by_label import read_by, row_column, row_numbers, table_of, with_arrays
-from .names import TAKEN, Names, loaded, names
-from .preamble import global_names, unbound
+from .lines import lines_of
+from .names import TAKEN, Names, names
+from .preamble import global_names
 from .program import Program
-from .writer import Writer, takes_gradient
+from .writer import takes_gradient
 
 
 def trace(f: Any, *inputs: Any) -> Program:
@@ -294,15 +295,10 @@ class Trace:
             zip(self.given, (called[id(t)] for t in self.inputs))
         )  # a name may mean something else in a program
         wanted = [here.get(name, name) for name in wanted or [key for key, t in leaves.items() if takes_gradient(t)]]
-        writer = Writer(self.root, called, {name: np.array(unwrap(value)) for name, value in leaves.items()})
-        forward, backward = writer.write(self.nodes, self.writes, wanted)
-        lines = forward + backward
-        used = {called[id(t)] for t in self.inputs}.union(*(loaded(line.value) for line in lines))
-        used |= {line.target.removesuffix("[...]") for line in lines}
-        calls = set().union(*(unbound(line.value) for line in lines))
-        helpers = writer.helpers.text(calls - leaves.keys() - computed)
+        lines = lines_of(self.root, self.nodes, self.writes, called, leaves, wanted)
+        used = lines.names | {called[id(t)] for t in self.inputs}
         leaves = {name: value for name, value in leaves.items() if name in used}
-        return Program(leaves, forward, backward, called[id(self.root)], wanted, helpers, writer.helpers.of_package())
+        return Program(leaves, lines.forward, lines.backward, called[id(self.root)], wanted, lines.helpers, lines.own)
 
     def _check(self) -> None:
         """Refuse a root that `Tensor.backward` would refuse, and one that was not computed."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Mapping
-from functools import reduce
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import Any
 
 import numpy as np
 
@@ -22,14 +23,25 @@ from .source import Source
 MOST = 8  # shares of a gradient that one line adds up
 
 
-class Line(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Line:
     """One assignment of a program."""
 
     target: str
     value: ast.expr
 
-    def __str__(self) -> str:
+    @cached_property
+    def text(self) -> str:
+        """The line as source."""
         return f"{self.target} = {unparsed(self.value)}"
+
+    @cached_property
+    def reads(self) -> set[str]:
+        """The names that the line reads."""
+        return loaded(self.value)
+
+    def __str__(self) -> str:
+        return self.text
 
     @property
     def binds(self) -> set[str]:
@@ -82,7 +94,7 @@ class Writer:
         missing = {f"d_{name}" for name in wanted} - {line.target for line in self.backward}
         zeros = [Line(f"d_{x}", call("np.zeros_like", ast.Name(x))) for x in wanted if f"d_{x}" in missing]
         backward = needed(self.backward + zeros, [f"d_{name}" for name in wanted])
-        used = {self.called[id(self.root)]}.union(*(loaded(line.value) for line in backward))
+        used = {self.called[id(self.root)]}.union(*(line.reads for line in backward))
         return needed(early, used), backward
 
     def run(self, line: Line) -> Line:
@@ -200,13 +212,13 @@ def needed(lines: list[Line], wanted: Collection[str]) -> list[Line]:
     for line in reversed(lines):
         if line.binds & names or line.target.endswith("]"):
             kept.append(line)
-            names |= loaded(line.value)
+            names |= line.reads
     return kept[::-1]
 
 
 def with_writes(lines: list[Line], writes: list[tuple[Tensor, Tensor]], called: Names) -> list[Line]:
     """Return the lines with each (target, value) written into its input: ``running_mean[...] = value``."""
-    used = set().union(*(loaded(line.value) for line in lines))
+    used = set().union(*(line.reads for line in lines))
     for target, value in writes:
         name, into = called[id(value)], f"{called[id(target)]}[...]"
         if name in used:

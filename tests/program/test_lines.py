@@ -1,0 +1,101 @@
+"""Lines that are kept: a graph that differs in its numbers alone has those of an earlier one, any other has its own."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.program import lines
+
+X, Y = tg.data.blobs(12, rng=0)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_known():
+    lines.known.results.clear()
+
+
+def source(model, loss=tg.cross_entropy, X=X, y=Y):
+    return tg.trace(lambda X, y: loss(model(X), y), X, y).source
+
+
+def graphs():
+    """Ways in which a graph can differ: of each, two functions of a Tensor x of the shape (4, 3)."""
+    k, other = np.arange(4.0), np.arange(8.0)[::2]
+    wide, narrow = np.ones((4, 3)), np.ones(3)
+    return {
+        "op": (lambda x: x.tanh(), lambda x: x.exp()),
+        "number": (lambda x: x * 2.0, lambda x: x * 3.0),
+        "kind of number": (lambda x: x**2, lambda x: x**2.0),
+        "axis": (lambda x: x.sum(axis=0), lambda x: x.sum(axis=1)),
+        "keepdims": (lambda x: x - x.mean(axis=1, keepdims=True), lambda x: x - x.mean()),
+        "slice": (lambda x: x[1:], lambda x: x[:-1]),
+        "index": (lambda x: x[[0, 2]], lambda x: x[[0, 3]]),
+        "shape": (lambda x: x * narrow, lambda x: x * wide),
+        "dtype": (lambda x: x * narrow, lambda x: x * narrow.astype(np.float32)),
+        "argument": (lambda x: x.exp() - x.tanh(), lambda x: x.tanh() - x.exp()),
+        "one value twice": (lambda x: (y := x.exp()) * y, lambda x: x.exp() * x.exp()),
+        "function": (lambda x: np.where(x > 0, x, -x), lambda x: np.where(x < 0, x, -x)),
+        "of two arrays": (lambda x: x.T * k + x.T * k, lambda x: x.T * k + x.T * other),
+        "name": (lambda x: tg.Tensor(narrow, name="w") * x, lambda x: tg.Tensor(narrow, name="v") * x),
+    }
+
+
+@pytest.mark.parametrize("what", graphs())
+def test_a_graph_that_differs_has_lines_of_its_own(what):
+    one, two = ((lambda x, f=f: f(x).sum()) for f in graphs()[what])
+    x = tg.Tensor(np.linspace(0.1, 1, 12).reshape(4, 3), requires_grad=True)
+    alone = []
+    for f in (one, two):
+        lines.known.results.clear()
+        alone.append(tg.trace(f, x).source)
+    lines.known.results.clear()
+    assert [tg.trace(f, x).source for f in (one, two)] == alone
+    assert alone[0] != alone[1] or what in ("dtype", "kind of number")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda seed: tg.mlp([2, 5, 3], rng=seed),
+        lambda seed: tg.mlp([2, 5, 5, 3], "gelu", rng=seed),
+        lambda seed: tg.Sequential(
+            tg.Linear(2, 4, rng=seed), tg.BatchNorm1d(4), tg.Dropout(0.3, rng=seed), tg.Linear(4, 3)
+        ),
+    ],
+)
+def test_a_second_model_has_the_lines_of_the_first_one_and_numbers_of_its_own(make):
+    loss = lambda model: lambda X, y: tg.cross_entropy(model(X), y)
+    first, second = make(0), make(1)
+    for model in (first, second):
+        model.eval()
+        model.named_parameters()
+    text = source(first)
+    before = len(lines.known.results)
+    program = tg.trace(loss(second), X, Y)
+    assert (program.source, len(lines.known.results)) == (text, before)
+    value, gradients = program()
+    cost = tg.cross_entropy(second(X), Y)
+    cost.backward()
+    assert value == pytest.approx(cost.item(), rel=1e-12)
+    for name, leaf in program.leaves.items():
+        if name in gradients:
+            assert np.allclose(gradients[name], leaf.grad, rtol=1e-9, atol=1e-12)
+
+
+def test_an_op_of_somebody_else_is_read_anew():
+    factor = 2.0
+
+    def scaled(a):
+        return a * factor, lambda g: g * factor
+
+    f = lambda x: tg.apply(scaled, x).sum()
+    assert "factor = 2.0" in tg.trace(f, [1.0]).source
+    factor = 3.0
+    assert "factor = 3.0" in tg.trace(f, [1.0]).source
+
+
+def test_the_lines_of_few_graphs_are_kept(monkeypatch):
+    monkeypatch.setattr(lines.known, "most", 3)
+    for n in range(1, 9):
+        tg.trace(lambda x: (x * x).sum(), np.ones(n))
+        assert len(lines.known.results) <= 3
