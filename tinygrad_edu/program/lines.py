@@ -10,9 +10,8 @@ import numpy as np
 
 from ..core.tensor import Tensor, unwrap
 from ..extras.known import Known
-from ..guards.names import is_ours
 from .names import Names, forward_order
-from .preamble import unbound
+from .preamble import name_in_package, unbound
 from .writer import Line, Writer, takes_gradient
 
 PLAIN = (type(None), type(...), bool, int, float, str, range, np.generic, np.dtype)
@@ -76,7 +75,7 @@ def key_of(
             return slice, of(value.start), of(value.stop), of(value.step)
         if isinstance(value, dict):
             return dict, *((name, of(one)) for name, one in value.items())
-        if isinstance(value, np.ufunc) or (callable(value) and is_ours(value)):
+        if isinstance(value, np.ufunc) or name_in_package(value):
             return value
         raise LookupError(f"no key for {type(value).__name__}")
 
@@ -84,7 +83,7 @@ def key_of(
         a = np.asarray(unwrap(t))
         return called[id(t)], a.shape, a.dtype.str, takes_gradient(t)
 
-    if not all(is_ours(node.op) and getattr(node.op, "__closure__", None) is None for node in nodes):
+    if not all(name_in_package(node.op) and getattr(node.op, "__closure__", None) is None for node in nodes):
         raise LookupError("an op of somebody else")
     graph = [(node.op, about(node), tuple(map(of, node.parents)), of(node.kwargs)) for node in nodes]
     inputs = [(name, type(value), *about(value)[1:]) for name, value in leaves.items()]
