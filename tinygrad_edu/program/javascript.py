@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from .names import stored
+from .preamble import importable_anywhere
 
 WORDS = """
 arguments await case catch const debugger default delete do enum eval export extends false function implements
@@ -32,6 +33,8 @@ ARITHMETIC: dict[type[ast.AST], tuple[str, int]] = {  # operator in JavaScript, 
     ast.Mult: ("*", 5),
     ast.Div: ("/", 5),
     ast.Mod: ("%", 5),
+    ast.Is: ("===", 3),
+    ast.IsNot: ("!==", 3),
     ast.Eq: ("===", 3),
     ast.NotEq: ("!==", 3),
     ast.Lt: ("<", 3),
@@ -329,7 +332,8 @@ class Numbers:
             known = self.known.get(f)
         except TypeError:  # of what cannot be hashed
             known = None
-        if known is None and callable(f) and inspect.isfunction(inspect.unwrap(f)):
+        plain = inspect.unwrap(f)
+        if known is None and inspect.isfunction(plain) and not importable_anywhere(plain.__module__ or ""):
             self.called.append(f)
             known = self.name(name_of(f))
         return f"{known}({self.arguments(node)})" if known else self.refuse(node.func)

@@ -41,9 +41,9 @@ IN_ARRAYS: dict[type[ast.AST], str] = {  # operator of arrays: the function of N
 NUMPY = """
 exp log sqrt abs tanh sin cos tan sinh cosh expm1 log1p cbrt log2 log10 floor ceil trunc exp2 rint sign arcsin arccos
 arctan arcsinh arccosh arctanh arctan2 hypot fmod maximum minimum logaddexp isinf where clip power mod floor_divide
-broadcast_to expand_dims flip full_like ones_like zeros_like arange concatenate stack cumsum cumprod
+broadcast_to expand_dims flip full_like ones_like zeros_like arange cumsum cumprod isfinite
 """.split()  # noqa: SIM905, functions of NumPy that runtime.js has under the same name
-METHODS = "sum mean max min prod any all var std reshape transpose cumsum cumprod astype".split()  # noqa: SIM905
+METHODS = "sum mean max min prod any all var std reshape transpose cumsum cumprod squeeze astype".split()  # noqa: SIM905
 MEASURES = ("T", "mT", "shape", "size", "ndim")
 OF_ARRAYS = {getattr(np, name): f"np.{name}" for name in NUMPY} | {
     builtins.len: "np.len",
@@ -93,6 +93,8 @@ class Arrays(Numbers):
         return self.in_arrays(node, node.op, [node.left, node.right])
 
     def write_Compare(self, node: ast.Compare) -> str:
+        if isinstance(node.ops[0], (ast.Is, ast.IsNot)):
+            return super().write_Compare(node)
         return self.in_arrays(node, node.ops[0], [node.left, *node.comparators])
 
     def write_UnaryOp(self, node: ast.UnaryOp) -> str:
@@ -115,14 +117,18 @@ class Arrays(Numbers):
     def write_Subscript(self, node: ast.Subscript) -> str:
         if isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
             return super().write_Subscript(node)
-        parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        if len(parts) > 1 and any(not isinstance(p, (ast.Slice, ast.Constant, ast.UnaryOp)) for p in parts):
-            self.refuse(node)
-        index = ", ".join(map(self.index, parts))
-        return f"np.getitem({self(node.value)}, {index if len(parts) == 1 else f'[{index}]'})"
+        return f"np.getitem({self(node.value)}, {self.index(node.slice)})"
 
     def index(self, part: ast.expr) -> str:
-        """Return one part of an index."""
+        """Return an index or one part of it."""
+        if isinstance(part, ast.Subscript) and self.value_of(part.value) is np.s_:
+            return self.index(part.slice)
+        if isinstance(part, ast.Tuple):
+            if any(not isinstance(p, (ast.Slice, ast.Constant, ast.UnaryOp)) for p in part.elts):
+                self.refuse(part)
+            return f"[{', '.join(map(self.index, part.elts))}]"
+        if isinstance(part, ast.List):
+            return f"np.array({self(part)})"
         if isinstance(part, ast.Slice):
             ends = [part.lower, part.upper, part.step]
             while ends and ends[-1] is None:
@@ -137,14 +143,21 @@ class Arrays(Numbers):
     def write_Call(self, node: ast.Call) -> str:
         f, func = self.value_of(node.func), node.func
         if f is None and isinstance(func, ast.Attribute) and func.attr in METHODS:
-            if func.attr == "astype" and self.value_of(node.args[0]) not in (np.float64, float):
+            if func.attr == "astype" and not self.is_float64(node.args[0]):
                 self.refuse(node)
             given = self.arguments(node) if func.attr != "astype" else ""
             return f"np.{func.attr}({self(func.value)}{', ' * bool(given)}{given})"
-        if getattr(f, "__name__", "") == "map_elements":
-            known = self.known.get(self.value_of(node.args[0]))
-            return f"np.map({known}, {self(node.args[1])})" if known else self.refuse(node)
+        match getattr(f, "__name__", ""), node.args:
+            case "map_elements", [function, a]:
+                known = self.known.get(self.value_of(function))
+                return f"np.map({known}, {self(a)})" if known else self.refuse(node)
+            case "scatter_add", [g, a, index]:
+                return f"np.scatter_add({self(g)}, {self(a)}, {self.index(index)})"
         return self.called_by_name(node, f)
+
+    def is_float64(self, node: ast.expr) -> bool:
+        """Tell if an expression is float64, as the dtype of every array is that is computed here."""
+        return (isinstance(node, ast.Attribute) and node.attr == "dtype") or self.value_of(node) in (np.float64, float)
 
     def statement_Assign(self, node: ast.Assign, seen: set[str], changed: set[str]) -> list[str]:
         match node.targets[0]:

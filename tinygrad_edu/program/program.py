@@ -199,7 +199,7 @@ class Program:
 
         Raises
         ------
-        ValueError : a line has something that cannot be written in JavaScript, such as another dtype
+        ValueError : an input is float32; a line has something that cannot be written in JavaScript, as np.einsum
 
         Examples
         --------
@@ -213,6 +213,9 @@ class Program:
           return [loss, {'x': d_x}];
         }
         """
+        for name, array in self.inputs.items():
+            if array.dtype.kind == "f" and array.dtype != np.float64:
+                raise ValueError(f"{name} is {array.dtype}, and JavaScript's numbers are float64")
         return javascript_arrays.program(self.source)
 
     def __repr__(self) -> str:

@@ -12,7 +12,8 @@ const np = (() => {
   const wrap = (x) => (isNumber(x) ? new NDArray([], Float64Array.of(+x), typeof x === "boolean") : x);
   const made = (shape, data, isBool = false) =>
     shape.length ? new NDArray(shape, data, isBool) : isBool ? data[0] !== 0 : data[0];
-  const axes_of = (x, axis) => (axis === null ? x.shape.map((_, i) => i) : [axis].flat().map((i) => i + x.shape.length * (i < 0)));
+  const axes_of = (x, axis) =>
+    axis === null ? x.shape.map((_, i) => i) : [axis].flat().map((i) => i + x.shape.length * (i < 0));
   function refuse(words) {
     throw new RangeError(words);
   }
@@ -84,9 +85,8 @@ const np = (() => {
     return transpose(x, [...axes.slice(0, -2), ...axes.slice(-2).reverse()]);
   }
   function reshape(x, ...given) {
-    let shape = given.flat();
     x = wrap(x);
-    shape = shape.map((n) => (n < 0 ? x.data.length / -count(shape) : n));
+    const lengths = given.flat(), shape = lengths.map((n) => (n < 0 ? x.data.length / -count(lengths) : n));
     return count(shape) === x.data.length ? made(shape, x.data, x.isBool) : refuse(`(${x.shape}) is not (${shape})`);
   }
   function expand_dims(x, axis) {
@@ -94,6 +94,11 @@ const np = (() => {
     const places = axes.map((i) => i + (shape.length + axes.length) * (i < 0)).sort((a, b) => a - b);
     for (const i of places) shape.splice(i, 0, 1);
     return reshape(x, shape);
+  }
+  function squeeze(x, axis) {
+    if (isNumber(x)) return x;
+    const axes = axes_of(x, axis);
+    return reshape(x, x.shape.filter((n, i) => !axes.includes(i)));
   }
   function flip(x, axis = null) {
     const axes = axes_of(wrap(x), axis);
@@ -103,7 +108,7 @@ const np = (() => {
   // --- x[index]: numbers, slices, null for a new axis, "..."; or one array of truths, or of whole numbers for the rows --
   const slice = (start = null, stop = null, step = 1) => ({ start, stop, step });
   function getitem(x, index) {
-    x = wrap(x);
+    [x, index] = [wrap(x), typeof index === "boolean" ? wrap(index) : index];
     if (index instanceof NDArray) return index.isBool ? masked(x, index) : rows(x, index);
     const items = [index].flat(), used = items.filter((i) => i !== null && i !== "...").length;
     const rest = Array.from({ length: x.shape.length - used }, () => slice());
@@ -114,6 +119,7 @@ const np = (() => {
     for (const item of items) {
       if (item === null) [shape[shape.length], taken[taken.length]] = [1, 0];
       else if (isNumber(item)) start += steps[axis] * place(item, x.shape[axis++]);
+      else if (item instanceof NDArray) refuse("an array in an index stands alone");
       else {
         const [first, length] = span(item, x.shape[axis]);
         start += steps[axis] * first;
@@ -122,6 +128,13 @@ const np = (() => {
       }
     }
     return made(shape, gather(x.data, shape, taken, start), x.isBool);
+  }
+  // zeros in the shape of x, with g added at index, as often as it names a place
+  function scatter_add(g, x, index) {
+    const out = new Float64Array(size(x)), places = wrap(getitem(reshape(arange(size(x)), shape(x)), index));
+    const added = expanded(wrap(g), places.shape);
+    places.data.forEach((i, k) => (out[i] += added[k]));
+    return made(shape(x), out);
   }
   function place(i, n) {
     return i >= -n && i < n ? i + n * (i < 0) : refuse(`index ${i} in an axis of length ${n}`);
@@ -161,7 +174,10 @@ const np = (() => {
   const binary = (f) => (x, y) => (isNumber(x) && isNumber(y) ? f(+x, +y) : zip(f, x, y));
   const test = (f) => (x, y) => zip(f, x, y, true);
   const truths = (f) => (x, y) => zip(f, x, y, wrap(x).isBool && wrap(y).isBool);
-  const power_of = binary((a, b) => (a === 1 || b === 0 ? 1 : b === 1 ? a : b === 2 ? a * a : b === 0.5 ? Math.sqrt(a) : a ** b));
+  function power(a, b) {
+    if (a === 1 || b === 0 || (a === -1 && Math.abs(b) === Infinity)) return 1; // as C has it, but not JavaScript
+    return b === 1 ? a : b === 2 ? a * a : b === 0.5 && a >= 0 ? Math.sqrt(a) : a ** b;
+  }
   function where(condition, x, y) {
     const parts = [condition, x, y].map(wrap), shape = broadcast_shapes(...parts.map((part) => part.shape));
     const [c, a, b] = parts.map((part) => expanded(part, shape));
@@ -170,7 +186,11 @@ const np = (() => {
   const larger = (a, b) => (a >= b || a !== a ? a : b);
   const smaller = (a, b) => (a <= b || a !== a ? a : b);
   const sign = (a) => (a > 0 ? 1 : a < 0 ? -1 : a === 0 ? 0 : a);
-  const divided = (a, b) => Math.floor(a / b);
+  function divided(a, b) {
+    if (b === 0) return a / b;
+    const rest = a % b, whole = (a - rest) / b - (rest !== 0 && rest < 0 !== b < 0), low = Math.floor(whole);
+    return whole - low > 0.5 ? low + 1 : low;
+  }
   function remainder(a, b) {
     const rest = a % b;
     return rest !== 0 && rest < 0 !== b < 0 ? rest + b : rest;
@@ -180,7 +200,8 @@ const np = (() => {
     return rest < 0.5 || (rest === 0.5 && low % 2 === 0) ? low : low + 1;
   }
   function logaddexp(a, b) {
-    return a === b ? a + Math.LN2 : a > b ? a + Math.log1p(Math.exp(b - a)) : a < b ? b + Math.log1p(Math.exp(a - b)) : NaN;
+    if (a === b) return a + Math.LN2;
+    return a > b ? a + Math.log1p(Math.exp(b - a)) : a < b ? b + Math.log1p(Math.exp(a - b)) : NaN;
   }
   // up to 1.5 a power series; beyond it a continued fraction, of what erf lacks to 1
   function erf(a) {
@@ -201,7 +222,8 @@ const np = (() => {
   function reduce(x, { axis = null, keepdims = false }, f, isBool = false) {
     x = wrap(x);
     const axes = axes_of(x, axis), beside = axes_of(x, null).filter((i) => !axes.includes(i));
-    const turned = wrap(transpose(x, [...beside, ...axes.toSorted()])).data, left = beside.map((i) => x.shape[i]);
+    const turned = wrap(transpose(x, [...beside, ...[...axes].sort((a, b) => a - b)])).data;
+    const left = beside.map((i) => x.shape[i]);
     const n = count(axes.map((i) => x.shape[i])), inner = axes.includes(x.shape.length - 1);
     const out = new Float64Array(count(left)).map((_, i) => f(turned.subarray(i * n, i * n + n), inner));
     return made(keepdims ? x.shape.map((m, i) => (axes.includes(i) ? 1 : m)) : left, out, isBool);
@@ -233,7 +255,8 @@ const np = (() => {
   const all = (x, how = {}) => reduce(x, how, (d) => d.every((a) => a !== 0), true);
   const std = (x, how = {}) => map(Math.sqrt, variance(x, how));
   function variance(x, { axis = null, keepdims = false, ddof = 0 } = {}) {
-    const d = operators.subtract(x, mean(x, { axis, keepdims: true })), n = size(x) / (size(mean(x, { axis })) || 1) - ddof;
+    const d = operators.subtract(x, mean(x, { axis, keepdims: true }));
+    const n = size(x) / (size(mean(x, { axis })) || 1) - ddof;
     return operators.divide(sum(operators.multiply(d, d), { axis, keepdims }), n);
   }
   const running = (f) => (x, axis = null) => {
@@ -246,11 +269,12 @@ const np = (() => {
 
   // --- products -------------------------------------------------------------------------------------------------------
   function matmul(x, y) {
-    if (x.shape.length === 1) return squeezed(matmul(expand_dims(x, 0), y), y.shape.length === 1 ? -1 : -2);
-    if (y.shape.length === 1) return squeezed(matmul(x, expand_dims(y, 1)), -1);
+    if (x.shape.length === 1) return squeeze(matmul(expand_dims(x, 0), y), y.shape.length === 1 ? -1 : -2);
+    if (y.shape.length === 1) return squeeze(matmul(x, expand_dims(y, 1)), -1);
     const [n, k] = x.shape.slice(-2), [rows, m] = y.shape.slice(-2);
     if (k !== rows) refuse(`shapes (${x.shape}) and (${y.shape}) do not fit`);
-    const stack = broadcast_shapes(x.shape.slice(0, -2), y.shape.slice(0, -2)), out = new Float64Array(count(stack) * n * m);
+    const stack = broadcast_shapes(x.shape.slice(0, -2), y.shape.slice(0, -2));
+    const out = new Float64Array(count(stack) * n * m);
     const a = expanded(x, [...stack, n, k]), b = expanded(y, [...stack, k, m]);
     for (let s = 0, row = 0; s < count(stack); s++)
       for (let i = 0; i < n; i++, row++)
@@ -258,14 +282,6 @@ const np = (() => {
           for (let j = 0, left = a[row * k + l]; j < m; j++) out[row * m + j] += left * b[(s * k + l) * m + j];
     return made([...stack, n, m], out);
   }
-  const squeezed = (x, axis) => (isNumber(x) ? x : reshape(x, x.shape.toSpliced(axis, 1)));
-  function concatenate(parts, { axis = 0 } = {}) {
-    const [i] = axes_of(parts[0], axis), front = (x) => transpose(x, [i, ...axes_of(x, null).filter((k) => k !== i)]);
-    const turned = parts.map(front), shape = [turned.reduce((n, x) => n + x.shape[0], 0), ...turned[0].shape.slice(1)];
-    const whole = made(shape, Float64Array.from(turned.flatMap((x) => Array.from(x.data))));
-    return transpose(whole, [...Array(i).keys()].map((k) => k + 1).concat(0, [...Array(shape.length - i - 1).keys()].map((k) => k + i + 1)));
-  }
-  const stack = (parts, axis = 0) => concatenate(parts.map((x) => expand_dims(x, axis)), { axis: axis < 0 ? axis : axis });
 
   // a function whose results are kept
   function cached(f) {
@@ -280,7 +296,7 @@ const np = (() => {
     divide: binary((a, b) => a / b),
     floor_divide: binary(divided),
     mod: binary(remainder),
-    power: power_of,
+    power: binary(power),
     negative: unary((a) => -a),
     equal: test((a, b) => a === b),
     not_equal: test((a, b) => a !== b),
@@ -293,18 +309,18 @@ const np = (() => {
     invert: (x) => test((a) => !a)(x, false),
     matmul,
   };
-  const names = ["exp", "log", "sqrt", "abs", "tanh", "sin", "cos", "tan", "sinh", "cosh", "expm1", "log1p", "cbrt", "log2"];
-  names.push("log10", "floor", "ceil", "trunc");
+  const names = "exp log sqrt abs tanh sin cos tan sinh cosh expm1 log1p cbrt log2 log10 floor ceil trunc".split(" ");
   const elementwise = Object.fromEntries(names.map((name) => [name, unary(Math[name])]));
-  for (const name of ["asin", "acos", "atan", "asinh", "acosh", "atanh"]) elementwise[`arc${name.slice(1)}`] = unary(Math[name]);
+  for (const name of "sin cos tan sinh cosh tanh".split(" ")) elementwise[`arc${name}`] = unary(Math[`a${name}`]);
   Object.assign(elementwise, { sign: unary(sign), rint: unary(rint), exp2: unary((a) => 2 ** a), where });
   Object.assign(elementwise, { maximum: binary(larger), minimum: binary(smaller), logaddexp: binary(logaddexp) });
   Object.assign(elementwise, { arctan2: binary(Math.atan2), hypot: binary(Math.hypot), fmod: binary((a, b) => a % b) });
-  elementwise.isinf = (x) => test((a) => a === Infinity || a === -Infinity)(x, 0);
+  elementwise.isinf = (x) => test((a) => Math.abs(a) === Infinity)(x, 0);
+  elementwise.isfinite = (x) => test(Number.isFinite)(x, 0);
   return {
     NDArray, array, tolist, shape, size, set, astype, full_like, arange, broadcast_to, transpose, mT, reshape, expand_dims,
-    flip, slice, getitem, map, erf, erfc, sum, mean, max, min, prod, any, all, var: variance, std, concatenate, stack,
-    cached, ...operators, ...elementwise,
+    squeeze, flip, slice, getitem, scatter_add, map, erf, erfc, sum, mean, max, min, prod, any, all, var: variance, std, cached,
+    ...operators, ...elementwise,
     T: (x) => transpose(x),
     len: (x) => x.shape[0],
     ndim: (x) => wrap(x).shape.length,
