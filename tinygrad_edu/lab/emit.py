@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
-
-import numpy as np
 
 from ..core import kernels
 from ..core.layers import Layer
@@ -21,29 +19,31 @@ from ..race.surfaces import Surface
 from .mathml import equations
 
 
-def rules(names: Iterable[str] = RULES) -> str:
-    """Return update rules as ``const rules``: an object for each, which ``training.js`` can step with.
+def rules(made: Mapping[str, Optimizer] | None = None) -> str:
+    """Return update rules as ``const rules``: an object for each, with which ``training.js`` steps.
+
+    Parameters
+    ----------
+    made : optimizers by the names that the rules get; default: one of each rule in `RULES`, with its defaults
 
     Raises
     ------
-    ValueError : a statement that cannot be written in JavaScript; an average that begins neither at 0 nor at lr nor p
+    ValueError : a statement that cannot be written in JavaScript; an average that begins neither at 0 nor at lr nor p;
+        two classes, or two variants of one, whose functions have the same name
 
     Examples
     --------
-    >>> print(rules(["sgd"])[:114])
+    >>> print(rules()[:101])
     function sgd(p, g, lr) {
       for (let i = 0; i < p.length; i++) {
         p[i] -= lr * g[i];
       }
     }
-    <BLANKLINE>
-    function Opt
     """
-    made = {name: RULES[name]([Tensor(np.ones(1), requires_grad=True)]) for name in names}
+    made = {name: cls([Tensor([1.0], requires_grad=True)]) for name, cls in RULES.items()} if made is None else made
     own: list[Any] = [f for optimizer in made.values() for f in (optimizer.kernel, optimizer.scalars)]
-    text = functions(*own, kernels.add_l2)
     rows = [f"  {name}: {rule(optimizer)}," for name, optimizer in made.items()]
-    return "\n".join([text, "", "const rules = {", *rows, "};"])
+    return "\n".join([functions(*own, kernels.add_l2), "", "const rules = {", *rows, "};"])
 
 
 def rule(optimizer: Optimizer) -> str:
@@ -52,7 +52,7 @@ def rule(optimizer: Optimizer) -> str:
     facts = {
         "name": type(optimizer).__name__,
         "state": optimizer.state,
-        "start": starts(type(optimizer)),
+        "start": starts(optimizer),
         "hyper": hyper,
         "equations": equations(optimizer.kernel),
     }
@@ -60,8 +60,8 @@ def rule(optimizer: Optimizer) -> str:
     return f"{{{called}, {json.dumps(facts, ensure_ascii=False)[1:]}"
 
 
-def starts(cls: Callable[..., Optimizer]) -> list[str]:
-    """Return "0", "lr" or "p" for each running average of a rule: its first value, as its class sets it.
+def starts(optimizer: Optimizer) -> list[str]:
+    """Return "0", "lr" or "p" for each running average of a rule: its first value, as ``start`` sets it.
 
     Raises
     ------
@@ -69,18 +69,19 @@ def starts(cls: Callable[..., Optimizer]) -> list[str]:
 
     Examples
     --------
-    >>> starts(RULES["adam"]), starts(RULES["rprop"]), starts(RULES["asgd"])
-    (['0', '0'], ['lr', '0'], ['p'])
+    >>> p = Tensor([1.0], requires_grad=True)
+    >>> [starts(RULES[name]([p])) for name in ("adam", "rprop", "asgd")]
+    [['0', '0'], ['lr', '0'], ['p']]
     """
-    tries = [{"0": 0.0, "lr": lr, "p": p} for lr, p in ((0.25, 3.0), (0.5, 5.0))]
-    made = [cls([Tensor([known["p"]], requires_grad=True)], lr=known["lr"]) for known in tries]
-    found = []
-    for name in made[0].state:
-        fits = [w for w in ("0", "lr", "p") if all(o.averages[name] == known[w] for o, known in zip(made, tries))]
-        if not fits:
-            raise ValueError(f"{name} of {made[0].kernel.__name__} begins neither at 0 nor at lr nor at p")
-        found += fits[:1]
-    return found
+    found: list[set[str]] = [{"0", "lr", "p"} for _ in optimizer.state]
+    for lr, p in ((0.25, 3.0), (0.5, 5.0)):
+        again = type(optimizer)([Tensor([p], requires_grad=True)], lr=lr)
+        known = {"0": 0.0, "lr": lr, "p": p}
+        for name, words in zip(optimizer.state, found):
+            words -= {word for word in words if name in again.averages and again.averages[name] != known[word]}
+    if not all(found):
+        raise ValueError(f"an average of {name_of(optimizer.kernel)} begins neither at 0 nor at lr nor at p")
+    return [min(words) for words in found]
 
 
 def network(model: Layer, loss: Callable[..., Tensor], X: Any, y: Any) -> str:

@@ -1,0 +1,221 @@
+// The page itself: it shows what the emitted programs and rules compute, and computes nothing else.
+const $ = (id) => document.getElementById(id);
+const ENOUGH = 1e-9; // how far a run may be from the library's after its 100 steps
+const [X, y] = facts.train.map(np.array), [X_test, y_test] = facts.test.map(np.array);
+const names = net.inputs.slice(2);
+const first = () => Object.fromEntries(names.map((name, i) => [name, facts.params[i]]));
+const backprop = (optimizer, X, y) => net.backprop(X, y, ...Object.values(optimizer.params));
+const rows = (X, chosen) => np.getitem(X, np.array(chosen));
+
+// --- the proof: runs that the library made, done again ----------------------------------------------------------------
+function difference(ours, theirs) {
+  const largest = Math.max(...theirs.map(Math.abs));
+  const worst = Math.max(...ours.map((a, i) => Math.abs(a - theirs[i]) / largest));
+  return Number.isNaN(worst) ? Infinity : worst;
+}
+function trained(rule) {
+  const optimizer = new Optimizer(rules[rule], first());
+  return facts.trainings[rule].map(() => {
+    const [loss, gradients] = backprop(optimizer, X, y);
+    optimizer.step(gradients);
+    return loss;
+  });
+}
+function walked(name, rule) {
+  const { backprop, gradients, data } = surfaces[name], [x, y] = gradients, arrays = Object.values(data).map(np.array);
+  const [a, b] = facts.starts[name], optimizer = new Optimizer(rules[rule], { [x]: a, [y]: b }, { lr: facts.rates[name][rule] });
+  for (let t = 0; t < facts.trainings[rule].length; t++) optimizer.step(backprop(...optimizer.data, ...arrays)[1]);
+  return [...optimizer.data];
+}
+function prove() {
+  const runs = [];
+  for (const rule in rules) runs.push([`${rule}, training`, difference(trained(rule), facts.trainings[rule])]);
+  for (const name in surfaces)
+    for (const rule in rules) runs.push([`${rule} on ${name}`, difference(walked(name, rule), facts.walks[name][rule])]);
+  const rounding = Object.entries(facts.functions).map(([name, [x, y]]) => {
+    const ours = np.tolist(np[name](np.array(x)));
+    return [name, ours.filter((a, i) => a !== y[i]).length, x.length];
+  });
+  const wrong = runs.filter(([, d]) => !(d <= ENOUGH)), worst = Math.max(...runs.map(([, d]) => d));
+  return { runs, wrong, worst, same: runs.filter(([, d]) => d === 0).length, rounding };
+}
+function show_proof({ runs, wrong, worst, same, rounding }) {
+  const good = wrong.length === 0, others = rounding.filter(([, n]) => n);
+  $("badge").className = `badge ${good ? "good" : "bad"}`;
+  $("verdict").textContent = good
+    ? `✓ ${runs.length} of ${runs.length} runs are the library's, to ${worst.toExponential(0)}`
+    : `✗ ${wrong.length} of ${runs.length} runs are not the library's: free play is off`;
+  const lines = [
+    `When this page opened it did ${runs.length} runs again that the library had made: every rule in a training, and ` +
+      `on every surface, ${facts.trainings.sgd.length} steps each. ${same} agree to the last bit; the largest difference is ` +
+      `${worst.toExponential(1)} of the largest number.`,
+    others.length
+      ? "This browser rounds the last bit of some functions in another way than NumPy: " +
+        others.map(([name, n, of]) => `${name} (${n} of ${of} numbers)`).join(", ") + "."
+      : "All functions of this browser agree with NumPy's to the last bit.",
+    ...wrong.slice(0, 12).map(([name, d]) => `${name}: differs by ${d.toExponential(1)}`),
+  ];
+  $("proof").replaceChildren(...lines.map((line) => Object.assign(document.createElement("p"), { textContent: line })));
+  for (const button of document.querySelectorAll(".controls button")) button.disabled = !good;
+}
+
+// --- the training -----------------------------------------------------------------------------------------------------
+const state = { playing: false, optimizer: null, order: [], losses: [], tests: [], due: 0, seed: 1 };
+
+function random() {
+  state.seed = (Math.imul(state.seed, 1664525) + 1013904223) >>> 0;
+  return state.seed / 2 ** 32;
+}
+function next_batch() {
+  const n = X.shape[0], size = Number($("batch").value) || n;
+  if (state.order.length < Math.min(size, n)) {
+    state.order = Array.from({ length: n }, (_, i) => i);
+    for (let i = n - 1; i > 0; i--) {
+      const j = Math.floor(random() * (i + 1));
+      [state.order[i], state.order[j]] = [state.order[j], state.order[i]];
+    }
+  }
+  return state.order.splice(0, size);
+}
+function step() {
+  const { optimizer } = state, chosen = next_batch(), before = optimizer.data.slice();
+  const [loss, gradients] = backprop(optimizer, rows(X, chosen), rows(y, chosen));
+  optimizer.step(gradients);
+  state.losses.push(loss);
+  state.tests.push(backprop(optimizer, X_test, y_test)[0]);
+  state.slope = Math.hypot(...optimizer.grad);
+  state.move = Math.hypot(...optimizer.data.map((a, i) => a - before[i]));
+}
+function reset() {
+  const rule = $("rule").value, hyper = { lr: 10 ** Number($("lr").value) };
+  Object.assign(state, { optimizer: new Optimizer(rules[rule], first(), hyper), order: [], losses: [], tests: [], seed: 1 });
+  Object.assign(state, { slope: NaN, move: NaN });
+  $("equations").innerHTML = rules[rule].equations;
+  $("kernel").textContent = String(rules[rule].kernel);
+  draw();
+}
+function play(on) {
+  state.playing = on;
+  $("play").textContent = on ? "Pause" : "Play";
+  if (on) requestAnimationFrame(frame);
+}
+function frame() {
+  if (!state.playing) return;
+  for (state.due += Number($("speed").value); state.due >= 1; state.due--) step();
+  draw();
+  requestAnimationFrame(frame);
+}
+
+// --- pictures ---------------------------------------------------------------------------------------------------------
+const BOX = [-1.6, 2.6, -1.3, 1.8], FINE = 60;
+const grid = np.array(
+  Array.from({ length: FINE * FINE }, (_, k) => [
+    BOX[0] + ((BOX[1] - BOX[0]) * ((k % FINE) + 0.5)) / FINE,
+    BOX[3] - ((BOX[3] - BOX[2]) * (Math.floor(k / FINE) + 0.5)) / FINE,
+  ]),
+);
+const shade = Object.assign(document.createElement("canvas"), { width: FINE, height: FINE });
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const bytes = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+
+function draw_map() {
+  const canvas = $("map"), pen = canvas.getContext("2d"), [one, two] = [colour("one"), colour("two")], ends = [bytes(one), bytes(two)];
+  const card = colour("card"), back = bytes(card.length === 4 ? "#ffffff" : card), image = new ImageData(FINE, FINE);
+  const outputs = net.predict(grid, ...Object.values(state.optimizer.params)), e = np.exp(np.subtract(outputs, np.max(outputs, { axis: 1, keepdims: true })));
+  const p = np.getitem(np.divide(e, np.sum(e, { axis: 1, keepdims: true })), [np.slice(), 1]).data;
+  p.forEach((share, k) => {
+    const end = ends[share > 0.5 ? 1 : 0], much = 0.08 + 0.75 * Math.abs(share - 0.5);
+    for (let c = 0; c < 3; c++) image.data[4 * k + c] = back[c] + much * (end[c] - back[c]);
+    image.data[4 * k + 3] = 255;
+  });
+  shade.getContext("2d").putImageData(image, 0, 0);
+  pen.drawImage(shade, 0, 0, canvas.width, canvas.height);
+  for (const [points, labels, hollow] of [[X, y, false], [X_test, y_test, true]])
+    labels.data.forEach((label, i) => {
+      const u = ((points.data[2 * i] - BOX[0]) / (BOX[1] - BOX[0])) * canvas.width;
+      const v = ((BOX[3] - points.data[2 * i + 1]) / (BOX[3] - BOX[2])) * canvas.height;
+      pen.beginPath();
+      if (label) pen.rect(u - 4.5, v - 4.5, 9, 9);
+      else pen.arc(u, v, 5, 0, 7);
+      pen.fillStyle = hollow ? card : label ? two : one;
+      pen.strokeStyle = hollow ? (label ? two : one) : card;
+      pen.lineWidth = hollow ? 2 : 1.25;
+      pen.fill();
+      pen.stroke();
+    });
+}
+function draw_curve() {
+  const canvas = $("curve"), pen = canvas.getContext("2d"), { width, height } = canvas, left = 44, low = height - 26;
+  pen.clearRect(0, 0, width, height);
+  pen.font = "14px system-ui, sans-serif";
+  const n = Math.max(50, state.losses.length), top = Math.max(0.8, ...state.losses.filter(Number.isFinite), ...state.tests.filter(Number.isFinite));
+  const place = (t, loss) => [left + ((width - left - 8) * t) / n, low - ((low - 10) * loss) / top];
+  pen.lineWidth = 1;
+  for (let k = 0; k <= 4; k++) {
+    const [, v] = place(0, (top * k) / 4);
+    pen.strokeStyle = colour("line");
+    pen.beginPath();
+    pen.moveTo(left, v);
+    pen.lineTo(width - 8, v);
+    pen.stroke();
+    pen.fillStyle = colour("quiet");
+    pen.fillText(((top * k) / 4).toFixed(2), 4, v + 5);
+  }
+  pen.fillText("0", left, height - 6);
+  pen.fillText(`step ${n}`, width - 76, height - 6);
+  for (const [losses, name, dash, wide] of [[state.losses, "one", [], 1.5], [state.tests, "two", [7, 4], 2.5]]) {
+    const every = Math.max(1, Math.floor(losses.length / 1200));
+    pen.setLineDash(dash);
+    pen.strokeStyle = colour(name);
+    pen.lineWidth = wide;
+    pen.beginPath();
+    losses.forEach((loss, t) => t % every || pen.lineTo(...place(t + 1, loss)));
+    pen.stroke();
+  }
+  pen.setLineDash([]);
+}
+const said = (x) => (x === undefined || Number.isNaN(x) ? "–" : x !== 0 && (Math.abs(x) < 1e-3 || Math.abs(x) >= 1e5) ? x.toExponential(3) : x.toFixed(5));
+function draw() {
+  const { optimizer, losses, tests } = state, { rule } = optimizer;
+  draw_map();
+  draw_curve();
+  const outputs = net.predict(X_test, ...Object.values(optimizer.params));
+  const right = y_test.data.filter((label, i) => (outputs.data[2 * i + 1] > outputs.data[2 * i] ? 1 : 0) === label).length;
+  $("t").textContent = optimizer.t;
+  $("loss").textContent = said(losses.at(-1));
+  $("test").textContent = said(tests.at(-1));
+  $("right").textContent = `${right} of ${y_test.data.length}`;
+  $("slope").textContent = said(state.slope);
+  $("move").textContent = said(state.move);
+  const head = String(rule.kernel).match(/\((.*?)\)/)[1].split(", ").slice(2 + rule.state.length);
+  const numbers = rule.scalars(optimizer.t + 1, ...Object.values(optimizer.hyper));
+  $("numbers").textContent = `At step ${optimizer.t + 1}: ` + head.map((name, i) => `${name} = ${Number(numbers[i].toPrecision(6))}`).join(", ");
+}
+
+// --- the controls -----------------------------------------------------------------------------------------------------
+function suggested() {
+  const lr = Math.log10(facts.rates.valley[$("rule").value] / 3);
+  $("lr").value = Math.max(-4, Math.min(1, lr));
+}
+function rate() {
+  $("lr-is").textContent = Number((10 ** Number($("lr").value)).toPrecision(3));
+  if (state.optimizer && "lr" in state.optimizer.hyper) state.optimizer.hyper.lr = 10 ** Number($("lr").value);
+}
+for (const name in rules) $("rule").append(new Option(rules[name].name, name, name === "adam", name === "adam"));
+$("rule").onchange = () => (suggested(), rate(), reset());
+$("lr").oninput = rate;
+$("play").onclick = () => play(!state.playing);
+$("step").onclick = () => (play(false), step(), draw());
+$("epoch").onclick = () => {
+  play(false);
+  do step();
+  while (state.order.length);
+  draw();
+};
+$("reset").onclick = () => (play(false), reset());
+matchMedia("(prefers-color-scheme: dark)").onchange = draw;
+$("source").textContent = facts.source;
+suggested();
+rate();
+reset();
+setTimeout(() => show_proof(prove()), 20);

@@ -1,0 +1,117 @@
+"""The page: one file that trains a network by itself, and shows that its numbers are those of the library."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.init import Rng
+from ..core.layers import mlp
+from ..core.losses import cross_entropy
+from ..core.ops import Array
+from ..core.tensor import Tensor
+from ..extras.optimizers import RULES
+from ..program.javascript_arrays import runtime
+from ..program.trace import trace
+from ..race.surfaces import SURFACES, stated
+from ..training.data import moons, split
+from .emit import network, rules, surface
+
+STEPS = 100  # of each run that the page does again
+SIZES = [2, 8, 2]
+FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
+HERE = Path(__file__).parent
+
+
+def page(rng: Rng = 0) -> str:
+    """Return the page as HTML: one file, which asks for nothing else.
+
+    Parameters
+    ----------
+    rng : generator or seed of the data and the first weights
+
+    Examples
+    --------
+    >>> page()[:15]
+    '<!doctype html>'
+    """
+    rng = np.random.default_rng(rng)
+    parts = split(*moons(200, rng=rng), rng=rng)
+    X, y = np.asarray(parts.X_train), np.asarray(parts.y_train)
+    seed = int(rng.integers(2**32))
+    model = mlp(SIZES, activation="tanh", rng=seed)
+    program = trace(lambda X, labels: cross_entropy(model(X), labels), X, y)
+    facts = {
+        "train": [X.tolist(), y.tolist()],
+        "test": [np.asarray(parts.X_test).tolist(), np.asarray(parts.y_test).tolist()],
+        "params": [p.numpy().tolist() for p in model.parameters()],
+        "source": program.source,
+        "rates": stated(),
+        "starts": {name: place.start for name, place in SURFACES.items()},
+        "trainings": {rule: training(rule, seed, X, y) for rule in RULES},
+        "walks": {name: {rule: walk(name, rule) for rule in RULES} for name in SURFACES},
+        "functions": {name: rounded(name) for name in FUNCTIONS},
+    }
+    surfaces = ",\n".join(f"{name}: {surface(place)}" for name, place in SURFACES.items())
+    emitted = [
+        rules(),
+        f"const net = {network(model, cross_entropy, X, y)};",
+        f"const surfaces = {{{surfaces}}};",
+        f"const facts = {json.dumps(facts, ensure_ascii=False)};",
+    ]
+    return assembled("\n".join([runtime(), text("training.js"), *emitted, text("page.js")]))
+
+
+def assembled(script: str) -> str:
+    """Return the page with its script and style, and a policy that lets nothing else run or load."""
+    script, style = "\n" + script.replace("</script", "<\\/script") + "\n", "\n" + text("page.css") + "\n"
+    policy = f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}'"
+    made = text("page.html").replace("{{policy}}", escape(policy))
+    return made.replace("{{style}}", style).replace("{{script}}", script)
+
+
+def text(name: str) -> str:
+    """Return a file of this room."""
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def digest(source: str) -> str:
+    """Return what a policy calls a script or style with this text."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
+
+
+def training(rule: str, seed: int, X: Array, y: Array) -> list[float]:
+    """Return the losses of `STEPS` full batches with a rule and its defaults."""
+    model = mlp(SIZES, activation="tanh", rng=seed)
+    optimizer, losses = RULES[rule](model), []
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss = cross_entropy(model(X), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def walk(name: str, rule: str) -> list[float]:
+    """Return the point that a rule has come to after `STEPS` steps on a surface, on all of its data."""
+    place = SURFACES[name]
+    p = Tensor(np.array(place.start, float), requires_grad=True)
+    optimizer: Any = RULES[rule]([p], lr=stated()[name][rule])
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        place.f(p[0], p[1]).backward()
+        optimizer.step()
+    return [float(x) for x in p.numpy()]
+
+
+def rounded(name: str) -> list[list[float]]:
+    """Return numbers, and what NumPy makes of them."""
+    x = np.random.default_rng(0).uniform(0.01, 4, 200)
+    return [x.tolist(), getattr(np, name)(x).tolist()]
