@@ -80,7 +80,8 @@ def row(node: ast.expr) -> str:
 
 def bracketed(text: str) -> str:
     """Return a text in brackets."""
-    return f"<mrow><mo>(</mo>{text}<mo>)</mo></mrow>"
+    grow = "" if "<mfrac" in text else ' stretchy="false"'
+    return f"<mrow><mo{grow}>(</mo>{text}<mo{grow}>)</mo></mrow>"
 
 
 def letter(name: str, greek: Mapping[str, str] = GREEK) -> str:

@@ -27,11 +27,16 @@ function walked(name, rule) {
   for (let t = 0; t < facts.trainings[rule].length; t++) optimizer.step(backprop(...optimizer.data, ...arrays)[1]);
   return [...optimizer.data];
 }
-function prove() {
-  const runs = [];
-  for (const rule in rules) runs.push([`${rule}, training`, difference(trained(rule), facts.trainings[rule])]);
-  for (const name in surfaces)
-    for (const rule in rules) runs.push([`${rule} on ${name}`, difference(walked(name, rule), facts.walks[name][rule])]);
+async function prove() {
+  const runs = [], free = () => new Promise((go) => setTimeout(go)); // so that the page answers meanwhile
+  for (const rule in rules) {
+    runs.push([`${rule}, training`, difference(trained(rule), facts.trainings[rule])]);
+    $("verdict").textContent = `checking: ${runs.length} runs done again …`;
+    await free();
+    for (const name in surfaces)
+      runs.push([`${rule} on ${name}`, difference(walked(name, rule), facts.walks[name][rule])]);
+    await free();
+  }
   const rounding = Object.entries(facts.functions).map(([name, [x, y]]) => {
     const ours = np.tolist(np[name](np.array(x)));
     return [name, ours.filter((a, i) => a !== y[i]).length, x.length];
@@ -107,7 +112,7 @@ function frame() {
 }
 
 // --- pictures ---------------------------------------------------------------------------------------------------------
-const BOX = [-1.6, 2.6, -1.3, 1.8], FINE = 60;
+const BOX = [-1.6, 2.6, -1.3, 1.8], FINE = 48;
 const grid = np.array(
   Array.from({ length: FINE * FINE }, (_, k) => [
     BOX[0] + ((BOX[1] - BOX[0]) * ((k % FINE) + 0.5)) / FINE,
@@ -118,8 +123,15 @@ const shade = Object.assign(document.createElement("canvas"), { width: FINE, hei
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const bytes = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
 
+// as many dots as the screen has for it; returns the pen and the size to draw in
+function pen_of(canvas, ratio) {
+  const width = canvas.clientWidth, height = width * ratio, dots = devicePixelRatio, pen = canvas.getContext("2d");
+  Object.assign(canvas, { width: width * dots, height: height * dots });
+  pen.scale(dots, dots);
+  return { pen, width, height };
+}
 function draw_map() {
-  const canvas = $("map"), pen = canvas.getContext("2d"), [one, two] = [colour("one"), colour("two")], ends = [bytes(one), bytes(two)];
+  const { pen, width, height } = pen_of($("map"), 1), [one, two] = [colour("one"), colour("two")], ends = [bytes(one), bytes(two)];
   const card = colour("card"), back = bytes(card.length === 4 ? "#ffffff" : card), image = new ImageData(FINE, FINE);
   const outputs = net.predict(grid, ...Object.values(state.optimizer.params)), e = np.exp(np.subtract(outputs, np.max(outputs, { axis: 1, keepdims: true })));
   const p = np.getitem(np.divide(e, np.sum(e, { axis: 1, keepdims: true })), [np.slice(), 1]).data;
@@ -129,11 +141,11 @@ function draw_map() {
     image.data[4 * k + 3] = 255;
   });
   shade.getContext("2d").putImageData(image, 0, 0);
-  pen.drawImage(shade, 0, 0, canvas.width, canvas.height);
+  pen.drawImage(shade, 0, 0, width, height);
   for (const [points, labels, hollow] of [[X, y, false], [X_test, y_test, true]])
     labels.data.forEach((label, i) => {
-      const u = ((points.data[2 * i] - BOX[0]) / (BOX[1] - BOX[0])) * canvas.width;
-      const v = ((BOX[3] - points.data[2 * i + 1]) / (BOX[3] - BOX[2])) * canvas.height;
+      const u = ((points.data[2 * i] - BOX[0]) / (BOX[1] - BOX[0])) * width;
+      const v = ((BOX[3] - points.data[2 * i + 1]) / (BOX[3] - BOX[2])) * height;
       pen.beginPath();
       if (label) pen.rect(u - 4.5, v - 4.5, 9, 9);
       else pen.arc(u, v, 5, 0, 7);
@@ -145,9 +157,8 @@ function draw_map() {
     });
 }
 function draw_curve() {
-  const canvas = $("curve"), pen = canvas.getContext("2d"), { width, height } = canvas, left = 44, low = height - 26;
-  pen.clearRect(0, 0, width, height);
-  pen.font = "14px system-ui, sans-serif";
+  const { pen, width, height } = pen_of($("curve"), 0.5), left = 40, low = height - 24;
+  pen.font = "12px system-ui, sans-serif";
   const n = Math.max(50, state.losses.length), top = Math.max(0.8, ...state.losses.filter(Number.isFinite), ...state.tests.filter(Number.isFinite));
   const place = (t, loss) => [left + ((width - left - 8) * t) / n, low - ((low - 10) * loss) / top];
   pen.lineWidth = 1;
@@ -214,8 +225,9 @@ $("epoch").onclick = () => {
 };
 $("reset").onclick = () => (play(false), reset());
 matchMedia("(prefers-color-scheme: dark)").onchange = draw;
-$("source").textContent = facts.source;
+addEventListener("resize", draw);
+$("source").textContent = net.source;
 suggested();
 rate();
 reset();
-setTimeout(() => show_proof(prove()), 20);
+prove().then(show_proof);

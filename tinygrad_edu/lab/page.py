@@ -16,9 +16,9 @@ from ..core.layers import mlp
 from ..core.losses import cross_entropy
 from ..core.ops import Array
 from ..core.tensor import Tensor
+from ..extras.numpy_functions import stack
 from ..extras.optimizers import RULES
 from ..program.javascript_arrays import runtime
-from ..program.trace import trace
 from ..race.surfaces import SURFACES, stated
 from ..training.data import moons, split
 from .emit import network, rules, surface
@@ -35,27 +35,20 @@ def page(rng: Rng = 0) -> str:
     Parameters
     ----------
     rng : generator or seed of the data and the first weights
-
-    Examples
-    --------
-    >>> page()[:15]
-    '<!doctype html>'
     """
     rng = np.random.default_rng(rng)
     parts = split(*moons(200, rng=rng), rng=rng)
     X, y = np.asarray(parts.X_train), np.asarray(parts.y_train)
     seed = int(rng.integers(2**32))
     model = mlp(SIZES, activation="tanh", rng=seed)
-    program = trace(lambda X, labels: cross_entropy(model(X), labels), X, y)
     facts = {
         "train": [X.tolist(), y.tolist()],
         "test": [np.asarray(parts.X_test).tolist(), np.asarray(parts.y_test).tolist()],
         "params": [p.numpy().tolist() for p in model.parameters()],
-        "source": program.source,
         "rates": stated(),
         "starts": {name: place.start for name, place in SURFACES.items()},
         "trainings": {rule: training(rule, seed, X, y) for rule in RULES},
-        "walks": {name: {rule: walk(name, rule) for rule in RULES} for name in SURFACES},
+        "walks": {name: walks(name) for name in SURFACES},
         "functions": {name: rounded(name) for name in FUNCTIONS},
     }
     surfaces = ",\n".join(f"{name}: {surface(place)}" for name, place in SURFACES.items())
@@ -99,16 +92,19 @@ def training(rule: str, seed: int, X: Array, y: Array) -> list[float]:
     return losses
 
 
-def walk(name: str, rule: str) -> list[float]:
-    """Return the point that a rule has come to after `STEPS` steps on a surface, on all of its data."""
-    place = SURFACES[name]
-    p = Tensor(np.array(place.start, float), requires_grad=True)
-    optimizer: Any = RULES[rule]([p], lr=stated()[name][rule])
+def walks(name: str) -> dict[str, list[float]]:
+    """Return the point that each rule has come to after `STEPS` steps on a surface, on all of its data."""
+    place, rates = SURFACES[name], stated()[name]
+    points = {rule: Tensor(np.array(place.start, float), requires_grad=True) for rule in RULES}
+    optimizers: list[Any] = [RULES[rule]([p], lr=rates[rule]) for rule, p in points.items()]
     for _ in range(STEPS):
-        optimizer.zero_grad()
-        place.f(p[0], p[1]).backward()
-        optimizer.step()
-    return [float(x) for x in p.numpy()]
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        together = stack([*points.values()])  # one backward pass serves all rules
+        place.f(together[:, 0], together[:, 1]).sum().backward()
+        for optimizer in optimizers:
+            optimizer.step()
+    return {rule: p.numpy().tolist() for rule, p in points.items()}
 
 
 def rounded(name: str) -> list[list[float]]:

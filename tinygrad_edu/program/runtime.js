@@ -164,6 +164,8 @@ const np = (() => {
   // --- elementwise ----------------------------------------------------------------------------------------------------
   const map = (f, x) => (isNumber(x) ? f(+x) : made(x.shape, x.data.map((a) => f(a))));
   function zip(f, x, y, isBool = false) {
+    if (isNumber(y) && !isNumber(x)) return made(x.shape, x.data.map((a) => f(a, +y)), isBool);
+    if (isNumber(x) && !isNumber(y)) return made(y.shape, y.data.map((b) => f(+x, b)), isBool);
     [x, y] = [wrap(x), wrap(y)];
     const shape = broadcast_shapes(x.shape, y.shape), out = new Float64Array(count(shape));
     const a = expanded(x, shape), b = expanded(y, shape);
