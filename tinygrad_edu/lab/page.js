@@ -23,7 +23,8 @@ function trained(rule) {
 }
 function walked(name, rule) {
   const { backprop, gradients, data } = surfaces[name], [x, y] = gradients, arrays = Object.values(data).map(np.array);
-  const [a, b] = facts.starts[name], optimizer = new Optimizer(rules[rule], { [x]: a, [y]: b }, { lr: facts.rates[name][rule] });
+  const [a, b] = facts.starts[name], hyper = { lr: facts.rates[name][rule] };
+  const optimizer = new Optimizer(rules[rule], { [x]: a, [y]: b }, hyper);
   for (let t = 0; t < facts.trainings[rule].length; t++) optimizer.step(backprop(...optimizer.data, ...arrays)[1]);
   return [...optimizer.data];
 }
@@ -52,8 +53,8 @@ function show_proof({ runs, wrong, worst, same, rounding }) {
     : `✗ ${wrong.length} of ${runs.length} runs are not the library's: free play is off`;
   const lines = [
     `When this page opened it did ${runs.length} runs again that the library had made: every rule in a training, and ` +
-      `on every surface, ${facts.trainings.sgd.length} steps each. ${same} agree to the last bit; the largest difference is ` +
-      `${worst.toExponential(1)} of the largest number.`,
+      `on every surface, ${facts.trainings.sgd.length} steps each. ${same} agree to the last bit; the largest ` +
+      `difference is ${worst.toExponential(1)} of the largest number.`,
     others.length
       ? "This browser rounds the last bit of some functions in another way than NumPy: " +
         others.map(([name, n, of]) => `${name} (${n} of ${of} numbers)`).join(", ") + "."
@@ -93,8 +94,8 @@ function step() {
 }
 function reset() {
   const rule = $("rule").value, hyper = { lr: 10 ** Number($("lr").value) };
-  Object.assign(state, { optimizer: new Optimizer(rules[rule], first(), hyper), order: [], losses: [], tests: [], seed: 1 });
-  Object.assign(state, { slope: NaN, move: NaN });
+  state.optimizer = new Optimizer(rules[rule], first(), hyper);
+  Object.assign(state, { order: [], losses: [], tests: [], seed: 1, slope: NaN, move: NaN });
   $("equations").innerHTML = rules[rule].equations;
   $("kernel").textContent = String(rules[rule].kernel);
   draw();
@@ -131,11 +132,11 @@ function pen_of(canvas, ratio) {
   return { pen, width, height };
 }
 function draw_map() {
-  const { pen, width, height } = pen_of($("map"), 1), [one, two] = [colour("one"), colour("two")], ends = [bytes(one), bytes(two)];
-  const card = colour("card"), back = bytes(card.length === 4 ? "#ffffff" : card), image = new ImageData(FINE, FINE);
-  const outputs = net.predict(grid, ...Object.values(state.optimizer.params)), e = np.exp(np.subtract(outputs, np.max(outputs, { axis: 1, keepdims: true })));
-  const p = np.getitem(np.divide(e, np.sum(e, { axis: 1, keepdims: true })), [np.slice(), 1]).data;
-  p.forEach((share, k) => {
+  const { pen, width, height } = pen_of($("map"), 1), [one, two, card] = ["one", "two", "card"].map(colour);
+  const ends = [bytes(one), bytes(two)], back = bytes(card), image = new ImageData(FINE, FINE);
+  const outputs = net.predict(grid, ...Object.values(state.optimizer.params));
+  const odds = np.exp(np.subtract(np.getitem(outputs, [np.slice(), 0]), np.getitem(outputs, [np.slice(), 1])));
+  np.divide(1, np.add(1, odds)).data.forEach((share, k) => {
     const end = ends[share > 0.5 ? 1 : 0], much = 0.08 + 0.75 * Math.abs(share - 0.5);
     for (let c = 0; c < 3; c++) image.data[4 * k + c] = back[c] + much * (end[c] - back[c]);
     image.data[4 * k + 3] = 255;
@@ -159,7 +160,8 @@ function draw_map() {
 function draw_curve() {
   const { pen, width, height } = pen_of($("curve"), 0.5), left = 40, low = height - 24;
   pen.font = "12px system-ui, sans-serif";
-  const n = Math.max(50, state.losses.length), top = Math.max(0.8, ...state.losses.filter(Number.isFinite), ...state.tests.filter(Number.isFinite));
+  const n = Math.max(50, state.losses.length), finite = [...state.losses, ...state.tests].filter(Number.isFinite);
+  const top = finite.reduce((a, b) => Math.max(a, b), 0.8);
   const place = (t, loss) => [left + ((width - left - 8) * t) / n, low - ((low - 10) * loss) / top];
   pen.lineWidth = 1;
   for (let k = 0; k <= 4; k++) {
@@ -185,13 +187,17 @@ function draw_curve() {
   }
   pen.setLineDash([]);
 }
-const said = (x) => (x === undefined || Number.isNaN(x) ? "–" : x !== 0 && (Math.abs(x) < 1e-3 || Math.abs(x) >= 1e5) ? x.toExponential(3) : x.toFixed(5));
+function said(x) {
+  if (x === undefined || Number.isNaN(x)) return "–";
+  return x !== 0 && (Math.abs(x) < 1e-3 || Math.abs(x) >= 1e5) ? x.toExponential(3) : x.toFixed(5);
+}
 function draw() {
   const { optimizer, losses, tests } = state, { rule } = optimizer;
   draw_map();
   draw_curve();
   const outputs = net.predict(X_test, ...Object.values(optimizer.params));
-  const right = y_test.data.filter((label, i) => (outputs.data[2 * i + 1] > outputs.data[2 * i] ? 1 : 0) === label).length;
+  const answers = outputs.data.filter((_, k) => k % 2).map((b, i) => (b > outputs.data[2 * i] ? 1 : 0));
+  const right = y_test.data.filter((label, i) => answers[i] === label).length;
   $("t").textContent = optimizer.t;
   $("loss").textContent = said(losses.at(-1));
   $("test").textContent = said(tests.at(-1));
@@ -200,7 +206,8 @@ function draw() {
   $("move").textContent = said(state.move);
   const head = String(rule.kernel).match(/\((.*?)\)/)[1].split(", ").slice(2 + rule.state.length);
   const numbers = rule.scalars(optimizer.t + 1, ...Object.values(optimizer.hyper));
-  $("numbers").textContent = `At step ${optimizer.t + 1}: ` + head.map((name, i) => `${name} = ${Number(numbers[i].toPrecision(6))}`).join(", ");
+  const list = head.map((name, i) => `${name} = ${Number(numbers[i].toPrecision(6))}`).join(", ");
+  $("numbers").textContent = `At step ${optimizer.t + 1}: ${list}`;
 }
 
 // --- the controls -----------------------------------------------------------------------------------------------------

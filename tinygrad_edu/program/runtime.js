@@ -1,5 +1,5 @@
-// A small NumPy for the programs that program/javascript.py writes. An array is {shape, data, isBool}: its numbers are
-// float64 in C order, and true is 1. An array without axes is a plain number. No function changes its arguments but set.
+// A small NumPy for the programs that javascript_arrays.py writes. An array is {shape, data, isBool}: its numbers are
+// float64 in C order, and true is 1. An array without axes is a plain number. Only set changes an argument.
 const np = (() => {
   class NDArray {
     constructor(shape, data, isBool = false) {
@@ -105,7 +105,7 @@ const np = (() => {
     return getitem(x, wrap(x).shape.map((_, i) => slice(null, null, axes.includes(i) ? -1 : 1)));
   }
 
-  // --- x[index]: numbers, slices, null for a new axis, "..."; or one array of truths, or of whole numbers for the rows --
+  // --- x[index]: numbers, slices, null for a new axis, "..."; or one array, of truths or of the numbers of rows --------
   const slice = (start = null, stop = null, step = 1) => ({ start, stop, step });
   function getitem(x, index) {
     [x, index] = [wrap(x), typeof index === "boolean" ? wrap(index) : index];
@@ -320,9 +320,10 @@ const np = (() => {
   elementwise.isinf = (x) => test((a) => Math.abs(a) === Infinity)(x, 0);
   elementwise.isfinite = (x) => test(Number.isFinite)(x, 0);
   return {
-    NDArray, array, tolist, shape, size, set, astype, full_like, arange, broadcast_to, transpose, mT, reshape, expand_dims,
-    squeeze, flip, slice, getitem, scatter_add, map, erf, erfc, sum, mean, max, min, prod, any, all, var: variance, std, cached,
+    NDArray, array, tolist, shape, size, set, astype, full_like, arange, broadcast_to, transpose, mT, reshape, squeeze,
+    expand_dims, flip, slice, getitem, scatter_add, map, erf, erfc, sum, mean, max, min, prod, any, all, std, cached,
     ...operators, ...elementwise,
+    var: variance,
     T: (x) => transpose(x),
     len: (x) => x.shape[0],
     ndim: (x) => wrap(x).shape.length,
