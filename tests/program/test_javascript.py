@@ -229,7 +229,7 @@ def two(a):
         b = a if a < 5 else -a
         c = [b, b * (a - 1) / (a - (a - b))]
         b = c[-1]
-    return b**2
+    return b**3
 
 
 @needs_node
