@@ -2,13 +2,17 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import house
 import ops_page
+
+from tinygrad_edu.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -203,3 +207,24 @@ assert main(["race", "--optimizers", "yogi", "--steps", "20", "--json"]) == 0
     assert "v <- v - one_minus_beta2 · sign(v - g · g) · g · g" in printed
     assert "direction = m = " in printed
     assert '"optimizer": "yogi"' in printed
+
+
+# --- the page that a newcomer follows: its commands are run as they stand, and print what it shows --------------------
+
+
+def test_the_commands_of_the_page_on_tables_print_what_it_shows(tmp_path, monkeypatch, capsys):
+    page = (ROOT / "docs" / "your_table.md").read_text(encoding="utf-8")
+    (tmp_path / "examples").mkdir()
+    shutil.copy(ROOT / "examples" / "penguins.csv", tmp_path / "examples")
+    (tmp_path / "new.csv").write_text(re.search(r"```csv\n(.*?)```", page, re.S).group(1))
+    monkeypatch.chdir(tmp_path)
+    shown = re.findall(r"```sh\n(.*?)```\n\n```text\n(.*?)```", page, re.S)
+    assert len(shown) == page.count("```sh") == 5
+    for commands, lines in shown:
+        printed = ""
+        for command in commands.splitlines():
+            with suppress(SystemExit):
+                main(shlex.split(command)[1:])
+            printed += "".join(capsys.readouterr())
+        for line in lines.splitlines():
+            assert any(said.startswith(line) for said in printed.splitlines()), (line, printed)

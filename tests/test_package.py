@@ -3,6 +3,7 @@
 import builtins
 import importlib.metadata
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -47,6 +48,10 @@ def test_importing_loads_numpy_and_nothing_heavy():
 )
 def test_numba_comes_with_the_first_optimizer_and_no_earlier(use, comes):
     assert python(f"import sys, tinygrad_edu as tg; {use}; print('numba' in sys.modules)") == f"{comes}\n"
+
+
+def test_the_package_can_be_pickled_with_what_refers_to_it():
+    assert pickle.loads(pickle.dumps({"tg": tg}))["tg"] is tg
 
 
 def test_every_public_name_can_be_had():

@@ -31,7 +31,7 @@ OTHERS = {  # tensor and arguments of a method for which the above will not do
         "searchsorted": (X[0], 0.25),
         "swapaxes": (X, 0, 1),
     },
-    **dict.fromkeys(["__and__", "__or__", "__xor__"], (MASK, MASK)),
+    **dict.fromkeys([f"__{r}{name}__" for r in ("", "r") for name in ("and", "or", "xor")], (MASK, MASK)),
     "__invert__": (MASK,),
     **dict.fromkeys(["__float__", "__int__", "graph", "steps"], (0.5,)),
 }

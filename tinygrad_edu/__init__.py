@@ -50,7 +50,10 @@ def _table() -> dict[str, tuple[str, str]]:
 
 
 _TABLE = _table()
-__all__ = [name for name in _TABLE if not hasattr(builtins, name)]  # a star import hides no abs, sum, max, min, pow
+_ON_SCIKIT_LEARN = "training.estimators"
+__all__ = [  # a star import hides no abs, sum, max, min, pow, and needs no other package
+    name for name, (module, _) in _TABLE.items() if not hasattr(builtins, name) and module != _ON_SCIKIT_LEARN
+]
 
 
 class _Face(ModuleType):
@@ -59,6 +62,9 @@ class _Face(ModuleType):
     def __setattr__(self, name: str, value: Any) -> None:
         if not (isinstance(value, ModuleType) and value.__name__ == f"{__name__}.{name}" and name in _TABLE):
             super().__setattr__(name, value)
+
+    def __reduce__(self) -> Any:
+        return import_module, (__name__,)  # for functions that go to other processes with what they refer to
 
 
 sys.modules[__name__].__class__ = _Face
@@ -80,17 +86,18 @@ _BOUND = {
     "core.tensor.Tensor": {
         "steps": "explain.steps.steps",
         "graph": "explain.graph.graph",
-        "__getstate__": "training.states.tensor_to_pickle",
-        "__setstate__": "training.states.tensor_from_pickle",
-        "__copy__": "training.states.copy_tensor",
-        "__deepcopy__": "training.states.copy_tensor",
+        "__getstate__": "training.copies.tensor_to_pickle",
+        "__setstate__": "training.copies.tensor_from_pickle",
+        "__copy__": "training.copies.copy_tensor",
+        "__deepcopy__": "training.copies.copy_tensor",
     },
     "core.layers.Layer": {
         "state_dict": "training.states.layer_state",
         "load_state_dict": "training.states.load_layer_state",
+        "predict": "training.evaluation.predict",
     },
     "core.buffers.FlatBuffer": {"check": "guards.ranges.check_parameters"},
-    "core.jit.Kernel": {"keep": "compile.kept.keep"},
+    "core.jit.Kernel": {"keep": "compile.kept.keep", "__reduce__": "training.copies.by_name"},
     "core.optimizer.Update": {"bind": "extras.threads.bind"},
     "core.optimizer.Optimizer": {
         "check": "guards.ranges.check_hyper",
@@ -99,9 +106,9 @@ _BOUND = {
         "why": "explain.why.why",
         "state_dict": "training.states.optimizer_state",
         "load_state_dict": "training.states.load_optimizer_state",
-        "__getstate__": "training.states.optimizer_to_pickle",
-        "__setstate__": "training.states.optimizer_from_pickle",
-        "__copy__": "training.states.no_shallow_copy",
+        "__getstate__": "training.copies.optimizer_to_pickle",
+        "__setstate__": "training.copies.optimizer_from_pickle",
+        "__copy__": "training.copies.no_shallow_copy",
         **{name: f"{room}.{name}" for name, room in _TOOLS.items()},
     },
 }
@@ -141,7 +148,7 @@ def __getattr__(name: str) -> Any:
         value = attrgetter(there)(import_module(f".{path}", __name__))
     except AttributeError:
         value = import_module(f".{path}.{there}", __name__)
-    if not path.startswith("core") and f"{path}.{there}" not in _AS_THEY_ARE:
+    if not path.startswith(("core", "extras.losses")) and f"{path}.{there}" not in _AS_THEY_ARE:
         value = guards.words.at_the_door(value)
     globals()[name] = value
     return value

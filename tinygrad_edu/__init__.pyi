@@ -17,14 +17,6 @@ from .core.layers import (
     Tanh as Tanh,
     mlp as mlp,
 )
-from .core.losses import (
-    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
-    cross_entropy as cross_entropy,
-    hinge_loss as hinge_loss,
-    huber_loss as huber_loss,
-    l1_loss as l1_loss,
-    mse_loss as mse_loss,
-)
 from .core.optimizer import Optimizer as Optimizer
 from .core.optimizers import (
     SGD as SGD,
@@ -49,11 +41,22 @@ from .extras.layers import (
     ELU as ELU,
     GELU as GELU,
     BatchNorm1d as BatchNorm1d,
+    Embedding as Embedding,
     Flatten as Flatten,
     LayerNorm as LayerNorm,
     LeakyReLU as LeakyReLU,
     SiLU as SiLU,
     Softmax as Softmax,
+)
+from .extras.losses import (
+    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
+    cross_entropy as cross_entropy,
+    hinge_loss as hinge_loss,
+    huber_loss as huber_loss,
+    kl_div as kl_div,
+    l1_loss as l1_loss,
+    mse_loss as mse_loss,
+    nll_loss as nll_loss,
 )
 from .extras.numpy_functions import concatenate as concatenate, einsum as einsum, stack as stack, where as where
 from .extras.optimizers import (
@@ -77,11 +80,21 @@ from .race.on_data import DataRace as DataRace, race_on_data as race_on_data
 from .race.on_surfaces import Race as Race, race as race
 from .training import averages as averages, data as data, pictures as plots, schedules as schedules
 from .training.averages import MovingAverage as MovingAverage, WeightAverage as WeightAverage
+from .training.callbacks import (
+    Annealing as Annealing,
+    Checkpoint as Checkpoint,
+    EarlyStopping as EarlyStopping,
+    Log as Log,
+)
 from .training.data import batches as batches
+from .training.estimators import MLPClassifier as MLPClassifier, MLPRegressor as MLPRegressor
 from .training.fit import evaluate as evaluate, fit as fit
 from .training.history import Evaluation as Evaluation, History as History
 from .training.lr_find import lr_find as lr_find
 from .training.plateau import ReduceOnPlateau as ReduceOnPlateau
+from .training.ranks import distribute as distribute, rank_rows as rank_rows
+from .training.saved import load as load, save as save
+from .training.sweeps import Sweep as Sweep, sweep as sweep
 
 __version__: str
 

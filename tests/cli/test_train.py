@@ -42,10 +42,11 @@ def test_it_trains_on_the_digits_and_writes_files(tmp_path, monkeypatch, capsys)
     assert "m <- beta1 · m + one_minus_beta1 · g" in printed.out
     assert re.search(r"check   of the trained model's gradient, .*\n        \d+ slopes agree with", printed.out)
     assert len(printed.err.splitlines()) == 3  # one line an epoch
-    for name in ("history.csv", "loss.png"):
+    names = ["history.csv", "loss.png", "model.npz", "run.json"]
+    for name in names:
         assert f"wrote   {Path('runs/digits', name)}" in printed.out
         assert (tmp_path / "runs" / "digits" / name).stat().st_size > 0
-    assert sorted(path.name for path in (tmp_path / "runs" / "digits").iterdir()) == ["history.csv", "loss.png"]
+    assert sorted(path.name for path in (tmp_path / "runs" / "digits").iterdir()) == names
 
 
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="30 epochs of kernels as plain Python")
@@ -66,7 +67,8 @@ def test_json_is_one_object_on_standard_output(tmp_path, capsys):
     assert found["epochs"] == 3
     assert found["updates"] == 3 * 10  # 320 samples in batches of 32
     assert found["gradcheck_error"] < 1e-6
-    assert sorted(found["files"]) == [str(tmp_path / name) for name in ("boundary.png", "history.csv", "loss.png")]
+    names = ("boundary.png", "history.csv", "loss.png", "model.npz", "run.json")
+    assert sorted(found["files"]) == [str(tmp_path / name) for name in names]
 
 
 @pytest.mark.parametrize("data", TOY_SETS)
@@ -126,22 +128,29 @@ def test_it_trains_without_matplotlib_and_says_so(tmp_path, monkeypatch, capsys)
     without_matplotlib(monkeypatch)
     assert main([*FAST, "--data", "moons", "--out", str(tmp_path)]) == 0
     assert "no pictures: they need matplotlib" in capsys.readouterr().out
-    assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["history.csv", "model.npz", "run.json"]
 
 
 # --- the same seed, the same numbers ---------------------------------------------------------------------------------
 
 
 def test_the_same_seed_gives_the_same_numbers(tmp_path, capsys):
-    command = [*FAST, "--data", "moons", "--dropout", "0.2", "--out", str(tmp_path)]
-    first, again, other = (result(capsys, *command, "--seed", seed) for seed in "334")
-    assert first == again
+    command = [*FAST, "--data", "moons", "--dropout", "0.2"]
+    first, again, other = (
+        result(capsys, *command, "--seed", seed, "--out", str(tmp_path / str(i))) for i, seed in enumerate("334")
+    )
+    assert [first.pop("files") != again.pop("files"), first] == [True, again]
     assert first["held_out_loss"] != other["held_out_loss"]
 
 
 def test_the_numbers_are_the_same_in_every_process_and_for_every_hash_seed(tmp_path):
-    command = ["-m", "tinygrad_edu", *FAST, "--data", "moons", "--seed", "3", "--json", "--out", str(tmp_path)]
-    results = [without_seconds(run(*command, PYTHONHASHSEED=seed).stdout) for seed in ("0", "1")]
+    command = ["-m", "tinygrad_edu", *FAST, "--data", "moons", "--seed", "3", "--json"]
+    results = [
+        without_seconds(run(*command, "--out", "run", PYTHONHASHSEED=seed, cwd=made).stdout)
+        for seed in ("0", "1")
+        for made in [tmp_path / seed]
+        if made.mkdir() is None
+    ]
     assert results[0] == results[1]
 
 

@@ -47,7 +47,7 @@ def run(program, lowered, inputs, n):
     for name, bound in lowered.checks:
         assert ((space[name] >= 0) & (space[name] < eval(bound, {"_N": n}))).all()
     with np.errstate(all="ignore"):
-        exec("\n".join(lowered.lines), space)
+        exec("\n".join(lowered.lines).replace("return 2", "raise IndexError"), space)  # an index that does not fit
     gradients = {name: np.asarray(space[result]) for name, result in program.results.items()}
     return np.asarray(space[program.loss]), gradients, {name: np.asarray(space[name]) for name in inputs}
 
@@ -493,8 +493,6 @@ def from_one(a):
 
 
 def test_what_has_no_loops_says_why():
-    assert refusal(lambda X, y, W: W[y + 1].sum(), LABELS % 2) == "an index is computed"
-    assert refusal(lambda X, y, W: W[y[:, 0]].sum(), np.zeros((6, 2), int)) == "an index is computed"
     assert refusal(lambda X, y, W: W[y].sum(), LABELS % 3 - 1) == "an index counts from the end"
     assert refusal(own(rolled)) == "roll"
     assert refusal(own(branching)) == "len(z) > 3 depends on the batch"

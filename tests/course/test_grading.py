@@ -411,7 +411,7 @@ def test_a_file_is_whole_or_the_old_one(tmp_path, monkeypatch):
     before = path.stat().st_mode
     for step in ("fsync", "replace"):
         with monkeypatch.context() as patch:
-            patch.setattr(records.os, step, lambda *_: (_ for _ in ()).throw(OSError(28, "no space")))
+            patch.setattr(os, step, lambda *_: (_ for _ in ()).throw(OSError(28, "no space")))
             with pytest.raises(OSError, match="no space"):
                 records.replace(path, "new")
         assert path.read_text() == "old"

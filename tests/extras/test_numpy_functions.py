@@ -128,6 +128,46 @@ def test_the_operators_of_an_array():
     for got, expected in zip(divmod(x, 2), divmod(X, 2)):
         np.testing.assert_array_equal(got.numpy(), expected)
     assert ((x > 1) ^ (x > 2)).tolist() == ((X > 1) ^ (X > 2)).tolist()
+    mask = tg.Tensor([True, False])  # with one of Python's on its left
+    assert (True & mask).tolist() == (False | mask).tolist() == (False ^ mask).tolist() == [True, False]
+
+
+def test_a_quantile_has_a_gradient_by_its_share():
+    rows, shares = np.sort(X, axis=1), np.array([0.2, 0.77])
+    q, percents = leaf(shares), leaf(100 * shares)
+    np.quantile(X, q, axis=1).sum().backward()
+    np.percentile(leaf(X), percents, axis=1).sum().backward()
+    slopes = 2 * np.diff(rows, axis=1).sum(axis=0)  # of three elements: two steps from the first to the last
+    np.testing.assert_allclose(q.grad, slopes)
+    np.testing.assert_allclose(percents.grad, slopes / 100)
+
+
+@pytest.mark.parametrize("call", [lambda t: np.gradient(t, t[0, 0], axis=0), lambda t: np.full_like(t, t[0, 0])])
+def test_a_gradient_that_is_not_there_is_not_lost_in_silence(call):
+    with pytest.raises(TypeError, match="requires a gradient would lose it"):
+        call(leaf(X))
+
+
+def test_a_norm_of_negative_order_has_slope_0_where_an_element_is_0():
+    x = leaf([0.0, 3.0, 4.0])
+    with np.errstate(all="ignore"):
+        y = np.linalg.norm(x, -2)
+        y.backward()
+    assert y.item() == 0
+    assert x.grad.tolist() == [0, 0, 0]
+
+
+def test_in_and_bincount_read_the_numbers():
+    x = tg.Tensor([[3, 1], [2, 2]])
+    assert [v in x for v in (2, 5, [3, 1])] == [True, False, True]
+    assert np.bincount(tg.Tensor([0, 2, 2]), minlength=4).tolist() == [1, 0, 2, 0]
+    with pytest.raises(TypeError, match=r"in of x .* was asked for while a program is traced"):
+        tg.trace(lambda x: x.sum() * (2.0 in x), X)
+
+
+def test_a_triangle_keeps_the_dtype():
+    for dtype in (bool, np.int8, np.float32):
+        np.testing.assert_array_equal(np.tril(tg.Tensor(MASK.astype(dtype))), np.tril(MASK.astype(dtype)), strict=True)
 
 
 @pytest.mark.parametrize(

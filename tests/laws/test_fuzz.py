@@ -6,7 +6,7 @@ import fuzz
 import numpy as np
 import pytest
 
-CASES = {"idx": 100, "states": 20, "api": 10}
+CASES = {"idx": 100, "states": 20, "saved": 6, "api": 10}
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,7 @@ NOT_EMITTED = {  # ops without JavaScript, each with what is refused in its prog
     "solve": "np.linalg.solve",
     "sort": "np.argsort",
     "stack": "np.stack",
+    "take_along_axis": "",
 }
 
 
@@ -205,9 +206,7 @@ def test_the_program_of_every_op_gives_the_same_in_javascript_or_is_refused_by_n
             except ValueError as error:
                 refused.setdefault(name, []).append(str(error))
     for name, messages in refused.items():
-        assert name in ("getitem", "take_along_axis") or all(NOT_EMITTED[name] in message for message in messages), (
-            messages
-        )
+        assert name == "getitem" or all(NOT_EMITTED[name] in message for message in messages), messages
     assert ROWS.keys() - set(names) == NOT_EMITTED.keys()
     texts = ",\n".join(f"(() => {{\n{text}\nreturn backprop;\n}})()" for _, text in programs)
     inputs = [[to_node(a) for a in program.inputs.values()] for program, _ in programs]

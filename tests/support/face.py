@@ -20,7 +20,8 @@ CLASSES = ("Tensor", "apply", "no_grad")
 FOR_OTHERS = ("__copy__", "__deepcopy__", "__setstate__", "__array_function__")  # pickle and NumPy call them
 RETURNS = {  # of methods without an annotation, that give no Tensor
     **dict.fromkeys(["all", "any", "argpartition", "argsort", "nonzero", "searchsorted", "tolist"], "Any"),
-    **dict.fromkeys(["argmax", "argmin", "__and__", "__or__", "__xor__", "__invert__", "__array__"], "Any"),
+    **dict.fromkeys(["argmax", "argmin", "__invert__", "__array__"], "Any"),
+    **dict.fromkeys([f"__{r}{name}__" for r in ("", "r") for name in ("and", "or", "xor")], "Any"),
     **dict.fromkeys(["itemsize", "nbytes", "__len__", "__int__"], "int"),
     "__divmod__": "tuple[Tensor, Tensor]",
     "__float__": "float",

@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 import traceback
+import tracemalloc
 import warnings
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from functools import cache, partial
@@ -329,6 +330,71 @@ def states(rng):
         assert same(after[key], expected[key]), f"{type(owner).__name__}: {key} was {what}: {given[key]!r}"
 
 
+# --- saved files ------------------------------------------------------------------------------------------------------
+
+
+@cache
+def good_file():
+    """A file of `save`, and the text of what is in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "run.npz")
+        model = tg.mlp([2, 3, 2], dropout=0.5, rng=0)
+        rng = np.random.Generator(np.random.MT19937(0))
+        tg.save(path, model=model, optimizer=tg.Adam(model), rng=rng, history=tg.History(), epoch=3, words=["a", None])
+        return path.read_bytes(), content_of(tg.load(path))
+
+
+def content_of(parts):
+    """All that is in a file, to the last bit, as a text."""
+    if isinstance(parts, np.ndarray):
+        return f"{parts.dtype}{parts.shape}{parts.tobytes().hex()}"
+    if isinstance(parts, np.random.Generator):
+        return content_of(parts.bit_generator.state)
+    if isinstance(parts, tg.History):
+        return content_of(parts.state_dict())
+    return str({key: content_of(value) for key, value in parts.items()}) if isinstance(parts, dict) else repr(parts)
+
+
+def mixed(rng, content):
+    """The bytes damaged, or with a piece of them somewhere else, twice, or of one value; or numbers exchanged."""
+    a, b, c = sorted(int(i) for i in rng.integers(len(content) + 1, size=3))
+    small = min(c, b + 50)
+    flipped = bytearray(content)
+    for _ in range(rng.integers(1, 4)):  # in the zip's own tables, which are few bytes of many
+        at = content.rindex(b"PK\1\2", 0, int(rng.integers(content.index(b"PK\1\2") + 4, len(content))) + 1)
+        flipped[min(at + int(rng.integers(46)), len(content) - 1)] = int(rng.integers(256))
+    pieces = [content[:a] + content[b:c] + content[a:b] + content[c:], content[:b] + content[a:]]
+    pieces += [content[:a] + content[b:], content[:b] + bytes([rng.integers(256)]) * (small - b) + content[small:]]
+    return pick(rng, [damaged(rng, content), damaged(rng, content), bytes(flipped), bytes(flipped), *pieces])
+
+
+def saved(rng):
+    """A file that was damaged is refused, or has what it had; it takes no memory that its size does not explain."""
+    content, right = good_file()
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        path = Path("run.npz")
+        for i in range(50):
+            wrong = mixed(rng, content)
+            path.write_bytes(wrong)
+            model, before = None, None
+            if i % 10 == 0:
+                model = tg.mlp([2, 3, 2], dropout=0.5, rng=1)
+                before = content_of(model.state_dict())
+            tracemalloc.start()
+            try:
+                found = tg.load(path, **({"model": model} if model else {}))
+            except (ValueError, ImportError):
+                assert model is None or content_of(model.state_dict()) == before
+            else:
+                assert content_of(found) == right, f"file {i}"
+            finally:
+                peak = tracemalloc.get_traced_memory()[1]
+                tracemalloc.stop()
+            assert peak < 8 * len(wrong) + 2**21, f"file {i}: {peak} bytes"
+            assert os.listdir() == ["run.npz"]
+    return 50
+
+
 # --- compiled steps ---------------------------------------------------------------------------------------------------
 
 LOSSES = [tg.mse_loss, tg.l1_loss, tg.huber_loss, tg.hinge_loss, tg.cross_entropy, tg.binary_cross_entropy_with_logits]
@@ -368,6 +434,7 @@ ENGINE = {  # methods that rules and layers have for the engine
     "accumulate", "begin", "check", "checked_number", "finish", "grouped", "kernel", "keep", "matched", "notice_change",
     "on_tensors", "read", "refusal", "refuse", "scalars", "updates",
 }  # fmt: skip
+BESIDE = {"data.csv", "data.split", "data.Standardize", "data.Encoder"}  # whose files are others of the room
 X, Y = tg.data.moons(8, rng=0)
 POINT = np.array([1.0, 2.0])
 
@@ -394,6 +461,8 @@ OBJECTS = {  # how one of each class is made, whose methods are called
     "MovingAverage": lambda: tg.MovingAverage(0.9),
     "WeightAverage": lambda: tg.WeightAverage(trained()[1]),
     "ReduceOnPlateau": lambda: tg.ReduceOnPlateau(trained()[1]),
+    "EarlyStopping": lambda: tg.EarlyStopping("loss"),
+    "Embedding": lambda: tg.Embedding(3, 2, rng=0),
     "Batches": lambda: tg.batches(X, Y, 3, rng=0),
     "History": lambda: tg.fit(trained()[0], X, Y, tg.cross_entropy, epochs=1, progress=False),
     "Evaluation": lambda: tg.evaluate(trained()[0], X, Y, tg.cross_entropy),
@@ -442,7 +511,7 @@ def callables():
                     callable(f)
                     and inner[0] != "_"
                     and inner not in ENGINE
-                    and getattr(f, "__module__", "") == value.__name__
+                    and (getattr(f, "__module__", "") == value.__name__ or f"{name}.{inner}" in BESIDE)
                 ):
                     found.append((f"{name}.{inner}", f, None))
         elif name[0] != "_" and callable(value):
@@ -547,7 +616,15 @@ def api(rng):
 
 # --- all of them ------------------------------------------------------------------------------------------------------
 
-FUZZERS = {"cache": the_cache, "idx": idx, "grader": grader, "states": states, "api": api, "compiled": compiled}
+FUZZERS = {
+    "cache": the_cache,
+    "idx": idx,
+    "grader": grader,
+    "states": states,
+    "saved": saved,
+    "api": api,
+    "compiled": compiled,
+}
 if numpy_c.PLAIN:  # there is no machine code
     del FUZZERS["cache"]
 

@@ -1,6 +1,7 @@
 """The table of NumPy's functions on Tensors: calls of those with a gradient, of those without; and those refused."""
 
 import math
+from functools import reduce
 
 import numpy as np
 
@@ -74,7 +75,13 @@ CALLS = {
     "divmod": [lambda x: np.divmod(x, 0.8)[1], lambda x: divmod(x, 0.8)[0], lambda x: x // 0.8, lambda x: 7.7 // x],
     "power": [lambda x: np.power(x, 3), lambda x: np.power(2.0, x)],
     "float_power": [lambda x: np.float_power(x, 3)],
-    "clip": [lambda x: np.clip(x, 1, 3), lambda x: x.clip(1, 3), lambda x: np.clip(x, a_min=1, a_max=None)],
+    "clip": [
+        lambda x: np.clip(x, ROW + 1, 2 * x - 2),
+        lambda x: np.clip(3.0, x, 5.0),
+        lambda x: np.clip(x, 1, 3),
+        lambda x: x.clip(1, 3),
+        lambda x: np.clip(x, a_min=1, a_max=None),
+    ],
     "where": [lambda x: np.where(MASK, x, 0), lambda x: np.where(x > 2, x, -x)],
     "select": [lambda x: np.select([MASK, X < 1], [x, x * x], 7.0)],
     "nan_to_num": [np.nan_to_num, lambda x: np.nan_to_num(np.where(MASK, x, np.nan), nan=3.0)],
@@ -107,6 +114,14 @@ CALLS = {
     ],
     "ediff1d": [np.ediff1d],
     "trapezoid": [np.trapezoid, lambda x: np.trapezoid(x, dx=0.5, axis=0), lambda x: np.trapezoid(x, [0.0, 1.0, 4.0])],
+    "gradient": [
+        *[lambda x: np.gradient(x)[0], of("gradient", axis=1), (of("gradient", 0.5, axis=-1, edge_order=2), STACK)],
+        *[(lambda x: np.gradient(x, 2.0, [0.0, 1.0, 4.0, 4.5], axis=(0, 2))[1], STACK), of("gradient", axis=0)],
+        lambda x: np.gradient(np.concatenate([x, [[np.inf] * 3]]), axis=0)[0],
+    ],
+    "linspace": [lambda x: np.linspace(x, ROW, 4), lambda x: np.linspace(0.5, x, 3, endpoint=False, axis=1)],
+    "partition": [lambda x: np.partition(x, 1), (lambda x: np.partition(x, (1, -1), axis=1), STACK)],
+    "real_if_close": [np.real_if_close],
     "sort": [np.sort, lambda x: np.sort(x, axis=0), lambda x: np.sort(x, axis=None), of("sort", kind="stable")],
     "logsumexp": [lambda x: np.log(np.sum(np.exp(x)))],
     # shapes
@@ -172,7 +187,15 @@ CALLS = {
     "dstack": [lambda x: np.dstack([x, x * x]), lambda x: np.dstack([x[0], ROW])],
     "column_stack": [lambda x: np.column_stack([x[0], ROW]), lambda x: np.column_stack([x, x])],
     "block": [lambda x: np.block([[x, x[:, :1]], [ROW, 7.0]]), lambda x: np.block([x[0], ROW])],
-    "pad": [lambda x: np.pad(x, 1), lambda x: np.pad(x, ((0, 1), (2, 0)), constant_values=3.0)],
+    "pad": [
+        *[lambda x: np.pad(x, 1), lambda x: np.pad(x, ((0, 1), (2, 0)), constant_values=3.0)],
+        *[lambda x, m=m: np.pad(x, ((0, 1), (2, 1)), m) for m in ("edge", "reflect", "symmetric", "wrap")],
+    ],
+    "lib.stride_tricks.sliding_window_view": [
+        lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, axis=0),
+        (lambda x: np.lib.stride_tricks.sliding_window_view(x, (2, 3), axis=(2, 1)), STACK),
+        lambda x: np.lib.stride_tricks.sliding_window_view(x, (1, 2)),
+    ],
     "take": [
         lambda x: np.take(x, [0, 5, 5]),
         lambda x: np.take(x, [2, 0], axis=1),
@@ -274,6 +297,11 @@ PLAIN = {  # no gradient: plain arrays, numbers, truths
         name: [getattr(np, name)]
         for name in ("ones_like", "shape", "ndim", "size", "nonzero", "flatnonzero", "argwhere", "iscomplexobj")
     },
+    "imag": [np.imag],
+    "unique": [np.unique, lambda x: np.unique(x, return_inverse=True)],
+    "min_scalar_type": [lambda x: np.min_scalar_type(x).kind],
+    "shares_memory": [lambda x: bool(np.shares_memory(x, x))],
+    "angle": [np.angle, lambda x: np.angle(1 - x, deg=True)],
     **{name: [getattr(np, name)] for name in ("isrealobj", "result_type", "logical_not")},
     **{
         name: [of(name, 2.3)]
@@ -314,21 +342,18 @@ PLAIN = {  # no gradient: plain arrays, numbers, truths
 # of the same kind, and refused: what there is no use for on a Tensor that has a gradient, or not yet
 REFUSED = " ".join(
     [
-        "angle apply_along_axis apply_over_axes array_repr array_str bincount choose convolve corrcoef",
-        "correlate cov fft.fft gradient histogram i0 imag insert interp ix_ lexsort linalg.cond linalg.eig",
+        "apply_along_axis apply_over_axes array_repr array_str choose convolve corrcoef",
+        "correlate cov fft.fft histogram i0 insert interp ix_ lexsort linalg.cond linalg.eig",
         "linalg.eigh linalg.eigvalsh linalg.lstsq linalg.matrix_rank linalg.pinv linalg.qr linalg.svd",
-        "linalg.svdvals nanmedian nanstd nanvar partition piecewise poly polyfit polyval putmask setdiff1d",
-        "trim_zeros union1d unique unwrap vander",
+        "linalg.svdvals nanmedian nanstd nanvar piecewise poly polyfit polyval putmask setdiff1d",
+        "trim_zeros union1d unwrap vander",
     ]
 ).split()
 
 
 def exists(name):
-    return hasattr(np.linalg if name.startswith("linalg.") else np, name.rpartition(".")[2]) or name in (
-        "logsumexp",
-        "tolist",
-        "nbytes",
-    )
+    *places, last = name.split(".")
+    return hasattr(reduce(getattr, places, np), last) or name in ("logsumexp", "tolist", "nbytes")
 
 
 def calls():

@@ -47,6 +47,20 @@ def test_the_same_seed_gives_the_same_split():
 # --- split ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", [int, float, bool, str, object, "column of floats"])
+def test_split_keeps_the_share_of_each_class_of_any_labels(kind):
+    y = np.repeat([0, 1], [90, 10])
+    labels = y[:, None].astype(float) if kind == "column of floats" else y.astype(str if kind is object else kind)
+    _, y_train, _, y_test = data.split(
+        np.arange(100)[:, None], labels.astype(kind) if kind is object else labels, 0.2, rng=0
+    )
+    rare = labels[-1]
+    assert ((y_test == rare).sum(), (y_train == rare).sum()) == (2, 8)
+    targets = y + np.linspace(0, 0.1, 100)  # these are drawn
+    shares = {(data.split(y[:, None], targets, 0.2, rng=seed).X_test == 1).sum() for seed in range(20)}
+    assert len(shares) > 1
+
+
 @pytest.mark.parametrize("kind", [int, float])
 @pytest.mark.parametrize(("n", "share", "tests"), [(10, 0.2, 2), (10, 0.21, 3), (7, 0.5, 4), (2, 0.5, 1)])
 def test_split_brings_every_sample_once_with_its_label(n, share, tests, kind):

@@ -53,6 +53,31 @@ def test_repr_says_how_many_epochs_why_it_ended_and_how_it_stands():
     assert repr(history) == "History(1 epoch, callback, epoch 1  loss 0.5000  lr 1.00e-05)"
 
 
+def test_a_history_is_a_table_of_pandas(monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    history = fit(small(), epochs=3)
+    frame = history.to_frame()
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame.columns) == list(history.rows[0])
+    assert frame.to_dict("records") == history.rows
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        history.to_frame()
+
+
+def test_a_history_draws_itself(tmp_path):
+    pytest.importorskip("matplotlib")
+    history = fit(small(), epochs=3, validation=(X, Y), metrics={"right": lambda y, p: (y == p).mean()})
+    assert history.plot(tmp_path / "run.png").read_bytes()[:4] == b"\x89PNG"
+    panels = history.plot().axes
+    assert [ax.get_ylabel() for ax in panels] == ["loss", "accuracy", "right"]
+    drawn = {line.get_label(): list(line.get_ydata()) for line in panels[0].lines}
+    assert drawn == {"training": history["loss"], "held-out": history["validation_loss"]}
+    assert [list(line.get_ydata()) for line in panels[2].lines] == [history["validation_right"]]
+    with pytest.raises(ValueError, match="no epoch to draw"):
+        tg.History().plot()
+
+
 # --- progress ---------------------------------------------------------------------------------------------------------
 
 

@@ -40,6 +40,13 @@ def rates(values, **options):
         ([-1, -0.95, -0.8], {"factor": 0.5, "patience": 0, "threshold": 0.1, "mode": "max"}, [1, 0.5, 0.5]),
         ([0, 0, -1], {"factor": 0.5, "patience": 0}, [1, 0.5, 0.5]),
         ([3, 2.9, 2.9], {"factor": 0.5, "patience": 0, "threshold": 0}, [1, 1, 0.5]),
+        ([9, 8, 6.5], {"factor": 0.5, "patience": 0, "threshold": 2, "threshold_mode": "abs"}, [1, 0.5, 0.5]),
+        ([-9, -10, -12], {"factor": 0.5, "patience": 0, "threshold": 2, "threshold_mode": "abs"}, [1, 0.5, 0.5]),
+        (
+            [1, 1.2, 1.6],
+            {"factor": 0.5, "patience": 0, "threshold": 0.5, "threshold_mode": "abs", "mode": "max"},
+            [1, 0.5, 0.5],
+        ),
     ],
 )
 def test_the_rates_fall_when_they_should(values, options, expected):
@@ -48,10 +55,12 @@ def test_the_rates_fall_when_they_should(values, options, expected):
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("kind", ["rel", "abs"])
 @pytest.mark.parametrize(("patience", "cooldown", "threshold"), [(0, 0, 0), (2, 0, 0.05), (3, 4, 1e-4), (1, 1, 0.3)])
-def test_a_random_walk_gives_torchs_rates(mode, patience, cooldown, threshold):
+def test_a_random_walk_gives_torchs_rates(mode, patience, cooldown, threshold, kind):
     torch = pytest.importorskip("torch")
     options = {"factor": 0.7, "patience": patience, "threshold": threshold, "cooldown": cooldown, "min_lr": 1e-4}
+    options["threshold_mode"] = kind
     values = np.exp(np.cumsum(np.random.default_rng(0).standard_normal(300) * 0.2))
     optimizer, expected = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0), []
     theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode=mode, **options)

@@ -22,17 +22,24 @@ from tinygrad_edu.training.schedules import (
     exponential,
     inverse_sqrt,
     linear_warmup,
+    multiplicative,
     multistep,
     noam,
     one_cycle,
     polynomial,
     schedule,
+    sequence,
     step,
 )
 
 # schedule, {t: rate}, and torch's: (scheduler, arguments, updates to compare)
 ROWS = [
     (constant(0.3), {1: 0.3, 9: 0.3, 10**9: 0.3}, ("ConstantLR", {"factor": 1}, 300)),
+    (
+        constant(0.3, steps=50, factor=0.25),
+        {1: 0.075, 50: 0.075, 51: 0.3, 10**9: 0.3},
+        ("ConstantLR", {"factor": 0.25, "total_iters": 50}, 300),
+    ),
     (
         step(0.3, steps=7, factor=0.5),
         {1: 0.3, 7: 0.3, 8: 0.15, 14: 0.15, 15: 0.075, 10**9: 0},
@@ -45,6 +52,11 @@ ROWS = [
     ),
     (exponential(0.3, factor=0.97), {1: 0.3, 2: 0.291, 10**9: 0}, ("ExponentialLR", {"gamma": 0.97}, 300)),
     (
+        multiplicative(0.3, by=lambda t: 1 - 1 / (t + 4)),  # 5/6 · 6/7 · ... · (t + 3) / (t + 4)
+        {1: 0.3, 2: 0.3 * 5 / 6, 6: 0.3 * 5 / 10, 1996: 0.3 * 5 / 2000, 3: 0.3 * 5 / 7},
+        ("MultiplicativeLR", {"lr_lambda": lambda e: 1 - 1 / (e + 5)}, 300),
+    ),
+    (
         polynomial(0.3, steps=200, power=1.7),
         {1: 0.3, 101: 0.3 * 0.5**1.7, 200: 0.3 * 0.005**1.7, 201: 0, 202: 0},
         ("PolynomialLR", {"total_iters": 200, "power": 1.7}, 300),
@@ -54,6 +66,11 @@ ROWS = [
         linear_warmup(0.3, steps=120, start=0.1),
         {1: 0.03, 61: 0.165, 120: 0.3 * (0.1 + 0.9 * 119 / 120), 121: 0.3, 122: 0.3},
         ("LinearLR", {"start_factor": 0.1, "total_iters": 120}, 300),
+    ),
+    (
+        linear_warmup(0.3, steps=120, start=1, end=0.1),
+        {1: 0.3, 61: 0.165, 121: 0.03, 122: 0.03},
+        ("LinearLR", {"start_factor": 1, "end_factor": 0.1, "total_iters": 120}, 300),
     ),
     (linear_warmup(0.3, steps=2), {1: 0, 2: 0.15, 3: 0.3, 4: 0.3}, None),
     (linear_warmup(0.3, steps=4, start=1 / 5), {1: 0.06, 2: 0.12, 3: 0.18, 4: 0.24, 5: 0.3, 6: 0.3}, None),
@@ -100,6 +117,36 @@ ROWS = [
             200,
         ),
     ),
+    (
+        one_cycle(0.3, steps=200, rise=0.25, div=10, final_div=3, linear=True),
+        {1: 0.03, 50: 0.3, 125: 0.155, 200: 0.01, 201: 0.01},
+        (
+            "OneCycleLR",
+            {"max_lr": 0.3, "total_steps": 200, "pct_start": 0.25, "div_factor": 10, "final_div_factor": 3}
+            | {"cycle_momentum": False, "anneal_strategy": "linear"},
+            200,
+        ),
+    ),
+    (
+        one_cycle(0.3, steps=200, rise=0.25, div=10, final_div=3, three_phase=True),
+        {1: 0.03, 50: 0.3, 99: 0.03, 200: 0.01, 201: 0.01},
+        (
+            "OneCycleLR",
+            {"max_lr": 0.3, "total_steps": 200, "pct_start": 0.25, "div_factor": 10, "final_div_factor": 3}
+            | {"cycle_momentum": False, "three_phase": True},
+            200,
+        ),
+    ),
+    (
+        one_cycle(0.3, steps=201, rise=0.4, linear=True, three_phase=True),
+        {1: 0.012, 201: 0.012e-4, 999: 0.012e-4},
+        (
+            "OneCycleLR",
+            {"max_lr": 0.3, "total_steps": 201, "pct_start": 0.4, "cycle_momentum": False}
+            | {"anneal_strategy": "linear", "three_phase": True},
+            201,
+        ),
+    ),
     (one_cycle(0.3, steps=10, rise=0.1), {1: 0.3, 10: 0.012e-4}, None),  # the top is the first update
     (one_cycle(0.3, steps=1), {1: 0.012e-4, 2: 0.012e-4}, None),
     (
@@ -116,14 +163,31 @@ ROWS = [
             300,
         ),
     ),
+    (
+        cyclical(0.3, steps=20, low=0.1, down=60, decay=0.99),
+        {1: 0.1, 11: 0.1 + 0.1 * 0.99**10, 21: 0.1 + 0.2 * 0.99**20, 51: 0.1 + 0.1 * 0.99**50, 81: 0.1},
+        (
+            "CyclicLR",
+            {"base_lr": 0.1, "max_lr": 0.3, "step_size_up": 20, "step_size_down": 60, "mode": "exp_range"}
+            | {"gamma": 0.99, "cycle_momentum": False},
+            300,
+        ),
+    ),
+    (sequence([constant(0.3)], []), {1: 0.3, 9: 0.3}, None),
+    (
+        sequence([constant(0.1), exponential(0.3, 0.5), constant(0.2)], [2, 5]),
+        {1: 0.1, 2: 0.1, 3: 0.3, 4: 0.15, 5: 0.075, 6: 0.2, 99: 0.2},
+        None,
+    ),
     (delayed(exponential(0.3, 0.5), steps=3), {1: 0.3, 3: 0.3, 4: 0.3, 5: 0.15, 6: 0.075}, None),
 ]
 IDS = [repr(row[0]) for row in ROWS]
-every = pytest.mark.parametrize("lr", [row[0] for row in ROWS], ids=IDS)
+ALONE = [row[0] for row in ROWS if row[0].make is not multiplicative]  # which has all products so far
+every = pytest.mark.parametrize("lr", ALONE, ids=map(repr, ALONE))
 
 
 def test_every_schedule_of_the_module_has_a_row():
-    made = {name for name, value in vars(schedules).items() if hasattr(value, "__wrapped__")}
+    made = {name for name, value in vars(schedules).items() if hasattr(value, "__wrapped__") and name[0] != "_"}
     assert {row[0].make.__name__ for row in ROWS} == made
 
 
@@ -174,6 +238,59 @@ def test_a_warm_up_before_a_delayed_schedule_is_torchs_sequence(warmup):
 
     lr = linear_warmup(delayed(exponential(0.3, factor=0.97), steps=warmup), steps=warmup, start=0.2)
     np.testing.assert_allclose([lr(t) for t in range(1, 301)], torch_rates(sequence, 300), rtol=1e-13)
+
+
+@pytest.mark.oracle
+def test_a_sequence_of_four_is_torchs():
+    pytest.importorskip("torch")
+
+    def theirs(torch, optimizer):
+        parts = [
+            torch.ConstantLR(optimizer, factor=0.1, total_iters=500),
+            torch.LinearLR(optimizer, start_factor=0.2, total_iters=20),
+            torch.ExponentialLR(optimizer, 0.97),
+            torch.StepLR(optimizer, 7, 0.5),
+        ]
+        return torch.SequentialLR(optimizer, parts, [5, 40, 200])
+
+    lr = sequence(
+        [
+            constant(0.3, steps=500, factor=0.1),
+            linear_warmup(0.3, steps=20, start=0.2),
+            exponential(0.3, factor=0.97),
+            step(0.3, steps=7, factor=0.5),
+        ],
+        milestones=[5, 40, 200],
+    )
+    np.testing.assert_allclose([lr(t) for t in range(1, 301)], torch_rates(theirs, 300), rtol=1e-13)
+
+
+def test_the_products_of_a_multiplicative_schedule_are_computed_once():
+    asked = []
+    lr = multiplicative(0.3, by=lambda t: asked.append(t) or 0.5)
+    assert [lr(t) for t in (4, 2, 5, 5)] == [0.3 / 8, 0.3 / 2, 0.3 / 16, 0.3 / 16]
+    assert asked == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: sequence([], []), "schedules = .* a list of schedules"),
+        (lambda: sequence([constant(0.1)] * 2, [3, 2]), "milestones = .* rising"),
+        (lambda: sequence([constant(0.1)], [3])(1), "1 milestones are between 1 schedules"),
+        (lambda: multiplicative(0.1, by=0.5), "by = 0.5, but it has to be a function of t"),
+        (lambda: cyclical(0.3, 2, 0.1, down=0), "down = 0, .* at least 1, or None"),
+        (lambda: cyclical(0.3, 2, 0.1, decay=1.1), "decay = 1.1, .* at most 1"),
+        (lambda: one_cycle(0.3, 10, linear="x"), "linear = 'x', but it has to be True or False"),
+        (lambda: one_cycle(0.3, 10, rise=0.5, three_phase=True)(1), "with three phases it has to be below 1/2"),
+        (lambda: linear_warmup(0.3, 10, end=2), "end = 2, but it has to be from 0 to 1"),
+        (lambda: constant(0.3, factor=0), "factor = 0, but it has to be above 0"),
+        (lambda: constant(0.3, factor=True), "factor = True"),
+    ],
+)
+def test_new_arguments_out_of_range(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 @pytest.mark.oracle
@@ -257,10 +374,10 @@ def test_the_rate_of_a_schedule_may_be_a_schedule_or_any_function_of_t():
     )
     assert linear_warmup(lambda t: t, steps=4)(3) == 0.5 * 3
     assert polynomial(lambda t: t, steps=4, low=2)(3) == 2 + (3 - 2) * 0.5
-    assert repr(warm) == "linear_warmup(lr=cosine(lr=0.1, steps=1000, low=0.0), steps=50, start=0.0)"
+    assert repr(warm) == "linear_warmup(lr=cosine(lr=0.1, steps=1000, low=0.0), steps=50, start=0.0, end=1.0)"
 
 
-@pytest.mark.parametrize("make", [make for make in dict.fromkeys(row[0].make for row in ROWS) if make is not delayed])
+@pytest.mark.parametrize("make", dict.fromkeys(row[0].make for row in ROWS if row[0].make not in (delayed, sequence)))
 def test_every_schedule_takes_the_inner_rate_at_its_own_t(make):
     numbers = next(dict(row[0].arguments) for row in ROWS if row[0].make is make) | {"low": 0}
     rest = {name: numbers[name] for name in inspect.signature(make).parameters if name != "lr"}
@@ -372,7 +489,7 @@ def test_what_makes_no_schedule_is_refused_when_it_is_made(make, message):
         (lambda: cosine(0.1), r"cosine\(.*\): missing a required argument: 'steps'"),
         (lambda: cosine(0.1, step=3), r"cosine got an unexpected keyword argument 'step'; is it steps\?"),
         (lambda: cosine(0.1, T_max=3), r"cosine got an unexpected keyword argument 'T_max'.*steps"),
-        (lambda: constant(0.1, 2), r"constant\(.*\): too many positional arguments"),
+        (lambda: constant(0.1, 2, 0.5, 3), r"constant\(.*\): too many positional arguments"),
     ],
 )
 def test_wrong_arguments_are_a_type_error_that_shows_the_right_ones(make, message):

@@ -2,9 +2,11 @@
 
 import copy
 import io
+import os
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import tinygrad_edu as tg
 
 RULES = [(row[0], row[2]) for row in ROWS]
 X, Y = tg.data.moons(48, rng=0)
+HERE = {"PYTHONPATH": str(Path(tg.__file__).parents[1])}
 
 
 def made(dropout=0.0):
@@ -197,6 +200,13 @@ def test_a_state_without_generators_and_one_of_a_model_with_more_are_taken():
 
 
 # --- pickle and deepcopy ----------------------------------------------------------------------------------------------
+
+
+def test_a_rule_is_pickled_by_its_name_in_a_process_that_has_done_nothing_else():
+    program = "import pickle, tinygrad_edu as tg; print(pickle.loads(pickle.dumps(tg.kernels.sgd)) is tg.kernels.sgd)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | HERE)
+    assert done.stdout == "True\n", done.stderr
+
 
 COPIES = {
     "deepcopy": copy.deepcopy,

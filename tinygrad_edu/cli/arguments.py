@@ -17,7 +17,8 @@ from typing import Any, NoReturn
 from ..core.layers import ACTIVATIONS
 from ..extras.optimizers import RULES
 from ..race.surfaces import SURFACES
-from ..training.data import TOY_SETS, Split, digits, mnist, split
+from ..training.cells import read
+from ..training.data import TOY_SETS, Encoder, Split, csv, digits, mnist, split
 
 SETS = ("digits", *TOY_SETS)
 NEEDS_MATPLOTLIB = "matplotlib (pip install matplotlib)"
@@ -119,16 +120,44 @@ def plain(text: str) -> str:
 
 
 def source(text: str) -> str:
-    """Read the name of a data set, or mnist: and a folder."""
+    """Read the name of a data set, mnist: and a folder, or a file, which is one with a point in its name."""
     folder = text.startswith("mnist:") and text != "mnist:"
-    return text if folder else choice("data", text, SETS, ", or mnist:FOLDER")
+    return text if folder or is_table(text) else choice("data", text, SETS, ", mnist:FOLDER, or a file, as my.csv")
 
 
-def load(name: str, rng: Any) -> Split:
-    """Return the data of that name, as `source` has read it."""
+def is_table(text: str) -> bool:
+    """Return whether the data are a table of the user's."""
+    return not text.startswith("mnist:") and bool(Path(text).suffix)
+
+
+def add_table(command: argparse.ArgumentParser) -> None:
+    """Give a command the options that say how a table is read."""
+    add = command.add_argument
+    add("--target", metavar="NAME", help="of a table: the column to predict, words or numbers")
+    text = "of a table: what to do about empty cells, refuse, drop, mean or median (default: refuse)"
+    add("--missing", choices=["refuse", "drop", "mean", "median"], default="refuse", metavar="WAY", help=text)
+    text = "of a table: columns to leave out, as names and numbers of customers"
+    add("--drop", type=lambda names: names.split(","), default=[], metavar="NAME,NAME", help=text)
+
+
+def load(name: str, rng: Any, target: str | None = None, missing: str = "refuse", drop: Iterable[str] = ()) -> Split:
+    """Return the data of that name, as `source` has read it; of a table with its target."""
     if name.startswith("mnist:"):
         return mnist(name.removeprefix("mnist:"))
+    if is_table(name):
+        return load_table(name, rng, target, missing, drop)[0]
     return digits(rng) if name == "digits" else split(*TOY_SETS[name](rng=rng), rng=rng)
+
+
+def load_table(
+    path: str, rng: Any, target: str | None, missing: str = "refuse", drop: Iterable[str] = ()
+) -> tuple[Split, Encoder]:
+    """Return a table's training and test data, standardised, and what encodes other files so."""
+    if target is None:
+        names = ", ".join(read(path).columns)
+        raise ValueError(f"--data {path} needs --target, the column to predict, of {names}")
+    train, test = csv(path, target, missing, drop).split(rng=rng)
+    return Split(train.X, train.y, test.X, test.y), train.encoder
 
 
 def surface(text: str) -> str:

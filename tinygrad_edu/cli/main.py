@@ -14,10 +14,13 @@ import warnings
 from typing import Any
 
 from .. import __version__
-from . import cache, exercise, explain, lab, race, train
+from . import cache, evaluate, exercise, explain, lab, predict, race, train
 from .arguments import Parser
 
-COMMANDS = {"train": train, "race": race, "explain": explain, "lab": lab, "exercise": exercise, "cache": cache}
+COMMANDS = {
+    **{"train": train, "evaluate": evaluate, "predict": predict, "race": race, "explain": explain},
+    **{"lab": lab, "exercise": exercise, "cache": cache},
+}
 FORMULA = r"^-(?!h$|-|[\d.]*$)"  # as in -x*x: with a space before it argparse does not take it for an option
 
 

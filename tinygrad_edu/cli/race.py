@@ -14,6 +14,7 @@ from .arguments import (
     NEEDS_MATPLOTLIB,
     add_json,
     add_seed,
+    add_table,
     load,
     print_json,
     rates,
@@ -52,6 +53,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add("--data", type=source, metavar="NAME", help=text)
     add("--seeds", type=whole("seeds", 1), metavar="N", help="with --data: runs of each rule (default: 5)")
     add("--epochs", type=whole("epochs", 1), metavar="N", help="with --data: passes over it (default: 20)")
+    add("--jobs", type=whole("jobs", 1), metavar="N", help="with --data: trainings at a time, with joblib (default: 1)")
+    add_table(command)
     add("--quick", action="store_true", help="with --data: 2 seeds, 3 epochs, and every second rate of the grid")
     add_json(command)
 
@@ -59,7 +62,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Let the rules run, print a table, write pictures. Return the exit status."""
     on_data = options.data is not None
-    for name in ("surface", "steps", "lr", "gif") if on_data else ("seeds", "epochs", "quick"):
+    for name in ("surface", "steps", "lr", "gif") if on_data else ("seeds", "epochs", "quick", "jobs", "target"):
         if getattr(options, name) is not None and getattr(options, name) is not False:
             raise ValueError(f"--{name} {'does not go with' if on_data else 'needs'} --data")
     refuse_file(options.out)
@@ -108,18 +111,19 @@ def run_on_data(options: argparse.Namespace) -> int:
     names = options.optimizers or rules("all")
     finished = iter(range(1, len(names) + 1))
     found = race_on_data(
-        *load(options.data, 0),
+        *load(options.data, 0, options.target, options.missing, options.drop),
         names,
         seeds=options.seeds or (2 if options.quick else 5),
         epochs=options.epochs or (3 if options.quick else 20),
         grid=GRID[:: 2 if options.quick else 1],
         rng=options.seed,
+        n_jobs=options.jobs or 1,
         report=lambda run: print(f"{next(finished)}/{len(names)}  {run.rule}", file=sys.stderr, flush=True),
     )
     say(f"{options.data}: {found}\n")
     files = []
     try:
-        files.append(loss_bands(found, options.out / f"{options.data.partition(':')[0]}.png"))
+        files.append(loss_bands(found, options.out / f"{Path(options.data.partition(':')[0]).stem}.png"))
         say(f"wrote   {files[0]}")
     except ImportError:
         say(f"no picture: it needs {NEEDS_MATPLOTLIB}")

@@ -15,22 +15,27 @@ from ..extras.optimizers import RULES
 from ..training.data import TOY_SETS, Split
 from .arguments import (
     NEEDS_MATPLOTLIB,
+    Parser,
     activation,
     add_json,
     add_seed,
+    add_table,
     batch,
+    is_table,
     load,
+    load_table,
     print_json,
     real,
-    refuse_file,
     rule,
     share,
     sizes,
     source,
     whole,
 )
+from .runs import ABOUT, MODEL, about, arguments, as_words, describe, digest, new_folder, refuse_run, save_encoder
 
 if TYPE_CHECKING:
+    from ..training.data import Encoder
     from ..training.history import History
 
 HELP = "train a small network and show how it went"
@@ -52,13 +57,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--data",
         type=source,
         default="digits",
-        help=f"digits, {sets}, or mnist:FOLDER with MNIST's four files (default: digits)",
+        help=f"digits, {sets}, mnist:FOLDER with MNIST's four files, or a table, as my.csv (default: digits)",
     )
-    text = 'hidden sizes, as 64,32, or "none" (default: 128,128, toy sets 32,32)'
+    add_table(command)
+    text = 'hidden sizes, as 64,32, or "none" (default: 128,128, toy sets and tables 32,32)'
     add("--hidden", type=sizes, metavar="N,N", help=text)
     text = f"after each hidden layer: {', '.join(ACTIVATIONS)} (default: relu)"
     add("--activation", type=activation, default="relu", metavar="NAME", help=text)
-    text = "share of hidden values to drop in training (default: 0.25, toy sets 0)"
+    text = "share of hidden values to drop in training (default: 0.25, toy sets and tables 0)"
     add("--dropout", type=share, metavar="P", help=text)
     text = "make machine code of the whole step and run each epoch in one call: the same numbers, sooner"
     add("--compiled", action="store_true", help=text)
@@ -67,7 +73,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add("--lr", type=real, help="learning rate (default: one that suits the rule)")
     text = 'samples for each update, or "all" (default: 32)'
     add("--batch-size", type=batch, default=32, metavar="N", help=text)
-    text = "passes over the data (default: 50, toy sets 100, MNIST 5)"
+    text = "passes over the data (default: 50, toy sets and tables 100, MNIST 5)"
     add("--epochs", type=whole("epochs", 1), metavar="N", help=text)
     add(
         "--dtype",
@@ -77,7 +83,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
         help="of data and parameters (default: float64)",
     )
     add_seed(command, "of data, weights and batches")
-    add("--out", type=Path, metavar="DIR", help="where pictures and history.csv go (default: runs/DATA)")
+    text = "a new folder for model, figures and pictures (default: runs/DATA, or runs/DATA-2, ... as is free)"
+    add("--out", type=Path, metavar="DIR", help=text)
+    text = "go on with the run of this folder, with its options; --epochs may name more than it had"
+    add("--resume", type=Path, metavar="DIR", help=text)
     add("--quick", action="store_true", help="3 epochs, unless --epochs says otherwise")
     add_json(command)
 
@@ -88,11 +97,17 @@ def run(options: argparse.Namespace) -> int:
 
     import tinygrad_edu as tg
 
+    before = about(options.resume) if options.resume else {}
+    if options.resume:
+        options = resumed(options)
+    elif options.out:
+        refuse_run(options.out)
     settle(options)
     out = sys.stderr if options.json else sys.stdout
     say = partial(print, file=out, flush=True)
     rng = np.random.default_rng(options.seed)
-    data = prepare(options, rng)
+    data, encoder = data_of(options, rng)
+    known = prepare(options, data, encoder, before)
     labels = data.y_train.dtype.kind in "iu"
     outputs = int(data.y_train.max()) + 1 if labels else data.y_train.shape[1]
     shape = [data.X_train.shape[1], *options.hidden, outputs]
@@ -105,28 +120,50 @@ def run(options: argparse.Namespace) -> int:
     loss = tg.cross_entropy if labels else tg.mse_loss
     how: dict[str, Any] = {"epochs": options.epochs, "batch_size": options.batch_size, "compiled": options.compiled}
     test = data.X_test, data.y_test
-    history = tg.fit(model, data.X_train, data.y_train, loss, optimizer, validation=test, rng=rng, **how)
+    how |= {"validation": test, "rng": rng, "checkpoint": options.out / MODEL}
+    history = tg.fit(model, data.X_train, data.y_train, loss, optimizer, **how)
     describe_result(history, optimizer.t, len(data.X_test), say)
 
-    copy = tg.mlp(shape, options.activation, options.dropout, rng=0).eval()  # in float64
-    copy.load_state_dict(model.state_dict())
-    few = data.X_test[:8].astype(float)  # with targets drawn at random: those it has learned leave hardly any gradient
-    drawn = rng.integers(0, outputs, len(few)) if labels else rng.standard_normal((len(few), outputs))
-    error = check(copy, lambda *_: loss(copy(few), drawn), say)
-
+    error = check(model, shape, loss, data, options, rng, say)
     written = save(options, history, model, data if labels and options.data in TOY_SETS else None)
-    for path in written:
-        say(f"wrote   {path}")
-    if len(written) == 1:
+    found = figures(options, shape, optimizer.t, history, error, written)
+    describe(options.out, **known, figures=found)
+    say("\n".join(f"wrote   {path}" for path in written))
+    if not any(path.suffix == ".png" for path in written):
         say(f"        no pictures: they need {NEEDS_MATPLOTLIB}")
     if options.json:
-        print_json(figures(options, shape, optimizer.t, history, error, written))
+        print_json(found)
     return 0 if error is not None else 1
+
+
+def resumed(options: argparse.Namespace) -> argparse.Namespace:
+    """Return the options of the run that shall go on, with as many epochs as are asked for now."""
+    plain = vars(parsed([])) | {"epochs": options.epochs, "json": options.json, "resume": options.resume}
+    for name in plain:
+        if vars(options)[name] != plain[name]:
+            option = name.replace("_", "-")
+            raise ValueError(f"--resume has the options of its run, but for --epochs: leave out --{option}")
+    found = options_of(options.resume)
+    found.out, found.json, found.resume = options.resume, options.json, options.resume
+    found.epochs = options.epochs or found.epochs
+    return found
+
+
+def options_of(folder: Path) -> argparse.Namespace:
+    """Return the options of a run."""
+    return parsed(arguments(about(folder)["options"]), f"tinygrad-edu: {folder / ABOUT}")
+
+
+def parsed(arguments: list[str], program: str = "") -> argparse.Namespace:
+    """Return the options that these arguments mean."""
+    parser = Parser(prog=program)
+    add_options(parser)
+    return parser.parse_args(arguments)
 
 
 def settle(options: argparse.Namespace) -> None:
     """Give the options that were left out the values that suit the data and the rule."""
-    toy, files = options.data in TOY_SETS, options.data.startswith("mnist:")
+    toy, files = options.data in TOY_SETS or is_table(options.data), options.data.startswith("mnist:")
     if options.hidden is None:
         options.hidden = [32, 32] if toy else [128, 128]
     if options.dropout is None:
@@ -136,16 +173,34 @@ def settle(options: argparse.Namespace) -> None:
     if options.lr == 0:
         warnings.warn("--lr 0: no step changes anything, so nothing is learned", stacklevel=2)
     options.epochs = options.epochs or (3 if options.quick else 100 if toy else 5 if files else 50)
-    options.out = options.out or Path("runs") / options.data.partition(":")[0]
 
 
-def prepare(options: argparse.Namespace, rng: Any) -> Split:
-    """Return the data in the dtype that was asked for; make the folder of the results."""
-    refuse_file(options.out)
-    data = load(options.data, rng)
-    options.out.mkdir(parents=True, exist_ok=True)
+def data_of(options: argparse.Namespace, rng: Any) -> tuple[Split, Encoder | None]:
+    """Return the data in the dtype that was asked for, and how those of a table were made."""
+    data, encoder = (
+        load_table(options.data, rng, options.target, options.missing, options.drop)
+        if is_table(options.data)
+        else (load(options.data, rng), None)
+    )
+    return Split(*(a if a.dtype.kind in "iu" else a.astype(options.dtype) for a in data)), encoder
+
+
+def prepare(
+    options: argparse.Namespace, data: Split, encoder: Encoder | None, before: dict[str, Any]
+) -> dict[str, Any]:
+    """Make the folder of a new run, or look at the data of an earlier one; return what run.json says of it."""
+    kind = "classes" if data.y_train.dtype.kind in "iu" else "numbers"
+    known = {"options": as_words(options), "data": digest(data), "answers": kind}
+    if before:
+        if before["data"] != known["data"]:
+            raise ValueError(f"{options.data} is not what it was when {options.resume} was trained: train anew")
+    else:
+        options.out = new_folder(options.out, Path(options.data.partition(":")[0]).stem)
+        if encoder is not None:
+            save_encoder(options.out, encoder)
     (options.out / "history.csv").touch()  # what cannot be written is said now, not after the training
-    return Split(*(a if a.dtype.kind in "iu" else a.astype(options.dtype) for a in data))
+    describe(options.out, **known)
+    return known
 
 
 def describe_data(name: str, data: Split, shape: list[int], labels: bool, say: Callable[..., Any]) -> None:
@@ -178,12 +233,27 @@ def describe_result(history: History, updates: int, held_out: int, say: Callable
         say(f"result  held-out accuracy {accuracy:.4f}: {right} of {held_out:,} that it had not seen")
 
 
-def check(model: Layer, loss: Callable[..., Any], say: Callable[..., Any]) -> float | None:
+def check(
+    model: Layer,
+    shape: list[int],
+    loss: Any,
+    data: Split,
+    options: argparse.Namespace,
+    rng: Any,
+    say: Callable[..., Any],
+) -> float | None:
     """Compare the loss's gradient with slopes, print what came out, and return the largest error; None if it failed."""
+    import tinygrad_edu as tg
+
     from ..doctor.gradcheck import gradcheck
 
+    copy = tg.mlp(shape, options.activation, options.dropout, rng=0).eval()  # in float64
+    copy.load_state_dict(model.state_dict())
+    few = data.X_test[:8].astype(float)  # with targets drawn at random: those it has learned leave hardly any gradient
+    labels = data.y_train.dtype.kind in "iu"
+    drawn = rng.integers(0, shape[-1], len(few)) if labels else rng.standard_normal((len(few), shape[-1]))
     try:
-        found = gradcheck(loss, *model.parameters(), elements=20, rng=0)
+        found = gradcheck(lambda *_: loss(copy(few), drawn), *copy.parameters(), elements=20, rng=0)
     except (AssertionError, ValueError) as error:
         say(f"check   of the trained model's gradient failed: {error}")
         return None
@@ -196,8 +266,9 @@ def save(options: argparse.Namespace, history: History, model: Layer, data: Spli
     from ..training import pictures
 
     out, name = options.out, options.data
-    written = [out / "history.csv"]
-    history.to_csv(written[0])
+    written = [path for path in (out / MODEL, out / ABOUT) if path.exists()]
+    written.append(out / "history.csv")
+    history.to_csv(written[-1])
     try:
         written.append(pictures.loss_curve(history, out / "loss.png", f"Training on {name}"))
         if data is not None:

@@ -57,6 +57,8 @@ class Functions:
                 return elementwise(numbers, ELEMENTWISE[name], *[arg.to(dtype) for arg in args])
             case _ if name in CONDITIONS and dtype == np.dtype(bool):
                 return elementwise(numbers, CONDITIONS[name], *args)
+            case "mod" | "remainder" | "floor_divide" if self.of_integers(dtype, *args):
+                return elementwise(numbers, f"({{0}} {'//' if name == 'floor_divide' else '%'} {{1}})", *args)
             case _ if name in CALLED:
                 return self.called(name, numbers, args, into)
         raise CannotCompile(name)
@@ -97,6 +99,10 @@ class Functions:
         if numbers[0].dtype not in (np.float32, np.float64):
             raise CannotCompile(f"np.{name} in {numbers[0].dtype}")
         return self.loops.called(name, numbers, parts, into)
+
+    def of_integers(self, dtype: Any, a: Value, b: Value) -> bool:
+        """Return whether a // b is one of integers, by a number that is known and not 0."""
+        return dtype is not None and dtype.kind in "iu" and b.known and all(np.all(v) for v in b.numbers)
 
     def each(self, numbers: list[Any], into: str, f: Value, a: Value) -> Value:
         """Return a function of Python's math module for every element."""

@@ -23,13 +23,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..program.names import loaded, unparsed
+from ..program.names import loaded, renamed, unparsed
 from ..program.program import Program
 from .functions import Functions
-from .loops import Loops
+from .loops import Loops, nested
 from .memory import Memory
+from .table import REFUSED
 from .templates import DEFINED, LOGICAL, RESERVED, SIGNS
-from .values import CannotCompile, Elements, Length, Shape, Steps, Value, size_of
+from .values import CannotCompile, Elements, Length, Shape, Steps, Value, names_of, size_of
 
 BATCHES = (3, 5, 1)
 LENGTHS = ("len", "np.shape", "np.ndim", "np.size", "np.result_type")  # known for every N, whatever the argument
@@ -270,9 +271,13 @@ class _Reader:
                 raise CannotCompile(unparsed(node))
         function = self.helpers.get(name) if isinstance(node.func, ast.Name) else None
         function = function or DEFINED.get(name)
-        args = [self.value(part, scope) for part in given]
+        several = function is not None and any(isinstance(part, ast.Tuple) for part in given)
+        args = [self.value(part, scope) for part in given] if not several else []
         keywords = {str(key.arg): self.value(key.value, scope) for key in node.keywords}
         if function is not None:
+            if several:
+                function, given = apart(function, given)
+                args = [self.value(part, scope) for part in given]
             return self.inlined(function, args, keywords, into)
         return self.functions.call(name, numbers, args, keywords, into)
 
@@ -341,8 +346,8 @@ class _Reader:
         return Steps(self.elements.length([span[0] for span in spans]), spans[0][2])
 
     def in_range(self, item: Value, a: Value, axis: int) -> Value:
-        """Return an index into that axis of a, or an array of them, from 0 on. Those of an input are checked later, in
-        every batch."""
+        """Return an index into that axis of a, or an array of them, from 0 on. Those of an input are checked in every
+        batch, before anything is computed; others where they are."""
         if item.known:
             if all(np.min(v) >= 0 for v in item.numbers):
                 return item
@@ -350,12 +355,34 @@ class _Reader:
                 [np.asarray(v) % whole.shape[axis] for v, whole in zip(item.numbers, a.numbers)]
             )
         check = (item.of, str(a.shape[axis]))
-        if item.of not in self.inputs or size_of(item.shape) != size_of(self.memory.regions[item.of].shape):
-            raise CannotCompile("an index is computed")
         if any(v.size and v.min() < 0 for v in item.numbers):
             raise CannotCompile("an index counts from the end")
-        self.checks += [check] * (check not in self.checks)
+        if item.of not in self.inputs or size_of(item.shape) != size_of(self.memory.regions[item.of].shape):
+            item = self.loops.placed(item)
+            over = names_of(item.shape)
+            refused = [f"if not 0 <= {item.at(over)} < {a.shape[axis]}:", f"    return {REFUSED}"]
+            self.loops.write(*nested(zip(over, item.shape), refused))
+        else:
+            self.checks += [check] * (check not in self.checks)
         return item
+
+
+def apart(f: ast.FunctionDef, given: list[ast.expr]) -> tuple[ast.FunctionDef, list[ast.expr]]:
+    """Return a function and its arguments, with each tuple among these as so many arguments."""
+    names, parts, tuples = list[str](), list[ast.expr](), dict[str, ast.expr]()
+    for arg, part in zip(f.args.args, given):
+        items = part.elts if isinstance(part, ast.Tuple) else [part]
+        own = [f"{arg.arg}_{i}" for i in range(len(items))] if isinstance(part, ast.Tuple) else [arg.arg]
+        if isinstance(part, ast.Tuple):
+            tuples[arg.arg] = ast.Tuple([ast.Name(name) for name in own])
+        names += own
+        parts += items
+    body = [renamed(line, tuples) for line in f.body]
+    rest = f.args.args[len(given) :]
+    args = ast.arguments(
+        [], [*map(ast.arg, names), *rest], None, f.args.kwonlyargs, f.args.kw_defaults, None, f.args.defaults
+    )
+    return ast.FunctionDef(f.name, args, body, [], None), parts
 
 
 def _one_hot(mask: ast.Compare) -> ast.expr | None:

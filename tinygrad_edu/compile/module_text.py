@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 from ..core.jit import kernel, numbers_of
 from ..core.kernels import add_l2, not_finite
+from . import table
 from .loops import nested
 from .lower import Lowered
 from .numpy_c import functions
-from .table import slots
+from .table import REFUSED, slots
 from .values import names_of, tuple_text
 
-DONE, SKIPPED, REFUSED, NOT_FINITE, NO_LOSS = range(5)  # the status that a call returns: errors from REFUSED on
 LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT, STATUS = range(8)  # the places in the array ``out``
 OUT = 8  # the length of ``out``
 RAISE, SKIP, PROPAGATE = range(3)  # policies: the answers to a gradient that is not finite
@@ -151,6 +151,7 @@ def epoch({rest}, _X, _y, _order, _table):
 '''
 
 
+YES_OR_NO = "0 <= {0} <= 1"  # the condition of targets that are answers, see `Parts`
 Kinds = Mapping[str, tuple[Any, tuple[int, ...]]]  # (dtype, shape without the batch) of X and y
 
 
@@ -193,7 +194,13 @@ class Parts(NamedTuple):
     def labelled(self) -> bool:
         """True if y holds class numbers, and the output a row of scores for each."""
         shape, (dtype, rest) = self.lowered.shapes.get(self.output, ()), self.kinds["y"]
-        return len(shape) == 2 and shape[1].b > 1 and not rest and dtype.kind in "iu"
+        return not self.yes_or_no and len(shape) == 2 and shape[1].b > 1 and not rest and dtype.kind in "iu"
+
+    @property
+    def yes_or_no(self) -> bool:
+        """True if y holds answers from 0 to 1, and the output a logit for each."""
+        shapes = self.lowered.shapes
+        return self.condition == YES_OR_NO and shapes.get(self.output) == shapes.get("y", ())
 
 
 def assemble(parts: Parts, rule: Any, states: int, size: int, dtype: Any) -> str:
@@ -203,7 +210,7 @@ def assemble(parts: Parts, rule: Any, states: int, size: int, dtype: Any) -> str
     generators = sorted({f"_rng{drawn.generator}" for drawn in parts.drawn.values()})
     arguments = [f"_s{i}[_a:_b]" for i in range(states)] + [f"{dtype}(_numbers[_r, {k + 1}])" for k in range(count)]
     return TEMPLATE.format(
-        **{name: value for name, value in globals().items() if name.isupper() and isinstance(value, int)},
+        **{name: n for name, n in {**vars(table), **globals()}.items() if name.isupper() and isinstance(n, int)},
         at=at,
         dtype=dtype,
         rest=", ".join(["_at", *generators]),
@@ -261,6 +268,12 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
     lines += lowered.lines
     zeros = ", ".join("0" for _ in shapes.get(parts.loss, ())) or "()"
     lines.append(f"_out[{LOSS}] = {f'{parts.loss}[{zeros}]' if parts.loss in shapes else parts.loss}")
+    if parts.yes_or_no:
+        index = names_of(shapes[parts.output])
+        at_index = f"[{', '.join(index)}]"
+        equal = [f"_right += ({parts.output}{at_index} > 0) == (y{at_index} > 0.5)"]
+        count = ["_right = 0", *nested(zip(index, shapes[parts.output]), equal), f"_out[{RIGHT}] = _right"]
+        lines += [f"if _at[{at['count']}]:", *(f"    {line}" for line in count)]
     if parts.labelled:
         z, (n, classes) = parts.output, shapes[parts.output]
         here, most = f"{z}[_0, _1]", f"{z}[_0, _best]"  # the first NaN, if there is one, as NumPy's argmax

@@ -6,6 +6,7 @@ updates get their numbers and are counted. So compiled and eager steps can take 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cached_property, partial
 from math import prod
@@ -26,24 +27,10 @@ from ..extras.one_thread import ALONE, one_thread
 from ..program.program import Program
 from . import cache
 from .inputs import inputs_of, loops_of
-from .module_text import (
-    APPLIED,
-    DONE,
-    LEFT_OUT,
-    NOT_FINITE,
-    OUT,
-    PROPAGATE,
-    RAISE,
-    SKIP,
-    SKIPPED,
-    STATUS,
-    Drawn,
-    Kinds,
-    Parts,
-    assemble,
-)
+from .module_text import APPLIED, LEFT_OUT, OUT, PROPAGATE, RAISE, SKIP, STATUS, Drawn, Kinds, Parts, assemble
 from .numpy_c import asleep, interruptible, switches, wake_blas
-from .table import Table, slots
+from .table import DONE, NOT_FINITE, SKIPPED, Table, slots
+from .values import CannotCompile
 
 POLICIES = {"raise": RAISE, "skip": SKIP, "propagate": PROPAGATE}
 
@@ -54,9 +41,9 @@ class Plan:
     Attributes
     ----------
     program, text : of the gradients; and the module's text, which Numba compiles
-    labelled : whether y holds class numbers
+    labelled : whether right answers are counted
     any_size : whether it is for batches of every size
-    apart : whether threads share the update
+    apart : whether the update is a call of its own: threads share it, ranks do, or something comes before it
     cached : whether the machine code that was asked for last was on disk
     out : the results of the latest call, see `module_text`
     """
@@ -73,9 +60,11 @@ class Plan:
         kinds: Kinds,
         condition: str | None,
         quiet: bool,
+        between: Callable[[], None] | None = None,
     ) -> None:
-        """Make the text, and the table. output : the name of the model's output. kinds, condition : see `Parts`."""
-        self.program, self.optimizer, self.quiet = program, optimizer, quiet
+        """Make the text, and the table. output : the name of the model's output. kinds, condition : see `Parts`.
+        between : called when the gradients are there, before the update."""
+        self.program, self.optimizer, self.quiet, self._between = program, optimizer, quiet, between
         inputs = inputs_of(program, optimizer)
         lowered, self.any_size = loops_of(program, inputs, X, y)
         buffer, averages = optimizer.buffer, list(optimizer.averages.values())
@@ -93,7 +82,7 @@ class Plan:
             condition,
         )
         self.text = assemble(parts, optimizer.kernel, len(averages), buffer.data.size, buffer.data.dtype)
-        self.labelled, self.generators = parts.labelled, list(rngs.values())
+        self.labelled, self.generators = parts.labelled or parts.yes_or_no, list(rngs.values())
 
         self._trained = [buffer.views[i] for i in inputs.trained.values()]
         self._without = [p for i, p in enumerate(optimizer.params) if i not in inputs.trained.values()]
@@ -103,7 +92,11 @@ class Plan:
         self._bound = list[Update]()  # the updates that the table is for
 
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
-        self.apart = size >= threads.WORTH_A_THREAD and threads.CORES > 2  # BLAS's second thread, waiting, holds a core
+        self._ranks = vars(optimizer).get("ranks")  # see `distribute`
+        self._shared = (
+            size >= threads.WORTH_A_THREAD and threads.CORES > 2
+        )  # BLAS's second thread, waiting, holds a core
+        self.apart = self._shared or self._ranks is not None or between is not None
         width = 1 + len(numbers_of(optimizer.kernel, 2 + len(averages)))
         self._row, self._pack = 8 * width, Struct(f"{width}d").pack_into
         numbers: Any = np.zeros((len(optimizer.params), width))
@@ -234,6 +227,8 @@ class Plan:
         updates = optimizer.updates()
         optimizer.begin(updates)
         if updates is not self._bound or thread.stepped:
+            if self._ranks is not vars(optimizer).get("ranks"):
+                raise CannotCompile("this step was compiled before distribute(optimizer, comm); compile it afterwards")
             self._bound = updates
             self._spans[: len(updates)] = [(update.span.start, update.span.stop) for update in updates]
             self.table.put(runs=len(updates))
@@ -262,11 +257,15 @@ class Plan:
         self.table.put(policy=POLICIES[nonfinite])
 
     def _update(self) -> int:
-        """Run the optimizer's kernel in threads; return the status of the step."""
-        piece = self.piece
-        if threads.in_threads(lambda k, n: piece(True, k, n)):
+        """Run the optimizer's kernel, in threads if it is worth it; return the status of the step."""
+        if self._ranks is not None:
+            self._ranks.average()
+        if self._between is not None:
+            self._between()
+        piece, run = self.piece, threads.in_threads if self._shared else alone
+        if run(lambda k, n: piece(True, k, n)):
             return SKIPPED if self._policy == "skip" else NOT_FINITE
-        threads.in_threads(lambda k, n: piece(False, k, n))
+        run(lambda k, n: piece(False, k, n))
         return DONE
 
     # --- machine code -------------------------------------------------------------------------------------------------
@@ -292,6 +291,11 @@ class Plan:
         bound = [self.table.at, *self.generators] if draws else [self.table.at]
         code, self.cached = cache.load(self.text, name, [*map(array_type, bound), *given], self.quiet)
         return partial(interruptible(code), *bound)
+
+
+def alone(job: Callable[[int, int], Any]) -> Any:
+    """Call job as the only thread does (`threads.in_threads`)."""
+    return job(0, 1)
 
 
 def array_type(value: Any) -> Any:

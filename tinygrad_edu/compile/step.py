@@ -27,26 +27,15 @@ from ..guards.frames import warn
 from ..guards.lost import LOST, fresh, lost, recorded
 from ..guards.samples import numbers
 from ..program.program import Program
-from .module_text import (
-    APPLIED,
-    DONE,
-    LEFT_OUT,
-    LOSS,
-    NO_LOSS,
-    NOT_FINITE,
-    REFUSED,
-    RIGHT,
-    RIGHT_TOTAL,
-    SEEN,
-    TOTAL,
-)
+from .module_text import APPLIED, LEFT_OUT, LOSS, RIGHT, RIGHT_TOTAL, SEEN, TOTAL, YES_OR_NO
 from .plan import Plan
+from .table import DONE, NO_LOSS, NOT_FINITE, REFUSED
 from .tracing import StepTracer, set_modes
 from .values import CannotCompile
 from .watch import Watch
 
 TARGETS = {  # a loss's condition on each target, before anything is computed
-    losses.binary_cross_entropy_with_logits: "0 <= {0} <= 1",
+    losses.binary_cross_entropy_with_logits: YES_OR_NO,
     losses.hinge_loss: "abs({0}) == 1",
 }
 
@@ -111,7 +100,7 @@ class CompiledStep:
     source : the text that Numba compiles
     cached : whether the machine code was found on disk
     seconds : the time that it took to get the machine code ready
-    labelled : whether y holds class numbers
+    labelled : whether y holds class numbers, or answers of yes and no, so that right ones can be counted
     """
 
     program: Program
@@ -128,11 +117,12 @@ class CompiledStep:
         y: Any,
         quiet: bool = False,
         function: str = "step",  # or "epoch": which of the two is compiled now
+        between: Callable[[], None] | None = None,  # called between the gradients and the update
     ) -> None:
         if not isinstance(model, Layer) or not callable(loss) or not isinstance(optimizer, Optimizer):
             raise TypeError("compile_step takes a Layer, a function such as tg.cross_entropy, and an optimizer")
         _refuse_own_rules(optimizer)
-        self.model, self.loss, self.optimizer, self.quiet = model, loss, optimizer, quiet
+        self.model, self.loss, self.optimizer, self.quiet, self.between = model, loss, optimizer, quiet, between
         X, y, dtype = numbers("X", X), numbers("y", y), optimizer.buffer.data.dtype
         x_dtype = dtype if X.dtype.kind in "iub" else np.dtype(X.dtype.type)
         y_dtype = dtype if y.dtype.kind == "f" else np.dtype(y.dtype.type)
@@ -255,8 +245,8 @@ class CompiledStep:
         plan = next((plan for plan in known if plan.program.source == source), None)
         if plan is None:
             program, output = self._tracer.program(X, y)
-            condition = TARGETS.get(self.loss)
-            plan = Plan(program, output, self.optimizer, X, y, self.kinds, condition, self.quiet)
+            condition = TARGETS.get(getattr(self.loss, "func", self.loss))
+            plan = Plan(program, output, self.optimizer, X, y, self.kinds, condition, self.quiet, self.between)
             self.program, self.source, self.labelled = program, plan.text, plan.labelled
             self._warn_if_lost(program)
             self._watch = Watch(self.model, self.loss)  # now, as forward() may have kept something
@@ -300,8 +290,9 @@ class CompiledStep:
 
         Returns
         -------
-        (total, right, seen) : the losses times the sizes of their batches; the number of samples whose label the model
-            scored highest (None if y holds no labels); the number of samples. Batches that were skipped do not count
+        (total, right, seen) : the losses times the sizes of their batches; the number of right answers (None if there
+            are none in y), which are the highest scores, or under `binary_cross_entropy_with_logits` logits above 0
+            for a 1; the number of samples. Batches that were skipped do not count
 
         Raises
         ------

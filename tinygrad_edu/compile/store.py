@@ -12,17 +12,17 @@ import os
 import re
 import stat
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from ..extras.files import UNFINISHED, replacing
+
 OURS = re.compile(
     r"tinygrad_edu_step_[0-9a-f]{32}\.py|[\w.]+-[0-9a-f]{32}\.nbc|\.unfinished-\w+|tinygrad_edu_step_[\w.-]+\.nb[ic]"
 )
-UNFINISHED = ".unfinished-"
 SEAL = hashlib.sha256().digest_size  # bytes
 MEGABYTES = 256  # the bound, if TINYGRAD_EDU_CACHE_MB names no other
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -102,22 +102,13 @@ def read(path: Path) -> bytes | None:
 
 def write(path: Path, data: bytes, sealed: bool = True) -> bool:
     """Put data into a file of a trusted folder, whole or not at all. Return False if that cannot be."""
-    unfinished = ""
-    try:
+    with suppress(OSError):
         _make(path.parent)
-        if not trusted(path.parent):
-            return False
-        number, unfinished = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)
-        with open(number, "wb") as file:
-            file.write((_seal(path.name, data) if sealed else b"") + data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(unfinished)
-        return False
-    return True
+        if trusted(path.parent):
+            with replacing(path, private=True) as file:
+                file.write((_seal(path.name, data) if sealed else b"") + data)
+            return True
+    return False
 
 
 def _seal(name: str, data: bytes) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+DONE, SKIPPED, REFUSED, NOT_FINITE, NO_LOSS = range(5)  # the status that a call returns: errors from REFUSED on
 FIXED = ("data", "grad", "l2", "numbers", "spans", "runs", "policy", "work", "out", "count", "apart")
 EPOCH = ("batch", "batch_X", "batch_y")  # the number of samples, and the arrays where a batch is brought together
 OWN = ("own_X", "own_y")  # copies of labels and of other indices: what was looked at is what is used

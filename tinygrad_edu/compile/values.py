@@ -176,8 +176,10 @@ class Elements:
         if not isinstance(first, (list, np.ndarray)):
             return Value(numbers, lambda at: self._written(numbers, at), (), None, known=True)
         dtype, shape = np.asarray(first).dtype, self.shape(numbers)
-        if dtype.kind == "i" and len(shape) == 1 and all(np.array_equal(v, np.arange(len(v))) for v in numbers):
-            return self.counter([np.asarray(v) for v in numbers])
+        long = [axis for axis, n in enumerate(shape) if n != ONE]
+        counts = dtype.kind == "i" and all(np.array_equal(np.ravel(v), np.arange(np.size(v))) for v in numbers)
+        if counts and len(long) == 1:
+            return self.counter([np.asarray(v) for v in numbers], long[0])
         return Value(numbers, lambda at: self._written(numbers, at), shape, dtype, known=True)
 
     def _written(self, numbers: list[Any], at: Index) -> str:
@@ -194,9 +196,9 @@ class Elements:
         place = " + ".join(f"{i} * {n // items.itemsize}" for i, n in zip(self.whole(at), items.strides))
         return f"({', '.join(every[0])},)[{place}]"
 
-    def counter(self, numbers: list[Any]) -> Value:
-        """Return 0, 1, 2, ...: the index itself."""
-        return self.value(numbers, lambda index: self.whole(index)[0], known=True)
+    def counter(self, numbers: list[Any], axis: int = 0) -> Value:
+        """Return 0, 1, 2, ... along an axis, the only one that is long: the index itself."""
+        return self.value(numbers, lambda index: self.whole(index)[axis], known=True)
 
     def elementwise(self, numbers: list[Any], template: str, *parts: Value) -> Value:
         """Return a template with an element of each part in it: {0}, {1}; {t} is the dtype of the result."""

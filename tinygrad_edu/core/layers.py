@@ -41,8 +41,9 @@ class Layer:
     training = True
     summary: Callable[..., None]  # `guards.install` binds these two; refuse makes the error for a misfit of shapes
     refuse: Callable[[type[Exception], str], Exception]
-    state_dict: Callable[[], dict[str, ops.Array]]  # the face, tinygrad_edu/__init__.py, binds these two
-    load_state_dict: Callable[[Any], None]
+    state_dict: Callable[[], dict[str, ops.Array]]  # the face, tinygrad_edu/__init__.py, binds these three
+    load_state_dict: Callable[..., Any]
+    predict: Callable[..., Any]
 
     def forward(self, x: Any) -> Tensor:
         """Compute the output of the layer. Called as ``layer(x)``."""

@@ -325,6 +325,7 @@ class Tensor(TensorMethods):
     data : anything that NumPy turns into real numbers; copied. A list of floats becomes float64, as in NumPy
     requires_grad : whether `backward` stores the gradient with respect to this tensor in ``grad``
     name : what messages and pictures call it
+    dtype : of the numbers; None keeps that of data
 
     Attributes
     ----------
@@ -355,8 +356,9 @@ class Tensor(TensorMethods):
     grad_view: Array | None  # of a parameter: its part of the gradients in its `FlatBuffer`
     checksum: int | None  # of the array, while it is watched: from `data` to an optimizer's step
 
-    def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
-        self.array: Array = real(unwrap(data)).copy()
+    def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None, dtype: Any = None) -> None:
+        array = real(unwrap(data))
+        self.array: Array = array.copy() if dtype is None else real(array.astype(dtype))
         self.stored_grad: Array | None = None
         self.op, self.parents, self.kwargs, self.vjps, self.name = None, (), {}, (), name
         self.stamp, self.checksum, self.grad_view = next_stamp(), None, None

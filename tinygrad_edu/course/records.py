@@ -8,15 +8,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
+from ..extras.files import replacing
 from .checks import EXERCISES
 from .folders import FEEDBACK
 from .grading import OURS, TURNS, Verdict, student_note
@@ -124,21 +122,9 @@ def _cell(value: Any) -> Any:
 
 
 def replace(path: Path, text: str) -> Path:
-    """Write a file as a whole, or not at all: into a temporary file beside it, which then takes its place."""
-    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
-    try:
-        with open(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp lets nobody else read it
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+    """Write a text file as a whole, or not at all."""
+    with replacing(path) as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
     return path
 
 

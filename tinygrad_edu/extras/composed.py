@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial, reduce
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from ..core.tensor import Tensor, apply, as_tensor, constant, unwrap
 from . import ops, products
 from .products import diagonal, moveaxis, trace, turned, vecdot
+from .statistics import average, diff, gradient, larger, linspace, nan_to_num, quantile, select, sinc, sort, trapezoid
 
 Function = Callable[..., Any]
 
@@ -36,7 +37,7 @@ def known(function: Function) -> Function:
 
 def read(function: Function) -> Function:
     """Return function of one Tensor, where the size of the result depends on the numbers: plain arrays."""
-    return lambda a, *args: function(a.read(f"{function.__name__}()"), *args)
+    return lambda a, *args, **kwargs: function(a.read(f"{function.__name__}()"), *args, **kwargs)
 
 
 def reshaped(function: Function) -> Function:
@@ -72,7 +73,7 @@ def moved(function: Function) -> Function:
 
 def half(function: Function) -> Function:
     """Return np.tril or np.triu for Tensors."""
-    return lambda m, k=0: apply(ops.where, m, 0, condition=function(np.ones(m.shape[-2:], bool), k))
+    return lambda m, k=0: apply(ops.where, m, np.zeros((), m.dtype), condition=function(np.ones(m.shape[-2:], bool), k))
 
 
 def pieces(function: Function, axis: int = 0) -> Function:
@@ -159,104 +160,18 @@ def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> tuple[Any,
     return tuple(rows) if sparse else broadcast_arrays(*rows)
 
 
-# --- numbers ----------------------------------------------------------------------------------------------------------
-
-
-def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    """The differences of neighbours along axis, n times; of the array between prepend and append, if they are given."""
-    if n and not (prepend is None and append is None):
-        one = [1 if i == axis % a.ndim else m for i, m in enumerate(a.shape)]
-        ends = [e if e is None or np.ndim(unwrap(e)) else np.broadcast_to(e, one) for e in (prepend, append)]
-        return diff(np.concatenate([e for e in (ends[0], a, ends[1]) if e is not None], axis=axis), n, axis)
-    before = (slice(None),) * (range(a.ndim)[axis])
-    return a if n == 0 else diff(a[(*before, slice(1, None))] - a[(*before, slice(None, -1))], n - 1, axis)
-
-
-def sort(a: Any, axis: int | None = -1) -> Tensor:
-    """y = the elements in ascending order along axis, of all when it is None (`ops.sort`). A new Tensor: the one
-    that it is called on stays as it is"""
-    a = as_tensor(a)
-    return apply(ops.sort, a.reshape(-1) if axis is None else a, axis=-1 if axis is None else range(a.ndim)[axis])
-
-
-def quantile(a: Any, q: Any, axis: Any = None, *, keepdims: bool = False) -> Tensor:
-    """NumPy's default among the many definitions: linear between the two elements next to it."""
-    a, q = as_tensor(a), np.asarray(unwrap(q))
-    if not ((q >= 0) & (q <= 1)).all():
-        raise ValueError(f"quantiles are from 0 to 1, percentiles to 100; got {q}")
-    axes = [i % a.ndim for i in ([axis] if isinstance(axis, int) else range(a.ndim) if axis is None else axis)]
-    rest = [i for i in range(a.ndim) if i not in axes]
-    rows = sort(a.transpose(*rest, *axes).reshape([*[a.shape[i] for i in rest], -1]) if a.ndim else a.reshape(1))
-    place = q * (rows.shape[-1] - 1)
-    low = np.floor(place).astype(int)
-    part = (place - low).astype(a.dtype if a.dtype.kind == "f" else float)
-    found = rows[..., low] * (1 - part) + rows[..., np.ceil(place).astype(int)] * part
-    found = apply(
-        ops.where, math.nan, found, condition=np.isnan(rows[(..., -1, *[None] * q.ndim)])
-    )  # NaN is sorted last
-    found = moveaxis(found, range(len(rest), found.ndim), range(q.ndim))
-    kept = [1 if i in axes else n for i, n in enumerate(a.shape)]
-    return found.reshape([*q.shape, *kept]) if keepdims else found
-
-
-def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Tensor:
-    a = as_tensor(a)
-    if weights is None:
-        return a.mean(axis=axis, keepdims=keepdims)
-    w = as_tensor(weights)
-    if w.ndim == 1 < a.ndim and isinstance(axis, int):
-        w = w.reshape([-1 if i == axis % a.ndim else 1 for i in range(a.ndim)])
-    total = apply(ops.broadcast_to, w, shape=a.shape).sum(axis=axis, keepdims=keepdims)
-    return (a * w).sum(axis=axis, keepdims=keepdims) / total
-
-
-def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Tensor:
-    y = moveaxis(as_tensor(y), axis, -1)
-    widths = dx if x is None else diff(moveaxis(x, axis, -1) if np.ndim(unwrap(x)) > 1 else as_tensor(x))
-    return ((y[..., 1:] + y[..., :-1]) * widths / 2).sum(axis=-1)
-
-
-def select(condlist: Any, choicelist: Any, default: Any = 0) -> Tensor:
-    pairs = list(zip(condlist, choicelist, strict=True))[::-1]
-    return reduce(lambda rest, pair: apply(ops.where, pair[1], rest, condition=unwrap(pair[0])), pairs, default)
-
-
-def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
-    x, most = as_tensor(x), np.finfo(x.dtype).max.item()
-    for condition, value in (
-        (np.isnan(x), nan),
-        (x == np.inf, most if posinf is None else posinf),
-        (x == -np.inf, -most if neginf is None else neginf),
-    ):
-        x = apply(ops.where, value, x, condition=condition)
-    return x
-
-
-def larger(pick: Function) -> Function:
-    """Return np.fmax or np.fmin: of a number and NaN it takes the number."""
-
-    def unless_nan(a: Any, b: Any) -> Any:
-        return a if isinstance(a, (int, float)) else apply(ops.where, b, a, condition=np.isnan(a))
-
-    return lambda a, b: apply(pick, unless_nan(a, b), unless_nan(b, a))
-
-
-def sinc(x: Any) -> Tensor:
-    x = x * math.pi
-    safe = apply(ops.where, 1, x, condition=x == 0)
-    return apply(ops.where, 1 - x * x / 6, safe.sin() / safe, condition=x == 0)  # 1 - x² / 6 has its slopes
-
-
 # --- the tables -------------------------------------------------------------------------------------------------------
 
 PLAIN = (
     *("all", "any", "allclose", "isclose", "array_equal", "array_equiv", "argmin", "argsort", "argpartition"),
     *("count_nonzero", "searchsorted", "digitize", "isin", "isneginf", "isposinf", "empty_like"),
 )
+KNOWN = ("size", "result_type", "can_cast", "min_scalar_type", "iscomplexobj", "isrealobj", "shares_memory")
+WINDOWS = np.lib.stride_tricks.sliding_window_view
 TABLE: dict[str, Function] = {  # in NumPy's order; the names are below np
     **{name: plain(getattr(np, name)) for name in PLAIN},
-    **{name: known(getattr(np, name)) for name in ("size", "result_type", "can_cast", "iscomplexobj", "isrealobj")},
-    **{name: read(getattr(np, name)) for name in ("nonzero", "flatnonzero", "argwhere")},
+    **{name: known(getattr(np, name)) for name in KNOWN},
+    **{name: read(getattr(np, name)) for name in ("nonzero", "flatnonzero", "argwhere", "bincount", "unique")},
     "amax": lambda a, axis=None, *, keepdims=False: a.max(axis=axis, keepdims=keepdims),
     "amin": lambda a, axis=None, *, keepdims=False: a.min(axis=axis, keepdims=keepdims),
     "ptp": lambda a, axis=None, *, keepdims=False: (
@@ -272,7 +187,7 @@ TABLE: dict[str, Function] = {  # in NumPy's order; the names are below np
     "median": lambda a, axis=None, *, keepdims=False: quantile(a, 0.5, axis, keepdims=keepdims),
     "quantile": quantile,
     "percentile": lambda a, q, axis=None, *, keepdims=False: quantile(
-        a, np.true_divide(unwrap(q), 100), axis, keepdims=keepdims
+        a, np.true_divide(q, 100), axis, keepdims=keepdims
     ),
     "average": average,
     "cumprod": lambda a, axis=None: apply(ops.cumprod, a, axis=axis),
@@ -281,11 +196,16 @@ TABLE: dict[str, Function] = {  # in NumPy's order; the names are below np
     "diff": diff,
     "ediff1d": lambda ary: diff(ary.reshape(-1)),
     "trapezoid": trapezoid,
+    "gradient": gradient,
+    "linspace": linspace,
     "sort": lambda a, axis=-1, kind=None, *, stable=None: sort(a, axis),  # ours is stable
+    "partition": lambda a, kth, axis=-1: sort(a, axis),  # the order of the others is left open
     "round": lambda a, decimals=0: apply(ops.round, a, decimals=decimals),
     "around": lambda a, decimals=0: apply(ops.round, a, decimals=decimals),
     "fix": lambda x: apply(ops.trunc, x),
-    "real": lambda val: val,
+    **{name: lambda x: x for name in ("real", "real_if_close")},
+    "imag": plain(np.imag),
+    "angle": plain(np.angle),
     "nan_to_num": nan_to_num,
     "sinc": sinc,
     "select": select,
@@ -298,6 +218,9 @@ TABLE: dict[str, Function] = {  # in NumPy's order; the names are below np
     **{name: turned(getattr(np, name)) for name in ("swapaxes", "moveaxis", "rollaxis")},
     "matrix_transpose": lambda x: x.mT,
     **{name: moved(getattr(np, name)) for name in ("roll", "repeat", "tile", "rot90", "resize", "delete", "diagflat")},
+    "lib.stride_tricks.sliding_window_view": lambda x, window_shape, axis=None: moved(WINDOWS)(
+        x, window_shape, (axis,) if isinstance(axis, int) else axis
+    ),
     "fliplr": lambda m: apply(ops.flip, m, axis=1),
     "flipud": lambda m: apply(ops.flip, m, axis=0),
     "split": pieces(np.split),
@@ -362,5 +285,5 @@ METHODS: dict[str, Any] = {  # an array has them; what an op or a function of th
     "__rfloordiv__": lambda b, a: apply(ops.floor_divide, a, b),
     "__divmod__": lambda a, b: (a // b, a % b),
     "__round__": lambda a, n=None: apply(ops.round, a, decimals=n or 0),
-    "__xor__": lambda *masks: constant(np.bitwise_xor, *masks),
+    **dict.fromkeys(["__xor__", "__rxor__"], lambda *masks: constant(np.bitwise_xor, *masks)),
 }

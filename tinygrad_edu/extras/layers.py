@@ -1,4 +1,4 @@
-"""More layers: four activations, the two normalisations, softmax and flatten. Each is built from ops."""
+"""More layers: four activations, the two normalisations, softmax, flatten, embedding. Each is built from ops."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.init import Rng
 from ..core.layers import Activation, Layer
-from ..core.tensor import Tensor, apply, as_tensor, no_grad
+from ..core.tensor import Tensor, apply, as_tensor, no_grad, unwrap
 from . import ops
 
 
@@ -202,3 +203,51 @@ class Flatten(Layer):
     def forward(self, x: Any) -> Tensor:
         x = as_tensor(x)
         return x.reshape(len(x), int(np.prod(x.shape[1:])))
+
+
+class Embedding(Layer):
+    """y = W[x]: a row of numbers for each of count words, learned; x holds the words' numbers.
+
+    Its gradient reaches the rows that x names, as often as it names them. The other rows get 0, so plain rules leave
+    them alone, and those with averages or weight decay do not.
+
+    Parameters
+    ----------
+    count : number of rows of W; the numbers in x are 0 to count - 1
+    size : D, the length of a row
+    dtype : np.float64 or np.float32, of W
+    rng : generator or seed for W, from a normal distribution of deviation 1, as in PyTorch
+
+    Shapes: x (...), of whole numbers; W (count, D); y (..., D).
+
+    Raises
+    ------
+    ValueError : count or size is not a whole number of at least 1
+    IndexError : x does not hold whole numbers from 0 to count - 1
+
+    Examples
+    --------
+    >>> layer = Embedding(3, 2, rng=0)
+    >>> layer.W.data = [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
+    >>> layer(np.array([2, 0, 2]))
+    Tensor([[4., 5.],
+            [0., 1.],
+            [4., 5.]], op=getitem)
+    """
+
+    def __init__(self, count: int, size: int, dtype: Any = np.float64, rng: Rng = None) -> None:
+        numbers = np.random.default_rng(rng).standard_normal((count, size))
+        self.count, self.size = int(count), int(size)
+        self.W = Tensor(numbers.astype(dtype), requires_grad=True, name="W")
+
+    def forward(self, x: Any) -> Tensor:
+        rows = np.asarray(unwrap(x))
+        if rows.dtype.kind not in "iu":
+            raise IndexError(f"{self!r} takes whole numbers, got {rows.dtype}; say x.astype(int)")
+        if rows.size and not (rows.min() >= 0 and rows.max() < self.count):
+            outside = rows.min() if rows.min() < 0 else rows.max()
+            raise IndexError(f"{self!r} takes numbers from 0 to {self.count - 1}, got {outside}")
+        return self.W[x]
+
+    def __repr__(self) -> str:
+        return f"Embedding({self.count}, {self.size})"

@@ -8,6 +8,7 @@ op, are here too.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from inspect import signature
 from operator import attrgetter
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 
 from ..core.ops import Axis, Result
 from ..core.tensor import Tensor, apply, as_tensor, constant, method, real, unwrap
-from . import composed, ops, products
+from . import composed, ops, products, statistics
 from .misfit import of_shapes, reworded
 from .one_thread import ALONE, SMALL, product
 from .spellings import TORCHS_METHODS, Elsewhere, python_number
@@ -70,24 +71,31 @@ def transpose(t: Any, *axes: Any) -> Tensor:
 
 
 def clip(t: Any, low: Any = None, high: Any = None) -> Tensor:
-    """y = a held within [low, high], two numbers, None for no bound (`ops.clip`)"""
+    """y = a held within [low, high], numbers or arrays, None for no bound (`ops.clip`). A bound that is a Tensor gets a
+    gradient too (`ops.maximum`, `ops.minimum`)"""
     if isinstance(low, Tensor) or isinstance(high, Tensor):
-        raise TypeError("clip takes numbers; bounds that are Tensors need maximum() and minimum()")
+        t = t if low is None else apply(ops.maximum, t, low)
+        return as_tensor(t if high is None else apply(ops.minimum, t, high))
     low, high = -np.inf if low is None else python_number(low), np.inf if high is None else python_number(high)
     return apply(ops.clip, t, low=low, high=high)
 
 
 def pad(t: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Tensor:
-    """y = a with a border: one width, (before, after), or such a pair for each axis (`ops.pad`)"""
-    if mode != "constant":
-        raise ValueError(f'pad has mode="constant" alone, got {mode!r}; flip, concatenate and slices make others')
+    """y = a with a border: one width, (before, after), or such a pair for each axis (`ops.pad`). Of the modes of
+    NumPy, those that repeat elements are here too: "edge", "reflect", "symmetric" and "wrap" """
     if isinstance(pad_width, dict):
         raise TypeError("pad takes a width, (before, after), or such a pair for each axis, got a dict")
+    if mode in ("edge", "reflect", "symmetric", "wrap"):
+        return composed.moved(np.pad)(t, pad_width, mode)
+    if mode != "constant":
+        raise ValueError(f'the modes of pad are "constant", "edge", "reflect", "symmetric" and "wrap", got {mode!r}')
     return apply(ops.pad, t, pad_width=pad_width, constant_values=constant_values)
 
 
 def astype(t: Any, dtype: Any, copy: bool = True) -> Tensor:
-    """y = a in another float dtype (`ops.astype`); it is a new Tensor, copy or not"""
+    """y = a in another float dtype (`ops.astype`); it is a new Tensor, copy or not. Labels may become other integers"""
+    if np.dtype(dtype).kind in "iu" and t.dtype.kind in "iu":
+        return t if t.dtype == dtype else Tensor(t.array.astype(dtype))
     if np.dtype(dtype).kind != "f":
         raise TypeError(f"astype({np.dtype(dtype)}) would lose the gradient; take t.numpy().astype(...)")
     return apply(ops.astype, t, dtype=dtype)
@@ -106,9 +114,14 @@ def expand_dims(t: Any, axis: int | tuple[int, ...]) -> Tensor:
 def take_along_axis(t: Any, indices: Any, axis: int | None = -1) -> Tensor:
     """y = the elements along axis at integer indices, which have as many axes as a: ``t.argmax(1, keepdims=True)``
     does. None counts through all elements (`ops.reshape`, `ops.getitem`)"""
-    a = as_tensor(t)
-    places = np.take_along_axis(np.arange(a.size).reshape(a.shape), np.asarray(unwrap(indices)), axis)
-    return a.reshape(-1)[places]
+    a, i = as_tensor(t), np.asarray(unwrap(indices))
+    if axis is None:
+        return a.reshape(-1)[i]
+    axis = range(a.ndim)[axis]
+    np.take_along_axis(a.array, i, axis)  # refuses what does not fit
+    i = np.where(i < 0, i + a.shape[axis], i) if i.size and i.min() < 0 else i
+    every = [np.arange(n).reshape([-1 if k == j else 1 for k in range(a.ndim)]) for j, n in enumerate(a.shape)]
+    return a[(*every[:axis], i, *every[axis + 1 :])]
 
 
 def argmax(t: Any, axis: int | None = None, keepdims: bool = False) -> Any:
@@ -264,15 +277,6 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Tensor:
     return apply(ops.einsum, *operands, subscripts=subscripts)
 
 
-def dot(a: Any, b: Any) -> Tensor:
-    """Return np.dot(a, b): a product with a number, `matmul`, or the sum over the last axis of a and the last but one
-    of b."""
-    a, b = as_tensor(a), as_tensor(b)
-    if b.ndim > 2 and a.ndim:
-        return products.tensordot(a, b, (-1, -2))
-    return a @ b if a.ndim and b.ndim else a * b
-
-
 softplus = method(ops.softplus)
 
 
@@ -347,22 +351,22 @@ NUMPYS_FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.hstack: lambda tup: concatenate(
         [np.atleast_1d(as_tensor(t)) for t in tup], axis=int(np.ndim(unwrap(tup[0])) > 1)
     ),
-    np.dot: dot,
+    np.dot: products.dot,
     np.outer: lambda a, b: reshape(a, -1, 1) * reshape(b, 1, -1),
     np.einsum: einsum,
     np.ones_like: composed.plain(np.ones_like),
     np.zeros_like: composed.plain(np.zeros_like),
-    np.full_like: composed.plain(np.full_like),
+    np.full_like: lambda a, fill_value, **kwargs: constant(
+        lambda array: np.full_like(array, np.asarray(fill_value), **kwargs), a
+    ),
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
 }
 for _name, _ours in composed.TABLE.items():
-    _where = np.linalg if _name.startswith("linalg.") else np
-    if hasattr(_where, _name.rpartition(".")[2]):  # an older NumPy has fewer
-        NUMPYS_FUNCTIONS[getattr(_where, _name.rpartition(".")[2])] = _ours
+    with suppress(AttributeError):  # an older NumPy has fewer
+        NUMPYS_FUNCTIONS[attrgetter(_name)(np)] = _ours
 
-solve, sort = products.solve, composed.sort
-
+solve, sort = products.solve, statistics.sort
 
 FUNCTIONS = {
     f.__name__: f
@@ -374,7 +378,7 @@ FUNCTIONS = {
 METHODS: dict[str, Any] = {  # the face binds them to Tensor
     **composed.METHODS,
     **FUNCTIONS,
-    "dot": dot,
+    "dot": products.dot,
     **{name: property(attrgetter(f"array.{name}")) for name in ("nbytes", "itemsize")},
     "mT": property(matrix_transpose),
     "detach": detach,
@@ -386,12 +390,13 @@ METHODS: dict[str, Any] = {  # the face binds them to Tensor
     "__int__": lambda t: int(one_number(t, "int()")),
     "__bool__": lambda t: bool(one_number(t, "the truth")),
     "__format__": lambda t, spec: format(t.item(), spec) if spec else str(t),
+    "__contains__": lambda t, x: unwrap(x) in t.read("in"),
     "__iter__": lambda t: (t[i] for i in range(len(t))),
     "__array__": plain_array,
     "__array_ufunc__": array_ufunc,
     "__array_function__": array_function,
-    "__and__": lambda *masks: constant(np.bitwise_and, *masks),
-    "__or__": lambda *masks: constant(np.bitwise_or, *masks),
+    **dict.fromkeys(["__and__", "__rand__"], lambda *masks: constant(np.bitwise_and, *masks)),
+    **dict.fromkeys(["__or__", "__ror__"], lambda *masks: constant(np.bitwise_or, *masks)),
     "__invert__": lambda mask: constant(np.invert, mask),
 }
 METHODS |= {name: Elsewhere(name, ours) for name, ours in TORCHS_METHODS.items()}

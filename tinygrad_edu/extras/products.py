@@ -65,6 +65,15 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
     return (first @ second).reshape((*rows, *columns))
 
 
+def dot(a: Any, b: Any) -> Tensor:
+    """Return np.dot(a, b): a product with a number, `matmul`, or the sum over the last axis of a and the last but one
+    of b."""
+    a, b = as_tensor(a), as_tensor(b)
+    if b.ndim > 2 and a.ndim:
+        return tensordot(a, b, (-1, -2))
+    return a @ b if a.ndim and b.ndim else a * b
+
+
 def inner(a: Any, b: Any) -> Tensor:
     a, b = as_tensor(a), as_tensor(b)
     return tensordot(a, b, (-1, -1)) if a.ndim and b.ndim else a * b
@@ -122,7 +131,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
         return apply(ops.norm, x, axis=axes, keepdims=keepdims)
     if len(axes) == 1 and not isinstance(ord, str):
         k = {"axis": axes[0], "keepdims": keepdims}
-        return VECTORS[ord](x, **k) if ord in VECTORS else (x.abs() ** ord).sum(**k) ** (1 / ord)
+        if ord in VECTORS:
+            return VECTORS[ord](x, **k)
+        sizes = apply(ops.where, 0, x.abs(), condition=x == 0)  # the slope at 0 is 0, where ord < 0 too
+        return (sizes**ord).sum(**k) ** (1 / ord)
     if len(axes) == 2 and ord in MATRICES:
         summed, extreme = MATRICES[ord]
         over, rest = axes[summed], axes[1 - summed]

@@ -11,6 +11,7 @@ from ..core.buffers import FlatBuffer
 from ..core.layers import Layer
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, thread
+from ..extras import losses as losses_with_options
 from ..extras.spellings import THEIR_LAYERS, Elsewhere
 from . import construction, methods, names as names, words as words
 from .assignments import IN_PLACE, assign, assign_grad, assign_requires_grad, elsewhere
@@ -36,7 +37,8 @@ def install() -> None:
         setattr(Layer, name, Elsewhere(name, ours, "a layer", whose))
     for name, method in IN_PLACE.items():
         setattr(Tensor, name, method)
-    vars(losses).update(GUARDED)
+    for module in (losses, losses_with_options):
+        vars(module).update({name: loss for name, loss in GUARDED.items() if name in vars(module)})
     construction.install()
     methods.install()
     Tensor.grad = Tensor.grad.setter(assign_grad)  # type: ignore[attr-defined, method-assign]

@@ -156,6 +156,7 @@ CLASSES: dict[str, dict[str, Check]] = {  # of `core.layers` and `extras.layers`
     "ELU": {"alpha": number},
     "LayerNorm": {"eps": real, "dtype": dtype},
     "BatchNorm1d": {"eps": real, "momentum": real, "dtype": dtype},
+    "Embedding": {"count": size, "size": size, **LAYER},
 }
 INITIALISERS: dict[str, Check] = {"shape": weights, "rng": generator, "dtype": dtype}
 FUNCTIONS: dict[str, dict[str, Check]] = {  # module.function of the core

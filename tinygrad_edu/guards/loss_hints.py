@@ -7,6 +7,7 @@ mistakes that only the meaning of the numbers shows, and adds to an error the mo
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
@@ -18,65 +19,108 @@ import numpy as np
 from ..core import losses, ops
 from ..core.ops import Array
 from ..core.tensor import Tensor, unwrap
-from .kinds import real
+from ..extras import losses as extras
+from ..extras.losses import REDUCTIONS
+from .kinds import number, real, shown, whole
 from .names import arguments_fit
-from .samples import refuse_masked
+from .samples import numbers, refuse_masked
 
 Loss = Callable[..., Tensor]
 
 
-def guarded(loss: Loss, check: Callable[..., None] | None, hint: Callable[[Any, Any], str]) -> Loss:
-    """Return loss with its guards.
+def guarded(loss: Loss, check: Callable[..., None] | None, hint: Callable[[Any, Any], str | None]) -> Loss:
+    """Return loss with its guards. Without options the core's loss of that name is run, if there is one.
 
     Parameters
     ----------
     loss : takes predictions and targets, and options
-    check : takes the same, and raises for what the loss would take although it is a mistake
-    hint : the end of the sentence with which the loss refuses predictions and targets; "" if there is none
+    check : takes predictions and targets, and raises for what the loss would take although it is a mistake
+    hint : the end of the sentence with which the core refuses predictions and targets; "" if there is none, None if
+        loss takes them
     """
-
-    shape = signature(loss)
+    shape, plain = signature(loss), vars(losses).get(loss.__name__)
 
     @wraps(loss)
-    def call(*args: Any, **kwargs: Any) -> Tensor:
-        if kwargs or len(args) != 2:
-            arguments_fit(loss.__name__, shape, args, kwargs)
-            bound = shape.bind(*args, **kwargs)
-            args, kwargs = bound.args, bound.kwargs
-        if len(args) > 1:
-            if isinstance(args[1], np.ma.MaskedArray):
-                refuse_masked("y", args[1])
-            if check is not None:
-                check(*args)
+    def call(*args: Any, **options: Any) -> Tensor:
+        if options or len(args) != 2:
+            arguments_fit(loss.__name__, shape, args, options)
+            bound = shape.bind(*args, **options)
+            args, options = bound.args, bound.kwargs
+        if isinstance(args[1], np.ma.MaskedArray):
+            refuse_masked("y", args[1])
+        if check is not None:
+            check(*args)
+        if options:
+            check_options(args[0], **options)
         try:
-            return loss(*args)
+            return plain(*args) if plain is not None and not options else loss(*args, **options)
         except (TypeError, ValueError) as error:
-            more = ""
+            more: str | None = ""
             with suppress(ValueError):  # lists that are no arrays
-                more = hint(args[0], args[1]) if len(args) > 1 else ""
-            if more and len(error.args) == 1 and not getattr(error, "__notes__", ()):
-                error.args = (f"{error}; {more}",)
-            raise
+                more = hint(args[0], args[1])
+            if more is not None or options:
+                if more and len(error.args) == 1 and not getattr(error, "__notes__", ()):
+                    error.args = (f"{error}; {more}",)
+                raise
+        return call(*args, reduction="mean")
 
+    vars(call)["plain"] = plain
     return call
 
 
-def about_labels(logits: Any, labels: Any) -> str:
-    """Say what to do with labels that `losses.cross_entropy` refused."""
+def check_options(predictions: Any, **options: Any) -> None:
+    """Raise for options of a loss that are out of range, or that do not fit its predictions."""
+    shape = np.shape(unwrap(predictions))
+    if (reduction := options.get("reduction", "mean")) not in REDUCTIONS:
+        raise ValueError(f'reduction is "mean", "sum" or "none", got {shown(reduction)}')
+    if "label_smoothing" in options:
+        number("label_smoothing", options["label_smoothing"], 0, 1)
+    if options.get("ignore_index") is not None:
+        whole("ignore_index", options["ignore_index"], -sys.maxsize)
+    for name, wanted, one in (
+        ("weight", shape[1:], "one for each class"),
+        ("sample_weight", shape[:1] or (1,), "one for each sample"),
+        ("pos_weight", shape, "a number, or one for each column"),
+    ):
+        if options.get(name) is not None:
+            check_weights(name, numbers(name, options[name]), wanted, one)
+
+
+def check_weights(name: str, w: Array, shape: tuple[int, ...], one: str) -> None:
+    """Raise ValueError unless w is of this shape (or, a pos_weight, broadcasts to it), finite and at least 0."""
+    fits = w.shape == shape
+    if name == "pos_weight":
+        with suppress(ValueError):
+            fits = np.broadcast_shapes(w.shape, shape) == shape
+    if not fits:
+        raise ValueError(f"{name} has shape {w.shape}, but it has to be {one}: {shape}")
+    if not np.all((w >= 0) & (w < np.inf)):
+        raise ValueError(
+            f"{name} holds {w[~((w >= 0) & (w < np.inf))][0]}, but a weight is a finite number, at least 0"
+        )
+
+
+def about_labels(logits: Any, labels: Any) -> str | None:
+    """Say what to do with labels that `losses.cross_entropy` refused; None if they are the probabilities of classes."""
     shape, labels = np.shape(unwrap(logits)), np.asarray(unwrap(labels))
     if len(shape) != 2 or labels.shape != shape[:1]:
         if len(shape) == 1 and shape == labels.shape:
             return "one score for each sample, of yes or no, is for binary_cross_entropy_with_logits"
-        one_hot = "labels are class numbers, not one-hot rows: take labels.argmax(axis=1)"
-        if shape == labels.shape and labels.dtype.kind == "f" and not np.isin(labels, (0, 1)).all():
-            return "for soft labels write -(labels * logits.log_softmax()).sum(axis=1).mean()"
-        return {shape: one_hot, (*shape[:1], 1): "take labels.ravel()"}.get(labels.shape, "")
+        if len(shape) == 2 and shape == labels.shape and labels.dtype.kind in "fiub":
+            return None
+        return "take labels.ravel()" if labels.shape == (*shape[:1], 1) else ""
     if labels.dtype.kind in "UOS":
         return "words become class numbers so: names, labels = np.unique(labels, return_inverse=True)"
     if labels.dtype.kind not in "iu":
         return "say labels.astype(int) if they are whole numbers" if labels.size else ""
     outside = labels.size and not (labels.min() >= 0 and labels.max() < shape[1])
     return "the last layer gives one for each class" if outside else ""
+
+
+def about_numbers(log_probabilities: Any, labels: Any) -> str:
+    """Say the same of `extras.losses.nll_loss`, which takes no probabilities."""
+    hint = about_labels(log_probabilities, labels)
+    return "labels are class numbers, not one-hot rows: take labels.argmax(axis=1)" if hint is None else hint
 
 
 def about_targets(predictions: Any, targets: Any) -> str:
@@ -131,6 +175,13 @@ def check_logits(logits: Any, labels: Any) -> None:
         raise ValueError("cross_entropy got the result of softmax; it applies softmax itself: pass the logits")
 
 
+def check_distributions(log_probabilities: Any, targets: Any) -> None:
+    """Raise ValueError for what is no logarithm of a probability."""
+    q = np.asarray(unwrap(log_probabilities))
+    if q.dtype.kind == "f" and q.size and q.max() > 1e-3:
+        raise ValueError(f"log-probabilities are at most 0, got {q.max():.4g}: give logits.log_softmax()")
+
+
 def check_probabilities(logits: Any, targets: Any) -> None:
     """Raise ValueError for the result of sigmoid, and for targets outside [0, 1]."""
     if getattr(logits, "op", None) is ops.sigmoid:
@@ -160,14 +211,14 @@ def compared(predictions: Any, targets: Any) -> Array:
     return t.astype(p.dtype) if p.dtype.kind == "f" else t
 
 
-GUARDED: dict[str, Loss] = {
-    loss.__name__: guarded(loss, check, hint)
-    for loss, check, hint in [
-        (losses.mse_loss, None, about_targets),
-        (losses.l1_loss, None, about_targets),
-        (losses.huber_loss, check_delta, about_targets),
-        (losses.cross_entropy, check_logits, about_labels),
-        (losses.binary_cross_entropy_with_logits, check_probabilities, about_targets),
-        (losses.hinge_loss, check_signs, about_targets),
-    ]
-}
+ROWS: list[tuple[Loss, Callable[..., None] | None, Callable[[Any, Any], str | None]]] = [
+    (extras.mse_loss, None, about_targets),
+    (extras.l1_loss, None, about_targets),
+    (extras.huber_loss, check_delta, about_targets),
+    (extras.cross_entropy, check_logits, about_labels),
+    (extras.nll_loss, check_distributions, about_numbers),
+    (extras.kl_div, check_distributions, about_targets),
+    (extras.binary_cross_entropy_with_logits, check_probabilities, about_targets),
+    (extras.hinge_loss, check_signs, about_targets),
+]
+GUARDED = {row[0].__name__: guarded(*row) for row in ROWS}

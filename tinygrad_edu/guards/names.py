@@ -31,21 +31,31 @@ OPTIMIZERS = {  # the name in torch or Keras, or a wish: what to do here
     "etas": "they are down and up",
     "step_sizes": "they are least and most",
     "maximize": "take the loss with a minus",
-    "clipnorm": "call optimizer.clip_norm(1.0) between backward() and step()",
-    "clipvalue": "call optimizer.clip_value(1.0) between backward() and step()",
+    "clipnorm": "fit(clip_norm=1.0), or optimizer.clip_norm(1.0) between backward() and step()",
+    "clipvalue": "fit(clip_value=1.0), or optimizer.clip_value(1.0) between backward() and step()",
     "parameters": "it is params, the first argument",
 }
 LOSSES = {
-    "weight": "a loss of your own can weigh the samples; its value is a Tensor with one number",
-    "label_smoothing": "a loss of your own can have it: -(targets * logits.log_softmax()).sum(axis=1).mean()",
-    "ignore_index": "leave these samples out: keep = labels != -100, then logits[keep] and labels[keep]",
-    "reduction": "a loss is a mean; for one number a sample write the formula, as (p - t) ** 2",
+    "weight": "it is sample_weight, a weight for each sample",
+    "class_weight": "it is weight, one for each class",
+    "label_smoothing": "cross_entropy has it; elsewhere the targets can be smooth themselves",
+    "ignore_index": "give the samples that do not count the sample_weight 0",
+    "log_target": "targets are probabilities here: give targets.exp()",
+    "size_average": 'reduction="sum" is the sum',
     "from_logits": "the losses take logits, without softmax or sigmoid",
+}
+ESTIMATORS = {  # the names that scikit-learn's own networks have
+    "hidden_layer_sizes": "it is hidden",
+    "solver": "it is optimizer",
+    **dict.fromkeys(["learning_rate", "learning_rate_init"], "it is lr"),
+    "alpha": "it is l2",
+    "max_iter": "it is epochs",
+    "n_iter_no_change": "it is early_stopping, True or this number",
+    **dict.fromkeys(["seed", "rng"], "it is random_state"),
 }
 OTHERS = {
     "lr": "the learning rate belongs to the optimizer: optimizer=tg.Adam(model, lr=0.01)",
     "learning_rate": "it belongs to the optimizer: optimizer=tg.Adam(model, lr=0.01)",
-    "clip_norm": "call optimizer.clip_norm(1.0) between backward() and step(), in a loop of your own",
     "rate": "it is p, the probability to drop",
     "units": "it is out_features",
     "input_dim": "it is in_features",
@@ -54,10 +64,9 @@ OTHERS = {
     **dict.fromkeys(["num_features", "normalized_shape"], "it is features"),
     **dict.fromkeys(["seed", "random_state"], "it is rng, a seed or a generator"),
     "validation_data": "it is validation, a pair (X, y)",
-    "validation_split": "it is validation, a pair (X, y), two of the four parts that tg.data.split(X, y, 0.2) returns",
-    "callbacks": "it is callback, one function of the epoch's row",
+    "validation_split": "it is validation, a share, as 0.2",
+    "callbacks": "it is callback, one or a list of them",
     "verbose": "it is progress, True or False",
-    "metrics": "the history has loss and accuracy; a callback can compute others",
     **dict.fromkeys(["dim", "dims"], "it is axis"),
     "keepdim": "it is keepdims",
     **dict.fromkeys(["unbiased", "correction"], "it is ddof, 1 for the estimate from a sample"),
@@ -69,12 +78,12 @@ OTHERS = {
     "test_size": "it is test_share",
     "retain_graph": "leave it out, a second backward() is right here",
     "create_graph": "tg.hessian and tg.hvp are the second derivatives",
-    "strict": "every name has to fit: {**model.state_dict(), **part} has the model's own numbers for the rest",
 }
 
 
 ELSEWHERE = {  # names of torch and Keras for what this package has under another name
-    "EarlyStopping": "fit(callback=f) stops after the epoch whose row f returns something true for",
+    "ModelCheckpoint": "tg.Checkpoint(path, best='validation_loss') is a callback of fit",
+    "CSVLogger": "tg.Log('run.csv') is a callback of fit",
     "Dense": "tg.Linear(features_in, features_out) is the same",
     "Module": "tg.Layer is the base of layers",
     "nn": "layers and losses are in the package itself, as tg.Linear and tg.cross_entropy",
@@ -101,7 +110,15 @@ def plain(name: str) -> str:
 
 def fix_of(what: str, name: str, known: list[str]) -> str:
     """Return the words for an argument that does not exist: its name here, or a similar one, or none."""
-    kind = OPTIMIZERS if "params" in known else LOSSES if what.endswith(("_loss", "cross_entropy", "logits")) else {}
+    kind = (
+        OPTIMIZERS
+        if "params" in known
+        else ESTIMATORS
+        if "random_state" in known
+        else LOSSES
+        if what.endswith(("_loss", "cross_entropy", "logits", "kl_div"))
+        else {}
+    )
     table = {plain(theirs): ours for theirs, ours in (kind if kind is OPTIMIZERS else {**OTHERS, **kind}).items()}
     fix = table.get(plain(name), "")
     here = re.match(r"(it is|they are) (\w+)", fix)

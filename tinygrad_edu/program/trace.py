@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from ..core import ops
 from ..core.layers import Layer
 from ..core.ops import Array, Result
 from ..core.tensor import Observer, Tensor, apply, next_stamp, no_grad, seed, thread, unwrap
+from . import by_label
+from .by_label import read_by, row_column, row_numbers, table_of, with_arrays
 from .names import TAKEN, Names, loaded, names
 from .preamble import global_names, unbound
 from .program import Program
@@ -109,6 +112,7 @@ class Recorder(Observer):
         self.constants: list[Tensor] = []
         self.writes: list[tuple[Tensor, Tensor]] = []
         self.since = next_stamp()
+        next_stamp()  # of what is found beside the ops, see `Trace.found`
 
     def __enter__(self) -> Any:
         self._recording, thread.recording = thread.recording, True
@@ -160,15 +164,19 @@ class Trace:
     root : the loss
     inputs, given : Tensors that the function was called with, and their names
     recorder : notes of the run; None for a loss that was computed before
+    tables : what is known of plain arrays in the graph: number to a table that is read by the labels
 
     Attributes
     ----------
     nodes : computed tensors that root and the writes depend on, arguments before results
     writes : see `Recorder`
     called : the names of the graph, once there is a program
+    numbered : plain arrays in the graph: id to a number, which is the same in every run
     """
 
     called: Names
+    nodes: list[Tensor]
+    numbered: dict[int, int]
 
     def __init__(
         self,
@@ -176,24 +184,77 @@ class Trace:
         inputs: Sequence[Tensor] = (),
         given: Sequence[str] = (),
         recorder: Recorder | None = None,
+        tables: dict[int, Array] | None = None,
     ) -> None:
         self.root, self.inputs, self.given = root, inputs, given
+        self.tables: dict[int, Array] = {} if tables is None else tables
+        self.labels = next((t for t in inputs if t.ndim == 1 and t.dtype.kind in "iu"), None)
         self.writes = recorder.writes if recorder else []
-        since = recorder.since if recorder else 0
+        self.since = recorder.since if recorder else 0
         # an array in the graph may be the data of a Tensor, as a mask is that of a comparison
         self.same = {id(t.array): t for t in (*inputs, *(recorder.constants if recorder else ()))}
-        nodes = list(dict.fromkeys([root, *(value for _, value in self.writes)]))
+        self._collect()
+
+    def _collect(self) -> None:
+        """Find the nodes."""
+        self.numbered = {}
+        nodes = list(dict.fromkeys([self.root, *(value for _, value in self.writes)]))
         seen = set(nodes)
         for node in nodes:  # the list grows while it is read
+            if node.op is ops.getitem:
+                node.kwargs = {"index": with_arrays(node.kwargs["index"])}
             for value in used_by(node):
                 value = self.same.get(id(value), value)
-                if isinstance(value, Tensor) and value.parents and value.stamp > since and value not in seen:
+                value = self.found(node, value) if isinstance(value, np.ndarray) and self.since else value
+                if isinstance(value, Tensor) and value.parents and value.stamp > self.since and value not in seen:
                     seen.add(value)
                     nodes.append(value)
         self.nodes = sorted((node for node in nodes if node.parents), key=lambda node: node.stamp)
 
+    def found(self, node: Tensor, array: Array) -> Any:
+        """Return a plain array of a node as a Tensor, if it is known how it depends on the inputs."""
+        number, made = self.numbered.setdefault(id(array), len(self.numbered)), None
+        samples = next((t for t in self.inputs[::-1] if t.ndim), None)
+        if samples is None or array.shape[:1] != samples.shape[:1]:
+            return array
+        if node.op is ops.getitem and array.ndim < 3 and np.array_equal(array.ravel(), np.arange(len(samples))):
+            made = by_label.node(self.since + 1, row_numbers if array.ndim == 1 else row_column, samples)
+        elif self.labels is not None and (table := self.tables.get(number)) is not None and len(array) == len(samples):
+            read = read_by(self.labels, table, self.since + 1)
+            made = read if np.array_equal(read.array, array, equal_nan=array.dtype.kind == "f") else None
+        if made is None:
+            return array
+        self.same[id(array)] = made
+        return made
+
+    def learned(self, f: Callable[..., Any], program: Program, name: str) -> bool:
+        """Return whether an input of the program, an array that differs for other labels, is a table of them; then it
+        is one from now on."""
+        number = self.numbered.get(id(program.leaves[name]))
+        if number is None or self.labels is None:
+            return False
+
+        def ask(labels: Array) -> Array | None:
+            numbers = [
+                labels if t is self.labels else np.resize(t.array, (len(labels), *t.shape[1:])) for t in self.inputs
+            ]
+            other = self.again(f, numbers, program.gradients)
+            return None if other is None else other.inputs.get(name)
+
+        table = table_of(self.labels.array, program.inputs[name], ask)
+        if table is not None:
+            self.tables[number] = table
+            self._collect()
+        return table is not None
+
     @classmethod
-    def of(cls, f: Callable[..., Any], inputs: Sequence[Tensor], given: Sequence[str]) -> Trace:
+    def of(
+        cls,
+        f: Callable[..., Any],
+        inputs: Sequence[Tensor],
+        given: Sequence[str],
+        tables: dict[int, Array] | None = None,
+    ) -> Trace:
         """Call f with these Tensors, and return the trace of the run.
 
         Raises
@@ -205,7 +266,7 @@ class Trace:
         if not isinstance(root, Tensor):
             got = type(root).__name__ + "; t.numpy() leaves the graph" * isinstance(root, (np.ndarray, np.generic))
             raise TypeError(f"the function has to return a Tensor with a single number, got {got}")
-        return cls(root, inputs, given, recorder)
+        return cls(root, inputs, given, recorder, tables)
 
     def program(self, wanted: list[str] | None = None) -> Program:
         """Write the program.
@@ -253,8 +314,8 @@ class Trace:
     def checked_program(self, f: Callable[..., Any], wanted: list[str] | None = None) -> Program:
         """Write the program of f, and check that it is the same for other numbers and for more samples.
 
-        Other numbers are the inputs in another order, with the other sign, and with rows that come twice. More samples
-        decide `Program.any_size`.
+        Other numbers are the inputs in another order, with the other sign, with other labels, and with rows that come
+        twice. More samples decide `Program.any_size`.
 
         Raises
         ------
@@ -263,10 +324,14 @@ class Trace:
         program = self.program(wanted)
         reverse = [t.array.ravel()[::-1].reshape(t.shape) for t in self.inputs]
         negative = [-a if a.dtype.kind == "f" else a for a in reverse]
+        labels = [np.where(a > 0, a - 1, a + 1).astype(a.dtype) if a.dtype.kind in "iu" else a for a in reverse]
         twice = [t.array[np.arange(len(t)) // 2] if t.ndim else t.array for t in self.inputs]
-        for numbers in (reverse, negative, twice):
+        for numbers in (reverse, negative, labels, twice):
             second = self.again(f, numbers, program.gradients)
             if second is not None:
+                name = self.difference(program, second) if second.source == program.source else None
+                if name is not None and self.learned(f, program, name):
+                    return self.checked_program(f, wanted)
                 self.refuse_if_different(program, second)
         n = next((len(t) for t in self.inputs if t.ndim), 0)
         for rows in (n + 1, 2 * n):  # f may not take an odd number of samples
@@ -283,7 +348,7 @@ class Trace:
         others = [Tensor(a, t.requires_grad, t.name) for a, t in zip(numbers, self.inputs)]
         try:
             with np.errstate(all="ignore"):
-                return Trace.of(f, others, self.given).program(wanted)
+                return Trace.of(f, others, self.given, self.tables).program(wanted)
         except Exception:
             return None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..extras.optimizers import RULES, rule_names
 from ..guards.kinds import whole
 from ..training.data import batches
 from ..training.fit import evaluate
+from ..training.sweeps import side_by_side
 
 GRID = 10.0 ** (np.arange(-8, 5) / 2)  # the learning rates to choose from: 1e-4 to 100, two a decade
 TUNING = 5  # seeds on which a rate is judged, other than those of the race
@@ -106,6 +108,7 @@ def race_on_data(
     grid: Sequence[float] | Array = GRID,
     rng: Rng = 0,
     report: Callable[[Trial], Any] | None = None,
+    n_jobs: int = 1,
 ) -> DataRace:
     """Train one network with each rule, several times, and compare.
 
@@ -127,6 +130,8 @@ def race_on_data(
     grid : the learning rates to choose from, increasing
     rng : generator or seed from which all seeds are drawn
     report : called with each finished `Trial`
+    n_jobs : trainings at a time, -1 for as many as there are cores (with joblib, see `sweep`). The losses are the same;
+        the seconds are those of runs that share the machine
 
     Returns
     -------
@@ -153,14 +158,17 @@ def race_on_data(
     sizes = [X.shape[1], *hidden, int(y.max()) + 1]
     drawn = np.random.default_rng(rng).choice(2**32, size=seeds + TUNING, replace=False).tolist()
 
-    def trial(rule: str, lr: float, some: list[int]) -> Trial:
-        runs = [_train(rule, lr, seed, sizes, epochs, batch_size, X, y, X_test, y_test) for seed in some]
-        return Trial(rule, lr, *[np.array(column) for column in zip(*runs)])
+    def trials(rule: str, rates: Any, some: list[int]) -> list[Trial]:
+        data = sizes, epochs, batch_size, X, y, X_test, y_test
+        ended = dict(side_by_side([partial(_train, rule, lr, seed, *data) for lr in rates for seed in some], n_jobs))
+        runs = [ended[i] for i in range(len(ended))]
+        each = [runs[i : i + len(some)] for i in range(0, len(runs), len(some))]
+        return [Trial(rule, lr, *map(np.array, zip(*of_rate))) for lr, of_rate in zip(rates, each)]
 
     found = []
     for rule in rules:
-        tuning = [trial(rule, lr, drawn[seeds:]).losses for lr in grid]
-        found.append(trial(rule, float(grid[best_rate(np.array(tuning))]), drawn[:seeds]))
+        tuning = [trial.losses for trial in trials(rule, grid, drawn[seeds:])]
+        found += trials(rule, [float(grid[best_rate(np.array(tuning))])], drawn[:seeds])
         if report is not None:
             report(found[-1])
     title = f"{'-'.join(map(str, sizes))} ReLU network, {len(X):,} samples, {len(X_test):,} held out"

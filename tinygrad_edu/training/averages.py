@@ -27,7 +27,7 @@ from ..extras import kernels
 from ..extras.threads import bound
 from ..guards.kinds import share, whole as whole_number, yes_or_no
 from ..guards.samples import numbers
-from .states import fitting, layout, loads, whole
+from .states import fitting, layout, loads, same_layout, whole
 
 
 class MovingAverage:
@@ -182,6 +182,10 @@ class WeightAverage:
         self.t = 0
         self._own: tuple[Array, int, Any] | None = None  # inside the block: the weights, the optimizer's t and guest
 
+    def __call__(self, row: Any) -> None:
+        """Take in the weights at the end of an epoch: ``fit(callback=average)``."""
+        self.update()
+
     def update(self) -> None:
         """Take in the weights as they are now. Call it after each ``optimizer.step()``."""
         if self.optimizer in guests:
@@ -260,10 +264,7 @@ class WeightAverage:
         missing = [key for key in ("layout", "t", "average") if key not in state]
         if missing:
             raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
-        theirs, ours = [str(line) for line in np.ravel(state["layout"])], self._layout()
-        if theirs != ours:
-            here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
-            raise ValueError(f"this state is of another average or model: it has {there} where this one has {here}")
+        same_layout("average", self._layout(), state)
         average, t = fitting("the average", state["average"], self.average), whole("t", state["t"])
         self.average[...], self.t = average, t
 

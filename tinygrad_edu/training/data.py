@@ -9,25 +9,18 @@ import gzip
 import struct
 import zlib
 from collections.abc import Iterator
-from math import ceil, prod
+from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..core.init import Rng
 from ..core.ops import Array
-from ..guards.kinds import at_least_0, generator, is_whole, number, real, whole, yes_or_no
+from ..guards.kinds import at_least_0, generator, is_whole, number, whole, yes_or_no
 from ..guards.samples import numbers, table
-
-
-class Split(NamedTuple):
-    """Training and test data: X has one sample a row, y one label or target."""
-
-    X_train: Array
-    y_train: Array
-    X_test: Array
-    y_test: Array
+from .splits import Split as Split, Standardize as Standardize, require_rows, split as split
+from .tables import Encoder as Encoder, Table as Table, csv as csv
 
 
 class Batches:
@@ -108,7 +101,7 @@ def in_order(
 
     Arguments and errors as in `batches`.
     """
-    _require_rows(X, y)
+    require_rows(X, y)
     N = len(X)
     if N == 0:
         raise ValueError("there are no samples")
@@ -119,11 +112,6 @@ def in_order(
     stop = N - N % size if drop_last else N
     order = np.random.default_rng(rng).permutation(N) if shuffle else np.arange(N)
     return order[:stop], size
-
-
-def _require_rows(X: Array, y: Array) -> None:
-    if X.shape[:1] != y.shape[:1]:
-        raise ValueError(f"X and y need one row for each sample, got shapes {X.shape} and {y.shape}")
 
 
 def finite(name: str, values: Any) -> Array:
@@ -233,45 +221,6 @@ def digits(rng: Rng = 0, test_share: float = 0.2) -> Split:
     """
     with np.load(Path(__file__).with_name("digits.npz")) as file:
         return split(file["images"] / 16.0, file["labels"].astype(np.int64), test_share, rng)
-
-
-def split(X: Any, y: Any, test_share: float = 0.2, rng: Rng = None) -> Split:
-    """Split X and y into training and test data. If y holds labels, both get the same share of every class.
-
-    Labels are whole numbers, booleans or words, one for each sample.
-
-    Raises
-    ------
-    TypeError : masked arrays, sparse matrices
-    ValueError : test_share is not between 0 and 1, or leaves one side empty
-
-    Examples
-    --------
-    >>> y = np.array(["rare"] * 10 + ["common"] * 90)
-    >>> split(np.zeros((100, 2)), y, test_share=0.2, rng=0).y_test.tolist().count("rare")
-    2
-    """
-    X, y = table("X", X), table("y", y)
-    _require_rows(X, y)
-    real("test_share", test_share)
-    generator("rng", rng)
-    if not 0 < test_share < 1:
-        raise ValueError(f"test_share = {test_share}, but it has to be between 0 and 1")
-    rng = np.random.default_rng(rng)
-    order = rng.permutation(len(X))
-    words = y.dtype.kind == "O" and all(isinstance(label, (str, bool)) for label in y.flat)
-    if y.ndim == 1 and (y.dtype.kind in "iubUST" or words):
-        rank = np.empty(len(X))  # of a sample within its class, from 0 to 1: the lowest ranks go to the test data
-        _, kinds = np.unique(y.astype(str) if words else y, return_inverse=True)
-        for kind in range(kinds.max(initial=-1) + 1):
-            mine = order[kinds[order] == kind]
-            rank[mine] = (np.arange(len(mine)) + rng.random()) / len(mine)
-        order = order[np.argsort(rank[order], kind="stable")]
-    cut = ceil(test_share * len(X))
-    if not 0 < cut < len(X):
-        raise ValueError(f"{len(X)} samples cannot be split with test_share = {test_share}")
-    test, train = rng.permutation(order[:cut]), rng.permutation(order[cut:])
-    return Split(X[train], y[train], X[test], y[test])
 
 
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

@@ -5,32 +5,34 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
-from math import isfinite, nan
-from typing import Any, TypeAlias
+from math import isfinite
+from typing import Any
 
 import numpy as np
 
 from ..core.init import Rng
 from ..core.layers import Layer
-from ..core.losses import NoLoss, binary_cross_entropy_with_logits, cross_entropy, mse_loss
+from ..core.losses import NoLoss, cross_entropy
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.optimizers import Adam
-from ..core.tensor import Tensor, unwrap
 from ..guards.frames import warn
-from ..guards.kinds import function, generator, is_whole, yes_or_no
-from ..guards.loss_hints import about_fit, require_loss
+from ..guards.kinds import generator, is_whole, real, whole, yes_or_no
 from ..guards.names import helped
 from ..guards.ranges import NotFinite
-from ..guards.samples import input_dtype
-from .data import batches, finite, in_order
+from ..guards.samples import Data, each, is_several, parts_of, rows_of, warn_of_scale
+from .callbacks import Callback, Run, Told
+from .data import finite, in_order, split
+from .epochs import Task, Train
+from .evaluation import evaluation
 from .history import Evaluation, History, Progress, Row
-
-Loss: TypeAlias = Callable[..., Tensor]  # of the model's output and y
-Sums: TypeAlias = tuple[float, int | None, int]  # of an epoch's losses, correct answers (None without labels), samples
+from .outcome import Numbers, warn_if_nothing_learned, warn_if_untrained
+from .resume import Resumable, name_of
+from .scores import Loss, checked_metrics, measured, reader
+from .weights import checked_weights, class_table, take_weights
 
 
 @helped
@@ -43,11 +45,19 @@ def fit(
     epochs: int = 10,
     batch_size: int | None = 32,
     drop_last: bool = False,
-    validation: tuple[Any, Any] | None = None,
+    validation: tuple[Any, Any] | float | None = None,
     rng: Rng = None,
     progress: bool = True,
-    callback: Callable[[Row], Any] | None = None,
+    callback: Callback | Sequence[Callback] | None = None,
     compiled: bool = False,
+    *,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    accumulate: int = 1,
+    metrics: Mapping[str, Callable[..., Any]] | None = None,
+    checkpoint: Any = None,
 ) -> History:
     """Train model on X and y.
 
@@ -55,28 +65,51 @@ def fit(
     ----------
     model : the model to train; it is left in evaluation mode
     X, y : arrays of the same length: samples, and their labels or targets as the loss takes them. The model receives
-        whole numbers in X, as the uint8 of an image, as floats, unless it uses them as indices
+        whole numbers in X, as the uint8 of an image, as floats, unless it uses them as indices. A model with several
+        inputs takes a tuple of arrays, ``model(*X)``, or a dict, ``model(**X)``; a tuple or dict of targets reaches the
+        loss as it is
     loss : called with the model's output and y; its value is a mean over the batch
     optimizer : over the model's parameters; `Adam` with its defaults if None
     epochs : passes over the data, at least 0
     batch_size, drop_last : samples for each update; None for all, 1 for stochastic descent (see `batches`)
-    validation : (X, y) to evaluate after each epoch; the model does not learn from them
+    validation : (X, y) to evaluate after each epoch; the model does not learn from them. A share, as 0.2, holds so many
+        of the samples back, as `data.split` does with this rng: the same share of every class
     rng : generator or seed for the order of the samples
     progress : show a bar (with tqdm, on a terminal) or a line for each epoch, on standard error
-    callback : called with each epoch's row; training stops when it returns something true
+    callback : called with each epoch's row, or with the row and the `Run`; or a list of such. Training stops when one
+        returns something true (see `callbacks`)
     compiled : run each epoch as one call of machine code (see `compile_step`): the same numbers, much sooner
+    sample_weight : at least 0, one for each sample; the loss gets those of the batch as its keyword sample_weight.
+        Accuracy and validation are not weighted
+    class_weight : "balanced", which is N / (C · count) as in scikit-learn; or a dict or an array of the weight of each
+        class. It multiplies into sample_weight
+    clip_norm, clip_value : what the gradients of each update are clipped to, the values first (see
+        `Optimizer.clip_norm` and `Optimizer.clip_value`)
+    accumulate : number of batches whose mean gradient makes one update: to rounding that of one batch of so many more
+        samples, in the memory of one. The last group may be shorter
+    metrics : functions by name, as {"f1": sklearn.metrics.f1_score}, called with y and the answers where there is an
+        accuracy, else with y and the outputs. They see the validation data after each epoch, and make a column
+        validation_f1; without validation data the training data, and the column is f1
+    checkpoint : path of a file that keeps, after each epoch, what is needed to go on: model, optimizer, generators,
+        history, and the callbacks that have a ``state_dict``. The same call goes on from there after a crash, and ends
+        with the same bits as if there had been none; more epochs go on, too. A run that is finished, or that a callback
+        has stopped, returns its history at once. Build model and optimizer as before, and do not load them yourself
 
     Returns
     -------
-    History : one row for each epoch. Ctrl-C ends training after the current batch, or, if compiled, after the current
-        epoch; the rows so far are returned
+    History : one row for each epoch. There is an accuracy if y holds class numbers and the model gives a score for each
+        class, or if y holds 0 and 1 and the loss is `binary_cross_entropy_with_logits`: then a logit above 0 is a 1,
+        and with several for each sample it is the share of right ones among all. Ctrl-C ends training after the
+        current batch, or, if compiled, after the current epoch; the rows so far are returned
 
     Raises
     ------
     ValueError : NaN or infinity in the data; lengths that differ; epochs or batch_size out of range; labels that the
         loss refuses; an optimizer over another model; a loss that became NaN or infinite, unless the optimizer's
         ``nonfinite`` says otherwise: then the model and the optimizer's averages are as after the last epoch whose
-        loss was finite. If compiled, also the errors of `compile_step`
+        loss was finite; a checkpoint of another call, with other data, sizes or rules. If compiled, also the errors of
+        `compile_step`
+    CannotCompile : compiled, with several inputs or targets, accumulate, or sample_weight
 
     Warns
     -----
@@ -93,43 +126,35 @@ def fit(
     True
     """
     require_kinds(model, loss, optimizer)
-    X, y, validation = _checked(X, y, validation, epochs, batch_size, callback)
-    generator("rng", rng)
     for name, value in (("progress", progress), ("drop_last", drop_last), ("compiled", compiled)):
         yes_or_no(name, value)
+    X, y, validation = each("X", finite, X), each("y", finite, y), _checked_validation(validation)
+    _check(X, y, epochs, batch_size, rng, accumulate)
+    told, clip, metrics = Told(callback), _bounds(clip_value=clip_value, clip_norm=clip_norm), checked_metrics(metrics)
+    weights, seed, rng = checked_weights(sample_weight, len(parts_of(X)[0])), rng, np.random.default_rng(rng)
+    call = {"X": X, "y": y, "loss": name_of(loss), "batch_size": batch_size, "drop_last": drop_last, "clip": clip}
+    call |= {"validation": validation, "rng": seed if is_whole(seed) else None, "callback": told.names}
+    call |= {"compiled": compiled, "sample_weight": weights, "class_weight": class_weight, "accumulate": accumulate}
+    kept = Resumable(checkpoint, call | {"metrics": list(metrics)})
+    X, y, weights, validation = _held_out(X, y, weights, validation, rng, kept.rows)
+    if not is_several(X) and not is_several(y):
+        warn_of_scale(model, X, y)
     optimizer = Adam(model) if optimizer is None else optimizer
     warn_if_untrained(optimizer, model)
-    history, rng, finite_until = History(), np.random.default_rng(rng), _Numbers(model, optimizer)
-    quiet = np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite gets an error of its own
-    with _left_in_evaluation(model), _ctrl_c() as interrupted, Progress(progress, epochs) as show, quiet:
-        train: Callable[[Array, int], Sums] = partial(_eager, model, X, y, loss, optimizer, interrupted)
-        if compiled:
-            train = _compiled(model, X, y, loss, optimizer, batch_size, quiet=not progress)
-        for epoch in range(1, epochs + 1):
-            start, lr = time.perf_counter(), optimizer.lr
-            model.train()
-            try:
-                sums = train(*in_order(X, y, batch_size, rng=rng, drop_last=drop_last))
-            except NoLoss as error:
-                back = finite_until.put_back()
-                raise ValueError(f"the {error} in epoch {epoch}; a smaller learning rate may help. {back}") from None
-            except NotFinite as error:
-                error.args = (f"{error}. {finite_until.put_back()}",)
-                raise
-            model.eval()
-            held_out = None if validation is None else _evaluate(model, *validation, loss)
-            row = _row(epoch, sums, held_out) | {"lr": lr, "seconds": time.perf_counter() - start}
-            history.rows.append(row)
-            show(row)
-            if isfinite(row["loss"]):
-                finite_until.keep(epoch)
-            if interrupted or (callback is not None and callback(row)):
-                history.stopped = "interrupted" if interrupted else "callback"
-                break
-    if history and not isfinite(history.rows[-1]["loss"]):  # the optimizer skipped batches, or let NaN through
-        warn(f"the loss of the last epoch is {history.rows[-1]['loss']}. {finite_until.put_back()}")
-    warn_if_nothing_learned(history, y, loss)
-    return history
+    task = Task(model, X, y, loss, optimizer, *_weights(weights, class_weight, y, loss), accumulate, clip)
+    run = Run(model, optimizer, kept.epoch, History())
+    told.say("start", run)
+    kept.resume(run, told, rng)
+    with _left_in_evaluation(model):
+        if run.history.stopped == "all epochs" and run.epoch < epochs:
+            begin = partial(task.compiled, batch_size, not progress) if compiled else task.eager
+            draw = partial(in_order, parts_of(X)[0], parts_of(y)[0], batch_size, rng=rng, drop_last=drop_last)
+            measure, save = partial(_measured, task, validation, metrics), partial(kept.save, run, told, rng)
+            _train(run, begin, draw, measure, told, save, epochs, progress)
+            if task.weights is None and not is_several(y):
+                warn_if_nothing_learned(run.history, y, loss)
+    told.say("finish", run)
+    return run.history
 
 
 @helped
@@ -144,7 +169,9 @@ def evaluate(model: Layer, X: Any, y: Any, loss: Loss = cross_entropy, batch_siz
     True
     """
     require_kinds(model, loss)
-    return _evaluate(model, finite("X", X), finite("y", y), loss, batch_size)
+    X, y = each("X", finite, X), each("y", finite, y)
+    _of_one_length(X, y, batch_size)
+    return evaluation(model, X, y, loss, batch_size)[0]
 
 
 def require_kinds(model: Any, loss: Any, optimizer: Any = None) -> None:
@@ -159,194 +186,149 @@ def require_kinds(model: Any, loss: Any, optimizer: Any = None) -> None:
             raise TypeError(f"{name} is {example}, got {got}")
 
 
-def warn_if_untrained(optimizer: Optimizer, model: Layer) -> None:
-    """Warn of parameters of model that optimizer does not have; a ValueError if it has none of them."""
-    given = set(map(id, optimizer.params))
-    named = model.named_parameters()
-    left = [name for name, p in named.items() if id(p) not in given]
-    if left and len(left) == len(named):
-        raise ValueError("the optimizer has none of this model's parameters; build it from this model")
-    if left:
-        warn(
-            f"the optimizer was not given {', '.join(left)}, so fit() does not train it; build it from the model, and "
-            "freeze() what shall stay"
-        )
+# --- what is given ----------------------------------------------------------------------------------------------------
 
 
-def warn_if_nothing_learned(history: History, y: Array, loss: Loss) -> None:
-    """Warn if the last of at least five epochs was no better than a model that ignores X."""
-    least = next((least for known, least in CONSTANT if known is loss), None)
-    if len(history) < 5 or least is None:
-        return
-    last, constant = history.rows[-1], least(y)
-    chance = np.unique(y, return_counts=True)[1].max() / len(y)
-    if last["loss"] >= 0.99 * constant > 0 and last.get("accuracy", 0.0) <= chance + 1 / np.sqrt(len(y)):
-        warn(
-            f"nothing was learned: the loss is {last['loss']:.4g} after {len(history)} epochs, and {constant:.4g} for "
-            "a model that ignores X; try another learning rate, more epochs, or features of mean 0 and deviation 1"
-        )
-
-
-def _entropy(shares: list[Any]) -> float:
-    """Return -sum(p ln p), the least cross-entropy that one answer for all samples can have."""
-    return -float(sum(p * np.log(p) for p in shares if p > 0))
-
-
-CONSTANT: list[tuple[Loss, Callable[[Array], float]]] = [  # the least loss of a model that ignores X
-    (cross_entropy, lambda y: _entropy([np.mean(y == label) for label in np.unique(y)])),
-    (binary_cross_entropy_with_logits, lambda y: float(np.mean([_entropy([p, 1 - p]) for p in y.mean(axis=0).flat]))),
-    (mse_loss, lambda y: float(y.var(axis=0).mean())),
-]
-
-
-class _Numbers:
-    """Numbers and averages that training changes, as they were after the last epoch whose loss was finite."""
-
-    def __init__(self, model: Layer, optimizer: Optimizer) -> None:
-        self.tensors, self.averages = list(model.named_tensors().values()), optimizer.averages
-        self.keep(0)
-
-    def keep(self, epoch: int) -> None:
-        """Note the numbers of now, those after this epoch."""
-        self.epoch, self.numbers = epoch, [t.numpy() for t in self.tensors]
-        self.then = {name: average.copy() for name, average in self.averages.items()}
-
-    def put_back(self) -> str:
-        """Put the numbers back that were noted, and return a sentence that says which these are."""
-        for t, numbers in zip(self.tensors, self.numbers):
-            t.data = numbers
-        for name, average in self.then.items():
-            self.averages[name][...] = average
-        return f"The model is again as it was {f'after epoch {self.epoch}' if self.epoch else 'before fit()'}"
-
-
-def _checked(
-    X: Any, y: Any, validation: tuple[Any, Any] | None, epochs: int, batch_size: int | None, callback: Any
-) -> tuple[Array, Array, tuple[Array, Array] | None]:
-    """Return the data as arrays, or raise what is wrong with them, before anything is trained."""
-    X, y = finite("X", X), finite("y", y)
-    if callback is not None:
-        function("callback", callback)
-    if validation is not None:
-        if not isinstance(validation, (tuple, list)) or len(validation) != 2:
-            raise TypeError(
-                f"validation is two arrays, (X, y), got {type(validation).__name__}; "
-                "X, y, X_val, y_val = tg.data.split(X, y, 0.2) holds some back: validation=(X_val, y_val)"
-            )
-        validation = finite("validation X", validation[0]), finite("validation y", validation[1])
+def _check(X: Data, y: Data, epochs: Any, batch_size: Any, rng: Any, accumulate: Any) -> None:
+    """Raise what is wrong with the data and the counts, before anything is trained."""
+    generator("rng", rng)
     if not is_whole(epochs) or epochs < 0:
         raise ValueError(f"epochs = {epochs}, but it has to be a whole number, at least 0")
-    in_order(X, y, batch_size, shuffle=False)
-    if validation is not None:
-        in_order(*validation, None, shuffle=False)
-    return X, y, validation
+    _of_one_length(X, y, batch_size)
+    whole("accumulate", accumulate, 1)
+
+
+def _of_one_length(X: Data, y: Data, batch_size: Any = None) -> None:
+    """Raise ValueError unless all arrays have one row for each sample, and batch_size is a size."""
+    for part in parts_of(X):
+        for targets in parts_of(y):
+            in_order(part, targets, batch_size, shuffle=False)
+
+
+def _bounds(**given: Any) -> dict[str, float]:
+    """Return the bounds for gradients that are not None, by name."""
+    for name, most in given.items():
+        if most is not None:
+            real(name, most)
+            if not most > 0:
+                raise ValueError(f"{name} = {most}, but it has to be above 0")
+    return {name: float(most) for name, most in given.items() if most is not None}
+
+
+def _checked_validation(validation: Any) -> Any:
+    """Return what to validate on: a share, two arrays, or None."""
+    if isinstance(validation, (tuple, list)) and len(validation) == 2:
+        X, y = each("validation X", finite, validation[0]), each("validation y", finite, validation[1])
+        _of_one_length(X, y)
+        return X, y
+    if validation is None:
+        return None
+    if isinstance(validation, bool) or not isinstance(validation, (float, np.floating)):
+        raise TypeError(
+            f"validation is two arrays, (X, y), or a share, as 0.2, got {type(validation).__name__}; "
+            "X, y, X_val, y_val = tg.data.split(X, y, 0.2) holds some back: validation=(X_val, y_val)"
+        )
+    if not 0 < validation < 1:
+        raise ValueError(f"validation = {validation}, but a share is between 0 and 1")
+    return float(validation)
+
+
+def _held_out(
+    X: Data, y: Data, weights: Array | None, validation: Any, rng: np.random.Generator, rows: list[Array]
+) -> tuple[Data, Data, Array | None, Any]:
+    """Return X, y and weights to train on, and the data to validate on. rows : gets, or has, the rows of both parts."""
+    if not isinstance(validation, float):
+        return X, y, weights, validation
+    if not rows:
+        n = len(parts_of(X)[0])
+        train, _, rest, _ = split(np.arange(n), np.zeros(n) if is_several(y) else y, validation, rng)
+        rows += [train, rest]
+    train, rest = rows
+    ours = rows_of(X, train), rows_of(y, train), None if weights is None else weights[train]
+    return *ours, (rows_of(X, rest), rows_of(y, rest))
+
+
+def _weights(weights: Array | None, class_weight: Any, y: Data, loss: Loss) -> tuple[Array | None, Array | None]:
+    """Return the weight of each sample, and that of each class if there are no others."""
+    table = class_table(class_weight, y)
+    if table is None and weights is None:
+        return None, None
+    take_weights(loss)
+    if table is None:
+        return weights, None
+    of_class = table[y.astype(int).reshape(len(y))]
+    return (of_class, table) if weights is None else (weights * of_class, None)
 
 
 # --- an epoch ---------------------------------------------------------------------------------------------------------
 
 
-def _eager(
-    model: Layer,
-    X: Array,
-    y: Array,
-    loss: Loss,
-    optimizer: Optimizer,
-    interrupted: list[bool],
-    order: Array,
-    size: int,
-) -> Sums:
-    """Train on the rows of order, ``size`` of them at a time."""
-    total, right, seen, labelled = 0.0, 0, 0, False
-    dtype = input_dtype(model, X)
-    for first in range(0, len(order), size):
-        rows = order[first : first + size]
-        xb, yb = X[rows].astype(dtype, copy=False), y[rows]
-        optimizer.zero_grad()
-        output = model(xb)
-        cost = _cost(loss, output, yb, y)
-        value = cost.item()
-        if not isfinite(value) and optimizer.nonfinite == "raise":
-            raise NoLoss(f"loss became {value}")
-        cost.backward()
-        optimizer.step()
-
-        if isfinite(value) or optimizer.nonfinite == "propagate":  # else the batch was skipped
-            total += value * len(xb)
-            right += _right(output, yb)
-            seen += len(xb)
-        labelled = _labelled(output, y)
-        del output, cost  # their graph goes before the next one grows
-        if interrupted:
-            break
-    return total, right if labelled else None, seen
+def _train(
+    run: Run,
+    begin: Callable[[list[bool]], Train],
+    draw: Callable[[], tuple[Array, int]],
+    measure: Callable[[], Row],
+    told: Told,
+    save: Callable[[], None],
+    epochs: int,
+    progress: bool,
+) -> None:
+    """Train until ``epochs`` are done or somebody stops it; after each epoch measure, tell the callbacks, and save."""
+    history, quiet = run.history, np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is refused
+    with _ctrl_c() as interrupted, Progress(progress, epochs, run.epoch) as show, quiet:
+        train = begin(interrupted)
+        finite_until = Numbers(run.model, run.optimizer, run.epoch)
+        for epoch in range(run.epoch + 1, epochs + 1):
+            run.epoch = epoch
+            row = _epoch(run, train, draw, measure, finite_until)
+            history.rows.append(row)
+            show(row)
+            reason = "interrupted" if interrupted else told(row, run)
+            history.stopped = reason or "all epochs"
+            if isfinite(row["loss"]):
+                finite_until.keep(epoch)
+                if not interrupted:
+                    save()
+            if reason:
+                break
+    if not isfinite(history.rows[-1]["loss"]):  # the optimizer skipped batches, or let NaN through
+        warn(f"the loss of the last epoch is {history.rows[-1]['loss']}. {finite_until.put_back()}")
 
 
-def _compiled(
-    model: Layer, X: Array, y: Array, loss: Loss, optimizer: Optimizer, batch_size: int | None, quiet: bool
-) -> Callable[[Array, int], Sums]:
-    """Return a function that does what `_eager` does, of the same order and size, in machine code."""
-    from ..compile.step import CompiledStep
-
-    def of_all(function: Callable[..., Any], *args: Any) -> Any:
-        """Return function of the arguments; what the loss refuses is said of y as a whole."""
-        try:
-            return function(*args)
-        except (TypeError, ValueError) as error:
-            with model.evaluating(), suppress(Exception):
-                about_fit(error, model(X[:1]), y)
-            raise
-
-    model.train()
-    step = of_all(CompiledStep, model, loss, optimizer, X[:batch_size], y[:batch_size], quiet, "epoch")
-    return partial(of_all, step.epoch, X, y)
-
-
-def _evaluate(model: Layer, X: Array, y: Array, loss: Loss, batch_size: int = 1024) -> Evaluation:
-    """`evaluate` for data that have been checked."""
-    total, right, seen = 0.0, 0, 0
-    dtype = input_dtype(model, X)
-    with model.evaluating():
-        for xb, yb in batches(X, y, batch_size, shuffle=False):
-            output = model(xb.astype(dtype, copy=False))
-            total += _cost(loss, output, yb, y).item() * len(xb)
-            right += _right(output, yb)
-            seen += len(xb)
-    return Evaluation(total / seen, right / seen if _labelled(output, y) else None)
-
-
-def _cost(loss: Loss, output: Any, yb: Array, y: Array) -> Tensor:
-    """Return the loss of a batch, a Tensor with one number; what the loss refuses is said of y as a whole."""
+def _epoch(
+    run: Run, train: Train, draw: Callable[[], tuple[Array, int]], measure: Callable[[], Row], finite_until: Numbers
+) -> Row:
+    """Train for an epoch, and return its row."""
+    start, lr = time.perf_counter(), run.optimizer.lr
+    run.model.train()
     try:
-        cost = loss(output, yb)
-    except (TypeError, ValueError) as error:
-        about_fit(error, output, y)
+        means = train(*draw())
+    except NoLoss as error:
+        back = finite_until.put_back()
+        raise ValueError(f"the {error} in epoch {run.epoch}; a smaller learning rate may help. {back}") from None
+    except NotFinite as error:
+        error.args = (f"{error}. {finite_until.put_back()}",)
         raise
-    require_loss(cost)
-    return cost
+    run.model.eval()
+    columns = _columns(means) | measure()
+    return {"epoch": run.epoch} | columns | {"lr": lr, "seconds": time.perf_counter() - start}
 
 
-def _row(epoch: int, sums: Sums, held_out: Evaluation | None) -> Row:
-    """Return the epoch's row for the history, without lr and seconds."""
-    total, right, seen = sums
-    means = {"loss": total / seen if seen else nan}
-    if right is not None:
-        means["accuracy"] = right / seen if seen else nan
-    if held_out is not None:
-        means["validation_loss"] = held_out.loss
-        if held_out.accuracy is not None:
-            means["validation_accuracy"] = held_out.accuracy
-    return {"epoch": epoch, **means}
+def _columns(means: Evaluation, prefix: str = "") -> Row:
+    """Return loss, and accuracy if there is one, as columns of a row."""
+    return {f"{prefix}{name}": value for name, value in means._asdict().items() if value is not None}
 
 
-def _labelled(output: Any, y: Array) -> bool:
-    """Return whether y holds class numbers, and output a score for each class; no of several outputs."""
-    return (
-        isinstance(output, Tensor) and output.ndim == 2 and output.shape[1] > 1 and y.ndim == 1 and y.dtype.kind in "iu"
-    )
-
-
-def _right(output: Any, y: Array) -> int:
-    return int((unwrap(output).argmax(axis=1) == y).sum()) if _labelled(output, y) else 0
+def _measured(task: Task, validation: Any, metrics: Mapping[str, Any]) -> Row:
+    """Return the columns of the validation data; without these the metrics on the training data."""
+    if validation is None and not metrics:
+        return {}
+    X, y = (task.X, task.y) if validation is None else validation
+    means, outputs = evaluation(task.model, X, y, task.loss, keep=bool(metrics))
+    prefix = "" if validation is None else "validation_"
+    columns = {} if validation is None else _columns(means, prefix)
+    scores = measured(metrics, reader(task.loss, y), y, outputs) if metrics else {}
+    return columns | {f"{prefix}{name}": value for name, value in scores.items()}
 
 
 # --- the end of it ----------------------------------------------------------------------------------------------------

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .states import loads
+
 Row = dict[str, Any]  # column to value: what happened in one epoch
 
 
 class Evaluation(NamedTuple):
-    """The mean loss over all samples, and the share of them that is classified correctly (None without labels)."""
+    """The mean loss over all samples, and the share of answers that are right (None if the targets are no answers)."""
 
     loss: float
     accuracy: float | None
@@ -22,10 +24,11 @@ class History:
 
     Attributes
     ----------
-    rows : dicts of epoch, loss, accuracy, validation_loss, validation_accuracy, lr, seconds. loss and accuracy are
-        means over the epoch's batches, taken while the model learns. accuracy needs labels, the validation columns need
-        validation data
-    stopped : the reason for the end: "all epochs", "callback" or "interrupted"
+    rows : dicts of epoch, loss, accuracy, validation_loss, validation_accuracy, the metrics, lr, seconds. loss and
+        accuracy are means over the epoch's batches, taken while the model learns. accuracy needs labels, or yes and no,
+        see `fit`; the validation columns need validation data
+    stopped : the reason for the end: "all epochs", "interrupted", "callback", or the text that a callback returned, as
+        "early stopping: validation_loss has not improved for 5 epochs, best 0.12 at epoch 7"
 
     Examples
     --------
@@ -48,6 +51,18 @@ class History:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows and the reason for the end, as `tinygrad_edu.save` writes them to a file."""
+        return {"rows": [dict(row) for row in self.rows], "stopped": self.stopped}
+
+    @loads
+    def load_state_dict(self, state: Any) -> None:
+        """Take over what `state_dict` returned. Raises ValueError if it is none; nothing is changed then."""
+        rows, stopped = (dict(state).get(key) for key in ("rows", "stopped"))
+        if not isinstance(stopped, str) or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ValueError("this state is not that of a History: rows are a list of dicts, and stopped is a text")
+        self.rows, self.stopped = [dict(row) for row in rows], stopped
+
     def to_csv(self, path: Any = None) -> str:
         """Return the rows as comma-separated values, and write them to path if one is given."""
         lines = [",".join(self.rows[0])] if self.rows else []
@@ -55,6 +70,25 @@ class History:
         if path is not None:
             Path(path).write_text(text + "\n")
         return text
+
+    def to_frame(self) -> Any:
+        """Return the rows as a pandas DataFrame."""
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError("to_frame() makes a table of pandas: pip install pandas") from None
+        return pandas.DataFrame(self.rows)
+
+    def plot(self, path: Any = None, title: str = "Training") -> Any:
+        """Draw loss, accuracy and metrics against the epoch: see `plots.loss_curve`.
+
+        Returns the path of the picture; without one the matplotlib figure. Raises ImportError without matplotlib,
+        ValueError without epochs.
+        """
+        from .pictures import loss_page, save
+
+        page = loss_page(self, title)
+        return page if path is None else save(page, path)
 
     def __repr__(self) -> str:
         end = "" if self.stopped == "all epochs" else f", {self.stopped}"
@@ -76,13 +110,13 @@ class Progress:
     ...     show({"epoch": 1, "loss": 0.5})
     """
 
-    def __init__(self, wanted: bool, epochs: int) -> None:
+    def __init__(self, wanted: bool, epochs: int, done: int = 0) -> None:
         self.wanted, self.epochs, self.bar = wanted, epochs, None
         if wanted and sys.stderr.isatty():
             try:
                 from tqdm import tqdm
 
-                self.bar = tqdm(total=epochs, unit="epoch", leave=True)
+                self.bar = tqdm(total=epochs, initial=done, unit="epoch", leave=True)
             except ImportError:
                 pass
 

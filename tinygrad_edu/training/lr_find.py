@@ -20,7 +20,8 @@ from ..guards.kinds import is_whole, real
 from ..guards.loss_hints import require_loss
 from ..guards.samples import input_dtype
 from .data import batches, finite
-from .fit import Loss, require_kinds
+from .fit import require_kinds
+from .scores import Loss
 from .states import generators
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,39 +16,42 @@ from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.tensor import unwrap
 
-if TYPE_CHECKING:
-    from .history import History
-    from .lr_find import RangeTest
-
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # Okabe & Ito: told apart by everyone
 MARKERS = ["o", "s", "^", "D", "v", "P"]
+NO_PANEL = ("epoch", "lr", "seconds")  # columns of a history that `loss_curve` does not draw
 
 
-def loss_curve(history: History, path: Any, title: str = "Training") -> Path:
-    """Draw the loss, and the accuracy if there is one, against the epoch; training solid, held-out dashed.
+def loss_curve(history: Any, path: Any, title: str = "Training") -> Path:
+    """Draw the loss, and the accuracy and metrics if there are any, against the epoch; training solid, held-out dashed.
 
     Returns the path of the PNG. Raises ImportError without matplotlib, ValueError without epochs.
     """
+    return save(loss_page(history, title), path)
+
+
+def loss_page(history: Any, title: str) -> Any:
+    """Return the figure of `loss_curve`."""
     if not history.rows:
         raise ValueError("there is no epoch to draw")
-    panels = [what for what in ("loss", "accuracy") if what in history.rows[0]]
+    row = history.rows[0]
+    panels = list(dict.fromkeys(name.removeprefix("validation_") for name in row if name not in NO_PANEL))
     page, axes = figure(len(panels), title)
     marker = "." if len(history) < 3 else ""
     for ax, what in zip(axes, panels, strict=True):
         lines = ((what, "training", COLOURS[0], "-"), (f"validation_{what}", "held-out", COLOURS[1], "--"))
         for key, label, colour, style in lines:
-            if key in history.rows[0]:
+            if key in row:
                 ax.plot(history["epoch"], history[key], style, color=colour, label=label, marker=marker)
         ax.set(xlabel="epoch", ylabel=what)
         ax.legend(frameon=False)
         ax.grid(alpha=0.25)
     if "loss" in panels and min(history["loss"]) > 0:
-        axes[0].set_yscale("log")
-    return save(page, path)
+        axes[panels.index("loss")].set_yscale("log")
+    return page
 
 
-def lr_curve(found: RangeTest, path: Any, title: str = "Learning-rate range test") -> Path:
-    """Draw the result of `lr_find`: each batch's loss and the smoothed loss against the rate, and the suggestion.
+def lr_curve(found: Any, path: Any, title: str = "Learning-rate range test") -> Path:
+    """Draw what `lr_find` found: each batch's loss and the smoothed loss against the rate, and the suggestion.
 
     The axis of the losses is logarithmic if all losses are above 0. Returns the path of the PNG. Raises ImportError
     without matplotlib.

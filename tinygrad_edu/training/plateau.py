@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..guards.kinds import number
 from ..guards.samples import numbers
 from .schedules import checked_number
 from .states import fitting, loads, whole
@@ -30,7 +31,8 @@ class ReduceOnPlateau:
     factor : above 0 and below 1
     patience : number of values in a row that may be no better
     cooldown : number of values after a reduction that do not count
-    threshold : at least 0 and below 1
+    threshold : at least 0 and, as a share, below 1
+    threshold_mode : "rel", the threshold is a share of the best value; or "abs", it is a difference
     mode : "min" for a loss, "max" for an accuracy
     min_lr : no rate falls below it
 
@@ -62,15 +64,21 @@ class ReduceOnPlateau:
         mode: str = "min",
         cooldown: int = 0,
         min_lr: float = 0.0,
+        threshold_mode: str = "rel",
     ) -> None:
         if not hasattr(optimizer, "groups"):
             raise TypeError(f"ReduceOnPlateau takes an optimizer such as Adam(model), got {type(optimizer).__name__}")
         if mode not in ("min", "max"):
             raise ValueError(f'ReduceOnPlateau: mode = {mode!r}, but it has to be "min" or "max"')
+        if threshold_mode not in ("rel", "abs"):
+            raise ValueError(f'ReduceOnPlateau: threshold_mode = {threshold_mode!r}, but it has to be "rel" or "abs"')
         if factor == 1:
             raise ValueError("ReduceOnPlateau: factor = 1, but it has to be above 0 and below 1")
         checked = partial(checked_number, "ReduceOnPlateau")
-        self.factor, self.threshold = checked("factor", factor), checked("threshold", threshold)
+        self.factor, self.threshold_mode = checked("factor", factor), threshold_mode
+        if threshold_mode == "abs":
+            number("threshold", threshold, 0)
+        self.threshold = float(threshold) if threshold_mode == "abs" else checked("threshold", threshold)
         self.patience, self.cooldown = checked("patience", patience), checked("cooldown", cooldown)
         self.min_lr, self.mode, self.optimizer = checked("min_lr", min_lr), mode, optimizer
         self.best, self.bad, self.resting = (inf if mode == "min" else -inf), 0, 0
@@ -80,7 +88,8 @@ class ReduceOnPlateau:
         """Take one more value of the measure, and multiply the rates if it is time. NaN is never better."""
         value, sign = float(numbers("value", value)), 1 if self.mode == "min" else -1
         best = sign * self.best  # from here on less is better
-        better = sign * value < best * (1 - self.threshold if best > 0 else 1 + self.threshold)
+        share = 1 - self.threshold if best > 0 else 1 + self.threshold
+        better = sign * value < (best * share if self.threshold_mode == "rel" else best - self.threshold)
         self.best, self.bad = (value, 0) if better else (self.best, self.bad + 1)
         if self.resting:
             self.resting, self.bad = self.resting - 1, 0

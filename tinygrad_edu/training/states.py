@@ -1,27 +1,28 @@
-"""Saving and resuming: the states of layers and optimizers; and what pickle and copy.deepcopy take along.
+"""The states of layers and optimizers, for saving and resuming. Files of them are in `saved`.
 
 A state is a dict of arrays and numbers, ready for np.savez. Loading converts and checks all of it first, and assigns
-then: a state that is refused has changed nothing. The face makes these functions methods of Layer, Optimizer, Tensor.
+then: a state that is refused has changed nothing. The face makes these functions methods of Layer and Optimizer.
 """
 
 from __future__ import annotations
 
-import copy
-import copyreg
 import json
 import re
-from operator import attrgetter
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from ..core.buffers import FlatBuffer, aligned
-from ..core.jit import Kernel
 from ..core.layers import Layer
-from ..core.ops import Array, Result
+from ..core.ops import Array
 from ..core.optimizer import Optimizer
-from ..core.tensor import Tensor, unwrap
+from ..core.tensor import unwrap
+from ..guards.kinds import yes_or_no
 from ..guards.names import helped
+from .schedules import Schedule
+
+Assign = Callable[[], None]  # does the second half of loading, after all has been checked
 
 
 def loads(load: Any) -> Any:
@@ -49,7 +50,7 @@ def fitting(name: str, value: Any, like: Any) -> Array:
     """
     try:
         given = np.asarray(unwrap(value))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # the last is torch's, of a parameter
         raise ValueError(f"{name} in this state is no array: {error}") from None
     if given.dtype.kind not in "fiub" or np.ma.is_masked(value):
         kind = "masked numbers" if np.ma.is_masked(value) else f"no real numbers: its dtype is {given.dtype}"
@@ -86,26 +87,60 @@ def layer_state(layer: Layer) -> dict[str, Array]:
 
 
 @loads
-def load_layer_state(layer: Layer, state: Any) -> None:
+def load_layer_state(layer: Layer, state: Any, strict: bool = True) -> dict[str, str]:
     """Take over what `state_dict` returned. Generators that the state does not have stay as they are.
+
+    The state may be a file's that is open, ``np.load(path)``, or of another library, with arrays of the same names.
+    With ``strict=False`` all that fits is taken over.
+
+    Returns
+    -------
+    dict : the reason by the path, of all that does not fit; empty if strict
 
     Raises
     ------
     ValueError : a path is missing or unknown; an array has another shape or holds no real numbers, or numbers that are
-        none of the dtype here; a generator of another kind. Nothing is changed then
+        none of the dtype here; a generator of another kind. All of these are said at once, and nothing is changed then
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> model, trained = tg.mlp([2, 3, 5], rng=0), tg.mlp([2, 3, 4], rng=1)
+    >>> sorted(model.load_state_dict(trained.state_dict(), strict=False))
+    ['layers.2.W', 'layers.2.b']
     """
+    yes_or_no("strict", strict)
+    left, assign = plan_layer(layer, state)
+    if left and strict:
+        raise ValueError(f"the state does not fit this model: {'; '.join(left.values())}")
+    assign()
+    return left
+
+
+def plan_layer(layer: Layer, state: Any) -> tuple[dict[str, str], Assign]:
+    """Return what does not fit, a reason by its path, and a function that takes over the rest. Nothing is changed."""
     ours, drawing = layer.named_tensors(), generators(layer)
     given = {path: state[path] for path in state}
-    missing = sorted(set(ours) - set(given))
-    unknown = sorted(path for path in set(given) - set(ours) - set(drawing) if not is_packed(given[path]))
-    if missing or unknown:
-        raise ValueError(f"the state does not fit this model: missing {missing}, unknown {unknown}")
-    numbers = {path: fitting(path, given[path], t) for path, t in ours.items()}
-    draws = {path: unpacked(path, given[path], rng) for path, rng in drawing.items() if path in given}
-    for path, t in ours.items():
-        t.data = numbers[path]
-    for path, at in draws.items():
-        drawing[path].bit_generator.state = at
+    known = [*ours, *(path for path in drawing if path in given)]
+    left, taken = {path: f"{path} is missing" for path in ours if path not in given}, dict[str, Any]()
+    for path in known:
+        try:
+            if path in ours and path in given:
+                taken[path] = fitting(path, given[path], ours[path])
+            elif path in drawing:
+                taken[path] = unpacked(path, given[path], drawing[path])
+        except ValueError as error:
+            left[path] = str(error)
+    left |= {path: f"{path} is unknown" for path in given if path not in known and not is_packed(given[path])}
+
+    def assign() -> None:
+        for path, value in taken.items():
+            if path in ours:
+                ours[path].data = value
+            else:
+                drawing[path].bit_generator.state = value
+
+    return left, assign
 
 
 def generators(layer: Layer) -> dict[str, np.random.Generator]:
@@ -135,15 +170,26 @@ def is_packed(value: Any) -> bool:
 
 def unpacked(name: str, value: Any, rng: np.random.Generator) -> Any:
     """Return the state out of what `packed` returned. ValueError if it is none, or of another kind of generator."""
+    state = None
+    with suppress(ValueError, RecursionError):
+        state = json.loads(np.asarray(value).tobytes()) if is_packed(value) else None
+    return generator_state(name, state, rng)
+
+
+INDICES = {"pos": 624, "buffer_pos": 4}  # into the numbers of MT19937 and Philox, which NumPy reads unchecked
+
+
+def generator_state(name: str, state: Any, rng: np.random.Generator) -> Any:
+    """Return state if it is one of a generator like rng, else raise a ValueError: anybody may have written it."""
     kind = type(rng.bit_generator)
     try:
-        if not is_packed(value):
-            raise ValueError("no JSON of a generator's state")
-        state = json.loads(np.asarray(value).tobytes())
+        for index, last in INDICES.items():
+            if not 0 <= int(state.get(index, state["state"].get(index, 0))) <= last:
+                raise ValueError(f"{index} is not from 0 to {last}")
         kind().state = state
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         message = f"{name} in this state is not the state of a {kind.__name__}"
-        raise ValueError(f"{message}, as this model's generator is: {error}") from None
+        raise ValueError(f"{message}, as the generator here is: {error}") from None
     return state
 
 
@@ -153,7 +199,8 @@ def unpacked(name: str, value: Any, rng: np.random.Generator) -> Any:
 def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
     """Return everything that a resumed run needs to go on bit for bit, as arrays and numbers, ready for np.savez.
 
-    A learning rate that is a function is not in it: build the optimizer with the same function.
+    Of a learning rate that is a schedule it has the text, and nothing of one that is another function: build the
+    optimizer with the same one.
     """
     optimizer.write_back_steps()
     return {
@@ -163,10 +210,10 @@ def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
         "frozen": np.array([i in optimizer.frozen for i in range(len(optimizer.params))]),
         **{name: average.copy() for name, average in optimizer.averages.items()},
         **{
-            f"group{i}.{name}": float(value)
+            f"group{i}.{name}": re.sub(" at 0x[0-9a-f]+", "", repr(value)) if callable(value) else float(value)
             for i, group in enumerate(optimizer.groups)
             for name, value in group.items()
-            if not callable(value)
+            if not callable(value) or isinstance(value, Schedule)
         },
     }
 
@@ -177,22 +224,42 @@ def load_optimizer_state(optimizer: Optimizer, state: Any) -> None:
 
     Raises
     ------
-    ValueError : another rule, dtype, list of groups, or list of parameters and shapes; something is missing; a count
-        that is no whole number, at least 0; averages with NaN (unless ``nonfinite`` is "propagate"), or below 0 where
-        the rule averages squares; a hyper-parameter out of range. Nothing is changed then
+    ValueError : another rule, dtype, schedule, list of groups, or list of parameters and shapes; something is missing;
+        a count that is no whole number, at least 0; averages with NaN (unless ``nonfinite`` is "propagate"), or below 0
+        where the rule averages squares; a hyper-parameter out of range. Nothing is changed then
     """
-    expected = optimizer_state(optimizer)
+    plan_optimizer(optimizer, state)()
+
+
+def hyper(optimizer: Optimizer, key: str, value: Any, here: float | str) -> float | None:
+    """Return a hyper-parameter out of a state; None of a schedule, which has to be the one that the optimizer has."""
+    text = str(value) if np.asarray(value).dtype.kind == "U" else None
+    if text != (here if isinstance(here, str) else None) and text is not None:
+        raise ValueError(f"{key} is {text} in this state, but {here} here; build the optimizer with the same one")
+    if isinstance(here, str):
+        return None
+    number = float(fitting(key, value, np.zeros(())))
+    optimizer.check(key.partition(".")[2], number)
+    return number
+
+
+def same_layout(of: str, ours: list[str], state: Any) -> None:
+    """Raise a ValueError unless the state was of the same kind of average or optimizer, over the same parameters."""
     theirs = [str(line) for line in np.ravel(state["layout"])] if "layout" in state else []
-    ours = layout(optimizer)
     if theirs != ours:
         here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
-        raise ValueError(f"this state is of another optimizer or model: it has {there} where this one has {here}")
-    missing = [key for key in expected if key not in state]
+        raise ValueError(f"this state is of another {of} or model: it has {there} where this one has {here}")
+
+
+def plan_optimizer(optimizer: Optimizer, state: Any) -> Assign:
+    """Return a function that takes the state over; a ValueError if it does not fit. Nothing is changed."""
+    expected = optimizer_state(optimizer)
+    same_layout("optimizer", layout(optimizer), state)
+    missing = [key for key, value in expected.items() if key not in state and not isinstance(value, str)]
     if missing:
         raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
-    numbers = {key: float(fitting(key, state[key], np.zeros(()))) for key in expected if key.startswith("group")}
-    for key, value in numbers.items():
-        optimizer.check(key.partition(".")[2], value)
+    groups = [key for key in expected if key.startswith("group") and key in state]
+    numbers = {key: hyper(optimizer, key, state[key], expected[key]) for key in groups}
     averages = {name: fitting(name, state[name], average) for name, average in optimizer.averages.items()}
     for name, average in averages.items():
         if np.isnan(average).any() and optimizer.nonfinite != "propagate":
@@ -202,12 +269,19 @@ def load_optimizer_state(optimizer: Optimizer, state: Any) -> None:
     t = whole("t", state["t"])
     steps = [whole("steps", n) for n in fitting("steps", state["steps"], expected["steps"].astype(float))]
     frozen = set(np.flatnonzero(fitting("frozen", state["frozen"], expected["frozen"])).tolist())
-    optimizer.t, optimizer.steps, optimizer.frozen, optimizer.last = t, steps, frozen, []
-    for name, average in averages.items():
-        optimizer.averages[name][...] = average
-    for key, value in numbers.items():
-        group, _, name = key.removeprefix("group").partition(".")
-        optimizer.groups[int(group)][name] = value
+
+    def assign() -> None:
+        optimizer.write_back_steps()
+        optimizer.t, optimizer.steps, optimizer.frozen, optimizer.last = t, steps, frozen, []
+        for name, average in averages.items():
+            optimizer.averages[name][...] = average
+        for key, value in numbers.items():
+            if value is None:
+                continue
+            group, _, name = key.removeprefix("group").partition(".")
+            optimizer.groups[int(group)][name] = value
+
+    return assign
 
 
 def never_negative(optimizer: Optimizer, name: str) -> bool:
@@ -222,109 +296,3 @@ def layout(optimizer: Optimizer) -> list[str]:
     params = [f"{name} {p.shape}" for name, p in zip(optimizer.names, optimizer.params, strict=True)]
     groups = ", ".join(str(len(members)) for members in optimizer.members)
     return [rule, *params, f"groups of {groups}"]
-
-
-# --- pickle and deepcopy ----------------------------------------------------------------------------------------------
-
-
-def copied(a: Array) -> Result:
-    """y = a, whose history was left behind"""
-    return a, lambda g: g
-
-
-def tensor_to_pickle(t: Tensor) -> Any:
-    """Return what a pickle or a copy takes along: numbers, name and gradient, but no graph and no place in a buffer.
-
-    Stamps stay behind, as they count the time of one process. A computed tensor becomes a computed one that requires
-    no gradient: its record holds functions that cannot be pickled.
-    """
-    leaf = t.op is None
-    grad = t.stored_grad if leaf or t.retains_grad else None
-    state = {"array": t.array, "requires_grad": leaf and t.requires_grad, "name": t.name, "leaf": leaf, "grad": grad}
-    return getattr(t, "__dict__", None), state  # the first is of a subclass
-
-
-def tensor_from_pickle(t: Tensor, state: Any) -> None:
-    """Fill a new Tensor with what `tensor_to_pickle` returned."""
-    more, given = state
-    Tensor.__init__(t, given["array"], given["requires_grad"], given["name"])
-    if given["grad"] is not None:
-        t.stored_grad = given["grad"].copy()
-    if not given["leaf"]:
-        t.op, t.retains_grad = copied, given["grad"] is not None
-        t.array.setflags(write=False)
-    vars(t).update(more) if more else None
-
-
-def copy_tensor(t: Tensor, memo: dict[int, Any] | None = None) -> Tensor:
-    """Return a Tensor with numbers of its own. Unlike a pickle it keeps the graph: that of t, or, with the memo of
-    copy.deepcopy, a copy of it."""
-    other = object.__new__(type(t))
-    more, state = tensor_to_pickle(t)
-    parents = t.parents
-    if memo is not None:
-        memo[id(t)] = other
-        more, parents = copy.deepcopy((more, parents), memo)
-    tensor_from_pickle(other, (more, state | {"requires_grad": t.requires_grad}))
-    if t.op is not None:
-        other.op, other.parents, other.kwargs, other.vjps = t.op, parents, t.kwargs, t.vjps
-        other.retains_grad = t.retains_grad
-    return other
-
-
-MADE_ANEW = ("buffer", "cached_updates", "seen", "last", "regularised")
-
-
-def optimizer_to_pickle(optimizer: Optimizer) -> dict[str, Any]:
-    """Return what a pickle or a deep copy takes along: parameters, averages, counts and hyper-parameters.
-
-    Copy or pickle model and optimizer together, as in ``copy.deepcopy((model, optimizer))``: then the copy trains the
-    copied model. Optimizers that share parameters share them afterwards too, if they are copied together.
-
-    Raises
-    ------
-    RuntimeError : a parameter lies in another optimizer's buffer now
-    """
-    for p, data, _ in optimizer.buffer.views:
-        if p.array is not data:
-            raise RuntimeError(f"{p.label()} now lies in another optimizer's buffer; copy or pickle that optimizer")
-    optimizer.write_back_steps()
-    memory = []  # the whole arrays, which optimizers share that have the same parameters, and where this one begins
-    for part in (optimizer.buffer.data, optimizer.buffer.grad):
-        memory.append((part.base, (part.ctypes.data - part.base.ctypes.data) // part.itemsize))
-    kept = {name: value for name, value in vars(optimizer).items() if name not in MADE_ANEW}
-    return kept | {"groups": [dict(group) for group in optimizer.groups], "memory": memory}
-
-
-def optimizer_from_pickle(optimizer: Optimizer, state: dict[str, Any]) -> None:
-    """Fill a new optimizer with what `optimizer_to_pickle` returned, and move the parameters into its buffer."""
-    state = dict(state)
-    memory, groups = state.pop("memory"), state.pop("groups")
-    vars(optimizer).update(state)
-    stopped, at = [p for p in optimizer.params if not p.requires_grad], 0
-    for p in optimizer.params:
-        data, grad = (whole[start + at : start + at + p.size].reshape(p.shape) for whole, start in memory)
-        at += p.size
-        if p.grad_view is None or p.array.ctypes.data != data.ctypes.data:  # else another optimizer has put it there
-            p.array, p.grad_view = data, grad
-        if p.stored_grad is not None:
-            p.grad_view[...] = p.stored_grad
-            p.stored_grad = p.grad_view
-    for p in stopped:  # a buffer takes only what requires a gradient
-        p.requires_grad = True
-    optimizer.buffer = FlatBuffer(optimizer.params)
-    for p in stopped:
-        p.requires_grad = False
-    optimizer.averages = {name: aligned(a.size, a.dtype) for name, a in state["averages"].items()}
-    for name, a in state["averages"].items():
-        optimizer.averages[name][...] = a
-    optimizer.groups = tuple(optimizer.grouped(group) for group in groups)
-    optimizer.cached_updates, optimizer.seen, optimizer.last = [], [], []
-
-
-def no_shallow_copy(optimizer: Optimizer) -> Any:
-    """Refuse copy.copy(): two optimizers would move the same parameters with the same averages."""
-    raise TypeError("copy.copy() of an optimizer shares its parameters; use copy.deepcopy((model, optimizer))")
-
-
-copyreg.pickle(Kernel, attrgetter("__qualname__"))  # a rule is pickled by its name, as functions are

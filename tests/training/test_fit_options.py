@@ -1,0 +1,327 @@
+"""Options of fit: clipping, accumulated batches, weights, a share held out, metrics, and the accuracy of yes and no.
+
+Machine code is tried as Python (`_plainly`): what is compiled is the same text.
+"""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.compile import module_text, numpy_c  # noqa: F401, loaded before jit.kernel is replaced
+from tinygrad_edu.core import jit
+
+X, Y = tg.data.blobs(50, noise=1.5, rng=0)  # three classes that overlap
+W = np.random.default_rng(1).uniform(0, 2, 50).round(1) * (np.arange(50) % 7 > 0)
+BOTH = pytest.mark.parametrize("compiled", [False, True])
+
+
+@pytest.fixture(autouse=True)
+def _plainly(monkeypatch):
+    monkeypatch.setattr(numpy_c, "PLAIN", True)
+    monkeypatch.setattr(jit, "kernel", lambda rule: rule)
+
+
+def fit(loss=tg.cross_entropy, y=Y, outputs=3, epochs=3, **options):
+    """Return the model, trained by SGD, and the history."""
+    model = tg.mlp([2, 4, outputs], rng=0)
+    optimizer = tg.SGD(model, lr=0.5)
+    options = {"batch_size": 16, "rng": 5, "progress": False} | options
+    return model, tg.fit(model, X, y, loss, optimizer, epochs, **options)
+
+
+def by_hand(step, batch_size=16, epochs=3, outputs=3):
+    """Return a model that was trained by step(model, optimizer, rows), with the rows of the batches that fit draws."""
+    model, rng = tg.mlp([2, 4, outputs], rng=0), np.random.default_rng(5)
+    optimizer = tg.SGD(model, lr=0.5)
+    for _ in range(epochs):
+        order = rng.permutation(50)
+        for first in range(0, 50, batch_size):
+            optimizer.zero_grad()
+            step(model, optimizer, order[first : first + batch_size])
+            optimizer.step()
+    return model
+
+
+def close(a, b, tolerance=1e-12):
+    return all(np.allclose(p.data, q.data, rtol=0, atol=tolerance) for p, q in zip(a.parameters(), b.parameters()))
+
+
+# --- clipping ---------------------------------------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize("bounds", [{"clip_norm": 0.1}, {"clip_value": 0.02}, {"clip_norm": 0.05, "clip_value": 0.02}])
+def test_gradients_are_clipped_before_each_update(bounds, compiled):
+    def step(model, optimizer, rows):
+        tg.cross_entropy(model(X[rows]), Y[rows]).backward()
+        if "clip_value" in bounds:
+            for p in model.parameters():
+                p.grad[...] = np.clip(p.grad, -bounds["clip_value"], bounds["clip_value"])
+        if "clip_norm" in bounds:
+            norm = np.sqrt(sum((p.grad**2).sum() for p in model.parameters()))
+            for p in model.parameters():
+                p.grad *= min(1, bounds["clip_norm"] / (norm + 1e-6))
+
+    model, history = fit(compiled=compiled, **bounds)
+    assert close(model, by_hand(step))
+    assert not close(model, fit(compiled=compiled)[0], 1e-3)
+    assert history["accuracy"] == fit(**bounds)[1]["accuracy"]
+
+
+def test_a_gradient_that_is_not_finite_is_found_behind_the_clip():
+    def spoilt(p):
+        return p, lambda g: g * np.nan
+
+    loss = lambda output, y: tg.cross_entropy(tg.apply(spoilt, output), y)
+    with pytest.raises(ValueError, match="not finite"):
+        fit(loss, clip_norm=1.0, clip_value=1.0)
+
+
+@BOTH
+def test_a_batch_that_is_skipped_is_skipped_behind_the_clip(compiled):
+    model = tg.mlp([1, 1], rng=0)
+    optimizer, X, y = tg.SGD(model, nonfinite="skip"), np.ones((2, 1)), np.array([[1.0], [1e200]])
+    loss = lambda output, y: (output * output * y * y).mean()
+    tg.fit(model, X, y, loss, optimizer, 2, 1, clip_norm=1.0, progress=False, compiled=compiled)
+    assert (optimizer.t, optimizer.skipped) == (2, 2)
+
+
+def test_bounds_that_are_none_are_refused():
+    for name in ("clip_norm", "clip_value"):
+        for wrong, error in ((0, ValueError), (-1.0, ValueError), (float("nan"), ValueError), ("1", TypeError)):
+            with pytest.raises(error, match=name):
+                fit(**{name: wrong})
+
+
+# --- accumulate -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("batch_size", "accumulate"), [(4, 4), (8, 2), (16, 3), (5, 100), (1, 7)])
+@pytest.mark.parametrize("weights", [None, W])
+def test_several_batches_make_the_step_of_one(batch_size, accumulate, weights):
+    model, history = fit(batch_size=batch_size, accumulate=accumulate, sample_weight=weights)
+    whole, expected = fit(batch_size=batch_size * accumulate, sample_weight=weights)
+    assert close(model, whole)
+    assert history["loss"] == pytest.approx(expected["loss"], abs=1e-12)
+    assert history["accuracy"] == expected["accuracy"]
+
+
+def test_there_is_one_update_for_each_group():
+    model = tg.mlp([2, 3], rng=0)
+    optimizer = tg.SGD(model)
+    tg.fit(model, X, Y, optimizer=optimizer, epochs=2, batch_size=8, accumulate=3, progress=False)
+    assert optimizer.t == 2 * 3  # 24, 24 and 2 samples
+
+
+def test_accumulate_is_a_count_and_does_not_compile():
+    for wrong in (0, -1):
+        with pytest.raises(ValueError, match=r"accumulate = .*, at least 1"):
+            fit(accumulate=wrong)
+    with pytest.raises(TypeError, match="accumulate is a whole number"):
+        fit(accumulate=1.5)
+    with pytest.raises(tg.CannotCompile, match="accumulate: a compiled step makes an update with each batch"):
+        fit(accumulate=2, compiled=True)
+
+
+# --- weights ----------------------------------------------------------------------------------------------------------
+
+
+def weighted_step(weights):
+    """A step of the weighted cross-entropy, in NumPy, for a model of two layers."""
+
+    def step(model, optimizer, rows):
+        w = weights[rows]
+        if not w.any():
+            return
+        first, last = model[0], model[2]
+        hidden = np.maximum(X[rows] @ first.W.data + first.b.data, 0)
+        scores = np.exp(hidden @ last.W.data + last.b.data)
+        slope = (scores / scores.sum(axis=1, keepdims=True) - np.eye(3)[Y[rows]]) * (w / w.sum())[:, None]
+        back = slope @ last.W.data.T * (hidden > 0)
+        for p, g in (
+            (last.W, hidden.T @ slope),
+            (last.b, slope.sum(0)),
+            (first.W, X[rows].T @ back),
+            (first.b, back.sum(0)),
+        ):
+            p.grad = g
+
+    return step
+
+
+def test_sample_weight_weighs_the_samples():
+    assert close(fit(sample_weight=W)[0], by_hand(weighted_step(W)))
+    assert close(fit(sample_weight=3 * np.ones(50))[0], fit()[0])
+
+
+@BOTH
+@pytest.mark.parametrize("given", ["balanced", {0: 1, 1: 2.5, 2: 0.5}, [1, 2.5, 0.5]])
+def test_class_weight_weighs_by_class(given, compiled):
+    from sklearn.utils.class_weight import compute_class_weight
+
+    y = np.where(np.arange(50) < 20, 0, Y)
+    table = np.array([1, 2.5, 0.5]) if given != "balanced" else compute_class_weight(given, classes=np.arange(3), y=y)
+    model, history = fit(y=y, class_weight=given, compiled=compiled)
+    whole, expected = fit(y=y, sample_weight=table[y])
+    assert close(model, whole)
+    assert history["loss"] == pytest.approx(expected["loss"], abs=1e-12)
+    assert history["accuracy"] == expected["accuracy"]
+
+
+def test_both_weights_multiply():
+    table = np.array([1, 2.5, 0.5])
+    assert close(fit(sample_weight=W, class_weight=table)[0], fit(sample_weight=W * table[Y])[0], 0)
+
+
+@BOTH
+@pytest.mark.oracle
+def test_class_weight_of_yes_and_no(compiled):
+    torch = pytest.importorskip("torch")
+    y = (Y == 1).astype(float)[:, None]
+    loss = tg.binary_cross_entropy_with_logits
+    model, _ = fit(loss, y, 1, class_weight={0: 0.5, 1: 2}, compiled=compiled)
+
+    theirs = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1)).double()
+    start, rng = tg.mlp([2, 4, 1], rng=0), np.random.default_rng(5)
+    with torch.no_grad():
+        for i in (0, 2):
+            theirs[i].weight.copy_(torch.tensor(start[i].W.numpy().T))
+            theirs[i].bias.zero_()
+    for _ in range(3):
+        order = rng.permutation(50)
+        for first in range(0, 50, 16):
+            rows = order[first : first + 16]
+            t = torch.tensor(y[rows])
+            w = torch.where(t == 1, 2.0, 0.5)
+            theirs.zero_grad()
+            costs = torch.nn.functional.binary_cross_entropy_with_logits(
+                theirs(torch.tensor(X[rows])), t, reduction="none"
+            )
+            ((costs * w).sum() / w.sum()).backward()
+            with torch.no_grad():
+                for p in theirs.parameters():
+                    p -= 0.5 * p.grad
+    assert np.allclose(model[0].W.data, theirs[0].weight.detach().numpy().T, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"sample_weight": W[1:]}, ValueError, r"shape \(49,\), but there are 50 samples"),
+        ({"sample_weight": -W}, ValueError, "at least 0"),
+        ({"sample_weight": 0 * W}, ValueError, "not all of them zero"),
+        ({"sample_weight": W + np.nan}, ValueError, "finite"),
+        ({"sample_weight": "balanced"}, TypeError, "sample_weight"),
+        ({"class_weight": "even"}, ValueError, "class_weight is \"balanced\", a dict .* got 'even'"),
+        ({"class_weight": {0: 1, 1: 1}}, ValueError, r"no weight for the class \[2\] in y"),
+        ({"class_weight": {0: 1, 1: 1, 2: -1}}, ValueError, r"class_weight\[2\] = -1"),
+        ({"class_weight": np.eye(3)}, ValueError, r"class_weight is .*, got ndarray \(3, 3\)"),
+        ({"class_weight": "balanced", "y": np.eye(3)[Y]}, ValueError, "one class number for each sample"),
+        ({"sample_weight": W, "loss": lambda p, y: tg.cross_entropy(p, y)}, TypeError, "which <lambda> does not take"),
+        ({"sample_weight": W, "compiled": True}, tg.CannotCompile, "sample_weight: a compiled step takes X and y"),
+    ],
+)
+def test_weights_that_cannot_be_are_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        fit(**options)
+
+
+# --- validation, metrics, accuracy ------------------------------------------------------------------------------------
+
+
+def test_a_share_is_held_out_as_split_does_it():
+    model, history = fit(validation=0.3)
+    rng = np.random.default_rng(5)
+    held = tg.data.split(np.arange(50), Y, 0.3, rng)
+    other = tg.mlp([2, 4, 3], rng=0)
+    train, rest = held.X_train, held.X_test
+    expected = tg.fit(
+        other, X[train], Y[train], tg.cross_entropy, tg.SGD(other, lr=0.5), 3, 16, rng=rng, progress=False,
+        validation=(X[rest], Y[rest]),
+    )  # fmt: skip
+    assert close(model, other, 0)
+    assert history["validation_loss"] == expected["validation_loss"]
+    for wrong in (0.0, 1.0, -0.5):
+        with pytest.raises(ValueError, match="a share is between 0 and 1"):
+            fit(validation=wrong)
+    with pytest.raises(TypeError, match=r"or a share, as 0\.2, got int"):
+        fit(validation=1)
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_metrics_see_the_answers(held_out):
+    from sklearn.metrics import f1_score
+
+    seen = []
+
+    def f1(truth, answers):
+        seen.append((truth, answers))
+        return f1_score(truth, answers, average="macro")
+
+    data = tg.data.blobs(30, noise=1.5, rng=7)
+    model, history = fit(metrics={"f1": f1}, **({"validation": data} if held_out else {}))
+    column = "validation_f1" if held_out else "f1"
+    inputs, truth = data if held_out else (X, Y)
+    answers = model(inputs).numpy().argmax(axis=1)
+    assert history[column][-1] == f1_score(truth, answers, average="macro")
+    assert np.array_equal(seen[-1][0], truth)
+    assert np.array_equal(seen[-1][1], answers)
+    assert list(history.rows[0])[-3:] == [column, "lr", "seconds"]
+
+
+def test_metrics_without_answers_see_targets_and_outputs():
+    X, y = tg.data.regression(40, rng=0)
+    model = tg.mlp([1, 1], rng=0)
+    error = lambda targets, outputs: abs(targets - outputs).max()
+    history = tg.fit(model, X, y, tg.mse_loss, epochs=1, metrics={"worst": error}, progress=False)
+    assert history["worst"] == [abs(y - model(X).numpy()).max()]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "error", "message"),
+    [
+        ([len], TypeError, "metrics is a dict of functions"),
+        ({"loss": max}, ValueError, "'loss' cannot be the name"),
+        ({"validation_f1": max}, ValueError, "'validation_f1' cannot be"),
+        ({"f1": 1}, TypeError, r"metrics\['f1'\] is a function"),
+        ({"f1": lambda y, p: p}, TypeError, r"metrics\['f1'\] has to return a number, it returned ndarray \(50,\)"),
+    ],
+)
+def test_metrics_that_cannot_be_are_refused(metrics, error, message):
+    with pytest.raises(error, match=message):
+        fit(metrics=metrics)
+
+
+@BOTH
+@pytest.mark.parametrize("kind", [float, int, bool])
+@pytest.mark.parametrize("shape", [(50,), (50, 1), (50, 3)])
+def test_a_logit_above_0_is_a_yes(shape, kind, compiled):
+    y = np.eye(3)[Y].astype(kind) if shape[1:] == (3,) else (Y == 1).astype(kind).reshape(shape)
+    model = tg.mlp([2, 4, 3 if shape[1:] == (3,) else 1], rng=0)
+    if len(shape) == 1:
+        model = tg.Sequential(*model.layers, First())
+    loss, seen = tg.binary_cross_entropy_with_logits, []
+
+    def watched(truth, answers):
+        seen.append((truth.shape, answers.shape))
+        return (truth == answers).mean()
+
+    options = {"validation": (X, y), "metrics": {"right": watched}, "compiled": compiled, "progress": False}
+    history = tg.fit(model, X, y, loss, tg.SGD(model, lr=1e-9), 1, 16, **options)
+    right = ((model(X).numpy() > 0) == y).mean()
+    assert 0.2 < right < 0.9
+    assert history["accuracy"] == [pytest.approx(right)]
+    assert history["validation_accuracy"] == history["validation_right"] == [pytest.approx(right)]
+    assert tg.evaluate(model, X, y, loss).accuracy == pytest.approx(right)
+    assert seen == [((50, 3) if shape[1:] == (3,) else (50,),) * 2]
+
+
+class First(tg.Layer):
+    def forward(self, x):
+        return x[:, 0]
+
+
+def test_shares_as_targets_have_no_accuracy():
+    y = np.where(Y == 1, 0.9, 0.1)[:, None]
+    _, history = fit(tg.binary_cross_entropy_with_logits, y, 1)
+    assert "accuracy" not in history.rows[0]

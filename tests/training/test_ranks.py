@@ -1,0 +1,294 @@
+"""Ranks: an update is that of one process with the whole batch, and all ranks have the same bits; with real MPI too."""
+
+import copy
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+
+X, Y = tg.data.blobs(120, rng=0)
+PROGRAM = Path(__file__).parents[1] / "support" / "mpi_program.py"
+
+
+class Comm:
+    """A communicator among threads."""
+
+    def __init__(self, rank, size, slots, barrier):
+        self.rank, self.size, self.slots, self.barrier, self.aborted = rank, size, slots, barrier, []
+
+    def allgather(self, value):
+        self.slots[self.rank] = copy.deepcopy(value)
+        self.barrier.wait(20)
+        found = list(self.slots)
+        self.barrier.wait(20)
+        return found
+
+    def bcast(self, value):
+        return self.allgather(value)[0]
+
+    def Bcast(self, array):
+        array[...] = self.allgather(array)[0]
+
+    def Allreduce(self, mine, sums):
+        sums[...] = sum(self.allgather(mine))
+
+    def Abort(self, status):
+        self.aborted.append(status)
+
+
+@pytest.fixture(autouse=True)
+def hook(monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+
+
+def in_ranks(job, size=2):
+    """Return what job returns in each rank, or the exception that it raises there."""
+    slots, barrier, found = [None] * size, threading.Barrier(size), [None] * size
+
+    def run(rank):
+        try:
+            found[rank] = job(Comm(rank, size, slots, barrier))
+        except Exception as error:
+            found[rank] = error
+
+    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def alone(size, epochs, batch_size, clip=None, dtype=float):
+    """The parameters after the same training in one process: each batch is those of all ranks, one after the other."""
+    model = tg.mlp([2, 16, 3], rng=0, dtype=dtype)
+    optimizer, order = tg.Adam(model, lr=0.01), np.random.default_rng(0)
+    n = len(X) // size
+    for _ in range(epochs):
+        mine = order.permutation(n)
+        for first in range(0, n, batch_size):
+            rows = np.concatenate([size * mine[first : first + batch_size] + rank for rank in range(size)])
+            optimizer.zero_grad()
+            tg.cross_entropy(model(X[rows].astype(dtype)), Y[rows]).backward()
+            if clip is not None:
+                optimizer.clip_norm(clip)
+            optimizer.step()
+    return optimizer.buffer.data
+
+
+@pytest.mark.parametrize(("size", "compiled"), [(1, False), (2, False), (3, False), (2, True)])
+def test_ranks_do_what_one_process_does_with_the_whole_batch(size, compiled):
+    def job(comm):
+        model = tg.mlp([2, 16, 3], rng=comm.rank)  # other weights, until they are distributed
+        optimizer = tg.distribute(tg.Adam(model, lr=0.01), comm)
+        mine = tg.rank_rows(X, Y, comm)
+        tg.fit(model, *mine, optimizer=optimizer, epochs=3, batch_size=15, rng=0, progress=False, compiled=compiled)
+        return optimizer.buffer.data
+
+    found = in_ranks(job, size)
+    assert all(np.array_equal(found[0], other) for other in found)
+    assert np.allclose(found[0], alone(size, 3, 15), rtol=1e-9, atol=1e-12)
+
+
+def test_clipping_clips_the_average():
+    def job(comm):
+        model = tg.mlp([2, 16, 3], rng=0)
+        optimizer = tg.distribute(tg.Adam(model, lr=0.01), comm)
+        mine, order = tg.rank_rows(X, Y, comm), np.random.default_rng(0)
+        for _ in range(2):
+            for xb, yb in tg.batches(*mine, 15, rng=order):
+                optimizer.zero_grad()
+                tg.cross_entropy(model(xb), yb).backward()
+                optimizer.clip_norm(0.05)
+                optimizer.clip_value(1.0)
+                optimizer.step()
+        return optimizer.buffer.data
+
+    found = in_ranks(job)
+    assert np.array_equal(*found)
+    assert np.allclose(found[0], alone(2, 2, 15, clip=0.05), rtol=1e-9, atol=1e-12)
+
+
+def test_gradients_are_averaged_once_however_they_come_about():
+    def job(comm):
+        w = tg.Tensor([1.0, 2.0], requires_grad=True)
+        optimizer = tg.distribute(tg.SGD([w], lr=1.0), comm)
+        steps = []
+        for of in ("two backward passes", "clipped between", "assigned"):
+            optimizer.zero_grad()
+            if of == "assigned":
+                w.grad = np.array([0.0, comm.rank])
+            else:
+                (w * (1 + comm.rank)).sum().backward()
+                if of == "clipped between":
+                    optimizer.clip_norm(100)
+                (w * 2.0).sum().backward()
+            before = w.numpy()
+            optimizer.step()
+            steps.append((before - w.numpy()).tolist())
+        return steps
+
+    for steps in in_ranks(job):
+        assert steps == [[3.5, 3.5], [3.5, 3.5], [0.0, 0.5]]
+
+
+def test_averages_and_counts_are_those_of_rank_0():
+    def job(comm):
+        model = tg.mlp([2, 4, 3], rng=0)
+        optimizer = tg.Adam(model)
+        if comm.rank == 0:  # as after a checkpoint that rank 0 alone has loaded
+            tg.fit(model, X, Y, optimizer=optimizer, epochs=1, rng=0, progress=False)
+        tg.distribute(optimizer, comm)
+        return optimizer.t, optimizer.m.copy(), optimizer.buffer.data.copy()
+
+    for a, b in zip(*in_ranks(job)):
+        assert np.array_equal(a, b)
+
+
+def test_a_gradient_that_is_not_finite_is_refused_by_all():
+    def job(comm):
+        w = tg.Tensor([1.0, 2.0], requires_grad=True)
+        optimizer = tg.distribute(tg.SGD([w], lr=1.0), comm)
+        (w * (np.nan if comm.rank else 1.0)).sum().backward()
+        optimizer.step()
+
+    for error in in_ranks(job):
+        assert isinstance(error, ValueError)
+        assert "holds nan at [0]" in str(error)
+
+
+def test_ranks_that_do_not_belong_together_are_refused():
+    def other_model(comm):
+        tg.distribute(tg.SGD(tg.mlp([2, 3 + comm.rank, 2], rng=0)), comm)
+
+    def other_rule(comm):
+        tg.distribute([tg.SGD, tg.Adam][comm.rank](tg.mlp([2, 3, 2], rng=0)), comm)
+
+    def other_parameters(comm):
+        a, b = (tg.Tensor([1.0], requires_grad=True) for _ in range(2))
+        optimizer = tg.distribute(tg.SGD([a, b], lr=1.0), comm)
+        (a * [a, b][comm.rank]).sum().backward()
+        optimizer.step()
+
+    def other_data(comm):
+        tg.rank_rows(X + comm.rank, Y, comm)
+
+    def too_few(comm):
+        tg.rank_rows(X[:1], Y[:1], comm)
+
+    for job, kind, said in (
+        (other_model, ValueError, "has another optimizer or model"),
+        (other_rule, ValueError, "has another optimizer or model"),
+        (other_parameters, RuntimeError, "the ranks have gradients of different parameters"),
+        (other_data, ValueError, "rank 1 holds other data than rank 0"),
+        (too_few, ValueError, "1 rows are too few for 2 ranks"),
+    ):
+        for error in in_ranks(job):
+            assert isinstance(error, kind), error
+            assert said in str(error)
+
+
+def test_each_rank_has_as_many_rows_and_no_row_twice():
+    data = np.arange(11)[:, None], np.arange(11)
+    parts = in_ranks(lambda comm: tg.rank_rows(*data, comm), 3)
+    assert [len(x) for x, _ in parts] == [3, 3, 3]
+    assert sorted(np.concatenate([y for _, y in parts]).tolist()) == list(range(9))
+    assert all(np.array_equal(x[:, 0], y) for x, y in parts)
+
+
+def test_what_cannot_be_distributed_says_so():
+    comm = Comm(0, 1, [None], threading.Barrier(1))
+    model = tg.mlp([2, 3, 3], rng=0)
+    for optimizer, with_, said in (
+        (model, comm, "optimizer is one such as"),
+        (tg.SGD(model), None, "comm is a communicator of mpi4py, as MPI.COMM_WORLD, got NoneType"),
+    ):
+        with pytest.raises(TypeError, match=said):
+            tg.distribute(optimizer, with_)
+    with pytest.raises(TypeError, match="comm is a communicator"):
+        tg.rank_rows(X, Y, 3)
+    optimizer = tg.Adam(model)
+    tg.distribute(optimizer, comm)
+    with pytest.raises(ValueError, match="distributed already"):
+        tg.distribute(optimizer, comm)
+    for use in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match=r"cannot be copied or pickled; tg.save keeps its state"):
+            use(optimizer)
+
+
+def test_a_step_that_was_compiled_before_is_compiled_again():
+    model = tg.mlp([2, 16, 3], rng=0)
+    optimizer = tg.Adam(model)
+    step = tg.compile_step(model, tg.cross_entropy, optimizer, X, Y, quiet=True)
+    step(X, Y)
+    tg.distribute(optimizer, Comm(0, 1, [None], threading.Barrier(1)))
+    with pytest.raises(tg.CannotCompile, match=r"compiled before distribute\(optimizer, comm\); compile it afterwards"):
+        step(X, Y)
+
+
+def test_an_exception_in_one_rank_ends_all(capsys):
+    comms = in_ranks(lambda comm: (tg.distribute(tg.SGD(tg.mlp([2, 2], rng=0)), comm), comm)[1])
+    sys.excepthook(ValueError, ValueError("out of memory"), None)
+    assert [comm.aborted for comm in comms].count([1]) >= 1
+    assert "ValueError: out of memory" in capsys.readouterr().err
+
+
+# --- with MPI ---------------------------------------------------------------------------------------------------------
+
+
+def mpiexec(*command):
+    """Run a script in two processes."""
+    pytest.importorskip("mpi4py")
+    beside = Path(sys.executable).with_name("mpiexec")
+    launcher = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if launcher is None:
+        pytest.skip("there is no mpiexec")
+    command = [launcher, "-n", "2", sys.executable, *command]
+    path = str(PROGRAM.parents[2])
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": path})
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("what", ["eager", "compiled", "float32"])
+def test_two_processes_do_what_one_does_with_the_whole_batch(what, tmp_path):
+    done = mpiexec(str(PROGRAM), what, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    one, two = (np.load(tmp_path / f"{rank}.npz") for rank in (0, 1))
+    assert one["size"] == two["size"] == 2
+    assert np.array_equal(one["flat"], two["flat"])
+    dtype, rtol = (np.float32, 1e-3) if what == "float32" else (float, 1e-9)
+    assert one["flat"].dtype == dtype
+    assert np.allclose(one["flat"], alone(2, 5, 15, dtype=dtype), rtol=rtol, atol=rtol / 100)
+
+
+@pytest.mark.cluster
+def test_the_script_of_the_page_trains(tmp_path, monkeypatch):
+    page = (PROGRAM.parents[2] / "docs" / "many_cores.md").read_text(encoding="utf-8")
+    (tmp_path / "train.py").write_text(re.search(r"```python\n(# train.py\n.*?)```", page, re.S).group(1))
+    monkeypatch.chdir(tmp_path)
+    done = mpiexec(str(tmp_path / "train.py"))
+    assert done.returncode == 0, done.stderr
+    (accuracy,) = re.findall(r"^Evaluation\(loss=.*, accuracy=(.*)\)$", done.stdout, re.M)
+    assert float(accuracy) > 0.95
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("what", ["raises", "killed"])
+def test_a_rank_that_dies_ends_the_run_and_the_checkpoint_is_whole(what, tmp_path):
+    done = mpiexec(str(PROGRAM), what, str(tmp_path))
+    assert done.returncode != 0
+    assert not list(tmp_path.glob("[01].npz"))
+    if what == "raises":
+        assert "RuntimeError: rank 1 is out of memory" in done.stderr
+    model = tg.mlp([2, 16, 3], rng=5)
+    kept = tg.load(tmp_path / "checkpoint.npz", model=model)
+    assert kept["epoch"] in (2, 3)

@@ -1,0 +1,136 @@
+"""The folder of a run: model.npz after each epoch, run.json with options and figures, encoder.npz of a table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..extras.files import replacing
+from ..training.saved import load, save, versions
+from .arguments import is_table, refuse_file
+
+if TYPE_CHECKING:
+    from ..core.layers import Layer
+    from ..training.data import Encoder
+
+MODEL, ABOUT, ENCODER = "model.npz", "run.json", "encoder.npz"
+KEPT = (  # the options of train that say how a run goes
+    *("data", "target", "missing", "drop", "hidden", "activation", "dropout", "compiled", "optimizer", "lr"),
+    *("batch_size", "epochs", "dtype", "seed"),
+)
+
+
+def refuse_run(out: Path) -> None:
+    """Raise a ValueError if out is a file, or the folder of a run."""
+    refuse_file(out)
+    if any((out / file).exists() for file in (MODEL, ABOUT, "history.csv")):
+        raise ValueError(f"--out {out} holds a run already; --resume {out} goes on with it, another name begins anew")
+
+
+def new_folder(out: Path | None, name: str) -> Path:
+    """Make the folder of a new run: out, or else the first of runs/NAME, runs/NAME-2, ... that is not there yet."""
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        return out
+    for i in count(1):
+        folder = Path("runs", name if i == 1 else f"{name}-{i}")
+        with suppress(FileExistsError):  # or another process is quicker
+            folder.mkdir(parents=True)
+            break
+    return folder
+
+
+def as_words(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options as they can be typed: a word for each, or True."""
+    words: dict[str, Any] = {}
+    for name in KEPT:
+        value = getattr(options, name)
+        if name == "data":
+            value = from_anywhere(value)
+        if name == "batch_size" and value is None:
+            value = "all"
+        if isinstance(value, list):
+            value = ",".join(map(str, value)) or ("none" if name == "hidden" else None)
+        if value is not None and value is not False:
+            words[name.replace("_", "-")] = value if value is True else str(value)
+    return words
+
+
+def from_anywhere(data: str) -> str:
+    """Return the name of data with an absolute path, if it has one."""
+    path = Path(data.removeprefix("mnist:")).resolve()
+    return f"mnist:{path}" if data.startswith("mnist:") else str(path) if is_table(data) else data
+
+
+def arguments(words: dict[str, Any]) -> list[str]:
+    """Return what to type for the options that `as_words` returned."""
+    return [f"--{name}" if value is True else f"--{name}={value}" for name, value in words.items()]
+
+
+def digest(arrays: Sequence[Any]) -> str:
+    """Return the SHA-256 of data, to notice that a file has changed since."""
+    found = sha256()
+    for a in arrays:
+        found.update(f"{a.dtype}{a.shape}".encode() + a.tobytes())
+    return found.hexdigest()
+
+
+def describe(folder: Path, **what: Any) -> Path:
+    """Write run.json."""
+    path = folder / ABOUT
+    with replacing(path) as file:
+        file.write((json.dumps({**what, "versions": versions()}, indent=1) + "\n").encode())
+    return path
+
+
+def about(folder: Path) -> dict[str, Any]:
+    """Return what run.json says. Raises ValueError if the folder holds no run, or a damaged one."""
+    path = folder / ABOUT
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no run: there is no {path}; train writes one")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        right = isinstance(found["options"], dict) and {"data", "answers"} <= found.keys()
+    except (ValueError, KeyError, TypeError, RecursionError):
+        right = False
+    if not right:
+        raise ValueError(f"{path} is damaged, or of another program")
+    return dict(found)
+
+
+def save_encoder(folder: Path, encoder: Encoder) -> None:
+    """Write the way from a table's columns to arrays."""
+    save(folder / ENCODER, encoder=encoder)
+
+
+def encoder_of(folder: Path) -> Encoder | None:
+    """Return the way from a table's columns to arrays; None of a run on other data."""
+    from ..training.data import Encoder
+
+    if not (folder / ENCODER).exists():
+        return None
+    load(folder / ENCODER, encoder=(encoder := Encoder()))
+    return encoder
+
+
+def model_of(folder: Path, options: argparse.Namespace) -> Layer:
+    """Return the model as it was after the last whole epoch, in evaluation mode; options are those of the run."""
+    from ..core.layers import mlp
+
+    path = folder / MODEL
+    if not path.exists():
+        raise ValueError(f"{folder} has no {MODEL}: no epoch of this run has ended; --resume {folder} goes on with it")
+    state = load(path).get("model")
+    weights = [a for name, a in state.items() if name.endswith(".W") and a.ndim == 2] if isinstance(state, dict) else []
+    if not weights:
+        raise ValueError(f"{path} has no model of this command")
+    sizes = [len(weights[0]), *(W.shape[1] for W in weights)]
+    model = mlp(sizes, options.activation, options.dropout, options.dtype, 0)
+    load(path, model=model)
+    return model.eval()

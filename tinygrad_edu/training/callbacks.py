@@ -1,0 +1,361 @@
+"""Callbacks: what `fit` calls after each epoch. A function, or an object of this file, or one of yours.
+
+A callback is called with the epoch's row, or with the row and the `Run` if it takes two arguments. Training stops if it
+returns something true; a text is the reason, which is then ``history.stopped``. An object may have three methods more:
+``start(run)`` and ``finish(run)``, which are called before the first epoch and after the last one, and ``state_dict()``
+with ``load_state_dict(state)``, so that a checkpoint of `fit` keeps its memory.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import Parameter, signature
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.layers import Layer
+from ..core.ops import Array
+from ..core.optimizer import Optimizer
+from ..guards.kinds import at_least_0, function, path as a_path, shown, whole as whole_number, yes_or_no
+from .history import History, Row
+from .saved import save
+from .states import fitting, loads, whole
+
+Callback = Callable[..., Any]
+
+
+@dataclass(eq=False)
+class Run:
+    """A training that goes on: what callbacks see of it.
+
+    Attributes
+    ----------
+    model, optimizer : those that are trained
+    epoch : the number of the epoch that has just ended; 0 before the first
+    history : the rows so far, with that of this epoch
+    """
+
+    model: Layer
+    optimizer: Optimizer
+    epoch: int
+    history: History
+
+
+class Told:
+    """Callbacks in their order. A call of this object calls them all, and returns the first reason to stop, or ""."""
+
+    def __init__(self, callback: Any) -> None:
+        self.all: list[Any] = [] if callback is None else list(callback) if is_list(callback) else [callback]
+        for one in self.all:
+            function("callback", one)
+        self.wide = [takes_run(one) for one in self.all]
+        self.names = [getattr(one, "__qualname__", type(one).__qualname__) for one in self.all]
+
+    def __call__(self, row: Row, run: Run) -> str:
+        answers = [one(row, run) if wide else one(row) for one, wide in zip(self.all, self.wide)]
+        given = [answer for answer in answers if answer is not None and answer]
+        return "" if not given else given[0] if isinstance(given[0], str) else "callback"
+
+    def say(self, what: str, run: Run) -> None:
+        """Call this method of those that have it: "start" or "finish"."""
+        for one in self.all:
+            if callable(method := getattr(one, what, None)):
+                method(run)
+
+    def remembering(self) -> dict[str, Any]:
+        """Return those that have a state, by their places in the list."""
+        return {
+            f"callback{i}": one
+            for i, one in enumerate(self.all)
+            if hasattr(one, "state_dict") and hasattr(one, "load_state_dict")
+        }
+
+
+def is_list(callback: Any) -> bool:
+    """Return whether these are several callbacks."""
+    return isinstance(callback, (list, tuple)) and not callable(callback)
+
+
+def takes_run(callback: Any) -> bool:
+    """Return whether a callback takes the run behind the row: it needs two arguments, or has one called run."""
+    try:
+        taken = list(signature(callback).parameters.values())
+    except (TypeError, ValueError):  # a function of C without a signature
+        return False
+    places = [p for p in taken if p.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)]
+    return len(places) > 1 and (places[1].default is Parameter.empty or places[1].name == "run")
+
+
+class Monitor:
+    """The best value so far of one column of the rows.
+
+    mode : "min" or "max"; None for "min" if the column is a loss, "max" if it is an accuracy
+    """
+
+    def __init__(self, what: str, column: str, mode: str | None, min_delta: float = 0.0) -> None:
+        if not isinstance(column, str):
+            raise TypeError(f'{what} takes the name of a column, as "validation_loss", got {shown(column)}')
+        if mode is None:
+            mode = "min" if column.endswith("loss") else "max" if column.endswith("accuracy") else None
+        if mode not in ("min", "max"):
+            raise ValueError(f'{what}: is a small {column} better or a large one? say mode="min" or mode="max"')
+        self.what, self.column, self.sign, self.min_delta = what, column, 1 if mode == "min" else -1, min_delta
+        self.reset()
+
+    def reset(self) -> None:
+        self.best, self.epoch = inf * self.sign, 0
+
+    def better(self, row: Row) -> bool:
+        """Return whether this row's value is better than the best so far, by more than min_delta. NaN never is."""
+        if self.column not in row:
+            more = "; fit(validation=0.2) holds some data back" if self.column.startswith("validation_") else ""
+            raise ValueError(f"{self.what}: the row has no {self.column}, only {', '.join(row)}{more}")
+        value = float(row[self.column])
+        if not self.sign * (self.best - value) > self.min_delta:
+            return False
+        self.best, self.epoch = value, row["epoch"]
+        return True
+
+    def load(self, state: Any) -> None:
+        """Take over the best value and its epoch. Raises ValueError if one is missing, or is no such number."""
+        if missing := [name for name in ("best", "epoch") if name not in state]:
+            raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+        best, epoch = fitting("best", state["best"], np.zeros(())), whole("epoch", state["epoch"])
+        self.best, self.epoch = float(best), epoch
+
+
+class EarlyStopping:
+    """Stop when a measure has not become better for some epochs, and take the weights of the best epoch.
+
+    Parameters
+    ----------
+    monitor : the column of the rows that is watched, as "validation_loss", "loss", or "validation_f1" with a metric
+    patience : number of epochs in a row that may be no better; after that many, training stops
+    min_delta : a value is better if it beats the best by more than this
+    restore_best : give the model, when training ends, the weights and running means that it had after the best epoch.
+        The optimizer keeps its averages
+    mode : "min" if a small value is good, "max" if a large one is; known for losses and accuracies
+
+    Attributes
+    ----------
+    best, epoch : the best value so far, and its epoch
+
+    Raises
+    ------
+    TypeError, ValueError : an argument of another kind, or out of range; a row without the column
+
+    References
+    ----------
+    Prechelt 1998, "Early stopping - but when?", in Neural Networks: Tricks of the Trade.
+
+    Examples
+    --------
+    >>> stop = EarlyStopping(monitor="loss", patience=2)
+    >>> for epoch, loss in enumerate([3.0, 2.0, 2.5, 2.0], start=1):
+    ...     reason = stop({"epoch": epoch, "loss": loss})
+    >>> reason
+    'early stopping: loss has not improved for 2 epochs, best 2 at epoch 2'
+    """
+
+    def __init__(
+        self,
+        monitor: str = "validation_loss",
+        patience: int = 10,
+        min_delta: float = 0.0,
+        restore_best: bool = True,
+        mode: str | None = None,
+    ) -> None:
+        whole_number("patience", patience, 1)
+        at_least_0("min_delta", min_delta)
+        yes_or_no("restore_best", restore_best)
+        self.monitor = Monitor("EarlyStopping", monitor, mode, float(min_delta))
+        self.patience, self.restore_best = int(patience), bool(restore_best)
+        self.bad, self.numbers = 0, dict[str, Array]()
+
+    best = property(lambda self: self.monitor.best, doc="the best value so far")
+    epoch = property(lambda self: self.monitor.epoch, doc="the epoch of the best value; 0 before there is one")
+
+    def start(self, run: Run) -> None:
+        """Forget what was seen in another run."""
+        self.monitor.reset()
+        self.bad, self.numbers = 0, {}
+
+    def __call__(self, row: Row, run: Run | None = None) -> str | None:
+        """Look at the row. Return the reason to stop if it is time."""
+        if self.monitor.better(row):
+            self.bad = 0
+            if self.restore_best and run is not None:
+                self.numbers = {path: t.numpy() for path, t in run.model.named_tensors().items()}
+            return None
+        self.bad += 1
+        if self.bad < self.patience:
+            return None
+        epochs = f"{self.bad} epoch{'s' * (self.bad > 1)}"
+        best = f", best {self.best:.4g} at epoch {self.epoch}" if self.epoch else ""
+        return f"early stopping: {self.monitor.column} has not improved for {epochs}{best}"
+
+    def finish(self, run: Run) -> None:
+        """Give the model the numbers of the best epoch."""
+        tensors = run.model.named_tensors()
+        for path, numbers in self.numbers.items():
+            tensors[path].data = numbers
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value, its epoch and weights, and the count of epochs since."""
+        seen = {"best": self.best, "epoch": self.epoch, "bad": self.bad}
+        return seen | {f"model.{path}": numbers for path, numbers in self.numbers.items()}
+
+    @loads
+    def load_state_dict(self, state: Any) -> None:
+        """Take over what `state_dict` returned. Raises ValueError if something is missing, or is no such number."""
+        if "bad" not in state:
+            raise ValueError("this state is not whole: it has no bad")
+        bad = whole("bad", state["bad"])
+        numbers = {key.removeprefix("model."): np.array(state[key]) for key in state if key.startswith("model.")}
+        self.monitor.load(state)
+        self.bad, self.numbers = bad, numbers
+
+    def __repr__(self) -> str:
+        return f"EarlyStopping({self.monitor.column!r}, patience={self.patience}, best={self.best:g})"
+
+
+class Checkpoint:
+    """Save model, optimizer, history and epoch to a file as training goes, with `save`, for `load`.
+
+    To go on with a run that was cut off there is ``fit(checkpoint=path)``; this is for models to keep.
+
+    Parameters
+    ----------
+    path : of the file; "{epoch}" in it becomes the epoch's number, so that each has a file of its own
+    every : save after so many epochs each
+    best : a column of the rows, as "validation_loss": save only if it is better than ever before
+    mode : "min" if a small value of it is good, "max" if a large one is; known for losses and accuracies
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import tinygrad_edu as tg
+    >>> X, y = tg.data.blobs(90, rng=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     keep = Checkpoint(f"{folder}/best.npz", best="validation_loss")
+    ...     history = tg.fit(tg.mlp([2, 3], rng=1), X, y, epochs=4, validation=0.2, callback=keep, progress=False)
+    ...     tg.load(f"{folder}/best.npz")["epoch"]
+    4
+    """
+
+    def __init__(self, path: Any, every: int = 1, best: str | None = None, mode: str | None = None) -> None:
+        a_path("path", path)
+        whole_number("every", every, 1)
+        self.path, self.every = str(path), int(every)
+        self.monitor = None if best is None else Monitor("Checkpoint", best, mode)
+
+    def start(self, run: Run) -> None:
+        """Forget the best value of another run."""
+        if self.monitor is not None:
+            self.monitor.reset()
+
+    def __call__(self, row: Row, run: Run) -> None:
+        """Save if it is time."""
+        if row["epoch"] % self.every or not (self.monitor is None or self.monitor.better(row)):
+            return
+        path = Path(self.path.replace("{epoch}", str(row["epoch"])))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(path, model=run.model, optimizer=run.optimizer, history=run.history, epoch=row["epoch"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value so far and its epoch."""
+        return {} if self.monitor is None else {"best": self.monitor.best, "epoch": self.monitor.epoch}
+
+    def load_state_dict(self, state: Any) -> None:
+        """Take over what `state_dict` returned."""
+        if self.monitor is not None:
+            self.monitor.load(state)
+
+
+class Annealing:
+    """Change a number from epoch to epoch: a dropout's p, a temperature, a hyper-parameter of a group.
+
+    Parameters
+    ----------
+    thing : what has the number: a layer or another object, or a dict, such as ``optimizer.groups[0]``
+    attribute : the name of the number there
+    value : function of the epoch, 1, 2, 3, ..., that returns the number for it
+
+    A compiled step that has the number in its program is compiled again for each new one (see `compile_step`).
+
+    Examples
+    --------
+    >>> from tinygrad_edu import Dropout
+    >>> drop = Dropout(0.5)
+    >>> anneal = Annealing(drop, "p", lambda epoch: 0.5 / epoch)
+    >>> anneal({"epoch": 1})  # after the first epoch: the number for the second
+    >>> drop.p
+    0.25
+    """
+
+    def __init__(self, thing: Any, attribute: str, value: Callable[[int], Any]) -> None:
+        function("value", value)
+        if not isinstance(attribute, str) or not (
+            attribute in thing if isinstance(thing, dict) else hasattr(thing, attribute)
+        ):
+            raise ValueError(f"Annealing: {shown(thing)} has no {attribute!r}")
+        self.thing, self.attribute, self.value = thing, attribute, value
+
+    def start(self, run: Run) -> None:
+        """Set the number for the epoch that comes first."""
+        self._put(run.epoch + 1)
+
+    def __call__(self, row: Row) -> None:
+        """Set the number for the epoch behind that of the row."""
+        self._put(row["epoch"] + 1)
+
+    def _put(self, epoch: int) -> None:
+        if isinstance(self.thing, dict):
+            self.thing[self.attribute] = self.value(epoch)
+        else:
+            setattr(self.thing, self.attribute, self.value(epoch))
+
+
+class Log:
+    """Write each epoch's row into a file as training goes: ``.csv``, or a line of JSON for ``.jsonl``.
+
+    The file is written anew when a training starts; one that goes on from a checkpoint has all of its rows in it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = Log(f"{folder}/run.csv")
+    ...     log({"epoch": 1, "loss": 0.5})
+    ...     print(log.path.read_text(), end="")
+    epoch,loss
+    1,0.5
+    """
+
+    def __init__(self, path: Any) -> None:
+        a_path("path", path)
+        self.path = Path(path)
+        if self.path.suffix not in (".csv", ".jsonl", ".json"):
+            raise ValueError(f"Log writes .csv, or .jsonl with a line of JSON for each epoch, got {str(path)!r}")
+        self.written = False
+
+    def start(self, run: Run) -> None:
+        """Begin a new file with the first row."""
+        self.written = False
+
+    def __call__(self, row: Row, run: Run | None = None) -> None:
+        """Write the row behind those before."""
+        rows = [row] if self.written or run is None else run.history.rows
+        with open(self.path, "a" if self.written else "w", newline="", encoding="utf-8") as file:
+            if self.path.suffix == ".csv":
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerows([[*row]] * (not self.written) + [[*one.values()] for one in rows])
+            else:
+                file.writelines(json.dumps(one) + "\n" for one in rows)
+        self.written = True

@@ -1,0 +1,77 @@
+"""The outcome of a training: the numbers of the last good epoch, and warnings of what was in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core.layers import Layer
+from ..core.losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss
+from ..core.ops import Array
+from ..core.optimizer import Optimizer
+from ..guards.frames import warn
+from .history import History
+from .scores import Loss
+
+
+class Numbers:
+    """Numbers and averages that training changes, as they were after the last epoch whose loss was finite."""
+
+    def __init__(self, model: Layer, optimizer: Optimizer, epoch: int = 0) -> None:
+        self.tensors, self.averages = list(model.named_tensors().values()), optimizer.averages
+        self.keep(epoch)
+
+    def keep(self, epoch: int) -> None:
+        """Note the numbers of now, those after this epoch."""
+        self.epoch, self.numbers = epoch, [t.numpy() for t in self.tensors]
+        self.then = {name: average.copy() for name, average in self.averages.items()}
+
+    def put_back(self) -> str:
+        """Put the numbers back that were noted, and return a sentence that says which these are."""
+        for t, numbers in zip(self.tensors, self.numbers):
+            t.data = numbers
+        for name, average in self.then.items():
+            self.averages[name][...] = average
+        return f"The model is again as it was {f'after epoch {self.epoch}' if self.epoch else 'before fit()'}"
+
+
+def warn_if_untrained(optimizer: Optimizer, model: Layer) -> None:
+    """Warn of parameters of model that optimizer does not have; a ValueError if it has none of them."""
+    given = set(map(id, optimizer.params))
+    named = model.named_parameters()
+    left = [name for name, p in named.items() if id(p) not in given]
+    if left and len(left) == len(named):
+        raise ValueError("the optimizer has none of this model's parameters; build it from this model")
+    if left:
+        warn(
+            f"the optimizer was not given {', '.join(left)}, so fit() does not train it; build it from the model, and "
+            "freeze() what shall stay"
+        )
+
+
+def warn_if_nothing_learned(history: History, y: Array, loss: Loss) -> None:
+    """Warn if the last of at least five epochs was no better than a model that ignores X."""
+    least = next((least for known, least in CONSTANT if known is loss), None)
+    if len(history) < 5 or least is None:
+        return
+    last, constant = history.rows[-1], least(y)
+    chance = np.unique(y, return_counts=True)[1].max() / y.size
+    if last["loss"] >= 0.99 * constant > 0 and last.get("accuracy", 0.0) <= chance + 1 / np.sqrt(len(y)):
+        warn(
+            f"nothing was learned: the loss is {last['loss']:.4g} after {len(history)} epochs, and {constant:.4g} for "
+            "a model that ignores X; try another learning rate, more epochs, or features of mean 0 and deviation 1"
+        )
+
+
+def _entropy(shares: list[Any]) -> float:
+    """Return -sum(p ln p), the least cross-entropy that one answer for all samples can have."""
+    return -float(sum(p * np.log(p) for p in shares if p > 0))
+
+
+CONSTANT: list[tuple[Loss, Callable[[Array], float]]] = [  # the least loss of a model that ignores X
+    (cross_entropy, lambda y: _entropy([*y.mean(axis=0)] if y.ndim > 1 else [np.mean(y == k) for k in np.unique(y)])),
+    (binary_cross_entropy_with_logits, lambda y: float(np.mean([_entropy([p, 1 - p]) for p in y.mean(axis=0).flat]))),
+    (mse_loss, lambda y: float(y.var(axis=0).mean())),
+]
