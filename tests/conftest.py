@@ -1,6 +1,7 @@
 """Fixtures that fail a test which leaves grad mode, observers, threads or its folder other than it found them.
 
 And the marker ``sample``: of a test with many cases of one kind, tox runs each n-th, and tox -m all the others too.
+With EACH=3 in the environment it is each third of these, of every test, for another run of the suite elsewhere.
 """
 
 import os
@@ -36,10 +37,9 @@ def nothing_is_left_behind():
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items):
-    seen = Counter()
+    seen, each = Counter(), int(os.environ.get("EACH", "1"))
     for item in items:
-        if mark := item.get_closest_marker("sample"):
-            test = item.path, item.originalname
-            if seen[test] % mark.args[0]:
-                item.add_marker("slow")
-            seen[test] += 1
+        mark, test = item.get_closest_marker("sample"), (item.path, getattr(item, "originalname", item.name))
+        if seen[test] % (each * (mark.args[0] if mark else 1)):
+            item.add_marker("slow")
+        seen[test] += 1

@@ -15,6 +15,7 @@ from command_line import one_line, result, status, without_matplotlib
 import tinygrad_edu as tg
 from tinygrad_edu.cli.main import main
 from tinygrad_edu.training import npz
+from tinygrad_edu.training.epochs import Task
 
 FAST = ["train", "--data", "moons", "--hidden", "6", "--dropout", "0.3"]
 
@@ -26,9 +27,9 @@ def in_an_empty_folder(tmp_path, monkeypatch):
 
 
 def numbers(folder):
-    """All numbers that a run has kept, by name."""
+    """All numbers that a run has kept, by name, but for its seconds."""
     with np.load(Path(folder, "model.npz")) as file:
-        return {name: file[name] for name in file.files if name != "header.json"}
+        return {name: file[name] for name in file.files if name not in ("header.json", "history/columns/seconds")}
 
 
 def same(folder, other):
@@ -85,7 +86,7 @@ def generator(folder):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
-@pytest.mark.parametrize(("times", "epochs"), [(2, 100), pytest.param(200, 1500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("times", "epochs"), [(2, 100), pytest.param(40, 400, marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(capsys, times, epochs):
     more = [*FAST, "--batch-size", "all", "--epochs", str(epochs)]
     whole = result(capsys, *more, "--out", "whole")
@@ -98,11 +99,53 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(capsys, ti
             going += process.poll() is None
             os.kill(process.pid, signal.SIGKILL)
         command = [sys.executable, "-m", "tinygrad_edu", "train", "--resume", "killed"]
+    Path("killed", ".unfinished-x").touch()
     assert going == times  # none of them had ended
     found = result(capsys, "train", "--resume", "killed")
     assert {**found, "files": 0} == {**whole, "files": 0}
     assert same("whole", "killed")
     assert generator("whole") == generator("killed")
+    assert sorted(os.listdir("killed")) == sorted(os.listdir("whole"))
+
+
+def without_files(figures):
+    return {name: value for name, value in figures.items() if name not in ("files", "seconds")}
+
+
+def test_ctrl_c_before_the_first_epoch_has_ended_leaves_a_run_that_begins_again(capsys, monkeypatch):
+    step, steps = Task._step, []
+
+    def step_and_interrupt(task, rows):
+        steps.append(rows)
+        if len(steps) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return step(task, rows)
+
+    monkeypatch.setattr(Task, "_step", step_and_interrupt)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert status(*FAST, "--epochs", "2", "--out", "a", "--json") == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert (
+        "interrupted before the end of the first epoch; train --resume a begins it again" in said.err.splitlines()[-1]
+    )
+    parts, whole = result(capsys, "train", "--resume", "a"), result(capsys, *FAST, "--epochs", "2", "--out", "b")
+    assert without_files(parts) == without_files(whole)
+
+
+def test_fewer_epochs_than_there_are_leave_a_run_as_it_is(capsys):
+    whole = result(capsys, *FAST, "--epochs", "3", "--out", "a")
+    before = Path("a/model.npz").read_bytes(), json.loads(Path("a/run.json").read_text())
+    assert main(["train", "--resume", "a", "--epochs", "2"]) == 0
+    assert "nothing to do: a has 3 epochs; --epochs 4, or more, goes on" in capsys.readouterr().out
+    after = Path("a/model.npz").read_bytes(), json.loads(Path("a/run.json").read_text())
+    assert after == before
+    assert main(["train", "--resume", "a", "--epochs", "4"]) == 0
+    assert "nothing to do" not in capsys.readouterr().out
+    assert whole["epochs"] == before[1]["figures"]["epochs"] == 3
 
 
 def test_a_run_that_ctrl_c_has_ended_goes_on_after_its_last_whole_epoch(capsys, monkeypatch):
@@ -120,8 +163,12 @@ def test_a_run_that_ctrl_c_has_ended_goes_on_after_its_last_whole_epoch(capsys, 
         found = result(capsys, *FAST, "--epochs", "6", "--out", "parts")
     finally:
         signal.signal(signal.SIGINT, before)
-    assert [found["stopped"], found["epochs"]] == ["interrupted", 4]  # the last one after a batch
-    assert json.loads(Path("parts/run.json").read_text())["figures"]["stopped"] == "interrupted"
+    assert [found["stopped"], found["epochs"], found["updates"]] == ["interrupted", 3, 3 * 10]  # of 320 samples
+    assert without_files(json.loads(Path("parts/run.json").read_text())["figures"]) == without_files(found)
+    assert len(Path("parts/history.csv").read_text().splitlines()) == 1 + 3
+    assert main(["evaluate", "parts", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["loss"], said["accuracy"]) == (found["held_out_loss"], found["held_out_accuracy"])
     parts = result(capsys, "train", "--resume", "parts")
     assert {**parts, "files": 0} == {**whole, "files": 0}
     assert same("whole", "parts")
@@ -229,13 +276,66 @@ def test_a_table_is_trained_evaluated_and_predicted_in_words(capsys):
     one_line(capsys, "iris.csv is not what it was")
 
 
+def test_a_run_on_a_table_without_its_encoder_is_refused_by_name(capsys):
+    iris_file()
+    result(capsys, "train", "--data", "iris.csv", "--target", "species", "--epochs", "1", "--out", "a")
+    Path("numbers.csv").write_text("1,2,3,4\n")
+    os.unlink("a/encoder.npz")
+    for command in (
+        ["predict", "a", "numbers.csv"],
+        ["predict", "a", "iris.csv"],
+        ["evaluate", "a"],
+        ["evaluate", "a", "--data", "iris.csv"],
+        ["train", "--resume", "a", "--epochs", "2"],
+    ):
+        assert status(*command) == 2
+        one_line(capsys, "a has no encoder.npz, which says what the columns of its table", "iris.csv")
+
+
+def test_the_held_out_rows_of_a_table_that_has_changed_are_refused(capsys):
+    iris_file()
+    result(capsys, "train", "--data", "iris.csv", "--target", "species", "--epochs", "1", "--out", "a")
+    head, *rows = Path("iris.csv").read_text().splitlines()
+    Path("iris.csv").write_text("\n".join([head, *rows[50:], *rows[:50]]) + "\n")  # all that was there, elsewhere
+    assert status("evaluate", "a") == 2
+    one_line(capsys, "iris.csv is not what it was when a was trained, so that it may have learned from", "--data ")
+    assert main(["evaluate", "a", "--data", "iris.csv"]) == 0
+    capsys.readouterr()
+    result(capsys, *FAST, "--epochs", "1", "--out", "m")
+    about = json.loads(Path("m/run.json").read_text())
+    Path("m/run.json").write_text(json.dumps({**about, "data": "0" * 64}))  # as of another version of the set
+    assert status("evaluate", "m") == 2
+    one_line(capsys, "moons is not what it was when m was trained")
+
+
+def test_predict_replaces_no_file_of_the_data_or_of_the_run(capsys):
+    iris_file()
+    iris_file("new.csv", ("a", "b", "c", "d"))
+    result(capsys, "train", "--data", "iris.csv", "--target", "species", "--epochs", "1", "--out", "a")
+    os.link("new.csv", "same.csv")
+    before = {path: path.read_bytes() for path in [*Path().glob("*.csv"), *Path("a").iterdir()]}
+    others = ("new.csv", "./new.csv", "same.csv", "iris.csv", "a/../a/model.npz", "a/loss.png")
+    for out in (*others, *map(str, Path("a").iterdir())):
+        assert status("predict", "a", "new.csv", "--out", out) == 2
+        one_line(capsys, f"--out {Path(out)} would replace ")
+    assert {path: path.read_bytes() for path in before} == before
+    assert status("predict", "a", "new.csv", "--out", "a") == 2
+    one_line(capsys, "a folder, and no file")
+    result(capsys, *FAST, "--epochs", "1", "--out", "m")
+    Path("two.csv").write_text("1,2\n")
+    assert status("predict", "m", "two.csv", "--out", "moons") == 0  # a name of data, but of no file
+    for out in ("a/answers.csv", "more/answers.csv", "a/answers.csv"):
+        assert status("predict", "a", "new.csv", "--out", out) == 0
+        assert len(Path(out).read_text().splitlines()) == 151
+
+
 def test_predict_takes_plain_numbers_with_names_or_without(capsys):
     result(capsys, *FAST, "--epochs", "2", "--out", "a")
     model = tg.mlp([2, 6, 2], dropout=0.3, rng=0)
     tg.load("a/model.npz", model=model)
     with model.evaluating():
         scores = model(np.array([[0.5, 0.25], [1.0, -1.0]])).numpy()
-    for head in ("", "x,y\n"):
+    for head in ("", "x,y\n", "\ufeff", "\ufeffx,y\n"):  # the third is Excel's, of UTF-8
         Path("x.csv").write_text(f"{head}0.5,0.25\n1.0,-1.0\n")
         assert main(["predict", "a", "x.csv"]) == 0
         rows = [row.split(",") for row in capsys.readouterr().out.splitlines()]

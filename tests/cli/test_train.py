@@ -233,3 +233,63 @@ def test_a_learning_rate_that_is_far_too_large_gets_a_sentence(tmp_path, capsys)
 def test_a_model_with_huge_weights_gets_no_traceback_from_its_gradient_check(tmp_path, capsys):
     assert status("train", "--data", "moons", "--quick", "--lr", "10", "--out", str(tmp_path)) in (0, 1)
     assert "\ncheck " in capsys.readouterr().out
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+TABLE = "size,colour,name,price\n" + "".join(
+    f"{i},{'red' if i % 3 else 'blue'},n{i},{3 * i + 0.5}\n" for i in range(40)
+)
+
+
+def test_a_table_is_trained_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("my.csv").write_text(TABLE)
+    found = result(capsys, *FAST, "--data", "my.csv", "--target", "price", "--drop", "name")
+    assert found["sizes"] == [3, 4, 1]  # size, two colours
+    assert found["held_out_accuracy"] is None
+    found = result(capsys, *FAST, "--data", "my.csv", "--target", "colour", "--drop", "name,price", "--out", "classes")
+    assert found["sizes"] == [1, 4, 2]
+    assert json.loads(Path("classes/run.json").read_text())["options"]["drop"] == "name,price"
+
+
+def test_a_table_that_cannot_be_trained_on_is_refused_in_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("my.csv").write_text(TABLE.replace("5,red", ",red"))
+    for options, said in (
+        ([], "--data my.csv needs --target, the column to predict, of size, colour, name, price"),
+        (["--target", "colour", "--drop", "name"], "my.csv, line 7, column 'size' is empty; mend the file"),
+        (
+            ["--target", "colour", "--drop", "name"],
+            "train with --missing mean or median, which fill empty cells, or drop, which leaves the rows out\n",
+        ),
+        (["--target", "colour", "--missing", "mean"], "column 'name' holds 40 different words in 40 rows"),
+        (["--target", "colour", "--missing", "mean"], "leave it out with --drop 'name'\n"),
+        (["--target", "colour", "--drop", "colour,name", "--missing", "mean"], "--target names it, and --drop leaves"),
+        (["--target", "weight"], "my.csv has no column 'weight'; it has 'size', 'colour', 'name', 'price'"),
+    ):
+        assert status(*FAST, "--data", "my.csv", *options) == 2
+        one_line(capsys, said)
+    assert list(tmp_path.iterdir()) == [tmp_path / "my.csv"]
+    Path("my.csv").write_text("1,2\n3,4\n")
+    assert status(*FAST, "--data", "my.csv", "--target", "y") == 2
+    one_line(capsys, "header=['column1', 'column2'] (header= is for tg.data.csv, in Python)")
+
+
+def test_the_options_of_a_table_are_refused_for_other_data(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for option in (["--target", "y"], ["--missing", "mean"], ["--drop", "x"]):
+        for command in ("train", "race"):
+            assert status(command, "--data", "moons", *option) == 2
+            one_line(capsys, f"{option[0]} is for a table, and --data moons is none")
+    assert not Path("runs/moons").exists()
+
+
+def test_a_class_that_no_row_to_learn_from_has_is_a_class(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("few.csv").write_text("a,b,y\n1,2,u\n2,3,v\n3,4,u\n")
+    for seed in range(6):  # in some of these "v" is held out, the only one
+        found = result(capsys, *FAST, "--data", "few.csv", "--target", "y", "--seed", str(seed), "--out", f"{seed}")
+        assert found["sizes"] == [2, 4, 2]
+        assert main(["predict", f"{seed}", "few.csv"]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 4

@@ -76,20 +76,31 @@ def test_products_without_blas_are_numpys(dtype, through_python):
     products(compiled(PRODUCT, dtype), dtype, exact=True)
 
 
+@needs_numba
+def test_functions_are_named_also_if_there_was_no_machine_code_before(monkeypatch):
+    """Else machine code from disk, which nothing compiled here, would call address 0."""
+    names = numpy_c.ready()
+    numpy_c._named.cache_clear()
+    with monkeypatch.context() as without:
+        without.setattr(numpy_c, "PLAIN", True)
+        assert numpy_c.ready() == "plain"
+    assert numpy_c.ready() == names
+
+
 @pytest.fixture
 def through_python(monkeypatch):
     """No function of NumPy's is found; afterwards all names have the addresses again that they had."""
     numpy_c.ready()
     monkeypatch.setattr(numpy_c, "blas", lambda: None)
     monkeypatch.setattr(numpy_c, "inner_loop", lambda name, letter: None)
-    numpy_c.ready.cache_clear()
+    numpy_c._named.cache_clear()
     numpy_c._native.cache_clear()
     with pytest.warns(UserWarning, match=r"^compiled steps call NumPy through Python, .*products, .*exp in float32, "):
         numpy_c.ready()
     numpy_c.ready()  # said once
     yield
     monkeypatch.undo()
-    for cached in (numpy_c.blas, numpy_c.inner_loop, numpy_c.ready, numpy_c._native):
+    for cached in (numpy_c.blas, numpy_c.inner_loop, numpy_c._named, numpy_c._native):
         cached.cache_clear()
     numpy_c.ready()
     numpy_c._alive.clear()
@@ -135,7 +146,7 @@ def test_a_loop_that_is_not_numpys_or_computes_otherwise_is_seen(monkeypatch):
     loop = numpy_c.LOOP(lambda *given: numpy_c._run_loop(np.tanh, np.dtype(float), *given))
     assert numpy_c._agrees(np.tanh, np.dtype(float), numpy_c._address(loop), None)
     assert not numpy_c._agrees(np.exp, np.dtype(float), numpy_c._address(loop), None)
-    numpy_c.ready.cache_clear()
+    numpy_c._named.cache_clear()
     numpy_c.inner_loop.cache_clear()
     numpy_c.ready()
 

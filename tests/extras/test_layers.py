@@ -39,12 +39,12 @@ def test_softmax_and_flatten():
 
 @pytest.mark.parametrize("momentum", [-0.1, 1.1, np.nan])
 def test_a_momentum_outside_0_and_1_is_refused(momentum):
-    with pytest.raises(ValueError, match="the weight of the newest batch is from 0 to 1"):
+    with pytest.raises(ValueError, match=r"momentum = .*, but it has to be at least 0 and at most 1"):
         tg.BatchNorm1d(4, momentum=momentum)
 
 
 @pytest.mark.parametrize("norm", [tg.LayerNorm, tg.BatchNorm1d])
 def test_features_and_eps_out_of_range_are_refused(norm):
     for features, eps in [(0, 1e-5), (2.0, 1e-5), (2, -1e-5)]:
-        with pytest.raises(ValueError, match="features is a whole number, at least 1, and eps at least 0"):
+        with pytest.raises(ValueError, match=r"features is a whole number, at least 1|eps = .*, but it"):
             norm(features, eps=eps)

@@ -490,3 +490,17 @@ def test_a_layer_of_ones_own_may_have_these_names():
 
     assert Scale().fit() == 2.0
     assert list(Scale().named_parameters()) == ["weight"]
+
+
+@pytest.mark.parametrize("dtype", ["x", np.array(1), ..., 3.5, [1]])
+def test_a_dtype_that_is_none_is_refused(dtype):
+    with pytest.raises(TypeError, match="dtype is a kind of numbers"):
+        tg.Tensor([1.0], dtype=dtype)
+
+
+def test_a_tensor_of_a_dtype_owns_its_numbers():
+    given = np.array([1.5, 2.5])
+    t = tg.Tensor(given, dtype=np.float64)
+    t.data[0] = 9
+    assert given[0] == 1.5
+    assert tg.Tensor(given, dtype=np.float32).dtype == np.float32

@@ -570,3 +570,11 @@ def test_the_curvature_of_a_product_of_nothing():
     assert hvp(lambda x: x.prod(axis=0).sum())(np.zeros((0, 2)), np.zeros((0, 2))).shape == (0, 2)
     assert hvp(lambda x: x.prod())(np.zeros(0), np.zeros(0)).shape == (0,)
     assert hvp(lambda x: x.prod(axis=0))(3.0, 1.0) == 0
+
+
+@pytest.mark.parametrize(
+    "f", [lambda x: x > 1, lambda x: (x > 1).all(), lambda x: np.allclose(x, 2 * x), lambda x: True]
+)
+def test_a_truth_value_has_no_gradient(f):
+    with pytest.raises(TypeError, match="returns a truth value, which has no gradient"):
+        grad(f)(2.0)

@@ -1,7 +1,10 @@
 """Names for the values of a graph, and the formulas of its ops in these names."""
 
 import ast
+import gc
 import keyword
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from ops_table import every_case
 import tinygrad_edu as tg
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.extras import ops
-from tinygrad_edu.program.names import forward_order, names, read, renamed, unparsed
+from tinygrad_edu.program.names import forward_order, names, parsed, read, renamed, unparsed
 from tinygrad_edu.program.source import computed_as, written
 
 
@@ -244,3 +247,35 @@ def test_an_expression_is_short_and_in_the_names_of_the_graph(y, expression, for
     found = written(y, read(y.op).vjp(i), called)
     assert str(found) == formula
     assert [f"{name} = {unparsed(value)}" for name, value in found.where] == where
+
+
+@pytest.fixture
+def many_switches():
+    """Threads take turns also while a tree is built, as the garbage collector then runs code of Python."""
+    often, threshold, callback = sys.getswitchinterval(), gc.get_threshold(), lambda *_: sum(range(50))
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(20)
+    gc.callbacks.append(callback)
+    yield
+    gc.callbacks.remove(callback)
+    gc.set_threshold(*threshold)
+    sys.setswitchinterval(often)
+
+
+def test_threads_that_read_source_do_not_count_the_depth_of_each_others_trees(many_switches):
+    text = "def f(a, b):\n    return [x + 1 for x in (a, b) if x > 1]\n" * 30
+    expected, failed = ast.dump(ast.parse(text)), []
+
+    def run():
+        for _ in range(40):
+            try:
+                assert ast.dump(parsed(text)) == expected
+            except Exception as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed

@@ -25,6 +25,7 @@ RETURNS = {  # of methods without an annotation, that give no Tensor
     **dict.fromkeys(["itemsize", "nbytes", "__len__", "__int__"], "int"),
     "__divmod__": "tuple[Tensor, Tensor]",
     "__float__": "float",
+    "__contains__": "bool",
     "__iter__": "Iterator[Tensor]",
     "tobytes": "bytes",
 }

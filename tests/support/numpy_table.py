@@ -302,7 +302,7 @@ PLAIN = {  # no gradient: plain arrays, numbers, truths
     "min_scalar_type": [lambda x: np.min_scalar_type(x).kind],
     "shares_memory": [lambda x: bool(np.shares_memory(x, x))],
     "angle": [np.angle, lambda x: np.angle(1 - x, deg=True)],
-    **{name: [getattr(np, name)] for name in ("isrealobj", "result_type", "logical_not")},
+    **{name: [getattr(np, name)] for name in ("isrealobj", "isreal", "iscomplex", "result_type", "logical_not")},
     **{
         name: [of(name, 2.3)]
         for name in (

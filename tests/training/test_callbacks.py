@@ -241,3 +241,80 @@ def test_what_is_not_there_cannot_be_annealed():
         tg.Annealing(tg.Dropout(0.5), "rate", lambda epoch: 0.1)
     with pytest.raises(TypeError, match="value is a function"):
         tg.Annealing(tg.Dropout(0.5), "p", 0.1)
+
+
+# --- what cannot be ---------------------------------------------------------------------------------------------------
+
+
+def watched(**options):
+    calls = []
+
+    def loss(output, y):
+        calls.append(1)
+        return tg.cross_entropy(output, y)
+
+    X, y = tg.data.blobs(30, rng=0)
+    options = {"epochs": 2, "rng": 0, "progress": False} | options
+    try:
+        tg.fit(tg.mlp([2, 3], rng=0), X, y, loss, **options)
+    finally:
+        watched.calls = len(calls)
+
+
+@pytest.mark.parametrize("callback", [tg.EarlyStopping, [print, tg.EarlyStopping]])
+def test_a_class_is_no_callback(callback):
+    with pytest.raises(TypeError, match=r"got the class EarlyStopping: say EarlyStopping\(\.\.\.\)"):
+        watched(callback=callback)
+    assert watched.calls == 0
+
+
+@pytest.mark.parametrize("answer", [np.zeros(2), np.array([True, False])])
+def test_an_answer_that_is_neither_true_nor_false_is_refused(answer):
+    def mine(row):
+        return answer
+
+    with pytest.raises(TypeError, match=r"callback .*mine returned ndarray \(2,\), which is neither true nor false"):
+        watched(callback=mine)
+
+
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        (lambda path: tg.EarlyStopping(), {}),
+        (lambda path: tg.Checkpoint(path, best="validation_accuracy"), {}),
+        (lambda path: [tg.Log(path), tg.EarlyStopping("val_loss")], {"validation": 0.2}),
+        (lambda path: tg.EarlyStopping("f1", mode="max"), {"validation": 0.2, "metrics": {"f1": lambda y, p: 1.0}}),
+        (lambda path: tg.EarlyStopping("validation_f1", mode="max"), {"metrics": {"f1": lambda y, p: 1.0}}),
+    ],
+)
+def test_a_column_that_no_row_will_have_is_refused_before_the_first_epoch(tmp_path, make, options):
+    with pytest.raises(ValueError, match="the row has no "):
+        watched(callback=make(tmp_path / "a.csv"), **options)
+    assert watched.calls == 0
+
+
+def test_a_column_that_a_callback_adds_can_be_watched():
+    def add(row):
+        row["mine"] = -row["epoch"]
+
+    watched(callback=[add, tg.EarlyStopping("mine", mode="min")])
+    watched(callback=tg.EarlyStopping("validation_f1", mode="max"), validation=0.2, metrics={"f1": lambda y, p: 1.0})
+
+
+@pytest.mark.parametrize("p", [1.0, 1.5, -0.5, np.nan, "0.5"])
+def test_annealing_refuses_what_the_constructor_refuses(p):
+    drop = tg.Dropout(0.5)
+    with pytest.raises((TypeError, ValueError)) as refused:
+        tg.Dropout(p)
+    with pytest.raises(type(refused.value), match=r"Dropout\.p in epoch 2 "):
+        watched(callback=tg.Annealing(drop, "p", lambda epoch: 0.5 if epoch == 1 else p))
+    assert drop.p == 0.5
+
+
+def test_annealing_of_other_layers_is_checked_too():
+    for wrong in ({"momentum": 1.5}, {"momentum": -1}, {"eps": -1e-5}):
+        (name, value) = next(iter(wrong.items()))
+        with pytest.raises(ValueError, match=name):
+            tg.BatchNorm1d(3, **wrong)
+        with pytest.raises(ValueError, match=rf"BatchNorm1d\.{name} in epoch 2 = "):
+            tg.Annealing(tg.BatchNorm1d(3), name, lambda epoch, value=value: value)({"epoch": 1})

@@ -212,6 +212,11 @@ def test_partial_fit_is_told_of_classes_that_come_later():
     for _ in range(60):
         model.partial_fit(X, Y)
     assert model.score(X, Y) > 0.8
+    epochs = len(model.loss_curve_)
+    for other in (["low", "top"], ["low", "mid", "top", "up"], [0, 1, 2]):
+        with pytest.raises(ValueError, match=r"has learned \['low', 'mid', 'top'\], those of the first call"):
+            model.partial_fit(X, Y, other)
+    assert len(model.partial_fit(X, Y, ["top", "mid", "low", "low"]).loss_curve_) == epochs + 1
     model = tg.MLPClassifier(**SMALL).partial_fit(X[Y != "top"], Y[Y != "top"])
     with pytest.raises(ValueError, match=r"y holds 'top', which is none of the classes \['low', 'mid'\]; give all"):
         model.partial_fit(X, Y)
@@ -236,6 +241,12 @@ def test_the_schedule_ends_with_the_last_epoch():
     assert model.optimizer_.lr == 0
     model = tg.MLPClassifier(**SMALL, schedule=lambda lr, steps: tg.schedules.step(lr, steps // 2, 0.1)).fit(X, Y)
     assert model.history_["lr"] == pytest.approx([0.05] * 6 + [0.005] * 6)
+
+
+def test_the_schedule_ends_with_the_last_epoch_where_samples_are_held_out():
+    model = tg.MLPClassifier(**SMALL | {"epochs": 5}, batch_size=18, schedule="cosine", early_stopping=5)
+    model.fit(X[:41], Y[:41])  # 36 of 41 to learn from: 2 batches, where nine tenths would be 3
+    assert (model.optimizer_.t, model.optimizer_.lr) == (10, 0)
 
 
 @pytest.mark.parametrize("rule", [tg.HeavyBall, partial(tg.HeavyBall, momentum=0.9), "heavy_ball"])

@@ -266,7 +266,8 @@ def test_metrics_see_the_answers(held_out):
     assert history[column][-1] == f1_score(truth, answers, average="macro")
     assert np.array_equal(seen[-1][0], truth)
     assert np.array_equal(seen[-1][1], answers)
-    assert list(history.rows[0])[-3:] == [column, "lr", "seconds"]
+    validated = ["validation_loss", "validation_accuracy"] * held_out
+    assert list(history.rows[0]) == ["epoch", "loss", "accuracy", *validated, column, "lr", "seconds"]
 
 
 def test_metrics_without_answers_see_targets_and_outputs():

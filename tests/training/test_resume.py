@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import crash
 import numpy as np
@@ -46,6 +47,23 @@ def test_a_compiled_training_that_goes_on_ends_with_the_same_bits(tmp_path):
     with pytest.raises(Cut):
         crash.train(tmp_path / "run.npz", True, callback=cut_at(3))
     assert crash.differing(right, crash.train(tmp_path / "run.npz", True, callback=cut_at(0))) == []
+
+
+def test_an_object_among_the_options_of_a_loss_is_the_same_in_the_next_process(tmp_path):
+    def loss(output, y, weigh):
+        return weigh(tg.cross_entropy(output, y))
+
+    class Twice:
+        def __call__(self, cost):
+            return 2 * cost
+
+    def train(epochs, kept):
+        kept.append(weigh := Twice())  # kept, so that the next one has another address
+        how = {"epochs": epochs, "rng": 0, "progress": False, "checkpoint": tmp_path / "run.npz"}
+        return len(tg.fit(tg.mlp([2, 3], rng=0), X, Y, partial(loss, weigh=weigh), **how))
+
+    kept = []
+    assert [train(1, kept), train(2, kept)] == [1, 2]
 
 
 def test_a_number_that_changes_from_epoch_to_epoch_goes_on_where_it_was(tmp_path):
@@ -165,6 +183,12 @@ def test_a_log_has_each_row_once_after_all(tmp_path):
     assert (tmp_path / "log.csv").read_text() == history.to_csv() + "\n"
 
 
+def frozen(model):
+    optimizer = tg.Adam(model)
+    optimizer.freeze("layers.0.*")
+    return optimizer
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -185,14 +209,20 @@ def test_a_log_has_each_row_once_after_all(tmp_path):
         ({"callback": print}, r"callback is \[\] there and \['print'\] here"),
         ({"optimizer": tg.SGD}, r"it has another optimizer: Adam\(.* there and SGD\(lr=0.001, l2=0.0\) here"),
         ({"optimizer": lambda model: tg.Adam(model, lr=0.1)}, r"Adam\(lr=0.001, .* there and Adam\(lr=0.1, .* here"),
-        ({"sizes": [2, 5, 3]}, r"model: layers.0.W has shape \(2, 5\)"),
+        (
+            {"sizes": [2, 5, 3]},
+            r"another model: layers.0 Linear\(in_features=2, out_features=4.* there and .*out_features=5.* here",
+        ),
+        ({"optimizer": frozen}, r"Adam\(.* there and Adam\(.*\), frozen: layers.0.W, layers.0.b here"),
+        ({"model": {"activation": "tanh"}}, r"another model: layers.1 ReLU\(\) there and layers.1 Tanh\(\) here"),
+        ({"model": {"dropout": 0.5}}, r"another model: layers.2 Linear\(.* there and layers.2 Dropout\(p=0.5\) here"),
     ],
 )
 def test_the_checkpoint_of_another_call_is_refused_and_nothing_changes(tmp_path, change, message):
     path = tmp_path / "run.npz"
 
-    def train(X=X, y=Y, loss=tg.cross_entropy, optimizer=tg.Adam, sizes=(2, 4, 3), **options):
-        model = tg.mlp(sizes, rng=0)
+    def train(X=X, y=Y, loss=tg.cross_entropy, optimizer=tg.Adam, sizes=(2, 4, 3), model=None, **options):
+        model = tg.mlp(sizes, rng=0, **(model or {}))
         options = {"batch_size": 16, "rng": 0, "validation": 0.2, "progress": False, "checkpoint": path} | options
         model.W_before = model[0].W.numpy()
         try:
@@ -206,6 +236,101 @@ def test_the_checkpoint_of_another_call_is_refused_and_nothing_changes(tmp_path,
     with pytest.raises(ValueError, match=f"run.npz is of another call of fit, as .*{message}.*; give another path"):
         train(**change)
     assert path.read_bytes() == content
+
+
+class Scaled(tg.Layer):
+    """A model with a number, a function and a count of its own."""
+
+    def __init__(self, scale=1.0, act=np.tanh):
+        self.linear, self.scale, self.act, self.calls = tg.Linear(2, 3, rng=0), scale, act, 0
+
+    def forward(self, x):
+        self.calls += 1
+        return self.linear(x) * self.scale
+
+
+class Other(Scaled):
+    def forward(self, x):
+        return self.linear(x).tanh() * self.scale
+
+
+Other.__name__ = "Scaled"
+
+
+def doubled(output, y):
+    return 2 * tg.cross_entropy(output, y)
+
+
+def tripled(output, y):
+    return 3 * tg.cross_entropy(output, y)
+
+
+tripled.__qualname__ = "doubled"
+PLATEAU = tg.ReduceOnPlateau(tg.SGD(tg.mlp([2, 3], rng=0)), patience=3)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ({"loss": doubled}, {"loss": tripled}, "code of the loss is '[0-9a-f]+' there and"),
+        ({"loss": partial(doubled)}, {"loss": partial(tripled)}, "code of the loss is"),
+        ({}, {"model": Scaled(2.0)}, "another model: model Scaled.scale=1.0, .* there and model Scaled.scale=2.0"),
+        ({}, {"model": Scaled(act=np.sin)}, "another model: model Scaled.*act=tanh.* there and .*act=sin"),
+        ({}, {"model": Other()}, "another model: model Scaled.*forward [0-9a-f]+. there and model Scaled.*forward"),
+        (
+            {"model": tg.mlp([2, 3, 3], dropout=0.5, rng=0)},
+            {"model": tg.mlp([2, 3, 3], dropout=0.25, rng=0)},
+            r"layers.2 Dropout\(p=0.5\) there and layers.2 Dropout\(p=0.25\) here",
+        ),
+        (
+            {"callback": tg.EarlyStopping("loss", patience=3)},
+            {"callback": tg.EarlyStopping("loss", patience=4)},
+            r"callback is .*EarlyStopping\('loss', .*patience=3.* there and .*patience=4.* here",
+        ),
+        (
+            {"callback": tg.EarlyStopping("loss")},
+            {"callback": tg.EarlyStopping("accuracy")},
+            "callback is .*'loss'.*mode='min'.* there and .*'accuracy'.*mode='max'.* here",
+        ),
+        (
+            {"callback": tg.Checkpoint(os.devnull, best="loss", every=9)},
+            {"callback": tg.Checkpoint(os.devnull, best="accuracy", every=9)},
+            "callback is .*best='loss'",
+        ),
+        (
+            {"callback": PLATEAU},
+            {"callback": tg.ReduceOnPlateau(PLATEAU.optimizer, patience=4)},
+            "callback is .*patience=3.* there and .*patience=4",
+        ),
+    ],
+)
+def test_changed_code_is_another_call(tmp_path, before, after, message):
+    def train(epochs=2, model=None, loss=tg.cross_entropy, **options):
+        model = model or Scaled()
+        options = {"epochs": epochs, "rng": 0, "progress": False, "checkpoint": tmp_path / "run.npz"} | options
+        return len(tg.fit(model, X, Y, loss, tg.SGD(model, lr=1e-3), **options))
+
+    assert train(**before) == 2
+    with pytest.raises(ValueError, match=f"another call of fit, as .*{message}"):
+        train(**{**before, **after})
+    assert train(3, **before) == 3  # the same objects, which have counted
+
+
+def test_a_callback_of_the_users_says_what_is_compared(tmp_path):
+    class Mine:
+        def __init__(self, size):
+            self.about = f"Mine({size})"
+
+        def __call__(self, row):
+            pass
+
+    def train(size):
+        options = {"callback": Mine(size), "rng": 0, "progress": False, "checkpoint": tmp_path / "run.npz"}
+        tg.fit(tg.mlp([2, 3], rng=0), X, Y, epochs=1, **options)
+
+    train(1)
+    with pytest.raises(ValueError, match=r"callback is \['Mine\(1\)'\] there and \['Mine\(2\)'\] here"):
+        train(2)
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):

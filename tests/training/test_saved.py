@@ -107,6 +107,22 @@ def test_every_kind_of_part_comes_back(tmp_path):
         np.testing.assert_array_equal(other_optimizer.state_dict()[name], value, err_msg=name)
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"epoch": 1, "loss": 0.5, "f1": None}, {"epoch": 2, "loss": np.inf, "f1": 2**70}],
+        [{"epoch": 1, "loss": 0.1}, {"epoch": 2.5, "loss": 3}, {"epoch": 3, "loss": 4.0}],
+        [{"epoch": 1}, {"epoch": 2, "loss": 0.5}],
+        [],
+    ],
+)
+def test_the_rows_of_a_history_come_back_in_kind_and_number(tmp_path, rows):
+    history = tg.History()
+    history.rows += rows
+    tg.save(tmp_path / "a.npz", history=history)
+    assert same(tg.load(tmp_path / "a.npz")["history"].rows, rows)
+
+
 def test_the_state_of_every_rule_comes_back(tmp_path):
     for cls, hyper in [(row[0], row[2]) for row in ROWS]:
         optimizers = []
@@ -246,9 +262,13 @@ def test_a_schedule_is_compared_by_the_call_that_makes_it():
         (lambda path: tg.save(path, a=np.ma.ones(2)), TypeError, "a cannot be saved"),
         (lambda path: tg.save(path, a=tg.Linear), TypeError, "it is Linear"),
         (lambda path: tg.save(path, strict=1), ValueError, "'strict'"),
+        (lambda path: tg.save(path, **{"header.json": np.ones(2)}), ValueError, "cannot have the name 'header.json'"),
+        (lambda path: tg.save(path, a={"b\0c": np.ones(2)}), ValueError, r"cannot have the name 'a/b\\x00c'"),
         (lambda path: tg.load(path, epoch=3), TypeError, r"epoch takes nothing over, it is int 3"),
         (lambda path: tg.load(path), FileNotFoundError, "run.npz"),
-        (lambda path: tg.save(path.parent / "no" / "run.npz", a=1), FileNotFoundError, r"no.run\.npz'$"),
+        (lambda path: tg.save(path.parent, a=1), IsADirectoryError, r"a folder, and no file; .*\d'$"),
+        (lambda path: tg.save(Path(__file__, "run.npz"), a=1), NotADirectoryError, r"a file in the place .*run\.npz"),
+        (lambda path: tg.save(Path(__file__, "no", "a.npz"), a=1), NotADirectoryError, r"a file in the place .*a\.npz"),
         (lambda path: tg.load(path.parent), ValueError, "is no file"),
     ],
 )
@@ -256,6 +276,38 @@ def test_what_cannot_be_is_refused_in_words(tmp_path, call, error, said):
     with pytest.raises(error, match=said):
         call(tmp_path / "run.npz")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_of_every_file_is_made(tmp_path):
+    history = tg.History()
+    history.rows.append({"epoch": 1, "loss": 0.5})
+    tg.save(tmp_path / "a" / "b" / "run.npz", history=history)
+    history.to_csv(tmp_path / "c" / "run.csv")
+    tg.Log(tmp_path / "d" / "run.csv")({"epoch": 1, "loss": 0.5})
+    assert tg.load(tmp_path / "a" / "b" / "run.npz")["history"].rows == history.rows
+    assert {(tmp_path / name / "run.csv").read_text() for name in "cd"} == {"epoch,loss\n1,0.5\n"}
+    for write in (history.to_csv, lambda path: tg.Log(path)({"epoch": 1, "loss": 0.5})):
+        (tmp_path / "e.csv").mkdir(exist_ok=True)
+        with pytest.raises(IsADirectoryError, match="a folder, and no file"):
+            write(tmp_path / "e.csv")
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        (b"{", "its header is no JSON"),
+        (b"\xff", "its header is no JSON"),
+        (b"[" * 10**5, "its header is no JSON"),
+        (b"[]", "its header has no SHA-256"),
+        (b"NaN", "its header has no SHA-256"),
+        (b'{"format": 1, "parts": {}}', "its header has no SHA-256"),
+        (b'{"format": 1, "parts": {}, "sha256": 3}', "its header has no SHA-256"),
+    ],
+)
+def test_a_broken_header_is_said_in_words(tmp_path, header, said):
+    (tmp_path / "a.npz").write_bytes(archived(("header.json", header)))
+    with pytest.raises(ValueError, match=f"a.npz cannot be loaded: it is damaged: {said}$"):
+        tg.load(tmp_path / "a.npz")
 
 
 def test_a_list_that_contains_itself_is_refused(tmp_path):
@@ -441,9 +493,13 @@ def test_a_file_that_was_changed_with_a_tool_for_archives_is_refused(tmp_path, w
     ("change", "said"),
     [
         ({"format": 2}, "format 2, this version reads 1"),
-        ({"parts": []}, "header is wrong"),
+        ({"parts": []}, "header is wrong: it is not as save writes it$"),
         ({"parts": {"a": {"kind": "history", "value": {"rows": 3}}}}, "header is wrong"),
-        ({"parts": {"a": {"kind": "value", "value": {"array of this file": "b"}}}}, "header is wrong"),
+        (
+            {"parts": {"a": {"kind": "history", "value": {"columns": {"a": [1], "b": []}, "stopped": ""}}}},
+            "header is wrong",
+        ),
+        ({"parts": {"a": {"kind": "value", "value": {"array of this file": "b"}}}}, "it is not as save writes it$"),
         ({"parts": {"a": {"kind": "value", "value": {"array of this file": []}}}}, "header is wrong"),
         ({"parts": {"a": {"kind": "generator", "value": {"bit_generator": "PCG64"}}}}, "header is wrong"),
     ],

@@ -99,6 +99,14 @@ def test_a_state_that_a_model_refuses_changes_nothing(what):
     assert all(np.array_equal(value, later[key]) for key, value in model.state_dict().items())
 
 
+@pytest.mark.parametrize("junk", [[[1.0], [2.0, 3.0]], None, object()])
+def test_what_is_unknown_and_no_array_is_said_to_be_unknown(junk):
+    model, _ = made()
+    with pytest.raises(ValueError, match=r"the state does not fit this model: junk is unknown$"):
+        model.load_state_dict(model.state_dict() | {"junk": junk})
+    assert model.load_state_dict(model.state_dict() | {"junk": junk}, strict=False) == {"junk": "junk is unknown"}
+
+
 def test_numbers_that_a_dtype_cannot_hold_are_refused():
     model = tg.Linear(2, 2, dtype=np.float32, rng=0)
     state = model.state_dict()

@@ -5,6 +5,7 @@ import importlib
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -93,7 +94,7 @@ def test_failures_are_rows_and_lose_nothing():
     assert len(found.failed) == 3
     assert "3 of 6 runs failed" in repr(found)
     assert found.to_csv().splitlines()[2].startswith("2,0,,")
-    assert found.best("result") == {"x": 1, "result": 1}
+    assert found.best("result", largest=False) == {"x": 1, "result": 1}
     assert found.best("result", largest=True) == {"x": 6, "result": 2}
 
 
@@ -118,7 +119,16 @@ def test_a_sweep_goes_on_where_it_was(tmp_path):
     assert len(calls) == 10
 
 
-@pytest.mark.parametrize("text", ["lr,loss\n0.1,2\n", '{"x": 1}\n', "[1, 2]\n", "3", '"{'])
+def test_a_last_row_without_the_end_of_its_line_is_a_row(tmp_path):
+    path, calls = tmp_path / "sweep.jsonl", []
+    for n in (2, 3, 3):
+        found = sweep(lambda x, seed: calls.append(x) or x, {"x": [*range(n)]}, n_jobs=1, progress=False, resume=path)
+        assert found["result"] == [*range(n)]
+        path.write_text(path.read_text().rstrip("\n"))
+    assert calls == [0, 1, 2]
+
+
+@pytest.mark.parametrize("text", ["lr,loss\n0.1,2\n", '{"x": 1}\n', "[1, 2]\n", "3", '"{', '{"x": 1}'])
 def test_a_file_that_is_no_sweep_is_left_as_it_is(tmp_path, text):
     path = tmp_path / "other.csv"
     path.write_text(text)
@@ -131,9 +141,10 @@ def test_a_file_that_is_no_sweep_is_left_as_it_is(tmp_path, text):
 def test_a_process_that_dies_loses_no_row_that_has_ended(tmp_path):
     pytest.importorskip("joblib")
     script = """
-        import os, sys
+        import os, sys, time
         import tinygrad_edu as tg
         def run(x, seed):
+            time.sleep(0.3)
             if x == 5 and not os.path.exists(sys.argv[1] + ".again"):
                 open(sys.argv[1] + ".again", "w").close()
                 os._exit(3)
@@ -144,10 +155,99 @@ def test_a_process_that_dies_loses_no_row_that_has_ended(tmp_path):
     path = str(tmp_path / "sweep.jsonl")
     command = [sys.executable, "-c", textwrap.dedent(script), path]
     first = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
-    assert first.returncode != 0
-    assert "worker" in first.stderr
+    assert first.returncode == 0, first.stderr
+    rows = [json.loads(line) for line in (tmp_path / "sweep.jsonl").read_text().splitlines()]
+    assert [row["x"] for row in rows if row["x"] == 5 and "worker's process died (EXIT(3))" in row["error"]] == [5]
+    assert sorted(row["x"] for row in rows) == [*range(8)]  # each once, with its number or an error
+    ended = [row.get("result") for row in sorted(rows, key=lambda row: row["x"])]
+    assert first.stdout == f"{ended}\n"
+    assert ended[:4] == [0, 1, 2, 3]  # at most two run at a time
     second = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
     assert second.stdout == "[0, 1, 2, 3, 4, 5, 6, 7]\n", second.stderr
+
+
+def interrupted(x, seed):
+    """A training of which the second is interrupted."""
+    epochs = []
+    model = tg.mlp([2, 3], rng=0)
+    stop = lambda row: x == 2 and not epochs.append(row) and len(epochs) == 2 and signal.raise_signal(signal.SIGINT)
+    tg.fit(model, *data.blobs(60, rng=0), epochs=4, progress=False, callback=stop)
+    return tg.evaluate(model, *data.blobs(60, rng=0))
+
+
+def reports_an_interrupt(x, seed):
+    """A training somewhere else, which says that it was interrupted."""
+    history = tg.fit(tg.mlp([2, 3], rng=0), *data.blobs(60, rng=0), epochs=1, progress=False)
+    history.stopped = "interrupted" if x == 2 else "all epochs"
+    return history
+
+
+@pytest.mark.parametrize("run", [interrupted, reports_an_interrupt])
+def test_ctrl_c_ends_a_sweep_and_half_a_training_is_no_row(tmp_path, run):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            sweep(run, {"x": [1, 2, 3]}, n_jobs=1, progress=False, resume=tmp_path / "a.jsonl")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [json.loads(line)["x"] for line in (tmp_path / "a.jsonl").read_text().splitlines()] == [1]
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_worker_ends_the_sweep():
+    pytest.importorskip("joblib")
+    script = """
+        import signal
+        import tinygrad_edu as tg
+        def run(x, seed):
+            stop = lambda row: x == 2 and row["epoch"] == 2 and signal.raise_signal(signal.SIGINT)
+            X, y = tg.data.blobs(60, rng=0)
+            tg.fit(model := tg.mlp([2, 3], rng=0), X, y, epochs=4, progress=False, callback=stop)
+            return tg.evaluate(model, X, y)
+        try:
+            print(tg.sweep(run, {"x": [1, 2, 3]}, n_jobs=2, progress=False))
+        except KeyboardInterrupt:
+            print("interrupted")
+    """
+    found = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    assert found.stdout == "interrupted\n", found.stderr
+
+
+def test_the_best_is_the_least_loss_or_the_largest_accuracy():
+    def run(x, seed):
+        return {"loss": 3 - x, "validation_accuracy": x / 9, "f1": x}
+
+    found = sweep(run, {"x": [1, 2]}, n_jobs=1, progress=False)
+    assert found.best("loss") == {"x": 2, "loss": 1}
+    assert found.best("validation_accuracy") == {"x": 2, "validation_accuracy": 2 / 9}
+    assert found.best("validation_accuracy", largest=False)["x"] == 1
+    assert [found.best("f1", largest)["x"] for largest in (False, True)] == [1, 2]
+    with pytest.raises(ValueError, match="is a small f1 better or a large one"):
+        found.best("f1")
+
+
+def test_a_function_that_takes_other_arguments_is_refused_before_the_first_run():
+    calls = []
+
+    def run(lr, hidden=3):
+        calls.append(lr)
+
+    for grid, seeds, said in (
+        ({"lr": [1], "hiden": [2]}, None, "unexpected keyword argument 'hiden'; is it hidden"),
+        ({"lr": [1]}, 2, "unexpected keyword argument 'seed'.*; seeds=None calls it without a seed"),
+        ({"hidden": [1]}, None, "missing a required argument: 'lr'"),
+    ):
+        with pytest.raises(TypeError, match=said):
+            sweep(run, grid, seeds, n_jobs=1, progress=False)
+    assert calls == []
+    assert sweep(lambda **given: len(given), {"x": [1]}, n_jobs=1, progress=False)["result"] == [2]
+
+
+def test_the_folders_of_its_files_are_made(tmp_path):
+    found = sweep(lambda x, seed: x, {"x": [1]}, n_jobs=1, progress=False, resume=tmp_path / "a" / "b.jsonl")
+    found.to_csv(tmp_path / "c" / "d.csv")
+    assert [len((tmp_path / name).read_text().splitlines()) for name in ("a/b.jsonl", "c/d.csv")] == [1, 2]
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -221,3 +321,35 @@ def test_a_race_in_two_processes_has_the_numbers_of_one():
         assert (a.rule, a.lr) == (b.rule, b.lr)
         assert np.array_equal(a.losses, b.losses)
         assert np.array_equal(a.accuracies, b.accuracies)
+
+
+def test_what_a_sweep_has_not_is_said():
+    found = sweep(lambda x, seed: {"y": "b"}, {"x": [1, 2]}, n_jobs=1, progress=False)
+    assert len(found) == 2
+    with pytest.raises(KeyError, match="has no column 'z'; it has x, seed, y, seconds, error"):
+        found["z"]
+    with pytest.raises(TypeError, match="best compares numbers, but y holds 'b'"):
+        found.best("y")
+
+
+def test_a_bar_counts_the_runs_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(pytest.importorskip("tqdm").tqdm, "monitor_interval", 0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    sweep(lambda x, seed: (x,).__len__(), {"x": [1, 2]}, n_jobs=1)
+    assert "2/2" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    sweep(lambda x, seed: x, {"x": [1, [2, 3]]}, n_jobs=1)
+    assert "run 2/2  x [2, 3]  seed 0  " in capsys.readouterr().err
+
+
+def test_a_backend_without_generators_gives_the_rows_at_the_end(monkeypatch):
+    joblib = pytest.importorskip("joblib")
+
+    class Parallel(joblib.Parallel):
+        def __init__(self, n_jobs, batch_size="auto", return_as="list"):
+            if return_as != "list":
+                raise ValueError("no generators")
+            super().__init__(n_jobs=1)
+
+    monkeypatch.setattr(joblib, "Parallel", Parallel)
+    assert rows_of(sweep(train, GRID, seeds=2, n_jobs=2, progress=False)) == looped()

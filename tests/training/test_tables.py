@@ -421,3 +421,21 @@ def test_a_scale_refuses_other_columns():
 
 def test_the_words_for_empty_cells_are_no_numbers():
     assert not any(NUMBER.fullmatch(word) for word in MISSING)
+
+
+def test_what_a_table_cannot_do_is_said(file):
+    table = tg.data.csv(file("a,b,t\n1,7,x\n2,7,y\n3,7,x\n4,7,y\n"), target="t")
+    assert "the number 7 in each row: nothing is learned from it" in repr(table)
+    for output in (np.eye(3), np.array([2]), np.array([0.5])):
+        with pytest.raises(
+            ValueError, match=r"output is a score for each of 2 classes, \(N, 2\), or class numbers from 0 to 1"
+        ):
+            table.encoder.decode(output)
+    alone = tg.data.csv(file("a,b\n1,2\n3,4\n"))
+    assert alone.classes is None
+    for use in (alone.split, lambda: alone.encoder.decode([[1.0]])):
+        with pytest.raises(ValueError, match="has no target"):
+            use()
+    holes = tg.data.csv(file("a,b,t\n" + "1,,x\n2,,y\n" * 9 + "3,5,x\n"), target="t", missing="mean")
+    with pytest.raises(ValueError, match=r"column 'b' is empty, so nothing fills it: drop=\['b'\]"):
+        [holes.split(0.5, rng=seed) for seed in range(9)]

@@ -21,6 +21,14 @@ from ..training.cells import read
 from ..training.data import TOY_SETS, Encoder, Split, csv, digits, mnist, split
 
 SETS = ("digits", *TOY_SETS)
+PYTHON = (  # an argument of a function in a message, and the option that it is here
+    (r'\bsay missing="(\w+)"', r"train with --missing \1"),
+    (r'\bmissing="(\w+)"', r"--missing \1"),
+    (r"\bdrop=\[(['\"])(.*?)\1\]", r"--drop '\2'"),
+    (r'\bor "(median|drop)"', r"or \1"),
+    (r"csv\(path, target=\.\.\.\) names it", "--target names it, and --drop leaves it out"),
+    (r"\bn_jobs=(\d+)", r"--jobs \1"),
+)
 NEEDS_MATPLOTLIB = "matplotlib (pip install matplotlib)"
 
 
@@ -140,8 +148,19 @@ def add_table(command: argparse.ArgumentParser) -> None:
     add("--drop", type=lambda names: names.split(","), default=[], metavar="NAME,NAME", help=text)
 
 
+def in_options(text: str) -> str:
+    """Return a message of the package with the options of the command line in it, in place of Python's arguments."""
+    for python, option in PYTHON:
+        text = re.sub(python, option, text)
+    only = [f"{name}=" for name in ("kinds", "header", "encoding") if re.search(rf"\b{name}=[\[{{'\"]", text)]
+    return f"{text} ({only[0]} is for tg.data.csv, in Python)" if only else text
+
+
 def load(name: str, rng: Any, target: str | None = None, missing: str = "refuse", drop: Iterable[str] = ()) -> Split:
     """Return the data of that name, as `source` has read it; of a table with its target."""
+    if not is_table(name) and (target is not None or missing != "refuse" or drop):
+        option = "--target" if target is not None else "--missing" if missing != "refuse" else "--drop"
+        raise ValueError(f"{option} is for a table, and --data {name} is none; leave it out")
     if name.startswith("mnist:"):
         return mnist(name.removeprefix("mnist:"))
     if is_table(name):

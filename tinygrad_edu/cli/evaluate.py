@@ -32,10 +32,13 @@ def run(options: argparse.Namespace) -> int:
     trained = options_of(options.run)
     name, what = options.data or trained.data, "held out"
     if options.data is None:
+        runs.encoder_of(options.run, trained)
         data = data_of(trained, np.random.default_rng(trained.seed))[0]
+        more = f", so that it may have learned from what would be held out now; --data {name} takes all rows"
+        runs.refuse_other_data(options.run, name, data, more if is_table(name) else "")
         X, y = data.X_test, data.y_test
     elif is_table(name):
-        X, y, what = *table(options.run, name), "in all"
+        X, y, what = *table(options.run, trained, name), "in all"
     else:
         data = load(name, np.random.default_rng(trained.seed))
         X, y = data.X_test, data.y_test
@@ -54,9 +57,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def table(folder: Path, path: str) -> tuple[Any, Any]:
+def table(folder: Path, trained: argparse.Namespace, path: str) -> tuple[Any, Any]:
     """Return X and y of a table with the columns of the run's own."""
-    encoder = runs.encoder_of(folder)
+    encoder = runs.encoder_of(folder, trained)
     if encoder is None:
         raise ValueError(f"{folder} was not trained on a table, so {path} has other columns than its data")
     found = encoder.encode(path)

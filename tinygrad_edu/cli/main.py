@@ -15,7 +15,7 @@ from typing import Any
 
 from .. import __version__
 from . import cache, evaluate, exercise, explain, lab, predict, race, train
-from .arguments import Parser
+from .arguments import Parser, in_options
 
 COMMANDS = {
     **{"train": train, "evaluate": evaluate, "predict": predict, "race": race, "explain": explain},
@@ -41,20 +41,20 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has read enough, as in "| head"
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, for what is flushed at the end
         return 0
-    except KeyboardInterrupt:
-        print(f"tinygrad-edu {options.command}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"tinygrad-edu {options.command}: interrupted{error}", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, MemoryError) as error:
         text = str(error)
         if isinstance(error, OSError) and error.filename:
             text = f"{error.strerror}: {error.filename}"
-        print(f"tinygrad-edu {options.command}: {text}", file=sys.stderr)
+        print(f"tinygrad-edu {options.command}: {in_options(text)}", file=sys.stderr)
         return 2
 
 
 def say_warning(message: Warning | str, category: Any, filename: str, *_: Any, **__: Any) -> None:
     """Print a warning as one sentence, without the file and the line, which are ours."""
-    print(f"tinygrad-edu: warning: {message}", file=sys.stderr)
+    print(f"tinygrad-edu: warning: {in_options(str(message))}", file=sys.stderr)
 
 
 def parser() -> argparse.ArgumentParser:

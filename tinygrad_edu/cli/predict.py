@@ -8,7 +8,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from ..extras.files import replacing
+from ..extras.files import place, replacing
 from ..training.data import finite
 from . import runs
 from .train import options_of
@@ -29,7 +29,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Predict, and print the answers. Return the exit status."""
     trained = options_of(options.run)
-    encoder = runs.encoder_of(options.run)
+    if options.out is not None:
+        ours = [*runs.files_of(trained.data), *(options.run / name for name in runs.FILES)]
+        refuse_to_replace(options.out, [Path(options.file), *ours])
+    encoder = runs.encoder_of(options.run, trained)
     X = numbers(options.file) if encoder is None else encoder.encode(options.file).X
     model: Any = runs.model_of(options.run, trained)
     features = model.parameters()[0].shape[0]
@@ -49,24 +52,31 @@ def run(options: argparse.Namespace) -> int:
     if options.out is None:
         print(text.getvalue(), end="")
         return 0
-    with replacing(options.out) as file:
+    with replacing(place(options.out)) as file:
         file.write(text.getvalue().encode())
     print(f"wrote   {options.out}")
     return 0
+
+
+def refuse_to_replace(out: Path, files: list[Path]) -> None:
+    """Raise a ValueError if out is one of the files of data and run."""
+    for file in files:
+        if out.resolve() == file.resolve() or (out.exists() and file.exists() and out.samefile(file)):
+            raise ValueError(f"--out {out} would replace {file}, of the data or of the run; give another name")
 
 
 def numbers(path: str) -> Any:
     """Return the numbers of a CSV file, without its first line if that has names."""
     import numpy as np
 
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8-sig") as file:
         first = file.readline().split(",")
     try:
         named = not [float(cell) for cell in first]
     except ValueError:
         named = True
     try:
-        found = np.loadtxt(path, delimiter=",", skiprows=int(named), ndmin=2, encoding="utf-8")
+        found = np.loadtxt(path, delimiter=",", skiprows=int(named), ndmin=2, encoding="utf-8-sig")
     except ValueError as error:
         raise ValueError(f"{path} holds other things than numbers: {error}") from None
     return finite(path, found)

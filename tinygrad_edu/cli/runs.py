@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..training.data import Encoder
 
 MODEL, ABOUT, ENCODER = "model.npz", "run.json", "encoder.npz"
+FILES = (MODEL, ABOUT, ENCODER, "history.csv", "loss.png", "boundary.png")
 KEPT = (  # the options of train that say how a run goes
     *("data", "target", "missing", "drop", "hidden", "activation", "dropout", "compiled", "optimizer", "lr"),
     *("batch_size", "epochs", "dtype", "seed"),
@@ -68,6 +69,13 @@ def from_anywhere(data: str) -> str:
     return f"mnist:{path}" if data.startswith("mnist:") else str(path) if is_table(data) else data
 
 
+def files_of(data: str) -> list[Path]:
+    """Return the files of data that have some."""
+    if data.startswith("mnist:"):
+        return list(Path(data.removeprefix("mnist:")).glob("*"))
+    return [Path(data)] if is_table(data) else []
+
+
 def arguments(words: dict[str, Any]) -> list[str]:
     """Return what to type for the options that `as_words` returned."""
     return [f"--{name}" if value is True else f"--{name}={value}" for name, value in words.items()]
@@ -79,6 +87,12 @@ def digest(arrays: Sequence[Any]) -> str:
     for a in arrays:
         found.update(f"{a.dtype}{a.shape}".encode() + a.tobytes())
     return found.hexdigest()
+
+
+def refuse_other_data(folder: Path, name: str, arrays: Sequence[Any], more: str) -> None:
+    """Raise a ValueError if the data are not those that the run was trained on; more says what helps."""
+    if about(folder)["data"] != digest(arrays):
+        raise ValueError(f"{name} is not what it was when {folder} was trained{more}")
 
 
 def describe(folder: Path, **what: Any) -> Path:
@@ -109,14 +123,25 @@ def save_encoder(folder: Path, encoder: Encoder) -> None:
     save(folder / ENCODER, encoder=encoder)
 
 
-def encoder_of(folder: Path) -> Encoder | None:
-    """Return the way from a table's columns to arrays; None of a run on other data."""
+def encoder_of(folder: Path, options: argparse.Namespace) -> Encoder | None:
+    """Return the way from a table's columns to arrays; None of a run on other data. options are those of the run."""
     from ..training.data import Encoder
 
-    if not (folder / ENCODER).exists():
+    if not is_table(options.data):
         return None
+    if not (folder / ENCODER).exists():
+        raise ValueError(
+            f"{folder} has no {ENCODER}, which says what the columns of its table {options.data} are; put it back, or "
+            "train anew"
+        )
     load(folder / ENCODER, encoder=(encoder := Encoder()))
     return encoder
+
+
+def epochs_of(folder: Path) -> int:
+    """Return how many epochs the run has kept."""
+    epoch = load(folder / MODEL).get("epoch") if (folder / MODEL).exists() else 0
+    return epoch if isinstance(epoch, int) else 0
 
 
 def model_of(folder: Path, options: argparse.Namespace) -> Layer:

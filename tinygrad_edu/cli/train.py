@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.layers import ACTIVATIONS, Layer
+from ..extras.files import UNFINISHED
 from ..extras.optimizers import RULES
 from ..training.data import TOY_SETS, Split
 from .arguments import (
@@ -32,7 +33,21 @@ from .arguments import (
     source,
     whole,
 )
-from .runs import ABOUT, MODEL, about, arguments, as_words, describe, digest, new_folder, refuse_run, save_encoder
+from .runs import (
+    ABOUT,
+    MODEL,
+    about,
+    arguments,
+    as_words,
+    describe,
+    digest,
+    encoder_of,
+    epochs_of,
+    new_folder,
+    refuse_other_data,
+    refuse_run,
+    save_encoder,
+)
 
 if TYPE_CHECKING:
     from ..training.data import Encoder
@@ -97,7 +112,6 @@ def run(options: argparse.Namespace) -> int:
 
     import tinygrad_edu as tg
 
-    before = about(options.resume) if options.resume else {}
     if options.resume:
         options = resumed(options)
     elif options.out:
@@ -107,21 +121,19 @@ def run(options: argparse.Namespace) -> int:
     say = partial(print, file=out, flush=True)
     rng = np.random.default_rng(options.seed)
     data, encoder = data_of(options, rng)
-    known = prepare(options, data, encoder, before)
+    known = prepare(options, data, encoder)
     labels = data.y_train.dtype.kind in "iu"
-    outputs = int(data.y_train.max()) + 1 if labels else data.y_train.shape[1]
-    shape = [data.X_train.shape[1], *options.hidden, outputs]
+    shape = [data.X_train.shape[1], *options.hidden, outputs_of(data, encoder)]
     describe_data(options.data, data, shape, labels, say)
+    if options.resume and (done := epochs_of(options.resume)) >= options.epochs:
+        say(f"nothing to do: {options.resume} has {done} epochs; --epochs {done + 1}, or more, goes on\n")
 
     model = tg.mlp(shape, options.activation, options.dropout, options.dtype, rng)
     model.summary(file=out)
     optimizer: Any = RULES[options.optimizer](model, lr=options.lr)
     describe_rule(optimizer, options, say)
     loss = tg.cross_entropy if labels else tg.mse_loss
-    how: dict[str, Any] = {"epochs": options.epochs, "batch_size": options.batch_size, "compiled": options.compiled}
-    test = data.X_test, data.y_test
-    how |= {"validation": test, "rng": rng, "checkpoint": options.out / MODEL}
-    history = tg.fit(model, data.X_train, data.y_train, loss, optimizer, **how)
+    history = learn(model, data, loss, optimizer, options, rng)
     describe_result(history, optimizer.t, len(data.X_test), say)
 
     error = check(model, shape, loss, data, options, rng, say)
@@ -145,7 +157,7 @@ def resumed(options: argparse.Namespace) -> argparse.Namespace:
             raise ValueError(f"--resume has the options of its run, but for --epochs: leave out --{option}")
     found = options_of(options.resume)
     found.out, found.json, found.resume = options.resume, options.json, options.resume
-    found.epochs = options.epochs or found.epochs
+    found.epochs = max(options.epochs or found.epochs, epochs_of(options.resume))
     return found
 
 
@@ -180,20 +192,20 @@ def data_of(options: argparse.Namespace, rng: Any) -> tuple[Split, Encoder | Non
     data, encoder = (
         load_table(options.data, rng, options.target, options.missing, options.drop)
         if is_table(options.data)
-        else (load(options.data, rng), None)
+        else (load(options.data, rng, options.target, options.missing, options.drop), None)
     )
     return Split(*(a if a.dtype.kind in "iu" else a.astype(options.dtype) for a in data)), encoder
 
 
-def prepare(
-    options: argparse.Namespace, data: Split, encoder: Encoder | None, before: dict[str, Any]
-) -> dict[str, Any]:
+def prepare(options: argparse.Namespace, data: Split, encoder: Encoder | None) -> dict[str, Any]:
     """Make the folder of a new run, or look at the data of an earlier one; return what run.json says of it."""
     kind = "classes" if data.y_train.dtype.kind in "iu" else "numbers"
     known = {"options": as_words(options), "data": digest(data), "answers": kind}
-    if before:
-        if before["data"] != known["data"]:
-            raise ValueError(f"{options.data} is not what it was when {options.resume} was trained: train anew")
+    if options.resume:
+        encoder_of(options.resume, options)
+        refuse_other_data(options.resume, options.data, data, ": train anew")
+        for half in options.out.glob(f"{UNFINISHED}*"):  # of a process that was killed while it wrote
+            half.unlink(missing_ok=True)
     else:
         options.out = new_folder(options.out, Path(options.data.partition(":")[0]).stem)
         if encoder is not None:
@@ -201,6 +213,30 @@ def prepare(
     (options.out / "history.csv").touch()  # what cannot be written is said now, not after the training
     describe(options.out, **known)
     return known
+
+
+def outputs_of(data: Split, encoder: Encoder | None) -> int:
+    """Return the number of classes, of a table also those that no row to learn from has; or of targets."""
+    if data.y_train.dtype.kind not in "iu":
+        return int(data.y_train.shape[1])
+    return int(data.y_train.max()) + 1 if encoder is None or encoder.target is None else len(encoder.target.words)
+
+
+def learn(model: Layer, data: Split, loss: Any, optimizer: Any, options: argparse.Namespace, rng: Any) -> History:
+    """Train. After Ctrl-C within an epoch, model, optimizer and history are those of the last one that is saved."""
+    import tinygrad_edu as tg
+
+    folder, test = options.out, (data.X_test, data.y_test)
+    how: dict[str, Any] = {"epochs": options.epochs, "batch_size": options.batch_size, "compiled": options.compiled}
+    how |= {"validation": test, "rng": rng, "checkpoint": folder / MODEL}
+    history = tg.fit(model, data.X_train, data.y_train, loss, optimizer, **how)
+    if history.stopped != "interrupted":
+        return history
+    if not (folder / MODEL).exists():
+        raise KeyboardInterrupt(f" before the end of the first epoch; train --resume {folder} begins it again")
+    history = tg.load(folder / MODEL, model=model, optimizer=optimizer)["history"]
+    history.stopped = "interrupted"
+    return history
 
 
 def describe_data(name: str, data: Split, shape: list[int], labels: bool, say: Callable[..., Any]) -> None:

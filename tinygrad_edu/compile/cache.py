@@ -15,6 +15,7 @@ import llvmlite
 import numba
 import numpy as np
 
+from ..program.names import parsed
 from . import intrinsics, numpy_c, store
 from .kept import SOURCE
 from .store import folder
@@ -24,7 +25,7 @@ def key(text: str) -> str:
     """Return a hash of all that machine code depends on: the text, the sources of this package that it has functions
     from, the C functions that it calls, and the versions of the tools that make it."""
     versions = [sys.version, numba.__version__, llvmlite.__version__, np.__version__, numpy_c.ready()]
-    imported = {line.module for line in ast.parse(text).body if isinstance(line, ast.ImportFrom)}
+    imported = {line.module for line in parsed(text).body if isinstance(line, ast.ImportFrom)}
     ours = sorted(str(name) for name in imported if str(name).partition(".")[0] == __name__.partition(".")[0])
     sources = [inspect.getsource(module) for module in (*(sys.modules[name] for name in ours), intrinsics)]
     return hashlib.sha256("\0".join([text, *versions, *sources]).encode()).hexdigest()[:32]

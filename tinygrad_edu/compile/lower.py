@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..program.names import loaded, renamed, unparsed
+from ..program.names import loaded, parsed, renamed, unparsed
 from ..program.program import Program
 from .functions import Functions
 from .loops import Loops, nested
@@ -89,7 +89,7 @@ def lower(
         warnings.simplefilter("ignore")
         for line in program.forward + program.backward:
             try:
-                reader.statement(ast.parse(str(line)).body[0], reader.scope)
+                reader.statement(parsed(str(line)).body[0], reader.scope)
             except Exception as error:
                 why = str(error) or type(error).__name__
                 raise CannotCompile(f"`{line}` has no compiled form ({why}); train without compiled=True") from error
@@ -112,7 +112,7 @@ class _Reader:
         self.loops, self.memory, self.elements, self.functions = loops, loops.memory, loops.elements, Functions(loops)
         self.namespace: dict[str, Any] = {}
         exec(program.helpers, self.namespace)
-        self.helpers = {f.name: f for f in ast.parse(program.helpers).body if isinstance(f, ast.FunctionDef)}
+        self.helpers = {f.name: f for f in parsed(program.helpers).body if isinstance(f, ast.FunctionDef)}
         self.inputs = set(program.inputs)
         self.checks: list[tuple[str, str]] = []
         self.scope: Scope = {}
@@ -271,13 +271,11 @@ class _Reader:
                 raise CannotCompile(unparsed(node))
         function = self.helpers.get(name) if isinstance(node.func, ast.Name) else None
         function = function or DEFINED.get(name)
-        several = function is not None and any(isinstance(part, ast.Tuple) for part in given)
-        args = [self.value(part, scope) for part in given] if not several else []
+        if function is not None and any(isinstance(part, ast.Tuple) for part in given):
+            function, given = apart(function, given)
+        args = [self.value(part, scope) for part in given]
         keywords = {str(key.arg): self.value(key.value, scope) for key in node.keywords}
         if function is not None:
-            if several:
-                function, given = apart(function, given)
-                args = [self.value(part, scope) for part in given]
             return self.inlined(function, args, keywords, into)
         return self.functions.call(name, numbers, args, keywords, into)
 
@@ -301,7 +299,7 @@ class _Reader:
         """Return what stands between the brackets, without ``:`` and ``...`` at the end."""
         items = []
         for part in index.elts if isinstance(index, ast.Tuple) else [index]:
-            whole = ast.parse(f"np.s_[{ast.unparse(part)}]", mode="eval").body if isinstance(part, ast.Slice) else part
+            whole = parsed(f"np.s_[{ast.unparse(part)}]", mode="eval").body if isinstance(part, ast.Slice) else part
             items.append(self.value(whole, scope))
         if len(items) == 1 and isinstance(items[0].numbers[0], tuple):
             items = [self.elements.literal(list(each)) for each in zip(*items[0].numbers)]
@@ -371,12 +369,14 @@ def apart(f: ast.FunctionDef, given: list[ast.expr]) -> tuple[ast.FunctionDef, l
     """Return a function and its arguments, with each tuple among these as so many arguments."""
     names, parts, tuples = list[str](), list[ast.expr](), dict[str, ast.expr]()
     for arg, part in zip(f.args.args, given):
-        items = part.elts if isinstance(part, ast.Tuple) else [part]
-        own = [f"{arg.arg}_{i}" for i in range(len(items))] if isinstance(part, ast.Tuple) else [arg.arg]
-        if isinstance(part, ast.Tuple):
-            tuples[arg.arg] = ast.Tuple([ast.Name(name) for name in own])
+        if not isinstance(part, ast.Tuple):
+            names.append(arg.arg)
+            parts.append(part)
+            continue
+        own = [f"{arg.arg}_{i}" for i in range(len(part.elts))]
+        tuples[arg.arg] = ast.Tuple([ast.Name(name) for name in own])
         names += own
-        parts += items
+        parts += part.elts
     body = [renamed(line, tuples) for line in f.body]
     rest = f.args.args[len(given) :]
     args = ast.arguments(

@@ -142,11 +142,14 @@ def _agrees(ufunc: Any, dtype: np.dtype[Any], address: int, extra: int | None) -
         return np.array_equal(out, ufunc(*given), equal_nan=True)
 
 
-@lru_cache
 def ready() -> str:
     """Name all functions. Return a text that says which they are: a part of the machine code's key in the `cache`."""
-    if PLAIN:
-        return "plain"
+    return "plain" if PLAIN else _named()
+
+
+@lru_cache
+def _named() -> str:
+    """Do it once, before machine code that calls them is loaded: LLVM takes what has no name yet to be at address 0."""
     product, apart = blas(), list[str]()
     if product is None:
         apart.append("products")

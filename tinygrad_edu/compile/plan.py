@@ -92,10 +92,8 @@ class Plan:
         self._bound = list[Update]()  # the updates that the table is for
 
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
-        self._ranks = vars(optimizer).get("ranks")  # see `distribute`
-        self._shared = (
-            size >= threads.WORTH_A_THREAD and threads.CORES > 2
-        )  # BLAS's second thread, waiting, holds a core
+        self._shared = size >= threads.WORTH_A_THREAD and threads.CORES > 2  # BLAS's waiting thread holds a core
+        self._ranks = optimizer.ranks
         self.apart = self._shared or self._ranks is not None or between is not None
         width = 1 + len(numbers_of(optimizer.kernel, 2 + len(averages)))
         self._row, self._pack = 8 * width, Struct(f"{width}d").pack_into
@@ -227,7 +225,7 @@ class Plan:
         updates = optimizer.updates()
         optimizer.begin(updates)
         if updates is not self._bound or thread.stepped:
-            if self._ranks is not vars(optimizer).get("ranks"):
+            if self._ranks is not optimizer.ranks:
                 raise CannotCompile("this step was compiled before distribute(optimizer, comm); compile it afterwards")
             self._bound = updates
             self._spans[: len(updates)] = [(update.span.start, update.span.stop) for update in updates]

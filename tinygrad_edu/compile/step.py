@@ -62,7 +62,8 @@ def compile_step(
 
     A batch may have any number of samples. Learning rates, schedules, groups, `freeze`, ``nonfinite`` and the weights
     are read at each call. Other arrays that the loss or the model uses are followed if they are changed in place,
-    except for indices. Python numbers that forward() or the loss read (a temperature, a slope, dropout's p, a weight in
+    except for indices. What NumPy computes from labels alone, as ``np.eye(C)[y] * 0.9``, becomes a table of all labels.
+    Python numbers that forward() or the loss read (a temperature, a slope, dropout's p, a weight in
     the loss) are a part of the program, and layers, Tensors and generators are bound to it: if one is another at the
     next call, the step is compiled again. So annealing costs a compilation for each new number; keep such a number in
     an array, and change it in place, to have it read at each call. Watched are the attributes of layers and of objects
@@ -72,8 +73,8 @@ def compile_step(
 
     Raises
     ------
-    CannotCompile : a line of the program has no loops, as with masks that choose elements or several indices at once;
-        Python computed numbers out of the batch; the optimizer has a rule or a step() of its own
+    CannotCompile : a line of the program has no loops, as with masks that choose elements; Python computed numbers out
+        of the batch; the optimizer has a rule or a step() of its own
     TypeError, ValueError : as `program.trace`, the model and the loss raise them
     RuntimeError : the loss does not depend on any parameter of the optimizer
 
@@ -118,11 +119,13 @@ class CompiledStep:
         quiet: bool = False,
         function: str = "step",  # or "epoch": which of the two is compiled now
         between: Callable[[], None] | None = None,  # called between the gradients and the update
+        counts: bool = False,  # whether each step counts the right answers
     ) -> None:
         if not isinstance(model, Layer) or not callable(loss) or not isinstance(optimizer, Optimizer):
             raise TypeError("compile_step takes a Layer, a function such as tg.cross_entropy, and an optimizer")
         _refuse_own_rules(optimizer)
         self.model, self.loss, self.optimizer, self.quiet, self.between = model, loss, optimizer, quiet, between
+        self.counts = counts
         X, y, dtype = numbers("X", X), numbers("y", y), optimizer.buffer.data.dtype
         x_dtype = dtype if X.dtype.kind in "iub" else np.dtype(X.dtype.type)
         y_dtype = dtype if y.dtype.kind == "f" else np.dtype(y.dtype.type)
@@ -245,9 +248,10 @@ class CompiledStep:
         plan = next((plan for plan in known if plan.program.source == source), None)
         if plan is None:
             program, output = self._tracer.program(X, y)
-            condition = TARGETS.get(getattr(self.loss, "func", self.loss))
+            condition = TARGETS.get(getattr(self.loss, "func", self.loss))  # func: of a partial
             plan = Plan(program, output, self.optimizer, X, y, self.kinds, condition, self.quiet, self.between)
             self.program, self.source, self.labelled = program, plan.text, plan.labelled
+            plan.table.put(count=int(self.counts))
             self._warn_if_lost(program)
             self._watch = Watch(self.model, self.loss)  # now, as forward() may have kept something
         self._plans[len(X)] = plan
@@ -276,6 +280,12 @@ class CompiledStep:
         with no_grad():
             self.loss(self.model(X), y)  # raises the error that names the wrong number of y
         return ValueError("the batch holds a number that the step cannot use as an index")
+
+    def counted(self, X: Any, y: Any) -> tuple[float, int | None]:
+        """Take a step that counts. Return its loss, and the number of right answers; None if there are none in y."""
+        with self._lock:
+            value = self(X, y)
+            return value, int(self._last[-1].out[RIGHT]) if self.labelled else None
 
     # --- an epoch -----------------------------------------------------------------------------------------------------
 

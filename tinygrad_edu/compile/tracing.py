@@ -19,6 +19,7 @@ from ..guards.loss_hints import require_loss
 from ..program.program import Program
 from ..program.trace import Trace, as_input
 from .values import CannotCompile
+from .watch import is_theirs
 
 
 class StepTracer:
@@ -110,35 +111,33 @@ class StepTracer:
                 g.bit_generator.state = state
 
 
-def on_tensors(loss: Any) -> Any:
-    """Return a function with Tensors for the arrays that it reads from outside, over the same numbers; None if there
-    are none."""
+def on_tensors(loss: Any, within: tuple[Any, ...] = ()) -> Any:
+    """Return a function with Tensors for the arrays that it, and the functions of the user's in it, read from outside,
+    over the same numbers; None if there are none. within are the functions that it is in."""
+
+    def made(value: Any) -> Any:
+        if isinstance(value, np.ndarray) and value.dtype.kind in "fiu" and value.ndim:
+            tensor = Tensor(value)
+            tensor.array = value  # not a copy: its changes are followed
+            return tensor
+        return on_tensors(value, (*within, loss)) or value
+
     if isinstance(loss, partial):
-        function, keywords = on_tensors(loss.func), {name: constant(value) for name, value in loss.keywords.items()}
-        same = function is None and all(keywords[name] is value for name, value in loss.keywords.items())
-        return None if same else partial(function or loss.func, *loss.args, **keywords)
-    if not isinstance(loss, FunctionType):
+        function, keywords = made(loss.func), {name: made(value) for name, value in loss.keywords.items()}
+        same = function is loss.func and all(map(is_, keywords.values(), loss.keywords.values()))
+        return None if same else partial(function, *loss.args, **keywords)
+    if not isinstance(loss, FunctionType) or loss in within or not is_theirs(loss):
         return None
-    read = {name: loss.__globals__[name] for name in loss.__code__.co_names if name in loss.__globals__}
-    space = {name: made for name, value in read.items() if (made := constant(value)) is not value}
+    names = [name for name in loss.__code__.co_names if name in loss.__globals__]
+    space = {name: value for name in names if (value := made(loss.__globals__[name])) is not loss.__globals__[name]}
     before = [cell.cell_contents for cell in loss.__closure__ or ()]
-    cells = [constant(value) for value in before]
+    cells = list(map(made, before))
     if not space and all(map(is_, before, cells)):
         return None
-    made = FunctionType(
-        loss.__code__, loss.__globals__ | space, loss.__name__, loss.__defaults__, tuple(map(CellType, cells))
-    )
-    made.__kwdefaults__ = loss.__kwdefaults__
-    return made
-
-
-def constant(value: Any) -> Any:
-    """Return an array of numbers as a Tensor of the same memory, which follows its changes; all else as it is."""
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu" or not value.ndim:
-        return value
-    made = Tensor(value)
-    made.array = value
-    return made
+    closure = tuple(map(CellType, cells)) if cells else None
+    new = FunctionType(loss.__code__, loss.__globals__ | space, loss.__name__, loss.__defaults__, closure)
+    new.__kwdefaults__ = loss.__kwdefaults__
+    return new
 
 
 def set_modes(model: Layer, modes: list[bool]) -> None:

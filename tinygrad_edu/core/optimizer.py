@@ -68,6 +68,7 @@ class Optimizer(OptimizerMethods):
     kernel: Any
     state: tuple[str, ...] = ()
     hyper: dict[str, Any] = {}
+    ranks: Any = None  # what averages the gradients of several processes: `training.ranks.distribute` sets it
 
     def __init_subclass__(cls) -> None:
         """Make the running averages read-only attributes, and have help(cls) show the hyper-parameters."""

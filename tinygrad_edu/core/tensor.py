@@ -265,9 +265,9 @@ def in_python(args: tuple[Any, ...]) -> list[Any]:
     return [x.item() if isinstance(x, np.generic) and x.nbytes <= 8 else x for x in args] * floats
 
 
-def real(x: Any) -> Array:
+def real(x: Any, dtype: Any = None) -> Array:
     """Return x as an array. Raise TypeError unless it holds real numbers, and none of them behind a mask."""
-    array = np.asarray(x)
+    array = np.asarray(x, dtype)
     if (masked := isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x)) or array.dtype.kind not in "fiub":
         fix = " with numbers behind its mask: choose them, x.filled(value)" * masked
         raise TypeError(f"expected real numbers, got {type(x).__name__} of dtype {array.dtype}{fix}")
@@ -358,7 +358,7 @@ class Tensor(TensorMethods):
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None, dtype: Any = None) -> None:
         array = real(unwrap(data))
-        self.array: Array = array.copy() if dtype is None else real(array.astype(dtype))
+        self.array: Array = array.copy() if dtype is None else real(array, dtype).copy()
         self.stored_grad: Array | None = None
         self.op, self.parents, self.kwargs, self.vjps, self.name = None, (), {}, (), name
         self.stamp, self.checksum, self.grad_view = next_stamp(), None, None

@@ -24,6 +24,7 @@ import numpy as np
 from ..core.tensor import Tensor, apply, as_tensor, unwrap
 from ..extras import ops
 from ..guards.frames import PACKAGE
+from ..program.names import parsed
 
 LIBRARIES = tuple(os.path.realpath(sysconfig.get_paths()[name]) + os.sep for name in ("stdlib", "purelib", "platlib"))
 
@@ -64,7 +65,7 @@ class _Rewriter:
         if node is None:
             return None
         node = _Changes().visit(node)
-        outer = ast.parse(f"def _outer({', '.join(f.__code__.co_freevars)}): pass")
+        outer = parsed(f"def _outer({', '.join(f.__code__.co_freevars)}): pass")
         maker = outer.body[0]
         assert isinstance(maker, ast.FunctionDef)
         if isinstance(node, ast.Lambda):
@@ -101,7 +102,7 @@ def _definition(f: FunctionType) -> Any:
     code = f.__code__
     source = "".join(linecache.getlines(code.co_filename, f.__globals__)) or inspect.getsource(f)
     found = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, (ast.FunctionDef, ast.Lambda)):
             first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
             arguments = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]

@@ -17,6 +17,7 @@ import numpy as np
 from ..core.layers import ACTIVATIONS
 from ..core.tensor import Tensor, apply
 from ..extras import ops
+from ..program.names import parsed
 
 LENGTH, DEPTH = 500, 100  # of a formula: characters, and levels of brackets or operators
 OPERATORS: dict[type[ast.operator], tuple[str, Callable[..., Any]]] = {
@@ -68,7 +69,7 @@ def evaluate(text: str, values: Mapping[str, Tensor]) -> Tensor:
         raise ValueError(f"the formula has {len(text):,} characters, {LENGTH} are the limit")
     try:
         with warnings.catch_warnings(action="error"):
-            lines = ast.parse(text.strip()).body
+            lines = parsed(text.strip()).body
     except (SyntaxError, RecursionError, MemoryError, ValueError):
         raise ValueError(f"{_quoted(text)} is not a formula that can be read, as (x*y + x).tanh() can") from None
     known: dict[str, Any] = CONSTANTS | dict(values)

@@ -113,6 +113,7 @@ def flatten(a: Any, order: str = "C") -> Any:
 
 
 def take(a: Any, indices: Any, axis: int | None = None) -> Tensor:
+    """The elements along axis at integer indices; those of all elements if axis is None."""
     a = as_tensor(a)
     if axis is None or not a.ndim:
         return a.reshape(-1)[unwrap(indices)]
@@ -125,6 +126,7 @@ def joined(tensors: Any, axis: int, least: Function) -> Any:
 
 
 def append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    """The values behind the elements of arr, along axis; all in one row if axis is None."""
     return np.concatenate([as_tensor(arr), as_tensor(values)], axis=axis)
 
 
@@ -149,11 +151,13 @@ def block(arrays: Any) -> Any:
 
 
 def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
+    """The arrays in one shape."""
     shape = np.broadcast_shapes(*[np.shape(unwrap(a)) for a in args])
     return tuple(apply(ops.broadcast_to, a, shape=shape) for a in args)
 
 
 def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> tuple[Any, ...]:
+    """The coordinates of a grid, an array for each axis, from the places on the axes."""
     order = list(range(len(xi)))
     order[:2] = order[:2][::-1] if indexing == "xy" else order[:2]
     rows = [np.reshape(x, [-1 if i == k else 1 for i in range(len(xi))]) for x, k in zip(map(as_tensor, xi), order)]
@@ -164,7 +168,7 @@ def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> tuple[Any,
 
 PLAIN = (
     *("all", "any", "allclose", "isclose", "array_equal", "array_equiv", "argmin", "argsort", "argpartition"),
-    *("count_nonzero", "searchsorted", "digitize", "isin", "isneginf", "isposinf", "empty_like"),
+    *("count_nonzero", "searchsorted", "digitize", "isin", "isneginf", "isposinf", "isreal", "iscomplex", "empty_like"),
 )
 KNOWN = ("size", "result_type", "can_cast", "min_scalar_type", "iscomplexobj", "isrealobj", "shares_memory")
 WINDOWS = np.lib.stride_tricks.sliding_window_view
@@ -254,7 +258,7 @@ UFUNCS: dict[
     "positive": lambda a: a,
     "conjugate": lambda a: a,
     "fabs": lambda a: apply(ops.abs, a),
-    "float_power": lambda a, b: apply(ops.pow, a, b),
+    "float_power": lambda a, b: as_tensor(a).astype(np.float64) ** as_tensor(b).astype(np.float64),
     "fmax": larger(ops.maximum),
     "fmin": larger(ops.minimum),
     "copysign": lambda a, b: as_tensor(abs(a) * constant(np.copysign, 1, b)),

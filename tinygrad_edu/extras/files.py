@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 UNFINISHED = ".unfinished-"  # how the name begins of what a process that died has left behind
+
+
+def place(path: Any) -> Path:
+    """Return the path of a file to write, with a folder around it, which is made if there is none.
+
+    Raises
+    ------
+    OSError : path is a folder, a file is in the place of its folder, or the folder cannot be made
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "a folder, and no file; name a file in it", str(path))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise NotADirectoryError(errno.ENOTDIR, "there is a file in the place of its folder", str(path)) from None
+    return path
 
 
 @contextmanager

@@ -28,7 +28,7 @@ def linear(x: Any, W: Any, b: Any) -> Tensor:
     a = x.array if isinstance(x, Tensor) else x
     if getattr(a, "ndim", 0) != 2:
         return matmul(x, W) + b
-    size = len(a) * (W.array.size if isinstance(W, Tensor) else np.size(W))
+    size = len(a) * (W if isinstance(W, Tensor) else as_tensor(W)).array.size
     try:
         return product(ops.linear, x, W, b) if ALONE < size <= SMALL else apply(ops.linear, x, W, b)
     except ValueError as error:
@@ -115,13 +115,11 @@ def take_along_axis(t: Any, indices: Any, axis: int | None = -1) -> Tensor:
     """y = the elements along axis at integer indices, which have as many axes as a: ``t.argmax(1, keepdims=True)``
     does. None counts through all elements (`ops.reshape`, `ops.getitem`)"""
     a, i = as_tensor(t), np.asarray(unwrap(indices))
-    if axis is None:
-        return a.reshape(-1)[i]
-    axis = range(a.ndim)[axis]
+    a, axis = (a.reshape(-1), 0) if axis is None else (a, range(a.ndim)[axis])
     np.take_along_axis(a.array, i, axis)  # refuses what does not fit
-    i = np.where(i < 0, i + a.shape[axis], i) if i.size and i.min() < 0 else i
-    every = [np.arange(n).reshape([-1 if k == j else 1 for k in range(a.ndim)]) for j, n in enumerate(a.shape)]
-    return a[(*every[:axis], i, *every[axis + 1 :])]
+    places: list[Any] = list(np.ix_(*map(range, a.shape)))
+    places[axis] = np.where(i < 0, i + a.shape[axis], i) if i.size and i.min() < 0 else i
+    return a[tuple(places)]
 
 
 def argmax(t: Any, axis: int | None = None, keepdims: bool = False) -> Any:
@@ -356,9 +354,9 @@ NUMPYS_FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.einsum: einsum,
     np.ones_like: composed.plain(np.ones_like),
     np.zeros_like: composed.plain(np.zeros_like),
-    np.full_like: lambda a, fill_value, **kwargs: constant(
-        lambda array: np.full_like(array, np.asarray(fill_value), **kwargs), a
-    ),
+    np.full_like: lambda a, fill_value, **kwargs: composed.plain(np.full_like)(
+        a, np.asarray(fill_value) if getattr(fill_value, "requires_grad", False) else fill_value, **kwargs
+    ),  # which refuses a number whose gradient would be lost
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
 }
@@ -390,7 +388,7 @@ METHODS: dict[str, Any] = {  # the face binds them to Tensor
     "__int__": lambda t: int(one_number(t, "int()")),
     "__bool__": lambda t: bool(one_number(t, "the truth")),
     "__format__": lambda t, spec: format(t.item(), spec) if spec else str(t),
-    "__contains__": lambda t, x: unwrap(x) in t.read("in"),
+    "__contains__": statistics.contains,
     "__iter__": lambda t: (t[i] for i in range(len(t))),
     "__array__": plain_array,
     "__array_ufunc__": array_ufunc,

@@ -27,12 +27,14 @@ moveaxis = turned(np.moveaxis)
 
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The diagonal of two axes, as the last axis."""
     matrices = moveaxis(a, (axis1, axis2), (-2, -1))
     n, m = matrices.shape[-2:]
     return matrices[(..., *np.nonzero(np.eye(n, m, offset)))]
 
 
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The sum of the diagonal of two axes."""
     return diagonal(a, offset, axis1, axis2).sum(axis=-1)
 
 
@@ -50,6 +52,7 @@ def interleaved(*operands: Any) -> tuple[Any, ...]:
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
+    """The sums of products over axes: the last so many of a and the first of b, or a pair of lists."""
     a, b = as_tensor(a), as_tensor(b)
     of_a, of_b = (range(a.ndim - axes, a.ndim), range(axes)) if isinstance(axes, int) else axes
     of_a, of_b = ([range(t.ndim)[i] for i in ([of] if isinstance(of, int) else of)] for t, of in ((a, of_a), (b, of_b)))
@@ -75,11 +78,13 @@ def dot(a: Any, b: Any) -> Tensor:
 
 
 def inner(a: Any, b: Any) -> Tensor:
+    """The sums of products over the last axes of a and b."""
     a, b = as_tensor(a), as_tensor(b)
     return tensordot(a, b, (-1, -1)) if a.ndim and b.ndim else a * b
 
 
 def kron(a: Any, b: Any) -> Tensor:
+    """The Kronecker product: a block of b for each element of a."""
     a, b = as_tensor(a), as_tensor(b)
     n = max(a.ndim, b.ndim)
     a, b = (t.reshape((1,) * (n - t.ndim) + t.shape) for t in (a, b))
@@ -88,6 +93,7 @@ def kron(a: Any, b: Any) -> Tensor:
 
 
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Tensor:
+    """The cross products of vectors of three numbers along axis."""
     if axis is not None:
         axisa = axisb = axisc = axis
     a, b = (moveaxis(as_tensor(t), i, -1) for t, i in ((a, axisa), (b, axisb)))
@@ -98,6 +104,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
 
 
 def vecdot(a: Any, b: Any, axis: int = -1) -> Tensor:
+    """The dot products of the vectors along axis."""
     return (moveaxis(as_tensor(a), axis, -1) * moveaxis(as_tensor(b), axis, -1)).sum(axis=-1)
 
 
@@ -147,10 +154,12 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
 
 
 def slogdet(a: Any) -> tuple[Any, Tensor]:
+    """The sign of the determinant, which has no gradient, and the logarithm of its size."""
     return constant(lambda a: np.linalg.slogdet(a)[0], a), apply(ops.log_abs_det, a)
 
 
 def matrix_power(a: Any, n: int) -> Tensor:
+    """The square matrix a, n times multiplied with itself; its inverse if n < 0."""
     if n < 0:
         return matrix_power(apply(ops.inv, a), -n)
     if n < 2:

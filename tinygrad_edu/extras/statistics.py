@@ -8,6 +8,7 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..core.tensor import Tensor, apply, as_tensor, unwrap
 from . import ops
@@ -38,7 +39,7 @@ def quantile(a: Any, q: Any, axis: Any = None, *, keepdims: bool = False) -> Ten
     a, shares = as_tensor(a), q.read("a quantile") if isinstance(q, Tensor) else np.asarray(q)
     if not ((shares >= 0) & (shares <= 1)).all():
         raise ValueError(f"quantiles are from 0 to 1, percentiles to 100; got {shares}")
-    axes = [i % a.ndim for i in ([axis] if isinstance(axis, int) else range(a.ndim) if axis is None else axis)]
+    axes = normalize_axis_tuple(range(a.ndim) if axis is None else axis, a.ndim)
     rest = [i for i in range(a.ndim) if i not in axes]
     rows = sort(a.transpose(*rest, *axes).reshape([*[a.shape[i] for i in rest], -1]) if a.ndim else a.reshape(1))
     last = rows.shape[-1] - 1
@@ -54,6 +55,7 @@ def quantile(a: Any, q: Any, axis: Any = None, *, keepdims: bool = False) -> Ten
 
 
 def average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Tensor:
+    """The mean along axis, with weights: their sum of products over their sum."""
     a = as_tensor(a)
     if weights is None:
         return a.mean(axis=axis, keepdims=keepdims)
@@ -68,7 +70,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> An
     """The slopes along each axis. A neighbour has the weight that np.gradient gives to every third element; the
     distances have no gradient."""
     f = as_tensor(f)
-    axes = [i % f.ndim for i in (range(f.ndim) if axis is None else [axis] if isinstance(axis, int) else axis)]
+    axes = normalize_axis_tuple(range(f.ndim) if axis is None else axis, f.ndim)
     steps = [np.asarray(h) for h in varargs or [1.0]]
     slopes = []
     for i, h in zip(axes, steps * len(axes) if len(steps) == 1 else steps, strict=True):
@@ -83,6 +85,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> An
 
 
 def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, *, axis: int = 0) -> Tensor:
+    """Numbers in equal steps from start to stop; both have a gradient."""
     ends = unwrap(start), unwrap(stop)
     share = np.linspace(0.0, 1.0, num, endpoint, dtype=np.result_type(*ends, 0.0))
     share = share.reshape(-1, *[1] * max(map(np.ndim, ends)))
@@ -90,17 +93,20 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, *, axi
 
 
 def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Tensor:
+    """The integral along axis by trapezoids, over the places x or steps of dx."""
     y = moveaxis(as_tensor(y), axis, -1)
     widths = dx if x is None else diff(moveaxis(x, axis, -1) if np.ndim(unwrap(x)) > 1 else as_tensor(x))
     return ((y[..., 1:] + y[..., :-1]) * widths / 2).sum(axis=-1)
 
 
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Tensor:
+    """The elements of the first choice whose condition holds; default where none does."""
     pairs = list(zip(condlist, choicelist, strict=True))[::-1]
     return reduce(lambda rest, pair: apply(ops.where, pair[1], rest, condition=unwrap(pair[0])), pairs, default)
 
 
 def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """The numbers in x, with others in the place of NaN and of both infinities."""
     x, most = as_tensor(x), np.finfo(x.dtype).max.item()
     for condition, value in (
         (np.isnan(x), nan),
@@ -121,6 +127,16 @@ def larger(pick: Function) -> Function:
 
 
 def sinc(x: Any) -> Tensor:
+    """sin(pi x) / (pi x), which is 1 at 0."""
     x = x * math.pi
     safe = apply(ops.where, 1, x, condition=x == 0)
     return apply(ops.where, 1 - x * x / 6, safe.sin() / safe, condition=x == 0)  # 1 - x² / 6 has its slopes
+
+
+def contains(t: Tensor, other: Any) -> bool:
+    """Return whether an element of t equals other."""
+    array = as_tensor(other).array
+    try:
+        return bool(array in t.read("in"))
+    except ValueError:
+        raise ValueError(f"in compares elements, but shapes {array.shape} and {t.shape} do not broadcast") from None

@@ -154,8 +154,8 @@ CLASSES: dict[str, dict[str, Check]] = {  # of `core.layers` and `extras.layers`
     "Dropout": {"p": share, "rng": generator},
     "LeakyReLU": {"slope": number},
     "ELU": {"alpha": number},
-    "LayerNorm": {"eps": real, "dtype": dtype},
-    "BatchNorm1d": {"eps": real, "momentum": real, "dtype": dtype},
+    "LayerNorm": {"eps": at_least_0, "dtype": dtype},
+    "BatchNorm1d": {"eps": at_least_0, "momentum": partial(number, least=0, most=1), "dtype": dtype},
     "Embedding": {"count": size, "size": size, **LAYER},
 }
 INITIALISERS: dict[str, Check] = {"shape": weights, "rng": generator, "dtype": dtype}

@@ -57,7 +57,7 @@ def guarded(loss: Loss, check: Callable[..., None] | None, hint: Callable[[Any, 
         except (TypeError, ValueError) as error:
             more: str | None = ""
             with suppress(ValueError):  # lists that are no arrays
-                more = hint(args[0], args[1])
+                more = "" if "ignore_index" in options else hint(args[0], args[1])  # a label of its own is meant
             if more is not None or options:
                 if more and len(error.args) == 1 and not getattr(error, "__notes__", ()):
                     error.args = (f"{error}; {more}",)
@@ -70,8 +70,8 @@ def guarded(loss: Loss, check: Callable[..., None] | None, hint: Callable[[Any, 
 
 def check_options(predictions: Any, **options: Any) -> None:
     """Raise for options of a loss that are out of range, or that do not fit its predictions."""
-    shape = np.shape(unwrap(predictions))
-    if (reduction := options.get("reduction", "mean")) not in REDUCTIONS:
+    shape, reduction = numbers("predictions", predictions).shape, options.get("reduction", "mean")
+    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
         raise ValueError(f'reduction is "mean", "sum" or "none", got {shown(reduction)}')
     if "label_smoothing" in options:
         number("label_smoothing", options["label_smoothing"], 0, 1)
@@ -177,7 +177,7 @@ def check_logits(logits: Any, labels: Any) -> None:
 
 def check_distributions(log_probabilities: Any, targets: Any) -> None:
     """Raise ValueError for what is no logarithm of a probability."""
-    q = np.asarray(unwrap(log_probabilities))
+    q = numbers("log_probabilities", log_probabilities)
     if q.dtype.kind == "f" and q.size and q.max() > 1e-3:
         raise ValueError(f"log-probabilities are at most 0, got {q.max():.4g}: give logits.log_softmax()")
 

@@ -90,9 +90,17 @@ ELSEWHERE = {  # names of torch and Keras for what this package has under anothe
     "optim": "the rules are in the package itself, as tg.SGD and tg.Adam",
     "tensor": "tg.Tensor(data, requires_grad=True) makes one",
     "from_numpy": "tg.Tensor(array) makes one",
+    **dict.fromkeys(
+        ["StandardScaler", "Normalization"], "scale = tg.data.Standardize(X_train) learns it, scale(X) applies it"
+    ),
+    **dict.fromkeys(["read_csv", "csv"], "tg.data.csv(path, target=...) makes arrays of a table"),
+    **dict.fromkeys(["DistributedDataParallel", "DistributedOptimizer"], "tg.distribute(optimizer, comm) is for MPI"),
+    "train_test_split": "tg.data.split(X, y, 0.2) does it",
     "manual_seed": "what draws takes rng, a seed or a generator",
     "CrossEntropyLoss": "tg.cross_entropy(logits, labels) is the function",
     "MSELoss": "tg.mse_loss(predictions, targets) is the function",
+    "NLLLoss": "tg.nll_loss(log_probabilities, labels) is the function",
+    "KLDivLoss": "tg.kl_div(log_probabilities, targets) is the function",
     "BCEWithLogitsLoss": "tg.binary_cross_entropy_with_logits(logits, targets) is the function",
 }
 
@@ -103,6 +111,11 @@ def no_attribute(name: str) -> str:
     return f"module {PACKAGE!r} has no attribute {name!r}{ours}"
 
 
+def is_ours(thing: Any) -> bool:
+    """Return whether a function or class is of this package."""
+    return str(getattr(thing, "__module__", "")).partition(".")[0] == PACKAGE
+
+
 def plain(name: str) -> str:
     """Return a name as it is compared, without capitals and underscores: learningRate is learning_rate."""
     return name.replace("_", "").lower()
@@ -110,15 +123,13 @@ def plain(name: str) -> str:
 
 def fix_of(what: str, name: str, known: list[str]) -> str:
     """Return the words for an argument that does not exist: its name here, or a similar one, or none."""
-    kind = (
-        OPTIMIZERS
-        if "params" in known
-        else ESTIMATORS
-        if "random_state" in known
-        else LOSSES
-        if what.endswith(("_loss", "cross_entropy", "logits", "kl_div"))
-        else {}
-    )
+    of_kinds = [
+        (OPTIMIZERS, "params" in known),
+        (ESTIMATORS, "random_state" in known),
+        (LOSSES, what.endswith(("_loss", "cross_entropy", "logits", "kl_div"))),
+        ({}, True),
+    ]
+    kind = next(names for names, fits in of_kinds if fits)
     table = {plain(theirs): ours for theirs, ours in (kind if kind is OPTIMIZERS else {**OTHERS, **kind}).items()}
     fix = table.get(plain(name), "")
     here = re.match(r"(it is|they are) (\w+)", fix)

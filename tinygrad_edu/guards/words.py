@@ -56,10 +56,15 @@ def worded(call: F, name: str = "") -> F:
     return worded_call  # type: ignore[return-value]
 
 
-def numbers(x: Any) -> Array:
+def numbers(x: Any, dtype: Any = None) -> Array:
     """Do `core.tensor.real`; what NumPy cannot put into an array is refused in our words."""
+    if dtype is not None:
+        try:
+            dtype = np.dtype(dtype)
+        except TypeError:
+            raise TypeError(f"dtype is a kind of numbers, as float or np.float32, got {shown(dtype)}") from None
     try:
-        return real(x)
+        return real(x, dtype)
     except ValueError as error:
         raise ValueError(f"{shown(x)} is no array: its rows have different lengths ({error})") from None
 

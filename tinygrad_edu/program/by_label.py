@@ -1,4 +1,4 @@
-"""What NumPy computes from labels beside the ops: ``np.eye(3)[y]``, ``w[y]``, and ``np.arange(len(y))`` in an index.
+"""Arrays that NumPy computes from labels beside the ops: ``np.eye(3)[y]``, ``w[y]``, and row numbers in an index.
 
 A trace sees what is done with Tensors. NumPy returns a plain array here, which would be a constant of the program. But
 an array of which each row depends on the label of its sample alone is a table, read by the labels: `table_of` asks for

@@ -32,7 +32,8 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
 
     Raises
     ------
-    TypeError : an argument to differentiate by does not hold floats; f is no function. Also as for `trace.trace`
+    TypeError : an argument to differentiate by does not hold floats; f is no function; f returns a truth value. Also
+        as for `trace.trace`
     ValueError : there is no argument of this number. Also as for `trace.trace`
 
     Examples
@@ -124,8 +125,12 @@ def rebuilt_each(values: Iterable[Any], leaves: Iterable[Any], gradients: bool =
 def _computed(result: Any) -> Any:
     """Return the result of f as a computed Tensor: f may return an argument or a plain number.
 
-    An array stays an array, and is refused later: f left the graph.
+    An array stays an array, and is refused later: f left the graph. Raises TypeError for a truth, as of a comparison.
     """
+    if isinstance(result, bool) or getattr(result, "dtype", np.dtype(float)).kind == "b":
+        raise TypeError(
+            "the function returns a truth value, which has no gradient; return a number, as of tg.where(c, a, b)"
+        )
     if isinstance(result, (np.ndarray, np.generic)) or (isinstance(result, Tensor) and result.parents):
         return result
     return as_tensor(result) + 0

@@ -13,6 +13,7 @@ import keyword
 import math
 import re
 import textwrap
+import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache, cached_property
@@ -72,7 +73,7 @@ class Recipe(NamedTuple):
         names = [ast.unparse(name) for name in getattr(loop.target, "elts", [loop.target])]
         assert isinstance(loop.iter, ast.Call)
         if ast.unparse(loop.iter.func) == "zip":
-            values = [ast.parse(f"{ast.unparse(source)}[{i}]", mode="eval").body for source in loop.iter.args]
+            values = [parsed(f"{ast.unparse(source)}[{i}]", mode="eval").body for source in loop.iter.args]
         else:  # range or enumerate: the number of the argument
             values = [ast.Constant(i)] * len(names)
         return _body(made.value.elt, dict(zip(names, values, strict=True)))
@@ -89,7 +90,7 @@ def read(op: Callable[..., Result]) -> Recipe:
     """
     name = getattr(op, "__name__", "this op")
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(op))).body[0]
+        tree = parsed(textwrap.dedent(inspect.getsource(op))).body[0]
     except (OSError, TypeError, SyntaxError):
         raise ValueError(f"the source of {name} cannot be read; define it in a file") from None
     problem = f"{name} is not straight-line: assignments, then one return of the value and a lambda for each argument"
@@ -274,6 +275,18 @@ class _Rename(ast.NodeTransformer):
     visit_Lambda = visit_ListComp = visit_GeneratorExp = visit_SetComp = visit_DictComp = _inner
 
 
+_one_by_one = threading.Lock()
+
+
+def parsed(text: str, mode: str = "exec") -> Any:
+    """Return the tree of a text, as ast.parse does, for one thread at a time.
+
+    CPython 3.11 counts the depth of all threads' trees together, and raises a SystemError if another's came between.
+    """
+    with _one_by_one:
+        return ast.parse(text, mode=mode)
+
+
 def renamed(tree: Tree, names: Mapping[str, str | ast.expr]) -> Tree:
     """Return a copy of the tree with each of these names replaced, by another name or an expression.
 
@@ -285,7 +298,7 @@ def renamed(tree: Tree, names: Mapping[str, str | ast.expr]) -> Tree:
     '(x + y) * 2'
     """
     trees = {
-        name: ast.parse(value, mode="eval").body if isinstance(value, str) else value for name, value in names.items()
+        name: parsed(value, mode="eval").body if isinstance(value, str) else value for name, value in names.items()
     }
     return _Rename(trees).visit(copy.deepcopy(tree))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .names import Recipe, literal, loaded, read, renamed, stored, unparsed
+from .names import Recipe, literal, loaded, parsed, read, renamed, stored, unparsed
 
 PACKAGE = __name__.partition(".")[0]
 
@@ -78,7 +78,7 @@ class Helpers:
         ValueError : the source cannot be read
         """
         try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(f))).body[0]
+            tree = parsed(textwrap.dedent(inspect.getsource(f))).body[0]
         except (OSError, SyntaxError):
             tree = ast.Pass()
         if not isinstance(tree, ast.FunctionDef) or tree.decorator_list:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .names import call, renamed, unparsed
+from .names import call, parsed, renamed, unparsed
 from .preamble import Helpers, name_in_package
 
 Known = dict[str, ast.expr]
@@ -93,7 +93,7 @@ class Simplify(ast.NodeTransformer):
             return args[1 if args[0].value else 2]
         if name in ("np.mod", "np.argsort") and all(isinstance(arg, (ast.Tuple, ast.Constant)) for arg in args):
             value = eval(ast.unparse(node), {"np": np})
-            return ast.parse(str(tuple(value.tolist())), mode="eval").body if np.ndim(value) == 1 else node
+            return parsed(str(tuple(value.tolist())), mode="eval").body if np.ndim(value) == 1 else node
         node.args = [part for arg in args for part in _unpacked(arg)]
         node.keywords = [part for keyword in node.keywords for part in _named(keyword)]
         text = ast.unparse(node)

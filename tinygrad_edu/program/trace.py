@@ -193,11 +193,11 @@ class Trace:
         self.since = recorder.since if recorder else 0
         # an array in the graph may be the data of a Tensor, as a mask is that of a comparison
         self.same = {id(t.array): t for t in (*inputs, *(recorder.constants if recorder else ()))}
+        self.numbered = {}
         self._collect()
 
     def _collect(self) -> None:
         """Find the nodes."""
-        self.numbered = {}
         nodes = list(dict.fromkeys([self.root, *(value for _, value in self.writes)]))
         seen = set(nodes)
         for node in nodes:  # the list grows while it is read
@@ -325,8 +325,9 @@ class Trace:
         reverse = [t.array.ravel()[::-1].reshape(t.shape) for t in self.inputs]
         negative = [-a if a.dtype.kind == "f" else a for a in reverse]
         labels = [np.where(a > 0, a - 1, a + 1).astype(a.dtype) if a.dtype.kind in "iu" else a for a in reverse]
+        others = [reverse, negative] + [labels] * any(a.dtype.kind in "iu" for a in reverse)
         twice = [t.array[np.arange(len(t)) // 2] if t.ndim else t.array for t in self.inputs]
-        for numbers in (reverse, negative, labels, twice):
+        for numbers in (*others, twice):
             second = self.again(f, numbers, program.gradients)
             if second is not None:
                 name = self.difference(program, second) if second.source == program.source else None

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.tensor import Tensor, unwrap
-from .names import Names, call, forward_order, loaded, unparsed
+from .names import Names, call, forward_order, loaded, parsed, unparsed
 from .preamble import Helpers, free, global_names
 from .simplify import PlainNumpy, unexpanded
 from .source import Source
@@ -224,7 +224,7 @@ def summed_to(tree: ast.expr, shape: tuple[int, ...], wanted: tuple[int, ...]) -
     stretched = tuple(i for i, n in enumerate(wanted) if n == 1 and shape[i + extra] != 1)
     for axes, keepdims in ((tuple(range(extra)), False), (stretched, True)):
         if axes:
-            keywords = {"axis": ast.Constant(axes[0]) if len(axes) == 1 else ast.parse(str(axes), mode="eval").body}
+            keywords = {"axis": ast.Constant(axes[0]) if len(axes) == 1 else parsed(str(axes), mode="eval").body}
             keywords |= {"keepdims": ast.Constant(True)} if keepdims else {}
             tree = ast.Call(ast.Attribute(tree, "sum"), [], [ast.keyword(*pair) for pair in keywords.items()])
     return tree

@@ -21,7 +21,7 @@ from ..extras.optimizers import RULES, rule_names
 from ..guards.kinds import whole
 from ..training.data import batches
 from ..training.fit import evaluate
-from ..training.sweeps import side_by_side
+from ..training.jobs import side_by_side
 
 GRID = 10.0 ** (np.arange(-8, 5) / 2)  # the learning rates to choose from: 1e-4 to 100, two a decade
 TUNING = 5  # seeds on which a rate is judged, other than those of the race

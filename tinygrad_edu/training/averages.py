@@ -27,7 +27,7 @@ from ..extras import kernels
 from ..extras.threads import bound
 from ..guards.kinds import share, whole as whole_number, yes_or_no
 from ..guards.samples import numbers
-from .states import fitting, layout, loads, same_layout, whole
+from .states import fitting, layout, loads, require, same_layout, whole
 
 
 class MovingAverage:
@@ -182,6 +182,11 @@ class WeightAverage:
         self.t = 0
         self._own: tuple[Array, int, Any] | None = None  # inside the block: the weights, the optimizer's t and guest
 
+    @property
+    def about(self) -> str:
+        """The arguments as text, which a checkpoint of `fit` compares."""
+        return f"{type(self).__name__}(decay={self.decay}, debias={self.debias})"
+
     def __call__(self, row: Any) -> None:
         """Take in the weights at the end of an epoch: ``fit(callback=average)``."""
         self.update()
@@ -261,9 +266,7 @@ class WeightAverage:
         ValueError : another decay, debias, dtype, or list of parameters and shapes; something is missing, or holds
             no numbers; nothing is changed then
         """
-        missing = [key for key in ("layout", "t", "average") if key not in state]
-        if missing:
-            raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+        require(("layout", "t", "average"), state)
         same_layout("average", self._layout(), state)
         average, t = fitting("the average", state["average"], self.average), whole("t", state["t"])
         self.average[...], self.t = average, t

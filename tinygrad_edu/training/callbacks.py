@@ -3,14 +3,15 @@
 A callback is called with the epoch's row, or with the row and the `Run` if it takes two arguments. Training stops if it
 returns something true; a text is the reason, which is then ``history.stopped``. An object may have three methods more:
 ``start(run)`` and ``finish(run)``, which are called before the first epoch and after the last one, and ``state_dict()``
-with ``load_state_dict(state)``, so that a checkpoint of `fit` keeps its memory.
+with ``load_state_dict(state)``, so that a checkpoint of `fit` keeps its memory; and a text ``about``, its arguments,
+which a checkpoint compares.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from math import inf
@@ -22,10 +23,12 @@ import numpy as np
 from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
-from ..guards.kinds import at_least_0, function, path as a_path, shown, whole as whole_number, yes_or_no
-from .history import History, Row
+from ..extras.files import place
+from ..guards.kinds import CLASSES, at_least_0, function, path as a_path, shown, whole as whole_number, yes_or_no
+from ..guards.names import is_ours
+from .history import History, Row, wants_large
 from .saved import save
-from .states import fitting, loads, whole
+from .states import fitting, loads, require, whole
 
 Callback = Callable[..., Any]
 
@@ -53,14 +56,28 @@ class Told:
     def __init__(self, callback: Any) -> None:
         self.all: list[Any] = [] if callback is None else list(callback) if is_list(callback) else [callback]
         for one in self.all:
+            if isinstance(one, type):
+                name = one.__name__
+                raise TypeError(f"callback is a function or an object, got the class {name}: say {name}(...)")
             function("callback", one)
         self.wide = [takes_run(one) for one in self.all]
-        self.names = [getattr(one, "__qualname__", type(one).__qualname__) for one in self.all]
+        self.names = [about(one) for one in self.all]
 
     def __call__(self, row: Row, run: Run) -> str:
         answers = [one(row, run) if wide else one(row) for one, wide in zip(self.all, self.wide)]
-        given = [answer for answer in answers if answer is not None and answer]
+        given = [answer for answer, one in zip(answers, self.all) if answer is not None and says_stop(answer, one)]
         return "" if not given else given[0] if isinstance(given[0], str) else "callback"
+
+    def expect(self, columns: Iterable[str]) -> None:
+        """Raise ValueError if a callback watches a column that no row will have.
+
+        A callback of the user's may add a column, for those behind it.
+        """
+        for one in self.all:
+            if not is_ours(type(one)):
+                return
+            if isinstance(monitor := getattr(one, "monitor", None), Monitor):
+                monitor.require(columns)
 
     def say(self, what: str, run: Run) -> None:
         """Call this method of those that have it: "start" or "finish"."""
@@ -75,6 +92,24 @@ class Told:
             for i, one in enumerate(self.all)
             if hasattr(one, "state_dict") and hasattr(one, "load_state_dict")
         }
+
+
+def says_stop(answer: Any, callback: Any) -> bool:
+    """Return whether an answer of a callback is true."""
+    try:
+        return bool(answer)
+    except (TypeError, ValueError, RuntimeError):
+        name = getattr(callback, "__qualname__", type(callback).__qualname__)
+        raise TypeError(
+            f"callback {name} returned {shown(answer)}, which is neither true nor false; return True, or a reason as "
+            "text, to stop, and None to go on"
+        ) from None
+
+
+def about(callback: Any) -> str:
+    """Return the name of a callback; the text ``about`` of an object that has one, with its arguments."""
+    text = getattr(callback, "about", None)
+    return text if isinstance(text, str) else getattr(callback, "__qualname__", type(callback).__qualname__)
 
 
 def is_list(callback: Any) -> bool:
@@ -101,21 +136,29 @@ class Monitor:
     def __init__(self, what: str, column: str, mode: str | None, min_delta: float = 0.0) -> None:
         if not isinstance(column, str):
             raise TypeError(f'{what} takes the name of a column, as "validation_loss", got {shown(column)}')
-        if mode is None:
-            mode = "min" if column.endswith("loss") else "max" if column.endswith("accuracy") else None
+        if mode is None and (large := wants_large(column)) is not None:
+            mode = "max" if large else "min"
         if mode not in ("min", "max"):
             raise ValueError(f'{what}: is a small {column} better or a large one? say mode="min" or mode="max"')
         self.what, self.column, self.sign, self.min_delta = what, column, 1 if mode == "min" else -1, min_delta
         self.reset()
 
+    @property
+    def about(self) -> str:
+        return f"{self.column!r}, min_delta={self.min_delta}, mode={'min' if self.sign > 0 else 'max'!r}"
+
     def reset(self) -> None:
         self.best, self.epoch = inf * self.sign, 0
 
+    def require(self, columns: Iterable[str]) -> None:
+        """Raise ValueError unless the column is one of these."""
+        if self.column not in columns:
+            more = "; fit(validation=0.2) holds some data back" if self.column.startswith("validation_") else ""
+            raise ValueError(f"{self.what}: the row has no {self.column}, only {', '.join(columns)}{more}")
+
     def better(self, row: Row) -> bool:
         """Return whether this row's value is better than the best so far, by more than min_delta. NaN never is."""
-        if self.column not in row:
-            more = "; fit(validation=0.2) holds some data back" if self.column.startswith("validation_") else ""
-            raise ValueError(f"{self.what}: the row has no {self.column}, only {', '.join(row)}{more}")
+        self.require(row)
         value = float(row[self.column])
         if not self.sign * (self.best - value) > self.min_delta:
             return False
@@ -124,8 +167,7 @@ class Monitor:
 
     def load(self, state: Any) -> None:
         """Take over the best value and its epoch. Raises ValueError if one is missing, or is no such number."""
-        if missing := [name for name in ("best", "epoch") if name not in state]:
-            raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+        require(("best", "epoch"), state)
         best, epoch = fitting("best", state["best"], np.zeros(())), whole("epoch", state["epoch"])
         self.best, self.epoch = float(best), epoch
 
@@ -214,12 +256,18 @@ class EarlyStopping:
     @loads
     def load_state_dict(self, state: Any) -> None:
         """Take over what `state_dict` returned. Raises ValueError if something is missing, or is no such number."""
-        if "bad" not in state:
-            raise ValueError("this state is not whole: it has no bad")
+        require(["bad"], state)
         bad = whole("bad", state["bad"])
         numbers = {key.removeprefix("model."): np.array(state[key]) for key in state if key.startswith("model.")}
         self.monitor.load(state)
         self.bad, self.numbers = bad, numbers
+
+    @property
+    def about(self) -> str:
+        """The arguments as text, which a checkpoint of `fit` compares."""
+        return (
+            f"{type(self).__name__}({self.monitor.about}, patience={self.patience}, restore_best={self.restore_best})"
+        )
 
     def __repr__(self) -> str:
         return f"EarlyStopping({self.monitor.column!r}, patience={self.patience}, best={self.best:g})"
@@ -264,9 +312,14 @@ class Checkpoint:
         """Save if it is time."""
         if row["epoch"] % self.every or not (self.monitor is None or self.monitor.better(row)):
             return
-        path = Path(self.path.replace("{epoch}", str(row["epoch"])))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = self.path.replace("{epoch}", str(row["epoch"]))
         save(path, model=run.model, optimizer=run.optimizer, history=run.history, epoch=row["epoch"])
+
+    @property
+    def about(self) -> str:
+        """The arguments as text, without the path, which a checkpoint of `fit` compares."""
+        best = "" if self.monitor is None else f", best={self.monitor.about}"
+        return f"{type(self).__name__}(every={self.every}{best})"
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best value so far and its epoch."""
@@ -288,6 +341,11 @@ class Annealing:
     value : function of the epoch, 1, 2, 3, ..., that returns the number for it
 
     A compiled step that has the number in its program is compiled again for each new one (see `compile_step`).
+
+    Raises
+    ------
+    TypeError, ValueError : thing has no such attribute; a number that the constructor of a layer refuses, as a
+        dropout's p of 1, or that the group of an optimizer refuses
 
     Examples
     --------
@@ -316,10 +374,19 @@ class Annealing:
         self._put(row["epoch"] + 1)
 
     def _put(self, epoch: int) -> None:
+        value = self.value(epoch)
         if isinstance(self.thing, dict):
-            self.thing[self.attribute] = self.value(epoch)
-        else:
-            setattr(self.thing, self.attribute, self.value(epoch))
+            self.thing[self.attribute] = value
+            return
+        for kind in type(self.thing).__mro__:
+            if is_ours(kind) and (check := CLASSES.get(kind.__name__, {}).get(self.attribute)) is not None:
+                check(f"{kind.__name__}.{self.attribute} in epoch {epoch}", value)
+        setattr(self.thing, self.attribute, value)
+
+    @property
+    def about(self) -> str:
+        """The arguments as text, which a checkpoint of `fit` compares."""
+        return f"{type(self).__name__}({type(self.thing).__name__}, {self.attribute!r})"
 
 
 class Log:
@@ -352,6 +419,8 @@ class Log:
     def __call__(self, row: Row, run: Run | None = None) -> None:
         """Write the row behind those before."""
         rows = [row] if self.written or run is None else run.history.rows
+        if not self.written:
+            place(self.path)
         with open(self.path, "a" if self.written else "w", newline="", encoding="utf-8") as file:
             if self.path.suffix == ".csv":
                 writer = csv.writer(file, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""What pickle and copy.deepcopy take along: of Tensors, optimizers and update rules. The face makes these methods."""
+"""Pickles and deep copies of Tensors, optimizers and update rules. The face makes these functions methods."""
 
 from __future__ import annotations
 

@@ -19,10 +19,12 @@ from ..guards.loss_hints import about_fit
 from ..guards.samples import Data, caller, is_several, rows_of, taker
 from .evaluation import cost_of, means
 from .history import Evaluation
-from .optimizer_tools import clip_norm, clip_value
 from .scores import Loss, reader
+from .weights import counts_of, require_counts
 
 Train = Callable[[Array, int], Evaluation]  # of the rows in their order, and the size of a batch
+Learned = tuple[float, int | None]  # from a batch: its loss, and the number of right answers
+Step = Callable[[Array], Learned]  # with the rows of a batch
 
 
 class Task:
@@ -32,6 +34,7 @@ class Task:
     ----------
     weights : one for each sample; None if all count the same
     classes : the weight of each class, if weights are made of nothing else
+    counts : how much each sample counts in the loss of its batch (see `counts_of`), from the epoch's beginning
     accumulate : number of batches whose mean gradient makes one update
     clip : bounds for the gradients, by the name of the optimizer's method
     """
@@ -51,7 +54,8 @@ class Task:
         self.model, self.X, self.y, self.loss, self.optimizer = model, X, y, loss, optimizer
         self.weights, self.classes, self.accumulate, self.bounds = weights, classes, accumulate, clip or {}
         self.targets = partial(rows_of, y) if is_several(y) else y.__getitem__
-        self.read = reader(loss, y)
+        self.read, self.counts = reader(loss, y), counts_of(loss, y, weights)
+        require_counts("y", self.counts)
 
     # --- in Python ----------------------------------------------------------------------------------------------------
 
@@ -63,33 +67,47 @@ class Task:
 
     def _eager(self, interrupted: list[bool], order: Array, size: int) -> Evaluation:
         """Train on the rows of order: ``size`` of them at a time, or a group of so many batches."""
-        total, right, seen, counted = 0.0, 0, 0, None
-        step, stride = (self._step, size) if self.accumulate == 1 else (self._in_parts(size), size * self.accumulate)
-        weights, policy = self.weights, self.optimizer.nonfinite
-        for first in range(0, len(order), stride):
-            rows = order[first : first + stride]
-            if weights is not None and not weights[rows].any():
-                continue  # nothing to learn
+        if self.accumulate == 1:
+            return self._in_batches(self._step, interrupted, order, size)
+        return self._in_batches(self._in_parts(size), interrupted, order, size * self.accumulate)
+
+    def _in_batches(self, step: Step, interrupted: list[bool], order: Array, size: int) -> Evaluation:
+        """Take a step with each ``size`` rows of order that count, and return the means over all."""
+        self.counts = counts_of(self.loss, self.y, self.weights)
+        total, right, seen, asked, counted = 0.0, 0, 0.0, 0, None
+        counts, policy = self.counts, self.optimizer.nonfinite
+        for first in range(0, len(order), size):
+            rows = order[first : first + size]
+            count = len(rows) if counts is None else float(counts[rows].sum())
+            if not count:  # nothing to learn
+                if self.optimizer.ranks is not None:
+                    raise ValueError(
+                        "each sample of a batch has the weight 0, or a label that is ignored, and the other ranks "
+                        "would wait for its gradient; leave such samples out before rank_rows"
+                    )
+                continue
             value, counted = step(rows)
             if isfinite(value) or policy == "propagate":  # else the batch was skipped
-                total, right, seen = total + value * len(rows), right + (counted or 0), seen + len(rows)
+                total, seen = total + value * count, seen + count
+                if counted is not None and self.read is not None:
+                    right, asked = right + counted, asked + self.read.asked(self.y, rows)
             if interrupted:
                 break
-        return means(total, None if counted is None else right, seen, self.read)
+        return means(total, None if counted is None else right, seen, asked)
 
-    def _step(self, rows: Array) -> tuple[float, int | None]:
+    def _step(self, rows: Array) -> Learned:
         """Take a step with one batch. Return its loss, and the number of right answers."""
         self.optimizer.zero_grad()
         result = self._learn(rows)
         self.update()
         return result
 
-    def _in_parts(self, size: int) -> Callable[[Array], tuple[float, int | None]]:
+    def _in_parts(self, size: int) -> Step:
         """Return a function that takes a step with several batches: their gradients add up to that of all rows."""
 
-        def step(rows: Array) -> tuple[float, int | None]:
+        def step(rows: Array) -> Learned:
             self.optimizer.zero_grad()
-            weigh = len if self.weights is None else lambda part: float(self.weights[part].sum())
+            weigh = len if self.counts is None else lambda part: float(self.counts[part].sum())
             value, right, whole = 0.0, None, weigh(rows)
             for first in range(0, len(rows), size):
                 part = rows[first : first + size]
@@ -101,7 +119,7 @@ class Task:
 
         return step
 
-    def _learn(self, rows: Array, share: float = 1.0) -> tuple[float, int | None]:
+    def _learn(self, rows: Array, share: float = 1.0) -> Learned:
         """Add the gradients of a batch, times its share. Return its loss, and the number of right answers.
 
         The graph goes when this returns, before the next one grows.
@@ -120,9 +138,9 @@ class Task:
         return value, right
 
     def clip(self) -> None:
-        """Bring the gradients into the bounds."""
+        """Bring the gradients into the bounds; those of ranks are averaged first (see `distribute`)."""
         for name, most in self.bounds.items():
-            {"clip_norm": clip_norm, "clip_value": clip_value}[name](self.optimizer, most)
+            getattr(self.optimizer, name)(most)
 
     def _clip_and_step(self) -> None:
         self.clip()
@@ -133,6 +151,8 @@ class Task:
     def compiled(self, batch_size: int | None, quiet: bool, interrupted: list[bool]) -> Train:
         """Return a function that does what that of `eager` does, in machine code, which an interrupt does not end.
 
+        It is one call for each epoch; where samples do not count the same, one for each batch.
+
         Raises
         ------
         CannotCompile : several inputs or targets, accumulate, or weights of single samples
@@ -140,7 +160,11 @@ class Task:
         from ..compile.step import CompiledStep
 
         refuse(self)
-        model, X, y, loss = self.model, self.X, self.y, self.loss
+        model, X, y, loss, counts = self.model, self.X, self.y, self.loss, self.counts
+        ignored = None if self.read is None else self.read.ignored
+        if ignored is not None and ignored >= 0:  # of a class: no answer is to be taken for right
+            y = np.where(y == ignored, -1, y.astype(np.int64))
+            loss = partial(loss, ignore_index=-1)
 
         def of_all(function: Callable[..., Any], *args: Any) -> Any:
             """Return function of the arguments; what the loss refuses is said of y as a whole."""
@@ -154,14 +178,17 @@ class Task:
         model.train()
         if self.classes is not None:
             loss = ClassWeighted(loss, self.classes)
-        between, function = (self.clip, "step") if self.bounds else (None, "epoch")
+        between, function = self.clip if self.bounds else None, "step" if self.bounds or counts is not None else "epoch"
+        some = slice(batch_size) if counts is None else np.argsort(counts == 0, kind="stable")[:batch_size]
         step = of_all(
-            CompiledStep, model, loss, self.optimizer, X[:batch_size], y[:batch_size], quiet, function, between
+            CompiledStep, model, loss, self.optimizer, X[some], y[some], quiet, function, between, counts is not None
         )
+        if counts is not None:
+            return partial(self._in_batches, lambda rows: of_all(step.counted, X[rows], y[rows]), interrupted)
 
         def train(order: Array, size: int) -> Evaluation:
             total, right, seen = of_all(step.epoch, X, y, order, size)
-            return means(total, right, seen, self.read)
+            return means(total, right, seen, seen * (self.read.each if self.read else 0))
 
         return train
 
@@ -189,10 +216,10 @@ class ClassWeighted:
     """A loss in which a sample has the weight of its class. Targets of 0 and 1 may be floats, or a column."""
 
     def __init__(self, loss: Loss, classes: Array) -> None:
-        self.func, self.classes = loss, Tensor(classes)
+        self.func, self.loss, self.classes = getattr(loss, "func", loss), loss, Tensor(classes)
 
     def __call__(self, output: Any, y: Any) -> Tensor:
         if y.ndim == 1 and y.dtype.kind in "iu":
-            return self.func(output, y, sample_weight=self.classes[y])
+            return self.loss(output, y, sample_weight=self.classes[y])
         no, yes = self.classes.array.tolist()
-        return self.func(output, y, sample_weight=no + (yes - no) * (y if y.ndim == 1 else y[:, 0]))
+        return self.loss(output, y, sample_weight=no + (yes - no) * (y if y.ndim == 1 else y[:, 0]))

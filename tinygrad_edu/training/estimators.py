@@ -155,7 +155,7 @@ class Network(BaseEstimator):
         self.scaler_ = self._scaler(X, weight)
         sizes = [X.shape[1], *hidden, self._outputs(y, weight, classes)]
         self.model_ = mlp(sizes, self.activation, self.dropout, X.dtype, self._rng)
-        learned = len(X) * (1 - HELD_OUT if self.early_stopping else 1)
+        learned = len(X) - (ceil(HELD_OUT * len(X)) if self.early_stopping else 0)  # as `split` parts them
         self.optimizer_ = self._rule(max(1, self.epochs * ceil(learned / size)))
         self.history_ = History()
 
@@ -269,8 +269,13 @@ class MLPClassifier(ClassifierMixin, Network):
         Parameters
         ----------
         X, y, sample_weight : as in `fit`
-        classes : all classes, in the first call; None if y holds all of them
+        classes : all classes, in the first call; None if y holds all of them. Later calls have the same ones, or None
         """
+        if classes is not None and hasattr(self, "model_") and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes = {np.unique(classes).tolist()}, but the network has learned {self.classes_.tolist()}, those "
+                "of the first call; fit begins anew"
+            )
         return self._go_on(X, y, sample_weight, classes)
 
     def predict(self, X: Any) -> Array:

@@ -15,7 +15,8 @@ from ..guards.kinds import whole
 from ..guards.loss_hints import about_fit, require_loss
 from ..guards.samples import Data, caller, each, is_several, numbers, parts_of, rows_of, taker
 from .history import Evaluation
-from .scores import Loss, Reader, reader
+from .scores import Loss, reader
+from .weights import counts_of, require_counts
 
 
 def predict(model: Layer, X: Any, batch_size: int = 1024) -> Any:
@@ -49,16 +50,19 @@ def evaluation(
     model: Layer, X: Data, y: Data, loss: Loss, batch_size: int | None = 1024, keep: bool = False
 ) -> tuple[Evaluation, Any]:
     """Return the mean loss and the accuracy on data that have been checked; and all outputs, if they are to be kept."""
-    total, right, read, outputs = 0.0, None, reader(loss, y), list[Any]()
+    total, seen, asked, right, read, outputs = 0.0, 0.0, 0, None, reader(loss, y), list[Any]()
+    counts = counts_of(loss, y)
+    require_counts("y", counts)
     with model.evaluating():
         for rows, output in forward(model, X, batch_size):
             yb = rows_of(y, rows)
-            total += cost_of(loss, output, yb, y).item() * len(rows)
-            counted = None if read is None else read.right(output, yb)
-            right = None if counted is None else (right or 0) + counted
+            count = len(rows) if counts is None else float(counts[rows].sum())
+            if count:
+                total, seen = total + cost_of(loss, output, yb, y).item() * count, seen + count
+            if read is not None and (counted := read.right(output, yb)) is not None:
+                right, asked = (right or 0) + counted, asked + read.asked(y, rows)
             outputs += [unwrapped(output)] * keep
-    n = len(parts_of(X)[0])
-    return means(total, right, n, read), joined(outputs) if keep else None
+    return means(total, right, seen, asked), joined(outputs) if keep else None
 
 
 def forward(model: Layer, X: Data, batch_size: int | None) -> Iterator[tuple[Array, Any]]:
@@ -82,9 +86,9 @@ def cost_of(loss: Loss, output: Any, yb: Data, y: Data, **more: Any) -> Tensor:
     return cost
 
 
-def means(total: float, right: int | None, seen: int, read: Reader | None) -> Evaluation:
-    """Return the mean loss of so many samples and the accuracy; NaN if there were none."""
-    accuracy = None if right is None or read is None else right / (seen * read.each) if seen else nan
+def means(total: float, right: int | None, seen: float, asked: int) -> Evaluation:
+    """Return the mean of losses that count so much, and the accuracy, of so many answers; NaN if there were none."""
+    accuracy = None if right is None else right / asked if asked else nan
     return Evaluation(total / seen if seen else nan, accuracy)
 
 

@@ -30,9 +30,9 @@ from .epochs import Task, Train
 from .evaluation import evaluation
 from .history import Evaluation, History, Progress, Row
 from .outcome import Numbers, warn_if_nothing_learned, warn_if_untrained
-from .resume import Resumable, name_of
-from .scores import Loss, checked_metrics, measured, reader
-from .weights import checked_weights, class_table, take_weights
+from .resume import Resumable, code_of, name_of
+from .scores import Loss, checked_metrics, columns_of, measured, reader
+from .weights import checked_weights, class_table, counts_of, require_counts, take_weights
 
 
 @helped
@@ -80,7 +80,8 @@ def fit(
         returns something true (see `callbacks`)
     compiled : run each epoch as one call of machine code (see `compile_step`): the same numbers, much sooner
     sample_weight : at least 0, one for each sample; the loss gets those of the batch as its keyword sample_weight.
-        Accuracy and validation are not weighted
+        Accuracy and validation are not weighted. Batches whose weights are all 0, or whose labels are all ignored by
+        the loss, are skipped
     class_weight : "balanced", which is N / (C · count) as in scikit-learn; or a dict or an array of the weight of each
         class. It multiplies into sample_weight
     clip_norm, clip_value : what the gradients of each update are clipped to, the values first (see
@@ -107,7 +108,7 @@ def fit(
     ValueError : NaN or infinity in the data; lengths that differ; epochs or batch_size out of range; labels that the
         loss refuses; an optimizer over another model; a loss that became NaN or infinite, unless the optimizer's
         ``nonfinite`` says otherwise: then the model and the optimizer's averages are as after the last epoch whose
-        loss was finite; a checkpoint of another call, with other data, sizes or rules. If compiled, also the errors of
+        loss was finite; no sample that counts; a checkpoint of another call. If compiled, also the errors of
         `compile_step`
     CannotCompile : compiled, with several inputs or targets, accumulate, or sample_weight
 
@@ -128,14 +129,16 @@ def fit(
     require_kinds(model, loss, optimizer)
     for name, value in (("progress", progress), ("drop_last", drop_last), ("compiled", compiled)):
         yes_or_no(name, value)
-    X, y, validation = each("X", finite, X), each("y", finite, y), _checked_validation(validation)
+    X, y, validation = each("X", finite, X), each("y", finite, y), _checked_validation(validation, loss)
     _check(X, y, epochs, batch_size, rng, accumulate)
     told, clip, metrics = Told(callback), _bounds(clip_value=clip_value, clip_norm=clip_norm), checked_metrics(metrics)
     weights, seed, rng = checked_weights(sample_weight, len(parts_of(X)[0])), rng, np.random.default_rng(rng)
     call = {"X": X, "y": y, "loss": name_of(loss), "batch_size": batch_size, "drop_last": drop_last, "clip": clip}
-    call |= {"validation": validation, "rng": seed if is_whole(seed) else None, "callback": told.names}
-    call |= {"compiled": compiled, "sample_weight": weights, "class_weight": class_weight, "accumulate": accumulate}
-    kept = Resumable(checkpoint, call | {"metrics": list(metrics)})
+    call |= {"code of the loss": code_of(loss), "validation": validation, "rng": seed if is_whole(seed) else None}
+    call |= {"callback": told.names, "compiled": compiled, "sample_weight": weights, "class_weight": class_weight}
+    call |= {"accumulate": accumulate, "metrics": list(metrics)}
+    told.expect(columns_of(validation is not None, metrics))
+    kept = Resumable(checkpoint, call, None if optimizer is None else optimizer.ranks)
     X, y, weights, validation = _held_out(X, y, weights, validation, rng, kept.rows)
     if not is_several(X) and not is_several(y):
         warn_of_scale(model, X, y)
@@ -215,11 +218,12 @@ def _bounds(**given: Any) -> dict[str, float]:
     return {name: float(most) for name, most in given.items() if most is not None}
 
 
-def _checked_validation(validation: Any) -> Any:
+def _checked_validation(validation: Any, loss: Loss) -> Any:
     """Return what to validate on: a share, two arrays, or None."""
     if isinstance(validation, (tuple, list)) and len(validation) == 2:
         X, y = each("validation X", finite, validation[0]), each("validation y", finite, validation[1])
         _of_one_length(X, y)
+        require_counts("validation y", counts_of(loss, y))
         return X, y
     if validation is None:
         return None
@@ -311,6 +315,8 @@ def _epoch(
         raise
     run.model.eval()
     columns = _columns(means) | measure()
+    if (ranks := run.optimizer.ranks) is not None:
+        columns = ranks.means(columns)
     return {"epoch": run.epoch} | columns | {"lr": lr, "seconds": time.perf_counter() - start}
 
 

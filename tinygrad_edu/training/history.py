@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from ..extras.files import place
 from .states import loads
 
 Row = dict[str, Any]  # column to value: what happened in one epoch
@@ -52,32 +54,37 @@ class History:
         return len(self.rows)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the rows and the reason for the end, as `tinygrad_edu.save` writes them to a file."""
-        return {"rows": [dict(row) for row in self.rows], "stopped": self.stopped}
+        """Return the columns, numbers as arrays, and the reason for the end, as `tinygrad_edu.save` writes them."""
+        names = list(self.rows[0]) if self.rows else []
+        if any(list(row) != names for row in self.rows):
+            return {"rows": [dict(row) for row in self.rows], "stopped": self.stopped}
+        return {"columns": {name: _column(self[name]) for name in names}, "stopped": self.stopped}
 
     @loads
     def load_state_dict(self, state: Any) -> None:
         """Take over what `state_dict` returned. Raises ValueError if it is none; nothing is changed then."""
-        rows, stopped = (dict(state).get(key) for key in ("rows", "stopped"))
-        if not isinstance(stopped, str) or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise ValueError("this state is not that of a History: rows are a list of dicts, and stopped is a text")
-        self.rows, self.stopped = [dict(row) for row in rows], stopped
+        try:
+            columns, stopped = dict(state).get("columns", {}), state["stopped"]
+            lists = [column.tolist() if isinstance(column, np.ndarray) else column for column in columns.values()]
+            rows = [dict(zip(columns, values)) for values in zip(*lists, strict=True)]
+            rows += [dict(row) for row in dict(state).get("rows", [])]
+            if not isinstance(stopped, str):
+                raise TypeError("stopped is a text")
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise ValueError(f"this state is not that of a History: {error}") from None
+        self.rows, self.stopped = rows, stopped
 
     def to_csv(self, path: Any = None) -> str:
         """Return the rows as comma-separated values, and write them to path if one is given."""
         lines = [",".join(self.rows[0])] if self.rows else []
         text = "\n".join(lines + [",".join(map(str, row.values())) for row in self.rows])
         if path is not None:
-            Path(path).write_text(text + "\n")
+            place(path).write_text(text + "\n", encoding="utf-8")
         return text
 
     def to_frame(self) -> Any:
         """Return the rows as a pandas DataFrame."""
-        try:
-            import pandas
-        except ImportError:
-            raise ImportError("to_frame() makes a table of pandas: pip install pandas") from None
-        return pandas.DataFrame(self.rows)
+        return frame(self.rows)
 
     def plot(self, path: Any = None, title: str = "Training") -> Any:
         """Draw loss, accuracy and metrics against the epoch: see `plots.loss_curve`.
@@ -103,20 +110,45 @@ class History:
         return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
 
 
+def wants_large(column: str) -> bool | None:
+    """Return whether a large value of a column is a good one: not of a loss, but of an accuracy. None if unknown."""
+    return False if column.endswith("loss") else True if column.endswith("accuracy") else None
+
+
+def _column(values: list[Any]) -> Any:
+    """Return numbers of one kind as an array, from which the same ones come back; other values as they are."""
+    kinds = set(map(type, values))
+    exact = kinds == {float} or (kinds == {int} and all(abs(n) < 2**63 for n in values))
+    return np.array(values) if exact else list(values)
+
+
+def frame(rows: list[Row], columns: list[str] | None = None) -> Any:
+    """Return rows as a pandas DataFrame. Raises ImportError without pandas."""
+    try:
+        import pandas
+    except ImportError:
+        raise ImportError("to_frame() makes a table of pandas: pip install pandas") from None
+    return pandas.DataFrame(rows, columns=columns)
+
+
 class Progress:
     """Progress on standard error: a bar on a terminal with tqdm, else a line for each epoch; nothing unless wanted.
 
-    >>> with Progress(wanted=False, epochs=3) as show:
+    Runs of a sweep have theirs (see `sweeps`).
+
+    >>> with Progress(wanted=False, total=3) as show:
     ...     show({"epoch": 1, "loss": 0.5})
     """
 
-    def __init__(self, wanted: bool, epochs: int, done: int = 0) -> None:
-        self.wanted, self.epochs, self.bar = wanted, epochs, None
+    unit = "epoch"
+
+    def __init__(self, wanted: bool, total: int, done: int = 0) -> None:
+        self.wanted, self.total, self.done, self.bar = wanted, total, done, None
         if wanted and sys.stderr.isatty():
             try:
                 from tqdm import tqdm
 
-                self.bar = tqdm(total=epochs, initial=done, unit="epoch", leave=True)
+                self.bar = tqdm(total=total, initial=done, unit=self.unit, leave=True)
             except ImportError:
                 pass
 
@@ -135,8 +167,8 @@ class Progress:
             self.bar.set_postfix_str(f"loss {_short(row['loss'])}{held_out}", refresh=False)
             self.bar.update()
         elif self.wanted:
-            number, rest = f"{row['epoch']:>{len(str(self.epochs))}}", {k: x for k, x in row.items() if k != "epoch"}
-            print(f"epoch {number}/{self.epochs}  {_line(rest)}", file=sys.stderr)
+            number, rest = f"{row['epoch']:>{len(str(self.total))}}", {k: x for k, x in row.items() if k != "epoch"}
+            print(f"epoch {number}/{self.total}  {_line(rest)}", file=sys.stderr)
 
 
 def _line(row: Row) -> str:

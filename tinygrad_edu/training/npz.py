@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..core.ops import Array
-from ..extras.files import replacing
+from ..extras.files import place, replacing
 
 HEADER = "header.json"
 KINDS = "biufcSU"  # of the arrays that a file can have: numbers, truths and words
@@ -33,13 +33,15 @@ READERS: dict[tuple[int, int], Any] = {
 def write(path: Path, header: dict[str, Any], arrays: dict[str, Array]) -> None:
     """Write a file, whole or not at all. The same arrays give the same bytes."""
     digest = hashlib.sha256()
-    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+    with replacing(place(path)) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
+            if name == HEADER or zipfile.ZipInfo(name).filename != name:  # which ends the name at a zero
+                raise ValueError(f"an array in a file cannot have the name {name!r}; take another word")
             digest.update(f"{name}\0".encode())
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 np.lib.format.write_array(_Both(member, digest), array, allow_pickle=False)
         digest.update(canonical(header))
-        archive.writestr(zipfile.ZipInfo(HEADER), json.dumps({**header, "sha256": digest.hexdigest()}, indent=1))
+        archive.writestr(zipfile.ZipInfo(HEADER), json.dumps({**header, "sha256": digest.hexdigest()}))
 
 
 class _Both:
@@ -91,7 +93,7 @@ def _unsealed(data: bytes) -> tuple[dict[str, Any] | None, dict[str, Array]]:
             if name in arrays or (name == HEADER and header is not None):
                 raise ValueError(f"{name} is in it twice")
             if entry.filename == HEADER:
-                header = json.loads(content)
+                header = _header(content)
                 continue
             if name == entry.filename:
                 torch = "; torch.load(path, weights_only=True) reads a file of torch.save" * name.endswith("data.pkl")
@@ -106,6 +108,17 @@ def _unsealed(data: bytes) -> tuple[dict[str, Any] | None, dict[str, Array]]:
         if digest.hexdigest() != told:
             raise ValueError("it is damaged: its SHA-256 is another")
     return header, arrays
+
+
+def _header(content: bytes) -> dict[str, Any]:
+    """Return the header in the bytes of its file."""
+    try:
+        header = json.loads(content)
+    except (ValueError, RecursionError):
+        raise ValueError("it is damaged: its header is no JSON") from None
+    if not isinstance(header, dict) or not isinstance(header.get("sha256"), str):
+        raise ValueError("it is damaged: its header has no SHA-256")
+    return header
 
 
 def _array(name: str, content: bytes) -> Array:

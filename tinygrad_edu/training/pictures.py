@@ -15,6 +15,7 @@ import numpy as np
 from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.tensor import unwrap
+from ..extras.files import place
 
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # Okabe & Ito: told apart by everyone
 MARKERS = ["o", "s", "^", "D", "v", "P"]
@@ -151,7 +152,6 @@ def figure(columns: int, title: str, rows: int = 1, size: tuple[float, float] = 
 
 def save(page: Any, path: Any) -> Path:
     """Write a figure to path, and make its folder if there is none. Its ending names the format: .png, .svg, .pdf."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = place(path)
     page.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
     return path

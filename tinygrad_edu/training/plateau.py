@@ -11,7 +11,7 @@ import numpy as np
 from ..guards.kinds import number
 from ..guards.samples import numbers
 from .schedules import checked_number
-from .states import fitting, loads, whole
+from .states import fitting, loads, require, whole
 
 if TYPE_CHECKING:
     from ..core.optimizer import Optimizer
@@ -112,6 +112,12 @@ class ReduceOnPlateau:
             raise TypeError(f"ReduceOnPlateau multiplies numbers, but lr is {rates}; give the optimizer lr as a number")
         return rates
 
+    @property
+    def about(self) -> str:
+        """The arguments as text, which a checkpoint of `fit` compares."""
+        names = ("factor", "patience", "threshold", "mode", "cooldown", "min_lr", "threshold_mode")
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
     def state_dict(self) -> dict[str, float]:
         """Return the best value, the count of worse ones since, and the rest of the cooldown; no rates."""
         return {"best": self.best, "bad": self.bad, "resting": self.resting}
@@ -119,7 +125,6 @@ class ReduceOnPlateau:
     @loads
     def load_state_dict(self, state: Any) -> None:
         """Take over what `state_dict` returned. Raises ValueError if something is missing, or is no such number."""
-        if missing := [name for name in self.state_dict() if name not in state]:
-            raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+        require(self.state_dict(), state)
         best, bad, resting = fitting("best", state["best"], np.zeros(())), state["bad"], state["resting"]
         self.best, self.bad, self.resting = float(best), whole("bad", bad), whole("resting", resting)

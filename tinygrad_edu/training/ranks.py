@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from typing import Any
 from zlib import crc32
 
@@ -16,7 +17,7 @@ from ..guards.kinds import shown
 from ..guards.names import helped
 from ..guards.samples import table
 from .splits import require_rows
-from .states import layout
+from .states import first_misfit, layout
 
 SIGNS = 4096  # of the parameters that have gradients; a whole number in float32 too, summed over 4,096 ranks
 
@@ -48,8 +49,9 @@ def distribute(optimizer: Optimizer, comm: Any) -> Optimizer:
 
     Notes
     -----
-    The running means of BatchNorm1d are those of each rank's batches. With one seed for the batches in all ranks a
-    checkpoint is the same whichever rank wrote it.
+    The running means of BatchNorm1d are those of each rank's batches; the columns of the history are means over the
+    ranks, so that callbacks stop all ranks or none. With ``fit(checkpoint=...)`` rank 0 writes the
+    file, and all ranks go on from it; draw the batches of all ranks with one seed.
 
     Examples
     --------
@@ -65,12 +67,12 @@ def distribute(optimizer: Optimizer, comm: Any) -> Optimizer:
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer is one such as tg.Adam(model), got {shown(optimizer)}")
     _communicator(comm)
-    if getattr(optimizer, "ranks", None) is not None:
+    if optimizer.ranks is not None:
         raise ValueError("this optimizer is distributed already")
     ours = layout(optimizer)
     for rank, theirs in enumerate(comm.allgather(ours)):
         if theirs != ours:
-            here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
+            here, there = first_misfit(ours, theirs)
             raise ValueError(f"rank {rank} has another optimizer or model: {there} where rank {comm.rank} has {here}")
     comm.Bcast(optimizer.buffer.data)
     optimizer.load_state_dict(comm.bcast(optimizer.state_dict()))
@@ -106,7 +108,7 @@ def rank_rows(X: Any, y: Any, comm: Any) -> tuple[Array, Array]:
 
 
 class Ranks:
-    """What a distributed optimizer does before its update: methods in the place of its own.
+    """The methods that a distributed optimizer has in the place of its own: they average the gradients first.
 
     Attributes
     ----------
@@ -156,6 +158,11 @@ class Ranks:
         np.divide(self.sums[:-1], self.comm.size, out=grad)
         self.stamps = [p.grad_stamp for p in self.optimizer.params]
 
+    def means(self, columns: dict[str, float]) -> dict[str, float]:
+        """Return the means over the ranks, so that callbacks decide the same in each."""
+        found = self.comm.allgather(columns)
+        return {name: float(np.mean([theirs[name] for theirs in found])) for name in columns}
+
     def __reduce__(self) -> Any:
         raise TypeError("a distributed optimizer cannot be copied or pickled; tg.save keeps its state")
 
@@ -173,6 +180,7 @@ def _end_together(comm: Any) -> None:
     def end(*error: Any) -> None:
         before(*error)
         sys.stderr.flush()
+        time.sleep(0.5)  # mpiexec passes on what it has read by then, and no more
         comm.Abort(1)
 
     sys.excepthook = end

@@ -21,12 +21,12 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
 from ..guards.kinds import path as checked_path, shown, yes_or_no
+from ..guards.names import PACKAGE
 from . import npz
 from .history import History
 from .states import Assign, fitting, generator_state, plan_layer, plan_optimizer
 
 FORMAT = 1
-PACKAGE = __name__.partition(".")[0]
 ARRAY = "array of this file"  # the key that stands for an array in the header
 DEPTH = 30  # of lists and dicts in each other
 BITS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
@@ -54,7 +54,7 @@ def save(path: Any, *, model: Any = None, optimizer: Any = None, **more: Any) ->
 
     Parameters
     ----------
-    path : of the file, as "run.npz"
+    path : of the file, as "run.npz"; its folder is made if there is none
     model, optimizer : or None
     more : other parts by names of your own: layers, optimizers, generators, a `History`, what has ``state_dict()``,
         arrays, numbers, words, None, and lists and dicts of these
@@ -63,6 +63,7 @@ def save(path: Any, *, model: Any = None, optimizer: Any = None, **more: Any) ->
     ------
     TypeError : a part that is nothing of this
     ValueError : nothing to save
+    OSError : the file cannot be written; path is a folder
 
     Examples
     --------
@@ -199,7 +200,8 @@ def _parts(path: Path, names: list[str]) -> Parts:
             {name: _revived(part["kind"], _grown(part["value"], arrays)) for name, part in header["parts"].items()}
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path} cannot be loaded: its header is wrong: {error}") from None
+        why = error if type(error) is ValueError else "it is not as save writes it"
+        raise ValueError(f"{path} cannot be loaded: its header is wrong: {why}") from None
 
 
 def _grown(value: Any, arrays: dict[str, Array]) -> Any:

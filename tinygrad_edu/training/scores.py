@@ -11,8 +11,9 @@ import numpy as np
 from ..core.losses import binary_cross_entropy_with_logits
 from ..core.ops import Array
 from ..core.tensor import Tensor, unwrap
-from ..guards.kinds import function, shown
-from ..guards.samples import Data, is_several
+from ..guards.kinds import function, is_whole, shown
+from ..guards.loss_hints import GUARDED
+from ..guards.samples import Data, is_several, rows_of
 
 Loss: TypeAlias = Callable[..., Tensor]  # of the model's output and y
 COLUMNS = ("epoch", "loss", "accuracy", "lr", "seconds")  # of a history, which a metric may not take
@@ -25,15 +26,23 @@ class Reader(NamedTuple):
     ----------
     answers : function of an output: an array that is to be compared with y; None if there are no answers in it
     each : number of answers for a sample: the accuracy is the share of all
+    ignored : the label of samples that have no answer, the loss's ignore_index
     """
 
     answers: Callable[[Any], Array | None]
     each: int = 1
+    ignored: int | None = None
+
+    def asked(self, y: Array, rows: Array) -> int:
+        """Return how many answers these rows of y have."""
+        return self.each * (len(rows) if self.ignored is None else int(np.count_nonzero(y[rows] != self.ignored)))
 
     def right(self, output: Any, yb: Array) -> int | None:
         """Return how many answers in the output of a batch are right."""
         answers = self.answers(output)
-        return None if answers is None else int(np.count_nonzero(answers == yb))
+        if answers is None:
+            return None
+        return int(np.count_nonzero(answers == yb if self.ignored is None else (answers == yb) & (yb != self.ignored)))
 
 
 def reader(loss: Loss, y: Data) -> Reader | None:
@@ -46,7 +55,20 @@ def reader(loss: Loss, y: Data) -> Reader | None:
         return None
     if getattr(loss, "func", loss) is binary_cross_entropy_with_logits:
         return Reader(yes_or_no, prod(y.shape[1:])) if ((y == 0) | (y == 1)).all() else None
-    return Reader(best_class) if y.ndim == 1 and y.dtype.kind in "iu" else None
+    return Reader(best_class, 1, label_options(loss).get("ignore_index")) if is_labels(y) else None
+
+
+def is_labels(y: Data) -> bool:
+    """Return whether y is one array of class numbers."""
+    return isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "iu"
+
+
+def label_options(loss: Loss) -> dict[str, Any]:
+    """Return the options, but for None, in a functools.partial of a loss of this package that takes labels."""
+    options: dict[str, Any] = getattr(loss, "keywords", {})
+    ours = any(getattr(loss, "func", None) is GUARDED[name] for name in ("cross_entropy", "nll_loss"))
+    options = {name: value for name, value in options.items() if value is not None} if ours else {}
+    return options if is_whole(options.get("ignore_index", 0)) else {}
 
 
 def best_class(output: Any) -> Array | None:
@@ -80,10 +102,19 @@ def checked_metrics(metrics: Any) -> dict[str, Callable[..., Any]]:
     return dict(metrics)
 
 
+def columns_of(validated: bool, metrics: Mapping[str, Any]) -> list[str]:
+    """Return the columns that the rows of a history may have."""
+    more = ["validation_loss", "validation_accuracy"] * validated
+    return [*COLUMNS[:3], *more, *("validation_" * validated + name for name in metrics), *COLUMNS[3:]]
+
+
 def measured(metrics: Mapping[str, Any], read: Reader | None, y: Data, outputs: Any) -> dict[str, float]:
     """Return the metrics of all outputs: functions of y and the answers, or of y and the outputs if these are none."""
     answers = None if read is None else read.answers(outputs)
     given = outputs if answers is None else answers
+    if read is not None and read.ignored is not None:
+        kept = y != read.ignored
+        y, given = y[kept], rows_of(given, kept)
     if answers is not None and answers.shape[1:] == (1,):
         y, given = y.ravel(), answers.ravel()
     values = {name: measure(y, given) for name, measure in metrics.items()}

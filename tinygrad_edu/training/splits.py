@@ -11,7 +11,7 @@ from ..core.init import Rng
 from ..core.ops import Array
 from ..guards.kinds import generator, real
 from ..guards.samples import numbers, table
-from .states import fitting, loads
+from .states import fitting, loads, require
 
 FEW = 20  # as many values of whole numbers, also as floats, are taken for labels
 
@@ -152,8 +152,7 @@ class Standardize:
     @loads
     def load_state_dict(self, state: Any) -> None:
         """Take over what `state_dict` returned."""
-        if missing := [name for name in self.state_dict() if name not in state]:
-            raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+        require(self.state_dict(), state)
         like = self.mean if len(self.mean) else np.zeros(np.size(state["mean"]))
         mean, deviation = (fitting(name, state[name], like) for name in ("mean", "deviation"))
         if not (np.isfinite(mean).all() and np.isfinite(deviation).all() and (deviation >= 0).all()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -71,6 +71,17 @@ def whole(name: str, value: Any) -> int:
     if not (count >= 0 and count.is_integer()):
         raise ValueError(f"{name} = {value} in this state, but it has to be a whole number, at least 0")
     return int(count)
+
+
+def require(names: Iterable[str], state: Any) -> None:
+    """Raise a ValueError unless a state has all that is known by these names."""
+    if missing := [name for name in names if name not in state]:
+        raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+
+
+def text_of(value: Any) -> str:
+    """Return repr(value) without addresses, which are others in each process."""
+    return re.sub(" at 0x[0-9a-f]+", "", repr(value))
 
 
 # --- layers -----------------------------------------------------------------------------------------------------------
@@ -164,8 +175,10 @@ def packed(rng: np.random.Generator) -> Array:
 
 def is_packed(value: Any) -> bool:
     """Return whether value is what `packed` returns."""
-    a = np.asarray(value)
-    return a.dtype == np.uint8 and a.ndim == 1 and a.tobytes().startswith(OPENING)
+    with suppress(ValueError, TypeError, RuntimeError):  # of what is no array
+        a = np.asarray(value)
+        return a.dtype == np.uint8 and a.ndim == 1 and a.tobytes().startswith(OPENING)
+    return False
 
 
 def unpacked(name: str, value: Any, rng: np.random.Generator) -> Any:
@@ -210,7 +223,7 @@ def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
         "frozen": np.array([i in optimizer.frozen for i in range(len(optimizer.params))]),
         **{name: average.copy() for name, average in optimizer.averages.items()},
         **{
-            f"group{i}.{name}": re.sub(" at 0x[0-9a-f]+", "", repr(value)) if callable(value) else float(value)
+            f"group{i}.{name}": text_of(value) if callable(value) else float(value)
             for i, group in enumerate(optimizer.groups)
             for name, value in group.items()
             if not callable(value) or isinstance(value, Schedule)
@@ -247,17 +260,20 @@ def same_layout(of: str, ours: list[str], state: Any) -> None:
     """Raise a ValueError unless the state was of the same kind of average or optimizer, over the same parameters."""
     theirs = [str(line) for line in np.ravel(state["layout"])] if "layout" in state else []
     if theirs != ours:
-        here, there = next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
+        here, there = first_misfit(ours, theirs)
         raise ValueError(f"this state is of another {of} or model: it has {there} where this one has {here}")
+
+
+def first_misfit(ours: list[str], theirs: list[str]) -> tuple[str, str]:
+    """Return the first lines of two layouts that differ."""
+    return next((a, b) for a, b in zip([*ours, "nothing"], [*theirs, "nothing"]) if a != b)
 
 
 def plan_optimizer(optimizer: Optimizer, state: Any) -> Assign:
     """Return a function that takes the state over; a ValueError if it does not fit. Nothing is changed."""
     expected = optimizer_state(optimizer)
     same_layout("optimizer", layout(optimizer), state)
-    missing = [key for key, value in expected.items() if key not in state and not isinstance(value, str)]
-    if missing:
-        raise ValueError(f"this state is not whole: it has no {', '.join(missing)}")
+    require((key for key, value in expected.items() if not isinstance(value, str)), state)
     groups = [key for key in expected if key.startswith("group") and key in state]
     numbers = {key: hyper(optimizer, key, state[key], expected[key]) for key in groups}
     averages = {name: fitting(name, state[name], average) for name, average in optimizer.averages.items()}

@@ -11,17 +11,19 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from inspect import signature
 from itertools import product
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
 from ..core.tensor import unwrap
-from ..extras.one_thread import one_thread
+from ..extras.files import place
 from ..guards.kinds import function as function_kind, is_whole, path as path_kind, shown, whole, yes_or_no
-from ..guards.names import helped
+from ..guards.names import arguments_fit, helped
+from .history import Progress, frame, wants_large
+from .jobs import side_by_side
 
 Row = dict[str, Any]
 OURS = ("seed", "seconds", "error")  # columns that no parameter and no result is called
@@ -59,20 +61,25 @@ class Sweep:
         """The rows of the runs that ended with an error."""
         return [row for row in self.rows if row["error"] is not None]
 
-    def best(self, column: str, largest: bool = False) -> Row:
-        """Return the parameters whose median of a column over the seeds is the least, or the largest, and that median.
+    def best(self, column: str, largest: bool | None = None) -> Row:
+        """Return the parameters whose median of a column over the seeds is the best, and that median.
 
         A run that failed or gave NaN is as bad as can be.
+
+        largest : whether a large value is a good one; known for losses and accuracies
         """
+        values = self[column]
+        if words := [value for value in values if isinstance(value, str)]:
+            raise TypeError(f"best compares numbers, but {column} holds {words[0]!r}")
+        if largest is None and (largest := wants_large(column)) is None:
+            raise ValueError(f"best: is a small {column} better or a large one? say largest=False or largest=True")
         sign, groups = -1 if largest else 1, dict[str, tuple[Row, list[float]]]()
-        for row, value in zip(self.rows, self[column]):
+        for row, value in zip(self.rows, values):
             point = {name: row[name] for name in self.parameters}
-            if isinstance(value, str):
-                raise TypeError(f"best compares numbers, but {column} holds {value!r}")
             value = math.inf if value is None or math.isnan(value) else sign * value
             groups.setdefault(json.dumps(point), (point, []))[1].append(value)
-        point, values = min(groups.values(), key=lambda group: median(group[1]))
-        return {**point, column: sign * median(values)}
+        point, of_seeds = min(groups.values(), key=lambda group: median(group[1]))
+        return {**point, column: sign * median(of_seeds)}
 
     def to_csv(self, path: Any = None) -> str:
         """Return the rows as comma-separated values, and write them to path if one is given."""
@@ -81,16 +88,12 @@ class Sweep:
         writer.writeheader()
         writer.writerows(self.rows)
         if path is not None:
-            Path(path).write_text(text.getvalue(), encoding="utf-8")
+            place(path).write_text(text.getvalue(), encoding="utf-8")
         return text.getvalue()
 
     def to_frame(self) -> Any:
         """Return the rows as a pandas DataFrame."""
-        try:
-            import pandas
-        except ImportError:
-            raise ImportError("to_frame needs pandas (pip install pandas)") from None
-        return pandas.DataFrame(self.rows, columns=self.columns)
+        return frame(self.rows, self.columns)
 
     def __repr__(self) -> str:
         cells = [self.columns, *([_short(row.get(name)) for name in self.columns] for row in self.rows)]
@@ -128,20 +131,22 @@ def sweep(
 
     Returns
     -------
-    Sweep : a row for each run. One that raised an exception has its words in the column error
+    Sweep : a row for each run. One that raised an exception has its words in the column error; so have those that had
+        not ended when a worker's process died. Ctrl-C ends the sweep, with a KeyboardInterrupt: what `fit` has learned
+        until then is no result
 
     Raises
     ------
     ImportError : joblib is needed, and not installed
-    TypeError, ValueError : arguments of another kind; a parameter that is called seed; two values with one name; a file
-        to resume that is none
+    TypeError, ValueError : arguments of another kind; a parameter that is called seed, or that function does not take;
+        two values with one name; a file to resume that is none
 
     Examples
     --------
     >>> def run(x, power, seed):
     ...     return {"y": x**power + seed / 0}  if x == 3 else {"y": x**power + seed}
     >>> found = sweep(run, {"x": [2, 3], "power": [1, 2]}, seeds=2, n_jobs=1, progress=False)
-    >>> found["y"], found.best("y")
+    >>> found["y"], found.best("y", largest=False)
     ([2, 3, 4, 5, None, None, None, None], {'x': 2, 'power': 1, 'y': 2.5})
     >>> found.rows[-1]["error"]
     'ZeroDivisionError: division by zero'
@@ -150,6 +155,7 @@ def sweep(
     yes_or_no("progress", progress)
     points = _points(grid)
     runs = [(point, seed) for point in points for seed in _seeds(seeds)]
+    _takes(function, *runs[0])
     labels = [{name: _label(value) for name, value in point.items()} | _seed(seed) for point, seed in runs]
     keys = [json.dumps(label, sort_keys=True) for label in labels]
     if len(set(keys)) < len(keys):
@@ -159,57 +165,52 @@ def sweep(
     file = None if resume is None else _File(resume)
     done = {} if file is None else {key: row for row in file.rows if (key := _key(row, names)) and row["error"] is None}
     left = [i for i, key in enumerate(keys) if key not in done]
-    show = _Progress(bool(progress), len(keys), len(keys) - len(left))
     calls = [partial(_one, function, *runs[i]) for i in left]
-    try:
-        for i, found in side_by_side(calls, n_jobs):
+    with _Runs(bool(progress), len(keys), len(keys) - len(left)) as show:
+        for i, found in _all_of(calls, n_jobs):
             row = labels[left[i]] | found
             done[keys[left[i]]] = row
             if file is not None:
                 file.append(row)
             show(row)
-    finally:
-        show.close()
     return Sweep(names, [done[key] for key in keys])
 
 
-def side_by_side(calls: Sequence[Callable[[], Any]], n_jobs: int) -> Iterator[tuple[int, Any]]:
-    """Yield the number and the result of each call, as it ends; here and in order if n_jobs is 1.
-
-    Raises
-    ------
-    ImportError : joblib is needed, and not installed
-    """
-    if not is_whole(n_jobs) or not n_jobs:
-        raise ValueError(
-            f"n_jobs = {n_jobs!r}, but it has to be a whole number: of calls at a time, or -1 for all cores"
-        )
-    jobs = [partial(_numbered, i, call) for i, call in enumerate(calls)]
-    if n_jobs == 1 or not jobs:
-        yield from (job() for job in jobs)
+def _takes(function: Callable[..., Any], point: Mapping[str, Any], seed: int | None) -> None:
+    """Raise TypeError if function does not take the parameters and the seed."""
+    try:
+        shape = signature(function)
+    except (TypeError, ValueError):  # a function of C without a signature
         return
+    given, name = {**point, **_seed(seed)}, getattr(function, "__name__", type(function).__name__)
     try:
-        from joblib import Parallel, delayed
-    except ImportError:
-        raise ImportError("runs side by side need joblib (pip install joblib); n_jobs=1 does without") from None
-    try:
-        parallel = Parallel(n_jobs=int(n_jobs), return_as="generator_unordered")
-    except ValueError:  # a backend that has no generators
-        parallel = Parallel(n_jobs=int(n_jobs))
-    yield from parallel(delayed(job)() for job in jobs)
+        arguments_fit(name, shape, (), given)
+    except TypeError as error:
+        hint = "; seeds=None calls it without a seed" * ("seed" in given and "seed" not in shape.parameters)
+        raise TypeError(f"{error}{hint}") from None
 
 
-def _numbered(i: int, call: Callable[[], Any]) -> tuple[int, Any]:
-    """Return i and the result of a call with one thread of BLAS."""
-    with one_thread:
-        return i, call()
+def _all_of(calls: Sequence[Callable[[], Row]], n_jobs: int) -> Iterator[tuple[int, Row]]:
+    """Yield the number and the result of each call; if a worker dies, an error for each one that had not ended."""
+    ended = set[int]()
+    try:
+        for i, found in side_by_side(calls, n_jobs):
+            ended.add(i)
+            yield i, found
+    except ChildProcessError as error:
+        for i in range(len(calls)):
+            if i not in ended:
+                yield i, {"seconds": 0.0, "error": f"this run had not ended when {error}"}
 
 
 def _one(function: Callable[..., Any], point: Mapping[str, Any], seed: int | None) -> Row:
-    """Return what function gives, seconds and error."""
+    """Return what function gives, seconds and error. A training that Ctrl-C has ended raises KeyboardInterrupt."""
     start, found, error = time.perf_counter(), dict[str, Any](), None
     try:
-        found = _columns(function(**point, **_seed(seed)), point)
+        result = function(**point, **_seed(seed))
+        if getattr(result, "stopped", None) == "interrupted":
+            raise KeyboardInterrupt
+        found = _columns(result, point)
     except Exception as caught:
         error = f"{type(caught).__name__}: {caught}"
     return {**found, "seconds": time.perf_counter() - start, "error": error}
@@ -296,30 +297,38 @@ def _label(value: Any) -> Any:
 
 
 class _File:
-    """The rows of a sweep in a file of JSON lines. A last line that a crash cut off goes: its run is run again."""
+    """The rows of a sweep in a file of JSON lines. A last line that a crash cut off goes: its run is run again.
+
+    No other line goes: the file may be one that was named by mistake.
+    """
 
     def __init__(self, path: Any) -> None:
         path_kind("resume", path)
-        self.path, self.rows = Path(path), list[Row]()
+        self.path, self.rows = place(path), list[Row]()
         content = self.path.read_bytes() if self.path.exists() else b""
-        lines = content.splitlines(keepends=True)
-        for number, line in enumerate(lines, 1):
+        *lines, rest = content.split(b"\n")  # the rest has no end of a line
+        for number, line in enumerate([*lines, rest] if rest else lines, 1):
             try:
                 row = json.loads(line)
                 self.rows.append({**row, "error": row["error"]})
-            except (ValueError, TypeError, KeyError):
-                if number == len(lines) and line[:1] == b"{" and line[-1:] != b"\n":
-                    os.truncate(self.path, len(content) - len(line))
-                    continue
+            except (ValueError, TypeError, KeyError) as error:
+                if line is rest and line[:1] == b"{" and isinstance(error, json.JSONDecodeError):
+                    os.truncate(self.path, len(content) - len(rest))
+                    return
                 raise ValueError(
                     f'{path}, line {number}, is no row of a sweep; resume="sweep.jsonl" names a file of its own, and '
                     "sweep(...).to_csv(path) writes a table"
                 ) from None
+        if rest:
+            self._write("\n")
 
     def append(self, row: Row) -> None:
         """Write a row, whatever happens next."""
+        self._write(json.dumps(row) + "\n")
+
+    def _write(self, text: str) -> None:
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(text)
 
 
 def _key(row: Row, names: list[str]) -> str:
@@ -331,31 +340,18 @@ def _key(row: Row, names: list[str]) -> str:
 # --- progress ---------------------------------------------------------------------------------------------------------
 
 
-class _Progress:
-    """Progress on standard error: a bar on a terminal with tqdm, else a line for each run."""
+class _Runs(Progress):
+    """A line, or a step of the bar, for each run."""
 
-    def __init__(self, wanted: bool, runs: int, done: int) -> None:
-        self.wanted, self.runs, self.done, self.bar = wanted, runs, done, None
-        if wanted and sys.stderr.isatty():
-            try:
-                from tqdm import tqdm
+    unit = "run"
 
-                self.bar = tqdm(total=runs, initial=done, unit="run")
-            except ImportError:
-                pass
-
-    def __call__(self, row: Row) -> None:
+    def show(self, row: Row) -> None:
         self.done += 1
         if self.bar is not None:
             self.bar.update()
         elif self.wanted:
             said = "  ".join(f"{name} {_short(value)}" for name, value in row.items() if value is not None)
-            print(f"run {self.done:>{len(str(self.runs))}}/{self.runs}  {said}", file=sys.stderr)
-
-    def close(self) -> None:
-        """End the bar."""
-        if self.bar is not None:
-            self.bar.close()
+            print(f"run {self.done:>{len(str(self.total))}}/{self.total}  {said}", file=sys.stderr)
 
 
 def _short(value: Any) -> str:

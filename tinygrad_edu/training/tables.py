@@ -50,6 +50,10 @@ class Encoder:
         self.scale: Standardize | None = None
         self.unit: Standardize | None = None
 
+    def names(self) -> list[str]:
+        """Return the names of the columns of X."""
+        return [name for feature in self.features for name in feature.names()]
+
     def encode(self, source: Any) -> Table:
         """Return another file, or a DataFrame, as a `Table`. Without a target column its y is None.
 
@@ -100,7 +104,7 @@ class Encoder:
         """Return an encoder like this one; fill and scales are those of the rows of raw, where empty cells are NaN."""
         new, known = copy.copy(self), ~np.isnan(raw)
         if not known.any(axis=0).all():
-            name = [name for f in self.features for name in f.names()][int((~known.any(axis=0)).argmax())]
+            name = self.names()[int((~known.any(axis=0)).argmax())]
             raise ValueError(f"column {name!r} is empty, so nothing fills it: drop=[{name!r}] leaves it out")
         middle = np.median if self.missing == "median" else np.mean
         new.fill = np.array([middle(column[there]) for column, there in zip(raw.T, known.T)])
@@ -143,12 +147,9 @@ class Encoder:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the columns, words and numbers. `tg.save` can write it to a file."""
-        state = {name: copy.deepcopy(value) for name, value in vars(self).items()}
+        state = copy.deepcopy(vars(self))
         state["features"], state["target"] = list(map(list, self.features)), self.target and list(self.target)
-        return state | {name: scale and scale.state_dict() for name, scale in self._scales()}
-
-    def _scales(self) -> list[tuple[str, Standardize | None]]:
-        return [("scale", self.scale), ("unit", self.unit)]
+        return state | {name: (scale := vars(self)[name]) and scale.state_dict() for name in ("scale", "unit")}
 
     @loads
     def load_state_dict(self, state: Any) -> None:
@@ -159,7 +160,7 @@ class Encoder:
             new.target = state["target"] and _feature(*state["target"])
             new.dropped, new.missing = _texts(state["dropped"]), state["missing"]
             new.reading = {name: state["reading"][name] for name in ("header", "delimiter", "encoding", "as_words")}
-            new.fill = fitting("fill", state["fill"], np.zeros(sum(len(f.names()) for f in new.features)))
+            new.fill = fitting("fill", state["fill"], np.zeros(len(new.names())))
             for name, size in (("scale", len(new.fill)), ("unit", 1)):
                 if state[name]:
                     setattr(new, name, scale := Standardize(np.zeros((1, size))))
@@ -197,7 +198,7 @@ class Table(NamedTuple):
     @property
     def features(self) -> list[str]:
         """The names of the columns of X."""
-        return [name for feature in self.encoder.features for name in feature.names()]
+        return self.encoder.names()
 
     @property
     def classes(self) -> list[str] | None:
@@ -384,7 +385,7 @@ def csv(
             encoder.features.append(feature_of(name, column, kinds.get(name), cells))
     if not encoder.features:
         raise ValueError(f"{_called(path)} has no column to learn from beside {', '.join(map(repr, names))}")
-    encoder.fill = np.zeros(sum(len(f.names()) for f in encoder.features))
+    encoder.fill = np.zeros(len(encoder.names()))
     table = encoder._table(path, cells)
     encoder = encoder._learned(table.raw, table.y, standardize=False)
     return encoder._finished(table.raw, table.y, table.source, table.left_out)

@@ -11,7 +11,7 @@ import numpy as np
 from ..core.ops import Array
 from ..guards.kinds import number, shown
 from ..guards.samples import Data, is_several, numbers
-from .scores import Loss
+from .scores import Loss, is_labels, label_options
 
 FORMS = '"balanced", a dict of weights by class, or an array of one weight for each class'
 
@@ -55,6 +55,36 @@ def class_table(class_weight: Any, y: Data) -> Array | None:
     for kind, weight in given.items():
         number(f"class_weight[{kind!r}]", weight, 0)
     return np.array([given.get(kind, 0.0) for kind in range(max(2, kinds.max() + 1))], float)
+
+
+def counts_of(loss: Loss, y: Data, weights: Array | None = None) -> Array | None:
+    """Return how much each sample counts in the mean that the loss of a batch is; None if all count the same.
+
+    The mean over several batches is that of their losses, each times the sum of its counts. A batch whose counts are
+    all 0 has no mean.
+
+    >>> from functools import partial
+    >>> from tinygrad_edu import cross_entropy
+    >>> counts_of(partial(cross_entropy, weight=[1, 50], ignore_index=-1), np.array([0, 1, -1]))
+    array([ 1., 50.,  0.])
+    """
+    options = label_options(loss) if is_labels(y) else {}
+    weight, ignored = (options.get(name) for name in ("weight", "ignore_index"))
+    if (weight is None and ignored is None) or options.get("reduction", "mean") != "mean":
+        return weights
+    counts = (y != ignored).astype(float)
+    if weight is not None:
+        known, table = np.where(y == ignored, 0, y), numbers("weight", weight)
+        if table.ndim != 1 or not 0 <= known.min() <= known.max() < len(table):
+            return weights  # which the loss refuses
+        counts *= table[known]
+    return counts if weights is None else counts * weights
+
+
+def require_counts(name: str, counts: Array | None) -> None:
+    """Raise ValueError if no sample counts."""
+    if counts is not None and not counts.any():
+        raise ValueError(f"{name}: no sample counts, as each has the weight 0 or a label that is ignored")
 
 
 def take_weights(loss: Loss) -> None:
