@@ -26,6 +26,7 @@ from .emit import network, rules, surface
 STEPS = 100  # of each run that the page does again
 SIZES = [2, 8, 2]
 FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
+TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Backprop"}
 HERE = Path(__file__).parent
 
 
@@ -58,7 +59,8 @@ def page(rng: Rng = 0) -> str:
         f"const surfaces = {{{surfaces}}};",
         f"const facts = {json.dumps(facts, ensure_ascii=False)};",
     ]
-    return assembled("\n".join([runtime(), text("training.js"), *emitted, text("page.js")]))
+    own = [text(f"{name}.js") for name in ("training", "common", "proof", *TABS, "page")]
+    return assembled("\n".join(['"use strict";', runtime(), *emitted, *own]))
 
 
 def assembled(script: str) -> str:
@@ -66,7 +68,20 @@ def assembled(script: str) -> str:
     script, style = "\n" + script.replace("</script", "<\\/script") + "\n", "\n" + text("page.css") + "\n"
     policy = f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}'"
     made = text("page.html").replace("{{policy}}", escape(policy))
+    made = made.replace("{{tabs}}", "\n".join(map(tab, TABS))).replace("{{panels}}", "\n".join(map(panel, TABS)))
     return made.replace("{{style}}", style).replace("{{script}}", script)
+
+
+def tab(name: str) -> str:
+    """Return the button that shows a panel."""
+    facts = f'id="{name}-tab" data-tab="{name}" aria-controls="{name}" aria-selected="false"'
+    return f'  <button type="button" role="tab" {facts} tabindex="-1">{TABS[name]}</button>'
+
+
+def panel(name: str) -> str:
+    """Return a panel: the file of its name."""
+    begin = f'<section id="{name}" role="tabpanel" aria-labelledby="{name}-tab" hidden>'
+    return f"{begin}\n{text(f'{name}.html')}</section>"
 
 
 def text(name: str) -> str:
