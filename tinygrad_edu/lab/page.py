@@ -22,11 +22,14 @@ from ..program.javascript_arrays import runtime
 from ..race.surfaces import SURFACES, stated
 from ..training.data import moons, split
 from .emit import network, rules, surface
+from .programs import book
+from .settings import rates, settings, variants
 
 STEPS = 100  # of each run that the page does again
 SIZES = [2, 8, 2]
 FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
 TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Backprop"}
+SHARED = ("training", "random", "samples", "programs", "run", "python", "common", "proof")  # scripts, in this order
 HERE = Path(__file__).parent
 
 
@@ -51,15 +54,19 @@ def page(rng: Rng = 0) -> str:
         "trainings": {rule: training(rule, seed, X, y) for rule in RULES},
         "walks": {name: walks(name) for name in SURFACES},
         "functions": {name: rounded(name) for name in FUNCTIONS},
+        **settings(),
     }
     surfaces = ",\n".join(f"{name}: {surface(place)}" for name, place in SURFACES.items())
     emitted = [
         rules(),
         f"const net = {network(model, cross_entropy, X, y)};",
         f"const surfaces = {{{surfaces}}};",
+        f"const book = {book()};",
+        rates(),
+        variants(),
         f"const facts = {json.dumps(facts, ensure_ascii=False)};",
     ]
-    shared = [text(f"{name}.js") for name in ("training", "common", "proof")]
+    shared = [text(f"{name}.js") for name in SHARED]
     own = ["\n".join(["{", *texts(name, ".js"), "}"]) for name in TABS]
     return assembled("\n".join(['"use strict";', runtime(), *emitted, *shared, *own, text("page.js")]))
 
