@@ -39,6 +39,7 @@ class Run {
     const params = this.first();
     const { centered, ...hyper } = this.settings.hyper, rule = rule_of(this.settings.rule, centered, hyper.momentum);
     this.hyper = { ...rule.hyper, ...hyper };
+    this.settings.hyper = { lr: rule.hyper.lr, ...this.settings.hyper };
     this.optimizer = new Optimizer(rule, params, { ...this.hyper, lr: this.rate(1), l2: this.settings.l2 });
     this.orders = new Rng(start);
     Object.assign(this, { order: [], batch: batch || made.X.length, at: null, values: null, losses: [], changes: [] });
@@ -79,7 +80,7 @@ class Run {
       const shape = [this.chosen.length, this.sizes[k + 1]];
       return [name, new np.NDArray(shape, Float64Array.from({ length: shape[0] * shape[1] }, keep))];
     });
-    const params = Object.entries(this.optimizer.params).map(([name, array]) => [name, np.array(np.tolist(array))]);
+    const params = Object.entries(this.optimizer.params).map(([name, { shape, data }]) => [name, new np.NDArray(shape, data.slice())]);
     const given = { X: np.getitem(X, rows), y: np.getitem(y, rows) };
     Object.assign(this, { values: { ...given, ...Object.fromEntries([...masks, ...params]) }, at: 0 });
   }
