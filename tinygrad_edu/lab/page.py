@@ -12,21 +12,17 @@ from typing import Any
 import numpy as np
 
 from ..core.init import Rng
-from ..core.layers import mlp
-from ..core.losses import cross_entropy
-from ..core.ops import Array
 from ..core.tensor import Tensor
 from ..extras.numpy_functions import stack
 from ..extras.optimizers import RULES
 from ..program.javascript_arrays import runtime
 from ..race.surfaces import SURFACES, stated
-from ..training.data import moons, split
-from .emit import network, rules, surface
+from .emit import rules, surface
 from .programs import book
+from .runs import RUNS, USUAL, losses
 from .settings import rates, settings, variants
 
 STEPS = 100  # of each run that the page does again
-SIZES = [2, 8, 2]
 FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
 TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Backprop"}
 SHARED = ("training", "random", "samples", "programs", "run", "python", "common", "proof")  # scripts, in this order
@@ -40,18 +36,15 @@ def page(rng: Rng = 0) -> str:
     ----------
     rng : generator or seed of the data and the first weights
     """
-    rng = np.random.default_rng(rng)
-    parts = split(*moons(200, rng=rng), rng=rng)
-    X, y = np.asarray(parts.X_train), np.asarray(parts.y_train)
-    seed = int(rng.integers(2**32))
-    model = mlp(SIZES, activation="tanh", rng=seed)
+    seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
+    own = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in RULES}
+    runs = {name: {**USUAL, **run} for name, run in RUNS.items()}
     facts = {
-        "train": [X.tolist(), y.tolist()],
-        "test": [np.asarray(parts.X_test).tolist(), np.asarray(parts.y_test).tolist()],
-        "params": [p.numpy().tolist() for p in model.parameters()],
+        "seed": seed,
         "rates": stated(),
         "starts": {name: place.start for name, place in SURFACES.items()},
-        "trainings": {rule: training(rule, seed, X, y) for rule in RULES},
+        "runs": {**own, **runs},
+        "trainings": {name: losses(run, STEPS) for name, run in {**own, **runs}.items()},
         "walks": {name: walks(name) for name in SURFACES},
         "functions": {name: rounded(name) for name in FUNCTIONS},
         **settings(),
@@ -59,7 +52,6 @@ def page(rng: Rng = 0) -> str:
     surfaces = ",\n".join(f"{name}: {surface(place)}" for name, place in SURFACES.items())
     emitted = [
         rules(),
-        f"const net = {network(model, cross_entropy, X, y)};",
         f"const surfaces = {{{surfaces}}};",
         f"const book = {book()};",
         rates(),
@@ -67,8 +59,8 @@ def page(rng: Rng = 0) -> str:
         f"const facts = {json.dumps(facts, ensure_ascii=False)};",
     ]
     shared = [text(f"{name}.js") for name in SHARED]
-    own = ["\n".join(["{", *texts(name, ".js"), "}"]) for name in TABS]
-    return assembled("\n".join(['"use strict";', runtime(), *emitted, *shared, *own, text("page.js")]))
+    tabs = ["\n".join(["{", *texts(name, ".js"), "}"]) for name in TABS]
+    return assembled("\n".join(['"use strict";', runtime(), *emitted, *shared, *tabs, text("page.js")]))
 
 
 def assembled(script: str) -> str:
@@ -106,19 +98,6 @@ def texts(tab: str, suffix: str) -> list[str]:
 def digest(source: str) -> str:
     """Return what a policy calls a script or style with this text."""
     return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
-
-
-def training(rule: str, seed: int, X: Array, y: Array) -> list[float]:
-    """Return the losses of `STEPS` full batches with a rule and its defaults."""
-    model = mlp(SIZES, activation="tanh", rng=seed)
-    optimizer, losses = RULES[rule](model), []
-    for _ in range(STEPS):
-        optimizer.zero_grad()
-        loss = cross_entropy(model(X), y)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return losses
 
 
 def walks(name: str) -> dict[str, list[float]]:

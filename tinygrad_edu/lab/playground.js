@@ -1,10 +1,7 @@
 // Playground: a network that learns, step by step. The run is that of run.js; here it is begun, played and shown.
 function renew(given = {}) {
   play(false);
-  const settings = { ...(pg.run?.settings ?? SETTINGS), ...given }, other = given.rule ?? given.schedule;
-  if (given.rule) settings.hyper = {};
-  if (given.schedule !== undefined) settings.numbers = { ...facts.schedules[given.schedule] };
-  if (other !== undefined && given.hyper === undefined) settings.hyper = given.rule ? { lr: suggested(given.rule) } : settings.hyper;
+  const settings = { ...(pg.run?.settings ?? SETTINGS), ...given };
   pg.run = new Run(settings);
   Object.assign(pg, { history: [], chosen: null, line: -1, box: box() });
   const shape = is_picture();
@@ -138,7 +135,7 @@ $("pg-copy").onclick = () => {
   $("pg-copied").textContent = "It is copied, and marked below.";
 };
 watch_map();
-renew(begin_lesson(new URLSearchParams(location.search).get("lesson")));
+from_link({ lesson: new URLSearchParams(location.search).get("lesson") });
 
 tabs.playground = {
   ready(good) {

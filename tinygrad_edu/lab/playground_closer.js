@@ -21,7 +21,7 @@ function draw_closer() {
 function formulas(k, j) {
   const values = probed(), last = k === pg.run.sizes.length - 1, [W, b] = params_of(k), before = k === 1 ? "X" : `h${k - 1}`;
   const sum = last ? "outputs" : `z${k}`, ins = row(values[before], 0), { data, shape } = values[W];
-  const terms = ins.map((x, i) => `${short(x)} · ${factor(data[i * shape[1] + j])}`), shown = terms.slice(0, 6);
+  const terms = ins.map((x, i) => `${factor(x)} · ${factor(data[i * shape[1] + j])}`), shown = terms.slice(0, 6);
   const more = terms.length > 6 ? ` + ${terms.length - 6} more` : "";
   const found = [formula(line_of(sum).text, `${shown.join(" + ")}${more} + ${factor(values[b].data[j])} = ${short(values[sum].data[j])}`)];
   if (last) return found;
@@ -38,23 +38,22 @@ function formula(text, numbers) {
   return element("p", { className: "pg-formula" }, element("code", { textContent: text }), element("span", { textContent: numbers }));
 }
 function weights_table(k, j) {
-  const { optimizer, sizes, values, before } = pg.run, [W, b] = params_of(k), span = optimizer.spans[W][0];
+  const { run } = pg, { optimizer, sizes, before } = run, [W, b] = params_of(k), span = optimizer.spans[W][0];
   const count = Math.min(sizes[k - 1], 12), rows = [];
   const from = (i) => (k === 1 ? input_name(i) : unit_name(k - 1, i));
-  const show = (label, at, gradient, index) => {
+  const show = (label, at, index) => {
     const input = element("input", { type: "number", step: "any", id: `pg-w-${index}` });
     input.value = Number(optimizer.data[at].toPrecision(6));
     input.setAttribute("aria-label", `${label}, its weight`);
     input.onchange = () => set_weight(at, input.valueAsNumber);
     const moved = before ? optimizer.data[at] - before[at] : NaN;
-    const cells = [label, input, short(gradient), short(moved)].map((x, c) => element(c ? "td" : "th", {}, x));
+    const cells = [label, input, short(run.t ? optimizer.grad[at] : NaN), short(moved)].map((x, c) => element(c ? "td" : "th", {}, x));
     const made = element("tr", {}, ...cells);
     if (pg.chosen.i === index) made.className = "chosen";
     rows.push(made);
   };
-  const gradient = (name, at) => (pg.run.midway || !values ? undefined : values[`d_${name}`].data[at]) ?? NaN;
-  for (let i = 0; i < count; i++) show(`${W}[${i},${j}] from ${from(i)}`, span + i * sizes[k] + j, gradient(W, i * sizes[k] + j), i);
-  show(`${b}[${j}], the bias`, optimizer.spans[b][0] + j, gradient(b, j), "b");
+  for (let i = 0; i < count; i++) show(`${W}[${i},${j}] from ${from(i)}`, span + i * sizes[k] + j, i);
+  show(`${b}[${j}], the bias`, optimizer.spans[b][0] + j, "b");
   const head = ["", "value", "its gradient", "last moved by"].map((text) => element("th", { scope: "col", textContent: text }));
   const table = element("table", { className: "pg-weights" }, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
   return element("div", { className: "scroll" }, table);

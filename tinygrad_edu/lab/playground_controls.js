@@ -4,7 +4,7 @@ const WORDS = { cross_entropy: "cross-entropy", mse_loss: "squared error", "": "
 const options = (values) => values.map((value) => [value, WORDS[value] ?? String(value).replaceAll("_", " ")]);
 // knobs by name: where, label, the values, or the ends and step of a slider; when: whether it has a use
 const KNOBS = {
-  n: { at: "data", label: "Samples", values: [50, 100, 200, 300, 500, 1000] },
+  n: { at: "data", label: "Samples", values: [50, 100, 200, 300, 500, 1000], when: ({ data }) => data !== "digits" },
   noise: { at: "data", label: "Noise", range: [0, 1, 0.05], when: ({ data }) => data !== "digits" },
   test: { at: "data", label: "Held out to test", range: [0.1, 0.9, 0.1], when: ({ data }) => data !== "digits" },
   batch: { at: "data", label: "Batch", values: [1, 2, 4, 8, 16, 32, 64, 0], words: { 0: "all" } },
@@ -41,8 +41,13 @@ function setting_knob(name) {
   const number = (text) => (typeof SETTINGS[name] === "number" ? Number(text) : text);
   input.id = id ?? `pg-${name}`;
   input.oninput = () => (shown.textContent = input.value);
-  input.onchange = () => renew({ [name]: number(input.value) });
+  input.onchange = () => renew(changed(name, number(input.value)));
   return knob(label, input, range ? [shown] : []);
+}
+// another rule begins with the rate that suits it, another schedule with its usual numbers
+function changed(name, value) {
+  if (name === "rule") return { rule: value, hyper: { lr: suggested(value) } };
+  return name === "schedule" ? { schedule: value, numbers: { ...facts.schedules[value] } } : { [name]: value };
 }
 const rule_words = () => Object.fromEntries(Object.entries(rules).map(([name, { name: title }]) => [name, title]));
 

@@ -1,9 +1,10 @@
 // A training run: data, network, rule and seeds as settings say, one step after the other. It knows nothing of the page.
 const SETTINGS = {
   data: "moons", n: 300, noise: 0.1, test: 0.2, seed: 0, inputs: ["x1", "x2"], layers: [4, 3], activation: "tanh",
-  weights: "", dropout: 0, loss: "cross_entropy", rule: "adam", hyper: { lr: 0.01 }, l2: 0, schedule: "", numbers: {},
-  batch: 16, start: 0,
+  weights: "", dropout: 0, loss: "cross_entropy", rule: "adam", hyper: { lr: 0.01 }, l2: 0, schedule: "",
+  numbers: {}, batch: 16, start: 0,
 };
+if (typeof facts !== "undefined") Object.assign(SETTINGS, { seed: facts.seed ?? 0, start: facts.seed ?? 0 });
 // the initial weights of tg.init, of (inputs, outputs) weights
 const WEIGHTS = {
   he_normal: (i) => normal(Math.sqrt(2 / i)),
