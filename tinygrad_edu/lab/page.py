@@ -23,7 +23,9 @@ from .runs import RUNS, USUAL, losses
 from .settings import rates, settings, variants
 
 STEPS = 100  # of each run that the page does again
+EVERY = 5  # steps of a training from one loss to the next that is compared
 FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
+NUMBERS = np.random.default_rng(0).uniform(0.01, 4, 200)  # with which it looks
 TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Backprop"}
 SHARED = ("training", "random", "samples", "programs", "run", "python", "common", "proof")  # scripts, in this order
 HERE = Path(__file__).parent
@@ -44,9 +46,11 @@ def page(rng: Rng = 0) -> str:
         "rates": stated(),
         "starts": {name: place.start for name, place in SURFACES.items()},
         "runs": {**own, **runs},
-        "trainings": {name: losses(run, STEPS) for name, run in {**own, **runs}.items()},
+        "steps": STEPS,
+        "trainings": {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in {**own, **runs}.items()},
         "walks": {name: walks(name) for name in SURFACES},
-        "functions": {name: rounded(name) for name in FUNCTIONS},
+        "numbers": NUMBERS.tolist(),
+        "functions": {name: getattr(np, name)(NUMBERS).tolist() for name in FUNCTIONS},
         **settings(),
     }
     surfaces = ",\n".join(f"{name}: {surface(place)}" for name, place in SURFACES.items())
@@ -113,9 +117,3 @@ def walks(name: str) -> dict[str, list[float]]:
         for optimizer in optimizers:
             optimizer.step()
     return {rule: p.numpy().tolist() for rule, p in points.items()}
-
-
-def rounded(name: str) -> list[list[float]]:
-    """Return numbers, and what NumPy makes of them."""
-    x = np.random.default_rng(0).uniform(0.01, 4, 200)
-    return [x.tolist(), getattr(np, name)(x).tolist()]

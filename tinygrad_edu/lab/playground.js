@@ -3,7 +3,7 @@ function renew(given = {}) {
   play(false);
   const settings = { ...(pg.run?.settings ?? SETTINGS), ...given };
   pg.run = new Run(settings);
-  Object.assign(pg, { history: [], chosen: null, line: -1, box: box() });
+  Object.assign(pg, { history: [], chosen: { k: 1, j: 0, quiet: true }, line: -1, box: box() });
   const shape = is_picture();
   $("map").hidden = shape;
   $("pg-pad-place").hidden = !shape;
@@ -71,39 +71,68 @@ function refresh() {
 }
 function draw_now() {
   const { run, latest } = pg, share = ({ right, of }) => (right === null ? "" : `${right} of ${of} right`);
-  const rows = [
-    ["loss of the batch", said(run.losses.at(-1)), ""],
-    ["loss of the training data", said(latest.train.loss), share(latest.train)],
-    ["loss of the test data", said(latest.test.loss), share(latest.test)],
+  const batch = { loss: run.losses.at(-1), of: run.chosen?.length, right: null };
+  const rows = [["the batch", batch], ["training data", latest.train], ["test data", latest.test]];
+  const cells = ([name, found], r) => [
+    element("th", { scope: "row", textContent: name }),
+    why_cell(`pg-now-${r}-0`, said(found.loss), () => loss_words(found)),
+    why_cell(`pg-now-${r}-1`, share(found), found.right === null ? null : () => right_words(found)),
   ];
-  $("pg-now").tBodies[0].replaceChildren(...rows.map(([name, ...cells]) =>
-    element("tr", {}, element("th", { scope: "row", textContent: name }), ...cells.map((text) => element("td", { textContent: text })))));
-  $("pg-halt").textContent = run.broken ? "A gradient is no longer finite: the library would raise an error here. Reset, and take a smaller rate." : "";
-  const { classes } = run, mark = (k) => `${MARKS[k]} class ${k}`;
-  const words = is_picture() ? "Draw a digit, or take one of the test data." : classes ? `${drawn(classes, mark).join("  ")}; hollow: test data. The background is what the network says.`
-    : "■ above 0  ● below 0; hollow: test data. The network's answer is the background, or the line.";
-  $("pg-legend").textContent = words;
-  $("map").setAttribute("aria-label", `Data and what the network says of each point. Step ${run.t}; ${share(latest.test) || "loss " + said(latest.test.loss)} in the test data. Arrow keys move the cross.`);
+  keep_focus(() => $("pg-now").tBodies[0].replaceChildren(...rows.map((row, r) => element("tr", {}, ...cells(row, r)))));
+  $("pg-halt").textContent = run.broken ? HALTED : "";
+  $("pg-legend").textContent = legend();
+  const score = share(latest.test) || `loss ${said(latest.test.loss)}`, name = "Data, and what the network says of each point.";
+  $("map").setAttribute("aria-label", `${name} Step ${run.t}; ${score} in the test data. Arrow keys move the cross.`);
+  $("pg-probe").setAttribute("aria-live", pg.playing ? "off" : "polite");
 }
+const HALTED =
+  "A gradient is no longer finite: the library would raise an error here. Reset, and take a smaller learning rate.";
+function legend() {
+  if (is_picture()) return "Draw a digit, or take one of the test data.";
+  const { classes } = pg.run, names = drawn(classes, (k) => `${MARKS[k]} class ${k}`).join("  ");
+  if (classes) return `${names}; hollow: test data. The background is what the network says.`;
+  const answer = is_plane() ? "background" : "line";
+  return `■ above 0  ● below 0; hollow: test data. The network's answer is the ${answer}.`;
+}
+function loss_words({ loss, of }) {
+  if (loss === undefined) return "There is none before the first step.";
+  const { settings } = pg.run, mean = `The mean over ${of} samples`;
+  if (settings.loss === "mse_loss") return `${mean} of (output − target)² = ${said(loss)}: ${short(Math.sqrt(loss))} is √ of it`;
+  return `${mean} of −ln p(its class) = ${said(loss)}; e^−${short(loss)} = ${(100 * Math.exp(-loss)).toFixed(1)} %`;
+}
+const right_words = ({ right, of }) =>
+  `${right} / ${of} = ${((100 * right) / of).toFixed(1)} %: the largest output is that of the sample's class`;
 function draw_numbers() {
   const { rule, t, hyper } = pg.run.optimizer, head = String(rule.kernel).match(/\((.*?)\)/)[1].split(", ").slice(2 + rule.state.length);
   const numbers = rule.scalars(t + 1, ...Object.values({ ...hyper, lr: pg.run.rate(t + 1) }));
   $("numbers").textContent = `At step ${t + 1}: ${head.map((name, i) => `${name} = ${Number(numbers[i].toPrecision(6))}`).join(", ")}`;
 }
+const COLUMNS = ["layer", "units", "weights", "length of gradient", "length of step", "step / weights", "dead units"];
 function draw_layers() {
-  const { run } = pg, { optimizer, sizes } = run, table = $("pg-layers"), dead = dead_units();
-  const head = ["layer", "units", "weights", "length of the gradient", "length of the step", "step / weights", "units that are dead"];
-  table.tHead.replaceChildren(element("tr", {}, ...head.map((text) => element("th", { scope: "col", textContent: text }))));
+  const { sizes } = pg.run, table = $("pg-layers"), dead = dead_units();
+  table.tHead.replaceChildren(element("tr", {}, ...COLUMNS.map((text) => element("th", { scope: "col", textContent: text }))));
   const rows = sizes.slice(1).map((n, k) => {
-    const [W, b] = params_of(k + 1), first = optimizer.spans[W][0], last = optimizer.spans[b][1];
-    const long = (array) => Math.hypot(...array.subarray(first, last)), now = optimizer.data;
-    const moved = run.before ? Math.hypot(...now.subarray(first, last).map((a, i) => a - run.before[first + i])) : NaN;
-    const cells = [n, last - first, run.t ? short(long(optimizer.grad)) : "–", short(moved), short(moved / long(now)), k < sizes.length - 2 ? dead[k] : "–"];
-    return element("tr", {}, element("th", { scope: "row", textContent: k < sizes.length - 2 ? `h${k + 1}` : "outputs" }), ...cells.map((text) => element("td", { textContent: text })));
+    const name = element("th", { scope: "row", textContent: k < sizes.length - 2 ? `h${k + 1}` : "outputs" });
+    return element("tr", {}, name, ...layer_cells(k, n, dead[k]));
   });
-  table.tBodies[0].replaceChildren(...rows);
+  keep_focus(() => table.tBodies[0].replaceChildren(...rows));
   const sum = dead.reduce((a, b) => a + b, 0);
   $("pg-dead").textContent = sum ? `Dead: ${sum} unit${sum > 1 ? "s say" : " says"} the same of every sample.` : "";
+}
+function layer_cells(k, n, dead) {
+  const { run } = pg, { optimizer, sizes, before, t } = run, [W, b] = params_of(k + 1), span = [optimizer.spans[W][0], optimizer.spans[b][1]];
+  const now = optimizer.data.subarray(...span), count = now.length, of = `over these ${count} numbers`;
+  const slope = t ? Math.hypot(...optimizer.grad.subarray(...span)) : NaN, size = Math.hypot(...now);
+  const moved = before ? Math.hypot(...now.map((a, i) => a - before[span[0] + i])) : NaN, share = moved / size;
+  const cells = [
+    [n, null],
+    [count, () => `${sizes[k]} · ${n} + ${n} = ${count}: one for each pair of units, and a bias for each unit`],
+    [short(slope), () => `√Σ g² = ${short(slope)} ${of}, in the last batch`],
+    [short(moved), () => `√Σ (p − p before)² = ${short(moved)} ${of}, in the last step`],
+    [short(share), () => `${short(moved)} / √Σ p² = ${short(moved)} / ${short(size)} = ${short(share)}; one in a thousand is usual`],
+    [dead ?? "–", () => `${dead ?? "No"} units whose value is the same for all ${run.data.X.length} samples of the training data`],
+  ];
+  return cells.map(([text, words], c) => why_cell(`pg-layer-${k}-${c}`, text, words));
 }
 // how many units of each hidden layer say the same of all training data, so that they learn nothing more
 function dead_units() {
@@ -135,6 +164,7 @@ $("pg-copy").onclick = () => {
   $("pg-copied").textContent = "It is copied, and marked below.";
 };
 watch_map();
+watch_whys();
 from_link({ lesson: new URLSearchParams(location.search).get("lesson") });
 
 tabs.playground = {

@@ -1,6 +1,6 @@
 // Look closer: a unit or a weight as the program's own lines, with the numbers of the point that is looked at.
 function choose(what) {
-  const { chosen } = pg, same = chosen && chosen.k === what.k && chosen.j === what.j && chosen.i === what.i;
+  const { chosen } = pg, same = !chosen.quiet && chosen.k === what.k && chosen.j === what.j && chosen.i === what.i;
   pg.chosen = what;
   if (!same) draw_closer();
   draw_edges();
@@ -9,11 +9,7 @@ function choose(what) {
 const line_of = (target) => pg.run.plain.lines.find((line) => line.target === target);
 
 function draw_closer() {
-  const { k, j } = pg.chosen ?? {}, place = $("pg-closer");
-  if (k === undefined) {
-    place.replaceChildren(element("p", { className: "quiet", textContent: "Point at a unit or an edge, or go there with Tab and the arrow keys: here stands how its number comes about." }));
-    return;
-  }
+  const { k, j } = pg.chosen, place = $("pg-closer");
   if (k === 0) return place.replaceChildren(element("p", { textContent: "The input: what the network is given of a sample." }));
   place.replaceChildren(element("p", { className: "pg-name", textContent: `${unit_name(k, j)}` }), ...formulas(k, j), weights_table(k, j));
 }
@@ -62,4 +58,11 @@ function set_weight(at, value) {
   if (!Number.isFinite(value)) return;
   pg.run.change(`optimizer.buffer.data[${at}] = ${value}`, (run) => (run.optimizer.data[at] = value));
   refresh();
+}
+// a weight in words, with its numbers
+function weight_words(k, i, j) {
+  const { run } = pg, { optimizer } = run, [W] = params_of(k), at = optimizer.spans[W][0] + i * run.sizes[k] + j;
+  if (is_picture() && k === 1) return `The 64 weights from the pixels to h1[${j}]; its tile shows them`;
+  const name = `${W}[${i},${j}] = ${short(optimizer.data[at])}`, gradient = run.t ? `; its gradient was ${short(optimizer.grad[at])}` : "";
+  return `${name}${gradient}${run.before ? `, the rule moved it by ${short(optimizer.data[at] - run.before[at])}` : ""}. Click to set it.`;
 }

@@ -5,7 +5,7 @@ function draw_lines() {
   pg.line_count = program.lines.length;
   const rows = texts.map((text) => {
     const own = number + 1 < program.lines.length && text === `    ${program.lines[number + 1].text}`;
-    if (!own) return element("div", { className: "pg-text", textContent: text || " " });
+    if (!own) return plain_row(text);
     number += 1;
     return line_row(text, number, done);
   });
@@ -15,6 +15,11 @@ function draw_lines() {
     : at === null ? "Next line begins a batch." : `All ${program.lines.length} lines have run, and the rule has moved the weights.`;
   $("pg-rest").disabled = !pg.good || !midway;
   draw_value();
+}
+function plain_row(text) {
+  const row = element("div", { className: "pg-text", textContent: text || " " });
+  row.setAttribute("role", "presentation");
+  return row;
 }
 const section_words = (section) => (["forward", "loss"].includes(section) ? "forward" : "backward");
 function line_row(text, number, done) {

@@ -52,8 +52,8 @@ function size_buttons(k, n) {
   };
   return element(
     "span", { className: "pg-head" },
-    make("−", `Take a unit out of layer ${k}`, `pg-less-${k}`, n > 1, -1),
     element("span", { textContent: `h${k}: ${n}` }),
+    make("−", `Take a unit out of layer ${k}`, `pg-less-${k}`, n > 1, -1),
     make("+", `Add a unit to layer ${k}`, `pg-more-${k}`, n < (is_picture() ? 32 : 8), 1),
   );
 }
@@ -64,7 +64,7 @@ function unit_button(k, j, text) {
   button.setAttribute("aria-label", k ? `${unit_name(k, j)}: how it comes about` : "The input");
   button.onclick = button.onfocus = button.onpointerenter = () => choose({ k, j });
   button.onkeydown = walk;
-  button.tabIndex = pg.chosen && pg.chosen.k === k && pg.chosen.j === j ? 0 : k === 1 && j === 0 && !pg.chosen ? 0 : -1;
+  button.tabIndex = pg.chosen.k === k && pg.chosen.j === j ? 0 : -1;
   return button;
 }
 function tile_canvas(name) {
@@ -113,6 +113,7 @@ function edge_path(curve, k, i, j) {
   };
   const path = make("pg-edge"), touch = make("pg-touch"); // the second is wide and unseen, so that a pointer can hit it
   touch.onpointerenter = () => choose({ k, j, i });
+  why(touch, () => weight_words(k, i, j));
   touch.onclick = () => (choose({ k, j, i }), $(`pg-w-${i}`)?.focus());
   return path;
 }
@@ -120,7 +121,7 @@ function draw_edges() {
   const { params } = pg.run.optimizer, names = pg.run.program.params;
   for (const { k, i, j, path } of pg.paths) {
     const { data, shape } = params[names[2 * k - 2]], w = is_picture() && k === 1 ? 0 : data[i * shape[1] + j];
-    const chosen = pg.chosen && pg.chosen.k === k && pg.chosen.j === j && (pg.chosen.i ?? i) === i;
+    const chosen = pg.chosen && !pg.chosen.quiet && pg.chosen.k === k && pg.chosen.j === j && (pg.chosen.i ?? i) === i;
     path.setAttribute("class", `pg-edge ${w < 0 ? "minus" : "plus"}${chosen ? " chosen" : ""}`);
     path.setAttribute("stroke-width", (0.6 + 3 * Math.min(Math.abs(w), 3) ** 0.8).toFixed(2));
   }

@@ -4,7 +4,7 @@ const SETTINGS = {
   weights: "", dropout: 0, loss: "cross_entropy", rule: "adam", hyper: { lr: 0.01 }, l2: 0, schedule: "",
   numbers: {}, batch: 16, start: 0,
 };
-if (typeof facts !== "undefined") Object.assign(SETTINGS, { seed: facts.seed ?? 0, start: facts.seed ?? 0 });
+Object.assign(SETTINGS, { seed: facts.seed, start: facts.seed });
 // the initial weights of tg.init, of (inputs, outputs) weights
 const WEIGHTS = {
   he_normal: (i) => normal(Math.sqrt(2 / i)),

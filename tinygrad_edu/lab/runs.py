@@ -20,7 +20,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "1 of relu, squared error": {"data": "blobs", "layers": [5], "activation": "relu", "loss": "mse_loss", "batch": 16},
     "2 of tanh, dropout": {"layers": [4, 4], "dropout": 0.5, "rule": "adamw", "hyper": {"lr": 0.01}, "batch": 16},
     "2 of gelu": {"data": "spirals", "noise": 0.02, "layers": [8, 8], "activation": "gelu", "batch": 16},
-    "2 of elu": {"data": "regression", "layers": [6, 4], "activation": "elu", "loss": "mse_loss", "rule": "rmsprop"},
+    "2 of elu": {"data": "regression", "layers": [6, 4], "activation": "elu", "loss": "mse_loss", "rule": "rmsprop", "hyper": {"lr": 0.001}},
     "3 of sigmoid": {"layers": [4, 3, 2], "activation": "sigmoid", "rule": "rprop"},
     "3 of leaky_relu, l2": {"layers": [4, 4, 4], "activation": "leaky_relu", "l2": 0.01, "batch": 7},
     "4 of softplus": {"layers": [3, 3, 3, 3], "activation": "softplus", "rule": "momentum", "hyper": {"lr": 0.1}},
