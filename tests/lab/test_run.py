@@ -28,7 +28,7 @@ answer(D.runs.map(({ given, changes = [] }) => {
 @pytest.fixture(scope="module")
 def scripts():
     """What the page has in front of a run."""
-    facts = f"const facts = {json.dumps({"seed": 0, **settings.settings()})};"
+    facts = f"const facts = {json.dumps({'seed': 0, **settings.settings()})};"
     own = [(LAB / f"{name}.js").read_text("utf-8") for name in ("random", "samples", "programs", "run", "python")]
     return [emit.rules(), f"const book = {programs.book()};", settings.rates(), settings.variants(), facts, *own]
 

@@ -10,6 +10,7 @@ function renew(given = {}) {
   if (!is_picture() && !inside(pg.probe)) pg.probe = [(pg.box[0] + pg.box[1]) / 2, (pg.box[2] + pg.box[3]) / 2];
   if (shape) pg.pixels ??= [...pg.run.data.X_test[0]];
   record();
+  take_inks();
   draw_knobs();
   draw_net();
   $("equations").innerHTML = pg.run.optimizer.rule.equations;
@@ -22,17 +23,16 @@ function suggested(rule) {
   const lr = Math.min(facts.rates.valley[rule] / 3, 1);
   return RATES_OF_CHOICE.reduce((a, b) => (Math.abs(Math.log(b / lr)) < Math.abs(Math.log(a / lr)) ? b : a));
 }
-// the losses after this step; of the digits, which take longer, after every tenth
+// the losses after this step; of the digits, which take longer, after every tenth or so
 function record() {
   const { run } = pg, t = run.losses.length;
-  if (is_picture() && t % 10 && pg.playing) return;
+  if (is_picture() && pg.playing && t < (pg.history.at(-1)?.t ?? 0) + 10) return;
   const { train, test } = run.measures();
   pg.latest = { train, test };
   pg.history.push({ t, train: train.loss, test: test.loss });
 }
 function step() {
   pg.run.step();
-  record();
   if (pg.run.broken) play(false);
 }
 function play(on) {
@@ -42,7 +42,9 @@ function play(on) {
 }
 function frame() {
   if (!pg.playing) return;
+  const { t } = pg.run;
   for (pg.due += Number($("pg-speed").value); pg.due >= 1 && pg.playing; pg.due--) step();
+  if (pg.run.t > t) record();
   refresh();
   if (pg.playing) requestAnimationFrame(frame);
   else refresh();
@@ -51,11 +53,12 @@ function frame() {
 // --- what is shown ----------------------------------------------------------------------------------------------------
 // while it plays the grid is coarse, and what is read slowly is shown now and then
 function refresh() {
-  const fine = pg.playing ? 32 : 64, values = is_picture() ? null : survey(fine);
+  const fine = pg.playing ? TILE : 64, values = is_picture() ? null : survey(fine);
+  take_inks();
   if (is_picture()) draw_pad();
   else draw_map(values, fine);
   draw_curve();
-  draw_tiles(values, fine);
+  if (!pg.playing || pg.run.t % 2) draw_tiles(values, fine);
   draw_edges();
   $("t").textContent = pg.run.t;
   $("pg-epochs").textContent = (pg.run.t / Math.ceil(pg.run.data.X.length / pg.run.batch)).toFixed(1);
@@ -148,16 +151,18 @@ function dead_units() {
 
 // --- the page ---------------------------------------------------------------------------------------------------------
 $("play").onclick = () => play(!pg.playing);
-$("step").onclick = () => (play(false), step(), refresh());
+$("step").onclick = () => (play(false), step(), record(), refresh());
 $("epoch").onclick = () => {
   play(false);
-  do step();
-  while (pg.run.order.length && !pg.run.broken);
+  do {
+    step();
+    record();
+  } while (pg.run.order.length && !pg.run.broken);
   refresh();
 };
 $("reset").onclick = () => renew();
 $("pg-line").onclick = next_line;
-$("pg-rest").onclick = () => (play(false), step(), refresh());
+$("pg-rest").onclick = $("step").onclick;
 $("pg-copy").onclick = () => {
   navigator.clipboard?.writeText(script(pg.run));
   getSelection().selectAllChildren($("pg-python"));

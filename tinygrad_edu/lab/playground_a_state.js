@@ -1,6 +1,9 @@
 // What the files of the playground share: the run on the page, and what of it is looked at.
 const pg = { run: null, playing: false, due: 0, good: false, history: [], probe: [0, 0], chosen: { k: 1, j: 0 }, line: -1, lesson: null };
 const MARKS = ["●", "■", "▲"], CLASS_COLOURS = ["two", "one", "three"];
+const INKS = ["one", "two", "three", "card", "page", "text", "quiet", "line", "faint"];
+const ink = (name) => pg.inks[name]; // a colour of the page, which is asked for them once for each picture
+const take_inks = () => (pg.inks = Object.fromEntries(INKS.map((name) => [name, colour(name)])));
 const is_plane = () => pg.run.data.X[0].length === 2; // points in a plane, as against a wave and pictures
 const is_picture = () => pg.run.settings.data === "digits";
 

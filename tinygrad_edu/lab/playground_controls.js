@@ -90,9 +90,10 @@ function new_rate(lr) {
   run.change(`optimizer.lr = ${rate_text(run.settings, lr)}`, () => (run.hyper.lr = lr));
   refresh();
 }
+const wanted = (name) => (KNOBS[name].when?.(settings_now()) ?? true) && !pg.lesson?.hide.includes(name);
 function draw_knobs() {
   for (const place of ["data", "model", "rule"]) {
-    const names = Object.keys(KNOBS).filter((name) => KNOBS[name].at === place && (KNOBS[name].when?.(settings_now()) ?? true));
+    const names = Object.keys(KNOBS).filter((name) => KNOBS[name].at === place && wanted(name));
     const made = names.map(setting_knob);
     if (place === "data") made.push(seed_button("seed", "New data"));
     if (place === "model") made.push(seed_button("start", "New first weights"), depth_buttons());
@@ -161,14 +162,14 @@ function thumbnail(name) {
   canvas.setAttribute("aria-hidden", true);
   const { X, y } = (thumbnails[name] ??= samples({ data: name, n: 120, noise: SETS[name].noise, test: 0.1, seed: 0 }));
   if (name === "digits") {
-    pen.fillStyle = colour("text");
+    pen.fillStyle = ink("text");
     X[1].forEach((a, k) => ((pen.globalAlpha = a), pen.fillRect(6 + 4 * (k % 8), 6 + 4 * (k >> 3), 4, 4)));
     return canvas;
   }
   const points = X.map((point, i) => (point.length === 2 ? point : [point[0], y[i][0]])), flat = points.flat();
   const low = Math.min(...flat), high = Math.max(...flat), place = (a) => 3 + (38 * (a - low)) / (high - low);
   points.forEach(([a, b], i) => {
-    pen.fillStyle = colour(CLASS_COLOURS[Array.isArray(y[i]) ? Number(y[i][0] > 0) : y[i]]);
+    pen.fillStyle = ink(CLASS_COLOURS[Array.isArray(y[i]) ? Number(y[i][0] > 0) : y[i]]);
     pen.fillRect(place(a) - 1, 44 - place(b) - 1, 2.4, 2.4);
   });
   return canvas;

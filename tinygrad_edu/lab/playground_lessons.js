@@ -31,6 +31,7 @@ function begin_lesson(name) {
   pg.lesson = lesson ? { name, ...lesson } : null;
   const { hide = [], title, text } = lesson ?? {};
   for (const part of document.querySelectorAll("#playground [data-part]")) part.hidden = hide.includes(part.dataset.part);
+  document.querySelector(".pg-bench").classList.toggle("two", hide.includes("data"));
   $("pg-model-knobs").hidden = hide.includes("model");
   $("pg-lesson").hidden = !lesson;
   if (lesson) $("pg-lesson").replaceChildren(element("b", { textContent: `${title}. ` }), text);

@@ -23,7 +23,10 @@ function from_link(kept) {
   if (given.schedule) given.numbers = { ...facts.schedules[given.schedule], ...given.numbers };
   if (!("lr" in given.hyper)) given.hyper.lr = suggested(given.rule);
   renew(given);
-  for (let t = Math.min(Number(kept.t) || 0, MANY); t > 0 && !pg.run.broken; t--) step();
+  for (let t = Math.min(Number(kept.t) || 0, MANY); t > 0 && !pg.run.broken; t--) {
+    step();
+    if (t % 10 === 1) record();
+  }
 }
 function read(name, text) {
   const usual = SETTINGS[name];

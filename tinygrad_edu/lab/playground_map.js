@@ -10,7 +10,7 @@ function draw_map(values, fine) {
   } else draw_wave(pen, spot, values.outputs);
   draw_points(pen, spot);
   const [u, v] = spot(is_plane() ? pg.probe : [pg.probe[0], probed().outputs.data[0]]);
-  pen.strokeStyle = colour("text");
+  pen.strokeStyle = ink("text");
   pen.lineWidth = 1.5;
   for (const [a, b, c, d] of [[-9, 0, -3, 0], [3, 0, 9, 0], [0, -9, 0, -3], [0, 3, 0, 9]]) {
     pen.beginPath();
@@ -25,8 +25,8 @@ function place_of(width) {
 }
 // the background: of classes, the colour of the likeliest, as strong as it is sure; of a number, its sign and size
 function backdrop(outputs, fine) {
-  const image = new ImageData(fine, fine), back = bytes(colour("card")), { classes } = pg.run;
-  const ends = (classes ? CLASS_COLOURS : ["two", "one"]).map((name) => bytes(colour(name)));
+  const image = new ImageData(fine, fine), back = bytes(ink("card")), { classes } = pg.run;
+  const ends = (classes ? CLASS_COLOURS : ["two", "one"]).map((name) => bytes(ink(name)));
   const most = classes || Math.max(...[...pg.run.data.y, ...pg.run.data.y_test].flat().map(Math.abs));
   for (let k = 0; k < fine * fine; k++) {
     const scores = row(outputs, k);
@@ -47,8 +47,8 @@ function draw_points(pen, spot) {
     points.forEach((point, i) => {
       const kind = classes ? labels[i] : Number(labels[i][0] > 0), name = CLASS_COLOURS[kind], size = is_plane() ? 4 : 3;
       const [u, v] = spot(is_plane() ? point : [point[0], labels[i][0]]);
-      pen.fillStyle = hollow ? colour("card") : colour(name);
-      pen.strokeStyle = hollow ? colour(name) : sure.has(i) ? colour("text") : colour("card");
+      pen.fillStyle = hollow ? ink("card") : ink(name);
+      pen.strokeStyle = hollow ? ink(name) : sure.has(i) ? ink("text") : ink("card");
       pen.lineWidth = hollow || sure.has(i) ? 1.75 : 1;
       mark(pen, kind, u, v, size);
     });
@@ -64,9 +64,9 @@ function mark(pen, kind, u, v, size) {
 }
 function draw_wave(pen, spot, outputs) {
   const [left, right] = pg.box, n = outputs.data.length;
-  pen.fillStyle = colour("page");
+  pen.fillStyle = ink("page");
   pen.fillRect(0, 0, 2000, 2000);
-  pen.strokeStyle = colour("text");
+  pen.strokeStyle = ink("text");
   pen.lineWidth = 2.5;
   pen.beginPath();
   outputs.data.forEach((y, k) => pen.lineTo(...spot([left + ((right - left) * (k + 0.5)) / n, y])));
@@ -110,7 +110,7 @@ function draw_curve() {
   const top = seen.filter(Number.isFinite).reduce((a, b) => Math.max(a, b), 0.1);
   const place = (t, loss) => [left + ((width - left - 4) * t) / n, low - ((low - 8) * Math.min(loss, top)) / top];
   pen.font = "12px system-ui, sans-serif";
-  pen.fillStyle = colour("quiet");
+  pen.fillStyle = ink("quiet");
   pen.lineWidth = 1;
   for (let k = 0; k <= 4; k++) {
     const [, v] = place(0, (top * k) / 4);
@@ -129,7 +129,7 @@ function draw_curve() {
   pen.setLineDash([]);
 }
 function trace(pen, points, name) {
-  pen.strokeStyle = colour(name);
+  pen.strokeStyle = ink(name);
   pen.beginPath();
   for (const point of points) pen.lineTo(...point);
   pen.stroke();

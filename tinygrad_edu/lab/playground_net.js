@@ -130,7 +130,7 @@ function draw_edges() {
 // --- maps of the units ------------------------------------------------------------------------------------------------
 const NAMES_OF = (k) => (k === 0 ? "X" : k === pg.run.sizes.length - 1 ? "outputs" : `h${k}`);
 function draw_tiles(values, fine) {
-  const palette = [bytes(colour("two")), bytes(colour("card")), bytes(colour("one"))];
+  const palette = [bytes(ink("two")), bytes(ink("card")), bytes(ink("one"))];
   for (const canvas of $("pg-net").querySelectorAll(".pg-tile")) {
     const [k, j] = canvas.dataset.tile.split(" ").map(Number), pen = canvas.getContext("2d");
     if (is_picture()) draw_weights(canvas, k, j, palette);

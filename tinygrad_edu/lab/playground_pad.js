@@ -46,14 +46,14 @@ function pad_buttons() {
 function paint_pad() {
   const pen = $("pg-pad").getContext("2d"), cell = 30, focus = document.activeElement === $("pg-pad");
   pen.globalAlpha = 1;
-  pen.fillStyle = colour("card");
+  pen.fillStyle = ink("card");
   pen.fillRect(0, 0, 240, 240);
-  pen.fillStyle = colour("text");
+  pen.fillStyle = ink("text");
   pg.pixels.forEach((a, p) => ((pen.globalAlpha = a), pen.fillRect(cell * (p % 8), cell * (p >> 3), cell, cell)));
   pen.globalAlpha = 1;
-  pen.strokeStyle = colour("line");
+  pen.strokeStyle = ink("line");
   for (let k = 0; k <= 8; k++) pen.strokeRect(cell * k, 0, 0, 240), pen.strokeRect(0, cell * k, 240, 0);
-  pen.strokeStyle = colour("two");
+  pen.strokeStyle = ink("two");
   pen.lineWidth = 3;
   if (focus && pg.pen !== undefined) pen.strokeRect(cell * (pg.pen % 8) + 1, cell * (pg.pen >> 3) + 1, cell - 2, cell - 2);
   pen.lineWidth = 1;
