@@ -171,7 +171,7 @@ CONTRAST = """() => {
     }
   };
   const written = (place) => [...place.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
-  const shown = (place) => place.checkVisibility() && !place.disabled && !place.closest("[aria-pressed=false]");
+  const shown = (place) => place.checkVisibility() && !place.disabled;
   const ratio = (place) => {
     const [a, b] = [getComputedStyle(place).color, behind(place)].map(light).sort((x, y) => y - x);
     return (a + 0.05) / (b + 0.05);

@@ -14,7 +14,7 @@ function renew(given = {}) {
   draw_knobs();
   draw_net();
   $("equations").innerHTML = pg.run.optimizer.rule.equations;
-  $("kernel").textContent = String(pg.run.optimizer.rule.kernel);
+  $("kernel").textContent = [pg.run.optimizer.rule.kernel, pg.run.optimizer.rule.scalars].join("\n\n");
   refresh();
 }
 const inside = ([a, b]) => a >= pg.box[0] && a <= pg.box[1] && b >= pg.box[2] && b <= pg.box[3];
@@ -50,7 +50,7 @@ function frame() {
   else refresh();
 }
 
-// --- what is shown ----------------------------------------------------------------------------------------------------
+// --- what is shown ---------------------------------------------------------------------------------------------------
 // while it plays the grid is coarse, and what is read slowly is shown now and then
 function refresh() {
   const fine = pg.playing ? TILE : 64, values = is_picture() ? null : survey(fine);
@@ -81,11 +81,12 @@ function draw_now() {
     why_cell(`pg-now-${r}-0`, said(found.loss), () => loss_words(found)),
     why_cell(`pg-now-${r}-1`, share(found), found.right === null ? null : () => right_words(found)),
   ];
-  keep_focus(() => $("pg-now").tBodies[0].replaceChildren(...rows.map((row, r) => element("tr", {}, ...cells(row, r)))));
+  const made = rows.map((row, r) => element("tr", {}, ...cells(row, r)));
+  keep_focus(() => $("pg-now").tBodies[0].replaceChildren(...made));
   $("pg-halt").textContent = run.broken ? HALTED : "";
   $("pg-legend").textContent = legend();
-  const score = share(latest.test) || `loss ${said(latest.test.loss)}`, name = "Data, and what the network says of each point.";
-  $("map").setAttribute("aria-label", `${name} Step ${run.t}; ${score} in the test data. Arrow keys move the cross.`);
+  const score = share(latest.test) || `loss ${said(latest.test.loss)}`, what = "Data, and what the network says of it.";
+  $("map").setAttribute("aria-label", `${what} Step ${run.t}; ${score} in the test data. Arrow keys move the cross.`);
   $("pg-probe").setAttribute("aria-live", pg.playing ? "off" : "polite");
 }
 const HALTED =
@@ -100,20 +101,23 @@ function legend() {
 function loss_words({ loss, of }) {
   if (loss === undefined) return "There is none before the first step.";
   const { settings } = pg.run, mean = `The mean over ${of} samples`;
-  if (settings.loss === "mse_loss") return `${mean} of (output − target)² = ${said(loss)}: ${short(Math.sqrt(loss))} is √ of it`;
+  if (settings.loss === "mse_loss") return `${mean} of (output − target)² = ${said(loss)} = ${short(Math.sqrt(loss))}²`;
   return `${mean} of −ln p(its class) = ${said(loss)}; e^−${short(loss)} = ${(100 * Math.exp(-loss)).toFixed(1)} %`;
 }
 const right_words = ({ right, of }) =>
   `${right} / ${of} = ${((100 * right) / of).toFixed(1)} %: the largest output is that of the sample's class`;
 function draw_numbers() {
-  const { rule, t, hyper } = pg.run.optimizer, head = String(rule.kernel).match(/\((.*?)\)/)[1].split(", ").slice(2 + rule.state.length);
+  const { rule, t, hyper } = pg.run.optimizer, arrays = 2 + rule.state.length;
+  const head = String(rule.kernel).match(/\((.*?)\)/)[1].split(", ").slice(arrays);
   const numbers = rule.scalars(t + 1, ...Object.values({ ...hyper, lr: pg.run.rate(t + 1) }));
-  $("numbers").textContent = `At step ${t + 1}: ${head.map((name, i) => `${name} = ${Number(numbers[i].toPrecision(6))}`).join(", ")}`;
+  const list = head.map((name, i) => `${name} = ${Number(numbers[i].toPrecision(6))}`).join(", ");
+  $("numbers").textContent = `At step ${t + 1}: ${list}`;
 }
 const COLUMNS = ["layer", "units", "weights", "length of gradient", "length of step", "step / weights", "dead units"];
 function draw_layers() {
   const { sizes } = pg.run, table = $("pg-layers"), dead = dead_units();
-  table.tHead.replaceChildren(element("tr", {}, ...COLUMNS.map((text) => element("th", { scope: "col", textContent: text }))));
+  const heads = COLUMNS.map((text) => element("th", { scope: "col", textContent: text }));
+  table.tHead.replaceChildren(element("tr", {}, ...heads));
   const rows = sizes.slice(1).map((n, k) => {
     const name = element("th", { scope: "row", textContent: k < sizes.length - 2 ? `h${k + 1}` : "outputs" });
     return element("tr", {}, name, ...layer_cells(k, n, dead[k]));
@@ -123,7 +127,8 @@ function draw_layers() {
   $("pg-dead").textContent = sum ? `Dead: ${sum} unit${sum > 1 ? "s say" : " says"} the same of every sample.` : "";
 }
 function layer_cells(k, n, dead) {
-  const { run } = pg, { optimizer, sizes, before, t } = run, [W, b] = params_of(k + 1), span = [optimizer.spans[W][0], optimizer.spans[b][1]];
+  const { run } = pg, { optimizer, sizes, before, t } = run, [W, b] = params_of(k + 1);
+  const span = [optimizer.spans[W][0], optimizer.spans[b][1]];
   const now = optimizer.data.subarray(...span), count = now.length, of = `over these ${count} numbers`;
   const slope = t ? Math.hypot(...optimizer.grad.subarray(...span)) : NaN, size = Math.hypot(...now);
   const moved = before ? Math.hypot(...now.map((a, i) => a - before[span[0] + i])) : NaN, share = moved / size;
@@ -132,8 +137,8 @@ function layer_cells(k, n, dead) {
     [count, () => `${sizes[k]} · ${n} + ${n} = ${count}: one for each pair of units, and a bias for each unit`],
     [short(slope), () => `√Σ g² = ${short(slope)} ${of}, in the last batch`],
     [short(moved), () => `√Σ (p − p before)² = ${short(moved)} ${of}, in the last step`],
-    [short(share), () => `${short(moved)} / √Σ p² = ${short(moved)} / ${short(size)} = ${short(share)}; one in a thousand is usual`],
-    [dead ?? "–", () => `${dead ?? "No"} units whose value is the same for all ${run.data.X.length} samples of the training data`],
+    [short(share), () => `${short(moved)} / √Σ p² = ${short(moved)} / ${short(size)}; about 1 in 1000 is usual`],
+    [dead ?? "–", () => `${dead ?? "No"} units say the same of all ${run.data.X.length} samples of the training data`],
   ];
   return cells.map(([text, words], c) => why_cell(`pg-layer-${k}-${c}`, text, words));
 }
@@ -149,7 +154,7 @@ function dead_units() {
   });
 }
 
-// --- the page ---------------------------------------------------------------------------------------------------------
+// --- the page --------------------------------------------------------------------------------------------------------
 $("play").onclick = () => play(!pg.playing);
 $("step").onclick = () => (play(false), step(), record(), refresh());
 $("epoch").onclick = () => {

@@ -1,5 +1,6 @@
 // What the files of the playground share: the run on the page, and what of it is looked at.
-const pg = { run: null, playing: false, due: 0, good: false, history: [], probe: [0, 0], chosen: { k: 1, j: 0 }, line: -1, lesson: null };
+const pg = { run: null, playing: false, due: 0, good: false, history: [], lesson: null };
+Object.assign(pg, { probe: [0, 0], chosen: { k: 1, j: 0 }, line: -1 }); // a point, a unit or weight, a line
 const MARKS = ["●", "■", "▲"], CLASS_COLOURS = ["two", "one", "three"];
 const INKS = ["one", "two", "three", "card", "page", "text", "quiet", "line", "faint"];
 const ink = (name) => pg.inks[name]; // a colour of the page, which is asked for them once for each picture
@@ -38,6 +39,8 @@ function softmax(scores) {
   const most = Math.max(...scores), parts = scores.map((a) => Math.exp(a - most)), sum = parts.reduce((a, b) => a + b);
   return parts.map((a) => a / sum);
 }
+// what the outputs say of each class: probabilities, or of a squared error the scores as they are
+const odds_of = (scores) => (pg.run.settings.loss === "cross_entropy" ? softmax(scores) : scores);
 const row = (array, i) => [...array.data.subarray(i * array.shape[1], (i + 1) * array.shape[1])];
 // all values of the network for the point that is looked at
 function probed() {

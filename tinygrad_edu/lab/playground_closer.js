@@ -2,67 +2,74 @@
 function choose(what) {
   const { chosen } = pg, same = !chosen.quiet && chosen.k === what.k && chosen.j === what.j && chosen.i === what.i;
   pg.chosen = what;
-  if (!same) draw_closer();
   draw_edges();
-  if (!same) for (const unit of $("pg-net").querySelectorAll(".pg-unit")) unit.tabIndex = unit.dataset.unit === `${what.k} ${what.j}` ? 0 : -1;
+  if (same) return;
+  draw_closer();
+  for (const unit of $("pg-net").querySelectorAll(".pg-unit"))
+    unit.tabIndex = unit.dataset.unit === `${what.k} ${what.j}` ? 0 : -1;
 }
 const line_of = (target) => pg.run.plain.lines.find((line) => line.target === target);
 
 function draw_closer() {
-  const { k, j } = pg.chosen, place = $("pg-closer");
-  if (k === 0) return place.replaceChildren(element("p", { textContent: "The input: what the network is given of a sample." }));
-  place.replaceChildren(element("p", { className: "pg-name", textContent: `${unit_name(k, j)}` }), ...formulas(k, j), weights_table(k, j));
+  const { k, j } = pg.chosen, words = "The input: what the network is given of a sample.";
+  const name = element("p", { className: "pg-name", textContent: k ? unit_name(k, j) : words });
+  keep_focus(() => $("pg-closer").replaceChildren(name, ...(k ? [...formulas(k, j), weights_table(k, j)] : [])));
 }
 // the lines that compute a unit, as text and with their numbers
 function formulas(k, j) {
-  const values = probed(), last = k === pg.run.sizes.length - 1, [W, b] = params_of(k), before = k === 1 ? "X" : `h${k - 1}`;
-  const sum = last ? "outputs" : `z${k}`, ins = row(values[before], 0), { data, shape } = values[W];
-  const terms = ins.map((x, i) => `${factor(x)} · ${factor(data[i * shape[1] + j])}`), shown = terms.slice(0, 6);
-  const more = terms.length > 6 ? ` + ${terms.length - 6} more` : "";
-  const found = [formula(line_of(sum).text, `${shown.join(" + ")}${more} + ${factor(values[b].data[j])} = ${short(values[sum].data[j])}`)];
-  if (last) return found;
-  for (const { target, text } of pg.run.plain.forward.filter((line) => lines_of_layer(k).has(line.target)))
-    found.push(formula(text, `${target}[${j}] = ${short(values[target].data[j])}   where z${k}[${j}] = ${short(values[sum].data[j])}`));
-  return found;
+  const values = probed(), last = k === pg.run.sizes.length - 1, [W, b] = params_of(k), { data, shape } = values[W];
+  const sum = last ? "outputs" : `z${k}`, ins = row(values[k === 1 ? "X" : `h${k - 1}`], 0);
+  const terms = ins.map((x, i) => `${factor(x)} · ${factor(data[i * shape[1] + j])}`).slice(0, 6);
+  if (ins.length > 6) terms.push(`… ${ins.length - 6} more`);
+  const total = short(values[sum].data[j]), bias = factor(values[b].data[j]);
+  const found = [[sum, `${[...terms, bias].join(" + ")} = ${total}`]];
+  for (const name of last ? [] : lines_of_layer(k))
+    found.push([name, `${name}[${j}] = ${short(values[name].data[j])}, where z${k}[${j}] = ${total}`]);
+  return found.map(([target, numbers]) => {
+    const code = element("code", { textContent: line_of(target).text });
+    return element("p", { className: "pg-formula" }, code, element("span", { textContent: numbers }));
+  });
 }
 // what stands between a layer's sums and its values
 function lines_of_layer(k) {
   const targets = pg.run.plain.forward.map((line) => line.target);
-  return new Set(targets.slice(targets.indexOf(`z${k}`) + 1, targets.indexOf(`h${k}`) + 1));
-}
-function formula(text, numbers) {
-  return element("p", { className: "pg-formula" }, element("code", { textContent: text }), element("span", { textContent: numbers }));
+  return targets.slice(targets.indexOf(`z${k}`) + 1, targets.indexOf(`h${k}`) + 1);
 }
 function weights_table(k, j) {
-  const { run } = pg, { optimizer, sizes, before } = run, [W, b] = params_of(k), span = optimizer.spans[W][0];
-  const count = Math.min(sizes[k - 1], 12), rows = [];
+  const { optimizer, sizes } = pg.run, [W, b] = params_of(k), first = optimizer.spans[W][0];
   const from = (i) => (k === 1 ? input_name(i) : unit_name(k - 1, i));
-  const show = (label, at, index) => {
-    const input = element("input", { type: "number", step: "any", id: `pg-w-${index}` });
-    input.value = Number(optimizer.data[at].toPrecision(6));
-    input.setAttribute("aria-label", `${label}, its weight`);
-    input.onchange = () => set_weight(at, input.valueAsNumber);
-    const moved = before ? optimizer.data[at] - before[at] : NaN;
-    const cells = [label, input, short(run.t ? optimizer.grad[at] : NaN), short(moved)].map((x, c) => element(c ? "td" : "th", {}, x));
-    const made = element("tr", {}, ...cells);
-    if (pg.chosen.i === index) made.className = "chosen";
-    rows.push(made);
-  };
-  for (let i = 0; i < count; i++) show(`${W}[${i},${j}] from ${from(i)}`, span + i * sizes[k] + j, i);
-  show(`${b}[${j}], the bias`, optimizer.spans[b][0] + j, "b");
-  const head = ["", "value", "its gradient", "last moved by"].map((text) => element("th", { scope: "col", textContent: text }));
-  const table = element("table", { className: "pg-weights" }, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
-  return element("div", { className: "scroll" }, table);
+  const some = Math.min(sizes[k - 1], 12), place = (i) => first + i * sizes[k] + j;
+  const rows = drawn(some, (i) => [`${W}[${i},${j}] from ${from(i)}`, place(i), i]);
+  rows.push([`${b}[${j}], the bias`, optimizer.spans[b][0] + j, "b"]);
+  const heads = ["", "value", "its gradient", "last moved by"];
+  const head = heads.map((text) => element("th", { scope: "col", textContent: text }));
+  const parts = [element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows.map(weight_row))];
+  return element("div", { className: "scroll" }, element("table", { className: "pg-weights" }, ...parts));
 }
+function weight_row([label, at, index]) {
+  const { run } = pg, input = element("input", { type: "number", step: "any", id: `pg-w-${index}` });
+  input.value = Number(run.optimizer.data[at].toPrecision(6));
+  input.setAttribute("aria-label", `${label}, its value`);
+  input.onchange = () => set_weight(at, input.valueAsNumber);
+  const cells = [input, short(slope_of(at)), short(moved_by(at))].map((part) => element("td", {}, part));
+  const made = element("tr", {}, element("th", { scope: "row", textContent: label }), ...cells);
+  made.className = pg.chosen.i === index ? "chosen" : "";
+  return made;
+}
+const slope_of = (at) => (pg.run.t ? pg.run.optimizer.grad[at] : NaN);
+const moved_by = (at) => (pg.run.before ? pg.run.optimizer.data[at] - pg.run.before[at] : NaN);
 function set_weight(at, value) {
   if (!Number.isFinite(value)) return;
   pg.run.change(`optimizer.buffer.data[${at}] = ${value}`, (run) => (run.optimizer.data[at] = value));
+  record();
   refresh();
 }
 // a weight in words, with its numbers
 function weight_words(k, i, j) {
-  const { run } = pg, { optimizer } = run, [W] = params_of(k), at = optimizer.spans[W][0] + i * run.sizes[k] + j;
   if (is_picture() && k === 1) return `The 64 weights from the pixels to h1[${j}]; its tile shows them`;
-  const name = `${W}[${i},${j}] = ${short(optimizer.data[at])}`, gradient = run.t ? `; its gradient was ${short(optimizer.grad[at])}` : "";
-  return `${name}${gradient}${run.before ? `, the rule moved it by ${short(optimizer.data[at] - run.before[at])}` : ""}. Click to set it.`;
+  const { optimizer, sizes } = pg.run, [W] = params_of(k), at = optimizer.spans[W][0] + i * sizes[k] + j;
+  const name = `${W}[${i},${j}] = ${short(optimizer.data[at])}`;
+  if (!pg.run.t) return `${name}. Click to set it.`;
+  const last = `its gradient was ${short(slope_of(at))}, the rule moved it by ${short(moved_by(at))}`;
+  return `${name}; ${last}. Click to set it.`;
 }

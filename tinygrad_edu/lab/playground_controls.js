@@ -8,7 +8,7 @@ const KNOBS = {
   noise: { at: "data", label: "Noise", range: [0, 1, 0.05], when: ({ data }) => data !== "digits" },
   test: { at: "data", label: "Held out to test", range: [0.1, 0.9, 0.1], when: ({ data }) => data !== "digits" },
   batch: { at: "data", label: "Batch", values: [1, 2, 4, 8, 16, 32, 64, 0], words: { 0: "all" } },
-  activation: { at: "model", label: "Activation", values: () => Object.keys(facts.activations), when: (s) => s.layers.length },
+  activation: { at: "model", label: "Activation", values: Object.keys(facts.names), when: (s) => s.layers.length },
   weights: { at: "model", label: "First weights", values: ["", ...Object.keys(WEIGHTS)] },
   dropout: { at: "model", label: "Dropout", range: [0, 0.8, 0.1], when: (s) => s.layers.length },
   loss: { at: "model", label: "Loss", values: ["cross_entropy", "mse_loss"], when: (s) => SETS[s.data].classes },
@@ -23,7 +23,8 @@ function knob(label, input, extra = []) {
 }
 function choice(values, value, words = {}) {
   const list = typeof values === "function" ? values() : values, select = element("select");
-  for (const [item, text] of options(list)) select.append(new Option(words[item] ?? text, item, false, String(item) === String(value)));
+  for (const [item, text] of options(list))
+    select.append(new Option(words[item] ?? text, item, false, String(item) === String(value)));
   return select;
 }
 function slider([min, max, step], value) {
@@ -54,7 +55,8 @@ const rule_words = () => Object.fromEntries(Object.entries(rules).map(([name, { 
 // the numbers of the rule and of the schedule, which may be changed under way
 function hyper_knobs() {
   const { rule, schedule } = settings_now(), found = [];
-  for (const [name, value] of Object.entries(rules[rule].hyper)) found.push(hyper_knob(name, pg.run.hyper[name] ?? value));
+  for (const [name, value] of Object.entries(rules[rule].hyper))
+    found.push(hyper_knob(name, pg.run.hyper[name] ?? value));
   if (rule === "rmsprop") found.push(hyper_knob("centered", Boolean(settings_now().hyper.centered)));
   for (const name of Object.keys(schedule ? facts.schedules[schedule] : {})) found.push(schedule_knob(name));
   return found;
@@ -80,7 +82,8 @@ function hyper_knob(name, value) {
 function schedule_knob(name) {
   const input = element("input", { type: "number", step: "any", min: 0, id: `pg-s-${name}` });
   input.value = settings_now().numbers[name];
-  input.onchange = () => input.valueAsNumber > 0 && renew({ numbers: { ...settings_now().numbers, [name]: input.valueAsNumber } });
+  const kept = (number) => renew({ numbers: { ...settings_now().numbers, [name]: number } });
+  input.onchange = () => input.valueAsNumber > 0 && kept(input.valueAsNumber);
   return knob(`its ${name}`, input);
 }
 // a rate under way, which the script then has at the same step

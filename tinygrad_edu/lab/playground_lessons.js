@@ -7,7 +7,7 @@ const LESSONS = {
   },
   inputs: {
     title: "Inputs instead of layers", hide: ["lines", "layers", "python", "model", "schedule", "l2"],
-    text: "No hidden layer, and two circles. With which inputs is one straight line enough? Press their tiles, then Play.",
+    text: "No hidden layer, two circles. With which inputs is a straight line enough? Press their tiles, then Play.",
     settings: { data: "circles", layers: [], rule: "sgd", hyper: { lr: 0.5 } },
   },
   xor: {
@@ -17,20 +17,21 @@ const LESSONS = {
   },
   dead: {
     title: "Dead units", hide: ["data", "lines", "python", "schedule", "l2", "inputs"],
-    text: "A rate far too high for ReLU. Play, and look at the last column of “Layer by layer”. Which activation helps?",
+    text: "A rate too high for ReLU. Play, and look at the last column of “Layer by layer”. Which activation helps?",
     settings: { data: "moons", layers: [8, 8], activation: "relu", rule: "sgd", hyper: { lr: 5 } },
   },
   overfit: {
     title: "Overfitting", hide: ["lines", "schedule", "inputs"],
     text: "Few samples, much noise. When does the loss of the test data rise again? Try l2 and dropout against it.",
-    settings: { data: "moons", n: 50, noise: 0.35, test: 0.5, layers: [8, 8], rule: "adam", hyper: { lr: 0.02 }, batch: 0 },
+    settings: { data: "moons", n: 50, noise: 0.35, test: 0.5, layers: [8, 8], hyper: { lr: 0.02 }, batch: 0 },
   },
 };
 function begin_lesson(name) {
   const lesson = LESSONS[name];
   pg.lesson = lesson ? { name, ...lesson } : null;
   const { hide = [], title, text } = lesson ?? {};
-  for (const part of document.querySelectorAll("#playground [data-part]")) part.hidden = hide.includes(part.dataset.part);
+  for (const part of document.querySelectorAll("#playground [data-part]"))
+    part.hidden = hide.includes(part.dataset.part);
   document.querySelector(".pg-bench").classList.toggle("two", hide.includes("data"));
   $("pg-model-knobs").hidden = hide.includes("model");
   $("pg-lesson").hidden = !lesson;

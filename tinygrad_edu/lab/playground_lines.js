@@ -11,8 +11,7 @@ function draw_lines() {
   });
   list.replaceChildren(...rows);
   list.onkeydown = walk_lines;
-  $("pg-where").textContent = midway ? `line ${done} of ${program.lines.length}; ${section_words(program.lines[done].section)}`
-    : at === null ? "Next line begins a batch." : `All ${program.lines.length} lines have run, and the rule has moved the weights.`;
+  $("pg-where").textContent = progress(done);
   $("pg-rest").disabled = !pg.good || !midway;
   draw_value();
 }
@@ -21,7 +20,13 @@ function plain_row(text) {
   row.setAttribute("role", "presentation");
   return row;
 }
-const section_words = (section) => (["forward", "loss"].includes(section) ? "forward" : "backward");
+function progress(done) {
+  const { program, midway } = pg.run, n = program.lines.length;
+  if (!done) return "Next line begins a batch.";
+  if (!midway) return `All ${n} lines have run, and the rule has moved the weights.`;
+  const way = done < program.forward.length + program.loss.length ? "forward" : "backward";
+  return `Line ${done} of ${n}; the next goes ${way}.`;
+}
 function line_row(text, number, done) {
   const { program, values } = pg.run, ran = number < done, { target } = program.lines[number];
   const row = element("div", { className: "pg-row", id: `pg-row-${number}` }, element("code", { textContent: text }));
@@ -33,7 +38,11 @@ function line_row(text, number, done) {
   row.onclick = () => choose_line(number);
   return row;
 }
-const brief = (x) => (typeof x === "number" ? short(x) : `(${x.shape.join(", ")})  ${[...x.data.slice(0, 3)].map(short).join("  ")}${x.data.length > 3 ? " …" : ""}`);
+function brief(x) {
+  if (typeof x === "number") return short(x);
+  const first = [...x.data.slice(0, 2)].map(short), rest = x.data.length > 2 ? ["…"] : [];
+  return [`(${x.shape.join(", ")})`, ...first, ...rest].join("  ");
+}
 function walk_lines(event) {
   const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (!by) return;
@@ -51,18 +60,21 @@ function choose_line(number) {
 // the arrays of the line that is chosen: what it read, and what it made
 function draw_value() {
   const { program, values, at } = pg.run, line = program.lines[pg.line], place = $("pg-value");
-  if (!line || !values) return place.replaceChildren(element("p", { className: "quiet", textContent: "Choose a line." }));
-  const ran = pg.line < at, names = [...new Set(line.text.match(/[A-Za-z_]\w*/g))].filter((name) => name in values && name !== line.target);
-  const shown = [...(ran ? [line.target] : []), ...names].map((name) => array_table(name, values[name], name === line.target));
+  const quiet = (text) => element("p", { className: "quiet", textContent: text });
+  if (!line || !values) return place.replaceChildren(quiet("Choose a line."));
+  const ran = pg.line < at, { target } = line, used = [...new Set(line.text.match(/[A-Za-z_]\w*/g))];
+  const names = [...(ran ? [target] : []), ...used.filter((name) => name in values && name !== target)];
+  const shown = names.map((name) => array_table(name, values[name], name === target));
   place.replaceChildren(element("p", {}, element("code", { textContent: line.text })), ...shown);
-  if (!ran) place.append(element("p", { className: "quiet", textContent: "This line has not run yet in this batch." }));
+  if (!ran) place.append(quiet("This line has not run yet in this batch."));
 }
 function array_table(name, x, made) {
-  const rows = typeof x === "number" ? [[x]] : x.shape.length === 1 ? [[...x.data]] : drawn(x.shape[0], (i) => row(x, i));
-  const size = typeof x === "number" ? "a number" : `${x.shape.join(" × ")}`, few = rows.slice(0, 8);
+  const flat = typeof x === "number" ? [x] : x.shape.length === 1 ? [...x.data] : null;
+  const rows = flat ? [flat] : drawn(x.shape[0], (i) => row(x, i)), size = x.shape?.join(" × ") ?? "a number";
   const caption = element("caption", { textContent: `${name}${made ? ", made here" : ""}: ${size}` });
-  const body = few.map((list) => element("tr", {}, ...list.slice(0, 8).map((a) => element("td", { textContent: short(a) })), ...(list.length > 8 ? [element("td", { textContent: "…" })] : [])));
-  if (rows.length > 8) body.push(element("tr", {}, element("td", { textContent: `… ${rows.length - 8} more rows` })));
+  const cells = (list) => [...list.slice(0, 8).map(short), ...(list.length > 8 ? ["…"] : [])];
+  const body = rows.slice(0, 8).map((list) => element("tr", {}, ...cells(list).map((a) => element("td", {}, a))));
+  if (rows.length > 8) body.push(element("tr", {}, element("td", { colSpan: 9 }, `… ${rows.length - 8} more rows`)));
   return element("div", { className: "scroll" }, element("table", {}, caption, element("tbody", {}, ...body)));
 }
 function next_line() {

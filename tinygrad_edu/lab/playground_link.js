@@ -6,9 +6,10 @@ function link_state() {
   const { run, lesson } = pg, found = {}, usual = lesson ? { ...SETTINGS, ...lesson.settings } : SETTINGS;
   const text = (value) => (Array.isArray(value) ? value.join("-") || "none" : String(value));
   for (const [name, value] of Object.entries(run.settings))
-    if (name in GROUPS) for (const [key, number] of Object.entries(value)) found[`${GROUPS[name]}.${key}`] = text(number);
+    if (name in GROUPS) for (const [key, part] of Object.entries(value)) found[`${GROUPS[name]}.${key}`] = text(part);
     else if (text(value) !== text(usual[name])) found[name] = text(value);
-  return { ...found, ...(run.losses.length ? { t: run.losses.length } : {}), ...(lesson ? { lesson: lesson.name } : {}) };
+  if (run.losses.length) found.t = run.losses.length;
+  return lesson ? { ...found, lesson: lesson.name } : found;
 }
 function from_link(kept) {
   const given = { ...SETTINGS, hyper: {}, numbers: {}, ...begin_lesson(kept.lesson) };
@@ -18,8 +19,10 @@ function from_link(kept) {
     if (key && long && !Number.isNaN(value)) given[long] = { ...given[long], [key]: value };
     else if (name in SETTINGS && allowed(name, read(name, text))) given[name] = read(name, text);
   }
-  for (const [long, known] of [["hyper", { ...rules[given.rule].hyper, centered: 0 }], ["numbers", facts.schedules[given.schedule] ?? {}]])
-    given[long] = Object.fromEntries(Object.entries(given[long]).filter(([key]) => key in known));
+  const hyper = { ...rules[given.rule].hyper, centered: false };
+  const known = { hyper, numbers: facts.schedules[given.schedule] ?? {} };
+  for (const long in known)
+    given[long] = Object.fromEntries(Object.entries(given[long]).filter(([key]) => key in known[long]));
   if (given.schedule) given.numbers = { ...facts.schedules[given.schedule], ...given.numbers };
   if (!("lr" in given.hyper)) given.hyper.lr = suggested(given.rule);
   renew(given);
@@ -30,7 +33,8 @@ function from_link(kept) {
 }
 function read(name, text) {
   const usual = SETTINGS[name];
-  if (Array.isArray(usual)) return text === "none" ? [] : text.split("-").map((part) => (name === "layers" ? Number(part) : part));
+  const part = name === "layers" ? Number : String;
+  if (Array.isArray(usual)) return text === "none" ? [] : text.split("-").map(part);
   return typeof usual === "number" ? Number(text) : text;
 }
 // a link may be written by hand: what it cannot mean is left out

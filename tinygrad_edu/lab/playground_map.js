@@ -32,7 +32,7 @@ function backdrop(outputs, fine) {
     const scores = row(outputs, k);
     let kind = Number(scores[0] > 0), much = (0.85 * Math.min(Math.abs(scores[0]) / most, 1)) || 0;
     if (classes) {
-      const odds = pg.run.settings.loss === "cross_entropy" ? softmax(scores) : scores;
+      const odds = odds_of(scores);
       kind = odds.indexOf(Math.max(...odds));
       much = 0.08 + (0.6 * Math.min(1, Math.max(0, odds[kind] - 1 / classes))) / (1 - 1 / classes);
     }
@@ -45,12 +45,12 @@ function draw_points(pen, spot) {
   const { data, classes } = pg.run, sure = new Set(pg.run.at === null ? [] : pg.run.chosen);
   for (const [points, labels, hollow] of [[data.X_test, data.y_test, true], [data.X, data.y, false]])
     points.forEach((point, i) => {
-      const kind = classes ? labels[i] : Number(labels[i][0] > 0), name = CLASS_COLOURS[kind], size = is_plane() ? 4 : 3;
+      const kind = classes ? labels[i] : Number(labels[i][0] > 0), name = CLASS_COLOURS[kind];
       const [u, v] = spot(is_plane() ? point : [point[0], labels[i][0]]);
       pen.fillStyle = hollow ? ink("card") : ink(name);
       pen.strokeStyle = hollow ? ink(name) : sure.has(i) ? ink("text") : ink("card");
       pen.lineWidth = hollow || sure.has(i) ? 1.75 : 1;
-      mark(pen, kind, u, v, size);
+      mark(pen, kind, u, v, is_plane() ? 4 : 3);
     });
 }
 function mark(pen, kind, u, v, size) {
@@ -73,7 +73,7 @@ function draw_wave(pen, spot, outputs) {
   pen.stroke();
 }
 
-// --- the point that is looked at --------------------------------------------------------------------------------------
+// --- the point that is looked at ------------------------------------------------------------------------------------
 function look_at(point) {
   const [left, right, bottom, top] = pg.box, within = (a, low, high) => Math.min(Math.max(a, low), high);
   pg.probe = [within(point[0], left, right), within(point[1], bottom, top)];
@@ -87,27 +87,28 @@ function watch_map() {
   };
   map.onkeydown = (event) => {
     const by = (pg.box[1] - pg.box[0]) / 40;
-    const [da, db] = { ArrowRight: [by, 0], ArrowLeft: [-by, 0], ArrowUp: [0, by], ArrowDown: [0, -by] }[event.key] ?? [];
+    const [da, db] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key] ?? [];
     if (da === undefined) return;
     event.preventDefault();
-    look_at([pg.probe[0] + da, pg.probe[1] + db]);
+    look_at([pg.probe[0] + da * by, pg.probe[1] + db * by]);
   };
 }
 function say_probe() {
   const { classes, settings } = pg.run, scores = [...probed().outputs.data];
-  const where = is_picture() ? "Of the picture" : `At (${(is_plane() ? pg.probe : pg.probe.slice(0, 1)).map(short).join(", ")})`;
+  const point = is_plane() ? pg.probe : pg.probe.slice(0, 1);
+  const where = is_picture() ? "Of the picture" : `At (${point.map(short).join(", ")})`;
   if (!classes) return ($("pg-probe").textContent = `${where} the network says ${short(scores[0])}.`);
-  const odds = settings.loss === "cross_entropy" ? softmax(scores) : scores, sum = settings.loss === "cross_entropy";
+  const odds = odds_of(scores), sum = settings.loss === "cross_entropy";
   const best = odds.indexOf(Math.max(...odds)), name = is_picture() ? best : `${MARKS[best]} ${best}`;
-  const how = sum ? `e^${short(scores[best])} / Σ e^outputs = ${(100 * odds[best]).toFixed(1)} %` : short(odds[best]);
+  const how = sum ? `e^${factor(scores[best])} / Σ e^outputs = ${(100 * odds[best]).toFixed(1)} %` : short(odds[best]);
   $("pg-probe").textContent = `${where} the network says class ${name}: ${how}.`;
 }
 
-// --- losses -----------------------------------------------------------------------------------------------------------
+// --- losses ---------------------------------------------------------------------------------------------------------
 function draw_curve() {
   const { pen, width, height } = pen_of($("curve"), 0.5), left = 38, low = height - 20, { losses } = pg.run;
-  const n = Math.max(50, losses.length), seen = [...losses.slice(-2000), ...pg.history.flatMap(({ train, test }) => [train, test])];
-  const top = seen.filter(Number.isFinite).reduce((a, b) => Math.max(a, b), 0.1);
+  const n = Math.max(50, losses.length), measured = pg.history.flatMap(({ train, test }) => [train, test]);
+  const top = [...losses.slice(-2000), ...measured].filter(Number.isFinite).reduce((a, b) => Math.max(a, b), 0.1);
   const place = (t, loss) => [left + ((width - left - 4) * t) / n, low - ((low - 8) * Math.min(loss, top)) / top];
   pen.font = "12px system-ui, sans-serif";
   pen.fillStyle = ink("quiet");

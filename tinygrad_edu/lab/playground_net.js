@@ -11,7 +11,8 @@ function draw_net() {
   place_edges();
 }
 function input_column() {
-  const column = element("div", { className: "pg-column" }, element("span", { className: "pg-head", textContent: "inputs" }));
+  const head = element("span", { className: "pg-head" }, element("span", { textContent: "inputs" }));
+  const column = element("div", { className: "pg-column" }, head);
   if (!is_plane()) {
     const tile = unit_button(0, 0, is_picture() ? "64 pixels" : "x₁");
     column.append(tile);
@@ -38,7 +39,8 @@ function toggle_input(name) {
 }
 function unit_column(k, n) {
   const last = k === pg.run.sizes.length - 1, column = element("div", { className: "pg-column" });
-  column.append(last ? element("span", { className: "pg-head", textContent: "outputs" }) : size_buttons(k, n));
+  const head = element("span", { className: "pg-head" }, element("span", { textContent: "outputs" }));
+  column.append(last ? head : size_buttons(k, n));
   for (let j = 0; j < n; j++) column.append(unit_button(k, j, last ? output_name(j) : ""));
   return column;
 }
@@ -58,7 +60,8 @@ function size_buttons(k, n) {
   );
 }
 function unit_button(k, j, text) {
-  const button = element("button", { type: "button", className: "pg-unit", id: `pg-unit-${k}-${j}` }, tile_canvas(`${k} ${j}`));
+  const facts = { type: "button", className: "pg-unit", id: `pg-unit-${k}-${j}` };
+  const button = element("button", facts, tile_canvas(`${k} ${j}`));
   if (text) button.append(element("span", { textContent: text }));
   button.dataset.unit = `${k} ${j}`;
   button.setAttribute("aria-label", k ? `${unit_name(k, j)}: how it comes about` : "The input");
@@ -74,8 +77,9 @@ function tile_canvas(name) {
 }
 // arrow keys go from unit to unit
 function walk(event) {
-  const columns = [...$("pg-net").querySelectorAll(".pg-column")].map((c) => [...c.querySelectorAll(".pg-unit, .pg-input")]);
-  const x = columns.findIndex((column) => column.includes(event.currentTarget)), y = columns[x].indexOf(event.currentTarget);
+  const here = event.currentTarget, within = (column) => [...column.querySelectorAll(".pg-unit, .pg-input")];
+  const columns = [...$("pg-net").querySelectorAll(".pg-column")].map(within);
+  const x = columns.findIndex((column) => column.includes(here)), y = columns[x].indexOf(here);
   const [dx, dy] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] ?? [0, 0];
   const column = columns[x + dx], next = column?.[Math.min(Math.max(y + dy, 0), column.length - 1)];
   if (!next || !(dx || dy)) return;
@@ -83,7 +87,7 @@ function walk(event) {
   next.focus();
 }
 
-// --- edges ------------------------------------------------------------------------------------------------------------
+// --- edges ----------------------------------------------------------------------------------------------------------
 function place_edges() {
   const net = $("pg-net"), here = net.getBoundingClientRect(), { sizes } = pg.run;
   pg.paths = [];
@@ -127,7 +131,7 @@ function draw_edges() {
   }
 }
 
-// --- maps of the units ------------------------------------------------------------------------------------------------
+// --- maps of the units ----------------------------------------------------------------------------------------------
 const NAMES_OF = (k) => (k === 0 ? "X" : k === pg.run.sizes.length - 1 ? "outputs" : `h${k}`);
 function draw_tiles(values, fine) {
   const palette = [bytes(ink("two")), bytes(ink("card")), bytes(ink("one"))];
@@ -145,8 +149,8 @@ function image_of(array, j, fine, palette) {
   for (let r = j; r < data.length; r += n) most = Math.max(most, Math.abs(data[r]));
   for (let v = 0, at = 0; v < TILE; v++)
     for (let u = 0; u < TILE; u++, at += 4) {
-      const column = Math.floor(((u + 0.5) * fine) / TILE), place = line ? 0 : Math.floor(((v + 0.5) * fine) / TILE) * fine;
-      tint(image.data, at, data[(place + column) * n + j] / most, palette);
+      const [across, down] = [u, v].map((a) => Math.floor(((a + 0.5) * fine) / TILE));
+      tint(image.data, at, data[((line ? 0 : down * fine) + across) * n + j] / most, palette);
     }
   return image;
 }

@@ -8,14 +8,16 @@ function draw_pad() {
 function pad() {
   const canvas = element("canvas", { id: "pg-pad", width: 240, height: 240, tabIndex: 0 });
   canvas.setAttribute("role", "application");
-  canvas.setAttribute("aria-label", "Pad of 8 by 8 pixels: draw with the pointer; arrow keys move, the space bar paints, Delete clears a pixel");
+  const words = "draw with the pointer; arrow keys move, the space bar paints, Delete clears a pixel";
+  canvas.setAttribute("aria-label", `Pad of 8 by 8 pixels: ${words}`);
   canvas.onpointerdown = (event) => (canvas.setPointerCapture(event.pointerId), stroke(event));
   canvas.onpointermove = (event) => event.buttons && stroke(event);
   canvas.onkeydown = pad_key;
   return canvas;
 }
 function stroke(event) {
-  const { left, top, width } = $("pg-pad").getBoundingClientRect(), [x, y] = [event.clientX - left, event.clientY - top].map((a) => (8 * a) / width);
+  const { left, top, width } = $("pg-pad").getBoundingClientRect();
+  const [x, y] = [event.clientX - left, event.clientY - top].map((a) => (8 * a) / width);
   pg.pixels = pg.pixels.map((a, p) => {
     const far = Math.hypot((p % 8) + 0.5 - x, (p >> 3) + 0.5 - y);
     return Math.min(1, a + Math.max(0, Math.round(16 * (0.95 - 0.75 * far)) / 16));
@@ -27,7 +29,8 @@ function pad_key(event) {
   if (!by && key !== " " && key !== "Delete") return;
   event.preventDefault();
   pg.pen = pg.pen ?? 27;
-  if (by && pg.pen + by >= 0 && pg.pen + by < 64 && !(Math.abs(by) === 1 && pg.pen >> 3 !== (pg.pen + by) >> 3)) pg.pen += by;
+  const next = pg.pen + by, same_row = pg.pen >> 3 === next >> 3;
+  if (by && next >= 0 && next < 64 && (same_row || Math.abs(by) === 8)) pg.pen = next;
   if (!by) pg.pixels[pg.pen] = key === " " ? 1 : 0;
   refresh();
 }
@@ -55,13 +58,17 @@ function paint_pad() {
   for (let k = 0; k <= 8; k++) pen.strokeRect(cell * k, 0, 0, 240), pen.strokeRect(0, cell * k, 240, 0);
   pen.strokeStyle = ink("two");
   pen.lineWidth = 3;
-  if (focus && pg.pen !== undefined) pen.strokeRect(cell * (pg.pen % 8) + 1, cell * (pg.pen >> 3) + 1, cell - 2, cell - 2);
+  const [x, y] = [cell * (pg.pen % 8), cell * (pg.pen >> 3)];
+  if (focus && pg.pen !== undefined) pen.strokeRect(x + 1, y + 1, cell - 2, cell - 2);
   pen.lineWidth = 1;
-  const { loss } = pg.run.settings, scores = [...probed().outputs.data], odds = loss === "cross_entropy" ? softmax(scores) : scores;
+  draw_odds(odds_of([...probed().outputs.data]));
+}
+function draw_odds(odds) {
   const best = odds.indexOf(Math.max(...odds));
-  $("pg-odds").replaceChildren(...odds.map((share, k) => {
-    const bar = element("meter", { max: 1, value: Math.max(0, Math.min(1, share)) }), line = element("label", {}, `${k}`, bar, (100 * share).toFixed(1) + " %");
-    line.className = k === best ? "best" : "";
-    return line;
-  }));
+  const bars = odds.map((share, k) => {
+    const bar = element("meter", { max: 1, value: Math.max(0, Math.min(1, share)) });
+    const className = k === best ? "best" : "";
+    return element("label", { className }, `${k}`, bar, `${(100 * share).toFixed(1)} %`);
+  });
+  $("pg-odds").replaceChildren(...bars);
 }

@@ -25,7 +25,7 @@ function tell(event) {
   if (!whys.has(place)) return tip.hidden || event.type === "focusin" || (tip.hidden = true);
   tip.textContent = whys.get(place)();
   tip.hidden = false;
-  const r = place.getBoundingClientRect(), wide = place instanceof SVGElement; // an edge's box is large: beside the pointer
+  const r = place.getBoundingClientRect(), wide = place instanceof SVGElement; // an edge: beside the pointer
   const [x, y] = wide ? [event.clientX, event.clientY] : [r.left, r.bottom], { offsetWidth, offsetHeight } = tip;
   tip.style.left = `${Math.max(8, Math.min(x, innerWidth - offsetWidth - 8))}px`;
   tip.style.top = `${y + offsetHeight + 16 > innerHeight ? y - offsetHeight - (wide ? 12 : r.height + 8) : y + 12}px`;

@@ -44,10 +44,11 @@ function show_proof({ runs, wrong, worst, same, rounding }) {
   $("verdict").textContent = good
     ? `✓ ${runs.length} of ${runs.length} runs are the library's, to ${worst.toExponential(0)}`
     : `✗ ${wrong.length} of ${runs.length} runs are not the library's: free play is off`;
+  const others_of = Object.keys(facts.trainings).length - Object.keys(rules).length;
   const lines = [
     `When this page opened it did ${runs.length} runs again that the library had made: every rule in a training, and ` +
-      `on every surface, and ${Object.keys(facts.trainings).length - Object.keys(rules).length} trainings of other networks and ` +
-      `data, ${facts.steps} steps each. ${same} agree to the last bit; the largest ` +
+      `on every surface, and ${others_of} trainings of other networks and data, ` +
+      `${facts.steps} steps each. ${same} agree to the last bit; the largest ` +
       `difference is ${worst.toExponential(1)} of the largest number.`,
     others.length
       ? "This browser rounds the last bit of some functions in another way than NumPy: " +

@@ -8,7 +8,8 @@ function data_lines({ data, n, noise, test, seed, inputs, loss }) {
     const [, train, , rest] = facts.digits;
     return [
       "X_train, y_train, X_test, y_test = tg.data.digits()",
-      `X_train, y_train, X_test, y_test = X_train[:${train.length}], y_train[:${train.length}], X_test[:${rest.length}], y_test[:${rest.length}]`,
+      `X_train, y_train = X_train[:${train.length}], y_train[:${train.length}]`,
+      `X_test, y_test = X_test[:${rest.length}], y_test[:${rest.length}]`,
     ].concat(one_hot(classes, loss));
   }
   const plane = [
@@ -38,7 +39,8 @@ function model_lines({ activation, weights, dropout, start }, sizes) {
     `tg.Linear(${sizes[k]}, ${size}, init=tg.init.${weights}, rng=rng)`,
     ...(k < sizes.length - 2 ? [`tg.${kind}()`, ...(dropout ? [`tg.Dropout(${dropout}, rng=rng)`] : [])] : []),
   ]);
-  return [`rng = np.random.default_rng(${start})`, "model = tg.Sequential(", ...layers.map((line) => `    ${line},`), ")"];
+  const rng = `rng = np.random.default_rng(${start})`;
+  return [rng, "model = tg.Sequential(", ...layers.map((line) => `    ${line},`), ")"];
 }
 function rate_text({ schedule, numbers }, lr) {
   return schedule ? `tg.schedules.${schedule}(${lr}${written(numbers)})` : String(lr);

@@ -1,4 +1,4 @@
-// A training run: data, network, rule and seeds as settings say, one step after the other. It knows nothing of the page.
+// A training run: data, network, rule and seeds as settings say, step by step. It knows nothing of the page.
 const SETTINGS = {
   data: "moons", n: 300, noise: 0.1, test: 0.2, seed: 0, inputs: ["x1", "x2"], layers: [4, 3], activation: "tanh",
   weights: "", dropout: 0, loss: "cross_entropy", rule: "adam", hyper: { lr: 0.01 }, l2: 0, schedule: "",
@@ -55,7 +55,7 @@ class Run {
   first() {
     const { activation, weights } = this.settings, last = this.sizes.length - 1, params = {};
     for (let k = 1; k <= last; k++) {
-      const [i, o] = [this.sizes[k - 1], this.sizes[k]], own = k < last ? facts.activations[activation] : "glorot_uniform";
+      const [i, o] = this.sizes.slice(k - 1), own = k < last ? facts.activations[activation] : "glorot_uniform";
       const draw = WEIGHTS[weights || own](i, o), [W, b] = this.program.params.slice(2 * k - 2);
       params[W] = drawn(i, () => drawn(o, () => draw(this.rng)));
       params[b] = Array(o).fill(0);
@@ -71,7 +71,7 @@ class Run {
     return this.optimizer.t;
   }
 
-  // --- one step: a batch, the lines of the program one by one, the rule ------------------------------------------------
+  // --- one step: a batch, the lines of the program one by one, the rule ---------------------------------------------
   begin() {
     const { dropout } = this.settings, [X, y] = this.train;
     if (!this.order.length) this.order = this.orders.permutation(X.shape[0]);
@@ -81,7 +81,8 @@ class Run {
       const shape = [this.chosen.length, this.sizes[k + 1]];
       return [name, new np.NDArray(shape, Float64Array.from({ length: shape[0] * shape[1] }, keep))];
     });
-    const params = Object.entries(this.optimizer.params).map(([name, { shape, data }]) => [name, new np.NDArray(shape, data.slice())]);
+    const copied = ([name, { shape, data }]) => [name, new np.NDArray(shape, data.slice())];
+    const params = Object.entries(this.optimizer.params).map(copied);
     const given = { X: np.getitem(X, rows), y: np.getitem(y, rows) };
     Object.assign(this, { values: { ...given, ...Object.fromEntries([...masks, ...params]) }, at: 0 });
   }
@@ -113,14 +114,15 @@ class Run {
     this.changes.push([this.losses.length, python]);
   }
 
-  // --- what the network says -------------------------------------------------------------------------------------------
+  // --- what the network says ----------------------------------------------------------------------------------------
   outputs(X) {
     return this.plain.values({ X, ...this.optimizer.params });
   }
   // the loss of data, without dropout, and how many are right
   measure([X, y], labels) {
     const values = this.plain.values({ X, y, ...this.optimizer.params }, ["forward", "loss"]), { outputs } = values;
-    const best = (i) => outputs.data.subarray(i * this.classes, (i + 1) * this.classes).reduce(larger_at, [-Infinity, 0])[1];
+    const scores = (i) => outputs.data.subarray(i * this.classes, (i + 1) * this.classes);
+    const best = (i) => scores(i).reduce(larger_at, [-Infinity, 0])[1];
     const right = this.classes ? labels.filter((label, i) => best(i) === label).length : null;
     return { loss: values.loss, right, of: labels.length };
   }

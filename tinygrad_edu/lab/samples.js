@@ -11,7 +11,7 @@ function mixed(X, counts, noise, rng) {
 }
 const sets = {
   moons(n, noise, rng) {
-    const half = n >> 1, a = drawn(half, () => rng.uniform(0, Math.PI)), b = drawn(n - half, () => rng.uniform(0, Math.PI));
+    const half = n >> 1, angle = () => rng.uniform(0, Math.PI), a = drawn(half, angle), b = drawn(n - half, angle);
     const X = [...a.map((t) => [Math.cos(t), Math.sin(t)]), ...b.map((t) => [1 - Math.cos(t), 0.5 - Math.sin(t)])];
     return mixed(X, [half, n - half], noise, rng);
   },
@@ -71,7 +71,7 @@ function parted(y, classes, share, rng) {
     const mine = order.filter((i) => y[i] === kind), start = rng.random();
     mine.forEach((i, k) => (rank[i] = (k + start) / mine.length));
   }
-  if (classes) order = order.map((i, at) => [i, at]).sort((a, b) => rank[a[0]] - rank[b[0]] || a[1] - b[1]).map(([i]) => i);
+  if (classes) order = order.sort((a, b) => rank[a] - rank[b]); // rows of one rank stay in their order
   const test = rng.permuted(order.slice(0, cut));
   return [rng.permuted(order.slice(cut)), test];
 }
