@@ -38,7 +38,9 @@ def check_contents(wheel, sdist):
     """Raise if a file of the package is missing in the wheel or in the sdist, or if the wheel has others."""
     files = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*") if path.is_file()}
     files = {name for name in files if not NOT_SOURCE & set(name.split("/"))}
-    assert {f"tinygrad_edu/{name}" for name in ("py.typed", "core/methods.pyi", "training/digits.npz")} <= files
+    data = ("py.typed", "core/methods.pyi", "training/digits.npz", "program/runtime.js", "lab/training.js")
+    data += ("lab/page.html", "lab/page.css", "lab/page.js", "lab/playground.html")
+    assert {f"tinygrad_edu/{name}" for name in data} <= files
     assert any(name.startswith("tinygrad_edu/course/exercises/") for name in files)
     in_wheel = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert in_wheel == files, f"the wheel differs from the package in {sorted(in_wheel ^ files)}"

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..core.ops import Array
 from ..core.tensor import Tensor, unwrap
+from . import javascript_arrays
 from .on_tensors import run_on_tensors
 from .writer import Line
 
@@ -190,6 +191,32 @@ class Program:
         if "unpacked(" in arrays:
             text = f"import base64\nimport zlib\n{text}{_UNPACKED}"
         Path(path).write_text(text + _MAIN.format(arrays), encoding="utf-8")
+
+    def javascript(self) -> str:
+        """Return the program as JavaScript, line by line, on the arrays of `javascript_arrays.runtime`.
+
+        Every size that fits the program fits it, too (see ``any_size``). Numbers are float64.
+
+        Raises
+        ------
+        ValueError : an input is float32; a line has something that cannot be written in JavaScript, as np.einsum
+
+        Examples
+        --------
+        >>> from tinygrad_edu import trace
+        >>> print(trace(lambda x: (x * x).sum(), [1.0, 2.0]).javascript())
+        function backprop(x) {
+          const v = np.multiply(x, x);
+          const loss = np.sum(v);
+          const d_v = np.ones_like(v);
+          const d_x = np.multiply(2, np.multiply(d_v, x));
+          return [loss, {'x': d_x}];
+        }
+        """
+        for name, array in self.inputs.items():
+            if array.dtype.kind == "f" and array.dtype != np.float64:
+                raise ValueError(f"{name} is {array.dtype}, and JavaScript's numbers are float64")
+        return javascript_arrays.program(self.source)
 
     def __repr__(self) -> str:
         results, lines = ", ".join(self.results.values()), self.forward + self.backward

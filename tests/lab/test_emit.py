@@ -1,0 +1,187 @@
+"""The emitted networks, rules and surfaces, run by Node for 300 steps beside the engine."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from node import needs_node, node
+from rules_table import ROWS
+
+import tinygrad_edu as tg
+from tinygrad_edu.core import kernels
+from tinygrad_edu.core.layers import ACTIVATIONS
+from tinygrad_edu.extras.optimizers import RULES
+from tinygrad_edu.lab import emit
+from tinygrad_edu.program.javascript import functions
+from tinygrad_edu.race.surfaces import SURFACES, stated
+
+STEPS = 300
+LOSSES = {
+    "cross_entropy": (tg.cross_entropy, lambda rng, n, C: rng.integers(0, C, n)),
+    "mse": (tg.mse_loss, lambda rng, n, C: rng.standard_normal((n, C))),
+    "l1": (tg.l1_loss, lambda rng, n, C: rng.standard_normal((n, C))),
+    "huber": (tg.huber_loss, lambda rng, n, C: 2 * rng.standard_normal((n, C))),
+    "binary": (tg.binary_cross_entropy_with_logits, lambda rng, n, C: rng.integers(0, 2, (n, C)).astype(float)),
+    "hinge": (tg.hinge_loss, lambda rng, n, C: rng.choice([-1.0, 1.0], (n, C))),
+}
+TRAIN = """
+answer(D.runs.map(({ net, rule, hyper, params, batches }) => {
+  const names = nets[net].inputs.slice(2), start = Object.fromEntries(names.map((name, i) => [name, params[i]]));
+  const optimizer = new Optimizer(rules[rule], start, hyper), losses = [];
+  for (const [X, y] of batches) {
+    const [loss, gradients] = nets[net].backprop(np.array(X), np.array(y), ...Object.values(optimizer.params));
+    losses.push(loss);
+    optimizer.step(gradients);
+  }
+  const outputs = nets[net].predict(np.array(batches[0][0]), ...Object.values(optimizer.params));
+  return { losses, data: [...optimizer.data], outputs: np.tolist(outputs) };
+}));
+"""
+WALK = """
+answer(D.runs.map(({ surface, rule, lr, start }) => {
+  const { backprop, gradients, data } = surfaces[surface], [x, y] = gradients, path = [start];
+  const optimizer = new Optimizer(rules[rule], { [x]: start[0], [y]: start[1] }, { lr });
+  for (let t = 0; t < D.steps; t++) {
+    optimizer.step(backprop(...optimizer.data, ...Object.values(data).map(np.array))[1]);
+    path.push([...optimizer.data]);
+  }
+  return path;
+}));
+"""
+
+
+def some_batches(rng, loss, inputs, outputs):
+    """Batches of sizes that change."""
+    for _ in range(STEPS):
+        n = int(rng.integers(1, 9))
+        yield rng.standard_normal((n, inputs)), LOSSES[loss][1](rng, n, outputs)
+
+
+def trained(model, loss, optimizer, batches):
+    """What the engine makes of it: the losses, the flat parameters, the last outputs for the first batch."""
+    losses = []
+    for X, y in batches:
+        optimizer.zero_grad()
+        value = loss(model(X), y)
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+    return np.array(losses), optimizer.buffer.data, model(batches[0][0]).numpy()
+
+
+def as_lists(batches):
+    return [[X.tolist(), y.tolist()] for X, y in batches]
+
+
+def emitted_network(depth, activation, loss):
+    """A network as JavaScript, traced with widths 2, 4 ... 4, 3."""
+    model = tg.mlp([2, *[4] * depth, 3], activation=activation, rng=0)
+    rng = np.random.default_rng(0)
+    return emit.network(model, LOSSES[loss][0], rng.standard_normal((4, 2)), LOSSES[loss][1](rng, 4, 3))
+
+
+NETWORKS = [
+    *((depth, "tanh", "cross_entropy") for depth in range(7)),
+    *((2, activation, "cross_entropy") for activation in ACTIVATIONS),
+    *((1, "softplus", loss) for loss in LOSSES),
+]
+EVERY_NETWORK = list(product(range(7), ACTIVATIONS, LOSSES))
+
+
+@needs_node
+@pytest.mark.parametrize("networks", [NETWORKS, pytest.param(EVERY_NETWORK, marks=pytest.mark.slow)])
+def test_a_network_emitted_once_trains_at_other_widths_and_batch_sizes_as_the_engine_does(tmp_path, networks):
+    rng, runs, expected = np.random.default_rng(1), [], []
+    for i, (depth, activation, loss) in enumerate(networks):
+        widths = [3, *rng.integers(2, 8, depth).tolist(), 2]
+        model = tg.mlp(widths, activation=activation, rng=i)
+        batches = list(some_batches(rng, loss, 3, 2))
+        params = [p.numpy().tolist() for p in model.parameters()]
+        runs.append({"net": i, "rule": "adam", "hyper": {"lr": 0.003}, "params": params, "batches": as_lists(batches)})
+        expected.append(trained(model, LOSSES[loss][0], tg.Adam(model, lr=0.003), batches))
+    nets = ",\n".join(emitted_network(*network) for network in networks)
+    found = node(tmp_path, emit.rules(), f"const nets = [{nets}];", TRAIN, runs=runs)
+    for network, got, (losses, data, outputs) in zip(networks, found, expected, strict=True):
+        np.testing.assert_allclose(got["losses"], losses, 1e-12, 1e-14, err_msg=str(network))
+        np.testing.assert_allclose(got["data"], data, 1e-12, 1e-12, err_msg=str(network))
+        np.testing.assert_allclose(got["outputs"], outputs, 1e-12, 1e-12, err_msg=str(network))
+
+
+@needs_node
+def test_every_rule_trains_as_the_engine_does_with_each_hyper_parameter_and_with_l2(tmp_path):
+    rng = np.random.default_rng(2)
+    batches = list(some_batches(rng, "cross_entropy", 2, 3))
+    every = [(cls, hyper) for cls, _, hyper, _ in ROWS] + [(cls, {"l2": 0.01}) for cls in (tg.SGD, tg.AdamW, tg.Rprop)]
+    texts, runs, expected = [], [], []
+    for cls, hyper in every:
+        model = tg.mlp([2, 5, 3], activation="tanh", rng=0)
+        params = [p.numpy().tolist() for p in model.parameters()]
+        optimizer = cls(model, **hyper)
+        numbers = {name: value for name, value in hyper.items() if name != "centered"}  # a kernel of its own
+        runs.append({"net": 0, "rule": len(runs), "hyper": numbers, "params": params, "batches": as_lists(batches)})
+        texts.append(emit.wrapped(emit.rules({"it": optimizer}), "...rules.it"))
+        expected.append(trained(model, tg.cross_entropy, optimizer, batches))
+    nets = f"const nets = [{emitted_network(1, 'tanh', 'cross_entropy')}];"
+    found = node(tmp_path, functions(kernels.add_l2), f"const rules = [{chr(44).join(texts)}];", nets, TRAIN, runs=runs)
+    for (cls, hyper), got, (losses, data, _) in zip(every, found, expected, strict=True):
+        np.testing.assert_allclose(got["losses"], losses, 1e-12, err_msg=f"{cls} {hyper}")
+        np.testing.assert_allclose(got["data"], data, 1e-12, 1e-12, err_msg=f"{cls} {hyper}")
+
+
+def engine_path(surface, rule, lr, start, last_bit=0.0):
+    signs = np.random.default_rng(0)
+    p = tg.Tensor(np.array(start, float), requires_grad=True)
+    optimizer, path = RULES[rule]([p], lr=lr), [p.numpy()]
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        SURFACES[surface].f(p[0], p[1]).backward()
+        optimizer.step()
+        if last_bit:
+            p.data = p.numpy() * (1 + last_bit * signs.choice([-1, 1], 2))
+        path.append(p.numpy())
+    return np.array(path)
+
+
+ON_SURFACES = [*product(SURFACES, ["adam"]), *product(["valley"], RULES)]
+
+
+@needs_node
+@pytest.mark.parametrize("races", [ON_SURFACES, pytest.param([*product(SURFACES, RULES)], marks=pytest.mark.slow)])
+def test_a_rule_walks_a_surface_as_the_engine_does(tmp_path, races):
+    rates = stated()
+    starts = {name: list(map(float, place.start)) for name, place in SURFACES.items()}
+    runs = [{"surface": s, "rule": rule, "lr": rates[s][rule], "start": starts[s]} for s, rule in races]
+    surfaces = ", ".join(f"{name}: {emit.surface(place)}" for name, place in SURFACES.items())
+    found = node(tmp_path, emit.rules(), f"const surfaces = {{{surfaces}}};", WALK, runs=runs, steps=STEPS)
+    for run, got in zip(runs, found, strict=True):
+        expected, got = engine_path(**run), np.array(got, float)
+        size = np.abs(expected).max()
+        np.testing.assert_allclose(got[:100], expected[:100], 0, 1e-11 * size, err_msg=str(run))
+        assert np.abs(got - expected).max() <= 1e-12 * size or is_chaotic(run, expected), run
+
+
+def is_chaotic(run, expected):
+    """The engine itself comes to another place if its points are moved in the last bit."""
+    twin = engine_path(**run, last_bit=2**-52)
+    return np.abs(twin - expected).max() > 1e-10 * np.abs(expected).max()
+
+
+@needs_node
+def test_a_surface_has_the_library_s_values_on_a_grid(tmp_path):
+    points = {name: np.random.default_rng(0).uniform(-3, 3, (20, 2)) for name in SURFACES}
+    surfaces = ", ".join(f"{name}: {emit.surface(place)}" for name, place in SURFACES.items())
+    text = """answer(Object.fromEntries(Object.entries(D.points).map(([name, points]) => [name, points.map(([x, y]) =>
+    surfaces[name].backprop(x, y, ...Object.values(surfaces[name].data).map(np.array))[0])])));"""
+    lists = {name: place.tolist() for name, place in points.items()}
+    found = node(tmp_path, f"const surfaces = {{{surfaces}}};", text, points=lists)
+    for name, place in SURFACES.items():
+        np.testing.assert_allclose(found[name], place.values(points[name]), 1e-13, 1e-13, err_msg=name)
+
+
+def test_an_average_that_begins_elsewhere_is_refused():
+    class Late(tg.Adagrad):
+        def start(self):
+            self.averages["s"][:] = 0.1
+
+    with pytest.raises(ValueError, match="an average of adagrad begins neither at 0 nor at lr nor at p"):
+        emit.rules({"late": Late([tg.Tensor([1.0], requires_grad=True)])})

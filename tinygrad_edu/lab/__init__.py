@@ -1,0 +1,1 @@
+"""The offline page: programs and rules, emitted for the browser."""

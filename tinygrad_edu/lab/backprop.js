@@ -1,0 +1,10 @@
+// Backprop.
+{
+tabs.backprop = {
+  ready() {},
+  show() {},
+  hide() {},
+  state: () => ({}),
+  restore() {},
+};
+}

@@ -1,0 +1,26 @@
+// What the tabs share: elements, numbers as text, canvases, colours, the link that holds the state.
+const $ = (id) => document.getElementById(id);
+const tabs = {}; // by name: { ready(good), show(), hide(), state(), restore(state) }
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const bytes = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+
+function said(x) {
+  if (x === undefined || Number.isNaN(x)) return "–";
+  return x !== 0 && (Math.abs(x) < 1e-3 || Math.abs(x) >= 1e5) ? x.toExponential(3) : x.toFixed(5);
+}
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+// as many dots as the screen has for it; returns the pen and the size to draw in
+function pen_of(canvas, ratio) {
+  const width = canvas.clientWidth, height = width * ratio, dots = devicePixelRatio, pen = canvas.getContext("2d");
+  Object.assign(canvas, { width: width * dots, height: height * dots });
+  pen.scale(dots, dots);
+  return { pen, width, height };
+}
+// numbers from 0 to 1, the same in every browser: a linear congruential generator
+function generator(seed) {
+  return () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+}

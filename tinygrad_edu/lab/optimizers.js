@@ -1,0 +1,10 @@
+// Optimizers.
+{
+tabs.optimizers = {
+  ready() {},
+  show() {},
+  hide() {},
+  state: () => ({}),
+  restore() {},
+};
+}

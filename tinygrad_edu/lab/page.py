@@ -1,0 +1,119 @@
+"""The page: one file that trains a network by itself, and shows that its numbers are those of the library."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.init import Rng
+from ..core.tensor import Tensor
+from ..extras.numpy_functions import stack
+from ..extras.optimizers import RULES
+from ..program.javascript_arrays import runtime
+from ..race.surfaces import SURFACES, stated
+from .emit import rules, surface
+from .programs import book
+from .runs import RUNS, USUAL, losses
+from .settings import rates, settings, variants
+
+STEPS = 100  # of each run that the page does again
+EVERY = 5  # steps of a training from one loss to the next that is compared
+FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
+NUMBERS = np.random.default_rng(0).uniform(0.01, 4, 200)  # with which it looks
+TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Backprop"}
+SHARED = ("training", "random", "samples", "programs", "run", "python", "common", "proof")  # scripts, in this order
+HERE = Path(__file__).parent
+
+
+def page(rng: Rng = 0) -> str:
+    """Return the page as HTML: one file, which asks for nothing else.
+
+    Parameters
+    ----------
+    rng : generator or seed of the data and the first weights
+    """
+    seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
+    own = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in RULES}
+    runs = {name: {**USUAL, **run} for name, run in RUNS.items()}
+    facts = {
+        "seed": seed,
+        "rates": stated(),
+        "starts": {name: place.start for name, place in SURFACES.items()},
+        "runs": {**own, **runs},
+        "steps": STEPS,
+        "trainings": {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in {**own, **runs}.items()},
+        "walks": {name: walks(name) for name in SURFACES},
+        "numbers": NUMBERS.tolist(),
+        "functions": {name: getattr(np, name)(NUMBERS).tolist() for name in FUNCTIONS},
+        **settings(),
+    }
+    surfaces = ",\n".join(f"{name}: {surface(place)}" for name, place in SURFACES.items())
+    emitted = [
+        rules(),
+        f"const surfaces = {{{surfaces}}};",
+        f"const book = {book()};",
+        rates(),
+        variants(),
+        f"const facts = {json.dumps(facts, ensure_ascii=False)};",
+    ]
+    shared = [text(f"{name}.js") for name in SHARED]
+    tabs = ["\n".join(["{", *texts(name, ".js"), "}"]) for name in TABS]
+    return assembled("\n".join(['"use strict";', runtime(), *emitted, *shared, *tabs, text("page.js")]))
+
+
+def assembled(script: str) -> str:
+    """Return the page with its script and style, and a policy that lets nothing else run or load."""
+    style = "\n".join(["", text("page.css"), *[part for name in TABS for part in texts(name, ".css")], ""])
+    script = "\n" + script.replace("</script", "<\\/script") + "\n"
+    policy = f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}'"
+    made = text("page.html").replace("{{policy}}", escape(policy))
+    made = made.replace("{{tabs}}", "\n".join(map(tab, TABS))).replace("{{panels}}", "\n".join(map(panel, TABS)))
+    return made.replace("{{style}}", style).replace("{{script}}", script)
+
+
+def tab(name: str) -> str:
+    """Return the button that shows a panel."""
+    facts = f'id="{name}-tab" data-tab="{name}" aria-controls="{name}" aria-selected="false"'
+    return f'  <button type="button" role="tab" {facts} tabindex="-1">{TABS[name]}</button>'
+
+
+def panel(name: str) -> str:
+    """Return a panel: the file of its name."""
+    begin = f'<section id="{name}" role="tabpanel" aria-labelledby="{name}-tab" hidden>'
+    return f"{begin}\n{text(f'{name}.html')}</section>"
+
+
+def text(name: str) -> str:
+    """Return a file of this room."""
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def texts(tab: str, suffix: str) -> list[str]:
+    """Return the files of a tab with this suffix: ``playground_*.js`` by name, and behind them ``playground.js``."""
+    return [text(path.name) for path in sorted(HERE.glob(f"{tab}*{suffix}"), key=lambda path: (path.stem == tab, path))]
+
+
+def digest(source: str) -> str:
+    """Return what a policy calls a script or style with this text."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
+
+
+def walks(name: str) -> dict[str, list[float]]:
+    """Return the point that each rule has come to after `STEPS` steps on a surface, on all of its data."""
+    place, rates = SURFACES[name], stated()[name]
+    points = {rule: Tensor(np.array(place.start, float), requires_grad=True) for rule in RULES}
+    optimizers: list[Any] = [RULES[rule]([p], lr=rates[rule]) for rule, p in points.items()]
+    for _ in range(STEPS):
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        together = stack([*points.values()])  # one backward pass serves all rules
+        place.f(together[:, 0], together[:, 1]).sum().backward()
+        for optimizer in optimizers:
+            optimizer.step()
+    return {rule: p.numpy().tolist() for rule, p in points.items()}

@@ -1,0 +1,193 @@
+// Playground: a network that learns, step by step. The run is that of run.js; here it is begun, played and shown.
+function renew(given = {}) {
+  play(false);
+  const settings = { ...(pg.run?.settings ?? SETTINGS), ...given };
+  pg.run = new Run(settings);
+  Object.assign(pg, { history: [], chosen: { k: 1, j: 0, quiet: true }, line: -1, box: box() });
+  const shape = is_picture();
+  $("map").hidden = shape;
+  $("pg-pad-place").hidden = !shape;
+  if (!is_picture() && !inside(pg.probe)) pg.probe = [(pg.box[0] + pg.box[1]) / 2, (pg.box[2] + pg.box[3]) / 2];
+  if (shape) pg.pixels ??= [...pg.run.data.X_test[0]];
+  record();
+  take_inks();
+  draw_knobs();
+  draw_net();
+  $("equations").innerHTML = pg.run.optimizer.rule.equations;
+  $("kernel").textContent = [pg.run.optimizer.rule.kernel, pg.run.optimizer.rule.scalars].join("\n\n");
+  refresh();
+}
+const inside = ([a, b]) => a >= pg.box[0] && a <= pg.box[1] && b >= pg.box[2] && b <= pg.box[3];
+// a rate that suits a rule here: of those that were tuned for the race's valley, a third, of the list
+function suggested(rule) {
+  const lr = Math.min(facts.rates.valley[rule] / 3, 1);
+  return RATES_OF_CHOICE.reduce((a, b) => (Math.abs(Math.log(b / lr)) < Math.abs(Math.log(a / lr)) ? b : a));
+}
+// the losses after this step; of the digits, which take longer, after every tenth or so
+function record() {
+  const { run } = pg, t = run.losses.length;
+  if (is_picture() && pg.playing && t < (pg.history.at(-1)?.t ?? 0) + 10) return;
+  const { train, test } = run.measures();
+  pg.latest = { train, test };
+  pg.history.push({ t, train: train.loss, test: test.loss });
+}
+function step() {
+  pg.run.step();
+  if (pg.run.broken) play(false);
+}
+function play(on) {
+  pg.playing = on && pg.good;
+  $("play").textContent = pg.playing ? "Pause" : "Play";
+  if (pg.playing) requestAnimationFrame(frame);
+}
+function frame() {
+  if (!pg.playing) return;
+  const { t } = pg.run;
+  for (pg.due += Number($("pg-speed").value); pg.due >= 1 && pg.playing; pg.due--) step();
+  if (pg.run.t > t) record();
+  refresh();
+  if (pg.playing) requestAnimationFrame(frame);
+  else refresh();
+}
+
+// --- what is shown ---------------------------------------------------------------------------------------------------
+// while it plays the grid is coarse, and what is read slowly is shown now and then
+function refresh() {
+  const fine = pg.playing ? TILE : 64, values = is_picture() ? null : survey(fine);
+  take_inks();
+  if (is_picture()) draw_pad();
+  else draw_map(values, fine);
+  draw_curve();
+  if (!pg.playing || pg.run.t % 2) draw_tiles(values, fine);
+  draw_edges();
+  $("t").textContent = pg.run.t;
+  $("pg-epochs").textContent = (pg.run.t / Math.ceil(pg.run.data.X.length / pg.run.batch)).toFixed(1);
+  if (pg.playing && pg.run.t % 12) return;
+  draw_now();
+  draw_layers();
+  say_probe();
+  draw_numbers();
+  if (pg.playing) return;
+  draw_lines();
+  draw_closer();
+  $("pg-python").textContent = script(pg.run);
+}
+function draw_now() {
+  const { run, latest } = pg, share = ({ right, of }) => (right === null ? "" : `${right} of ${of} right`);
+  const batch = { loss: run.losses.at(-1), of: run.chosen?.length, right: null };
+  const rows = [["the batch", batch], ["training data", latest.train], ["test data", latest.test]];
+  const cells = ([name, found], r) => [
+    element("th", { scope: "row", textContent: name }),
+    why_cell(`pg-now-${r}-0`, said(found.loss), () => loss_words(found)),
+    why_cell(`pg-now-${r}-1`, share(found), found.right === null ? null : () => right_words(found)),
+  ];
+  const made = rows.map((row, r) => element("tr", {}, ...cells(row, r)));
+  keep_focus(() => $("pg-now").tBodies[0].replaceChildren(...made));
+  $("pg-halt").textContent = run.broken ? HALTED : "";
+  $("pg-legend").textContent = legend();
+  const score = share(latest.test) || `loss ${said(latest.test.loss)}`, what = "Data, and what the network says of it.";
+  $("map").setAttribute("aria-label", `${what} Step ${run.t}; ${score} in the test data. Arrow keys move the cross.`);
+  $("pg-probe").setAttribute("aria-live", pg.playing ? "off" : "polite");
+}
+const HALTED =
+  "A gradient is no longer finite: the library would raise an error here. Reset, and take a smaller learning rate.";
+function legend() {
+  if (is_picture()) return "Draw a digit, or take one of the test data.";
+  const { classes } = pg.run, names = drawn(classes, (k) => `${MARKS[k]} class ${k}`).join("  ");
+  if (classes) return `${names}; hollow: test data. The background is what the network says.`;
+  const answer = is_plane() ? "background" : "line";
+  return `■ above 0  ● below 0; hollow: test data. The network's answer is the ${answer}.`;
+}
+function loss_words({ loss, of }) {
+  if (loss === undefined) return "There is none before the first step.";
+  const { settings } = pg.run, mean = `The mean over ${of} samples`;
+  if (settings.loss === "mse_loss") return `${mean} of (output − target)² = ${said(loss)} = ${short(Math.sqrt(loss))}²`;
+  return `${mean} of −ln p(its class) = ${said(loss)}; e^−${short(loss)} = ${(100 * Math.exp(-loss)).toFixed(1)} %`;
+}
+const right_words = ({ right, of }) =>
+  `${right} / ${of} = ${((100 * right) / of).toFixed(1)} %: the largest output is that of the sample's class`;
+function draw_numbers() {
+  const { rule, t, hyper } = pg.run.optimizer, arrays = 2 + rule.state.length;
+  const head = String(rule.kernel).match(/\((.*?)\)/)[1].split(", ").slice(arrays);
+  const numbers = rule.scalars(t + 1, ...Object.values({ ...hyper, lr: pg.run.rate(t + 1) }));
+  const list = head.map((name, i) => `${name} = ${Number(numbers[i].toPrecision(6))}`).join(", ");
+  $("numbers").textContent = `At step ${t + 1}: ${list}`;
+}
+const COLUMNS = ["layer", "units", "weights", "length of gradient", "length of step", "step / weights", "dead units"];
+function draw_layers() {
+  const { sizes } = pg.run, table = $("pg-layers"), dead = dead_units();
+  const heads = COLUMNS.map((text) => element("th", { scope: "col", textContent: text }));
+  table.tHead.replaceChildren(element("tr", {}, ...heads));
+  const rows = sizes.slice(1).map((n, k) => {
+    const name = element("th", { scope: "row", textContent: k < sizes.length - 2 ? `h${k + 1}` : "outputs" });
+    return element("tr", {}, name, ...layer_cells(k, n, dead[k]));
+  });
+  keep_focus(() => table.tBodies[0].replaceChildren(...rows));
+  const sum = dead.reduce((a, b) => a + b, 0);
+  $("pg-dead").textContent = sum ? `Dead: ${sum} unit${sum > 1 ? "s say" : " says"} the same of every sample.` : "";
+}
+function layer_cells(k, n, dead) {
+  const { run } = pg, { optimizer, sizes, before, t } = run, [W, b] = params_of(k + 1);
+  const span = [optimizer.spans[W][0], optimizer.spans[b][1]];
+  const now = optimizer.data.subarray(...span), count = now.length, of = `over these ${count} numbers`;
+  const slope = t ? Math.hypot(...optimizer.grad.subarray(...span)) : NaN, size = Math.hypot(...now);
+  const moved = before ? Math.hypot(...now.map((a, i) => a - before[span[0] + i])) : NaN, share = moved / size;
+  const cells = [
+    [n, null],
+    [count, () => `${sizes[k]} · ${n} + ${n} = ${count}: one for each pair of units, and a bias for each unit`],
+    [short(slope), () => `√Σ g² = ${short(slope)} ${of}, in the last batch`],
+    [short(moved), () => `√Σ (p − p before)² = ${short(moved)} ${of}, in the last step`],
+    [short(share), () => `${short(moved)} / √Σ p² = ${short(moved)} / ${short(size)}; about 1 in 1000 is usual`],
+    [dead ?? "–", () => `${dead ?? "No"} units say the same of all ${run.data.X.length} samples of the training data`],
+  ];
+  return cells.map(([text, words], c) => why_cell(`pg-layer-${k}-${c}`, text, words));
+}
+// how many units of each hidden layer say the same of all training data, so that they learn nothing more
+function dead_units() {
+  const values = pg.run.outputs(pg.run.train[0]);
+  return pg.run.settings.layers.map((n, k) => {
+    const { data } = values[`h${k + 1}`];
+    return drawn(n, (j) => {
+      for (let i = j; i < data.length; i += n) if (Math.abs(data[i] - data[j]) > 1e-9) return 0;
+      return 1;
+    }).reduce((a, b) => a + b, 0);
+  });
+}
+
+// --- the page --------------------------------------------------------------------------------------------------------
+$("play").onclick = () => play(!pg.playing);
+$("step").onclick = () => (play(false), step(), record(), refresh());
+$("epoch").onclick = () => {
+  play(false);
+  do {
+    step();
+    record();
+  } while (pg.run.order.length && !pg.run.broken);
+  refresh();
+};
+$("reset").onclick = () => renew();
+$("pg-line").onclick = next_line;
+$("pg-rest").onclick = $("step").onclick;
+$("pg-copy").onclick = () => {
+  navigator.clipboard?.writeText(script(pg.run));
+  getSelection().selectAllChildren($("pg-python"));
+  $("pg-copied").textContent = "It is copied, and marked below.";
+};
+watch_map();
+watch_whys();
+from_link({ lesson: new URLSearchParams(location.search).get("lesson") });
+
+tabs.playground = {
+  ready(good) {
+    pg.good = good;
+    for (const name of ["play", "step", "epoch", "reset", "pg-line"]) $(name).disabled = !good;
+    refresh();
+  },
+  show() {
+    place_edges();
+    refresh();
+  },
+  hide: () => play(false),
+  state: link_state,
+  restore: from_link,
+};

@@ -1,0 +1,62 @@
+// The proof: runs that the library made, done again; and how many of them agree.
+const ENOUGH = 1e-9; // how far a run may be from the library's after its 100 steps
+function difference(ours, theirs) {
+  const largest = Math.max(...theirs.map(Math.abs));
+  const worst = Math.max(...ours.map((a, i) => Math.abs(a - theirs[i]) / largest));
+  return Number.isNaN(worst) ? Infinity : worst;
+}
+function trained(name) {
+  const run = new Run({ ...facts.runs[name], weights: "", test: 0.2, inputs: ["x1", "x2"] });
+  for (let t = 0; t < facts.steps; t++) run.step();
+  const every = facts.steps / facts.trainings[name].length;
+  return run.losses.filter((_, t) => (t + 1) % every === 0);
+}
+function walked(name, rule) {
+  const { backprop, gradients, data } = surfaces[name], [x, y] = gradients, arrays = Object.values(data).map(np.array);
+  const [a, b] = facts.starts[name], hyper = { lr: facts.rates[name][rule] };
+  const optimizer = new Optimizer(rules[rule], { [x]: a, [y]: b }, hyper);
+  for (let t = 0; t < facts.steps; t++) optimizer.step(backprop(...optimizer.data, ...arrays)[1]);
+  return [...optimizer.data];
+}
+async function prove() {
+  const runs = [], free = () => new Promise((go) => setTimeout(go)); // so that the page answers meanwhile
+  for (const name in facts.trainings) {
+    runs.push([`${name}, training`, difference(trained(name), facts.trainings[name])]);
+    await free();
+  }
+  for (const rule in rules) {
+    $("verdict").textContent = `checking: ${runs.length} runs done again …`;
+    await free();
+    for (const name in surfaces)
+      runs.push([`${rule} on ${name}`, difference(walked(name, rule), facts.walks[name][rule])]);
+    await free();
+  }
+  const rounding = Object.entries(facts.functions).map(([name, theirs]) => {
+    const ours = np.tolist(np[name](np.array(facts.numbers)));
+    return [name, ours.filter((a, i) => a !== theirs[i]).length, ours.length];
+  });
+  const wrong = runs.filter(([, d]) => !(d <= ENOUGH)), worst = Math.max(...runs.map(([, d]) => d));
+  return { runs, wrong, worst, same: runs.filter(([, d]) => d === 0).length, rounding };
+}
+function show_proof({ runs, wrong, worst, same, rounding }) {
+  const good = wrong.length === 0, others = rounding.filter(([, n]) => n);
+  $("badge").className = `badge ${good ? "good" : "bad"}`;
+  $("verdict").textContent = good
+    ? `✓ ${runs.length} of ${runs.length} runs are the library's, to ${worst.toExponential(0)}`
+    : `✗ ${wrong.length} of ${runs.length} runs are not the library's: free play is off`;
+  const others_of = Object.keys(facts.trainings).length - Object.keys(rules).length;
+  const lines = [
+    `When this page opened it did ${runs.length} runs again that the library had made: every rule in a training, and ` +
+      `on every surface, and ${others_of} trainings of other networks and data, ` +
+      `${facts.steps} steps each. ${same} agree to the last bit; the largest ` +
+      `difference is ${worst.toExponential(1)} of the largest number.`,
+    others.length
+      ? "This browser rounds the last bit of some functions in another way than NumPy: " +
+        others.map(([name, n, of]) => `${name} (${n} of ${of} numbers)`).join(", ") + "."
+      : "All functions of this browser agree with NumPy's to the last bit.",
+    ...wrong.slice(0, 12).map(([name, d]) => `${name}: differs by ${d.toExponential(1)}`),
+  ];
+  $("proof").replaceChildren(...lines.map((line) => Object.assign(document.createElement("p"), { textContent: line })));
+  document.body.classList.toggle("proved", good);
+  for (const tab of Object.values(tabs)) tab.ready(good);
+}
