@@ -18,9 +18,12 @@ from ..core.ops import Array
 from ..core.tensor import Tensor
 from ..extras.numpy_functions import stack
 from ..extras.optimizers import RULES
+from ..program.javascript import functions
 from ..program.javascript_arrays import runtime
+from ..race.pictures import RUNNERS
 from ..race.surfaces import SURFACES, stated
 from ..training.data import moons, split
+from . import optimizers
 from .emit import network, rules, surface
 
 STEPS = 100  # of each run that the page does again
@@ -30,12 +33,13 @@ TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Bac
 HERE = Path(__file__).parent
 
 
-def page(rng: Rng = 0) -> str:
+def page(rng: Rng = 0, formula: str | None = None) -> str:
     """Return the page as HTML: one file, which asks for nothing else.
 
     Parameters
     ----------
     rng : generator or seed of the data and the first weights
+    formula : a surface of one's own for the optimizers, as "x**2 + 10*y**2", see `optimizers.own`
     """
     rng = np.random.default_rng(rng)
     parts = split(*moons(200, rng=rng), rng=rng)
@@ -47,14 +51,16 @@ def page(rng: Rng = 0) -> str:
         "test": [np.asarray(parts.X_test).tolist(), np.asarray(parts.y_test).tolist()],
         "params": [p.numpy().tolist() for p in model.parameters()],
         "rates": stated(),
-        "starts": {name: place.start for name, place in SURFACES.items()},
+        "order": RUNNERS,
         "trainings": {rule: training(rule, seed, X, y) for rule in RULES},
         "walks": {name: walks(name) for name in SURFACES},
         "functions": {name: rounded(name) for name in FUNCTIONS},
+        **optimizers.facts(formula),
     }
-    surfaces = ",\n".join(f"{name}: {surface(place)}" for name, place in SURFACES.items())
+    surfaces = ",\n".join(f"{name}: {surface(*given)}" for name, given in optimizers.places(formula).items())
     emitted = [
         rules(),
+        functions(optimizers.ravine_facts, optimizers.memory),
         f"const net = {network(model, cross_entropy, X, y)};",
         f"const surfaces = {{{surfaces}}};",
         f"const facts = {json.dumps(facts, ensure_ascii=False)};",

@@ -1,0 +1,128 @@
+// The map: contours, shades, the minimum, the start; above it the paths.
+const SMALL_MARKS = new Set([10, 20, 50, 100, 200, 500, 1000, 2000, 5000]); // the steps that are marked on a path
+const map = { land: svg("svg", { class: "land", "aria-hidden": true }), paths: svg("svg", { class: "paths", "aria-hidden": true }), lines: new Map() };
+
+// how numbers lie on the screen: to scale, if that leaves room in the picture
+function fitted([left, right, bottom, top], width, height) {
+  const shape = (right - left) / (top - bottom), wanted = width / height, grow = shape / wanted;
+  if (grow > 0.3 && grow < 3) {
+    const more = grow > 1 ? [0, (top - bottom) * (grow - 1)] : [(right - left) * (1 / grow - 1), 0];
+    [left, right, bottom, top] = [left - more[0] / 2, right + more[0] / 2, bottom - more[1] / 2, top + more[1] / 2];
+  }
+  const x = (a) => ((a - left) / (right - left)) * width, y = (b) => ((top - b) / (top - bottom)) * height;
+  const back = (u, v) => [left + (u / width) * (right - left), top - (v / height) * (top - bottom)];
+  return { box: [left, right, bottom, top], width, height, x, y, back };
+}
+// the heights above the lowest point, and their levels: kept until another surface, condition or size is asked for
+function land_of(ground, box, n) {
+  const key = JSON.stringify([ground.name, ground.name === "ravine" && ground.all[0], box]);
+  if (map.key !== key) {
+    const z = heights(ground, box, n), { lowest, minima } = ground.about;
+    const found = lowest === null ? lowest_point(ground, ground.about.box) : null, floor = lowest ?? found[2];
+    const above = z.map((a) => Math.max(a - floor, 0)), levels = levels_of(above);
+    Object.assign(map, { key, n, above, levels, floor, minima: found ? [found.slice(0, 2)] : minima });
+    map.lines_at = levels.map((level) => [level, lines_at(level, above, n)]);
+  }
+  return map;
+}
+function draw_land() {
+  const host = $("o-map"), width = host.clientWidth, height = Math.round(Math.min(width * 0.72, 520));
+  if (!width) return;
+  const { ground } = now.race, view = fitted(ground.about.box, width, height), n = ground.size ? 56 : 96;
+  const { floor, minima, lines_at: lines } = land_of(ground, view.box, n);
+  map.view = view;
+  host.style.height = `${height}px`;
+  for (const picture of [map.land, map.paths]) picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  const at = ([i, j]) => `${((i / (n - 1)) * width).toFixed(1)} ${(height - (j / (n - 1)) * height).toFixed(1)}`;
+  const parts = [];
+  for (const [level, found] of lines) {
+    const d = found.map((line) => `M${line.map(at).join("L")}`).join("");
+    parts.push(svg("path", { class: "level", d }));
+    const longest = found.reduce((a, b) => (b.length > a.length ? b : a), []);
+    const places = longest.map(at).map((text) => text.split(" ").map(Number));
+    const clear = places.filter(([u, v]) => u > 24 && u < width - 24 && v > 14 && v < height - 26);
+    const [u, v] = clear[Math.floor(clear.length * ((0.15 + 0.618 * parts.length) % 1))] ?? [];
+    if (u !== undefined && longest.length > 12) parts.push(svg("text", { class: "height", x: u, y: v + 4, "text-anchor": "middle" }, short(Number((level + floor).toPrecision(3)))));
+  }
+  const [left, right, bottom, top] = view.box;
+  for (const a of ticks(left, right, 6)) parts.push(svg("text", { class: "tick", x: view.x(a), y: height - 6, "text-anchor": "middle" }, short(a)));
+  for (const b of ticks(bottom, top, 6)) parts.push(svg("text", { class: "tick", x: 6, y: view.y(b) + 4 }, short(b)));
+  for (const [a, b] of minima) parts.push(svg("path", { class: "minimum", d: SHAPES[7], transform: `translate(${view.x(a)} ${view.y(b)}) scale(1.6)` }));
+  map.land.replaceChildren(...parts);
+  draw_shades(view);
+}
+// the darker, the higher: one shade for each level
+function draw_shades({ width, height }) {
+  const w = Math.ceil(width / 2), h = Math.ceil(height / 2), { above, levels, n } = map;
+  const pen = Object.assign($("o-shade"), { width: w, height: h }).getContext("2d"), image = pen.createImageData(w, h);
+  const [low, high] = [colour("land-low"), colour("land-high")].map(bytes);
+  const shades = Array.from({ length: levels.length + 1 }, (_, k) => low.map((a, c) => a + ((high[c] - a) * k) / levels.length));
+  for (let v = 0; v < h; v++)
+    for (let u = 0; u < w; u++) {
+      const i = (u / (w - 1)) * (n - 1), j = (1 - v / (h - 1)) * (n - 1), a = Math.min(Math.floor(i), n - 2), b = Math.min(Math.floor(j), n - 2);
+      const k = b * n + a, s = i - a, t = j - b;
+      const z = (above[k] * (1 - s) + above[k + 1] * s) * (1 - t) + (above[k + n] * (1 - s) + above[k + n + 1] * s) * t;
+      let level = 0;
+      while (level < levels.length && z >= levels[level]) level++;
+      image.data.set([...shades[Number.isFinite(z) ? level : levels.length], 255], 4 * (v * w + u));
+    }
+  pen.putImageData(image, 0, 0);
+}
+// a path up to step t. Points that are closer than half a pixel are one
+function path_of(points, t, { x, y }) {
+  let d = "", small = "", u = NaN, v = NaN;
+  for (let i = 0; i <= Math.min(t, points.length - 1); i++) {
+    const a = Math.max(-1e4, Math.min(1e4, x(points[i][0]))), b = Math.max(-1e4, Math.min(1e4, y(points[i][1])));
+    if (SMALL_MARKS.has(i)) small += `M${a.toFixed(1)} ${b.toFixed(1)}h0`;
+    if (Math.abs(a - u) + Math.abs(b - v) < 0.5) continue;
+    d += `${i ? "L" : "M"}${a.toFixed(1)} ${b.toFixed(1)}`;
+    [u, v] = [a, b];
+  }
+  return [d, small];
+}
+function draw_paths() {
+  const { view } = map;
+  if (!view) return;
+  const kept = now.race.runners.map(({ name }) => name).join();
+  if (map.kept !== kept) {
+    map.kept = kept;
+    map.start = svg("circle", { class: "start", r: 7 });
+    map.lines = new Map(now.race.runners.map(({ name }) => {
+      const { kind, dash, shape } = look(name), parts = ["halo", `${kind} path`, `${kind} small`, `${kind} mark`].map((part) => svg("path", { class: part }));
+      parts[1].setAttribute("stroke-dasharray", dash);
+      parts[3].setAttribute("d", shape);
+      return [name, parts];
+    }));
+    map.paths.replaceChildren(map.start, ...[...map.lines.values()].flat());
+  }
+  const [a, b] = now.plan.start;
+  map.start.setAttribute("transform", `translate(${view.x(a)} ${view.y(b)})`);
+  for (const runner of now.race.runners) {
+    const [halo, line, small, tip] = map.lines.get(runner.name), [d, marks] = path_of(runner.points, now.t, view);
+    halo.setAttribute("d", d);
+    line.setAttribute("d", d);
+    small.setAttribute("d", marks);
+    const { x, y } = where(runner, now.t), inside = (z, most) => Math.max(2, Math.min(most - 2, z));
+    tip.setAttribute("transform", `translate(${inside(view.x(x), view.width)} ${inside(view.y(y), view.height)}) scale(${runner.name === now.focus ? 1.4 : 1})`);
+    for (const part of [halo, line]) part.classList.toggle("focused", runner.name === now.focus);
+  }
+}
+// the map and the paths as one picture
+function picture_of_map() {
+  const both = standing_alone(map.land), { width, height } = map.view;
+  const back = svg("image", { href: $("o-shade").toDataURL(), width, height, preserveAspectRatio: "none" });
+  both.prepend(back);
+  both.append(...standing_alone(map.paths).childNodes);
+  both.setAttribute("width", width);
+  both.setAttribute("height", height);
+  const entries = now.race.runners.map(({ name }, i) => {
+    const { kind, dash, shape } = look(name);
+    const row = svg("g", { transform: `translate(${10} ${14 + 18 * i})` }, svg("path", { class: `${kind} path`, d: "M0 0H36", "stroke-dasharray": dash }), svg("path", { class: `${kind} mark`, d: shape, transform: "translate(18 0)" }), svg("text", { class: "tick", x: 44, y: 4 }, name));
+    return row;
+  });
+  const legend = svg("g", {}, ...entries);
+  map.paths.append(legend); // for a moment: only what is on the page has a style
+  both.append(standing_alone(legend));
+  legend.remove();
+  return new XMLSerializer().serializeToString(both);
+}
