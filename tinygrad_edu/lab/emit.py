@@ -84,8 +84,19 @@ def words(optimizer: Optimizer) -> dict[str, Any]:
         "sets": sets,
         "letters": known,
         "corrected": [list(pair) for pair in sorted(used) if pair[1] in optimizer.state],
-        "notes": [line for line in lines[1:] if " <- " not in line],
+        "where": [part for line in lines for part in wheres(line)],
+        "note": " ".join(line.removeprefix("note: ") for line in lines if line.startswith("note: ")),
     }
+
+
+def wheres(line: str) -> list[str]:
+    """Return what a line of a docstring says about numbers, but of those that the equations write out.
+
+    >>> wheres("where one_minus_beta = 1 - beta; c = 1, or 1 / (1 - beta^t) with bias correction")
+    ['c = 1, or 1 / (1 - beta^t) with bias correction']
+    """
+    parts = line.removeprefix("where ").split("; ") if line.startswith("where ") else []
+    return [part for part in parts if not part.startswith("one_minus_")]
 
 
 def telling(kernel: Any) -> str:

@@ -9,6 +9,7 @@ const place = () => facts.places[now.plan.surface];
 function renew(changes = {}) {
   Object.assign(now.plan, changes);
   if (!now.plan.rules.includes(now.focus)) now.focus = now.plan.rules.at(-1) ?? "";
+  choose_colours(now.plan.rules);
   now.race = new Race(now.plan, now.good ? now.t : 0);
   show_plan();
   draw();
@@ -84,8 +85,8 @@ function show_plan() {
   for (const [id, value] of [["o-surface", plan.surface], ["o-batch", plan.batch], ["o-k", Math.log10(plan.k)], ["o-lr", Math.log10(plan.lr)], ["o-x", plan.start[0]], ["o-y", plan.start[1]], ["o-steps", now.steps]]) $(id).value = value;
   $("o-time").max = now.steps;
   $("o-k-is").textContent = `k = ${figure(plan.k)}`;
-  $("o-lr-is").textContent = figure(plan.lr);
-  $("o-title").textContent = title;
+  
+  $("o-title").textContent = title.replace(/ \(mini-batches.*/, "");
   $("o-batch-field").hidden = !now.race.ground.size;
   $("o-k-field").hidden = $("o-ravine").hidden = !ravine;
   const known = ravine || plan.surface in facts.rates;
@@ -94,8 +95,12 @@ function show_plan() {
   $("o-tuned-is").textContent = ravine
     ? "best for this condition: rate of gradient descent, rate and momentum of heavy ball"
     : known ? "each its own rate, chosen by hand for this surface by looking at the paths" : "no rates have been chosen for this formula";
+  $("o-lr-is").textContent = plan.tuned && known ? "each its own" : figure(plan.lr);
   $("o-lr-says").textContent = plan.tuned && known ? "each rule at a rate of its own" : "the same rate for all";
-  for (const box of $("o-rules").querySelectorAll("input")) box.checked = plan.rules.includes(box.value);
+  for (const box of $("o-rules").querySelectorAll("input")) {
+    box.checked = plan.rules.includes(box.value);
+    box.nextSibling.replaceWith(swatch(box.value));
+  }
   axes.forEach((axis, i) => ($(`o-axis-${i}`).textContent = axis));
   $("o-key").textContent = `★ minimum; ○ start; small marks: steps 10, 20, 50, 100 …${now.race.ground.size ? " The contours are of all digits." : ""}`;
   $("o-table").replaceChildren(...plan.rules.map(table_row));
@@ -112,11 +117,11 @@ function show_rule() {
   const runner = now.race.runners.find(({ name }) => name === now.focus), { axes } = place();
   $("o-numbers").replaceChildren();
   if (!runner) return;
-  const { name, about, notes } = rules[runner.name], last = Math.min(now.t, runner.notes.length);
+  const { name, about, where: words, note } = rules[runner.name], last = Math.min(now.t, runner.notes.length);
   const steps = last ? told(runner, last - 1) : null;
   $("o-focus").textContent = name;
   $("o-about").textContent = about;
-  $("o-notes").textContent = notes.join(". ");
+  $("o-notes").replaceChildren(...[...words.map((text) => `with ${text}`), note].filter(Boolean).map((text) => element("li", { textContent: in_greek(text) })));
   show_equations($("o-equations"), runner, steps);
   $("o-which").textContent = steps ? `step ${last} of ${name}` : "none yet: take a step";
   $("o-chosen-is").textContent = `with the numbers of ${axes[now.chosen]}`;
@@ -158,21 +163,21 @@ function show_ravine() {
   );
   const width = Math.max(260, $("o-scale").clientWidth || 300), x = (rate) => 8 + ((width - 16) * (Math.log10(rate) + 4)) / 6;
   const picture = svg("svg", { viewBox: `0 0 ${width} 104`, class: "stability", role: "img", "aria-label": `Stable rates: gradient descent below ${limit}, heavy ball below ${limit_ball}; now ${figure(lr)}` });
-  [["gradient descent", "r0", limit, best], [`heavy ball, β = ${figure(beta)}`, "r1", limit_ball, best_rate]].forEach(([text, kind, most, good], i) => {
-    const y = 22 + 32 * i;
+  [["gradient descent", "sgd", limit, best], [`heavy ball, β = ${figure(beta)}`, "heavy_ball", limit_ball, best_rate]].forEach(([text, name, most, good], i) => {
+    const y = 22 + 32 * i, { kind, shape } = look(name);
     picture.append(svg("text", { class: "tick", x: 8, y: y - 5 }, `${text}: stable below ${most}`));
-    picture.append(svg("path", { class: `rule ${kind} band`, d: `M${x(1e-4)} ${y + 6}H${x(most)}` }), svg("path", { class: `rule ${kind} mark`, d: SHAPES[3], transform: `translate(${x(good)} ${y + 6})` }));
+    picture.append(svg("path", { class: `${kind} band`, d: `M${x(1e-4)} ${y + 6}H${x(most)}` }), svg("path", { class: `${kind} mark`, d: shape, transform: `translate(${x(good)} ${y + 6})` }));
   });
   for (let e = -4; e <= 2; e++) picture.append(svg("text", { class: "tick", x: x(10 ** e), y: 98, "text-anchor": e === -4 ? "start" : e === 2 ? "end" : "middle" }, short(10 ** e)));
   picture.append(svg("path", { class: "rate", d: `M${x(lr)} 8V84` }));
-  picture.says = () => "Rates on a logarithmic scale. Bars: where the rule is stable; diamonds: its best rate (of heavy ball: with its best momentum); the line: the rate now.";
+  picture.says = () => "Rates on a logarithmic scale. Bars: where the rule is stable; marks: its best rate (of heavy ball: with its best momentum); the line: the rate now.";
   $("o-scale").replaceChildren(picture);
 }
 
 // --- the controls ---------------------------------------------------------------------------------------------------
-const charts = { loss: new Chart($("o-loss"), { log: true }), moves: new Chart($("o-moves"), { log: true, height: 150 }), averages: new Chart($("o-averages"), { unit: "t", height: 230 }) };
+const charts = { loss: new Chart($("o-loss"), { log: true }), moves: new Chart($("o-moves"), { log: true, height: 150 }), averages: new Chart($("o-averages"), { unit: "t", height: 290 }) };
 function ways_to_steer() {
-  for (const name of Object.keys(facts.places)) $("o-surface").append(new Option(facts.places[name].title, name));
+  for (const name of Object.keys(facts.places)) $("o-surface").append(new Option(name === "own" ? `your formula: ${facts.places[name].title}` : facts.places[name].title.split(":")[0], name));
   for (const name of facts.order) {
     const box = element("input", { type: "checkbox", value: name, onchange: () => {
       const { rules: on } = now.plan;

@@ -45,8 +45,8 @@ function draw_land() {
     if (u !== undefined && longest.length > 12) parts.push(svg("text", { class: "height", x: u, y: v + 4, "text-anchor": "middle" }, short(Number((level + floor).toPrecision(3)))));
   }
   const [left, right, bottom, top] = view.box;
-  for (const a of ticks(left, right, 6)) parts.push(svg("text", { class: "tick", x: view.x(a), y: height - 6, "text-anchor": "middle" }, short(a)));
-  for (const b of ticks(bottom, top, 6)) parts.push(svg("text", { class: "tick", x: 6, y: view.y(b) + 4 }, short(b)));
+  for (const a of ticks(left, right, 6)) if (view.x(a) > 40 && view.x(a) < width - 12) parts.push(svg("text", { class: "tick", x: view.x(a), y: height - 6, "text-anchor": "middle" }, short(a)));
+  for (const b of ticks(bottom, top, 6)) if (view.y(b) > 12 && view.y(b) < height - 24) parts.push(svg("text", { class: "tick", x: 6, y: view.y(b) + 4 }, short(b)));
   for (const [a, b] of minima) parts.push(svg("path", { class: "minimum", d: SHAPES[7], transform: `translate(${view.x(a)} ${view.y(b)}) scale(1.6)` }));
   map.land.replaceChildren(...parts);
   draw_shades(view);
@@ -83,7 +83,7 @@ function path_of(points, t, { x, y }) {
 function draw_paths() {
   const { view } = map;
   if (!view) return;
-  const kept = now.race.runners.map(({ name }) => name).join();
+  const kept = now.race.runners.map(({ name }) => name + colours[name]).join();
   if (map.kept !== kept) {
     map.kept = kept;
     map.start = svg("circle", { class: "start", r: 7 });

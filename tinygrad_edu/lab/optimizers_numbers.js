@@ -1,9 +1,9 @@
 // A rule's equations, and the same with the numbers of one step in them.
 const figure = (x) => (Number.isInteger(x) && Math.abs(x) < 1e6 ? String(x) : Math.abs(x) < 1e-3 || Math.abs(x) >= 1e6 ? x.toExponential(2) : String(Number(x.toPrecision(4))));
-function math_number(x) {
+function math_number(x, inside = true) {
   const made = document.createElementNS("http://www.w3.org/1998/Math/MathML", "mn");
   const text = Number.isFinite(x) ? figure(x).replace("-", "−") : "–";
-  made.textContent = text.startsWith("−") ? `(${text})` : text;
+  made.textContent = inside && text.startsWith("−") ? `(${text})` : text;
   return made;
 }
 // the names of an equation, as elements: [element, name of the number]
@@ -20,10 +20,12 @@ function with_numbers(rule, line, { known, value }) {
   for (const [part, name] of letters_of(math, rules[rule])) if (name in known) part.replaceWith(math_number(known[name]));
   const equal = document.createElementNS(math.namespaceURI, "mo");
   equal.textContent = "=";
-  math.append(equal, math_number(value));
+  math.append(equal, math_number(value, false));
   math.setAttribute("display", "inline");
   return math;
 }
+const GREEK = { alpha: "α", beta: "β", rho: "ρ", eps: "ε", mu: "μ", lambd: "λ" };
+const in_greek = (text) => text.replace(/\b(alpha|beta|rho|eps|mu|lambd)(?=\d?\b|_)/g, (name) => GREEK[name]).replace(/ - /g, " − ");
 const MEANING = {
   p: "the parameter: where the path is",
   g: "the gradient: the slope of the loss here",

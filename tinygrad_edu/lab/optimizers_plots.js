@@ -14,7 +14,17 @@ const SHAPES = [
 const DASHES = ["none", "8 3", "8 3 2 3"];
 function look(rule) {
   const k = facts.order.indexOf(rule);
-  return { kind: `rule r${k % 8}`, dash: DASHES[k % 3], shape: SHAPES[(k + Math.floor(k / 8)) % 8] };
+  return { kind: `rule r${colours[rule] ?? k % 8}`, dash: DASHES[k % 3], shape: SHAPES[(k + Math.floor(k / 8)) % 8] };
+}
+let colours = {}; // of the rules that race
+// each its own colour, as far as eight go: if an earlier one has it, the first that is free
+function choose_colours(chosen) {
+  colours = {};
+  for (const rule of chosen) {
+    const taken = Object.values(colours), wanted = facts.order.indexOf(rule) % 8;
+    const free = [...SHAPES.keys()].find((k) => !taken.includes(k)) ?? wanted;
+    colours[rule] = taken.includes(wanted) ? free : wanted;
+  }
 }
 function swatch(rule) {
   const { kind, dash, shape } = look(rule), picture = svg("svg", { viewBox: "0 0 36 14", width: 36, height: 14, "aria-hidden": true });
@@ -48,7 +58,7 @@ class Chart {
     if (!this.log) low = Math.min(0, low);
     if (high <= low) high = low + 1;
     const x = (t) => edge.left + ((width - edge.left - edge.right) * t) / n;
-    const y = (z) => edge.top + ((height - edge.top - edge.bottom) * (high - of(Math.max(z, floor)))) / (high - low);
+    const y = (z) => edge.top + ((height - edge.top - edge.bottom) * (high - Math.max(low, of(Math.max(z, floor))))) / (high - low);
     return { width, height, edge, low, high, x, y };
   }
   draw(series, n, now = null) {
@@ -104,7 +114,7 @@ function explains(section) {
     bubble.hidden = true;
   };
   const show = (event) => {
-    const target = event.target.closest?.("[data-says]") ?? [...event.composedPath()].find((part) => part.says);
+    const target = event.composedPath().find((part) => part.says || part.dataset?.says);
     const text = target?.says?.(event) ?? target?.dataset?.says;
     if (!text) return hide();
     if (spoken !== target) hide();
