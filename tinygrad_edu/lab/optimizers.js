@@ -74,7 +74,7 @@ function moves_of(runner) {
 function fill_table() {
   now.race.runners.forEach((runner, i) => {
     const { x, y, loss, move, ended } = where(runner, now.t), cells = $("o-table").rows[i].cells;
-    const texts = [figure(runner.hyper.lr), `${figure(x)}, ${figure(y)}`, ended ? `left at ${runner.gone}` : figure(loss), Number.isFinite(move) ? figure(move) : "–"];
+    const texts = [figure(runner.hyper.lr), `${figure(x, 3)}, ${figure(y, 3)}`, ended ? `left at ${runner.gone}` : figure(loss), Number.isFinite(move) ? figure(move) : "–"];
     texts.forEach((text, j) => (cells[j + 1].textContent = text));
     cells[3].className = ended ? "ended" : "";
   });
@@ -93,8 +93,8 @@ function show_plan() {
   $("o-tuned").checked = plan.tuned && known;
   $("o-tuned").disabled = !known;
   $("o-tuned-is").textContent = ravine
-    ? "best for this condition: rate of gradient descent, rate and momentum of heavy ball"
-    : known ? "each its own rate, chosen by hand for this surface by looking at the paths" : "no rates have been chosen for this formula";
+    ? "the best: rate of sgd, rate and momentum of heavy_ball"
+    : known ? "each its own, chosen by hand for this surface" : "no others are known for this formula";
   $("o-lr-is").textContent = plan.tuned && known ? "each its own" : figure(plan.lr);
   $("o-lr-says").textContent = plan.tuned && known ? "each rule at a rate of its own" : "the same rate for all";
   for (const box of $("o-rules").querySelectorAll("input")) {
@@ -168,7 +168,7 @@ function show_ravine() {
     picture.append(svg("text", { class: "tick", x: 8, y: y - 5 }, `${text}: stable below ${most}`));
     picture.append(svg("path", { class: `${kind} band`, d: `M${x(1e-4)} ${y + 6}H${x(most)}` }), svg("path", { class: `${kind} mark`, d: shape, transform: `translate(${x(good)} ${y + 6})` }));
   });
-  for (let e = -4; e <= 2; e++) picture.append(svg("text", { class: "tick", x: x(10 ** e), y: 98, "text-anchor": e === -4 ? "start" : e === 2 ? "end" : "middle" }, short(10 ** e)));
+  for (let e = -4; e <= 2; e += width < 300 ? 2 : 1) picture.append(svg("text", { class: "tick", x: x(10 ** e), y: 98, "text-anchor": e === -4 ? "start" : e === 2 ? "end" : "middle" }, short(10 ** e)));
   picture.append(svg("path", { class: "rate", d: `M${x(lr)} 8V84` }));
   picture.says = () => "Rates on a logarithmic scale. Bars: where the rule is stable; marks: its best rate (of heavy ball: with its best momentum); the line: the rate now.";
   $("o-scale").replaceChildren(picture);

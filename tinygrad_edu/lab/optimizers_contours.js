@@ -6,20 +6,27 @@ function heights(ground, [left, right, bottom, top], n) {
   const ys = Float64Array.from({ length: n * n }, (_, i) => bottom + ((top - bottom) * Math.floor(i / n)) / (n - 1));
   return ground.values(xs, ys);
 }
-// the lowest point of a box: the lowest of a grid, and of finer and finer grids around it
-function lowest_point(ground, [left, right, bottom, top]) {
-  let box = [left, right, bottom, top], best = null;
-  const kept = (a, least, most) => Math.min(Math.max(a, least), most), n = 41;
-  for (let turn = 0; turn < 8; turn++) {
-    const values = heights(ground, box, n), [w, h] = [(box[1] - box[0]) / (n - 1), (box[3] - box[2]) / (n - 1)];
-    let k = -1;
-    values.forEach((z, i) => Number.isFinite(z) && (k < 0 || z < values[k]) && (k = i));
-    if (k < 0) return best;
-    best = [box[0] + w * (k % n), box[2] + h * Math.floor(k / n), values[k]];
-    const [x, y] = best;
-    box = [kept(x - 2 * w, left, right), kept(x + 2 * w, left, right), kept(y - 2 * h, bottom, top), kept(y + 2 * h, bottom, top)];
+// the lowest point of a box, [x, y, height]: the lowest of a grid's valleys, each looked at closer and closer
+function lowest_point(ground, box) {
+  const n = 41, z = heights(ground, box, n), [w, h] = cells(box, n);
+  const around = (k) => [k - n - 1, k - n, k - n + 1, k - 1, k + 1, k + n - 1, k + n, k + n + 1];
+  const valleys = [...z.keys()].filter((k) => Number.isFinite(z[k]) && around(k).every((i) => !(z[i] < z[k])));
+  const best = valleys.sort((a, b) => z[a] - z[b]).slice(0, 8);
+  const points = best.map((k) => closer(ground, [box[0] + w * (k % n), box[2] + h * Math.floor(k / n), z[k]], box, [w, h]));
+  return points.reduce((a, b) => (b[2] < a[2] ? b : a), points[0]);
+}
+const cells = ([left, right, bottom, top], n) => [(right - left) / (n - 1), (top - bottom) / (n - 1)];
+function closer(ground, point, [left, right, bottom, top], [w, h]) {
+  const n = 21;
+  for (let turn = 0; turn < 10; turn++) {
+    const [x, y] = point;
+    const box = [Math.max(x - 2 * w, left), Math.min(x + 2 * w, right), Math.max(y - 2 * h, bottom), Math.min(y + 2 * h, top)];
+    [w, h] = cells(box, n);
+    heights(ground, box, n).forEach((z, k) => {
+      if (z < point[2]) point = [box[0] + w * (k % n), box[2] + h * Math.floor(k / n), z];
+    });
   }
-  return best;
+  return point;
 }
 // round numbers for contours: 1, 2 and 5 in each decade; 1 and 3, or 1, if these are too many
 function levels_of(above) {

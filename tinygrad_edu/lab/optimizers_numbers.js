@@ -1,5 +1,5 @@
 // A rule's equations, and the same with the numbers of one step in them.
-const figure = (x) => (Number.isInteger(x) && Math.abs(x) < 1e6 ? String(x) : Math.abs(x) < 1e-3 || Math.abs(x) >= 1e6 ? x.toExponential(2) : String(Number(x.toPrecision(4))));
+const figure = (x, digits = 4) => (Number.isInteger(x) && Math.abs(x) < 1e6 ? String(x) : Math.abs(x) < 1e-3 || Math.abs(x) >= 1e6 ? x.toExponential(2) : String(Number(x.toPrecision(digits))));
 function math_number(x, inside = true) {
   const made = document.createElementNS("http://www.w3.org/1998/Math/MathML", "mn");
   const text = Number.isFinite(x) ? figure(x).replace("-", "−") : "–";
