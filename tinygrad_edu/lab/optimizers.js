@@ -61,15 +61,19 @@ function draw() {
 }
 function draw_charts() {
   const { race, t, steps } = now, { floor = 0 } = map;
-  const lines = (values_of) => race.runners.map((runner) => ({ name: runner.name, ...look(runner.name), ...values_of(runner) }));
-  charts.loss.draw(lines(({ losses }) => ({ values: losses.map((z) => Math.max(z - floor, 0)), upto: Math.min(t, losses.length - 1) })), steps, t);
-  charts.moves.draw(lines((runner) => ({ values: moves_of(runner), first: 1, upto: Math.min(t, runner.notes.length) - 1 })), steps, t);
+  const lines = (values_of) =>
+    race.runners.map((runner) => {
+      const values = values_of(runner), first = values === runner.moves ? 1 : 0;
+      return { name: runner.name, ...look(runner.name), values, first, upto: Math.min(t - first, values.length - 1) };
+    });
+  charts.loss.draw(lines((runner) => grown(runner, "above", (i) => Math.max(runner.losses[i] - floor, 0), 0)), steps, t);
+  charts.moves.draw(lines((runner) => grown(runner, "moves", (i) => where(runner, i + 1).move, 1)), steps, t);
 }
-// the length of each step, kept as they come
-function moves_of(runner) {
-  const moves = (runner.moves ??= []);
-  for (let i = moves.length; i < runner.points.length - 1; i++) moves.push(where(runner, i + 1).move);
-  return moves;
+// numbers of a runner, one for each step, that are kept as they come
+function grown(runner, name, number, less) {
+  const kept = (runner[name] ??= []);
+  for (let i = kept.length; i < runner.points.length - less; i++) kept.push(number(i));
+  return kept;
 }
 function fill_table() {
   now.race.runners.forEach((runner, i) => {
@@ -127,7 +131,7 @@ function show_rule() {
   $("o-chosen-is").textContent = `with the numbers of ${axes[now.chosen]}`;
   $("o-chosen").textContent = `show ${axes[1 - now.chosen]}`;
   if (steps) show_numbers($("o-numbers"), runner, steps, now.chosen);
-  show_averages(charts.averages, signal());
+  if (averages.source === "run") show_averages(charts.averages, signal());
 }
 const signal = () => {
   const runner = now.race.runners.find(({ name }) => name === now.focus);
@@ -248,7 +252,7 @@ function ways_on_the_map() {
   };
   host.says = (event) => {
     const at = event.type === "pointermove" ? point(event) : now.plan.start, { loss, slopes } = now.race.ground.at(at), { axes } = place();
-    return `${axes.map((axis, i) => `${axis} = ${figure(at[i])}`).join(", ")}\nloss ${figure(loss)}\ngradient (${slopes.map(figure).join(", ")})`;
+    return `${axes.map((axis, i) => `${axis} = ${figure(at[i])}`).join(", ")}\nloss ${figure(loss)}\ngradient (${slopes.map((slope) => figure(slope)).join(", ")})`;
   };
 }
 
@@ -272,6 +276,7 @@ tabs.optimizers = {
     show_plan();
     draw_land();
     draw();
+    show_averages(charts.averages, signal());
   },
   hide: () => play(false),
   state: () => {

@@ -34,10 +34,10 @@ function levels_of(above) {
   if (!higher.length) return [1];
   const low = higher[Math.floor(0.003 * higher.length)], high = higher.at(-1);
   let found = [];
-  for (const series of [[1, 2, 5], [1, 3], [1]]) {
+  for (const series of [[1, 1.5, 2, 3, 5, 7], [1, 2, 5], [1, 3], [1]]) {
     found = [];
     for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++)
-      for (const digit of series) found.push(Number(`${digit}e${e}`));
+      for (const digit of series) found.push(digit * Number(`1e${e}`));
     found = found.filter((z) => z >= low && z <= high);
     if (found.length <= 14) break;
   }

@@ -68,17 +68,13 @@ function draw_shades({ width, height }) {
     }
   pen.putImageData(image, 0, 0);
 }
-// a path up to step t. Points that are closer than half a pixel are one
-function path_of(points, t, { x, y }) {
-  let d = "", small = "", u = NaN, v = NaN;
-  for (let i = 0; i <= Math.min(t, points.length - 1); i++) {
-    const a = Math.max(-1e4, Math.min(1e4, x(points[i][0]))), b = Math.max(-1e4, Math.min(1e4, y(points[i][1])));
-    if (SMALL_MARKS.has(i)) small += `M${a.toFixed(1)} ${b.toFixed(1)}h0`;
-    if (Math.abs(a - u) + Math.abs(b - v) < 0.5) continue;
-    d += `${i ? "L" : "M"}${a.toFixed(1)} ${b.toFixed(1)}`;
-    [u, v] = [a, b];
-  }
-  return [d, small];
+// a path up to step t, and its small marks
+function path_of(runner, t, view) {
+  const within = (u) => Math.max(-1e4, Math.min(1e4, u)), { points } = runner;
+  const at = (i) => [within(view.x(points[i][0])), within(view.y(points[i][1]))];
+  if (runner.view !== view) Object.assign(runner, { view, trail: new Trail(at) });
+  const last = Math.min(t, points.length - 1), marked = [...SMALL_MARKS].filter((i) => i <= last);
+  return [runner.trail.upto(last), marked.map((i) => `M${at(i).map((u) => u.toFixed(1))}h0`).join("")];
 }
 function draw_paths() {
   const { view } = map;
@@ -98,7 +94,7 @@ function draw_paths() {
   const [a, b] = now.plan.start;
   map.start.setAttribute("transform", `translate(${view.x(a)} ${view.y(b)})`);
   for (const runner of now.race.runners) {
-    const [halo, line, small, tip] = map.lines.get(runner.name), [d, marks] = path_of(runner.points, now.t, view);
+    const [halo, line, small, tip] = map.lines.get(runner.name), [d, marks] = path_of(runner, now.t, view);
     halo.setAttribute("d", d);
     line.setAttribute("d", d);
     small.setAttribute("d", marks);
@@ -107,22 +103,24 @@ function draw_paths() {
     for (const part of [halo, line]) part.classList.toggle("focused", runner.name === now.focus);
   }
 }
-// the map and the paths as one picture
+// the map, the paths and a list of the rules as one picture
 function picture_of_map() {
-  const both = standing_alone(map.land), { width, height } = map.view;
-  const back = svg("image", { href: $("o-shade").toDataURL(), width, height, preserveAspectRatio: "none" });
-  both.prepend(back);
-  both.append(...standing_alone(map.paths).childNodes);
-  both.setAttribute("width", width);
-  both.setAttribute("height", height);
-  const entries = now.race.runners.map(({ name }, i) => {
-    const { kind, dash, shape } = look(name);
-    const row = svg("g", { transform: `translate(${10} ${14 + 18 * i})` }, svg("path", { class: `${kind} path`, d: "M0 0H36", "stroke-dasharray": dash }), svg("path", { class: `${kind} mark`, d: shape, transform: "translate(18 0)" }), svg("text", { class: "tick", x: 44, y: 4 }, name));
-    return row;
+  const both = standing_alone(map.land), { width, height } = map.view, legend = svg("g");
+  now.race.runners.forEach(({ name }, i) => {
+    const { kind, dash, shape } = look(name), row = svg("g", { transform: `translate(${width + 12} ${20 + 20 * i})` });
+    row.append(svg("path", { class: `${kind} path`, d: "M0 0H36", "stroke-dasharray": dash }));
+    row.append(svg("path", { class: `${kind} mark`, d: shape, transform: "translate(18 0)" }));
+    row.append(svg("text", { class: "tick", x: 44, y: 4 }, name));
+    legend.append(row);
   });
-  const legend = svg("g", {}, ...entries);
   map.paths.append(legend); // for a moment: only what is on the page has a style
-  both.append(standing_alone(legend));
+  const above = standing_alone(map.paths);
   legend.remove();
-  return new XMLSerializer().serializeToString(both);
+  both.append(...above.childNodes);
+  for (const [name, value] of [["viewBox", `0 0 ${width + 140} ${height}`], ["width", width + 140], ["height", height]])
+    both.setAttribute(name, value);
+  // as text: the page itself may load no picture
+  const card = `<rect width="${width + 140}" height="${height}" fill="${colour("card")}"/>`;
+  const back = `<image href="${$("o-shade").toDataURL()}" width="${width}" height="${height}" preserveAspectRatio="none"/>`;
+  return new XMLSerializer().serializeToString(both).replace(">", `>${card}${back}`);
 }

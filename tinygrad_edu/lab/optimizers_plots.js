@@ -41,59 +41,87 @@ function ticks(low, high, n) {
 }
 const short = (x) => (x === 0 ? "0" : Math.abs(x) >= 1e4 || Math.abs(x) < 1e-3 ? x.toExponential(0).replace("e+", "e") : String(Number(x.toPrecision(4))));
 
-// A picture of numbers over time. series : [{ name, values, kind, dash, shape, first }]; log : a logarithmic axis
+// The text of a line that grows: what was drawn stays, so that a frame costs its new points alone. A point that is less
+// than half a pixel from the last is left out; null lifts the pen
+class Trail {
+  constructor(point) {
+    this.point = point;
+    this.clear();
+  }
+  clear() {
+    Object.assign(this, { n: 0, d: "", u: NaN, v: NaN, pen: "M" });
+  }
+  upto(last) {
+    if (this.n > last + 1) this.clear();
+    for (; this.n <= last; this.n++) {
+      const at = this.point(this.n);
+      if (at === null) this.pen = "M";
+      else if (this.pen === "M" || !(Math.abs(at[0] - this.u) + Math.abs(at[1] - this.v) < 0.5)) {
+        this.d += `${this.pen}${at[0].toFixed(1)} ${at[1].toFixed(1)}`;
+        [this.u, this.v, this.pen] = [...at, "L"];
+      }
+    }
+    return this.d;
+  }
+}
+
+// Numbers over time. series : [{ name, values, kind, dash, shape, first, upto, dots }]; log : a logarithmic axis
 class Chart {
-  constructor(host, { log = false, most = null, unit = "step", height = 190 }) {
-    Object.assign(this, { host, log, most, unit, height, series: [], n: 1 });
+  constructor(host, { log = false, unit = "step", height = 190 }) {
+    Object.assign(this, { host, log, unit, height, series: [], n: 1, lines: new Map() });
     this.picture = svg("svg", { class: "chart", role: "img", tabindex: 0, "aria-label": host.dataset.name });
     host.append(this.picture);
   }
   scale(series, n) {
     const width = this.host.clientWidth || 300, { height } = this, edge = { left: 52, right: 12, top: 10, bottom: 24 };
-    const seen = series.flatMap(({ values }) => [...values]).filter((z) => Number.isFinite(z) && (!this.log || z > 0));
-    const floor = this.log ? 1e-12 : -Infinity, of = (z) => (this.log ? Math.log10(z) : z);
-    let low = seen.length ? of(Math.max(floor, seen.reduce((a, b) => Math.min(a, b)))) : 0;
-    let high = seen.length ? of(Math.max(floor, seen.reduce((a, b) => Math.max(a, b)))) : 1;
-    if (this.log) [low, high] = [Math.floor(low + 1e-9), Math.ceil(high - 1e-9)];
-    if (!this.log) low = Math.min(0, low);
+    const floor = this.log ? 1e-12 : -Infinity, of = (z) => (this.log ? Math.log10(Math.max(z, floor)) : z);
+    let low = Infinity, high = -Infinity;
+    for (const { values } of series)
+      for (const z of values) if (Number.isFinite(z) && (z > 0 || !this.log)) [low, high] = [Math.min(low, z), Math.max(high, z)];
+    [low, high] = low > high ? [0, 1] : [of(low), of(high)];
+    [low, high] = this.log ? [Math.floor(low + 1e-9), Math.ceil(high - 1e-9)] : [Math.min(0, low), high];
     if (high <= low) high = low + 1;
     const x = (t) => edge.left + ((width - edge.left - edge.right) * t) / n;
-    const y = (z) => edge.top + ((height - edge.top - edge.bottom) * (high - Math.max(low, of(Math.max(z, floor))))) / (high - low);
-    return { width, height, edge, low, high, x, y };
+    const y = (z) => edge.top + ((height - edge.top - edge.bottom) * (high - Math.max(low, of(z)))) / (high - low);
+    return { width, height, edge, low, high, x, y, key: [width, low, high, n, series.map(({ name, kind }) => name + kind)].join() };
   }
   draw(series, n, now = null) {
-    const scale = this.scale(series, n), { width, height, edge, low, high, x, y } = scale;
-    Object.assign(this, { series, n, now, measures: scale });
+    const scale = this.scale(series, n), { edge, height, x } = scale;
+    if (scale.key !== this.measures?.key) this.frame(series, n, scale);
+    Object.assign(this, { series, n, now });
+    this.clock.setAttribute("d", now === null ? "" : `M${x(now)} ${edge.top}V${height - edge.bottom}`);
+    for (const line of series) this.line(line);
+  }
+  // the axes, and an empty line for each series
+  frame(series, n, scale) {
+    const { width, height, edge, low, high, x, y } = scale, every = Math.max(1, Math.ceil((high - low) / 5)), parts = [];
+    this.measures = scale;
     this.picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.picture.setAttribute("height", height);
-    const parts = [], every = Math.max(1, Math.ceil((high - low) / 5));
-    const marks = this.log
-      ? Array.from({ length: Math.floor((high - low) / every) + 1 }, (_, i) => [`1e${low + i * every}`, 10 ** (low + i * every)])
-      : ticks(low, high, 5).map((z) => [short(z), z]);
+    const powers = Array.from({ length: Math.floor((high - low) / every) + 1 }, (_, i) => low + i * every);
+    const marks = this.log ? powers.map((e) => [e ? `1e${e}` : "1", 10 ** e]) : ticks(low, high, 5).map((z) => [short(z), z]);
     for (const [text, z] of marks) {
       parts.push(svg("path", { class: "grid", d: `M${edge.left} ${y(z)}H${width - edge.right}` }));
-      parts.push(svg("text", { class: "tick", x: edge.left - 6, y: y(z) + 4, "text-anchor": "end" }, text.replace("1e0", "1")));
+      parts.push(svg("text", { class: "tick", x: edge.left - 6, y: y(z) + 4, "text-anchor": "end" }, text));
     }
-    for (const t of ticks(0, n, 5))
-      parts.push(svg("text", { class: "tick", x: x(t), y: height - 6, "text-anchor": t ? "middle" : "start" }, t ? short(t) : `${this.unit} 0`));
-    if (now !== null) parts.push(svg("path", { class: "now", d: `M${x(now)} ${edge.top}V${height - edge.bottom}` }));
-    this.picture.replaceChildren(...parts, ...series.flatMap((line) => this.line(line, scale)));
+    for (const t of ticks(0, n, 5)) {
+      const place = { class: "tick", x: x(t), y: height - 6, "text-anchor": t ? "middle" : "start" };
+      parts.push(svg("text", place, t ? short(t) : `${this.unit} 0`));
+    }
+    this.clock = svg("path", { class: "now" });
+    this.lines = new Map(series.map(({ name, kind, dash = "none", shape = "", dots }) => {
+      const line = svg("path", { class: `${kind} ${dots ? "dots" : "path"}`, "stroke-dasharray": dash });
+      return [name, { line, mark: svg("path", { class: `${kind} mark`, d: shape }) }];
+    }));
+    this.picture.replaceChildren(...parts, this.clock, ...[...this.lines.values()].flatMap(({ line, mark }) => [line, mark]));
   }
-  line({ values, kind, dash = "none", shape, first = 0, dots = false, upto = values.length - 1 }, { x, y, width }) {
-    const every = Math.max(1, Math.floor(values.length / width)), bits = [];
-    let pen = "M", at = null;
-    for (let i = 0; i <= upto; i++) {
-      if (i % every && i !== upto) continue;
-      if (!Number.isFinite(values[i]) || (this.log && values[i] < 0)) {
-        pen = "M";
-        continue;
-      }
-      at = [x(i + first), y(values[i])];
-      bits.push(dots ? `M${at[0].toFixed(1)} ${at[1].toFixed(1)}h0` : `${pen}${at[0].toFixed(1)} ${at[1].toFixed(1)}`);
-      pen = "L";
-    }
-    const path = svg("path", { class: `${kind} ${dots ? "dots" : "path"}`, d: bits.join(""), "stroke-dasharray": dash });
-    return shape && at ? [path, svg("path", { class: `${kind} mark`, d: shape, transform: `translate(${at})` })] : [path];
+  line({ name, values, shape, first = 0, dots = false, upto = values.length - 1 }) {
+    const kept = this.lines.get(name), { x, y } = this.measures, seen = (i) => Number.isFinite(values[i]);
+    const at = (i) => (seen(i) ? [x(i + first), y(values[i])] : null);
+    if (dots) return kept.line.setAttribute("d", [...values.keys()].filter(seen).map((i) => `M${at(i).map((u) => u.toFixed(1))}h0`).join(""));
+    if (kept.values !== values) Object.assign(kept, { values, trail: new Trail(at) });
+    kept.line.setAttribute("d", kept.trail.upto(upto));
+    if (shape) kept.mark.setAttribute("transform", `translate(${at(upto) ?? [-99, -99]})`);
   }
   // the step at a place on the screen
   step_at(event) {
