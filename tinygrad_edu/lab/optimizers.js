@@ -57,7 +57,7 @@ function draw() {
   fill_table();
   draw_charts();
   for (const [id, value] of [["o-t", now.t], ["o-time", now.t]]) $(id).value = value;
-  if (!now.playing) show_rule();
+  if (!now.playing || performance.now() - now.told > 200) show_rule();
 }
 function draw_charts() {
   const { race, t, steps } = now, { floor = 0 } = map;
@@ -78,7 +78,7 @@ function grown(runner, name, number, less) {
 function fill_table() {
   now.race.runners.forEach((runner, i) => {
     const { x, y, loss, move, ended } = where(runner, now.t), cells = $("o-table").rows[i].cells;
-    const texts = [figure(runner.hyper.lr), `${figure(x, 3)}, ${figure(y, 3)}`, ended ? `left at ${runner.gone}` : figure(loss), Number.isFinite(move) ? figure(move) : "–"];
+    const texts = [figure(runner.hyper.lr), `${figure(x, 3)}, ${figure(y, 3)}`, ended ? `left at ${runner.gone}` : figure(loss), Number.isFinite(move) ? figure(move, 3) : "–"];
     texts.forEach((text, j) => (cells[j + 1].textContent = text));
     cells[3].className = ended ? "ended" : "";
   });
@@ -119,19 +119,22 @@ function table_row(name) {
 }
 function show_rule() {
   const runner = now.race.runners.find(({ name }) => name === now.focus), { axes } = place();
+  now.told = performance.now();
   $("o-numbers").replaceChildren();
   if (!runner) return;
   const { name, about, where: words, note } = rules[runner.name], last = Math.min(now.t, runner.notes.length);
   const steps = last ? told(runner, last - 1) : null;
-  $("o-focus").textContent = name;
-  $("o-about").textContent = about;
-  $("o-notes").replaceChildren(...[...words.map((text) => `with ${text}`), note].filter(Boolean).map((text) => element("li", { textContent: in_greek(text) })));
-  show_equations($("o-equations"), runner, steps);
   $("o-which").textContent = steps ? `step ${last} of ${name}` : "none yet: take a step";
   $("o-chosen-is").textContent = `with the numbers of ${axes[now.chosen]}`;
   $("o-chosen").textContent = `show ${axes[1 - now.chosen]}`;
   if (steps) show_numbers($("o-numbers"), runner, steps, now.chosen);
   if (averages.source === "run") show_averages(charts.averages, signal());
+  now.numbers = steps?.[0].at(-1).known ?? { ...rules[runner.name].hyper, ...runner.hyper };
+  if ($("o-focus").textContent === name) return; // its equations stand there
+  $("o-focus").textContent = name;
+  $("o-about").textContent = about;
+  show_equations($("o-equations"), runner.name, () => now.numbers);
+  $("o-notes").replaceChildren(...[...words.map((text) => `with ${text}`), note].filter(Boolean).map((text) => element("li", { textContent: in_greek(text) })));
 }
 const signal = () => {
   const runner = now.race.runners.find(({ name }) => name === now.focus);
@@ -267,6 +270,7 @@ now.steps = now.t = place().steps;
 renew();
 
 tabs.optimizers = {
+  lessons: Object.keys(LESSONS),
   ready(good) {
     now.good = good;
     for (const button of document.querySelectorAll("#optimizers .transport :disabled")) button.disabled = !good;
@@ -283,9 +287,10 @@ tabs.optimizers = {
     const { plan, t, steps, focus } = now, { surface, rules: on, lr, tuned, start, k, batch, hyper } = plan;
     const own = Object.entries(hyper).flatMap(([rule, values]) => Object.entries(values).map(([name, value]) => `${rule}.${name}:${value}`));
     const kept = { surface, rules: on, lr, start, t, n: steps, focus, beta: averages.beta, source: averages.source };
-    return { ...kept, ...(tuned && { tuned: 1 }), ...(surface === "ravine" && { k }), ...(now.race.ground.size && { batch }), ...(own.length && { hyper: own }) };
+    return { ...kept, ...(now.lesson && { lesson: now.lesson }), ...(tuned && { tuned: 1 }), ...(surface === "ravine" && { k }), ...(now.race.ground.size && { batch }), ...(own.length && { hyper: own }) };
   },
-  restore(kept) {
+  restore(link) {
+    const kept = { ...begin_lesson(link.lesson ?? asked), ...link };
     const number = (name, usual) => (Number.isFinite(parseFloat(kept[name])) ? parseFloat(kept[name]) : usual);
     const surface = kept.surface in facts.places ? kept.surface : FIRST.surface, known = facts.places[surface];
     const start = (kept.start ?? "").split(",").map(parseFloat), hyper = {};
@@ -302,3 +307,4 @@ tabs.optimizers = {
     });
   },
 };
+if (asked in LESSONS) tabs.optimizers.restore({});

@@ -26,9 +26,9 @@ function land_of(ground, box, n) {
   return map;
 }
 function draw_land() {
-  const host = $("o-map"), width = host.clientWidth, height = Math.round(Math.min(width * 0.72, 520));
+  const host = $("o-map"), width = host.clientWidth, height = Math.round(Math.min(width * 0.78, 560));
   if (!width) return;
-  const { ground } = now.race, view = fitted(ground.about.box, width, height), n = ground.size ? 56 : 96;
+  const { ground } = now.race, view = fitted(ground.about.box, width, height), n = ground.size ? 56 : 128;
   const { floor, minima, lines_at: lines } = land_of(ground, view.box, n);
   map.view = view;
   host.style.height = `${height}px`;

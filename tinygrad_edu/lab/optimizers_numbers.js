@@ -12,10 +12,17 @@ function letters_of(math, { letters }) {
   return parts.map((part) => [part, letters[part.textContent]]).filter(([, name]) => name);
 }
 // the right side of an equation with numbers for its letters, and the number that it makes
+const right_sides = {}; // of each rule, read once
+function right_side(rule, line) {
+  const lines = (right_sides[rule] ??= rules[rule].equations.split("\n").map((text) => {
+    const host = element("div");
+    host.innerHTML = text;
+    return host.firstChild;
+  }));
+  return lines[line].cloneNode(true);
+}
 function with_numbers(rule, line, { known, value }) {
-  const host = element("div");
-  host.innerHTML = rules[rule].equations.split("\n")[line];
-  const math = host.firstChild, arrow = [...math.children].findIndex((part) => part.textContent === "←");
+  const math = right_side(rule, line), arrow = [...math.children].findIndex((part) => part.textContent === "←");
   for (const part of [...math.children].slice(0, arrow + 1)) part.remove();
   for (const [part, name] of letters_of(math, rules[rule])) if (name in known) part.replaceWith(math_number(known[name]));
   const equal = document.createElementNS(math.namespaceURI, "mo");
@@ -41,13 +48,17 @@ const meaning = (rule, name) =>
   MEANING[name] ?? (rules[rule].state.includes(name) ? "kept from step to step: an average, a sum or a velocity" : "computed for this step");
 
 // the equations in letters; each letter says what it is, and its value at this step
-function show_equations(host, runner, steps) {
-  const rule = rules[runner.name], numbers = steps?.[0].at(-1).known ?? { ...rule.hyper, ...runner.hyper };
+function show_equations(host, name, numbers) {
+  const rule = rules[name];
   host.innerHTML = rule.equations;
-  for (const [part, name] of letters_of(host, rule)) {
-    const value = numbers[name];
+  for (const [part, word] of letters_of(host, rule)) {
     part.setAttribute("class", "letter");
-    part.says = () => `${part.textContent}: ${meaning(runner.name, name)}${"pg".includes(name) || !Number.isFinite(value) ? "" : `; ${rule.state.includes(name) ? "of x, " : ""}${said(value)} at this step`}`;
+    part.setAttribute("tabindex", 0);
+    part.says = () => {
+      const value = numbers()[word], about = `${part.textContent}: ${meaning(name, word)}`;
+      const whose = ["p", "g", ...rule.state].includes(word) ? " of x" : "";
+      return Number.isFinite(value) ? `${about}\n${figure(value)}${whose} at this step` : about;
+    };
   }
 }
 // one row for each number of the step: its name, its value for x and for y, and the formula with the numbers of one

@@ -105,7 +105,7 @@ class Chart {
       parts.push(svg("text", { class: "tick", x: edge.left - 6, y: y(z) + 4, "text-anchor": "end" }, text));
     }
     for (const t of ticks(0, n, 5)) {
-      const place = { class: "tick", x: x(t), y: height - 6, "text-anchor": t ? "middle" : "start" };
+      const place = { class: "tick", x: x(t), y: height - 6, "text-anchor": t === 0 ? "start" : t === n ? "end" : "middle" };
       parts.push(svg("text", place, t ? short(t) : `${this.unit} 0`));
     }
     this.clock = svg("path", { class: "now" });
