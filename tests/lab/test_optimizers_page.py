@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from chromium import opened
 from readable import unreadable
-from test_page import planted
 
 from tinygrad_edu.extras.optimizers import RULES
-from tinygrad_edu.lab.page import page
+from tinygrad_edu.lab.page import digest, page
 from tinygrad_edu.race.on_surfaces import race
 from tinygrad_edu.race.surfaces import SURFACES
 
@@ -73,8 +72,11 @@ def test_time_goes_on_back_and_to_any_step(tab):
     assert (tab.inner_text("#o-t"), rows(tab)["sgd"][1]) == ("1", "-6.65, 0")
     assert "step 1 of Adam" in tab.inner_text("#o-which")
     tab.click("#o-play")
-    tab.wait_for_function("document.getElementById('o-t').value === '30'")
-    assert tab.inner_text("#o-play") == "Play"
+    for _ in range(100):
+        if tab.inner_text("#o-play") == "Play":
+            break
+        tab.wait_for_timeout(100)
+    assert tab.inner_text("#o-t") == "30"
     tab.focus("#o-time")
     tab.keyboard.press("ArrowLeft")
     assert tab.inner_text("#o-t") == "29"
@@ -174,8 +176,13 @@ def test_a_lesson_hides_what_it_does_not_need(tab):
     assert tab.is_hidden("#o-map")
     go(tab, "")
     assert tab.is_visible("#o-map") and tab.is_hidden("#o-lesson")
+
+
+def test_an_address_may_ask_for_a_lesson(browser, with_formula, tmp_path):
+    tab, *_ = opened(browser, tmp_path, with_formula)
     tab.goto(tab.url.partition("#")[0] + "?lesson=noise")
     assert tab.is_visible("#o-map") and tab.input_value("#o-batch") == "1"
+    tab.close()
 
 
 def test_without_motion_play_goes_to_the_end_at_once(browser, with_formula, tmp_path):
@@ -188,7 +195,11 @@ def test_without_motion_play_goes_to_the_end_at_once(browser, with_formula, tmp_
 
 def test_a_wrong_derivative_of_the_ravine_turns_the_race_off(browser, with_formula, tmp_path):
     right = "const d_v2 = np.multiply(d_v4, k);"
-    tab, _, _ = opened(browser, tmp_path, planted(with_formula, right, right.replace("(d_v4", "(-d_v4")))
+    assert with_formula.count(right) == 1
+    (script,) = re.findall(r"<script>(.*?)</script>", with_formula, re.DOTALL)
+    wrong = script.replace(right, right.replace("k)", "-k)"))
+    text = with_formula.replace(script, wrong).replace(digest(script), digest(wrong))
+    tab, _, _ = opened(browser, tmp_path, text)
     go(tab, "surface=valley&t=9")
     assert "1 of" in tab.inner_text("#verdict")
     assert all(tab.is_disabled(f"#o-{name}") for name in ("play", "back", "step", "reset", "time"))

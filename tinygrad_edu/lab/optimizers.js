@@ -213,7 +213,7 @@ function ways_to_play() {
   $("o-step").onclick = () => (play(false), go_to(now.t + 1));
   $("o-back").onclick = () => (play(false), go_to(now.t - 1));
   $("o-reset").onclick = () => (play(false), go_to(0));
-  $("o-time").oninput = () => (play(false), go_to(Number($("o-time").value)));
+  $("o-time").oninput = ({ target: { value } }) => (play(false), go_to(Number(value)));
   $("o-chosen").onclick = () => ((now.chosen = 1 - now.chosen), show_rule());
   $("o-beta").oninput = () => ((averages.beta = beta_of(Number($("o-beta").value))), show_averages(charts.averages, signal()));
   $("o-source").onchange = () => ((averages.source = $("o-source").value), show_averages(charts.averages, signal()));
@@ -291,19 +291,25 @@ tabs.optimizers = {
   },
   restore(link) {
     const kept = { ...begin_lesson(link.lesson ?? asked), ...link };
-    const number = (name, usual) => (Number.isFinite(parseFloat(kept[name])) ? parseFloat(kept[name]) : usual);
+    const number = (name, usual, least, most) => {
+      const given = parseFloat(kept[name]);
+      return Number.isFinite(given) ? Math.min(most, Math.max(least, given)) : usual;
+    };
     const surface = kept.surface in facts.places ? kept.surface : FIRST.surface, known = facts.places[surface];
     const start = (kept.start ?? "").split(",").map(parseFloat), hyper = {};
     for (const [, rule, name, value] of (kept.hyper ?? "").matchAll(/(\w+)\.(\w+):([^,]+)/g))
-      if (rules[rule] && name in rules[rule].hyper) (hyper[rule] ??= {})[name] = JSON.parse(value);
+      if (rules[rule] && name in rules[rule].hyper) {
+        const given = { true: true, false: false }[value] ?? Number(value);
+        if (typeof given === typeof rules[rule].hyper[name] && !Number.isNaN(given)) (hyper[rule] ??= {})[name] = given;
+      }
     const on = kept.rules === undefined ? FIRST.rules : kept.rules.split(",");
-    Object.assign(now, { steps: number("n", known.steps), t: number("t", known.steps), focus: kept.focus in rules ? kept.focus : now.focus });
-    Object.assign(averages, { beta: number("beta", 0.9), source: kept.source === "run" ? "run" : "year" });
+    Object.assign(now, { steps: Math.round(number("n", known.steps, 1, 5000)), t: Math.round(number("t", known.steps, 0, 5000)), focus: kept.focus in rules ? kept.focus : now.focus });
+    Object.assign(averages, { beta: number("beta", 0.9, 0.2, 0.995), source: kept.source === "run" ? "run" : "year" });
     $("o-beta").value = -Math.log10(1 - averages.beta);
     $("o-source").value = averages.source;
     renew({
-      surface, hyper, rules: facts.order.filter((name) => on.includes(name)), lr: number("lr", FIRST.lr), tuned: kept.tuned === "1",
-      start: start.length === 2 && start.every(Number.isFinite) ? start : [...known.start], k: number("k", FIRST.k), batch: number("batch", FIRST.batch),
+      surface, hyper, rules: facts.order.filter((name) => on.includes(name)), lr: number("lr", FIRST.lr, 1e-4, 100), tuned: kept.tuned === "1",
+      start: start.length === 2 && start.every(Number.isFinite) ? start : [...known.start], k: number("k", FIRST.k, 1, 1000), batch: Math.round(number("batch", FIRST.batch, 0, 1e4)),
     });
   },
 };

@@ -1,7 +1,7 @@
 // Lessons: what one leaves out of the tab, where it begins, and a sentence that says what to do.
 const LESSONS = {
   limit: {
-    title: "How fast is too fast?", hide: ["rules", "tuned", "numbers", "averages"],
+    title: "How fast is too fast?", hide: ["rules", "tuned", "ravine", "numbers", "averages"],
     text: "Raise the learning rate until the path no longer comes to rest. Then raise the condition: where is the limit now?",
     settings: { surface: "ravine", rules: "sgd", lr: "0.02", k: "10" },
   },

@@ -161,6 +161,7 @@ function explains(section) {
   section.addEventListener("pointerleave", hide);
   section.addEventListener("focusout", hide);
   section.addEventListener("keydown", (event) => event.key === "Escape" && hide());
+  section.addEventListener("keyup", (event) => spoken?.says && (bubble.textContent = spoken.says(event)));
 }
 // --- files ----------------------------------------------------------------------------------------------------------
 const KEPT = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "opacity", "font-size", "font-family", "paint-order", "display"];
