@@ -91,12 +91,14 @@ def test_the_start_moves_by_click_by_keys_and_by_number_and_all_is_worked_out_ag
     before = rows(tab)
     tab.click("#o-map", position={"x": 300, "y": 100})
     clicked = [float(tab.input_value(f"#o-{axis}")) for axis in "xy"]
-    assert clicked != [-5, 1.5] and rows(tab) != before
+    assert clicked != [-5, 1.5]
+    assert rows(tab) != before
     tab.focus("#o-map")
     tab.keyboard.press("ArrowRight")
     tab.keyboard.press("Shift+ArrowUp")
     x, y = (float(tab.input_value(f"#o-{axis}")) for axis in "xy")
-    assert x > clicked[0] and 0 < y - clicked[1] < x - clicked[0]
+    assert x > clicked[0]
+    assert 0 < y - clicked[1] < x - clicked[0]
     assert f"x = {x:.4g}" in tab.inner_text("#optimizers-says")
     tab.fill("#o-x", "2")
     tab.fill("#o-y", "0")
@@ -165,8 +167,11 @@ def test_a_picture_is_an_svg_by_itself(tab):
     with tab.expect_download() as waiting:
         tab.click("#o-svg")
     text = waiting.value.path().read_text("utf-8")
-    assert text.startswith("<svg") and "var(" not in text and "class=" not in text
-    assert text.count("<image") == 1 and ">adam</text>" in text
+    assert text.startswith("<svg")
+    assert "var(" not in text
+    assert "class=" not in text
+    assert text.count("<image") == 1
+    assert ">adam</text>" in text
 
 
 def test_a_lesson_hides_what_it_does_not_need(tab):
@@ -175,13 +180,15 @@ def test_a_lesson_hides_what_it_does_not_need(tab):
         assert tab.is_visible("#o-lesson"), name
     assert tab.is_hidden("#o-map")
     go(tab, "")
-    assert tab.is_visible("#o-map") and tab.is_hidden("#o-lesson")
+    assert tab.is_visible("#o-map")
+    assert tab.is_hidden("#o-lesson")
 
 
 def test_an_address_may_ask_for_a_lesson(browser, with_formula, tmp_path):
     tab, *_ = opened(browser, tmp_path, with_formula)
     tab.goto(tab.url.partition("#")[0] + "?lesson=noise")
-    assert tab.is_visible("#o-map") and tab.input_value("#o-batch") == "1"
+    assert tab.is_visible("#o-map")
+    assert tab.input_value("#o-batch") == "1"
     tab.close()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.ops import Array
-from ..core.tensor import Tensor, no_grad
+from ..core.tensor import Tensor
 from ..explain.formula import evaluate
 from ..program.names import parsed
 from ..race.surfaces import SURFACES, Surface
@@ -55,8 +55,8 @@ def memory(beta: float) -> tuple[float, float]:
     """Return the memory of a moving average: the steps after which a value's weight has fallen to 1/e of what it was,
     and the number of values whose plain mean is as steady, (1 + beta)/(1 - beta).
 
-    >>> memory(0.9)
-    (9.491221581029905, 18.999999999999996)
+    >>> memory(0.5)
+    (1.4426950408889634, 3.0)
     """
     return -1 / math.log(beta), (1 + beta) / (1 - beta)
 
@@ -123,7 +123,7 @@ def places(formula: str | None = None) -> dict[str, tuple[Any, ...]]:
 
 
 def facts(formula: str | None = None) -> dict[str, Any]:
-    """Return what the page knows of the surfaces: titles, starts, boxes; of those outside the race, numbers to check."""
+    """Return what the page knows of the surfaces, and of those outside the race numbers to check."""
     known, found = {}, places(formula)
     for name, (place, *_) in found.items():
         known[name] = {part: getattr(place, part) for part in ("title", "start", "minima", "box", "axes", "steps")}
