@@ -15,8 +15,11 @@ from ..core.init import Rng
 from ..core.tensor import Tensor
 from ..extras.numpy_functions import stack
 from ..extras.optimizers import RULES
+from ..program.javascript import functions
 from ..program.javascript_arrays import runtime
+from ..race.pictures import RUNNERS
 from ..race.surfaces import SURFACES, stated
+from . import optimizers
 from .emit import rules, surface
 from .programs import book
 from .runs import RUNS, USUAL, losses
@@ -31,12 +34,13 @@ SHARED = ("training", "random", "samples", "programs", "run", "python", "common"
 HERE = Path(__file__).parent
 
 
-def page(rng: Rng = 0) -> str:
+def page(rng: Rng = 0, formula: str | None = None) -> str:
     """Return the page as HTML: one file, which asks for nothing else.
 
     Parameters
     ----------
     rng : generator or seed of the data and the first weights
+    formula : a surface of one's own for the optimizers, as "x**2 + 10*y**2", see `optimizers.own`
     """
     seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
     own = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in RULES}
@@ -44,7 +48,7 @@ def page(rng: Rng = 0) -> str:
     facts = {
         "seed": seed,
         "rates": stated(),
-        "starts": {name: place.start for name, place in SURFACES.items()},
+        "order": RUNNERS,
         "runs": {**own, **runs},
         "steps": STEPS,
         "trainings": {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in {**own, **runs}.items()},
@@ -52,10 +56,12 @@ def page(rng: Rng = 0) -> str:
         "numbers": NUMBERS.tolist(),
         "functions": {name: getattr(np, name)(NUMBERS).tolist() for name in FUNCTIONS},
         **settings(),
+        **optimizers.facts(formula),
     }
-    surfaces = ",\n".join(f"{name}: {surface(place)}" for name, place in SURFACES.items())
+    surfaces = ",\n".join(f"{name}: {surface(*given)}" for name, given in optimizers.places(formula).items())
     emitted = [
         rules(),
+        functions(optimizers.ravine_facts, optimizers.memory),
         f"const surfaces = {{{surfaces}}};",
         f"const book = {book()};",
         rates(),
