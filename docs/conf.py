@@ -18,7 +18,7 @@ default_role, napoleon_use_ivar, autodoc_typehints = "code", True, "none"
 html_theme, html_math_renderer, html_title = "furo", "mathml", f"tinygrad_edu {release}"
 html_show_sphinx = html_show_copyright = False
 
-NAMES = [name for name in [*dir(tg)] if not name.startswith("_")]
+NAMES = [name for name in dir(tg) if not name.startswith("_")]
 TOCTREE = """
 ```{{toctree}}
 :hidden:

@@ -30,7 +30,10 @@ def descent(slope, w, lr, steps):
 
 
 def save(figure, path):
-    """Write a figure as a small PNG, of 128 colours."""
+    """Write a figure as a small PNG, of 128 colours; a graph as SVG. Return the path."""
+    if hasattr(figure, "svg"):
+        figure.svg(path.with_suffix(".svg"))
+        return path.with_suffix(".svg")
     from PIL import Image
 
     tg.plots.save(figure, path)
@@ -58,6 +61,50 @@ def chapter_01():
     right.set(xlabel="step", ylabel="w", ylim=(-5, 14), title="each step multiplies w - 3 by 1 - 2 lr")
     for ax in (left, right):
         ax.legend(frameon=False, fontsize=8, loc="upper center", ncols=1 if ax is left else 2)
+    return figure
+
+
+def chapter_02():
+    """The cost over the steps for five rates around 2/L, and a cost with two floors."""
+    figure, (left, right) = page(2, "A rate below 2/L goes down, to the floor below the start")
+    for times, colour, marker in zip((0.1, 1.0, 1.8, 2.0, 2.05), (BLUE, GREEN, YELLOW, PINK, RED), "os^Dv"):
+        w = descent(lambda w: 5 * (w - 1.6), 0.0, times / 5, 40)
+        above = np.maximum(2.5 * (w - 1.6) ** 2, 1e-16)
+        left.semilogy(above, marker=marker, markevery=5, markersize=5, color=colour, label=f"lr = {times} / L")
+    left.set(xlabel="step", ylabel="J above its floor", ylim=(1e-9, 1e6), title="J = mean (w x - y)², L = 5")
+    left.legend(frameon=False, fontsize=8, ncols=2, loc="upper center")
+    w = np.linspace(-1.7, 1.7, 300)
+    right.plot(w, (w * w - 1) ** 2 + 0.3 * w, color="0.6")
+    for start, colour, marker in ((-1.55, BLUE, "o"), (-0.1, SKY, "s"), (0.3, YELLOW, "^"), (1.55, RED, "v")):
+        path = descent(lambda w: 4 * w**3 - 4 * w + 0.3, start, 0.03, 60)
+        right.plot(path, (path**2 - 1) ** 2 + 0.3 * path, f"{marker}-", color=colour, ms=5, label=f"from {start}")
+    right.set(xlabel="w", ylabel="J", title="two floors, lr = 0.03", ylim=(-0.6, 3))
+    right.legend(frameon=False, fontsize=8, loc="upper center")
+    return figure
+
+
+def chapter_03():
+    """The graph of (x + y) · x, whose x is used twice."""
+    x, y = (tg.Tensor(value, requires_grad=True, name=name) for value, name in ((2.0, "x"), (3.0, "y")))
+    return ((x + y) * x).graph()
+
+
+def chapter_04():
+    """Three Jacobians, which no VJP ever builds: of tanh, of a bias, of a product by its weights."""
+    figure, panels = page(3, "Jacobians: a row for each element of the result, a column for each of the argument", (3.2, 3.4))
+    rng = np.random.default_rng(0)
+    X, A = rng.standard_normal((4, 2)), rng.standard_normal((4, 3))
+    cases = {
+        "tanh(a), 12 elements": (lambda a: a.tanh(), A),
+        "A + b by b: (4, 3) + (3,)": (lambda b: A + b, np.zeros(3)),
+        "X @ W by W: (4, 2) @ (2, 3)": (lambda W: X @ W, np.zeros((2, 3))),
+    }
+    for ax, (title, (f, a)) in zip(panels, cases.items()):
+        table = tg.jacobian(f)(a).reshape(12, -1)
+        ax.imshow(table, cmap="RdBu_r", vmin=-1.5, vmax=1.5, aspect="equal")
+        ax.set(title=title, xlabel="element of the argument", ylabel="element of the result")
+        ax.set_xticks(np.arange(table.shape[1] + 1) - 0.5, labels=[])
+        ax.set_yticks(np.arange(13) - 0.5, labels=[])
     return figure
 
 
