@@ -91,7 +91,9 @@ def chapter_03():
 
 def chapter_04():
     """Three Jacobians, which no VJP ever builds: of tanh, of a bias, of a product by its weights."""
-    figure, panels = page(3, "Jacobians: a row for each element of the result, a column for each of the argument", (3.2, 3.4))
+    figure, panels = page(
+        3, "Jacobians: a row for each element of the result, a column for each of the argument", (3.2, 3.4)
+    )
     rng = np.random.default_rng(0)
     X, A = rng.standard_normal((4, 2)), rng.standard_normal((4, 3))
     cases = {
@@ -105,6 +107,37 @@ def chapter_04():
         ax.set(title=title, xlabel="element of the argument", ylabel="element of the result")
         ax.set_xticks(np.arange(table.shape[1] + 1) - 0.5, labels=[])
         ax.set_yticks(np.arange(13) - 0.5, labels=[])
+    return figure
+
+
+def chapter_05():
+    """Three activations with their slopes, and the size of signals through 30 layers for four scales of weights."""
+    figure, (bends, slopes, signals) = page(
+        3, "What bends, how it passes gradients back, and from where to start", (3.8, 3.4)
+    )
+    z = tg.Tensor(np.linspace(-4, 4, 401), requires_grad=True)
+    for (name, op), colour, style in zip(
+        {"sigmoid": tg.sigmoid, "tanh": tg.tanh, "ReLU": tg.relu}.items(), (BLUE, GREEN, RED), ("-", "--", "-.")
+    ):
+        z.grad = None
+        h = op(z)
+        h.sum().backward()
+        bends.plot(z.numpy(), h.numpy(), style, color=colour, label=name)
+        slopes.plot(z.numpy(), z.grad, style, color=colour, label=name)
+    bends.set(title="activation", xlabel="z", ylim=(-1.3, 2.5))
+    slopes.set(title="its slope", xlabel="z", ylim=(-0.1, 1.35))
+    rng = np.random.default_rng(0)
+    scales = {"2 √(2/D)": 2.0, "√(2/D): He": 1.0, "√(1/D)": 0.5**0.5, "√(2/D) / 2": 0.5}
+    for (label, scale), colour, marker in zip(scales.items(), (RED, GREEN, YELLOW, BLUE), "vso^"):
+        h, sizes = rng.standard_normal((500, 100)), [1.0]
+        for _ in range(30):
+            h = np.maximum(h @ (scale * tg.init.he_normal((100, 100), rng)), 0)
+            sizes.append(np.sqrt(np.mean(h**2)))
+        signals.semilogy(sizes, color=colour, marker=marker, markevery=5, markersize=5, label=label)
+    signals.set(title="signals, D = 100, ReLU", xlabel="layer", ylabel="root of the mean square", ylim=(1e-10, 1e17))
+    bends.legend(frameon=False, fontsize=8, loc="upper left")
+    slopes.legend(frameon=False, fontsize=8, loc="upper left")
+    signals.legend(frameon=False, fontsize=8, loc="upper left")
     return figure
 
 
