@@ -141,6 +141,36 @@ def chapter_05():
     return figure
 
 
+def chapter_07():
+    """The weights of an average beside those of plain means; a noisy signal; the start."""
+    figure, (weights, signal, start) = page(3, "V <- beta V + (1 - beta) x", (4.1, 3.4))
+    ages = np.arange(40)
+    average = tg.MovingAverage(0.9, bias_correction=False)
+    weights.bar(ages, average.weights(40), color=BLUE, alpha=0.5, label="beta = 0.9")
+    for n, colour, style in ((10, YELLOW, "--"), (19, RED, "-")):
+        weights.step(
+            [-0.5, *(ages + 0.5)], [1 / n, *np.where(ages < n, 1 / n, 0)], style, color=colour, label=f"mean of {n}"
+        )
+    weights.set(title="weight of a value", xlabel="its age", ylim=(0, 0.13))
+    rng, t = np.random.default_rng(1), np.arange(1, 201)
+    true = np.where(t < 100, 1.0, 2.0)
+    x = true + 0.5 * rng.standard_normal(200)
+    signal.plot(t, x, ".", color="0.75", markersize=4)
+    signal.plot(t, true, color="black", linewidth=1)
+    for beta, colour, style in ((0.8, SKY, "-"), (0.9, BLUE, "-"), (0.97, RED, "-")):
+        signal.plot(t, list(tg.MovingAverage(beta).over(x)), style, color=colour, label=f"beta = {beta}")
+        for corrected in (True, False):
+            values = list(tg.MovingAverage(beta, corrected).over(x[:40]))
+            label = f"beta = {beta}, corrected" if corrected else None
+            start.plot(t[:40], values, "-" if corrected else "--", color=colour, label=label)
+    signal.set(title="steady or quick", xlabel="t", ylim=(-0.5, 4))
+    start.plot(t[:40], true[:40], color="black", linewidth=1)
+    start.set(title="the start (dashed: V itself)", xlabel="t", ylim=(0, 2.1))
+    for ax, place in zip((weights, signal, start), ("upper right", "upper left", "upper right")):
+        ax.legend(frameon=False, fontsize=8, loc=place)
+    return figure
+
+
 def main():
     """Draw each chapter's picture into the folder of this file, or into another."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
