@@ -5,6 +5,7 @@ Each chapter has one function here, `chapter_01` and so on, which returns a figu
 
 import argparse
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 
@@ -141,6 +142,70 @@ def chapter_05():
     return figure
 
 
+def digits_with(batch_size, epochs):
+    """Return the losses over all digits after each epoch of descent, and the shortest time of an update in it."""
+    X, y, _, _ = tg.data.digits(rng=0)
+    model, rng = tg.mlp([64, 32, 10], rng=0), np.random.default_rng(0)
+    optimizer = tg.SGD(model, lr=0.1)
+    optimizer.compile()
+    losses, times = [tg.evaluate(model, X, y).loss], []
+    for _ in range(epochs):
+        for xb, yb in tg.batches(X, y, batch_size, rng=rng):
+            start = perf_counter()
+            optimizer.zero_grad()
+            tg.cross_entropy(model(xb), yb).backward()
+            optimizer.step()
+            times.append(perf_counter() - start)
+        losses.append(tg.evaluate(model, X, y).loss)
+    return losses, np.median(times)
+
+
+def draw_noise(ax):
+    """Draw how far a batch's gradient lies from that of all digits, measured and by the law. Return their number."""
+    X, y, _, _ = tg.data.digits(rng=0)
+    model, rng, N = tg.mlp([64, 32, 10], rng=0), np.random.default_rng(0), len(X)
+    optimizer, each = tg.SGD(model), []
+    for i in range(N):
+        optimizer.zero_grad()
+        tg.cross_entropy(model(X[i : i + 1]), y[i : i + 1]).backward()
+        each.append(optimizer.buffer.grad.copy())
+    errors = np.array(each) - np.mean(each, axis=0)
+    sizes = np.array([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024])
+    law = np.sqrt(np.mean(np.sum(errors**2, axis=1)) / sizes)
+    measured = [
+        np.sqrt(np.mean([np.sum(errors[rng.choice(N, size, False)].mean(axis=0) ** 2) for _ in range(100)]))
+        for size in sizes
+    ]
+    ax.loglog(sizes, law, color=BLUE, label="σ / √B")
+    ax.loglog(sizes, law * np.sqrt((N - sizes) / (N - 1)), "--", color=GREEN, label="no sample twice")
+    ax.loglog(sizes, measured, "o", color=RED, markersize=5, label="measured")
+    ax.axhline(np.linalg.norm(np.mean(each, axis=0)), color="0.5", linestyle=":", label="length of the gradient")
+    ax.set(title="noise of a batch's gradient", xlabel="batch size B")
+    return N
+
+
+def chapter_06():
+    """The loss over epochs for three batch sizes, the noise of a batch's gradient, the time of an update."""
+    figure, (loss, noise, time) = page(3, "Digits, 64-32-10, lr = 0.1: how many samples for a step?", (4.1, 3.4))
+    for size, colour, style in ((None, BLUE, "-"), (32, RED, "--"), (1, GREEN, "-.")):
+        losses, _ = digits_with(size, 10)
+        loss.semilogy(losses, style, color=colour, label=f"batch size {size or 'all'}")
+    loss.set(title="loss over all samples", xlabel="epoch", ylim=(1e-3, 20))
+    N = draw_noise(noise)
+    sizes = np.array([1, 4, 16, 32, 60, 64, 68, 100, 128, 130, 256, 500, 512, 1437])
+    times = 1e6 * np.array([digits_with(size, 2 + size // 16)[1] for size in sizes])
+    for size, microseconds in zip(sizes, times):
+        print(f"B = {size:4}: {microseconds:6.0f} µs an update, {microseconds * -(-N // size) / 1000:6.1f} ms an epoch")
+    time.loglog(sizes, times, "o-", color=BLUE, markersize=4, label="an update, in µs")
+    time.loglog(sizes, times * np.ceil(N / sizes) / 1000, "s--", color=RED, markersize=4, label="an epoch, in ms")
+    time.set(title="time", xlabel="batch size B", ylim=(0.8, 1e4))
+    for ax in (loss, noise, time):
+        ax.legend(
+            frameon=False, fontsize=8, loc="upper right" if ax is loss else "lower left" if ax is noise else "best"
+        )
+    return figure
+
+
 def chapter_07():
     """The weights of an average beside those of plain means; a noisy signal; the start."""
     figure, (weights, signal, start) = page(3, "V <- beta V + (1 - beta) x", (4.1, 3.4))
@@ -167,6 +232,55 @@ def chapter_07():
     start.plot(t[:40], true[:40], color="black", linewidth=1)
     start.set(title="the start (dashed: V itself)", xlabel="t", ylim=(0, 2.1))
     for ax, place in zip((weights, signal, start), ("upper right", "upper left", "upper right")):
+        ax.legend(frameon=False, fontsize=8, loc=place)
+    return figure
+
+
+def rolled(curvatures, start, a, beta, steps):
+    """Return the points of heavy ball on a sum of parabolas, from rest; beta = 0 is plain descent."""
+    points, velocity = [np.array(start, float)], 0.0
+    for _ in range(steps):
+        velocity = beta * velocity + curvatures * points[-1]
+        points.append(points[-1] - a * velocity)
+    return np.array(points)
+
+
+def best(curvatures, beta):
+    """Return the rate of heavy ball with the smallest factor of a step, and that factor, by trying 1,000 rates."""
+    rates = np.linspace(0, 2 * (1 + beta) / max(curvatures), 1002)[1:-1]
+    half = (1 + beta - np.outer(rates, curvatures)) / 2
+    roots = [half + sign * np.sqrt(half**2 - beta + 0j) for sign in (1, -1)]
+    factors = np.abs(roots).max(axis=(0, 2))
+    return rates[factors.argmin()], factors.min()
+
+
+def chapter_08():
+    """A ravine with and without momentum; the distance for some beta; the factor of a step against beta."""
+    figure, (ravine, distance, factor) = page(3, "Momentum in a ravine", (4.3, 3.4))
+    curvatures = np.array([1.0, 20.0])
+    x, y = np.meshgrid(np.linspace(-1, 11, 100), np.linspace(-2.3, 2.3, 100))
+    ravine.contour(x, y, (x**2 + 20 * y**2) / 2, levels=[1, 5, 15, 30, 50], colors="0.8")
+    for b, lr, colour, marker, label in (
+        (0.0, 1.9, RED, "v", "lr = 1.9 / L"),
+        (0.6, 6, BLUE, "o", "lr = 6 / L, beta = 0.6"),
+    ):
+        path = rolled(curvatures, (10, 2), (1 - b) * lr / 20, b, 25)
+        ravine.plot(*path.T, marker=marker, markersize=4, linewidth=1, color=colour, label=label)
+    ravine.set(title="condition 20, 25 steps", xlabel="along", ylabel="across", ylim=(-3.2, 3.4))
+    curvatures = np.array([1.0, 100.0])
+    for b, colour, style in zip(
+        (0, 0.4, 0.669, 0.9, 0.97), (RED, YELLOW, BLUE, GREEN, PINK), ("-", "--", "-", "-.", ":")
+    ):
+        path = rolled(curvatures, (1, 1), best(curvatures, b)[0], b, 150)
+        distance.semilogy(np.linalg.norm(path, axis=1), style, color=colour, label=f"beta = {b}")
+    distance.set(title="condition 100: distance", xlabel="step", ylim=(1e-8, 1e5))
+    betas = np.linspace(0, 0.99, 100)
+    for condition, colour, style in ((100, BLUE, "-"), (10, GREEN, "--")):
+        each = [best(np.array([1.0, condition]), b)[1] for b in betas]
+        factor.plot(betas, each, style, color=colour, label=f"condition {condition}")
+    factor.plot(betas, np.sqrt(betas), ":", color="0.5", label="√beta")
+    factor.set(title="factor of a step, best rate", xlabel="beta", ylim=(0, 1.05))
+    for ax, place in zip((ravine, distance, factor), ("upper right", "upper right", "lower right")):
         ax.legend(frameon=False, fontsize=8, loc=place)
     return figure
 
