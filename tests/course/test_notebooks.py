@@ -31,6 +31,7 @@ def test_the_notebooks_are_those_of_the_chapters():
 def test_a_notebook_runs(chapter):
     place = {}
     for source, tags in cells(chapter, "code"):
+        source = source.removeprefix("%matplotlib inline")  # which is for IPython
         if tags:
             with pytest.raises(Exception, match=r"."):
                 exec(source, place)

@@ -82,7 +82,7 @@ def drawing(name):
             used.add(node)
             todo += [part.id for part in ast.walk(node) if isinstance(part, ast.Name) and part.id in defined]
     source = (CHAPTERS / "pictures.py").read_text(encoding="utf-8")
-    parts = ["import matplotlib.pyplot  # figures then show themselves"]
+    parts = ["%matplotlib inline"]
     for node in PICTURES.body:
         if node in used:
             gap = "\n\n\n" if isinstance(node, ast.FunctionDef) else "\n"
