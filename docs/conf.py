@@ -80,8 +80,10 @@ def foreign(app, what, name, thing, skip, options):
 
 def formula(translator, node):
     """Write a formula as MathML, which browsers draw by themselves."""
-    display = "block" if isinstance(node, nodes.math_block) else "inline"
-    translator.body.append(latex2mathml.converter.convert(node.astext(), display=display))
+    block = isinstance(node, nodes.math_block)
+    text = latex2mathml.converter.convert(node.astext(), display="block" if block else "inline")
+    opened = '<math style="padding: 0.3em 0" ' if block else "<math "  # else a font without mathematics cuts powers off
+    translator.body.append(text.replace("<math ", opened, 1))
     raise nodes.SkipNode
 
 
