@@ -29,8 +29,13 @@ def test_the_guide_links_every_page():
     assert sorted(set(linked)) == sorted({path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"})
 
 
+def test_the_course_links_every_chapter_that_is_there():
+    linked = re.findall(r"\]\(course/(\w+\.md)\)", (ROOT / "docs" / "course.md").read_text(encoding="utf-8"))
+    assert linked == sorted(path.name for path in (ROOT / "docs" / "course").glob("*.md"))
+
+
 def test_links_lead_somewhere():
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), (page, target)
