@@ -12,7 +12,7 @@ from typing import NamedTuple
 from . import checks, engine_checks
 from .checks import Exercise
 from .engine_checks import PROBES, Expression, expressions
-from .grading import TURNS, Verdict, judge
+from .grading import Verdict, judge
 from .runner import new_seed
 
 
@@ -108,11 +108,12 @@ _step(
                 E("((x * y) * z).sum()", {"x": (3, 1), "y": (3, 4), "z": (3, 4)}),
                 E("(x * y).sum()", {"x": (), "y": (3, 4)}), E("(2.0 * x * x + 1.0).mean()", {"x": (2, 3)}),
                 E("(x + y * y).sum()", {"x": (2, 3, 4), "y": (1, 4)})),
-    "Operations on arrays of different shapes, as x + b with x of shape (3, 4) and b of shape (4,): b.grad has b's shape.",
+    "Operations on arrays of different shapes, as x + b with x of shape (3, 4) and b of shape (4,): "
+    "b.grad has b's shape.",
     "NumPy uses b in each row. What is used three times gets the sum of three gradients: += again. So the gradient is "
     "summed over every axis that broadcasting added or stretched.",
-    "Write unbroadcast(g, shape): sum over the first g.ndim - len(shape) axes, then with keepdims=True over those of size "
-    "1 in shape. Call it in backward(), once, for every operation.",
+    "Write unbroadcast(g, shape): sum over the first g.ndim - len(shape) axes, then with keepdims=True over those of "
+    "size 1 in shape. Call it in backward(), once, for every operation.",
 )  # fmt: skip
 _step(
     "the matrix product",
@@ -131,7 +132,8 @@ _step(
     "model.parameters() is the list [W, b, W, b, ...].",
     "A layer is a function that remembers its parameters. Equal weights stay equal: hence random ones. Numbers of "
     "variance 2 / n_in keep the size of what passes through relu.",
-    "__call__(self, x): return x @ self.W + self.b. W = Tensor(rng.standard_normal((n_in, n_out)) * np.sqrt(2 / n_in)).",
+    "__call__(self, x): return x @ self.W + self.b. "
+    "W = Tensor(rng.standard_normal((n_in, n_out)) * np.sqrt(2 / n_in)).",
 )
 _step(
     "the loss of a classifier",
@@ -239,7 +241,9 @@ def check(number: int, file: Path, seed: int | None = None, seconds: float = 10.
 
 def in_words(verdict: Verdict, step: Step) -> str:
     """Return what is wrong, in words, with the output of the file."""
-    meaning = next((re.sub(f".*(?:{p}).*", w, verdict.note, flags=re.S) for p, w in WORDS if re.search(p, verdict.note)), "")
+    meaning = next(
+        (re.sub(f".*(?:{p}).*", w, verdict.note, flags=re.S) for p, w in WORDS if re.search(p, verdict.note)), ""
+    )
     note = verdict.note + f"\nThat is: {meaning}." * bool(meaning)
     if "Hint:" not in note:
         note += f"\nHint: {step.hint}"

@@ -6,7 +6,7 @@ mistakes of engines, which no formula on paper has, are those of `MISTAKES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from ..core.tensor import Tensor
 from ..doctor.report import Finding, Report
 from ..doctor.rules import diagnose_optimizer
 from ..training.data import batches, digits
-from . import checks, probes
+from . import probes
 from .checks import Ask, judged, normal
 
 PROBES = Path(probes.__file__)
@@ -39,8 +39,8 @@ MISTAKES = {  # text, hint
                   "Keep the gradients of nodes between in a dict that backward() makes anew; only leaves keep theirs."),
     "kept once": ("a second backward() puts its gradient in the place of the first",
                   "Leaves add up: node.grad = g if node.grad is None else node.grad + g."),
-    "unsummed": ("its shape is not that of its input", "Sum the gradient over the axes that broadcasting added, and over "
-                 "those it stretched, with keepdims=True."),
+    "unsummed": ("its shape is not that of its input", "Sum the gradient over the axes that broadcasting added, and "
+                 "over those it stretched, with keepdims=True."),
     "relu at the end": ("the last layer has a relu, too", "Logits may be below 0: no relu behind the last layer."),
     "no relu": ("there is no relu between the layers", "Two linear maps, one behind the other, are one linear map."),
     "symmetric": ("all weights of a W are the same", "Draw them at random, or all hidden units learn the same."),
@@ -63,8 +63,8 @@ class Expression(NamedTuple):
     """
 
     text: str
-    shapes: dict[str, tuple[int, ...]] = {"x": (), "y": ()}  # noqa: RUF012, nobody changes it
-    wrong: dict[str, str] = {}  # noqa: RUF012
+    shapes: Mapping[str, tuple[int, ...]] = {"x": (), "y": ()}
+    wrong: Mapping[str, str] = {}
     otherwise: str = ""
     kind: str = ""
 
@@ -176,7 +176,7 @@ def adam(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     return _one(report.subject, "step", "not cleared", report.findings[0].said, report.findings[0].expected)
 
 
-def _path(start: Array, rows: Array, numbers: dict[str, float]) -> Array:
+def _path(start: Array, rows: Array, numbers: dict[str, Any]) -> Array:
     """Return the parameter after our steps along these gradients."""
     p = Tensor(start.copy(), requires_grad=True)
     optimizer = Adam([p], **numbers)
@@ -208,7 +208,9 @@ def training(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
         return _one(subject, "losses", "training", losses_, right)
     if not all(_close(a, p.numpy()) for a, p in zip(said, model.parameters(), strict=True)):
         return _one(subject, "W1", "weights", W1, next(iter(model.parameters())).numpy())
-    text = f"the losses and all 1,210 weights are ours to 1e-9; of the 360 digits held out your network reads {hits:.1%}"
+    text = (
+        f"the losses and all 1,210 weights are ours to 1e-9; of the 360 digits held out your network reads {hits:.1%}"
+    )
     return Report(subject, [Finding("training", None, f"{text}\n{subject}", "", losses_, right)])
 
 
@@ -239,5 +241,3 @@ def _given(formula: str, inputs: dict[str, Array]) -> str:
 def _one(subject: str, name: str, key: str, said: Array, right: Array) -> Report:
     """Return a report of one mistake."""
     return Report(subject, [Finding(name, key, *MISTAKES[key], said, right)])
-
-

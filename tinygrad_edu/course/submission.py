@@ -270,7 +270,7 @@ def serve(questions: IO[str], answers: IO[str]) -> None:
             name = f"{path}{': ' * bool(where)}{where}"
             parts[name] = f"{where}, " if where else ""
             exec(compile(source, name, "exec"), namespace)
-        if task["probes"]:
+        if task.get("probes"):
             exec(compile(Path(task["probes"]).read_bytes(), task["probes"], "exec"), probes)
         return {}
 

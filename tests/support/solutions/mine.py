@@ -1,5 +1,7 @@
 """Build it yourself: an engine, layers and Adam, as a student may have them after the twelve steps."""
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -114,7 +116,7 @@ class Linear:
 
 class MLP:
     def __init__(self, sizes, rng):
-        self.layers = [Linear(n_in, n_out, rng) for n_in, n_out in zip(sizes, sizes[1:])]
+        self.layers = [Linear(n_in, n_out, rng) for n_in, n_out in pairwise(sizes)]
 
     def __call__(self, x):
         for layer in self.layers[:-1]:
