@@ -61,16 +61,16 @@ def chapter_01():
     return figure
 
 
-def main():
-    """Draw each chapter's picture into the folder of this file, or into another."""
+def main(names):
+    """Draw the picture of each chapter among the names into the folder of this file, or into another."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default=Path(__file__).parent, type=Path, help="folder for the pictures")
     parser.add_argument("--only", metavar="NN", help="one chapter, as 03")
     args = parser.parse_args()
-    for name, draw in globals().copy().items():
+    for name, draw in names.copy().items():
         if name.startswith("chapter_") and name.removeprefix("chapter_") in (args.only or name):
             print(save(draw(), args.out / f"{name.removeprefix('chapter_')}.png"))
 
 
 if __name__ == "__main__":
-    main()
+    main(globals())
