@@ -78,5 +78,75 @@ def chapter_10():
     return figure
 
 
+def arrivals(rule, rates, steps=400):
+    """Return for each rate the step from which on a path stays at the minimum of the narrow valley, or NaN."""
+    found = []
+    for lr in rates:
+        (run,) = tg.race("valley", [rule], steps=steps, lr=float(lr)).runs
+        found.append(np.nan if run.arrived is None else run.arrived)
+    return np.array(found, float)
+
+
+def chapter_11():
+    """Paths and losses at stated rates, and what they hide: the steps to the minimum against the rate."""
+    figure, (paths, losses, windows) = page(3, "One picture, and what it hides", size=(4.2, 3.6))
+    rules = ("sgd", "momentum", "rmsprop", "adam")
+    race, colours, marks = tg.race("beale", rules), (BLUE, GREEN, PINK, RED), "o^sD"
+    left, right, bottom, top = race.surface.box
+    x, y = np.meshgrid(np.linspace(left, right, 150), np.linspace(bottom, top, 150))
+    values = race.surface.values(np.stack([x, y], -1))
+    paths.contour(x, y, values, np.geomspace(0.05, 200, 14), colors="0.85", linewidths=0.8)
+    for run, colour, mark in zip(race.runs, colours, marks):
+        paths.plot(*run.path.T, color=colour, linewidth=1.3, marker=mark, markevery=[0, -1], markersize=5)
+        losses.semilogy(run.losses, color=colour, label=f"{run.rule}, lr = {run.lr:g}")
+    paths.plot(*np.array(race.surface.minima).T, "k*", markersize=9)
+    paths.set(xlim=(left, right), ylim=(bottom, top), title="Beale, stated rates")
+    losses.set(xlabel="step", title="the losses of these paths", ylim=(1e-9, None))
+    rates = np.geomspace(1e-3, 100, 31)
+    for rule, colour, mark in zip(rules, colours, marks):
+        windows.loglog(rates, arrivals(rule, rates), color=colour, marker=mark, markersize=3, label=rule)
+    windows.set(xlabel="learning rate", title="narrow valley: steps to the minimum", ylim=(20, 500))
+    losses.legend(frameon=False, fontsize=8, loc="lower left")
+    windows.legend(frameon=False, fontsize=8, loc="lower left")
+    return figure
+
+
+class Uncorrected(tg.Adam):
+    """Adam without bias correction: the same kernel, with c1 = c2 = 1."""
+
+    def scalars(self, t, *hyper):
+        lr, beta1, beta2, one_minus_beta1, one_minus_beta2, _, _, eps = super().scalars(t, *hyper)
+        return lr, beta1, beta2, one_minus_beta1, one_minus_beta2, 1, 1, eps
+
+
+def after_one_pass(rule, lr, beta2):
+    """Return the loss of an autoencoder of digits after a pass."""
+    X = tg.data.digits(rng=0).X_train
+    model = tg.mlp([64, 16, 64], activation="softplus", rng=0)
+    optimizer = rule(model, lr=float(lr), beta2=beta2)
+    tg.fit(model, X, X, tg.mse_loss, optimizer, epochs=1, batch_size=32, rng=0, progress=False)
+    return tg.mse_loss(model(X), X).item()
+
+
+def chapter_12():
+    """The factor of steps without correction, and the loss against the rate with and without."""
+    figure, (law, measured) = page(2, "What the correction is for")
+    t = np.arange(1, 20001)
+    for beta2, colour in ((0.99, GREEN), (0.999, BLUE), (0.9999, RED)):
+        for beta1, style in ((0.0, "-"), (0.9, "--")):
+            factor = (1 - beta1**t) / np.sqrt(1 - beta2**t)
+            law.loglog(t, factor, style, color=colour, label=f"beta1 = {beta1:g}, beta2 = {beta2:g}")
+    law.set(xlabel="update", ylabel="times too long", title="steps without correction")
+    rates = np.geomspace(1e-4, 0.3, 12)
+    for rule, style in ((tg.Adam, "o-"), (Uncorrected, "s--")):
+        for beta2, colour in ((0.99, GREEN), (0.9999, RED)):
+            losses = [after_one_pass(rule, lr, beta2) for lr in rates]
+            measured.loglog(rates, losses, style, color=colour, markersize=4, label=f"{rule.__name__}, beta2 = {beta2:g}")
+    measured.set(xlabel="learning rate", ylabel="loss after a pass", title="an autoencoder of digits", ylim=(0.05, 1))
+    law.legend(frameon=False, fontsize=8)
+    measured.legend(frameon=False, fontsize=8)
+    return figure
+
+
 if __name__ == "__main__":
     main(globals())
