@@ -148,5 +148,53 @@ def chapter_12():
     return figure
 
 
+def decaying(rule, updates=500, runs=300, **numbers):
+    """Return the means of two weights, of large and of small slopes without a direction, over the updates."""
+    w, rng, path = tg.Tensor(np.ones((runs, 2)), requires_grad=True), np.random.default_rng(0), []
+    optimizer = rule([w], lr=0.01, **numbers)
+    for _ in range(updates):
+        path.append(w.numpy().mean(axis=0))
+        w.grad = rng.standard_normal((runs, 2)) * [10, 0.1]
+        optimizer.step()
+    return np.array(path)
+
+
+def jitter(lr, updates=400, runs=2000, mean=False):
+    """Return the mean square of a weight that begins at 3 and has noisy slopes; or of the mean of its second half."""
+    w, rng, path = tg.Tensor(np.full(runs, 3.0), requires_grad=True), np.random.default_rng(0), []
+    optimizer = tg.SGD([w], lr=lr)
+    for _ in range(updates):
+        path.append(w.numpy())
+        w.grad = w.numpy() + rng.standard_normal(runs)
+        optimizer.step()
+    if mean:
+        half = np.array(path[updates // 2 :])
+        path = np.cumsum(half, axis=0) / np.arange(1, len(half) + 1)[:, None]
+    return (np.array(path) ** 2).mean(axis=1)
+
+
+def chapter_13():
+    """Decay in two ways; jitter, schedules and averages; and the rate of a usual training."""
+    figure, (decay, noise, rate) = page(3, "Around Adam", size=(4, 3.4))
+    for rule, numbers, colour in ((tg.Adam, {"l2": 0.1}, RED), (tg.AdamW, {"weight_decay": 0.1}, BLUE)):
+        name = "L2 in Adam" if rule is tg.Adam else "AdamW"
+        for column, style, slopes in ((0, "-", "large"), (1, "--", "small")):
+            path = decaying(rule, **numbers)[:, column]
+            decay.plot(path, style, color=colour, label=f"{name}, {slopes} slopes")
+    decay.set(xlabel="update", title="the mean of a weight", ylim=(-0.05, 1.75))
+    cosine = tg.schedules.cosine(0.1, 400)
+    for lr, colour, name in ((0.1, RED, "lr = 0.1"), (0.01, GREEN, "lr = 0.01"), (cosine, BLUE, "cosine from 0.1")):
+        noise.semilogy(jitter(lr), color=colour, label=name)
+    noise.semilogy(np.arange(200, 400), jitter(0.1, mean=True), "--", color=PINK, label="lr = 0.1, mean of the way")
+    noise.set(xlabel="update", title="mean square distance", ylim=(1e-4, 300))
+    steps = np.arange(1, 1001)
+    usual = tg.schedules.linear_warmup(tg.schedules.cosine(0.01, 1000), steps=100)
+    rate.plot(steps, [usual(int(t)) for t in steps], color=SKY, label="warm-up, then cosine")
+    rate.set(xlabel="update", title="the rate of a training", ylim=(0, 0.013))
+    for ax in (decay, noise, rate):
+        ax.legend(frameon=False, fontsize=8, loc="upper right")
+    return figure
+
+
 if __name__ == "__main__":
     main(globals())
