@@ -141,7 +141,9 @@ def chapter_12():
     for rule, style in ((tg.Adam, "o-"), (Uncorrected, "s--")):
         for beta2, colour in ((0.99, GREEN), (0.9999, RED)):
             losses = [after_one_pass(rule, lr, beta2) for lr in rates]
-            measured.loglog(rates, losses, style, color=colour, markersize=4, label=f"{rule.__name__}, beta2 = {beta2:g}")
+            measured.loglog(
+                rates, losses, style, color=colour, markersize=4, label=f"{rule.__name__}, beta2 = {beta2:g}"
+            )
     measured.set(xlabel="learning rate", ylabel="loss after a pass", title="an autoencoder of digits", ylim=(0.05, 1))
     law.legend(frameon=False, fontsize=8)
     measured.legend(frameon=False, fontsize=8)
@@ -193,6 +195,24 @@ def chapter_13():
     rate.set(xlabel="update", title="the rate of a training", ylim=(0, 0.013))
     for ax in (decay, noise, rate):
         ax.legend(frameon=False, fontsize=8, loc="upper right")
+    return figure
+
+
+def chapter_14():
+    """The error of a slope that is measured, against h."""
+    figure, panels = page(2, "The slope of sin at 1, measured: the error against h")
+    for ax, dtype, hs in (
+        (panels[0], np.float64, np.geomspace(1e-15, 1, 400)),
+        (panels[1], np.float32, np.geomspace(1e-7, 1, 300)),
+    ):
+        h, x = hs.astype(dtype), dtype(1)
+        one = (np.sin(x + h) - np.sin(x)) / h
+        two = (np.sin(x + h) - np.sin(x - h)) / (2 * h)
+        for found, colour, label in ((one, RED, "one side"), (two, BLUE, "both sides")):
+            error = np.maximum(np.abs(found.astype(float) - np.cos(1.0)), 1e-16)
+            ax.loglog(hs, error, ".", color=colour, markersize=3, label=label)
+        ax.set(xlabel="h", ylabel="error", title=dtype.__name__, ylim=(1e-13, 10))
+        ax.legend(frameon=False, fontsize=8, loc="lower left")
     return figure
 
 
