@@ -34,7 +34,7 @@ def notebook(path):
     for part in PARTS.finditer(text):
         if part[1] or part[2]:
             cells += words(text[at : part.start()])
-            cells += sessions(part[1]) if part[1] else [code(drawing(f"chapter_{part[2]}"))]
+            cells += sessions(part[1]) if part[1] else [code(drawing(f"chapter_{part[2]}"), hidden=True)]
             at = part.end()  # an answer, whose code stays hidden with it, is text
     cells += words(text[at:])
     cells = [{**cell, "id": f"cell-{i}"} for i, cell in enumerate(cells)]
@@ -61,9 +61,9 @@ def sessions(text):
     return [*cells, code(source)] if source else cells
 
 
-def code(source, tags=()):
-    """Return a cell of code."""
-    metadata = {"tags": list(tags)} if tags else {}
+def code(source, tags=(), hidden=False):
+    """Return a cell of code; a hidden one is folded, in JupyterLab."""
+    metadata = {**({"tags": list(tags)} if tags else {}), **({"jupyter": {"source_hidden": True}} if hidden else {})}
     return {"cell_type": "code", "execution_count": None, "metadata": metadata, "outputs": [], "source": lines(source)}
 
 
