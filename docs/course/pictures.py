@@ -1,6 +1,7 @@
 """Draw the pictures of the chapters: `python docs/course/pictures.py` writes 01.png, 02.png ... beside the chapters.
 
-Each chapter has one function here, `chapter_01` and so on, which returns a figure. `--out FOLDER` writes elsewhere.
+Each chapter has a function, `chapter_01` and so on, which returns a figure: the first eight here, the others in
+`pictures_2`. `--out FOLDER` writes elsewhere, `--only 03` one of them.
 """
 
 import argparse
@@ -285,16 +286,18 @@ def chapter_08():
     return figure
 
 
-def main():
-    """Draw each chapter's picture into the folder of this file, or into another."""
+def main(names):
+    """Draw the picture of each chapter among the names into the folder of this file, or into another."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default=Path(__file__).parent, type=Path, help="folder for the pictures")
     parser.add_argument("--only", metavar="NN", help="one chapter, as 03")
     args = parser.parse_args()
-    for name, draw in globals().copy().items():
+    for name, draw in names.copy().items():
         if name.startswith("chapter_") and name.removeprefix("chapter_") in (args.only or name):
             print(save(draw(), args.out / f"{name.removeprefix('chapter_')}.png"))
 
 
 if __name__ == "__main__":
-    main()
+    import pictures_2
+
+    main({**globals(), **vars(pictures_2)})

@@ -135,7 +135,7 @@ def test_the_note_holds_all_numbers_that_the_functions_are_given(exercise, turn)
 
 def test_no_random_number_is_at_the_kink_of_relu():
     """Of 10,000 normal numbers with two decimals some 40 are 0."""
-    numbers = checks._normal(np.random.default_rng(0), 100, 100)
+    numbers = checks.normal(np.random.default_rng(0), 100, 100)
     assert numbers.all()
     np.testing.assert_array_equal(numbers, numbers.round(2))
 

@@ -100,6 +100,34 @@ def shared():
     return lambda p, g, state, t, lr, beta1, beta2, eps: inner(p, g, everything, t, lr, beta1, beta2, eps)
 
 
+class Crossed:
+    """Adam or Momentum for W and b, whose average of the gradients of W is made with the average, or gradient, of b."""
+
+    average, gradient = "W", "b"
+
+    def __init__(self, params, lr, beta1=0.0, beta2=None, eps=0.0, beta=0.0):
+        self.params, self.lr, self.eps, self.t = dict(zip("Wb", params)), lr, eps, 0
+        self.beta1, self.beta2 = beta1 or beta, beta2
+        self.m, self.v = {"W": 0.0, "b": 0.0}, {"W": 0.0, "b": 0.0}
+
+    def step(self):
+        self.t += 1
+        g = {name: p.grad.copy() for name, p in self.params.items()}
+        self.m["W"] = self.beta1 * self.m[self.average] + (1 - self.beta1) * g[self.gradient]
+        self.m["b"] = self.beta1 * self.m["b"] + (1 - self.beta1) * g["b"]
+        for name, p in self.params.items():
+            if self.beta2 is None:
+                p.data = p.data - self.lr * self.m[name]
+                continue
+            self.v[name] = self.beta2 * self.v[name] + (1 - self.beta2) * g[name] ** 2
+            m_hat, v_hat = self.m[name] / (1 - self.beta1**self.t), self.v[name] / (1 - self.beta2**self.t)
+            p.data = p.data - self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
+
+
+class CrossedAverage(Crossed):
+    average, gradient = "b", "W"
+
+
 def counting(first):
     """Adam that counts its own steps, in one counter for all parameters."""
     inner, t = adam(), first - 1
@@ -194,6 +222,10 @@ PLANTED = [
     ("Adam", "factor", adam(step=lambda lr, m, v, eps, g: lr / 3 * m / (np.sqrt(v) + eps))),
     ("Adam", "late", late),
     ("Adam", "shared memory", shared),
+    ("Adam", "crossed", Crossed),
+    ("Adam", "crossed", CrossedAverage),
+    ("Adam", "upside down", adam(m_hat=lambda m, t, a, b: (1 - a**t) / m, v_hat=lambda v, t, a, b: (1 - b**t) / v)),
+    ("Adam", "upside down", adam(m_hat=lambda m, t, a, b: (1 - a**t) / m)),
     ("Adam", "no memory", forgetful),
     (
         "Adam",
@@ -215,6 +247,8 @@ PLANTED = [
     ("AMSGrad", "uncorrected", amsgrad(**plain)),
     ("Momentum", "sum for average", average(lambda v, g, beta: beta * v + g)),
     ("Momentum", "weights swapped", average(lambda v, g, beta: (1 - beta) * v + beta * g)),
+    ("Momentum", "crossed", Crossed),
+    ("Momentum", "crossed", CrossedAverage),
     ("Momentum", "corrected", lambda p, g, state, t, lr, beta: momentum(p, g, state, t, lr, beta, True)),
     ("HeavyBall", "average for sum", velocity(v_in=lambda v, g, mu: mu * v + (1 - mu) * g)),
     ("HeavyBall", "average unused", velocity(step=lambda v, g, mu: g)),

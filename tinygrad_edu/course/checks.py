@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -20,26 +21,31 @@ class Ask(Protocol):
     def __call__(self, name: str, *args: Any, returns: int = 1) -> list[Array]: ...
 
 
+Check = Callable[[Ask, np.random.Generator, int], Report]
+
+
 class Exercise(NamedTuple):
     """One exercise.
 
     name : the stub is exercises/{number}_{name}.py
     check : called with ask, a generator and turn = 0, 1, 2, each of which has its own difficulties
+    probes : a file whose functions ask calls, if the student's file has classes in place of functions
     """
 
     number: int
     name: str
     title: str
-    check: Callable[[Ask, np.random.Generator, int], Report]
+    check: Check
+    probes: Path | None = None
 
 
-def _normal(rng: np.random.Generator, *shape: int) -> Array:
+def normal(rng: np.random.Generator, *shape: int) -> Array:
     """Return normal random numbers with two decimals, which a note can show whole; none is 0, the kink of relu."""
     numbers = rng.standard_normal(shape).round(2)
     return np.where(numbers == 0, 1.0, numbers)
 
 
-def _judge(
+def judged(
     formula: str,
     L: Callable[..., Any],
     inputs: dict[str, Any],
@@ -68,7 +74,7 @@ def chain_rule(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
         u = w * x + b
         return u * u
 
-    return _judge("L = u² with u = w · x + b", L, {"w": w, "x": x, "b": b}, {"w": dw, "x": dx, "b": db}, rng)
+    return judged("L = u² with u = w · x + b", L, {"w": w, "x": x, "b": b}, {"w": dw, "x": dx, "b": db}, rng)
 
 
 def shared_variable(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
@@ -81,7 +87,7 @@ def shared_variable(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
         c = x + w
         return a * c
 
-    return _judge("L = a · c with a = x · w and c = x + w", L, {"x": x, "w": w}, {"x": dx, "w": dw}, rng)
+    return judged("L = a · c with a = x · w and c = x + w", L, {"x": x, "w": w}, {"x": dx, "w": dw}, rng)
 
 
 def linear_layer(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
@@ -89,7 +95,7 @@ def linear_layer(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     N, D, C = rng.integers(2, 6, 3)
     if turn == 1:
         C = D = N  # of square matrices only the numbers show a missing transpose
-    x, W, b, g = (_normal(rng, *shape) for shape in ((N, D), (D, C), (C,), (N, C)))
+    x, W, b, g = (normal(rng, *shape) for shape in ((N, D), (D, C), (C,), (N, C)))
     dx, dW, db = ask("backward", x, W, g, returns=3)
 
     def L(x: Any, W: Any, b: Any) -> Any:
@@ -97,14 +103,14 @@ def linear_layer(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
         return (y * g).sum()
 
     formula = "L = sum(g * y) with y = x @ W + b: of this loss, dL/dy is g"
-    return _judge(formula, L, {"x": x, "W": W, "b": b}, {"x": dx, "W": dW, "b": db}, rng, g=g)
+    return judged(formula, L, {"x": x, "W": W, "b": b}, {"x": dx, "W": dW, "b": db}, rng, g=g)
 
 
 def activations(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     """Exercise 4: the VJPs of relu, sigmoid and tanh."""
     names = ("relu", "sigmoid", "tanh")
-    inputs = {name: _normal(rng, 5) for name in names}
-    g = {name: _normal(rng, 5) for name in names}
+    inputs = {name: normal(rng, 5) for name in names}
+    g = {name: normal(rng, 5) for name in names}
     said = {name: ask(f"{name}_backward", inputs[name], g[name])[0] for name in names}
 
     def L(a: Any, b: Any, c: Any) -> Any:
@@ -114,21 +120,21 @@ def activations(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
         "L = sum(g * y) with y = relu(a), and the same for sigmoid and tanh, added up: of this loss, dL/dy is g\n"
         "Each function has an a of its own, which has the function's name, and a g of its own."
     )
-    return _judge(formula, L, inputs, said, rng, **{f"g of {name}": g[name] for name in names})
+    return judged(formula, L, inputs, said, rng, **{f"g of {name}": g[name] for name in names})
 
 
 def broadcasting(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     """Exercise 5: a gradient brought back to the shape that was broadcast."""
     n, m, k = (int(size) for size in rng.integers(2, 5, 3))
-    g = _normal(rng, n, m, k)
+    g = normal(rng, n, m, k)
 
     def L(b: Any) -> Any:
         return ((b + np.zeros(g.shape)) * g).sum()
 
     for shape in [(n, m, k), (m, k), (k,), (), (m, 1), (n, 1, k), (1, 1, 1)]:
         formula = f"L = sum(g * y) with y = b + zeros({g.shape}): of this loss, dL/dy is g, and dL/db is asked for"
-        b, said = _normal(rng, *shape), ask("unbroadcast", g, list(shape))[0]
-        report = _judge(f"unbroadcast(g, {shape})\n{formula}", L, {"b": b}, {"b": said}, rng, g=g)
+        b, said = normal(rng, *shape), ask("unbroadcast", g, list(shape))[0]
+        report = judged(f"unbroadcast(g, {shape})\n{formula}", L, {"b": b}, {"b": said}, rng, g=g)
         if not report.right:
             break
     return report
@@ -137,7 +143,7 @@ def broadcasting(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
 def cross_entropy(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     """Exercise 6: the gradient of cross-entropy after softmax."""
     N, C = rng.integers(2, 6, 2)
-    z, labels = _normal(rng, N, C), rng.integers(0, C, N)
+    z, labels = normal(rng, N, C), rng.integers(0, C, N)
     if turn == 2:
         z[0] += 1000
     loss, dz = ask("cross_entropy", z, labels, returns=2)
@@ -146,7 +152,7 @@ def cross_entropy(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
         return losses.cross_entropy(z, labels)
 
     formula = "L = mean of -ln softmax(z) at the right classes, the labels"
-    report = _judge(formula, L, {"z": z}, {"z": dz}, rng, labels=labels)
+    report = judged(formula, L, {"z": z}, {"z": dz}, rng, labels=labels)
     right = losses.cross_entropy(z, labels).numpy()
     return Report(report.subject, [_loss_finding("L", loss, right, int(N)), *report.findings])
 
@@ -154,9 +160,9 @@ def cross_entropy(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
 def network(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     """Exercise 7: all gradients of a network of two layers."""
     N, D, H, C = rng.integers(2, 6, 4)
-    x, labels = _normal(rng, N, D), rng.integers(0, C, N)
+    x, labels = normal(rng, N, D), rng.integers(0, C, N)
     shapes = {"W1": (D, H), "b1": (H,), "W2": (H, C), "b2": (C,)}
-    inputs = {name: _normal(rng, *shape) for name, shape in shapes.items()}
+    inputs = {name: normal(rng, *shape) for name, shape in shapes.items()}
     said = ask("gradients", x, labels, *inputs.values(), returns=4)
 
     def L(W1: Any, b1: Any, W2: Any, b2: Any) -> Any:
@@ -164,7 +170,7 @@ def network(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
         return losses.cross_entropy(h @ W2 + b2, labels)
 
     formula = "L = mean of -ln softmax(z) at the labels, with z = h @ W2 + b2 and h = max(x @ W1 + b1, 0)"
-    return _judge(formula, L, inputs, dict(zip(inputs, said, strict=True)), rng, x=x, labels=labels)
+    return judged(formula, L, inputs, dict(zip(inputs, said, strict=True)), rng, x=x, labels=labels)
 
 
 def adam(ask: Ask, rng: np.random.Generator, turn: int) -> Report:

@@ -25,12 +25,14 @@ class Work(NamedTuple):
     path : where the file is
     shown : what messages and tables call it
     problem : a key and a sentence if it is not to be run, else empty
+    exercise : None if the file's name says which it is
     """
 
     student: str
     path: Path
     shown: str
     problem: tuple[str, str] | tuple[()] = ()
+    exercise: Exercise | None = None
 
 
 def start(folder: Path, number: int | None = None, force: bool = False) -> list[Path]:

@@ -52,17 +52,18 @@ class Verdict(NamedTuple):
     digest: str = ""
 
 
-def judge(path: Path, seed: int, seconds: float = 10.0, student: str = "") -> Verdict:
+def judge(path: Path, seed: int, seconds: float = 10.0, student: str = "", exercise: Exercise | None = None) -> Verdict:
     """Run the check of the file's exercise. The same seed gives every student the same random numbers."""
-    return judge_work(Work(student or visible(path.stem), path, visible(path)), seed, seconds)
+    return judge_work(Work(student or visible(path.stem), path, visible(path), (), exercise), seed, seconds)
 
 
 def judge_work(work: Work, seed: int, seconds: float = 10.0) -> Verdict:
     """Return the verdict on a file; whatever goes wrong is its verdict, and is not raised."""
-    begin, number, submission = time.monotonic(), 0, Submission(work.path, seconds)
+    begin, number = time.monotonic(), 0
+    submission = Submission(work.path, seconds, probes=work.exercise.probes if work.exercise else None)
     digest, reports = "", list[Report]()
     try:
-        exercise = None if work.path.is_dir() else which(work.path)
+        exercise = work.exercise or (None if work.path.is_dir() else which(work.path))
         number = exercise.number if exercise else 0
         if problem := work.problem or _not_to_be_run(work.path, exercise):
             raise Failed(*problem)
@@ -73,7 +74,8 @@ def judge_work(work: Work, seed: int, seconds: float = 10.0) -> Verdict:
                 reports.append(report)
         mistakes = ", ".join(f"{name}: {key}" for name, key in reports[-1].mistakes.items() if key)
         with np.errstate(all="ignore"):  # the note has yours / right
-            note = str(reports[-1]) if mistakes else f"right, with {TURNS} sets of random numbers"
+            right_too = "\n".join(found.text for found in reports[-1].findings if found.text)
+            note = str(reports[-1]) if mistakes else f"right, with {TURNS} sets of random numbers\n{right_too}".rstrip()
     except Failed as failed:
         mistakes, note = failed.key, reworded(failed.text)
     except (ValueError, TypeError) as error:  # the doctor cannot read numbers of another shape or kind
@@ -143,6 +145,6 @@ def table_line(verdict: Verdict) -> str:
 
 def student_note(verdict: Verdict) -> str:
     """Return the verdict as a text for the student: the note, and the file's output."""
-    note = f"not yet\n{verdict.note}" if "\n" in verdict.note else verdict.note
+    note = f"not yet\n{verdict.note}" if "\n" in verdict.note and not verdict.right else verdict.note
     printed = "".join(f"\n  | {line}" for line in verdict.printed.splitlines())
     return f"{verdict.file}: {note}" + (f"\nIt printed:{printed}" if printed else "")

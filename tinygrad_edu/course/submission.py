@@ -60,17 +60,20 @@ class Submission:
     seconds : of the processor's time, the limit for all answers together, starting Python included; rounded up to whole
         seconds. By the clock it may take `WAITS` times as long, which is the only limit where the system has no other
     memory : bytes that the process may ask for, if the system can limit them
+    probes : a file of ours whose functions are called in place of the student's, as `probes`
 
     Raises
     ------
     Failed : the file cannot be run; also from `ask`
     """
 
-    def __init__(self, path: str | Path, seconds: float = 10.0, memory: int = MEMORY) -> None:
+    def __init__(
+        self, path: str | Path, seconds: float = 10.0, memory: int = MEMORY, probes: Path | None = None
+    ) -> None:
         self.path, self.seconds, self.left = Path(path), seconds, WAITS * seconds
         self.printed, self.bytes = "", 0  # the beginning of the output, and its length
         self.process: subprocess.Popen[bytes] | None = None
-        self.memory = memory
+        self.memory, self.probes = memory, probes
         self.answered = 0  # how many questions got an answer in numbers
 
     def __enter__(self) -> Submission:
@@ -92,7 +95,7 @@ class Submission:
             reader.start()
         try:
             task = {"path": str(self.path.resolve()), "memory": self.memory, "seconds": self.seconds}
-            if self._exchange(task):
+            if self._exchange({**task, "probes": str(self.probes or "")}):
                 raise Failed("no answer", FORGED)
         except BaseException:
             self.__exit__()
@@ -118,8 +121,8 @@ class Submission:
         try:
             reply = self._exchange({"name": name, "args": [_packed(a) for a in args], "returns": returns})
         except Failed as problem:
-            shapes = [f"an array {a.shape}" if np.ndim(a) else f"{a:.6g}" for a in args if not isinstance(a, list)]
-            given = f", when {name} was given {', '.join(shapes)}" if problem.key == "error" else ""
+            shown = ", ".join(_shown(a) for a in args if not isinstance(a, list))
+            given = f", when {name} was given {shown}" if problem.key == "error" else ""
             raise Failed(problem.key, problem.text + given) from None
         values = reply.get("values")
         if set(reply) != {"values"} or not isinstance(values, list) or len(values) != returns:
@@ -185,6 +188,10 @@ class Submission:
                 process.kill()
 
 
+def _shown(a: Any) -> str:
+    return a if isinstance(a, str) else f"an array {a.shape}" if np.ndim(a) else f"{a:.6g}"
+
+
 def _ending(status: int) -> str:
     if status >= 0:
         return f"it ended Python by itself, with status {status}"
@@ -246,6 +253,7 @@ def serve(questions: IO[str], answers: IO[str]) -> None:
     path = Path(task["path"])
     limit(task["memory"], task["seconds"])
     namespace: dict[str, Any] = {"__name__": "submission", "__file__": str(path)}
+    probes: dict[str, Any] = {}
     parts: dict[str, str] = {}  # the name under which each part of the file is compiled, and words for it
     sys.path.append(str(path.parent))  # last, so that a random.py of the student's hides nobody's random
 
@@ -262,18 +270,37 @@ def serve(questions: IO[str], answers: IO[str]) -> None:
             name = f"{path}{': ' * bool(where)}{where}"
             parts[name] = f"{where}, " if where else ""
             exec(compile(source, name, "exec"), namespace)
+        if task.get("probes"):
+            exec(compile(Path(task["probes"]).read_bytes(), task["probes"], "exec"), probes)
         return {}
 
     def call(name: str, args: Sequence[Any], returns: int) -> dict[str, Any]:
-        if not callable(namespace.get(name)):
+        if not callable((probes or namespace).get(name)):
             raise Failed("missing", f"there is no function {name}")
-        value = namespace[name](*[_unpacked(a) for a in args])
+        given = [_unpacked(a) for a in args]
+        value = probes[name](_Names(namespace), *given) if probes else namespace[name](*given)
         return {"values": [_packed(array) for array in _arrays(name, value, returns)]}
 
     attempt(load)
     for line in questions:
         question = json.loads(line)
         attempt(lambda: call(**question))  # noqa: B023, it is called at once
+
+
+class _Names:
+    """The names of a student's file as attributes."""
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self.names = names
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self.names:
+            raise Failed("missing", f"there is no {name} in it")
+        return self.names[name]
+
+    def missing(self, text: str) -> NoReturn:
+        """Say in a sentence that something is not there."""
+        raise Failed("missing", text)
 
 
 def _arrays(name: str, value: Any, returns: int) -> list[Array]:

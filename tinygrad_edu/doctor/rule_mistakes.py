@@ -17,7 +17,8 @@ class Mistake(NamedTuple):
     key : its name, as `Report.mistakes` has it; empty for a variant that is published, and so is right
     change : the change that makes this rule of the right one; "; " separates several:
         ``old -> new`` in the equations, where * stands for anything and | for a new line;
-        ``name = expression`` for one of the rule's numbers, or t; i is 0 for the first parameter and 1 for the second;
+        ``name = expression`` for one of the rule's numbers, or t; i is 0 for the first parameter and 1 for the second,
+        other_g and other_m are those of the other parameter;
         ``shared``, ``fresh``: the averages of the other parameter, or new ones at each step; ``late``: p moves first
     text, hint : the likely mistake, and the way out, in a sentence each
     """
@@ -101,6 +102,9 @@ RULE_MISTAKES: list[Mistake] = [
     *_rows("multiplied", f"the averages are multiplied by {CORRECTED} instead of divided",
            "They start at 0 and are too small at first, so the correction has to make them larger: divide.",
            "c1 = 1 - beta1^t; c2 = 1 - beta2^t", "c1 = 1 - beta1^t", "c2 = 1 - beta2^t", "c = 1 - beta^t"),
+    *_rows("upside down", "the correction is divided by the average", "Divide m by 1 - beta^t, not 1 - beta^t by m.",
+           "(c1 · m) / (sqrt(c2 · v) -> (1 / (c1 · m)) / (sqrt(1 / (c2 · v))", "(c1 · m) -> (1 / (c1 · m))",
+           "sqrt(c2 · v) -> sqrt(1 / (c2 · v))", "lr · c · v -> lr / (c · v)"),
     *_rows("beta squared", "the correction has beta^2 where beta^t belongs",
            "The power is t, the number of the step: it grows, and the correction fades.",
            "c1 = 1 / (1 - beta1^2); c2 = 1 / (1 - beta2^2)", "c1 = 1 / (1 - beta1^2)", "c2 = 1 / (1 - beta2^2)",
@@ -159,6 +163,11 @@ RULE_MISTAKES: list[Mistake] = [
     *_rows("decay grows", "the decay makes the weights larger", "Multiply p by 1 - lr · weight_decay.",
            "keep = 2 - keep"),
     # what is remembered
+    *_rows("crossed", "the first parameter's average goes on from the second's, or takes in its gradient",
+           "A name too few or a letter wrong: V_dW is made of V_dW and dW, V_db of V_db and db.",
+           *(f"{beta} · {m} + {rest} -> {beta} · (({m}, other_{m})[i < 1]) + {rest}"
+             for beta, m, rest in (("beta1", "m", "one_minus_beta1"), ("beta", "v", "one_minus_beta"))),
+           *(f"{rest} · g -> {rest} · ((g, other_g)[i < 1])" for rest in ("one_minus_beta1", "one_minus_beta"))),
     *_rows("shared memory", "both parameters share their averages",
            "Every parameter needs averages of its own; keep them in state.", "shared"),
     *_rows("no memory", "the averages start from 0 again at every step",

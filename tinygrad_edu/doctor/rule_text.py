@@ -71,7 +71,9 @@ class RuleText:
 
     def _can_run(self) -> bool:
         """Return whether every name in the text is known where it is used."""
-        known = {*"pgti", *FUNCTIONS, *self.hyper, *self.optimizer.state, *self._right_numbers(1, self.hyper)}
+        state = self.optimizer.state
+        known = {*"pgti", *FUNCTIONS, *self.hyper, *state, *self._right_numbers(1, self.hyper)}
+        known |= {"other_g", *(f"other_{name}" for name in state)}
         targets = {line.partition(" <- ")[0] for line in self.equations.splitlines()}
         try:
             used = set(self.code().co_names).union(*(_code(e, "eval").co_names for _, e in self.numbers))
@@ -123,7 +125,8 @@ class RuleText:
             for t, both in enumerate(gradients, start=1):
                 for i, g in enumerate(both):
                     memory = first if "fresh" in self.words else memories[i]
-                    names = {**self.numbers_at(t, i), **FUNCTIONS, **memory, "p": p[i], "g": g, "__builtins__": {}}
+                    names = {f"other_{name}": x for name, x in {**memories[1 - i], "g": both[1 - i]}.items()}
+                    names |= {**self.numbers_at(t, i), **FUNCTIONS, **memory, "p": p[i], "g": g, "__builtins__": {}}
                     exec(code, names)
                     memories[i].update({name: names[name] for name in memory})
                     p[i] = names["p"]
