@@ -22,11 +22,14 @@ from ..program.javascript_arrays import runtime
 from ..race.surfaces import SURFACES, stated
 from ..training.data import moons, split
 from .emit import network, rules, surface
+from .examples import EXAMPLES
+from .graphs import explorer
 
 STEPS = 100  # of each run that the page does again
 SIZES = [2, 8, 2]
 FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
 TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Backprop"}
+PARTS = ("graph_picture", "graph_words")  # scripts that the tabs use
 HERE = Path(__file__).parent
 
 
@@ -52,20 +55,23 @@ def page(rng: Rng = 0) -> str:
         "walks": {name: walks(name) for name in SURFACES},
         "functions": {name: rounded(name) for name in FUNCTIONS},
     }
+    graphs = ",\n".join(f"{name}: {explorer(graph.loss(), *graph.words())}" for name, graph in EXAMPLES.items())
     surfaces = ",\n".join(f"{name}: {surface(place)}" for name, place in SURFACES.items())
     emitted = [
         rules(),
         f"const net = {network(model, cross_entropy, X, y)};",
         f"const surfaces = {{{surfaces}}};",
+        f"const graphs = {{{graphs}}};",
         f"const facts = {json.dumps(facts, ensure_ascii=False)};",
     ]
-    own = [text(f"{name}.js") for name in ("training", "common", "proof", *TABS, "page")]
+    own = [text(f"{name}.js") for name in ("training", "common", "proof", *PARTS, *TABS, "page")]
     return assembled("\n".join(['"use strict";', runtime(), *emitted, *own]))
 
 
 def assembled(script: str) -> str:
     """Return the page with its script and style, and a policy that lets nothing else run or load."""
-    script, style = "\n" + script.replace("</script", "<\\/script") + "\n", "\n" + text("page.css") + "\n"
+    styles = [text(f"{name}.css") for name in ("page", *TABS) if (HERE / f"{name}.css").exists()]
+    script, style = "\n" + script.replace("</script", "<\\/script") + "\n", "\n" + "\n".join(styles) + "\n"
     policy = f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}'"
     made = text("page.html").replace("{{policy}}", escape(policy))
     made = made.replace("{{tabs}}", "\n".join(map(tab, TABS))).replace("{{panels}}", "\n".join(map(panel, TABS)))
