@@ -1,107 +1,151 @@
 // Backprop: the backward pass through a graph, share by share.
 {
-const words = graph_words, state = { name: "meeting", at: 0, inputs: {}, mode: "watch", playing: 0 };
-let graph, picture, now;
+const words = graph_words;
+// inputs : lists of numbers by name; now : all numbers by name; at : the shares that are sent; task : of graph_tasks
+const view = { name: "", at: 0, inputs: {}, mode: "watch", playing: 0, open: false, task: null, go };
 
 // --- the numbers ------------------------------------------------------------------------------------------------------
 function compute() {
-  const inputs = Object.fromEntries(Object.entries(state.inputs).map(([name, value]) => [name, np.array(value)]));
-  const [, numbers] = graph.backprop(...Object.values(inputs));
-  now = { ...inputs, ...numbers };
+  const inputs = Object.fromEntries(Object.entries(view.inputs).map(([name, value]) => [name, np.array(value)]));
+  view.now = { ...inputs, ...view.graph.backprop(...Object.values(inputs))[1] };
 }
-const total = () => graph.shares.length;
-// what is known of a node's gradient: undefined, a part of the sum, or all of it
-function gradient({ name }) {
-  const last = words.come(graph, name, state.at).at(-1);
-  return last ? now[last.sum] : name === graph.loss ? now[`d_${name}`] : undefined;
+const total = () => view.graph.shares.length;
+// what is known of a node's gradient after so many shares: nothing, a part of the sum, or all of it
+function gradient({ name }, at) {
+  const last = words.come(view.graph, name, at).at(-1);
+  return last ? view.now[last.sum] : name === view.graph.loss ? view.now[`d_${name}`] : undefined;
 }
-function dots({ name }) {
-  const all = words.sent_to(graph, name).length, here = words.come(graph, name, state.at).length;
-  return all > 1 ? (all > 4 ? `${here}/${all}` : "●".repeat(here) + "○".repeat(all - here)) : "";
+function dots({ name }, at) {
+  const all = words.sent_to(view.graph, name).length, here = words.come(view.graph, name, at).length;
+  return all < 2 ? "" : all > 4 ? `${here}/${all}` : "●".repeat(here) + "○".repeat(all - here);
+}
+const edge_of = ({ node, to }) =>
+  view.graph.edges.findIndex((e) => view.graph.nodes[e.from].name === to && view.graph.nodes[e.to].name === node);
+const shares_of = (i) => view.graph.shares.filter((share) => edge_of(share) === i);
+const box = (node, at) => [view.now[node.name], gradient(node, at), dots(node, at)];
+function label(share) {
+  const number = share.local ? words.brief(view.now[share.local]) : "";
+  return [share.formula, number === share.formula ? "" : number];
 }
 
-// --- choose, step, draw -----------------------------------------------------------------------------------------------
+// --- choose a graph, take a step --------------------------------------------------------------------------------------
 function choose(name, inputs = {}) {
-  state.name = name in graphs ? name : Object.keys(graphs)[0];
-  graph = graphs[state.name];
-  state.inputs = Object.fromEntries(Object.entries(graph.inputs).map(([key, { value }]) => [key, inputs[key] ?? value]));
-  picture = new GraphPicture(graph, { chosen, looked });
-  $("graph-name").value = state.name;
+  const graph = graphs[name] ?? graphs[(name = Object.keys(graphs)[0])];
+  const begin = Object.entries(graph.inputs).map(([key, { value }]) => [key, fits(inputs[key], value) ? inputs[key] : value]);
+  Object.assign(view, { name, graph, inputs: Object.fromEntries(begin), picture: new GraphPicture(graph, { chosen, looked }) });
+  view.picture.svg.style.maxWidth = `${1.35 * view.picture.svg.getAttribute("width")}px`;
+  view.picture.svg.style.minWidth = `${0.8 * view.picture.svg.getAttribute("width")}px`;
+  $("graph-name").value = name;
   $("graph-about").textContent = graph.about;
-  $("graph-frame").replaceChildren(picture.svg);
+  $("graph-frame").replaceChildren(view.picture.svg);
   $("graph-at").max = total();
   make_table();
   make_lines();
   compute();
-  go(0);
+  begin_mode(view.mode);
 }
+// inputs of a link have to be numbers, as many as there were
+const fits = (a, b) => (Array.isArray(b) ? Array.isArray(a) && a.length === b.length && b.every((x, i) => fits(a[i], x)) : Number.isFinite(a));
 function go(at, moving = false) {
-  state.at = Math.max(0, Math.min(total(), at));
-  if (state.at === total()) play(false);
+  view.at = Math.max(0, Math.min(total(), at));
+  if (view.at === total()) play(false);
   draw();
-  const share = graph.shares[state.at - 1];
-  if (moving && share) picture.send(edge_of(share));
+  const share = view.graph.shares[view.at - 1];
+  if (moving && share) view.picture.send(edge_of(share));
 }
-const edge_of = ({ node, to }) => graph.edges.findIndex((e) => graph.nodes[e.from].name === to && graph.nodes[e.to].name === node);
+function play(on) {
+  clearInterval(view.playing);
+  view.playing = on ? setInterval(() => go(view.at + 1, true), 1300) : 0;
+  $("graph-play").textContent = on ? "Pause" : "Play";
+  $("graph-play").setAttribute("aria-pressed", on);
+  if (on) go(view.at === total() ? 0 : view.at + 1, true);
+}
+function begin_mode(mode) {
+  play(false);
+  view.mode = mode;
+  view.task = mode === "watch" ? null : graph_tasks[mode](view);
+  document.querySelector(`[name=graph-mode][value=${mode}]`).checked = true;
+  $("graph-task").hidden = mode === "watch";
+  $("graph-task").replaceChildren(...(view.task?.box ?? []));
+  $("graph-naive").parentElement.hidden = mode === "quiz"; // it would say the answers
+  if (view.task) view.task.begin();
+  else go(0);
+}
+const chosen = (kind, i) => view.task?.chosen(kind, i);
+
+// --- what is seen -----------------------------------------------------------------------------------------------------
 function draw() {
-  const done = graph.shares.slice(0, state.at), last = done.at(-1), classes = { node: [], edge: [] };
+  const { graph, now, at, picture, mode } = view, last = graph.shares[at - 1], classes = { node: [], edge: [] };
+  const spoken = (lines) => lines.map((pair) => pair.filter(Boolean).join(": ")).join(". ");
   graph.nodes.forEach((node, i) => {
-    const all = words.sent_to(graph, node.name), here = words.come(graph, node.name, state.at);
-    classes.node[i] = here.length < all.length ? (here.length ? "part" : "waiting") : "complete";
-    if (last && (node.name === last.node || node.name === last.to)) classes.node[i] += " current";
-    picture.fill(i, now[node.name], gradient(node), dots(node));
-    picture.nodes[i].setAttribute("aria-label", words.node(graph, node, now, state.at).join(". "));
+    const all = words.sent_to(graph, node.name).length, here = words.come(graph, node.name, at).length;
+    classes.node[i] = here < all ? (here ? "part" : "waiting") : "complete";
+    if (last && [last.node, last.to].includes(node.name)) classes.node[i] += " current";
+    picture.fill(i, ...box(node, at));
+    picture.nodes[i].setAttribute("aria-label", spoken(words.node(graph, node, now, at, mode === "quiz")));
   });
   graph.edges.forEach((edge, i) => {
-    const shares = graph.shares.filter((share) => edge_of(share) === i), sent = shares.filter((share) => done.includes(share));
-    classes.edge[i] = !shares.length ? "none" : sent.length === shares.length ? "sent" : sent.length ? "part" : "waiting";
+    const shares = shares_of(i), sent = shares.filter((share) => graph.shares.indexOf(share) < at).length;
+    classes.edge[i] = !shares.length ? "none" : sent === shares.length ? "sent" : sent ? "part" : "waiting";
     if (shares.includes(last)) classes.edge[i] += " current";
-    const pairs = shares.map((share) => [share.formula, share.local && share.formula !== words.brief(now[share.local]) ? words.brief(now[share.local]) : ""]);
-    picture.label(i, pairs);
-    picture.edges[i].setAttribute("aria-label", shares.map((share) => words.edge(graph, share, now, state.at).join(". ")).join(". "));
+    picture.label(i, shares.map(label));
+    picture.edges[i].setAttribute("aria-label", spoken(edge_words(i)));
   });
   picture.dress(classes);
-  $("graph-at").value = state.at;
-  $("graph-at-is").textContent = `${state.at} of ${total()}`;
-  $("graph-back").disabled = $("graph-first").disabled = state.at === 0;
-  $("graph-on").disabled = state.at === total();
+  show_controls();
   show_table();
   show_lines();
   looked();
+  $("graph-naive").replaceChildren(...paths_panel(graph, now, light));
+  keep_in_sight(last);
 }
-function play(on) {
-  clearInterval(state.playing);
-  state.playing = on ? setInterval(() => go(state.at + 1, true), 1300) : 0;
-  $("graph-play").textContent = on ? "Pause" : "Play";
-  $("graph-play").setAttribute("aria-pressed", on);
-  if (on) go(state.at === total() ? 0 : state.at + 1, true);
+function show_controls() {
+  const { at, mode, open } = view, alone = mode !== "watch";
+  for (const part of document.querySelectorAll("#backprop .controls :is(button, input, select)")) part.disabled = !open;
+  $("graph-at").value = at;
+  $("graph-at-is").textContent = `${at} of ${total()}`;
+  $("graph-back").disabled = $("graph-first").disabled = !open || alone || at === 0;
+  $("graph-on").disabled = !open || alone || at === total();
+  $("graph-play").disabled = $("graph-at").disabled = !open || alone;
+}
+// where the picture is wider than the screen, what happens stays in it
+function keep_in_sight(last) {
+  const { svg, graph } = { svg: view.picture.svg, graph: view.graph }, frame = $("graph-frame");
+  const { box: [x] } = words.node_of(graph, last ? last.node : graph.loss), to = last && words.node_of(graph, last.to).box[0];
+  const middle = (((x + (to ?? x)) / 2) * CHARACTER * svg.clientWidth) / svg.getAttribute("width");
+  frame.scrollLeft = middle - frame.clientWidth / 2;
+}
+function light(via) {
+  const lit = new Set(via?.map((i) => edge_of(view.graph.shares[i])));
+  view.picture.edges.forEach((edge, i) => edge.classList.toggle("lit", lit.has(i)));
 }
 
 // --- what is said -----------------------------------------------------------------------------------------------------
-function step_words() {
-  if (!state.at) return [`the forward pass is done: ${graph.loss} = ${words.brief(now[graph.loss])}`, `the gradient of ${graph.loss} is 1: that is where the backward pass begins`];
-  return words.edge(graph, graph.shares[state.at - 1], now, state.at);
+function edge_words(i) {
+  const { graph, now, at, mode } = view, shares = shares_of(i);
+  if (!shares.length) return [["", "No gradient goes back here: at its other end are data."]];
+  return shares.flatMap((share) => words.edge(graph, share, now, at, mode === "quiz"));
 }
 function looked(kind, i) {
-  const title = { node: () => graph.nodes[i].name, edge: () => "This edge" }[kind]?.();
-  let lines = step_words();
-  if (kind === "node") lines = words.node(graph, graph.nodes[i], now, state.at);
-  if (kind === "edge")
-    lines = graph.shares.filter((share) => edge_of(share) === i).flatMap((share) => words.edge(graph, share, now, state.at));
-  if (kind === "edge" && !lines.length) lines = ["no gradient goes back here: what is at its other end is data"];
-  $("graph-what").textContent = title ?? (state.at ? `Share ${state.at} of ${total()}` : "Before the first share");
-  $("graph-words").replaceChildren(...lines.map((line) => element("p", { textContent: line })));
+  const { graph, now, at, mode } = view, share = graph.shares[at - 1], of = ({ node, to }) => `${node} sends to ${to}`;
+  let title = share ? `Share ${at} of ${total()}: ${of(share)}` : "Before the first share";
+  let lines = [["forward", `${graph.loss} = ${words.brief(now[graph.loss])}`], ["backward", `d_${graph.loss} = 1`], ["", `The backward pass begins at ${graph.loss}, which grows as fast as itself.`]];
+  if (share) lines = words.edge(graph, share, now, at);
+  if (kind === "node") [title, lines] = [graph.nodes[i].name, words.node(graph, graph.nodes[i], now, at, mode === "quiz")];
+  if (kind === "edge") [title, lines] = [shares_of(i).length ? of(shares_of(i)[0]) : "data", edge_words(i)];
+  $("graph-what").textContent = title;
+  const pairs = lines.map(([label, text]) => (label ? [element("dt", { textContent: label }), element("dd", { textContent: text })] : [element("dd", { textContent: text, className: "plain" })]));
+  $("graph-words").replaceChildren(...pairs.flat());
 }
-function chosen() {}
 function make_lines() {
-  const [forward, backward] = graph.lines, line = (text) => element("span", { textContent: `${text}\n` });
-  const head = (text) => element("span", { textContent: `# ${text}\n`, className: "quiet" });
+  const [forward, backward] = view.graph.lines, line = (text) => element("span", { textContent: text });
+  const head = (text) => element("span", { textContent: `# ${text}`, className: "quiet" });
   $("graph-lines").replaceChildren(head("forward"), ...forward.map(line), head("backward"), ...backward.map(line));
 }
 function show_lines() {
-  const here = state.at ? graph.shares[state.at - 1].lines : [`d_${graph.loss} = `];
+  const { graph, at } = view, here = at ? graph.shares[at - 1].lines : graph.lines[1].slice(0, 1);
   for (const span of $("graph-lines").children) {
-    const marked = here.some((line) => span.textContent.startsWith(line));
+    const marked = here.includes(span.textContent);
     span.classList.toggle("marked", marked);
     if (marked) $("graph-lines").scrollTop = span.offsetTop - $("graph-lines").clientHeight / 2;
   }
@@ -109,78 +153,99 @@ function show_lines() {
 
 // --- the table, with the inputs as fields -----------------------------------------------------------------------------
 function make_table() {
+  const { graph } = view, cell = (textContent) => element("td", { textContent });
   const rows = graph.nodes.map((node) => {
     const known = graph.inputs[node.name], open = known && node.grid.length && (!known.whole || node.name in graph.most);
     const value = element("td", {}, ...(open ? fields(node, known) : []));
     const head = element("th", { scope: "row", textContent: node.name });
-    return element("tr", {}, head, element("td", { textContent: node.kind === "computed" ? node.origin : node.kind }), value, element("td"), element("td"));
+    return element("tr", {}, head, cell(node.kind === "computed" ? node.origin : node.kind), value, cell(""), cell(""));
   });
   const names = ["name", "computed as", "value", "gradient", "shares"];
-  const head = element("tr", {}, ...names.map((name) => element("th", { scope: "col", textContent: name })));
+  const head = element("tr", {}, ...names.map((textContent) => element("th", { scope: "col", textContent })));
   $("graph-table").replaceChildren(element("thead", {}, head), element("tbody", {}, ...rows));
 }
 function fields(node, { whole }) {
-  const [rows, columns] = node.grid, values = [state.inputs[node.name]].flat(Infinity);
-  return Array.from({ length: rows }, (_, r) =>
-    element("span", { className: "row" }, ...Array.from({ length: columns }, (_, c) => {
-      const k = r * columns + c, place = values.length > 1 ? `[${rows > 1 ? `${r}, ` : ""}${c}]` : "";
-      const field = element("input", { type: "number", step: whole ? 1 : 0.1, value: values[k] });
-      if (whole) Object.assign(field, { min: 0, max: graph.most[node.name] });
-      field.setAttribute("aria-label", `${node.name}${place}`);
-      field.oninput = () => field.checkValidity() || !whole ? changed(node.name, k, field.valueAsNumber) : null;
-      return field;
-    })));
+  const [rows, columns] = node.grid, values = [view.inputs[node.name]].flat(Infinity);
+  const field = (k) => {
+    const made = element("input", { type: "number", step: whole ? 1 : "any", value: values[k] });
+    if (whole) Object.assign(made, { min: 0, max: view.graph.most[node.name] });
+    const place = values.length > 1 ? `[${rows > 1 ? `${Math.floor(k / columns)}, ` : ""}${k % columns}]` : "";
+    made.setAttribute("aria-label", `${node.name}${place}`);
+    made.oninput = () => made.checkValidity() && changed(node.name, k, made.valueAsNumber);
+    return made;
+  };
+  const row = (r) => Array.from({ length: columns }, (_, c) => field(r * columns + c));
+  return Array.from({ length: rows }, (_, r) => element("span", { className: "row" }, ...row(r)));
 }
 function changed(name, k, value) {
   if (!Number.isFinite(value)) return;
   let i = 0;
   const put = (part) => (Array.isArray(part) ? part.map(put) : i++ === k ? value : part);
-  state.inputs[name] = put(state.inputs[name]);
+  view.inputs[name] = put(view.inputs[name]);
   compute();
   draw();
 }
 function show_table() {
+  const { graph, now, at } = view;
   [...$("graph-table").tBodies[0].rows].forEach((row, i) => {
-    const node = graph.nodes[i], all = words.sent_to(graph, node.name).length, known = gradient(node);
+    const node = graph.nodes[i], all = words.sent_to(graph, node.name).length, known = gradient(node, at);
     if (!row.cells[2].children.length) row.cells[2].textContent = words.brief(now[node.name]);
     row.cells[3].textContent = node.kind === "data" ? "–" : known === undefined ? "" : words.brief(known);
-    row.cells[4].textContent = all ? `${words.come(graph, node.name, state.at).length} of ${all}` : "–";
+    row.cells[4].textContent = all ? `${words.come(graph, node.name, at).length} of ${all}` : "–";
   });
 }
 
 // --- the controls -----------------------------------------------------------------------------------------------------
+function save() {
+  const { graph } = view, labels = graph.edges.map((_, i) => shares_of(i).map(label));
+  const frames = Array.from({ length: total() + 1 }, (_, at) =>
+    graph.nodes.map((node) => ({ parts: box(node, at), key: [words.brief(gradient(node, at)), dots(node, at)].join() })));
+  const file = new Blob([animation(graph, labels, frames)], { type: "image/svg+xml" });
+  element("a", { href: URL.createObjectURL(file), download: `${view.name}.svg` }).click();
+  $("graph-done").textContent = `${view.name}.svg is saved: a browser plays it.`;
+}
+function copy() {
+  navigator.clipboard?.writeText(python_of(view.graph, view.inputs));
+  $("graph-done").textContent = "The script is copied. It prints these gradients.";
+}
 for (const name in graphs) $("graph-name").append(new Option(graphs[name].title, name));
+for (const choice of document.querySelectorAll("[name=graph-mode]")) choice.onchange = () => begin_mode(choice.value);
+const by_hand = { first: () => go(0), back: () => go(view.at - 1), on: () => go(view.at + 1, true) };
+for (const name in by_hand) $(`graph-${name}`).onclick = () => (play(false), by_hand[name]());
 $("graph-name").onchange = () => choose($("graph-name").value);
-$("graph-first").onclick = () => (play(false), go(0));
-$("graph-back").onclick = () => (play(false), go(state.at - 1));
-$("graph-on").onclick = () => (play(false), go(state.at + 1, true));
-$("graph-play").onclick = () => play(!state.playing);
+$("graph-play").onclick = () => play(!view.playing);
 $("graph-at").oninput = () => (play(false), go(Number($("graph-at").value)));
-$("graph-reset").onclick = () => choose(state.name);
+$("graph-reset").onclick = () => choose(view.name);
+$("graph-python").onclick = copy;
+$("graph-save").onclick = save;
 $("backprop").addEventListener("keydown", (event) => {
-  const turn = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!turn || event.target.closest("input, select, pre") || event.altKey || event.ctrlKey || event.metaKey) return;
-  play(false);
-  go(state.at + turn, turn > 0);
+  const button = { ArrowRight: $("graph-on"), ArrowLeft: $("graph-back") }[event.key];
+  if (!button || event.target.closest("input, select, pre") || event.altKey || event.ctrlKey || event.metaKey) return;
+  button.click(); // a button that is off does nothing
   event.preventDefault();
 });
 choose("meeting");
 
 tabs.backprop = {
   ready(good) {
-    for (const part of document.querySelectorAll("#backprop button, #backprop input")) part.disabled = !good;
-    if (good) draw();
+    view.open = good;
+    show_controls();
   },
-  show() {},
+  show: () => keep_in_sight(view.graph.shares[view.at - 1]),
   hide: () => play(false),
-  state: () => ({ graph: state.name, at: state.at, inputs: JSON.stringify(state.inputs) }),
+  state() {
+    const { name, at, mode, inputs, graph } = view;
+    const other = Object.entries(inputs).filter(([key, value]) => String(value) !== String(graph.inputs[key].value));
+    return { graph: name, at, mode, ...(other.length ? { inputs: JSON.stringify(Object.fromEntries(other)) } : {}) };
+  },
   restore(kept) {
     let inputs = {};
     try {
       inputs = JSON.parse(kept.inputs ?? "{}");
     } catch {} // a link that was cut off
+    view.mode = ["next", "quiz"].find((mode) => mode === kept.mode) ?? "watch";
     choose(kept.graph, inputs);
-    go(Number(kept.at) || 0);
+    if (view.mode === "watch") go(Number(kept.at) || 0);
   },
 };
 }

@@ -111,7 +111,11 @@ class GraphPicture {
   }
   // the words on an edge: [formula, number] for each share that goes over it
   label(i, pairs) {
-    const lines = pairs.flatMap(([formula, number]) => [[cut(formula), "formula"], ...(number ? [[number, "number"]] : [])]);
+    const times = new Map(pairs.map((pair) => [pair.join(), 0]));
+    for (const pair of pairs) times.set(pair.join(), times.get(pair.join()) + 1);
+    const once = pairs.filter((pair, k) => pairs.findIndex((other) => other.join() === pair.join()) === k);
+    const said = once.map((pair) => [`${pair[0]}${times.get(pair.join()) > 1 ? `, ${times.get(pair.join())} times` : ""}`, pair[1]]);
+    const lines = said.flatMap(([formula, number]) => [[cut(formula), "formula"], ...(number ? [[number, "number"]] : [])]);
     const top = -((lines.length - 1) / 2) * 15 + 4;
     const texts = lines.map(([words, kind], k) => text_at(0, top + k * 15, words, kind));
     this.edges[i].label.replaceChildren(...texts);

@@ -9,6 +9,8 @@ import ast
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from itertools import islice
 from textwrap import shorten
 from typing import Any
 
@@ -30,15 +32,20 @@ from .emit import wrapped
 CHECKS = 3  # inputs beside those of the graph, for which the page is compared with the engine
 MOST = 5_000  # numbers in a graph
 FULL = 4  # rows and columns, at most, of an array whose numbers are shown
+PATHS = 32  # that plain recursion takes, of which the product of the derivatives is shown
 DIGITS, LONGEST = 8, 20  # characters of a number and, at most, of a formula on an edge
 
 Sent = dict[str, Any]  # a share of a gradient: names and lines of the program, see `StepByStep.send`
+Path = dict[
+    str, Any
+]  # a leaf, the numbers of the shares on the way to it, the name of the product of their derivatives
 
 
 class StepByStep(Writer):
     """Write each share of a gradient, each sum and, between numbers, each local derivative as a line of its own.
 
-    Between numbers v and a, ``dv_da`` is the local derivative, ``d_a_by_v`` the share of d_a that v sends.
+    Between numbers v and a, ``dv_da`` is the local derivative, ``d_a_by_v`` the share of d_a that v sends. Behind them
+    stand the products along each path, which plain recursion adds up.
     """
 
     def results(self, wanted: list[str]) -> list[str]:
@@ -55,6 +62,20 @@ class StepByStep(Writer):
             for i, parent in enumerate(node.parents):
                 if takes_gradient(parent):
                     self.sent.append(self.send(node, i, parent))
+        self.paths = list(islice(self.walk(loss, []), PATHS))
+        for path in self.paths:
+            local = [ast.Name(self.sent[k]["local"]) for k in path["via"]]
+            if all(part.id for part in local):
+                product = reduce(lambda a, b: ast.BinOp(a, ast.Mult(), b), local)
+                path["name"] = self.add(self.new_name("path"), product)
+
+    def walk(self, name: str, via: list[int]) -> Iterator[Path]:
+        """Yield each path from here to a leaf, in the order of a recursion that waits for no other share."""
+        onward = [k for k, share in enumerate(self.sent) if share["node"] == name]
+        if not onward:
+            yield {"to": name, "via": via, "name": ""}
+        for k in onward:
+            yield from self.walk(self.sent[k]["to"], [*via, k])
 
     def add(self, name: str, tree: ast.expr) -> str:
         """Write and run a line, and return its name."""
@@ -111,19 +132,23 @@ def explorer(root: Tensor, title: str, about: str = "", code: str = "", most: Ma
     program = traced.program(by=StepByStep)
     writer, limits = traced.writer, dict(most or {})
     assert isinstance(writer, StepByStep)
-    numbers = engine(root, {}, traced.called, writer.sent)
+    numbers = engine(root, {}, traced.called, writer)
     if (size := sum(array.size for array in numbers.values())) > MOST:
-        raise ValueError(f"this graph holds {size:,} numbers, and a page shows {MOST:,}: give it a loss of fewer samples")
+        raise ValueError(
+            f"this graph holds {size:,} numbers, and a page shows {MOST:,}: give it a loss of fewer samples"
+        )
     program.results = {name: name for name in numbers}
     program.source = program.text()
+    products = {path["name"] for path in writer.paths}
     facts = {
         **{"title": title, "about": about, "code": code, "source": source, "loss": program.loss},
         "inputs": {name: {"value": a.tolist(), "whole": a.dtype.kind != "f"} for name, a in program.inputs.items()},
         "most": limits,
         **picture(root, traced.called, writer.sent),
         "shares": writer.sent,
-        "lines": [[str(line) for line in lines] for lines in (program.forward, program.backward)],
-        "checks": list(checks(root, program, traced.called, writer.sent, limits)),
+        "lines": [[*map(str, program.forward)], [str(line) for line in program.backward if line.target not in products]],
+        "paths": writer.paths,
+        "checks": list(checks(root, program, traced.called, writer, limits)),
     }
     return wrapped(program.javascript(), f"backprop, ...{json.dumps(facts, ensure_ascii=False)}")
 
@@ -133,7 +158,7 @@ def picture(root: Tensor, called: Names, sent: Sequence[Sent]) -> dict[str, Any]
     nodes, values = Graph(root, called=called).nodes, dict[str, Any]()
     for node in forward_order(root):
         values |= {called[id(v)]: v for v in (*node.parents, *node.kwargs.values(), node) if id(v) in called}
-    gap = min(max(len(share["formula"]) for share in sent), LONGEST) + 4
+    gap = min(max(8, *(len(share["formula"]) for share in sent)), LONGEST) + 5
     placed = layout(nodes, gap, [room(node, grid(values[node.name])) for node in nodes])
     paths = Counter({called[id(root)]: 1})
     for share in sent:
@@ -164,8 +189,8 @@ def grid(value: Any) -> tuple[int, ...]:
 
 def room(node: Node, grid: tuple[int, ...]) -> list[str]:
     """Return lines as long as those of the node's box: its title, its value, its gradient."""
-    numbers = ["#" * (DIGITS * grid[1] + 2)] * grid[0] if grid else ["(1000, 1000), norm 1.234"]
-    gradient = [f"d_{node.name} = {numbers[0]}"] if grid == (1, 1) else [f"d_{node.name}", *numbers]
+    numbers = ["#" * DIGITS * grid[1]] * grid[0] if grid else ["(1000, 1000), norm 1.234"]
+    gradient = [f"∂ {numbers[0]} ●●●●"] if grid == (1, 1) else ["∂ ●●●●", *numbers]
     return [title_of(node), *numbers, *gradient * (node.kind != "data")]
 
 
@@ -189,20 +214,23 @@ def replayed(root: Tensor, changed: Mapping[int, Array]) -> dict[int, Tensor]:
     return new
 
 
-def engine(root: Tensor, changed: Mapping[int, Array], called: Names, sent: Sequence[Sent]) -> dict[str, Array]:
+def engine(root: Tensor, changed: Mapping[int, Array], called: Names, writer: StepByStep) -> dict[str, Array]:
     """Return what the engine computes, with other leaves: each value, gradient, share, sum and local derivative."""
     new = replayed(root, changed)
     again = Names({id(value): called[key] for key, value in new.items()})
     found = {called[id(node)]: new[id(node)].array for node in forward_order(root)}
     steps = list(named_steps(new[id(root)], seed(new[id(root)], None), again))
-    for names, share in zip(sent, [share for step in steps for share in step.shares], strict=True):
+    for names, share in zip(writer.sent, [share for step in steps for share in step.shares], strict=True):
         found |= {names["share"]: share.value, names["sum"]: share.after}
         if names["local"]:
             found[names["local"]] = np.asarray(share.node.vjps[share.argument](np.ones(())))
+    for path in writer.paths:
+        if path["name"]:
+            found[path["name"]] = np.prod([found[writer.sent[k]["local"]] for k in path["via"]])
     return found | {f"d_{step.name}": step.g for step in steps}
 
 
-def checks(root: Tensor, program: Program, called: Names, sent: Sequence[Sent], most: Mapping[str, int]) -> Iterator[Any]:
+def checks(root: Tensor, program: Program, called: Names, writer: StepByStep, most: Mapping[str, int]) -> Iterator[Any]:
     """Yield the inputs of a graph, then others, each with the numbers that the engine computes from them."""
     rng = np.random.default_rng(0)
     for k in range(1 + CHECKS):
@@ -213,7 +241,7 @@ def checks(root: Tensor, program: Program, called: Names, sent: Sequence[Sent], 
             elif k and name in most:
                 inputs[name] = rng.integers(0, most[name] + 1, array.shape)
         with np.errstate(all="ignore"):
-            numbers = engine(root, {id(program.leaves[name]): a for name, a in inputs.items()}, called, sent)
+            numbers = engine(root, {id(program.leaves[name]): a for name, a in inputs.items()}, called, writer)
         if all(np.isfinite(array).all() for array in numbers.values()):
             flat = [float(x) for name in program.results for x in numbers[name].ravel()]
             yield {"inputs": [a.tolist() for a in inputs.values()], "numbers": flat}

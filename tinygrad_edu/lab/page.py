@@ -29,7 +29,7 @@ STEPS = 100  # of each run that the page does again
 SIZES = [2, 8, 2]
 FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
 TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Backprop"}
-PARTS = ("graph_picture", "graph_words")  # scripts that the tabs use
+PARTS = ("graph_picture", "graph_words", "graph_paths", "graph_tasks", "graph_saved")  # scripts that the tabs use
 HERE = Path(__file__).parent
 
 

@@ -1,0 +1,34 @@
+// Plain recursion beside backprop: the paths that it takes, one by one, and how often it comes by each node.
+function paths_panel({ nodes, shares, paths, loss }, now, light) {
+  const words = graph_words, reached = nodes.filter((node) => node.kind !== "data");
+  const visits = reached.reduce((sum, node) => sum + node.paths, 0), ends = nodes.filter((node) => node.kind === "leaf");
+  const all = ends.reduce((sum, node) => sum + node.paths, 0), seen = new Set([""]);
+  const rows = paths.map(({ to, via, name }, k) => {
+    for (let i = 1; i <= via.length; i++) seen.add(via.slice(0, i).join());
+    const way = [loss, ...via.map((i) => shares[i].to)].join(" → ");
+    const factors = via.map((i) => words.brief(now[shares[i].local]));
+    const button = element("button", { type: "button", textContent: way, className: "way" });
+    button.onpointerenter = button.onfocus = () => light(via);
+    button.onpointerleave = button.onblur = () => light();
+    const product = name ? `${factors.map((a) => (a.startsWith("−") ? `(${a})` : a)).join(" · ")} = ${words.brief(now[name])}` : "";
+    const cells = [String(k + 1), "", product, String(seen.size)].map((text) => element("td", { textContent: text }));
+    cells[1].append(button);
+    return element("tr", {}, ...cells);
+  });
+  const names = ["path", `from ${loss} to a leaf`, "product of the local derivatives", "visits so far"];
+  const head = element("tr", {}, ...names.map((text) => element("th", { scope: "col", textContent: text })));
+  const table = element("table", { className: "paths" }, element("thead", {}, head), element("tbody", {}, ...rows));
+  const times = visits / reached.length, size = (n) => (n < 1e6 ? n : n.toExponential(1));
+  const said = [
+    element("p", {}, "Recursion that sends each share on at once, without waiting for the others, walks every path anew. Here: ",
+      element("b", { textContent: `${words.counted(size(all), "path")} and ${words.counted(size(visits), "visit")}` }),
+      ` where backprop makes ${words.counted(reached.length, "visit")}, one to a node: `,
+      element("b", { textContent: `${short(times)} times the work` }), ". What it adds up for a leaf is the same gradient."),
+  ];
+  const sums = paths.length < all || !paths[0]?.name ? [] : ends.map(({ name }) => {
+    const terms = paths.filter((path) => path.to === name).map((path) => words.brief(now[path.name]));
+    return element("p", { className: "mono", textContent: words.chain(`d_${name}`, terms.join(" + "), words.brief(now[`d_${name}`])) });
+  });
+  const more = all > paths.length ? [element("p", { textContent: `… and ${size(all - paths.length)} more paths.` })] : [];
+  return [...said, element("div", { className: "frame" }, table), ...more, ...sums];
+}
