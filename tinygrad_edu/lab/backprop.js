@@ -22,7 +22,7 @@ function dots({ name }, at) {
 const edge_of = ({ node, to }) =>
   view.graph.edges.findIndex((e) => view.graph.nodes[e.from].name === to && view.graph.nodes[e.to].name === node);
 const shares_of = (i) => view.graph.shares.filter((share) => edge_of(share) === i);
-const box = (node, at) => [view.now[node.name], gradient(node, at), dots(node, at)];
+const box = (node, at) => [view.now[node.name], gradient(node, at), node.name === view.asked ? "?" : dots(node, at)];
 function label(share) {
   const number = share.local ? words.brief(view.now[share.local]) : "";
   return [share.formula, number === share.formula ? "" : number];
@@ -33,8 +33,10 @@ function choose(name, inputs = {}) {
   const graph = graphs[name] ?? graphs[(name = Object.keys(graphs)[0])];
   const begin = Object.entries(graph.inputs).map(([key, { value }]) => [key, fits(inputs[key], value) ? inputs[key] : value]);
   Object.assign(view, { name, graph, inputs: Object.fromEntries(begin), picture: new GraphPicture(graph, { chosen, looked }) });
-  view.picture.svg.style.maxWidth = `${1.35 * view.picture.svg.getAttribute("width")}px`;
-  view.picture.svg.style.minWidth = `${0.8 * view.picture.svg.getAttribute("width")}px`;
+  const natural = view.picture.svg.getAttribute("width");
+  view.picture.svg.style.maxWidth = `${1.3 * natural}px`;
+  view.picture.svg.style.minWidth = `${0.7 * natural}px`;
+  $("graph-figure").style.setProperty("--natural", `${natural}px`);
   $("graph-name").value = name;
   $("graph-about").textContent = graph.about;
   $("graph-frame").replaceChildren(view.picture.svg);
@@ -52,7 +54,9 @@ function go(at, moving = false) {
   draw();
   const share = view.graph.shares[view.at - 1];
   if (moving && share) view.picture.send(edge_of(share));
+  if (share) $("graph-said").textContent = `${share.node} sends to ${share.to}. ${spoken(words.edge(view.graph, share, view.now, view.at))}`;
 }
+const spoken = (lines) => lines.map((pair) => pair.filter(Boolean).join(": ")).join(". ");
 function play(on) {
   clearInterval(view.playing);
   view.playing = on ? setInterval(() => go(view.at + 1, true), 1300) : 0;
@@ -62,7 +66,7 @@ function play(on) {
 }
 function begin_mode(mode) {
   play(false);
-  view.mode = mode;
+  Object.assign(view, { mode, asked: "" });
   view.task = mode === "watch" ? null : graph_tasks[mode](view);
   document.querySelector(`[name=graph-mode][value=${mode}]`).checked = true;
   $("graph-task").hidden = mode === "watch";
@@ -76,11 +80,11 @@ const chosen = (kind, i) => view.task?.chosen(kind, i);
 // --- what is seen -----------------------------------------------------------------------------------------------------
 function draw() {
   const { graph, now, at, picture, mode } = view, last = graph.shares[at - 1], classes = { node: [], edge: [] };
-  const spoken = (lines) => lines.map((pair) => pair.filter(Boolean).join(": ")).join(". ");
   graph.nodes.forEach((node, i) => {
     const all = words.sent_to(graph, node.name).length, here = words.come(graph, node.name, at).length;
     classes.node[i] = here < all ? (here ? "part" : "waiting") : "complete";
-    if (last && [last.node, last.to].includes(node.name)) classes.node[i] += " current";
+    if ([last?.node, last?.to].includes(node.name)) classes.node[i] += " current";
+    if (node.name === view.asked) classes.node[i] += " asked";
     picture.fill(i, ...box(node, at));
     picture.nodes[i].setAttribute("aria-label", spoken(words.node(graph, node, now, at, mode === "quiz")));
   });
@@ -189,8 +193,9 @@ function show_table() {
   const { graph, now, at } = view;
   [...$("graph-table").tBodies[0].rows].forEach((row, i) => {
     const node = graph.nodes[i], all = words.sent_to(graph, node.name).length, known = gradient(node, at);
-    if (!row.cells[2].children.length) row.cells[2].textContent = words.brief(now[node.name]);
-    row.cells[3].textContent = node.kind === "data" ? "–" : known === undefined ? "" : words.brief(known);
+    const lines = (x) => rows_of(x, node.grid).map((line) => [line].flat().join("  ")).join("\n");
+    if (!row.cells[2].children.length) row.cells[2].textContent = lines(now[node.name]);
+    row.cells[3].textContent = node.kind === "data" ? "–" : known === undefined ? "" : lines(known);
     row.cells[4].textContent = all ? `${words.come(graph, node.name, at).length} of ${all}` : "–";
   });
 }
@@ -231,7 +236,10 @@ tabs.backprop = {
     view.open = good;
     show_controls();
   },
-  show: () => keep_in_sight(view.graph.shares[view.at - 1]),
+  show() {
+    show_lines(); // what is hidden cannot scroll
+    keep_in_sight(view.graph.shares[view.at - 1]);
+  },
   hide: () => play(false),
   state() {
     const { name, at, mode, inputs, graph } = view;

@@ -34,7 +34,7 @@ class Example(NamedTuple):
 
     def loss(self) -> Tensor:
         """Run the code. Its names become names of the Tensors."""
-        known: dict[str, Any] = {"tg": SimpleNamespace(cross_entropy=cross_entropy)}
+        known: dict[str, Any] = {"tg": SimpleNamespace(cross_entropy=cross_entropy, linear=Tensor.linear)}
         known |= {name: Tensor(value, requires_grad=True, name=name) for name, value in self.leaves.items()}
         known |= {name: Tensor(value, name=name) for name, value in self.data.items()}
         exec(self.code, known)
@@ -64,7 +64,7 @@ EXAMPLES = {
     "neuron": Example(
         "a neuron",
         "tanh lets little through where it is flat: make b large, and watch the gradient vanish.",
-        "z = w1 * x1 + w2 * x2 + b\ny = z.tanh()\nloss = (y - 1) ** 2",
+        "z = w1 * x1 + w2 * x2 + b\nloss = z.tanh()",
         {"w1": -0.8, "w2": 0.6, "b": 0.9},
         {"x1": 1.5, "x2": -0.5},
     ),
@@ -79,7 +79,7 @@ EXAMPLES = {
     "mlp": Example(
         "a network of 2, 2 and 1 units",
         "Two samples at once: arrays for numbers. A bias was added to both rows, so its gradient is summed over them.",
-        "h = (X @ W1 + b1).tanh()\ny = h @ W2 + b2\nloss = ((y - target) ** 2).mean()",
+        "z = tg.linear(X, W1, b1)\nh = z.tanh()\ny = tg.linear(h, W2, b2)\nloss = ((y - target) ** 2).mean()",
         {"W1": [[0.6, -0.4], [0.3, 0.8]], "b1": [0.0, 0.1], "W2": [[1.1], [-0.7]], "b2": [0.2]},
         {"X": [[1.0, -1.0], [0.5, 2.0]], "target": [[1.0], [0.0]]},
     ),

@@ -19,16 +19,15 @@ function paths_panel({ nodes, shares, paths, loss }, now, light) {
   const head = element("tr", {}, ...names.map((text) => element("th", { scope: "col", textContent: text })));
   const table = element("table", { className: "paths" }, element("thead", {}, head), element("tbody", {}, ...rows));
   const times = visits / reached.length, size = (n) => (n < 1e6 ? n : n.toExponential(1));
-  const said = [
-    element("p", {}, "Recursion that sends each share on at once, without waiting for the others, walks every path anew. Here: ",
-      element("b", { textContent: `${words.counted(size(all), "path")} and ${words.counted(size(visits), "visit")}` }),
-      ` where backprop makes ${words.counted(reached.length, "visit")}, one to a node: `,
-      element("b", { textContent: `${short(times)} times the work` }), ". What it adds up for a leaf is the same gradient."),
-  ];
+  const bold = (textContent) => element("b", { textContent });
+  const here = times === 1
+    ? [`No paths meet here, so it makes the same ${words.counted(visits, "visit")}.`]
+    : [bold(`${words.counted(size(all), "path")} and ${words.counted(size(visits), "visit")}`), ` where backprop makes ${reached.length} visits, one to a node: `, bold(`${short(times)} times the work`), ". The sum over the paths to a leaf is the same gradient."];
+  const said = [element("p", {}, "Recursion that sends each share on at once, without waiting for the others, walks every path anew. ", ...here)];
   const sums = paths.length < all || !paths[0]?.name ? [] : ends.map(({ name }) => {
     const terms = paths.filter((path) => path.to === name).map((path) => words.brief(now[path.name]));
     return element("p", { className: "mono", textContent: words.chain(`d_${name}`, terms.join(" + "), words.brief(now[`d_${name}`])) });
   });
   const more = all > paths.length ? [element("p", { textContent: `… and ${size(all - paths.length)} more paths.` })] : [];
-  return [...said, element("div", { className: "frame" }, table), ...more, ...sums];
+  return [...said, element("div", { className: "frame", tabIndex: 0, ariaLabel: "The paths" }, table), ...more, ...sums];
 }

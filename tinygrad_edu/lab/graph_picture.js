@@ -114,11 +114,13 @@ class GraphPicture {
     const times = new Map(pairs.map((pair) => [pair.join(), 0]));
     for (const pair of pairs) times.set(pair.join(), times.get(pair.join()) + 1);
     const once = pairs.filter((pair, k) => pairs.findIndex((other) => other.join() === pair.join()) === k);
-    const said = once.map((pair) => [`${pair[0]}${times.get(pair.join()) > 1 ? `, ${times.get(pair.join())} times` : ""}`, pair[1]]);
-    const lines = said.flatMap(([formula, number]) => [[cut(formula), "formula"], ...(number ? [[number, "number"]] : [])]);
-    const top = -((lines.length - 1) / 2) * 15 + 4;
-    const texts = lines.map(([words, kind], k) => text_at(0, top + k * 15, words, kind));
-    this.edges[i].label.replaceChildren(...texts);
+    const said = once.map((pair) => [`${pair[0]}${times.get(pair.join()) > 1 ? ` (${times.get(pair.join())}×)` : ""}`, pair[1]]);
+    const above = said.flatMap(([formula]) => folded(formula)), below = said.map(([, number]) => number).filter(Boolean);
+    const lines = [...above.map((words) => [words, "formula"]), ...below.map((words) => [words, "number"])];
+    const width = Math.max(0, ...lines.map(([words]) => words.length)) * 7.4 + 6, height = lines.length * 15 + 2;
+    const back = lines.length ? [drawn("rect", { x: -width / 2, y: -height / 2, width, height, rx: 4 })] : [];
+    const texts = lines.map(([words, kind], k) => text_at(0, (k + 0.5) * 15 - height / 2 + 5.5, words, kind));
+    this.edges[i].label.replaceChildren(...back, ...texts);
   }
   // classes by kind and number: { node: [...], edge: [...] }
   dress(classes) {
@@ -140,4 +142,12 @@ class GraphPicture {
     move(begin);
   }
 }
-const cut = (text) => (text.length > 20 ? `${text.slice(0, 19)}…` : text);
+// a formula in lines of about twelve characters, three at most
+function folded(formula) {
+  const lines = [""];
+  for (const word of formula.split(" ")) {
+    if (lines.at(-1).length + word.length > 11 && lines.at(-1)) lines.push("");
+    lines.push(`${lines.pop()} ${word}`.trim());
+  }
+  return lines.length > 3 ? [...lines.slice(0, 2), "…"] : lines;
+}

@@ -21,7 +21,7 @@ function python_of({ code, source, inputs, nodes }, values) {
 
 const LOOK = `text{font:13px ui-monospace,monospace;fill:#1c2326}.title{font-weight:600}.node rect{fill:#fff;stroke:#55616a}
 .node.leaf rect{stroke-width:2.6}.node.data rect{stroke-dasharray:5 4}.edge .line{fill:none;stroke:#55616a}
-.edge .reach{display:none}.head{fill:#55616a}.edge text{font-size:12px;paint-order:stroke;stroke:#fff;stroke-width:5px}
+.edge .reach{display:none}.head{fill:#55616a}.edge text{font-size:12px}.edge rect{fill:#fff}
 .gradient{fill:#0072b2}.sent{fill:none;stroke:#0072b2;stroke-width:2.6}.dot{fill:#b35c00}`;
 
 // an SVG that plays by itself, in any browser: each share goes back along its edge, and the sums grow.

@@ -43,6 +43,7 @@ const graph_tasks = (() => {
     function ask() {
       if (turn === asked.length) {
         form.hidden = true;
+        view.asked = "";
         said.textContent = `All ${asked.length} gradients are there.`;
         return tell();
       }
@@ -52,6 +53,7 @@ const graph_tasks = (() => {
       Object.assign(field, { value: "" });
       hints.replaceChildren();
       [hinted, missed, form.hidden] = [0, false, false];
+      view.asked = share().to;
       view.go(asked[turn]);
       tell();
     }

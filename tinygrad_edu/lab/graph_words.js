@@ -21,7 +21,7 @@ const graph_words = (() => {
     });
     return arrays || text === formula ? "" : text;
   }
-  const chain = (...parts) => parts.filter((part, i) => part && part !== parts[i - 1]).join(" = ");
+  const chain = (...parts) => parts.filter(Boolean).filter((part, i, all) => part !== all[i - 1]).join(" = ");
   const counted = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
   const sent_to = (graph, name) => graph.shares.filter((share) => share.to === name);
   const sent_by = (graph, name) => graph.shares.filter((share) => share.node === name);
@@ -62,7 +62,7 @@ const graph_words = (() => {
     if (kind === "data") return `${name} is data: it gets no gradient, and sends none.`;
     if (missing.length) {
       const who = `${missing.join(" and ")} ${missing.length > 1 ? "have" : "has"} not sent`;
-      return `${name} is not ready: ${who} all shares yet; ${here.length} of ${all.length} came.`;
+      return `${name} is not ready: ${who} everything yet; ${here.length} of ${all.length} came.`;
     }
     if (kind === "leaf") return `${name} is a leaf: its gradient stays there. It was computed from nothing, so it sends nothing.`;
     return sent_by(graph, name).every((share) => graph.shares.indexOf(share) < at) ? `${name} has sent its shares already.` : "";

@@ -33,7 +33,7 @@ CHECKS = 3  # inputs beside those of the graph, for which the page is compared w
 MOST = 5_000  # numbers in a graph
 FULL = 4  # rows and columns, at most, of an array whose numbers are shown
 PATHS = 32  # that plain recursion takes, of which the product of the derivatives is shown
-DIGITS, LONGEST = 8, 20  # characters of a number and, at most, of a formula on an edge
+DIGITS, LONGEST = 8, 12  # characters of a number, and of a line on an edge
 
 Sent = dict[str, Any]  # a share of a gradient: names and lines of the program, see `StepByStep.send`
 Path = dict[
@@ -146,7 +146,10 @@ def explorer(root: Tensor, title: str, about: str = "", code: str = "", most: Ma
         "most": limits,
         **picture(root, traced.called, writer.sent),
         "shares": writer.sent,
-        "lines": [[*map(str, program.forward)], [str(line) for line in program.backward if line.target not in products]],
+        "lines": [
+            [*map(str, program.forward)],
+            [str(line) for line in program.backward if line.target not in products],
+        ],
         "paths": writer.paths,
         "checks": list(checks(root, program, traced.called, writer, limits)),
     }
@@ -158,8 +161,9 @@ def picture(root: Tensor, called: Names, sent: Sequence[Sent]) -> dict[str, Any]
     nodes, values = Graph(root, called=called).nodes, dict[str, Any]()
     for node in forward_order(root):
         values |= {called[id(v)]: v for v in (*node.parents, *node.kwargs.values(), node) if id(v) in called}
-    gap = min(max(8, *(len(share["formula"]) for share in sent)), LONGEST) + 5
-    placed = layout(nodes, gap, [room(node, grid(values[node.name])) for node in nodes])
+    gap = min(max(8, *(len(share["formula"]) for share in sent)), LONGEST) + 3
+    uses = {share["to"]: share["uses"] for share in sent} | {called[id(root)]: 1}
+    placed = layout(nodes, gap, [room(node, grid(values[node.name]), uses.get(node.name, 0)) for node in nodes])
     paths = Counter({called[id(root)]: 1})
     for share in sent:
         paths[share["to"]] += paths[share["node"]]
@@ -187,11 +191,12 @@ def grid(value: Any) -> tuple[int, ...]:
     return rows_columns if len(shape) < 3 and max(rows_columns) <= FULL else ()
 
 
-def room(node: Node, grid: tuple[int, ...]) -> list[str]:
-    """Return lines as long as those of the node's box: its title, its value, its gradient."""
+def room(node: Node, grid: tuple[int, ...], uses: int) -> list[str]:
+    """Return lines as long as those of the node's box: its title, its value, its gradient with a dot for each use."""
     numbers = ["#" * DIGITS * grid[1]] * grid[0] if grid else ["(1000, 1000), norm 1.234"]
-    gradient = [f"∂ {numbers[0]} ●●●●"] if grid == (1, 1) else ["∂ ●●●●", *numbers]
-    return [title_of(node), *numbers, *gradient * (node.kind != "data")]
+    dots = "●" * min(uses, 4) if uses > 1 else ""
+    gradient = [f"∂ {numbers[0]}{dots}"] if grid == (1, 1) else [f"∂ {dots}", *numbers]
+    return [title_of(node), *numbers, *gradient * bool(uses)]
 
 
 def rule_of(value: Any) -> str:
