@@ -12,7 +12,7 @@ from tinygrad_edu.lab.examples import EXAMPLES
 from tinygrad_edu.lab.graphs import explorer
 from tinygrad_edu.program.names import names
 
-PAGE = "\n".join((LAB / f"{name}.js").read_text("utf-8") for name in ("graph_picture", "graph_words", "graph_saved"))
+PAGE = "\n".join((LAB / f"backprop_{part}.js").read_text("utf-8") for part in ("picture", "words", "saved"))
 FLAT = 'const flat = (x) => (typeof x === "number" ? [x] : [...x.data]);'
 RUN = """
 const run = (graph, inputs) => graph.backprop(...Object.values(inputs).map(np.array));
@@ -39,7 +39,8 @@ def emitted(**losses):
     """The script that defines graphs, for these losses or for all examples."""
     texts = {name: explorer(loss, "a graph") for name, loss in losses.items()}
     texts = texts or {name: explorer(graph.loss(), *graph.words()) for name, graph in EXAMPLES.items()}
-    return "const graphs = {%s};" % ",\n".join(f"{name}: {text}" for name, text in texts.items())
+    rows = ",\n".join(f"{name}: {text}" for name, text in texts.items())
+    return f"const graphs = {{{rows}}};"
 
 
 def facts(folder, **losses):

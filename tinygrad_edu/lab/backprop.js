@@ -1,5 +1,4 @@
 // Backprop: the backward pass through a graph, share by share.
-{
 const words = graph_words;
 // inputs : lists of numbers by name; now : all numbers by name; at : the shares that are sent; task : of graph_tasks
 const view = { name: "", at: 0, inputs: {}, mode: "watch", playing: 0, open: false, task: null, go };
@@ -256,4 +255,3 @@ tabs.backprop = {
     if (view.mode === "watch") go(Number(kept.at) || 0);
   },
 };
-}

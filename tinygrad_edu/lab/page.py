@@ -29,7 +29,6 @@ STEPS = 100  # of each run that the page does again
 SIZES = [2, 8, 2]
 FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
 TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Backprop"}
-PARTS = ("graph_picture", "graph_words", "graph_paths", "graph_tasks", "graph_saved")  # scripts that the tabs use
 HERE = Path(__file__).parent
 
 
@@ -64,14 +63,15 @@ def page(rng: Rng = 0) -> str:
         f"const graphs = {{{graphs}}};",
         f"const facts = {json.dumps(facts, ensure_ascii=False)};",
     ]
-    own = [text(f"{name}.js") for name in ("training", "common", "proof", *PARTS, *TABS, "page")]
-    return assembled("\n".join(['"use strict";', runtime(), *emitted, *own]))
+    shared = [text(f"{name}.js") for name in ("training", "common", "proof")]
+    own = ["\n".join(["{", *texts(name, ".js"), "}"]) for name in TABS]
+    return assembled("\n".join(['"use strict";', runtime(), *emitted, *shared, *own, text("page.js")]))
 
 
 def assembled(script: str) -> str:
     """Return the page with its script and style, and a policy that lets nothing else run or load."""
-    styles = [text(f"{name}.css") for name in ("page", *TABS) if (HERE / f"{name}.css").exists()]
-    script, style = "\n" + script.replace("</script", "<\\/script") + "\n", "\n" + "\n".join(styles) + "\n"
+    style = "\n".join(["", text("page.css"), *[part for name in TABS for part in texts(name, ".css")], ""])
+    script = "\n" + script.replace("</script", "<\\/script") + "\n"
     policy = f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}'"
     made = text("page.html").replace("{{policy}}", escape(policy))
     made = made.replace("{{tabs}}", "\n".join(map(tab, TABS))).replace("{{panels}}", "\n".join(map(panel, TABS)))
@@ -93,6 +93,11 @@ def panel(name: str) -> str:
 def text(name: str) -> str:
     """Return a file of this room."""
     return (HERE / name).read_text(encoding="utf-8")
+
+
+def texts(tab: str, suffix: str) -> list[str]:
+    """Return the files of a tab with this suffix: ``playground_*.js`` by name, and behind them ``playground.js``."""
+    return [text(path.name) for path in sorted(HERE.glob(f"{tab}*{suffix}"), key=lambda path: (path.stem == tab, path))]
 
 
 def digest(source: str) -> str:
