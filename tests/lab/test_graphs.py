@@ -182,7 +182,7 @@ def test_the_script_of_python_prints_the_numbers_of_the_page(tmp_path, own):
 @needs_node
 def test_the_page_says_of_every_node_whether_it_may_send_and_who_keeps_it_waiting(tmp_path):
     run = """answer(Object.values(graphs).map((g) => Array.from({ length: g.shares.length + 1 }, (_, at) =>
-      g.nodes.map(({ name }) => graph_words.waits(g, name, at)))));"""
+      g.nodes.map(({ name }) => words.waits(g, name, at)))));"""
     for graph, said in zip(facts(tmp_path).values(), node(tmp_path, emitted(), FLAT, PAGE, run), strict=True):
         shares = graph["shares"]
         for at, rows in enumerate(said):

@@ -1,6 +1,5 @@
 // Backprop: the backward pass through a graph, share by share.
-const words = graph_words;
-// inputs : lists of numbers by name; now : all numbers by name; at : the shares that are sent; task : of graph_tasks
+// inputs : lists of numbers by name; now : all numbers by name; at : the shares that are sent; task : of tasks
 const view = { name: "", at: 0, inputs: {}, mode: "watch", playing: 0, open: false, task: null, go };
 
 // --- the numbers ------------------------------------------------------------------------------------------------------
@@ -66,7 +65,7 @@ function play(on) {
 function begin_mode(mode) {
   play(false);
   Object.assign(view, { mode, asked: "" });
-  view.task = mode === "watch" ? null : graph_tasks[mode](view);
+  view.task = mode === "watch" ? null : tasks[mode](view);
   document.querySelector(`[name=graph-mode][value=${mode}]`).checked = true;
   $("graph-task").hidden = mode === "watch";
   $("graph-task").replaceChildren(...(view.task?.box ?? []));

@@ -1,6 +1,6 @@
 // Plain recursion beside backprop: the paths that it takes, one by one, and how often it comes by each node.
 function paths_panel({ nodes, shares, paths, loss }, now, light) {
-  const words = graph_words, reached = nodes.filter((node) => node.kind !== "data");
+  const reached = nodes.filter((node) => node.kind !== "data");
   const visits = reached.reduce((sum, node) => sum + node.paths, 0), ends = nodes.filter((node) => node.kind === "leaf");
   const all = ends.reduce((sum, node) => sum + node.paths, 0), seen = new Set([""]);
   const rows = paths.map(({ to, via, name }, k) => {

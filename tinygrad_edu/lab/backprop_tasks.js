@@ -1,6 +1,5 @@
 // What the learner does alone: pick the node that sends next, or fill in gradients. view : what backprop.js keeps.
-const graph_tasks = (() => {
-  const words = graph_words;
+const tasks = (() => {
   const button = (text, onclick, className = "") => element("button", { type: "button", textContent: text, onclick, className });
   const answer = () => element("p", { className: "answer", role: "status" });
 

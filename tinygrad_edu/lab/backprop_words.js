@@ -1,6 +1,6 @@
 // What is said of the parts of a graph, as lines of [label, text]. now : each number of the program, by name; at : how
 // many shares are sent; quiz : numbers that are not sent yet are kept back
-const graph_words = (() => {
+const words = (() => {
   const node_of = (graph, name) => graph.nodes.find((node) => node.name === name);
   const single = (x) => np.size(x) === 1;
   // a value on one line

@@ -9,7 +9,6 @@ import ast
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import reduce
 from itertools import islice
 from textwrap import shorten
 from typing import Any
@@ -21,7 +20,7 @@ from ..core.tensor import Tensor, apply, seed, unwrap
 from ..explain.draw import Node, edges, layout
 from ..explain.graph import Graph
 from ..explain.steps import named_steps
-from ..program.names import Names, call, forward_order, unparsed
+from ..program.names import Names, call, forward_order, parsed, unparsed
 from ..program.program import Program
 from ..program.simplify import unexpanded
 from ..program.source import Source
@@ -64,10 +63,9 @@ class StepByStep(Writer):
                     self.sent.append(self.send(node, i, parent))
         self.paths = list(islice(self.walk(loss, []), PATHS))
         for path in self.paths:
-            local = [ast.Name(self.sent[k]["local"]) for k in path["via"]]
-            if all(part.id for part in local):
-                product = reduce(lambda a, b: ast.BinOp(a, ast.Mult(), b), local)
-                path["name"] = self.add(self.new_name("path"), product)
+            local = [self.sent[k]["local"] for k in path["via"]]
+            if all(local):
+                path["name"] = self.add(self.new_name("path"), parsed(" * ".join(local), mode="eval").body)
 
     def walk(self, name: str, via: list[int]) -> Iterator[Path]:
         """Yield each path from here to a leaf, in the order of a recursion that waits for no other share."""
@@ -231,7 +229,7 @@ def engine(root: Tensor, changed: Mapping[int, Array], called: Names, writer: St
             found[names["local"]] = np.asarray(share.node.vjps[share.argument](np.ones(())))
     for path in writer.paths:
         if path["name"]:
-            found[path["name"]] = np.prod([found[writer.sent[k]["local"]] for k in path["via"]])
+            found[path["name"]] = np.asarray(np.prod([found[writer.sent[k]["local"]] for k in path["via"]]))
     return found | {f"d_{step.name}": step.g for step in steps}
 
 
