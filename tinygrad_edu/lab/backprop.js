@@ -6,6 +6,7 @@ const view = { name: "", at: 0, inputs: {}, mode: "watch", playing: 0, open: fal
 function compute() {
   const inputs = Object.fromEntries(Object.entries(view.inputs).map(([name, value]) => [name, np.array(value)]));
   view.now = { ...inputs, ...view.graph.backprop(...Object.values(inputs))[1] };
+  $("graph-script").textContent = python_of(view.graph, view.inputs);
 }
 const total = () => view.graph.shares.length;
 // what is known of a node's gradient after so many shares: nothing, a part of the sum, or all of it
@@ -37,6 +38,8 @@ function choose(name, inputs = {}) {
   $("graph-figure").style.setProperty("--natural", `${natural}px`);
   $("graph-name").value = name;
   $("graph-about").textContent = graph.about;
+  $("graph-code").textContent = graph.code;
+  $("graph-code").hidden = !graph.code;
   $("graph-frame").replaceChildren(view.picture.svg);
   $("graph-at").max = total();
   make_table();
@@ -208,8 +211,8 @@ function save() {
   $("graph-done").textContent = `${view.name}.svg is saved: a browser plays it.`;
 }
 function copy() {
-  navigator.clipboard?.writeText(python_of(view.graph, view.inputs));
-  $("graph-done").textContent = "The script is copied. It prints these gradients.";
+  navigator.clipboard?.writeText($("graph-script").textContent).catch(() => {}); // then it can be selected below
+  $("graph-done").textContent = "The script is copied, and stands below. It prints these gradients.";
 }
 for (const name in graphs) $("graph-name").append(new Option(graphs[name].title, name));
 for (const choice of document.querySelectorAll("[name=graph-mode]")) choice.onchange = () => begin_mode(choice.value);

@@ -11,11 +11,12 @@ function paths_panel({ nodes, shares, paths, loss }, now, light) {
     button.onpointerenter = button.onfocus = () => light(via);
     button.onpointerleave = button.onblur = () => light();
     const product = name ? `${factors.map((a) => (a.startsWith("−") ? `(${a})` : a)).join(" · ")} = ${words.brief(now[name])}` : "";
-    const cells = [String(k + 1), "", product, String(seen.size)].map((text) => element("td", { textContent: text }));
+    const cells = [String(k + 1), "", ...(name ? [product] : []), String(seen.size)].map((text) => element("td", { textContent: text }));
     cells[1].append(button);
     return element("tr", {}, ...cells);
   });
-  const names = ["path", `from ${loss} to a leaf`, "product of the local derivatives", "visits so far"];
+  const product = paths[0]?.name ? ["product of the local derivatives"] : [];
+  const names = ["path", `from ${loss} to a leaf`, ...product, "visits so far"];
   const head = element("tr", {}, ...names.map((text) => element("th", { scope: "col", textContent: text })));
   const table = element("table", { className: "paths" }, element("thead", {}, head), element("tbody", {}, ...rows));
   const times = visits / reached.length, size = (n) => (n < 1e6 ? n : n.toExponential(1));

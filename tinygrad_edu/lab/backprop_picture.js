@@ -149,5 +149,6 @@ function folded(formula) {
     if (lines.at(-1).length + word.length > 11 && lines.at(-1)) lines.push("");
     lines.push(`${lines.pop()} ${word}`.trim());
   }
-  return lines.length > 3 ? [...lines.slice(0, 2), "…"] : lines;
+  const short_lines = lines.map((line) => (line.length > 15 ? `${line.slice(0, 14)}…` : line));
+  return lines.length > 3 ? [...short_lines.slice(0, 2), "…"] : short_lines;
 }
