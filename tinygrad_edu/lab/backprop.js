@@ -172,7 +172,7 @@ function make_table() {
 function fields(node, { whole }) {
   const [rows, columns] = node.grid, values = [view.inputs[node.name]].flat(Infinity);
   const field = (k) => {
-    const made = element("input", { type: "number", step: whole ? 1 : "any", value: values[k] });
+    const made = element("input", { type: "number", step: whole ? 1 : "any", value: +values[k].toPrecision(6) });
     if (whole) Object.assign(made, { min: 0, max: view.graph.most[node.name] });
     const place = values.length > 1 ? `[${rows > 1 ? `${Math.floor(k / columns)}, ` : ""}${k % columns}]` : "";
     made.setAttribute("aria-label", `${node.name}${place}`);

@@ -15,7 +15,7 @@ function short(x) {
 const norm = (x) => Math.hypot(...flat(x));
 // the rows of a value, as text
 function rows_of(x, grid) {
-  if (!grid.length) return [`(${np.shape(x).join(", ")}), norm ${short(norm(x))}`];
+  if (!grid.length) return [`(${np.shape(x).join(", ")}${np.ndim(x) === 1 ? "," : ""}), norm ${short(norm(x))}`];
   const numbers = flat(x).map(short), wide = grid[1];
   return Array.from({ length: grid[0] }, (_, i) => numbers.slice(i * wide, i * wide + wide));
 }
@@ -149,6 +149,6 @@ function folded(formula) {
     if (lines.at(-1).length + word.length > 11 && lines.at(-1)) lines.push("");
     lines.push(`${lines.pop()} ${word}`.trim());
   }
-  const short_lines = lines.map((line) => (line.length > 15 ? `${line.slice(0, 14)}…` : line));
+  const short_lines = lines.map((line) => (line.length > 16 ? `${line.slice(0, 15)}…` : line));
   return lines.length > 3 ? [...short_lines.slice(0, 2), "…"] : short_lines;
 }

@@ -8,7 +8,7 @@ const words = (() => {
     if (x === undefined) return "?";
     if (single(x)) return short(flat(x)[0]);
     const written = (part) => (Array.isArray(part) ? `[${part.map(written).join(", ")}]` : short(part));
-    return np.size(x) <= 9 ? written(np.tolist(x)) : `(${np.shape(x).join(", ")}), norm ${short(norm(x))}`;
+    return np.size(x) <= 9 ? written(np.tolist(x)) : rows_of(x, [])[0];
   }
   // a formula with numbers for names; "" where a name is an array, or nothing changes
   function filled(formula, now) {

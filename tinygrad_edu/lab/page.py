@@ -32,12 +32,14 @@ TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Bac
 HERE = Path(__file__).parent
 
 
-def page(rng: Rng = 0) -> str:
+def page(rng: Rng = 0, graph: str = "", start: str = "") -> str:
     """Return the page as HTML: one file, which asks for nothing else.
 
     Parameters
     ----------
     rng : generator or seed of the data and the first weights
+    graph : one more for the Backprop tab, as `graphs.explorer` returns it
+    start : the link to begin with, as "tab=backprop", where the address has none
     """
     rng = np.random.default_rng(rng)
     parts = split(*moons(200, rng=rng), rng=rng)
@@ -53,14 +55,16 @@ def page(rng: Rng = 0) -> str:
         "trainings": {rule: training(rule, seed, X, y) for rule in RULES},
         "walks": {name: walks(name) for name in SURFACES},
         "functions": {name: rounded(name) for name in FUNCTIONS},
+        "start": start,
     }
-    graphs = ",\n".join(f"{name}: {explorer(graph.loss(), *graph.words())}" for name, graph in EXAMPLES.items())
+    graphs = {"own": graph} if graph else {}
+    graphs |= {name: explorer(example.loss(), *example.words()) for name, example in EXAMPLES.items()}
     surfaces = ",\n".join(f"{name}: {surface(place)}" for name, place in SURFACES.items())
     emitted = [
         rules(),
         f"const net = {network(model, cross_entropy, X, y)};",
         f"const surfaces = {{{surfaces}}};",
-        f"const graphs = {{{graphs}}};",
+        "const graphs = {\n" + ",\n".join(f"{name}: {text}" for name, text in graphs.items()) + "\n};",
         f"const facts = {json.dumps(facts, ensure_ascii=False)};",
     ]
     shared = [text(f"{name}.js") for name in ("training", "common", "proof")]
