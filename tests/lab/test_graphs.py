@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from functools import cache
 
 import numpy as np
 import pytest
@@ -35,10 +36,15 @@ LOSSES = {  # the losses again, by hand
 }
 
 
+@cache
+def examples():
+    """The examples as JavaScript, by name."""
+    return {name: explorer(graph.loss(), *graph.words()) for name, graph in EXAMPLES.items()}
+
+
 def emitted(**losses):
     """The script that defines graphs, for these losses or for all examples."""
-    texts = {name: explorer(loss, "a graph") for name, loss in losses.items()}
-    texts = texts or {name: explorer(graph.loss(), *graph.words()) for name, graph in EXAMPLES.items()}
+    texts = {name: explorer(loss, "a graph") for name, loss in losses.items()} or examples()
     rows = ",\n".join(f"{name}: {text}" for name, text in texts.items())
     return f"const graphs = {{{rows}}};"
 

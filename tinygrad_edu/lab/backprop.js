@@ -142,8 +142,19 @@ function looked(kind, i) {
   const pairs = lines.map(([label, text]) => (label ? [element("dt", { textContent: label }), element("dd", { textContent: text })] : [element("dd", { textContent: text, className: "plain" })]));
   $("graph-words").replaceChildren(...pairs.flat());
 }
+// a part that explains itself under the pointer, or with the focus in it
+function explaining(part, kind, i) {
+  for (const event of ["pointerenter", "focusin"]) part.addEventListener(event, () => looked(kind, i));
+  for (const event of ["pointerleave", "focusout"]) part.addEventListener(event, () => looked());
+  return part;
+}
 function make_lines() {
-  const [forward, backward] = view.graph.lines, line = (text) => element("span", { textContent: text });
+  const { lines: [forward, backward], shares, nodes } = view.graph;
+  const line = (text) => {
+    const share = shares.find(({ lines }) => lines.includes(text)), name = text.split(" = ")[0];
+    const node = nodes.findIndex((node) => [node.name, `d_${node.name}`].includes(name)), made = element("span", { textContent: text });
+    return share ? explaining(made, "edge", edge_of(share)) : node < 0 ? made : explaining(made, "node", node);
+  };
   const head = (text) => element("span", { textContent: `# ${text}`, className: "quiet" });
   $("graph-lines").replaceChildren(head("forward"), ...forward.map(line), head("backward"), ...backward.map(line));
 }
@@ -163,7 +174,8 @@ function make_table() {
     const known = graph.inputs[node.name], open = known && node.grid.length && (!known.whole || node.name in graph.most);
     const value = element("td", {}, ...(open ? fields(node, known) : []));
     const head = element("th", { scope: "row", textContent: node.name });
-    return element("tr", {}, head, cell(node.kind === "computed" ? node.origin : node.kind), value, cell(""), cell(""));
+    const cells = [head, cell(node.kind === "computed" ? node.origin : node.kind), value, cell(""), cell("")];
+    return explaining(element("tr", {}, ...cells), "node", graph.nodes.indexOf(node));
   });
   const names = ["name", "computed as", "value", "gradient", "shares"];
   const head = element("tr", {}, ...names.map((textContent) => element("th", { scope: "col", textContent })));

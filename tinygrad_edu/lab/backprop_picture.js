@@ -43,7 +43,7 @@ class GraphPicture {
     const wide = Math.max(...boxes.map(([x, , w]) => x + w)) + 20;
     const view = { viewBox: `-10 ${top} ${wide} ${low - top}`, width: wide, height: low - top };
     this.graph = graph;
-    this.svg = drawn("svg", { ...view, role: "group", "aria-label": "The graph, from left to right" });
+    this.svg = drawn("svg", { ...view, role: "group", "aria-label": "The graph. Up and down go through its parts." });
     this.edges = graph.edges.map((edge) => this.edge(edge));
     this.nodes = graph.nodes.map((node) => this.node(node));
     this.svg.append(...this.edges, ...this.nodes);
