@@ -45,7 +45,7 @@ def test_shares_are_summed_one_by_one_forwards_and_backwards(tab):
         page.click("#graph-back")
     assert gradient(page, "h") == "−2"
     assert page.inner_text("#graph-what") == "Share 3 of 6: v sends to h"
-    assert "d_h = 1 + −3 = −2" in page.inner_text("#graph-words")
+    assert "d_h = 1 + (−3) = −2" in page.inner_text("#graph-words")
     marked = page.evaluate("[...document.querySelectorAll('#graph-lines .marked')].map((line) => line.textContent)")
     assert marked == ["dv_dh = h", "d_h_by_v = d_v * h", "d_h_2 = d_h_by_loss + d_h_by_v"]
 

@@ -33,8 +33,6 @@ function choose(name, inputs = {}) {
   const begin = Object.entries(graph.inputs).map(([key, { value }]) => [key, fits(inputs[key], value) ? inputs[key] : value]);
   Object.assign(view, { name, graph, inputs: Object.fromEntries(begin), picture: new GraphPicture(graph, { chosen, looked }) });
   const natural = view.picture.svg.getAttribute("width");
-  view.picture.svg.style.maxWidth = `${1.3 * natural}px`;
-  view.picture.svg.style.minWidth = `${0.7 * natural}px`;
   $("graph-figure").style.setProperty("--natural", `${natural}px`);
   $("graph-name").value = name;
   $("graph-about").textContent = graph.about;

@@ -10,7 +10,7 @@ function paths_panel({ nodes, shares, paths, loss }, now, light) {
     const button = element("button", { type: "button", textContent: way, className: "way" });
     button.onpointerenter = button.onfocus = () => light(via);
     button.onpointerleave = button.onblur = () => light();
-    const product = name ? `${factors.map((a) => (a.startsWith("−") ? `(${a})` : a)).join(" · ")} = ${words.brief(now[name])}` : "";
+    const product = name ? `${factors.map(words.factor).join(" · ")} = ${words.brief(now[name])}` : "";
     const cells = [String(k + 1), "", ...(name ? [product] : []), String(seen.size)].map((text) => element("td", { textContent: text }));
     cells[1].append(button);
     return element("tr", {}, ...cells);
@@ -27,7 +27,7 @@ function paths_panel({ nodes, shares, paths, loss }, now, light) {
   const said = [element("p", {}, "Recursion that sends each share on at once, without waiting for the others, walks every path anew. ", ...here)];
   const sums = paths.length < all || !paths[0]?.name ? [] : ends.map(({ name }) => {
     const terms = paths.filter((path) => path.to === name).map((path) => words.brief(now[path.name]));
-    return element("p", { className: "mono", textContent: words.chain(`d_${name}`, terms.join(" + "), words.brief(now[`d_${name}`])) });
+    return element("p", { className: "mono", textContent: words.chain(`d_${name}`, terms.map(words.factor).join(" + "), words.brief(now[`d_${name}`])) });
   });
   const more = all > paths.length ? [element("p", { textContent: `… and ${size(all - paths.length)} more paths.` })] : [];
   return [...said, element("div", { className: "frame", tabIndex: 0, ariaLabel: "The paths" }, table), ...more, ...sums];

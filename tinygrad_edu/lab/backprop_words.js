@@ -17,10 +17,12 @@ const words = (() => {
       if (!(name in now)) return name;
       arrays ||= np.ndim(now[name]) > 0;
       const value = flat(now[name])[0];
-      return value < 0 && name !== formula ? `(${short(value)})` : short(value);
+      return name === formula ? short(value) : factor(short(value));
     });
     return arrays || text === formula ? "" : text;
   }
+  // a number behind a sign
+  const factor = (text) => (text.startsWith("−") ? `(${text})` : text);
   const chain = (...parts) => parts.filter(Boolean).filter((part, i, all) => part !== all[i - 1]).join(" = ");
   const counted = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
   const sent_to = (graph, name) => graph.shares.filter((share) => share.to === name);
@@ -35,7 +37,7 @@ const words = (() => {
     lines.push([later ? "share, not sent yet" : "share", secret ? value : chain(value, filled(value, now), brief(now[share.share]))]);
     if (uses > 1 && !secret) {
       const before = use > 1 ? brief(now[come(graph, to, place).at(-1).sum]) : "0";
-      lines.push([`sum, ${use} of ${uses}`, `d_${to} = ${before} + ${brief(now[share.share])} = ${brief(now[share.sum])}`]);
+      lines.push([`sum, ${use} of ${uses}`, `d_${to} = ${before} + ${factor(brief(now[share.share]))} = ${brief(now[share.sum])}`]);
       if (use < uses && !later) lines.push(["", `The sum waits for ${counted(uses - use, "more share")}.`]);
     }
     return lines;
@@ -67,5 +69,5 @@ const words = (() => {
     if (kind === "leaf") return `${name} is a leaf: its gradient stays there. It was computed from nothing, so it sends nothing.`;
     return sent_by(graph, name).every((share) => graph.shares.indexOf(share) < at) ? `${name} has sent its shares already.` : "";
   }
-  return { brief, filled, chain, counted, node_of, sent_to, sent_by, come, formula_of, edge, node, waits };
+  return { brief, factor, filled, chain, counted, node_of, sent_to, sent_by, come, formula_of, edge, node, waits };
 })();
