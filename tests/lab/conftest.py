@@ -1,3 +1,22 @@
-"""The page and a browser, for the tests of this folder."""
+"""The page and a browser, each made once for all tests of the lab."""
 
-from pages import browser, made  # noqa: F401, fixtures
+import pytest
+from chromium import CHROMIUM
+
+from tinygrad_edu.lab.page import page
+
+
+@pytest.fixture(scope="session")
+def made():
+    return page(0)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as running:
+        chromium = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()

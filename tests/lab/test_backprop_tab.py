@@ -5,7 +5,7 @@ import io
 import re
 
 import pytest
-from pages import opened
+from chromium import opened
 
 pytestmark = pytest.mark.slow
 SHAPES = [(1280, "light"), (760, "dark"), (320, "light")]

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from pages import opened
+from chromium import opened
 
 from tinygrad_edu.cli.main import main
 from tinygrad_edu.lab.page import digest

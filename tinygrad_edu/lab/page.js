@@ -16,7 +16,8 @@ function show(name) {
 const link = () => `#${new URLSearchParams({ tab: shown, ...tabs[shown].state() })}`;
 function follow(hash) {
   const { tab, ...kept } = Object.fromEntries(new URLSearchParams(hash.slice(1)));
-  const name = tab in tabs ? tab : panels[0].id;
+  const lesson = new URLSearchParams(location.search).get("lesson");
+  const name = tab in tabs ? tab : Object.keys(tabs).find((name) => tabs[name].lessons?.includes(lesson)) ?? panels[0].id;
   if (tab in tabs) tabs[name].restore(kept);
   show(name);
 }

@@ -18,9 +18,12 @@ from ..core.ops import Array
 from ..core.tensor import Tensor
 from ..extras.numpy_functions import stack
 from ..extras.optimizers import RULES
+from ..program.javascript import functions
 from ..program.javascript_arrays import runtime
+from ..race.pictures import RUNNERS
 from ..race.surfaces import SURFACES, stated
 from ..training.data import moons, split
+from . import optimizers
 from .emit import network, rules, surface
 from .examples import EXAMPLES
 from .graphs import explorer
@@ -32,12 +35,13 @@ TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Bac
 HERE = Path(__file__).parent
 
 
-def page(rng: Rng = 0, graph: str = "", start: str = "") -> str:
+def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str = "") -> str:
     """Return the page as HTML: one file, which asks for nothing else.
 
     Parameters
     ----------
     rng : generator or seed of the data and the first weights
+    formula : a surface of one's own for the optimizers, as "x**2 + 10*y**2", see `optimizers.own`
     graph : one more for the Backprop tab, as `graphs.explorer` returns it
     start : the link to begin with, as "tab=backprop", where the address has none
     """
@@ -51,17 +55,19 @@ def page(rng: Rng = 0, graph: str = "", start: str = "") -> str:
         "test": [np.asarray(parts.X_test).tolist(), np.asarray(parts.y_test).tolist()],
         "params": [p.numpy().tolist() for p in model.parameters()],
         "rates": stated(),
-        "starts": {name: place.start for name, place in SURFACES.items()},
+        "order": RUNNERS,
         "trainings": {rule: training(rule, seed, X, y) for rule in RULES},
         "walks": {name: walks(name) for name in SURFACES},
         "functions": {name: rounded(name) for name in FUNCTIONS},
         "start": start,
+        **optimizers.facts(formula),
     }
     graphs = {"own": graph} if graph else {}
     graphs |= {name: explorer(example.loss(), *example.words()) for name, example in EXAMPLES.items()}
-    surfaces = ",\n".join(f"{name}: {surface(place)}" for name, place in SURFACES.items())
+    surfaces = ",\n".join(f"{name}: {surface(*given)}" for name, given in optimizers.places(formula).items())
     emitted = [
         rules(),
+        functions(optimizers.ravine_facts, optimizers.memory),
         f"const net = {network(model, cross_entropy, X, y)};",
         f"const surfaces = {{{surfaces}}};",
         "const graphs = {\n" + ",\n".join(f"{name}: {text}" for name, text in graphs.items()) + "\n};",

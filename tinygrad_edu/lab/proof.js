@@ -18,20 +18,25 @@ function trained(rule) {
 }
 function walked(name, rule) {
   const { backprop, gradients, data } = surfaces[name], [x, y] = gradients, arrays = Object.values(data).map(np.array);
-  const [a, b] = facts.starts[name], hyper = { lr: facts.rates[name][rule] };
+  const [a, b] = facts.places[name].start, hyper = { lr: facts.rates[name][rule] };
   const optimizer = new Optimizer(rules[rule], { [x]: a, [y]: b }, hyper);
   for (let t = 0; t < facts.trainings[rule].length; t++) optimizer.step(backprop(...optimizer.data, ...arrays)[1]);
   return [...optimizer.data];
 }
 const flat = (x) => (typeof x === "number" ? [x] : [...x.data]);
 const recomputed = (graph, inputs) => Object.values(graph.backprop(...inputs.map(np.array))[1]).flatMap(flat);
+// a point, further arguments, and the value and slopes there, computed again
+function sloped(name, row) {
+  const { backprop, gradients } = surfaces[name], given = row.slice(0, -3), [loss, slopes] = backprop(...given);
+  return [...given, loss, ...gradients.map((x) => slopes[x])];
+}
 async function prove() {
   const runs = [], free = () => new Promise((go) => setTimeout(go)); // so that the page answers meanwhile
   for (const rule in rules) {
     runs.push([`${rule}, training`, difference(trained(rule), facts.trainings[rule])]);
     $("verdict").textContent = `checking: ${runs.length} runs done again …`;
     await free();
-    for (const name in surfaces)
+    for (const name in facts.walks)
       runs.push([`${rule} on ${name}`, difference(walked(name, rule), facts.walks[name][rule])]);
     await free();
   }
@@ -39,6 +44,8 @@ async function prove() {
     graph.checks.forEach(({ inputs, numbers }, i) =>
       runs.push([`graph ${name}, inputs ${i + 1}`, difference(recomputed(graph, inputs), numbers)]),
     );
+  for (const [name, points] of Object.entries(facts.slopes))
+    runs.push([`${name}, values and slopes`, Math.max(...points.map((row) => difference(sloped(name, row), row)))]);
   const rounding = Object.entries(facts.functions).map(([name, [x, y]]) => {
     const ours = np.tolist(np[name](np.array(x)));
     return [name, ours.filter((a, i) => a !== y[i]).length, x.length];

@@ -1,30 +1,8 @@
-"""The lab's page in a browser. A test file imports the fixtures that it uses."""
+"""The lab's page in Chromium."""
 
 import shutil
-from functools import cache
-
-import pytest
-
-from tinygrad_edu.lab.page import page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-seed_0 = cache(lambda: page(0))
-
-
-@pytest.fixture(scope="module")
-def made():
-    return seed_0()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
 
 
 def opened(browser, folder, text, **options):
