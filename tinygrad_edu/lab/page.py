@@ -12,9 +12,6 @@ from typing import Any
 import numpy as np
 
 from ..core.init import Rng
-from ..core.layers import mlp
-from ..core.losses import cross_entropy
-from ..core.ops import Array
 from ..core.tensor import Tensor
 from ..extras.numpy_functions import stack
 from ..extras.optimizers import RULES
@@ -22,16 +19,20 @@ from ..program.javascript import functions
 from ..program.javascript_arrays import runtime
 from ..race.pictures import RUNNERS
 from ..race.surfaces import SURFACES, stated
-from ..training.data import moons, split
 from . import optimizers
-from .emit import network, rules, surface
+from .emit import rules, surface
 from .examples import EXAMPLES
 from .graphs import explorer
+from .programs import book
+from .runs import RUNS, USUAL, losses
+from .settings import rates, settings, variants
 
 STEPS = 100  # of each run that the page does again
-SIZES = [2, 8, 2]
+EVERY = 5  # steps of a training from one loss to the next that is compared
 FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
+NUMBERS = np.random.default_rng(0).uniform(0.01, 4, 200)  # with which it looks
 TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Backprop"}
+SHARED = ("training", "random", "samples", "programs", "run", "python", "common", "proof")  # scripts, in this order
 HERE = Path(__file__).parent
 
 
@@ -45,21 +46,21 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     graph : one more for the Backprop tab, as `graphs.explorer` returns it
     start : the link to begin with, as "tab=backprop", where the address has none
     """
-    rng = np.random.default_rng(rng)
-    parts = split(*moons(200, rng=rng), rng=rng)
-    X, y = np.asarray(parts.X_train), np.asarray(parts.y_train)
-    seed = int(rng.integers(2**32))
-    model = mlp(SIZES, activation="tanh", rng=seed)
+    seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
+    own = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in RULES}
+    runs = {name: {**USUAL, **run} for name, run in RUNS.items()}
     facts = {
-        "train": [X.tolist(), y.tolist()],
-        "test": [np.asarray(parts.X_test).tolist(), np.asarray(parts.y_test).tolist()],
-        "params": [p.numpy().tolist() for p in model.parameters()],
+        "seed": seed,
         "rates": stated(),
         "order": RUNNERS,
-        "trainings": {rule: training(rule, seed, X, y) for rule in RULES},
-        "walks": {name: walks(name) for name in SURFACES},
-        "functions": {name: rounded(name) for name in FUNCTIONS},
         "start": start,
+        "runs": {**own, **runs},
+        "steps": STEPS,
+        "trainings": {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in {**own, **runs}.items()},
+        "walks": {name: walks(name) for name in SURFACES},
+        "numbers": NUMBERS.tolist(),
+        "functions": {name: getattr(np, name)(NUMBERS).tolist() for name in FUNCTIONS},
+        **settings(),
         **optimizers.facts(formula),
     }
     graphs = {"own": graph} if graph else {}
@@ -68,14 +69,16 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     emitted = [
         rules(),
         functions(optimizers.ravine_facts, optimizers.memory),
-        f"const net = {network(model, cross_entropy, X, y)};",
         f"const surfaces = {{{surfaces}}};",
         "const graphs = {\n" + ",\n".join(f"{name}: {text}" for name, text in graphs.items()) + "\n};",
+        f"const book = {book()};",
+        rates(),
+        variants(),
         f"const facts = {json.dumps(facts, ensure_ascii=False)};",
     ]
-    shared = [text(f"{name}.js") for name in ("training", "common", "proof")]
-    own = ["\n".join(["{", *texts(name, ".js"), "}"]) for name in TABS]
-    return assembled("\n".join(['"use strict";', runtime(), *emitted, *shared, *own, text("page.js")]))
+    shared = [text(f"{name}.js") for name in SHARED]
+    tabs = ["\n".join(["{", *texts(name, ".js"), "}"]) for name in TABS]
+    return assembled("\n".join(['"use strict";', runtime(), *emitted, *shared, *tabs, text("page.js")]))
 
 
 def assembled(script: str) -> str:
@@ -115,19 +118,6 @@ def digest(source: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
 
 
-def training(rule: str, seed: int, X: Array, y: Array) -> list[float]:
-    """Return the losses of `STEPS` full batches with a rule and its defaults."""
-    model = mlp(SIZES, activation="tanh", rng=seed)
-    optimizer, losses = RULES[rule](model), []
-    for _ in range(STEPS):
-        optimizer.zero_grad()
-        loss = cross_entropy(model(X), y)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return losses
-
-
 def walks(name: str) -> dict[str, list[float]]:
     """Return the point that each rule has come to after `STEPS` steps on a surface, on all of its data."""
     place, rates = SURFACES[name], stated()[name]
@@ -141,9 +131,3 @@ def walks(name: str) -> dict[str, list[float]]:
         for optimizer in optimizers:
             optimizer.step()
     return {rule: p.numpy().tolist() for rule, p in points.items()}
-
-
-def rounded(name: str) -> list[list[float]]:
-    """Return numbers, and what NumPy makes of them."""
-    x = np.random.default_rng(0).uniform(0.01, 4, 200)
-    return [x.tolist(), getattr(np, name)(x).tolist()]

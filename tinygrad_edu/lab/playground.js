@@ -1,171 +1,193 @@
-// Playground: a network that learns, step by step.
-{
-const rows = (X, chosen) => np.getitem(X, np.array(chosen));
-// --- the training -----------------------------------------------------------------------------------------------------
-const state = { playing: false, optimizer: null, order: [], losses: [], tests: [], due: 0, random: generator(1) };
-
-function next_batch() {
-  const n = X.shape[0], size = Number($("batch").value) || n;
-  if (state.order.length < Math.min(size, n)) {
-    state.order = Array.from({ length: n }, (_, i) => i);
-    for (let i = n - 1; i > 0; i--) {
-      const j = Math.floor(state.random() * (i + 1));
-      [state.order[i], state.order[j]] = [state.order[j], state.order[i]];
-    }
-  }
-  return state.order.splice(0, size);
+// Playground: a network that learns, step by step. The run is that of run.js; here it is begun, played and shown.
+function renew(given = {}) {
+  play(false);
+  const settings = { ...(pg.run?.settings ?? SETTINGS), ...given };
+  pg.run = new Run(settings);
+  Object.assign(pg, { history: [], chosen: { k: 1, j: 0, quiet: true }, line: -1, box: box() });
+  const shape = is_picture();
+  $("map").hidden = shape;
+  $("pg-pad-place").hidden = !shape;
+  if (!is_picture() && !inside(pg.probe)) pg.probe = [(pg.box[0] + pg.box[1]) / 2, (pg.box[2] + pg.box[3]) / 2];
+  if (shape) pg.pixels ??= [...pg.run.data.X_test[0]];
+  record();
+  take_inks();
+  draw_knobs();
+  draw_net();
+  $("equations").innerHTML = pg.run.optimizer.rule.equations;
+  $("kernel").textContent = [pg.run.optimizer.rule.kernel, pg.run.optimizer.rule.scalars].join("\n\n");
+  refresh();
+}
+const inside = ([a, b]) => a >= pg.box[0] && a <= pg.box[1] && b >= pg.box[2] && b <= pg.box[3];
+// a rate that suits a rule here: of those that were tuned for the race's valley, a third, of the list
+function suggested(rule) {
+  const lr = Math.min(facts.rates.valley[rule] / 3, 1);
+  return RATES_OF_CHOICE.reduce((a, b) => (Math.abs(Math.log(b / lr)) < Math.abs(Math.log(a / lr)) ? b : a));
+}
+// the losses after this step; of the digits, which take longer, after every tenth or so
+function record() {
+  const { run } = pg, t = run.losses.length;
+  if (is_picture() && pg.playing && t < (pg.history.at(-1)?.t ?? 0) + 10) return;
+  const { train, test } = run.measures();
+  pg.latest = { train, test };
+  pg.history.push({ t, train: train.loss, test: test.loss });
 }
 function step() {
-  const { optimizer } = state, chosen = next_batch(), before = optimizer.data.slice();
-  const [loss, gradients] = backprop(optimizer, rows(X, chosen), rows(y, chosen));
-  optimizer.step(gradients);
-  state.losses.push(loss);
-  state.tests.push(backprop(optimizer, X_test, y_test)[0]);
-  state.slope = Math.hypot(...optimizer.grad);
-  state.move = Math.hypot(...optimizer.data.map((a, i) => a - before[i]));
-}
-function reset() {
-  const rule = $("rule").value, hyper = { lr: 10 ** Number($("lr").value) };
-  state.optimizer = new Optimizer(rules[rule], first(), hyper);
-  Object.assign(state, { order: [], losses: [], tests: [], random: generator(1), slope: NaN, move: NaN });
-  $("equations").innerHTML = rules[rule].equations;
-  $("kernel").textContent = String(rules[rule].kernel);
-  draw();
+  pg.run.step();
+  if (pg.run.broken) play(false);
 }
 function play(on) {
-  state.playing = on;
-  $("play").textContent = on ? "Pause" : "Play";
-  if (on) requestAnimationFrame(frame);
+  pg.playing = on && pg.good;
+  $("play").textContent = pg.playing ? "Pause" : "Play";
+  if (pg.playing) requestAnimationFrame(frame);
 }
 function frame() {
-  if (!state.playing) return;
-  for (state.due += Number($("speed").value); state.due >= 1; state.due--) step();
-  draw();
-  requestAnimationFrame(frame);
+  if (!pg.playing) return;
+  const { t } = pg.run;
+  for (pg.due += Number($("pg-speed").value); pg.due >= 1 && pg.playing; pg.due--) step();
+  if (pg.run.t > t) record();
+  refresh();
+  if (pg.playing) requestAnimationFrame(frame);
+  else refresh();
 }
 
-// --- pictures ---------------------------------------------------------------------------------------------------------
-const BOX = [-1.6, 2.6, -1.3, 1.8], FINE = 48;
-const grid = np.array(
-  Array.from({ length: FINE * FINE }, (_, k) => [
-    BOX[0] + ((BOX[1] - BOX[0]) * ((k % FINE) + 0.5)) / FINE,
-    BOX[3] - ((BOX[3] - BOX[2]) * (Math.floor(k / FINE) + 0.5)) / FINE,
-  ]),
-);
-const shade = Object.assign(document.createElement("canvas"), { width: FINE, height: FINE });
-
-function draw_map() {
-  const { pen, width, height } = pen_of($("map"), 1), [one, two, card] = ["one", "two", "card"].map(colour);
-  const ends = [bytes(one), bytes(two)], back = bytes(card), image = new ImageData(FINE, FINE);
-  const outputs = net.predict(grid, ...Object.values(state.optimizer.params));
-  const odds = np.exp(np.subtract(np.getitem(outputs, [np.slice(), 0]), np.getitem(outputs, [np.slice(), 1])));
-  np.divide(1, np.add(1, odds)).data.forEach((share, k) => {
-    const end = ends[share > 0.5 ? 1 : 0], much = 0.08 + 0.75 * Math.abs(share - 0.5);
-    for (let c = 0; c < 3; c++) image.data[4 * k + c] = back[c] + much * (end[c] - back[c]);
-    image.data[4 * k + 3] = 255;
-  });
-  shade.getContext("2d").putImageData(image, 0, 0);
-  pen.drawImage(shade, 0, 0, width, height);
-  for (const [points, labels, hollow] of [[X, y, false], [X_test, y_test, true]])
-    labels.data.forEach((label, i) => {
-      const u = ((points.data[2 * i] - BOX[0]) / (BOX[1] - BOX[0])) * width;
-      const v = ((BOX[3] - points.data[2 * i + 1]) / (BOX[3] - BOX[2])) * height;
-      pen.beginPath();
-      if (label) pen.rect(u - 4.5, v - 4.5, 9, 9);
-      else pen.arc(u, v, 5, 0, 7);
-      pen.fillStyle = hollow ? card : label ? two : one;
-      pen.strokeStyle = hollow ? (label ? two : one) : card;
-      pen.lineWidth = hollow ? 2 : 1.25;
-      pen.fill();
-      pen.stroke();
-    });
-}
-function draw_curve() {
-  const { pen, width, height } = pen_of($("curve"), 0.5), left = 40, low = height - 24;
-  pen.font = "12px system-ui, sans-serif";
-  const n = Math.max(50, state.losses.length), finite = [...state.losses, ...state.tests].filter(Number.isFinite);
-  const top = finite.reduce((a, b) => Math.max(a, b), 0.8);
-  const place = (t, loss) => [left + ((width - left - 8) * t) / n, low - ((low - 10) * loss) / top];
-  pen.lineWidth = 1;
-  for (let k = 0; k <= 4; k++) {
-    const [, v] = place(0, (top * k) / 4);
-    pen.strokeStyle = colour("line");
-    pen.beginPath();
-    pen.moveTo(left, v);
-    pen.lineTo(width - 8, v);
-    pen.stroke();
-    pen.fillStyle = colour("quiet");
-    pen.fillText(((top * k) / 4).toFixed(2), 4, v + 5);
-  }
-  pen.fillText("0", left, height - 6);
-  pen.fillText(`step ${n}`, width - 76, height - 6);
-  for (const [losses, name, dash, wide] of [[state.losses, "one", [], 1.5], [state.tests, "two", [7, 4], 2.5]]) {
-    const every = Math.max(1, Math.floor(losses.length / 1200));
-    pen.setLineDash(dash);
-    pen.strokeStyle = colour(name);
-    pen.lineWidth = wide;
-    pen.beginPath();
-    losses.forEach((loss, t) => t % every || pen.lineTo(...place(t + 1, loss)));
-    pen.stroke();
-  }
-  pen.setLineDash([]);
-}
-function draw() {
-  const { optimizer, losses, tests } = state, { rule } = optimizer;
-  draw_map();
+// --- what is shown ---------------------------------------------------------------------------------------------------
+// while it plays the grid is coarse, and what is read slowly is shown now and then
+function refresh() {
+  const fine = pg.playing ? TILE : 64, values = is_picture() ? null : survey(fine);
+  take_inks();
+  if (is_picture()) draw_pad();
+  else draw_map(values, fine);
   draw_curve();
-  const outputs = net.predict(X_test, ...Object.values(optimizer.params));
-  const answers = outputs.data.filter((_, k) => k % 2).map((b, i) => (b > outputs.data[2 * i] ? 1 : 0));
-  const right = y_test.data.filter((label, i) => answers[i] === label).length;
-  $("t").textContent = optimizer.t;
-  $("loss").textContent = said(losses.at(-1));
-  $("test").textContent = said(tests.at(-1));
-  $("right").textContent = `${right} of ${y_test.data.length}`;
-  $("slope").textContent = said(state.slope);
-  $("move").textContent = said(state.move);
-  const head = String(rule.kernel).match(/\((.*?)\)/)[1].split(", ").slice(2 + rule.state.length);
-  const numbers = rule.scalars(optimizer.t + 1, ...Object.values(optimizer.hyper));
+  if (!pg.playing || pg.run.t % 2) draw_tiles(values, fine);
+  draw_edges();
+  $("t").textContent = pg.run.t;
+  $("pg-epochs").textContent = (pg.run.t / Math.ceil(pg.run.data.X.length / pg.run.batch)).toFixed(1);
+  if (pg.playing && pg.run.t % 12) return;
+  draw_now();
+  draw_layers();
+  say_probe();
+  draw_numbers();
+  if (pg.playing) return;
+  draw_lines();
+  draw_closer();
+  $("pg-python").textContent = script(pg.run);
+}
+function draw_now() {
+  const { run, latest } = pg, share = ({ right, of }) => (right === null ? "" : `${right} of ${of} right`);
+  const batch = { loss: run.losses.at(-1), of: run.chosen?.length, right: null };
+  const rows = [["the batch", batch], ["training data", latest.train], ["test data", latest.test]];
+  const cells = ([name, found], r) => [
+    element("th", { scope: "row", textContent: name }),
+    why_cell(`pg-now-${r}-0`, said(found.loss), () => loss_words(found)),
+    why_cell(`pg-now-${r}-1`, share(found), found.right === null ? null : () => right_words(found)),
+  ];
+  const made = rows.map((row, r) => element("tr", {}, ...cells(row, r)));
+  keep_focus(() => $("pg-now").tBodies[0].replaceChildren(...made));
+  $("pg-halt").textContent = run.broken ? HALTED : "";
+  $("pg-legend").textContent = legend();
+  const score = share(latest.test) || `loss ${said(latest.test.loss)}`, what = "Data, and what the network says of it.";
+  $("map").setAttribute("aria-label", `${what} Step ${run.t}; ${score} in the test data. Arrow keys move the cross.`);
+  $("pg-probe").setAttribute("aria-live", pg.playing ? "off" : "polite");
+}
+const HALTED =
+  "A gradient is no longer finite: the library would raise an error here. Reset, and take a smaller learning rate.";
+function legend() {
+  if (is_picture()) return "Draw a digit, or take one of the test data.";
+  const { classes } = pg.run, names = drawn(classes, (k) => `${MARKS[k]} class ${k}`).join("  ");
+  if (classes) return `${names}; hollow: test data. The background is what the network says.`;
+  const answer = is_plane() ? "background" : "line";
+  return `■ above 0  ● below 0; hollow: test data. The network's answer is the ${answer}.`;
+}
+function loss_words({ loss, of }) {
+  if (loss === undefined) return "There is none before the first step.";
+  const { settings } = pg.run, mean = `The mean over ${of} samples`;
+  if (settings.loss === "mse_loss") return `${mean} of (output − target)² = ${said(loss)} = ${short(Math.sqrt(loss))}²`;
+  return `${mean} of −ln p(its class) = ${said(loss)}; e^−${short(loss)} = ${(100 * Math.exp(-loss)).toFixed(1)} %`;
+}
+const right_words = ({ right, of }) =>
+  `${right} / ${of} = ${((100 * right) / of).toFixed(1)} %: the largest output is that of the sample's class`;
+function draw_numbers() {
+  const { rule, t, hyper } = pg.run.optimizer, arrays = 2 + rule.state.length;
+  const head = String(rule.kernel).match(/\((.*?)\)/)[1].split(", ").slice(arrays);
+  const numbers = rule.scalars(t + 1, ...Object.values({ ...hyper, lr: pg.run.rate(t + 1) }));
   const list = head.map((name, i) => `${name} = ${Number(numbers[i].toPrecision(6))}`).join(", ");
-  $("numbers").textContent = `At step ${optimizer.t + 1}: ${list}`;
+  $("numbers").textContent = `At step ${t + 1}: ${list}`;
+}
+const COLUMNS = ["layer", "units", "weights", "length of gradient", "length of step", "step / weights", "dead units"];
+function draw_layers() {
+  const { sizes } = pg.run, table = $("pg-layers"), dead = dead_units();
+  const heads = COLUMNS.map((text) => element("th", { scope: "col", textContent: text }));
+  table.tHead.replaceChildren(element("tr", {}, ...heads));
+  const rows = sizes.slice(1).map((n, k) => {
+    const name = element("th", { scope: "row", textContent: k < sizes.length - 2 ? `h${k + 1}` : "outputs" });
+    return element("tr", {}, name, ...layer_cells(k, n, dead[k]));
+  });
+  keep_focus(() => table.tBodies[0].replaceChildren(...rows));
+  const sum = dead.reduce((a, b) => a + b, 0);
+  $("pg-dead").textContent = sum ? `Dead: ${sum} unit${sum > 1 ? "s say" : " says"} the same of every sample.` : "";
+}
+function layer_cells(k, n, dead) {
+  const { run } = pg, { optimizer, sizes, before, t } = run, [W, b] = params_of(k + 1);
+  const span = [optimizer.spans[W][0], optimizer.spans[b][1]];
+  const now = optimizer.data.subarray(...span), count = now.length, of = `over these ${count} numbers`;
+  const slope = t ? Math.hypot(...optimizer.grad.subarray(...span)) : NaN, size = Math.hypot(...now);
+  const moved = before ? Math.hypot(...now.map((a, i) => a - before[span[0] + i])) : NaN, share = moved / size;
+  const cells = [
+    [n, null],
+    [count, () => `${sizes[k]} · ${n} + ${n} = ${count}: one for each pair of units, and a bias for each unit`],
+    [short(slope), () => `√Σ g² = ${short(slope)} ${of}, in the last batch`],
+    [short(moved), () => `√Σ (p − p before)² = ${short(moved)} ${of}, in the last step`],
+    [short(share), () => `${short(moved)} / √Σ p² = ${short(moved)} / ${short(size)}; about 1 in 1000 is usual`],
+    [dead ?? "–", () => `${dead ?? "No"} units say the same of all ${run.data.X.length} samples of the training data`],
+  ];
+  return cells.map(([text, words], c) => why_cell(`pg-layer-${k}-${c}`, text, words));
+}
+// how many units of each hidden layer say the same of all training data, so that they learn nothing more
+function dead_units() {
+  const values = pg.run.outputs(pg.run.train[0]);
+  return pg.run.settings.layers.map((n, k) => {
+    const { data } = values[`h${k + 1}`];
+    return drawn(n, (j) => {
+      for (let i = j; i < data.length; i += n) if (Math.abs(data[i] - data[j]) > 1e-9) return 0;
+      return 1;
+    }).reduce((a, b) => a + b, 0);
+  });
 }
 
-// --- the controls -----------------------------------------------------------------------------------------------------
-function suggested() {
-  const lr = Math.log10(facts.rates.valley[$("rule").value] / 3);
-  $("lr").value = Math.max(-4, Math.min(1, lr));
-}
-function rate() {
-  $("lr-is").textContent = Number((10 ** Number($("lr").value)).toPrecision(3));
-  if (state.optimizer && "lr" in state.optimizer.hyper) state.optimizer.hyper.lr = 10 ** Number($("lr").value);
-}
-for (const name in rules) $("rule").append(new Option(rules[name].name, name, name === "adam", name === "adam"));
-$("rule").onchange = () => (suggested(), rate(), reset());
-$("lr").oninput = rate;
-$("play").onclick = () => play(!state.playing);
-$("step").onclick = () => (play(false), step(), draw());
+// --- the page --------------------------------------------------------------------------------------------------------
+$("play").onclick = () => play(!pg.playing);
+$("step").onclick = () => (play(false), step(), record(), refresh());
 $("epoch").onclick = () => {
   play(false);
-  do step();
-  while (state.order.length);
-  draw();
+  do {
+    step();
+    record();
+  } while (pg.run.order.length && !pg.run.broken);
+  refresh();
 };
-$("reset").onclick = () => (play(false), reset());
-$("source").textContent = net.source;
-suggested();
-rate();
-reset();
+$("reset").onclick = () => renew();
+$("pg-line").onclick = next_line;
+$("pg-rest").onclick = $("step").onclick;
+$("pg-copy").onclick = () => {
+  navigator.clipboard?.writeText(script(pg.run));
+  getSelection().selectAllChildren($("pg-python"));
+  $("pg-copied").textContent = "It is copied, and marked below.";
+};
+watch_map();
+watch_whys();
+from_link({ lesson: new URLSearchParams(location.search).get("lesson") });
 
 tabs.playground = {
   ready(good) {
-    for (const button of document.querySelectorAll("#playground .controls button")) button.disabled = !good;
+    pg.good = good;
+    for (const name of ["play", "step", "epoch", "reset", "pg-line"]) $(name).disabled = !good;
+    refresh();
   },
-  show: draw,
+  show() {
+    place_edges();
+    refresh();
+  },
   hide: () => play(false),
-  state: () => ({ rule: $("rule").value, lr: $("lr").value, batch: $("batch").value }),
-  restore(kept) {
-    for (const name of ["rule", "lr", "batch"]) if (name in kept) $(name).value = kept[name];
-    rate();
-    reset();
-  },
+  state: link_state,
+  restore: from_link,
 };
-}

@@ -47,6 +47,7 @@ ARITHMETIC: dict[type[ast.AST], tuple[str, int]] = {  # operator in JavaScript, 
 OF_NUMBERS: dict[Any, str] = {  # functions of numbers, for which JavaScript has one that does the same, NaN or not
     math.sqrt: "Math.sqrt",
     math.log: "Math.log",
+    math.cos: "Math.cos",
     math.erf: "np.erf",
     math.erfc: "np.erfc",
     np.sqrt: "Math.sqrt",
@@ -216,7 +217,8 @@ class Numbers:
         return f"{name}$" if name in RESERVED else name
 
     def write_Name(self, node: ast.Name) -> str:
-        return self.name(node.id)
+        value = self.value_of(node)
+        return VALUES[value] if isinstance(value, float) and value in VALUES else self.name(node.id)
 
     def write_Constant(self, node: ast.Constant) -> str:
         match node.value:
@@ -257,6 +259,8 @@ class Numbers:
     def write_BinOp(self, node: ast.BinOp) -> str:
         if isinstance(node.op, ast.Pow):
             return f"np.power({self(node.left)}, {self(node.right)})"
+        if isinstance(node.op, ast.FloorDiv):
+            return f"np.floor_divide({self(node.left)}, {self(node.right)})"
         return self.operation(node, node.op, [node.left, node.right])
 
     def write_BoolOp(self, node: ast.BoolOp) -> str:

@@ -7,7 +7,6 @@ that `tensor.apply` runs, so the derivative that is shown, run and written down 
 from __future__ import annotations
 
 import ast
-import copy
 import inspect
 import keyword
 import math
@@ -261,7 +260,7 @@ class _Rename(ast.NodeTransformer):
         self.names = names
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return copy.deepcopy(self.names.get(node.id, node))
+        return copied(self.names.get(node.id, node))
 
     def _inner(self, node: Any) -> Any:
         """Leave the names that a lambda or a comprehension binds."""
@@ -287,6 +286,15 @@ def parsed(text: str, mode: str = "exec") -> Any:
         return ast.parse(text, mode=mode)
 
 
+def copied(tree: Any) -> Any:
+    """Return a copy of a tree, or of a list of trees; as copy.deepcopy, which takes four times as long."""
+    if isinstance(tree, list):
+        return [copied(part) for part in tree]
+    if not isinstance(tree, ast.AST):
+        return tree
+    return type(tree)(**{name: copied(part) for name, part in ast.iter_fields(tree)})
+
+
 def renamed(tree: Tree, names: Mapping[str, str | ast.expr]) -> Tree:
     """Return a copy of the tree with each of these names replaced, by another name or an expression.
 
@@ -300,7 +308,7 @@ def renamed(tree: Tree, names: Mapping[str, str | ast.expr]) -> Tree:
     trees = {
         name: parsed(value, mode="eval").body if isinstance(value, str) else value for name, value in names.items()
     }
-    return _Rename(trees).visit(copy.deepcopy(tree))
+    return _Rename(trees).visit(copied(tree))
 
 
 def unparsed(tree: ast.expr) -> str:
@@ -311,7 +319,7 @@ def unparsed(tree: ast.expr) -> str:
     >>> unparsed(ast.BinOp(ast.Constant(2), ast.Mult(), ast.Constant(-3)))
     '2 * (-3)'
     """
-    return ast.unparse(_Tidy().visit(copy.deepcopy(tree)))
+    return ast.unparse(_Tidy().visit(copied(tree)))
 
 
 def loaded(tree: ast.AST) -> set[str]:

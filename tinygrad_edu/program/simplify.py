@@ -7,14 +7,13 @@ result as NumPy users do.
 from __future__ import annotations
 
 import ast
-import copy
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from .names import call, parsed, renamed, unparsed
+from .names import call, copied, parsed, renamed, unparsed
 from .preamble import Helpers, name_in_package
 
 Known = dict[str, ast.expr]
@@ -38,7 +37,7 @@ class Simplify(ast.NodeTransformer):
 
     def __call__(self, tree: ast.expr) -> ast.expr:
         """Return the simplified expression; the tree stays as it is."""
-        tree = copy.deepcopy(tree)
+        tree = copied(tree)
         for part in ast.walk(tree):
             if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr in REDUCTIONS:
                 part.keywords = [keyword for keyword in part.keywords if not self._is_default(keyword)]

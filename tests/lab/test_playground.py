@@ -1,0 +1,203 @@
+"""The playground in a browser: every control, the lines of a batch, the script, the keyboard, what is read aloud."""
+
+import numpy as np
+import pytest
+from chromium import opened
+
+import tinygrad_edu as tg
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def tab(browser, made, tmp_path):
+    """The page, open at the playground; at the end nothing may stand in its console."""
+    page, requests, messages = opened(browser, tmp_path, made, viewport={"width": 1280, "height": 900})
+    yield page
+    assert (len(requests), messages) == (1, [])
+    page.close()
+
+
+def go(tab, link):
+    tab.evaluate(f"location.hash = '#tab=playground&{link}'")
+    tab.wait_for_timeout(100)
+
+
+def again(tab):
+    """What the script on the page computes."""
+    found = {}
+    exec(tab.inner_text("#pg-python"), found)
+    return found
+
+
+def test_every_control_begins_a_run_and_its_script_makes_the_same_numbers(tab):
+    for name in ("circles", "spirals", "xor", "blobs", "plane", "regression", "digits", "moons"):
+        tab.click(f"#pg-set-{name}")
+        tab.click("#step")
+        assert np.isfinite(float(tab.inner_text("#pg-now-0-0")))
+    for select in [f"#pg-{name}" for name in ("n", "batch", "activation", "weights", "loss", "l2", "schedule")] + [
+        "#rule"
+    ]:
+        for value in tab.eval_on_selector_all(f"{select} option", "options => options.map((o) => o.value)"):
+            tab.select_option(select, value)
+            tab.click("#step")
+            assert tab.inner_text("#t") == "1", (select, value)
+        tab.select_option(select, index=0)
+    for button in ("deeper", "more-1", "less-2", "input-x1x2", "seed", "start", "shallower"):
+        tab.click(f"#pg-{button}")
+    tab.fill("#pg-noise", "0.2")
+    tab.fill("#pg-test", "0.4")
+    tab.fill("#pg-dropout", "0.3")
+    tab.click("#epoch")
+    tab.fill("#pg-w-0", "0.75")
+    tab.keyboard.press("Enter")
+    tab.select_option("#lr", "0.05")
+    tab.click("#step")
+    last, test = float(tab.inner_text("#pg-now-0-0")), float(tab.inner_text("#pg-now-2-0"))
+    found = again(tab)
+    assert "optimizer.buffer.data" in tab.inner_text("#pg-python")
+    assert len(found["losses"]) == int(tab.inner_text("#t"))
+    np.testing.assert_allclose([last, test], [found["losses"][-1], found["test_loss"]], atol=1e-5)
+
+
+def test_the_lines_of_a_batch_are_program_source_with_the_values_that_the_engine_has(tab):
+    go(tab, "data=xor&layers=3&activation=relu&batch=8&rule=sgd")
+    texts = "rows => rows.map((row) => (row.querySelector('code') ?? row).textContent)"
+    rows = tab.eval_on_selector_all("#pg-lines > *", texts)
+    shown = "\n".join("" if row == " " else row for row in rows)
+    n = sum(1 for row in rows if " = " in row)
+    for k in range(n):
+        assert tab.inner_text("#t") == "0"
+        tab.click("#pg-line")
+        assert tab.inner_text(".pg-row.latest code").strip() in shown, k
+    assert tab.inner_text("#t") == "1"
+    X, y = tg.data.xor(300, noise=0.1, rng=0)
+    X, y, *_ = tg.data.split(X, y, test_share=0.2, rng=0)
+    model, (X, y) = tg.mlp([2, 3, 2], rng=0), next(tg.batches(X, y, batch_size=8, rng=0))
+
+    def compute(X, y):
+        outputs = model(X)
+        outputs.name = "outputs"
+        return tg.cross_entropy(outputs, y)
+
+    program = tg.trace(compute, X, y)
+    assert shown == program.source
+    values = program.values()
+    for name in ("z1", "outputs", "d_z1", "d_W1"):
+        row = next(k for k, line in enumerate([*program.forward, *program.backward]) if line.target == name)
+        tab.click(f"#pg-row-{row}")
+        cells = tab.eval_on_selector_all("#pg-value table:first-of-type tr", "rows => rows.map((r) => r.innerText)")
+        first = [float(text.replace("−", "-")) for text in cells[0].split()]
+        np.testing.assert_allclose(first, values[name][0][:8], 1e-3, 1e-4)
+
+
+def test_a_link_brings_back_settings_and_steps(tab):
+    link = (
+        "data=spirals&inputs=x1-x2-sin1&layers=5-4&activation=elu&h.lr=0.02&h.beta1=0.8&schedule=cosine&s.steps=50&t=9"
+    )
+    go(tab, link)
+    assert tab.inner_text("#t") == "9"
+    script = tab.inner_text("#pg-python")
+    assert 'tg.mlp([3, 5, 4, 2], activation="elu", rng=0)' in script
+    assert "tg.Adam(model, lr=tg.schedules.cosine(0.02, steps=50), beta1=0.8)" in script
+    tab.click("#share")
+    assert {*link.split("&")} <= {*tab.evaluate("location.hash").lstrip("#").split("&")}
+    go(tab, "data=nothing&layers=9-900&h.lr=x&n=-3&activation=softmax&t=-1")
+    assert tab.inner_text("#t") == "0"
+    assert 'tg.mlp([2, 4, 3, 2], activation="tanh", rng=0)' in tab.inner_text("#pg-python")
+
+
+def test_the_keyboard_reaches_units_weights_the_map_and_the_pad(tab):
+    tab.focus("#pg-set-moons")
+    tab.keyboard.press("ArrowRight")
+    assert tab.get_attribute("#pg-set-circles", "aria-checked") == "true"
+    assert tab.evaluate("document.activeElement.id") == "pg-set-circles"
+    tab.focus("#pg-unit-1-0")
+    tab.keyboard.press("ArrowDown")
+    tab.keyboard.press("ArrowRight")
+    assert tab.evaluate("document.activeElement.id") == "pg-unit-2-1"
+    assert tab.inner_text(".pg-name") == "h2[1]"
+    assert "z2 = h1 @ W2 + b2" in tab.inner_text("#pg-closer")
+    tab.focus("#map")
+    before = tab.inner_text("#pg-probe")
+    tab.keyboard.press("ArrowLeft")
+    assert tab.inner_text("#pg-probe") != before
+    tab.focus("#pg-layer-0-0")
+    tab.keyboard.press("ArrowRight")
+    assert "one for each pair of units" in tab.inner_text("#pg-tip")
+    tab.keyboard.press("Escape")
+    assert tab.is_hidden("#pg-tip")
+    tab.click("#pg-set-digits")
+    tab.focus("#pg-pad")
+    odds = tab.inner_text("#pg-odds")
+    for key in ("ArrowDown", " ", "ArrowDown", " "):
+        tab.keyboard.press(key)
+    assert tab.inner_text("#pg-odds") != odds
+
+
+def test_a_lesson_hides_what_it_does_not_need(tab):
+    for name in ("step", "inputs", "xor", "dead", "overfit"):
+        go(tab, f"lesson={name}")
+        assert tab.is_visible("#pg-lesson")
+        tab.click("#step")
+        assert tab.inner_text("#t") == "1"
+    go(tab, "lesson=step")
+    assert not tab.is_visible("#pg-sets")
+    assert tab.is_visible("#pg-line")
+    go(tab, "")
+    assert tab.is_visible("#pg-sets")
+    assert tab.is_hidden("#pg-lesson")
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_and_says_so(tab):
+    go(tab, "data=regression&loss=mse_loss&layers=8-8&activation=leaky_relu&rule=sgd&h.lr=10")
+    for _ in range(20):
+        tab.click("#epoch")
+    assert "no longer finite" in tab.inner_text("#pg-halt")
+    tab.click("#reset")
+    assert tab.inner_text("#pg-halt") == ""
+
+
+CONTRAST = """() => {
+  const part = (x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+  const light = (colour) => {
+    const [r, g, b] = colour.match(/[\\d.]+/g).map((x) => part(x / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (place) => {
+    for (; place; place = place.parentElement) {
+      const colour = getComputedStyle(place).backgroundColor;
+      if (/^rgb\\(/.test(colour)) return colour;
+    }
+  };
+  const written = (place) => [...place.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+  const shown = (place) => place.checkVisibility() && !place.disabled;
+  const ratio = (place) => {
+    const [a, b] = [getComputedStyle(place).color, behind(place)].map(light).sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05);
+  };
+  return [...document.querySelectorAll("#playground *")].filter((place) => written(place) && shown(place))
+    .filter((place) => ratio(place) < 4.5).map((place) => place.outerHTML);
+}"""
+SMALL = """() => [...document.querySelectorAll('#playground :is(button, select, input, summary, [tabindex="0"])')]
+  .filter((place) => place.checkVisibility())
+  .filter((place) => Math.min(place.getBoundingClientRect().width, place.getBoundingClientRect().height) < 24)
+  .map((place) => place.outerHTML)"""
+UNNAMED = """() => [...document.querySelectorAll("#playground :is(button, select, input, canvas[tabindex])")]
+  .filter((n) => !(n.textContent.trim() || n.ariaLabel || n.labels?.length)).map((n) => n.outerHTML)"""
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (760, "dark"), (320, "light"), (320, "dark")])
+def test_it_fits_and_can_be_read(browser, made, tmp_path, width, scheme):
+    tab, _, messages = opened(browser, tmp_path, made, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    for link in (
+        "layers=4-4-4-4-4-4&t=40",
+        "data=digits&layers=12",
+        "data=regression&loss=mse_loss&t=20",
+        "lesson=step",
+    ):
+        go(tab, link)
+        assert tab.evaluate("document.documentElement.scrollWidth") == width, link
+        assert [tab.evaluate(CONTRAST), tab.evaluate(SMALL), tab.evaluate(UNNAMED)] == [[], [], []]
+    assert messages == []
+    tab.close()

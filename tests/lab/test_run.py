@@ -1,0 +1,123 @@
+"""The playground's runs, made by Node, beside the library: the script that the page hands out does each again."""
+
+import json
+
+import numpy as np
+import pytest
+from node import LAB, needs_node, node
+
+import tinygrad_edu as tg
+from tinygrad_edu.lab import emit, programs, settings
+
+STEPS = 60
+RUN = """
+answer(D.runs.map(({ given, changes = [] }) => {
+  const run = new Run(given);
+  for (let t = 0; t < D.steps; t++) {
+    for (const [when, place, value] of changes) {
+      const write = () => (run.optimizer.data[place] = value);
+      if (when === t) run.change(`optimizer.buffer.data[${place}] = ${value}`, write);
+    }
+    run.step();
+  }
+  return { losses: run.losses, test: run.measures().test, script: script(run), data: [...run.optimizer.data] };
+}));
+"""
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    """What the page has in front of a run."""
+    facts = f"const facts = {json.dumps({'seed': 0, **settings.settings()})};"
+    own = [(LAB / f"{name}.js").read_text("utf-8") for name in ("random", "samples", "programs", "run", "python")]
+    return [emit.rules(), f"const book = {programs.book()};", settings.rates(), settings.variants(), facts, *own]
+
+
+RUNS = [
+    {},
+    {"data": "circles", "layers": [], "inputs": ["x1x1", "x2x2"], "rule": "sgd", "hyper": {"lr": 0.3}, "batch": 0},
+    {
+        "data": "spirals",
+        "layers": [8, 8],
+        "inputs": ["x1", "x2", "sin1", "sin2", "x1x2"],
+        "activation": "gelu",
+        "n": 201,
+    },
+    {"data": "xor", "layers": [3] * 6, "activation": "silu", "batch": 1, "weights": "he_uniform", "seed": 7},
+    {"data": "blobs", "layers": [5], "activation": "relu", "loss": "mse_loss", "test": 0.5, "start": 3, "noise": 1},
+    {"data": "plane", "layers": [2], "loss": "mse_loss", "activation": "leaky_relu", "dropout": 0.25, "batch": 7},
+    {
+        "data": "regression",
+        "layers": [6, 4],
+        "loss": "mse_loss",
+        "rule": "rmsprop",
+        "hyper": {"lr": 0.01, "momentum": 0.5},
+    },
+    {"data": "digits", "layers": [16], "activation": "softplus", "dropout": 0.5, "l2": 0.001, "batch": 32},
+    {
+        "layers": [4, 4],
+        "dropout": 0.5,
+        "weights": "glorot_normal",
+        "rule": "adamw",
+        "hyper": {"lr": 0.003, "beta1": 0.5},
+    },
+    {"rule": "momentum", "hyper": {"lr": 0.1, "bias_correction": True}, "schedule": "cosine", "numbers": {"steps": 40}},
+    {"rule": "rmsprop", "hyper": {"rho": 0.9, "momentum": 0.5, "centered": True}, "layers": [3]},
+    {
+        "rule": "lion",
+        "hyper": {"lr": 0.01},
+        "schedule": "step",
+        "numbers": {"steps": 7, "factor": 0.5},
+        "activation": "elu",
+    },
+    {"rule": "rprop", "batch": 0, "schedule": "linear_warmup", "numbers": {"steps": 5}, "activation": "sigmoid"},
+]
+SCHEDULED = [
+    {"schedule": name, "numbers": numbers, "layers": [2], "rule": "nadam"} for name, numbers in settings.RATES.items()
+]
+
+
+@needs_node
+def test_the_script_of_a_run_does_its_steps_again(tmp_path, scripts):
+    runs = [{"given": given} for given in [*RUNS, *SCHEDULED]] + [{"given": {}, "changes": [[10, 3, 0.5], [20, 7, -2]]}]
+    for made in node(tmp_path, *scripts, RUN, runs=runs, steps=STEPS):
+        again = {}
+        exec(made["script"], again)
+        np.testing.assert_allclose(made["losses"], again["losses"], 1e-9, err_msg=made["script"])
+        np.testing.assert_allclose(made["test"]["loss"], again["test_loss"], 1e-9, err_msg=made["script"])
+        np.testing.assert_allclose(made["data"], again["optimizer"].buffer.data, 1e-9, 1e-9, err_msg=made["script"])
+
+
+@needs_node
+def test_random_numbers_are_those_of_numpy(tmp_path, scripts):
+    text = """answer(D.seeds.map((seed) => { const rng = new Rng(seed);
+    return [drawn(2000, () => rng.normal()), rng.permutation(300), rng.uniform(-2, 3),
+    rng.permutation(7), rng.random()]; }));"""
+    seeds = [0, 1, 2**31, 2**32 - 1]
+    for seed, made in zip(seeds, node(tmp_path, *scripts, text, seeds=seeds), strict=True):
+        rng = np.random.default_rng(seed)
+        np.testing.assert_allclose(made[0], rng.standard_normal(2000), 1e-15)
+        assert made[1:] == [
+            rng.permutation(300).tolist(),
+            rng.uniform(-2, 3),
+            rng.permutation(7).tolist(),
+            rng.random(),
+        ]
+
+
+@needs_node
+def test_a_program_on_the_page_has_the_text_of_program_source(tmp_path, scripts):
+    chosen = [(0, "tanh", "cross_entropy", 0), (2, "gelu", "mse_loss", 0.5), (3, "relu", "cross_entropy", 0)]
+    text = "answer(D.chosen.map((each) => new Program(...each).source));"
+    for (depth, activation, loss, dropout), source in zip(
+        chosen, node(tmp_path, *scripts, text, chosen=chosen), strict=True
+    ):
+        model = tg.mlp([2, *[4] * depth, 3], activation=activation, dropout=dropout, rng=0)
+
+        def compute(X, y, model=model, loss=loss):
+            outputs = model(X)
+            outputs.name = "outputs"
+            return getattr(tg, loss)(outputs, y)
+
+        y = [0, 1, 2, 0] if loss == "cross_entropy" else np.linspace(-2, 2, 12).reshape(4, 3)
+        assert source == tg.trace(compute, np.random.default_rng(0).standard_normal((4, 2)), y).source

@@ -1,0 +1,75 @@
+// Look closer: a unit or a weight as the program's own lines, with the numbers of the point that is looked at.
+function choose(what) {
+  const { chosen } = pg, same = !chosen.quiet && chosen.k === what.k && chosen.j === what.j && chosen.i === what.i;
+  pg.chosen = what;
+  draw_edges();
+  if (same) return;
+  draw_closer();
+  for (const unit of $("pg-net").querySelectorAll(".pg-unit"))
+    unit.tabIndex = unit.dataset.unit === `${what.k} ${what.j}` ? 0 : -1;
+}
+const line_of = (target) => pg.run.plain.lines.find((line) => line.target === target);
+
+function draw_closer() {
+  const { k, j } = pg.chosen, words = "The input: what the network is given of a sample.";
+  const name = element("p", { className: "pg-name", textContent: k ? unit_name(k, j) : words });
+  keep_focus(() => $("pg-closer").replaceChildren(name, ...(k ? [...formulas(k, j), weights_table(k, j)] : [])));
+}
+// the lines that compute a unit, as text and with their numbers
+function formulas(k, j) {
+  const values = probed(), last = k === pg.run.sizes.length - 1, [W, b] = params_of(k), { data, shape } = values[W];
+  const sum = last ? "outputs" : `z${k}`, ins = row(values[k === 1 ? "X" : `h${k - 1}`], 0);
+  const terms = ins.map((x, i) => `${factor(x)} · ${factor(data[i * shape[1] + j])}`).slice(0, 6);
+  if (ins.length > 6) terms.push(`… ${ins.length - 6} more`);
+  const total = short(values[sum].data[j]), bias = factor(values[b].data[j]);
+  const found = [[sum, `${[...terms, bias].join(" + ")} = ${total}`]];
+  for (const name of last ? [] : lines_of_layer(k))
+    found.push([name, `${name}[${j}] = ${short(values[name].data[j])}, where z${k}[${j}] = ${total}`]);
+  return found.map(([target, numbers]) => {
+    const code = element("code", { textContent: line_of(target).text });
+    return element("p", { className: "pg-formula" }, code, element("span", { textContent: numbers }));
+  });
+}
+// what stands between a layer's sums and its values
+function lines_of_layer(k) {
+  const targets = pg.run.plain.forward.map((line) => line.target);
+  return targets.slice(targets.indexOf(`z${k}`) + 1, targets.indexOf(`h${k}`) + 1);
+}
+function weights_table(k, j) {
+  const { optimizer, sizes } = pg.run, [W, b] = params_of(k), first = optimizer.spans[W][0];
+  const from = (i) => (k === 1 ? input_name(i) : unit_name(k - 1, i));
+  const some = Math.min(sizes[k - 1], 12), place = (i) => first + i * sizes[k] + j;
+  const rows = drawn(some, (i) => [`${W}[${i},${j}] from ${from(i)}`, place(i), i]);
+  rows.push([`${b}[${j}], the bias`, optimizer.spans[b][0] + j, "b"]);
+  const heads = ["", "value", "its gradient", "last moved by"];
+  const head = heads.map((text) => element("th", { scope: "col", textContent: text }));
+  const parts = [element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows.map(weight_row))];
+  return element("div", { className: "scroll" }, element("table", { className: "pg-weights" }, ...parts));
+}
+function weight_row([label, at, index]) {
+  const { run } = pg, input = element("input", { type: "number", step: "any", id: `pg-w-${index}` });
+  input.value = Number(run.optimizer.data[at].toPrecision(6));
+  input.setAttribute("aria-label", `${label}, its value`);
+  input.onchange = () => set_weight(at, input.valueAsNumber);
+  const cells = [input, short(slope_of(at)), short(moved_by(at))].map((part) => element("td", {}, part));
+  const made = element("tr", {}, element("th", { scope: "row", textContent: label }), ...cells);
+  made.className = pg.chosen.i === index ? "chosen" : "";
+  return made;
+}
+const slope_of = (at) => (pg.run.t ? pg.run.optimizer.grad[at] : NaN);
+const moved_by = (at) => (pg.run.before ? pg.run.optimizer.data[at] - pg.run.before[at] : NaN);
+function set_weight(at, value) {
+  if (!Number.isFinite(value)) return;
+  pg.run.change(`optimizer.buffer.data[${at}] = ${value}`, (run) => (run.optimizer.data[at] = value));
+  record();
+  refresh();
+}
+// a weight in words, with its numbers
+function weight_words(k, i, j) {
+  if (is_picture() && k === 1) return `The 64 weights from the pixels to h1[${j}]; its tile shows them`;
+  const { optimizer, sizes } = pg.run, [W] = params_of(k), at = optimizer.spans[W][0] + i * sizes[k] + j;
+  const name = `${W}[${i},${j}] = ${short(optimizer.data[at])}`;
+  if (!pg.run.t) return `${name}. Click to set it.`;
+  const last = `its gradient was ${short(slope_of(at))}, the rule moved it by ${short(moved_by(at))}`;
+  return `${name}; ${last}. Click to set it.`;
+}

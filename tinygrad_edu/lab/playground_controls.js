@@ -1,0 +1,179 @@
+// The knobs: each is a setting of the run. Most begin it anew; what can be changed under way is noted for the script.
+const RATES_OF_CHOICE = [-5, -4, -3, -2, -1, 0, 1].flatMap((e) => [1, 2, 5].map((k) => Number(`${k}e${e}`)));
+const WORDS = { cross_entropy: "cross-entropy", mse_loss: "squared error", "": "as suits the activation" };
+const options = (values) => values.map((value) => [value, WORDS[value] ?? String(value).replaceAll("_", " ")]);
+// knobs by name: where, label, the values, or the ends and step of a slider; when: whether it has a use
+const KNOBS = {
+  n: { at: "data", label: "Samples", values: [50, 100, 200, 300, 500, 1000], when: ({ data }) => data !== "digits" },
+  noise: { at: "data", label: "Noise", range: [0, 1, 0.05], when: ({ data }) => data !== "digits" },
+  test: { at: "data", label: "Held out to test", range: [0.1, 0.9, 0.1], when: ({ data }) => data !== "digits" },
+  batch: { at: "data", label: "Batch", values: [1, 2, 4, 8, 16, 32, 64, 0], words: { 0: "all" } },
+  activation: { at: "model", label: "Activation", values: Object.keys(facts.names), when: (s) => s.layers.length },
+  weights: { at: "model", label: "First weights", values: ["", ...Object.keys(WEIGHTS)] },
+  dropout: { at: "model", label: "Dropout", range: [0, 0.8, 0.1], when: (s) => s.layers.length },
+  loss: { at: "model", label: "Loss", values: ["cross_entropy", "mse_loss"], when: (s) => SETS[s.data].classes },
+  rule: { at: "rule", label: "Rule", values: () => Object.keys(rules), id: "rule" },
+  l2: { at: "rule", label: "l2", values: [0, 1e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1] },
+  schedule: { at: "rule", label: "Schedule", values: () => ["", ...Object.keys(schedules)], words: { "": "constant" } },
+};
+const settings_now = () => pg.run.settings;
+
+function knob(label, input, extra = []) {
+  return element("label", {}, element("span", { textContent: label }), input, ...extra);
+}
+function choice(values, value, words = {}) {
+  const list = typeof values === "function" ? values() : values, select = element("select");
+  for (const [item, text] of options(list))
+    select.append(new Option(words[item] ?? text, item, false, String(item) === String(value)));
+  return select;
+}
+function slider([min, max, step], value) {
+  const input = element("input", { type: "range" });
+  Object.assign(input, { min, max, step });
+  input.value = value;
+  return input;
+}
+// one knob for a setting, whose change begins a new run
+function setting_knob(name) {
+  const { label, values, range, words, id } = KNOBS[name], value = settings_now()[name];
+  const list = values && typeof values === "function" ? values() : values;
+  const input = list ? choice(list, value, name === "rule" ? rule_words() : words) : slider(range, value);
+  const shown = element("output", { textContent: value });
+  const number = (text) => (typeof SETTINGS[name] === "number" ? Number(text) : text);
+  input.id = id ?? `pg-${name}`;
+  input.oninput = () => (shown.textContent = input.value);
+  input.onchange = () => renew(changed(name, number(input.value)));
+  return knob(label, input, range ? [shown] : []);
+}
+// another rule begins with the rate that suits it, another schedule with its usual numbers
+function changed(name, value) {
+  if (name === "rule") return { rule: value, hyper: { lr: suggested(value) } };
+  return name === "schedule" ? { schedule: value, numbers: { ...facts.schedules[value] } } : { [name]: value };
+}
+const rule_words = () => Object.fromEntries(Object.entries(rules).map(([name, { name: title }]) => [name, title]));
+
+// the numbers of the rule and of the schedule, which may be changed under way
+function hyper_knobs() {
+  const { rule, schedule } = settings_now(), found = [];
+  for (const [name, value] of Object.entries(rules[rule].hyper))
+    found.push(hyper_knob(name, pg.run.hyper[name] ?? value));
+  if (rule === "rmsprop") found.push(hyper_knob("centered", Boolean(settings_now().hyper.centered)));
+  for (const name of Object.keys(schedule ? facts.schedules[schedule] : {})) found.push(schedule_knob(name));
+  return found;
+}
+function hyper_knob(name, value) {
+  const kept = (value) => renew({ hyper: { ...settings_now().hyper, [name]: value } });
+  if (typeof value === "boolean") {
+    const input = element("input", { type: "checkbox", checked: value, id: `pg-h-${name}` });
+    input.onchange = () => kept(input.checked);
+    return knob(name, input);
+  }
+  if (name === "lr") {
+    const values = [...new Set([...RATES_OF_CHOICE, value])].sort((a, b) => a - b), input = choice(values, value);
+    input.id = "lr";
+    input.onchange = () => new_rate(Number(input.value));
+    return knob("learning rate", input);
+  }
+  const input = element("input", { type: "number", step: "any", id: `pg-h-${name}` });
+  input.value = value;
+  input.onchange = () => Number.isFinite(input.valueAsNumber) && kept(input.valueAsNumber);
+  return knob(name.replaceAll("_", " "), input);
+}
+function schedule_knob(name) {
+  const input = element("input", { type: "number", step: "any", min: 0, id: `pg-s-${name}` });
+  input.value = settings_now().numbers[name];
+  const kept = (number) => renew({ numbers: { ...settings_now().numbers, [name]: number } });
+  input.onchange = () => input.valueAsNumber > 0 && kept(input.valueAsNumber);
+  return knob(`its ${name}`, input);
+}
+// a rate under way, which the script then has at the same step
+function new_rate(lr) {
+  const { run } = pg;
+  if (!run.losses.length) return renew({ hyper: { ...run.settings.hyper, lr } });
+  run.change(`optimizer.lr = ${rate_text(run.settings, lr)}`, () => (run.hyper.lr = lr));
+  refresh();
+}
+const wanted = (name) => (KNOBS[name].when?.(settings_now()) ?? true) && !pg.lesson?.hide.includes(name);
+function draw_knobs() {
+  for (const place of ["data", "model", "rule"]) {
+    const names = Object.keys(KNOBS).filter((name) => KNOBS[name].at === place && wanted(name));
+    const made = names.map(setting_knob);
+    if (place === "data") made.push(seed_button("seed", "New data"));
+    if (place === "model") made.push(seed_button("start", "New first weights"), depth_buttons());
+    if (place === "rule") made.splice(1, 0, ...hyper_knobs());
+    keep_focus(() => $(`pg-${place}-knobs`).replaceChildren(...made));
+  }
+  draw_sets();
+}
+// an element with the same name has the focus again when its place was filled anew
+function keep_focus(fill) {
+  const { id } = document.activeElement ?? {};
+  fill();
+  if (id && document.activeElement?.id !== id) $(id)?.focus();
+}
+function seed_button(name, label) {
+  const button = element("button", { type: "button", textContent: label, id: `pg-${name}` });
+  button.title = `seed ${settings_now()[name]}; the next is one more`;
+  button.onclick = () => renew({ [name]: settings_now()[name] + 1 });
+  return button;
+}
+function depth_buttons() {
+  const { layers } = settings_now(), group = element("span", { className: "pg-depth" });
+  const make = (text, label, id, enabled, next) => {
+    const button = element("button", { type: "button", textContent: text, id, disabled: !enabled });
+    button.setAttribute("aria-label", label);
+    button.onclick = () => renew({ layers: next() });
+    return button;
+  };
+  group.append(
+    make("−", "Take the last hidden layer away", "pg-shallower", layers.length, () => layers.slice(0, -1)),
+    element("span", { textContent: `${layers.length} hidden layer${layers.length === 1 ? "" : "s"}` }),
+    make("+", "Add a hidden layer", "pg-deeper", layers.length < 6, () => [...layers, layers.at(-1) ?? 4]),
+  );
+  return group;
+}
+function draw_sets() {
+  const now = settings_now().data;
+  const buttons = Object.entries(SETS).map(([name, { title }]) => {
+    const button = element("button", { type: "button", id: `pg-set-${name}` }, thumbnail(name), title);
+    button.setAttribute("role", "radio");
+    button.setAttribute("aria-checked", name === now);
+    button.tabIndex = name === now ? 0 : -1;
+    button.onclick = () => choose_set(name);
+    button.onkeydown = (event) => turn(event, buttons, button);
+    return button;
+  });
+  keep_focus(() => $("pg-sets").replaceChildren(...buttons));
+}
+// arrow keys go to the next of some buttons, round and round
+function turn(event, buttons, button) {
+  const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  if (!by) return;
+  event.preventDefault();
+  const next = buttons.at((buttons.indexOf(button) + by) % buttons.length);
+  next.focus();
+  next.click();
+}
+function choose_set(name) {
+  const { classes, noise } = SETS[name], plain = name === "digits" || name === "regression";
+  const loss = classes ? "cross_entropy" : "mse_loss", inputs = plain ? ["x1", "x2"] : settings_now().inputs;
+  renew({ data: name, noise, loss, inputs, test: 0.2 });
+}
+const thumbnails = {};
+function thumbnail(name) {
+  const canvas = element("canvas", { width: 44, height: 44, className: "pg-thumb" }), pen = canvas.getContext("2d");
+  canvas.setAttribute("aria-hidden", true);
+  const { X, y } = (thumbnails[name] ??= samples({ data: name, n: 120, noise: SETS[name].noise, test: 0.1, seed: 0 }));
+  if (name === "digits") {
+    pen.fillStyle = ink("text");
+    X[1].forEach((a, k) => ((pen.globalAlpha = a), pen.fillRect(6 + 4 * (k % 8), 6 + 4 * (k >> 3), 4, 4)));
+    return canvas;
+  }
+  const points = X.map((point, i) => (point.length === 2 ? point : [point[0], y[i][0]])), flat = points.flat();
+  const low = Math.min(...flat), high = Math.max(...flat), place = (a) => 3 + (38 * (a - low)) / (high - low);
+  points.forEach(([a, b], i) => {
+    pen.fillStyle = ink(CLASS_COLOURS[Array.isArray(y[i]) ? Number(y[i][0] > 0) : y[i]]);
+    pen.fillRect(place(a) - 1, 44 - place(b) - 1, 2.4, 2.4);
+  });
+  return canvas;
+}

@@ -1,0 +1,137 @@
+// The output: what the network says of every point, the data on it, and the losses so far.
+const shade = element("canvas");
+
+function draw_map(values, fine) {
+  const { pen, width } = pen_of($("map"), 1), spot = place_of(width);
+  if (is_plane()) {
+    Object.assign(shade, { width: fine, height: fine });
+    shade.getContext("2d").putImageData(backdrop(values.outputs, fine), 0, 0);
+    pen.drawImage(shade, 0, 0, width, width);
+  } else draw_wave(pen, spot, values.outputs);
+  draw_points(pen, spot);
+  const [u, v] = spot(is_plane() ? pg.probe : [pg.probe[0], probed().outputs.data[0]]);
+  pen.strokeStyle = ink("text");
+  pen.lineWidth = 1.5;
+  for (const [a, b, c, d] of [[-9, 0, -3, 0], [3, 0, 9, 0], [0, -9, 0, -3], [0, 3, 0, 9]]) {
+    pen.beginPath();
+    pen.moveTo(u + a, v + b);
+    pen.lineTo(u + c, v + d);
+    pen.stroke();
+  }
+}
+function place_of(width) {
+  const [left, right, bottom, top] = pg.box;
+  return ([a, b]) => [((a - left) / (right - left)) * width, ((top - b) / (top - bottom)) * width];
+}
+// the background: of classes, the colour of the likeliest, as strong as it is sure; of a number, its sign and size
+function backdrop(outputs, fine) {
+  const image = new ImageData(fine, fine), back = bytes(ink("card")), { classes } = pg.run;
+  const ends = (classes ? CLASS_COLOURS : ["two", "one"]).map((name) => bytes(ink(name)));
+  const most = classes || Math.max(...[...pg.run.data.y, ...pg.run.data.y_test].flat().map(Math.abs));
+  for (let k = 0; k < fine * fine; k++) {
+    const scores = row(outputs, k);
+    let kind = Number(scores[0] > 0), much = (0.85 * Math.min(Math.abs(scores[0]) / most, 1)) || 0;
+    if (classes) {
+      const odds = odds_of(scores);
+      kind = odds.indexOf(Math.max(...odds));
+      much = 0.08 + (0.6 * Math.min(1, Math.max(0, odds[kind] - 1 / classes))) / (1 - 1 / classes);
+    }
+    for (let c = 0; c < 3; c++) image.data[4 * k + c] = back[c] + much * ((ends[kind] ?? back)[c] - back[c]);
+    image.data[4 * k + 3] = 255;
+  }
+  return image;
+}
+function draw_points(pen, spot) {
+  const { data, classes } = pg.run, sure = new Set(pg.run.at === null ? [] : pg.run.chosen);
+  for (const [points, labels, hollow] of [[data.X_test, data.y_test, true], [data.X, data.y, false]])
+    points.forEach((point, i) => {
+      const kind = classes ? labels[i] : Number(labels[i][0] > 0), name = CLASS_COLOURS[kind];
+      const [u, v] = spot(is_plane() ? point : [point[0], labels[i][0]]);
+      pen.fillStyle = hollow ? ink("card") : ink(name);
+      pen.strokeStyle = hollow ? ink(name) : sure.has(i) ? ink("text") : ink("card");
+      pen.lineWidth = hollow || sure.has(i) ? 1.75 : 1;
+      mark(pen, kind, u, v, is_plane() ? 4 : 3);
+    });
+}
+function mark(pen, kind, u, v, size) {
+  pen.beginPath();
+  if (kind === 1) pen.rect(u - size, v - size, 2 * size, 2 * size);
+  else if (kind === 2) [[0, -1.3], [1.2, 0.9], [-1.2, 0.9]].forEach(([a, b]) => pen.lineTo(u + a * size, v + b * size));
+  else pen.arc(u, v, size + 0.5, 0, 7);
+  pen.closePath();
+  pen.fill();
+  pen.stroke();
+}
+function draw_wave(pen, spot, outputs) {
+  const [left, right] = pg.box, n = outputs.data.length;
+  pen.fillStyle = ink("page");
+  pen.fillRect(0, 0, 2000, 2000);
+  pen.strokeStyle = ink("text");
+  pen.lineWidth = 2.5;
+  pen.beginPath();
+  outputs.data.forEach((y, k) => pen.lineTo(...spot([left + ((right - left) * (k + 0.5)) / n, y])));
+  pen.stroke();
+}
+
+// --- the point that is looked at ------------------------------------------------------------------------------------
+function look_at(point) {
+  const [left, right, bottom, top] = pg.box, within = (a, low, high) => Math.min(Math.max(a, low), high);
+  pg.probe = [within(point[0], left, right), within(point[1], bottom, top)];
+  refresh();
+}
+function watch_map() {
+  const map = $("map");
+  map.onpointermove = map.onpointerdown = (event) => {
+    const { left, top, width } = map.getBoundingClientRect(), [a, b, c, d] = pg.box;
+    look_at([a + ((b - a) * (event.clientX - left)) / width, d - ((d - c) * (event.clientY - top)) / width]);
+  };
+  map.onkeydown = (event) => {
+    const by = (pg.box[1] - pg.box[0]) / 40;
+    const [da, db] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key] ?? [];
+    if (da === undefined) return;
+    event.preventDefault();
+    look_at([pg.probe[0] + da * by, pg.probe[1] + db * by]);
+  };
+}
+function say_probe() {
+  const { classes, settings } = pg.run, scores = [...probed().outputs.data];
+  const point = is_plane() ? pg.probe : pg.probe.slice(0, 1);
+  const where = is_picture() ? "Of the picture" : `At (${point.map(short).join(", ")})`;
+  if (!classes) return ($("pg-probe").textContent = `${where} the network says ${short(scores[0])}.`);
+  const odds = odds_of(scores), sum = settings.loss === "cross_entropy";
+  const best = odds.indexOf(Math.max(...odds)), name = is_picture() ? best : `${MARKS[best]} ${best}`;
+  const how = sum ? `e^${factor(scores[best])} / Σ e^outputs = ${(100 * odds[best]).toFixed(1)} %` : short(odds[best]);
+  $("pg-probe").textContent = `${where} the network says class ${name}: ${how}.`;
+}
+
+// --- losses ---------------------------------------------------------------------------------------------------------
+function draw_curve() {
+  const { pen, width, height } = pen_of($("curve"), 0.5), left = 38, low = height - 20, { losses } = pg.run;
+  const n = Math.max(50, losses.length), measured = pg.history.flatMap(({ train, test }) => [train, test]);
+  const top = [...losses.slice(-2000), ...measured].filter(Number.isFinite).reduce((a, b) => Math.max(a, b), 0.1);
+  const place = (t, loss) => [left + ((width - left - 4) * t) / n, low - ((low - 8) * Math.min(loss, top)) / top];
+  pen.font = "12px system-ui, sans-serif";
+  pen.fillStyle = ink("quiet");
+  pen.lineWidth = 1;
+  for (let k = 0; k <= 4; k++) {
+    const [, v] = place(0, (top * k) / 4);
+    trace(pen, [[left, v], [width, v]], "line");
+    pen.fillText(((top * k) / 4).toPrecision(2), 2, v + 4);
+  }
+  pen.fillText("0", left, height - 4);
+  pen.fillText(`step ${n}`, width - 62, height - 4);
+  const every = Math.max(1, Math.ceil(losses.length / 600));
+  trace(pen, losses.map((loss, t) => place(t + 1, loss)).filter((_, t) => t % every === 0), "faint");
+  const thin = Math.max(1, Math.ceil(pg.history.length / 600)), kept = pg.history.filter((_, i) => i % thin === 0);
+  pen.lineWidth = 2;
+  trace(pen, kept.map(({ t, train }) => place(t, train)), "one");
+  pen.setLineDash([7, 4]);
+  trace(pen, kept.map(({ t, test }) => place(t, test)), "two");
+  pen.setLineDash([]);
+}
+function trace(pen, points, name) {
+  pen.strokeStyle = ink(name);
+  pen.beginPath();
+  for (const point of points) pen.lineTo(...point);
+  pen.stroke();
+}

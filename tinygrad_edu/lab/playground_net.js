@@ -1,0 +1,177 @@
+// The network: columns of units, each with its own map, and the weights between them.
+const TILE = 24; // squares of a unit's map along a side
+
+function draw_net() {
+  const { sizes } = pg.run, net = $("pg-net");
+  const columns = [input_column(), ...sizes.slice(1).map((n, k) => unit_column(k + 1, n))];
+  const edges = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  edges.setAttribute("aria-hidden", true); // the panel beside has each weight in a field of its own
+  pg.edges = edges;
+  keep_focus(() => net.replaceChildren(edges, ...columns));
+  place_edges();
+}
+function input_column() {
+  const head = element("span", { className: "pg-head" }, element("span", { textContent: "inputs" }));
+  const column = element("div", { className: "pg-column" }, head);
+  if (!is_plane()) {
+    const tile = unit_button(0, 0, is_picture() ? "64 pixels" : "x₁");
+    column.append(tile);
+    return column;
+  }
+  for (const [name, { title }] of Object.entries(INPUTS)) {
+    const { inputs } = pg.run.settings, on = inputs.includes(name), button = element("button", { type: "button" });
+    if (pg.lesson?.hide.includes("inputs") && !on) continue;
+    button.id = `pg-input-${name}`;
+    button.className = "pg-input";
+    button.setAttribute("aria-pressed", on);
+    button.append(tile_canvas(on ? `0 ${inputs.indexOf(name)}` : name), element("span", { textContent: title }));
+    button.dataset.unit = on ? `0 ${inputs.indexOf(name)}` : "";
+    button.onclick = () => toggle_input(name);
+    button.onkeydown = walk;
+    column.append(button);
+  }
+  return column;
+}
+function toggle_input(name) {
+  const { inputs } = pg.run.settings, order = Object.keys(INPUTS);
+  const next = inputs.includes(name) ? inputs.filter((other) => other !== name) : [...inputs, name];
+  if (next.length) renew({ inputs: next.sort((a, b) => order.indexOf(a) - order.indexOf(b)) });
+}
+function unit_column(k, n) {
+  const last = k === pg.run.sizes.length - 1, column = element("div", { className: "pg-column" });
+  const head = element("span", { className: "pg-head" }, element("span", { textContent: "outputs" }));
+  column.append(last ? head : size_buttons(k, n));
+  for (let j = 0; j < n; j++) column.append(unit_button(k, j, last ? output_name(j) : ""));
+  return column;
+}
+const output_name = (j) => (pg.run.classes ? (is_picture() ? `${j}` : `${MARKS[j]} ${j}`) : "y");
+function size_buttons(k, n) {
+  const make = (text, label, id, enabled, by) => {
+    const button = element("button", { type: "button", textContent: text, id, disabled: !enabled });
+    button.setAttribute("aria-label", label);
+    button.onclick = () => renew({ layers: pg.run.settings.layers.map((m, i) => (i === k - 1 ? m + by : m)) });
+    return button;
+  };
+  return element(
+    "span", { className: "pg-head" },
+    element("span", { textContent: `h${k}: ${n}` }),
+    make("−", `Take a unit out of layer ${k}`, `pg-less-${k}`, n > 1, -1),
+    make("+", `Add a unit to layer ${k}`, `pg-more-${k}`, n < (is_picture() ? 32 : 8), 1),
+  );
+}
+function unit_button(k, j, text) {
+  const facts = { type: "button", className: "pg-unit", id: `pg-unit-${k}-${j}` };
+  const button = element("button", facts, tile_canvas(`${k} ${j}`));
+  if (text) button.append(element("span", { textContent: text }));
+  button.dataset.unit = `${k} ${j}`;
+  button.setAttribute("aria-label", k ? `${unit_name(k, j)}: how it comes about` : "The input");
+  button.onclick = button.onfocus = button.onpointerenter = () => choose({ k, j });
+  button.onkeydown = walk;
+  button.tabIndex = pg.chosen.k === k && pg.chosen.j === j ? 0 : -1;
+  return button;
+}
+function tile_canvas(name) {
+  const canvas = element("canvas", { width: TILE, height: TILE, className: "pg-tile" });
+  canvas.dataset.tile = name;
+  return canvas;
+}
+// arrow keys go from unit to unit
+function walk(event) {
+  const here = event.currentTarget, within = (column) => [...column.querySelectorAll(".pg-unit, .pg-input")];
+  const columns = [...$("pg-net").querySelectorAll(".pg-column")].map(within);
+  const x = columns.findIndex((column) => column.includes(here)), y = columns[x].indexOf(here);
+  const [dx, dy] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] ?? [0, 0];
+  const column = columns[x + dx], next = column?.[Math.min(Math.max(y + dy, 0), column.length - 1)];
+  if (!next || !(dx || dy)) return;
+  event.preventDefault();
+  next.focus();
+}
+
+// --- edges ----------------------------------------------------------------------------------------------------------
+function place_edges() {
+  const net = $("pg-net"), here = net.getBoundingClientRect(), { sizes } = pg.run;
+  pg.paths = [];
+  pg.edges.replaceChildren();
+  if (!here.width) return;
+  const middle = (unit, side) => {
+    const r = net.querySelector(`[data-unit="${unit}"] canvas`).getBoundingClientRect();
+    return [(side ? r.right : r.left) - here.left + net.scrollLeft, r.top + r.height / 2 - here.top];
+  };
+  pg.edges.setAttribute("width", net.scrollWidth);
+  pg.edges.setAttribute("height", net.scrollHeight);
+  for (let k = 1; k < sizes.length; k++)
+    for (let i = 0; i < (is_picture() && k === 1 ? 1 : sizes[k - 1]); i++)
+      for (let j = 0; j < sizes[k]; j++) {
+        const [a, b] = middle(`${k - 1} ${i}`, true), [c, d] = middle(`${k} ${j}`, false), bend = (c - a) / 2;
+        const curve = `M${a} ${b}C${a + bend} ${b} ${c - bend} ${d} ${c} ${d}`;
+        pg.paths.push({ k, i, j, path: edge_path(curve, k, i, j) });
+      }
+}
+function edge_path(curve, k, i, j) {
+  const make = (name) => {
+    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    path.setAttribute("d", curve);
+    path.setAttribute("class", name);
+    pg.edges.append(path);
+    return path;
+  };
+  const path = make("pg-edge"), touch = make("pg-touch"); // the second is wide and unseen, so that a pointer can hit it
+  touch.onpointerenter = () => choose({ k, j, i });
+  why(touch, () => weight_words(k, i, j));
+  touch.onclick = () => (choose({ k, j, i }), $(`pg-w-${i}`)?.focus());
+  return path;
+}
+function draw_edges() {
+  const { params } = pg.run.optimizer, names = pg.run.program.params;
+  for (const { k, i, j, path } of pg.paths) {
+    const { data, shape } = params[names[2 * k - 2]], w = is_picture() && k === 1 ? 0 : data[i * shape[1] + j];
+    const chosen = pg.chosen && !pg.chosen.quiet && pg.chosen.k === k && pg.chosen.j === j && (pg.chosen.i ?? i) === i;
+    path.setAttribute("class", `pg-edge ${w < 0 ? "minus" : "plus"}${chosen ? " chosen" : ""}`);
+    path.setAttribute("stroke-width", (0.6 + 3 * Math.min(Math.abs(w), 3) ** 0.8).toFixed(2));
+  }
+}
+
+// --- maps of the units ----------------------------------------------------------------------------------------------
+const NAMES_OF = (k) => (k === 0 ? "X" : k === pg.run.sizes.length - 1 ? "outputs" : `h${k}`);
+function draw_tiles(values, fine) {
+  const palette = [bytes(ink("two")), bytes(ink("card")), bytes(ink("one"))];
+  for (const canvas of $("pg-net").querySelectorAll(".pg-tile")) {
+    const [k, j] = canvas.dataset.tile.split(" ").map(Number), pen = canvas.getContext("2d");
+    if (is_picture()) draw_weights(canvas, k, j, palette);
+    else if (Number.isNaN(k)) idle_tile(canvas, palette);
+    else pen.putImageData(image_of(values[NAMES_OF(k)], j, fine, palette), 0, 0);
+  }
+}
+// the colours of a column of values on the grid: the largest is as strong as the colour can be
+function image_of(array, j, fine, palette) {
+  const image = new ImageData(TILE, TILE), { data, shape } = array, n = shape[1], line = shape[0] < fine * fine;
+  let most = 1e-9;
+  for (let r = j; r < data.length; r += n) most = Math.max(most, Math.abs(data[r]));
+  for (let v = 0, at = 0; v < TILE; v++)
+    for (let u = 0; u < TILE; u++, at += 4) {
+      const [across, down] = [u, v].map((a) => Math.floor(((a + 0.5) * fine) / TILE));
+      tint(image.data, at, data[((line ? 0 : down * fine) + across) * n + j] / most, palette);
+    }
+  return image;
+}
+function tint(pixels, at, share, [minus, none, plus]) {
+  const end = share < 0 ? minus : plus, much = Math.min(Math.abs(share), 1) || 0;
+  for (let c = 0; c < 3; c++) pixels[at + c] = none[c] + much * (end[c] - none[c]);
+  pixels[at + 3] = 255;
+}
+function idle_tile(canvas, palette) {
+  const { of } = INPUTS[canvas.dataset.tile], values = grid(TILE).map(([a, b]) => of(a, b));
+  const array = { data: Float64Array.from(values), shape: [TILE * TILE, 1] };
+  canvas.getContext("2d").putImageData(image_of(array, 0, TILE, palette), 0, 0);
+}
+// of pictures: the digit itself, what the units of the first layer look for, and how much the others say
+function draw_weights(canvas, k, j, palette) {
+  const pen = canvas.getContext("2d"), image = new ImageData(8, 8), values = probed();
+  Object.assign(canvas, { width: 8, height: 8 });
+  const { data, shape } = pg.run.optimizer.params[pg.run.program.params[0]];
+  const own = k === 0 ? pg.pixels : Array.from({ length: 64 }, (_, p) => data[p * shape[1] + j]);
+  const shown = k > 1 ? Array(64).fill(values[NAMES_OF(k)].data[j]) : own;
+  const most = k > 1 ? Math.max(...values[NAMES_OF(k)].data.map(Math.abs)) : Math.max(...shown.map(Math.abs), 1e-9);
+  shown.forEach((a, p) => tint(image.data, 4 * p, a / most, palette));
+  pen.putImageData(image, 0, 0);
+}
