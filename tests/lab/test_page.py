@@ -46,14 +46,14 @@ def test_the_page_proves_itself_and_trains_by_mouse_and_by_keyboard(browser, tmp
     assert tab.inner_text("#t") == "1"
     tab.focus("#epoch")
     tab.keyboard.press("Enter")
-    assert tab.inner_text("#t") == "10"  # the rest of the epoch: 160 samples are 10 batches of 16
+    assert tab.inner_text("#t") == "15"  # the rest of the epoch: 240 samples are 15 batches of 16
     tab.click("#play")
     tab.wait_for_timeout(300)
     tab.click("#play")
-    assert int(tab.inner_text("#t")) > 10
+    assert int(tab.inner_text("#t")) > 15
     tab.select_option("#rule", "lion")
     assert tab.inner_text("#t") == "0"
-    assert "Math.sign" in tab.inner_text("#kernel")
+    assert "Math.sign" in tab.text_content("#kernel")
     assert messages == []
 
 
@@ -62,9 +62,15 @@ def test_the_page_proves_itself_and_trains_by_mouse_and_by_keyboard(browser, tmp
     ("right", "wrong"),
     [
         ("p[i] -= lr * (c1 * m[i]) / u[i];", "p[i] += lr * (c1 * m[i]) / u[i];"),
+        ("const dv_2_dh = h;", "const dv_2_dh = np.negative(h);"),
         ("const d_v3 = np.multiply(np.multiply(d_v4, 2), v3);", "const d_v3 = np.multiply(np.multiply(d_v4, -2), v3);"),
+        (
+            '["d_z1", ({d_h1, h1}) => np.multiply(d_h1, np.subtract(1, np.multiply(h1, h1)))]',
+            '["d_z1", ({d_h1, h1}) => np.multiply(d_h1, np.add(1, np.multiply(h1, h1)))]',
+        ),
+        ("0.5 - Math.sin(t)", "0.6 - Math.sin(t)"),
     ],
-    ids=["rule", "derivative"],
+    ids=["rule", "derivative of a graph", "derivative", "network", "data"],
 )
 def test_a_wrong_sign_is_seen_and_turns_free_play_off(browser, tmp_path, made, right, wrong):
     tab, _, _ = opened(browser, tmp_path, planted(made, right, wrong))

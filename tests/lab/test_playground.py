@@ -158,6 +158,22 @@ def test_a_gradient_that_is_not_finite_stops_the_run_and_says_so(tab):
     assert tab.inner_text("#pg-halt") == ""
 
 
+FRAMES = """async () => {
+  const seen = new Set();
+  $("play").click();
+  for (let k = 0; k < 59; k++) await new Promise(requestAnimationFrame).then(() => seen.add($("t").textContent));
+  $("play").click();
+  return [seen.size, Number($("t").textContent)];
+}"""
+
+
+def test_the_pictures_stand_still_for_those_who_ask_for_it(browser, made, tmp_path):
+    tab, _, messages = opened(browser, tmp_path, made, reduced_motion="reduce")
+    seen, steps = tab.evaluate(FRAMES)
+    assert (seen, messages) == (1, [])
+    assert steps > 10
+
+
 CONTRAST = """() => {
   const part = (x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
   const light = (colour) => {

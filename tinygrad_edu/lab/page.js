@@ -31,13 +31,14 @@ for (const tab of document.querySelectorAll("[role=tab]")) {
     next.click();
   };
 }
+$("share").hidden = location.protocol === "about:"; // in a notebook's frame, which has no address
 $("share").onclick = () => {
   history.replaceState(null, "", link());
-  navigator.clipboard?.writeText(location.href);
+  navigator.clipboard?.writeText(location.href).catch(() => {});
   $("shared").textContent = "The link of what you see stands in the address bar, and is copied.";
 };
 matchMedia("(prefers-color-scheme: dark)").onchange = () => tabs[shown].show();
 addEventListener("resize", () => tabs[shown].show());
 addEventListener("hashchange", () => follow(location.hash));
-follow(location.hash);
+follow(location.hash || `#${facts.start}`);
 prove().then(show_proof);

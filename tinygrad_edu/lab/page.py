@@ -21,6 +21,8 @@ from ..race.pictures import RUNNERS
 from ..race.surfaces import SURFACES, stated
 from . import optimizers
 from .emit import rules, surface
+from .examples import EXAMPLES
+from .graphs import explorer
 from .programs import book
 from .runs import RUNS, USUAL, losses
 from .settings import rates, settings, variants
@@ -34,13 +36,15 @@ SHARED = ("training", "random", "samples", "programs", "run", "python", "common"
 HERE = Path(__file__).parent
 
 
-def page(rng: Rng = 0, formula: str | None = None) -> str:
+def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str = "") -> str:
     """Return the page as HTML: one file, which asks for nothing else.
 
     Parameters
     ----------
     rng : generator or seed of the data and the first weights
     formula : a surface of one's own for the optimizers, as "x**2 + 10*y**2", see `optimizers.own`
+    graph : one more for the Backprop tab, as `graphs.explorer` returns it
+    start : the link to begin with, as "tab=backprop", where the address has none
     """
     seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
     own = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in RULES}
@@ -49,6 +53,7 @@ def page(rng: Rng = 0, formula: str | None = None) -> str:
         "seed": seed,
         "rates": stated(),
         "order": RUNNERS,
+        "start": start,
         "runs": {**own, **runs},
         "steps": STEPS,
         "trainings": {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in {**own, **runs}.items()},
@@ -58,11 +63,14 @@ def page(rng: Rng = 0, formula: str | None = None) -> str:
         **settings(),
         **optimizers.facts(formula),
     }
+    graphs = {"own": graph} if graph else {}
+    graphs |= {name: explorer(example.loss(), *example.words()) for name, example in EXAMPLES.items()}
     surfaces = ",\n".join(f"{name}: {surface(*given)}" for name, given in optimizers.places(formula).items())
     emitted = [
         rules(),
         functions(optimizers.ravine_facts, optimizers.memory),
         f"const surfaces = {{{surfaces}}};",
+        "const graphs = {\n" + ",\n".join(f"{name}: {text}" for name, text in graphs.items()) + "\n};",
         f"const book = {book()};",
         rates(),
         variants(),

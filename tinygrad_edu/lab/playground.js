@@ -37,6 +37,7 @@ function step() {
 }
 function play(on) {
   pg.playing = on && pg.good;
+  pg.frames = 0;
   $("play").textContent = pg.playing ? "Pause" : "Play";
   if (pg.playing) requestAnimationFrame(frame);
 }
@@ -45,10 +46,10 @@ function frame() {
   const { t } = pg.run;
   for (pg.due += Number($("pg-speed").value); pg.due >= 1 && pg.playing; pg.due--) step();
   if (pg.run.t > t) record();
-  refresh();
+  if (!pg.playing || !still.matches || ++pg.frames % 60 === 0) refresh();
   if (pg.playing) requestAnimationFrame(frame);
-  else refresh();
 }
+const still = matchMedia("(prefers-reduced-motion: reduce)"); // then the pictures change once in 60 frames
 
 // --- what is shown ---------------------------------------------------------------------------------------------------
 // while it plays the grid is coarse, and what is read slowly is shown now and then
@@ -155,7 +156,7 @@ function dead_units() {
 }
 
 // --- the page --------------------------------------------------------------------------------------------------------
-$("play").onclick = () => play(!pg.playing);
+$("play").onclick = () => (play(!pg.playing), pg.playing || refresh());
 $("step").onclick = () => (play(false), step(), record(), refresh());
 $("epoch").onclick = () => {
   play(false);

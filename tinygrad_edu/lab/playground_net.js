@@ -4,10 +4,8 @@ const TILE = 24; // squares of a unit's map along a side
 function draw_net() {
   const { sizes } = pg.run, net = $("pg-net");
   const columns = [input_column(), ...sizes.slice(1).map((n, k) => unit_column(k + 1, n))];
-  const edges = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  edges.setAttribute("aria-hidden", true); // the panel beside has each weight in a field of its own
-  pg.edges = edges;
-  keep_focus(() => net.replaceChildren(edges, ...columns));
+  pg.edges ??= net.querySelector("svg"); // hidden from readers: the panel below has each weight in a field of its own
+  keep_focus(() => net.replaceChildren(pg.edges, ...columns));
   place_edges();
 }
 function input_column() {
@@ -109,7 +107,7 @@ function place_edges() {
 }
 function edge_path(curve, k, i, j) {
   const make = (name) => {
-    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    const path = document.createElementNS(pg.edges.namespaceURI, "path");
     path.setAttribute("d", curve);
     path.setAttribute("class", name);
     pg.edges.append(path);

@@ -26,6 +26,7 @@ class Lines(NamedTuple):
     forward, backward : the lines
     names : all names in them
     helpers, own : see `Program`
+    writer : what wrote them, if it is of a class of its own
     """
 
     forward: list[Line]
@@ -33,20 +34,30 @@ class Lines(NamedTuple):
     names: frozenset[str]
     helpers: str
     own: dict[str, str]
+    writer: Writer | None = None
 
 
 known = Known[Lines](64)
 
 
 def lines_of(
-    root: Tensor, nodes: list[Tensor], writes: Writes, called: Names, leaves: Mapping[str, Any], wanted: Sequence[str]
+    root: Tensor,
+    nodes: list[Tensor],
+    writes: Writes,
+    called: Names,
+    leaves: Mapping[str, Any],
+    wanted: Sequence[str],
+    by: type[Writer] = Writer,
 ) -> Lines:
     """Return the lines for a graph: those of an earlier one that differs in its numbers alone, or new ones.
 
-    root, nodes, writes, called, wanted : see `Writer`; leaves : the program's inputs by their names
+    root, nodes, writes, called, wanted : see `Writer`; leaves : the program's inputs by their names; by : the class
+    that writes the lines. Those of another class than `Writer` are not kept
     """
     forward_order(root)  # raises if data was changed
-    write = partial(_write, root, nodes, writes, called, leaves, wanted)
+    write = partial(_write, by, root, nodes, writes, called, leaves, wanted)
+    if by is not Writer:
+        return write()
     try:
         key = key_of(root, nodes, writes, called, leaves, wanted)
     except LookupError:
@@ -92,14 +103,21 @@ def key_of(
 
 
 def _write(
-    root: Tensor, nodes: list[Tensor], writes: Writes, called: Names, leaves: Mapping[str, Any], wanted: Sequence[str]
+    by: type[Writer],
+    root: Tensor,
+    nodes: list[Tensor],
+    writes: Writes,
+    called: Names,
+    leaves: Mapping[str, Any],
+    wanted: Sequence[str],
 ) -> Lines:
     """Write the lines for a graph."""
-    writer = Writer(root, called, {name: np.array(unwrap(value)) for name, value in leaves.items()})
+    writer = by(root, called, {name: np.array(unwrap(value)) for name, value in leaves.items()})
     forward, backward = writer.write(nodes, list(writes), list(wanted))
     lines, computed = forward + backward, {called[id(node)] for node in nodes}
     names = frozenset().union(*(line.reads for line in lines))
     names |= {line.target.removesuffix("[...]") for line in lines}
     calls = set().union(*(unbound(line.value) for line in lines))
     helpers = writer.helpers.text(calls - leaves.keys() - computed)
-    return Lines(forward, backward, names, helpers, writer.helpers.of_package())
+    kept = None if by is Writer else writer
+    return Lines(forward, backward, names, helpers, writer.helpers.of_package(), kept)

@@ -22,7 +22,7 @@ from .lines import lines_of
 from .names import TAKEN, Names, names
 from .preamble import global_names
 from .program import Program
-from .writer import takes_gradient
+from .writer import Writer, takes_gradient
 
 
 def trace(f: Any, *inputs: Any) -> Program:
@@ -176,10 +176,12 @@ class Trace:
     nodes : computed tensors that root and the writes depend on, arguments before results
     writes : see `Recorder`
     called : the names of the graph, once there is a program
+    writer : what wrote its lines, if that is of a class of its own
     numbered : plain arrays in the graph: id to a number, which is the same in every run
     """
 
     called: Names
+    writer: Writer | None
     nodes: list[Tensor]
     numbered: dict[int, int]
 
@@ -273,12 +275,13 @@ class Trace:
             raise TypeError(f"the function has to return a Tensor with a single number, got {got}")
         return cls(root, inputs, given, recorder, tables)
 
-    def program(self, wanted: list[str] | None = None) -> Program:
+    def program(self, wanted: list[str] | None = None, by: type[Writer] = Writer) -> Program:
         """Write the program.
 
         Parameters
         ----------
         wanted : names of the inputs that get a gradient; default: all that require one
+        by : the class that writes the lines
         """
         self._check()
         reserved = TAKEN.union(*{global_names(node.op) for node in self.nodes if node.op})
@@ -295,7 +298,8 @@ class Trace:
             zip(self.given, (called[id(t)] for t in self.inputs))
         )  # a name may mean something else in a program
         wanted = [here.get(name, name) for name in wanted or [key for key, t in leaves.items() if takes_gradient(t)]]
-        lines = lines_of(self.root, self.nodes, self.writes, called, leaves, wanted)
+        lines = lines_of(self.root, self.nodes, self.writes, called, leaves, wanted, by)
+        self.writer = lines.writer
         used = lines.names | {called[id(t)] for t in self.inputs}
         leaves = {name: value for name, value in leaves.items() if name in used}
         return Program(leaves, lines.forward, lines.backward, called[id(self.root)], wanted, lines.helpers, lines.own)
