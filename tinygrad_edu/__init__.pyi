@@ -72,6 +72,7 @@ from .extras.optimizers import (
     Signum as Signum,
 )
 from .extras.threads import set_num_threads as set_num_threads
+from .lab.notebook import Lab as Lab, lab as lab
 from .program.derivatives import grad as grad, hessian as hessian, hvp as hvp, jacobian as jacobian, jvp as jvp
 from .program.program import Program as Program
 from .program.trace import trace as trace

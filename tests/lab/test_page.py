@@ -62,6 +62,7 @@ def test_the_page_proves_itself_and_trains_by_mouse_and_by_keyboard(browser, tmp
     ("right", "wrong"),
     [
         ("p[i] -= lr * (c1 * m[i]) / u[i];", "p[i] += lr * (c1 * m[i]) / u[i];"),
+        ("const dv_2_dh = h;", "const dv_2_dh = np.negative(h);"),
         ("const d_v3 = np.multiply(np.multiply(d_v4, 2), v3);", "const d_v3 = np.multiply(np.multiply(d_v4, -2), v3);"),
         (
             '["d_z1", ({d_h1, h1}) => np.multiply(d_h1, np.subtract(1, np.multiply(h1, h1)))]',
@@ -69,7 +70,7 @@ def test_the_page_proves_itself_and_trains_by_mouse_and_by_keyboard(browser, tmp
         ),
         ("0.5 - Math.sin(t)", "0.6 - Math.sin(t)"),
     ],
-    ids=["rule", "derivative", "network", "data"],
+    ids=["rule", "derivative of a graph", "derivative", "network", "data"],
 )
 def test_a_wrong_sign_is_seen_and_turns_free_play_off(browser, tmp_path, made, right, wrong):
     tab, _, _ = opened(browser, tmp_path, planted(made, right, wrong))

@@ -18,6 +18,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     text = "the file to write (default: lab.html)"
     command.add_argument("--out", type=Path, default=Path("lab.html"), metavar="FILE", help=text)
     command.add_argument("--open", action="store_true", help="open it in the browser")
+    text = 'a formula of x and y to optimize on, as "x**2 + 10*y**2", beside the surfaces of the race'
+    command.add_argument("--surface", metavar="FORMULA", help=text)
     add_seed(command, "of the data and the first weights")
 
 
@@ -26,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     from ..lab.page import page
 
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(page(options.seed), encoding="utf-8")
+    options.out.write_text(page(options.seed, options.surface), encoding="utf-8")
     print(f"wrote   {options.out}  ({options.out.stat().st_size / 1000:.0f} kB)")
     if options.open:
         webbrowser.open(options.out.resolve().as_uri())

@@ -63,14 +63,20 @@ class Layout(NamedTuple):
     lines: list[Array]
 
 
-def layout(nodes: Sequence[Node]) -> Layout:
+def layout(nodes: Sequence[Node], gap: float = GAP, text: Sequence[list[str]] | None = None) -> Layout:
     """Put the boxes into columns, each to the right of what it is computed from.
 
     An edge that passes a column takes a place in it, as a box would, and crosses the column there. Each box moves
     towards the mean height of its neighbours, column by column, a few times to and fro.
+
+    Parameters
+    ----------
+    nodes : arguments before results
+    gap : between columns, in characters
+    text : lines of each box, if they are not `Node.lines`
     """
     column = _columns(nodes)
-    text = [node.lines() for node in nodes]
+    text = [node.lines() for node in nodes] if text is None else text
     widths, heights = [max(map(len, lines)) + 2.0 for lines in text], [len(lines) + 0.6 for lines in text]
     chains = []  # for each edge: the box that it leaves, its place in each column that it passes, the box it arrives at
     for a, b in edges(nodes):
@@ -82,7 +88,7 @@ def layout(nodes: Sequence[Node]) -> Layout:
     columns = [[i for i, c in enumerate(column) if c == k] for k in range(max(column) + 1)]
     y = _heights(columns, chains, heights)
     wide = np.array([max(widths[i] for i in members) for members in columns])
-    middles = np.cumsum(wide + GAP) - wide / 2 - GAP
+    middles = np.cumsum(wide + gap) - wide / 2 - gap
     x, half, size = middles[column], np.array(widths) / 2, len(nodes)
     lines = []
     for a, *passing, b in chains:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..core.ops import Array
-from ..core.tensor import Tensor, unwrap
-from ..program.names import forward_order, names
+from ..core.tensor import Tensor, seed, unwrap
+from ..program.names import Names, forward_order, names
 from .draw import Node, edges, picture
-from .steps import origin, steps
+from .steps import named_steps, origin
 from .tables import norm
 
 LIMIT = 200  # computed tensors: a picture of more could not be read
@@ -29,6 +29,7 @@ class Graph:
     Parameters
     ----------
     root, grad : as for ``root.backward(grad)``. Gradients are shown if that call would run
+    called : the names of the graph; default: those of `names`
 
     Raises
     ------
@@ -53,16 +54,17 @@ class Graph:
       n0 --> n2
     """
 
-    def __init__(self, root: Tensor, grad: Any = None) -> None:
+    def __init__(self, root: Tensor, grad: Any = None, called: Names | None = None) -> None:
         order = forward_order(root)
         if len(order) > LIMIT:
             raise ValueError(
                 f"nobody could read a picture of {len(order):,} computed tensors, {LIMIT} are the limit; draw a part "
                 "(an inner tensor, fewer layers or time steps), or print explain(loss), which sums it up"
             )
-        called = names(root)
+        called = called or names(root)
         gradients: dict[str, Array] = {}
-        for step in steps(root, grad) if root.requires_grad and (grad is not None or root.size == 1) else ():
+        passed = root.requires_grad and (grad is not None or root.size == 1)
+        for step in named_steps(root, seed(root, grad), called) if passed else ():
             gradients |= {step.name: step.g, **{share.to: share.after for share in step.shares}}
         self.nodes: list[Node] = []
         numbers: dict[int, int] = {}

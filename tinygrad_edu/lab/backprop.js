@@ -1,10 +1,269 @@
-// Backprop.
-{
-tabs.backprop = {
-  ready() {},
-  show() {},
-  hide() {},
-  state: () => ({}),
-  restore() {},
-};
+// Backprop: the backward pass through a graph, share by share.
+// inputs : lists of numbers by name; now : all numbers by name; at : the shares that are sent; task : of tasks
+const view = { name: "", at: 0, inputs: {}, mode: "watch", playing: 0, open: false, task: null, go };
+
+// --- the numbers ------------------------------------------------------------------------------------------------------
+function compute() {
+  const inputs = Object.fromEntries(Object.entries(view.inputs).map(([name, value]) => [name, np.array(value)]));
+  view.now = { ...inputs, ...view.graph.backprop(...Object.values(inputs))[1] };
+  $("graph-script").textContent = python_of(view.graph, view.inputs);
 }
+const total = () => view.graph.shares.length;
+// what is known of a node's gradient after so many shares: nothing, a part of the sum, or all of it
+function gradient({ name }, at) {
+  const last = words.come(view.graph, name, at).at(-1);
+  return last ? view.now[last.sum] : name === view.graph.loss ? view.now[`d_${name}`] : undefined;
+}
+function dots({ name }, at) {
+  const all = words.sent_to(view.graph, name).length, here = words.come(view.graph, name, at).length;
+  return all < 2 ? "" : all > 4 ? `${here}/${all}` : "●".repeat(here) + "○".repeat(all - here);
+}
+const edge_of = ({ node, to }) =>
+  view.graph.edges.findIndex((e) => view.graph.nodes[e.from].name === to && view.graph.nodes[e.to].name === node);
+const shares_of = (i) => view.graph.shares.filter((share) => edge_of(share) === i);
+const box = (node, at) => [view.now[node.name], gradient(node, at), node.name === view.asked ? "?" : dots(node, at)];
+function label(share) {
+  const number = share.local ? words.brief(view.now[share.local]) : "";
+  return [share.formula, number === share.formula ? "" : number];
+}
+
+// --- choose a graph, take a step --------------------------------------------------------------------------------------
+function choose(name, inputs = {}) {
+  const graph = graphs[name] ?? graphs[(name = Object.keys(graphs)[0])];
+  const begin = Object.entries(graph.inputs).map(([key, { value }]) => [key, fits(inputs[key], value) ? inputs[key] : value]);
+  Object.assign(view, { name, graph, inputs: Object.fromEntries(begin), picture: new GraphPicture(graph, { chosen, looked }) });
+  const natural = view.picture.svg.getAttribute("width");
+  $("graph-figure").style.setProperty("--natural", `${natural}px`);
+  $("graph-name").value = name;
+  $("graph-about").textContent = graph.about;
+  $("graph-code").textContent = graph.code;
+  $("graph-code").hidden = !graph.code;
+  $("graph-frame").replaceChildren(view.picture.svg);
+  $("graph-at").max = total();
+  make_table();
+  make_lines();
+  compute();
+  begin_mode(view.mode);
+}
+// inputs of a link have to be numbers, as many as there were
+const fits = (a, b) => (Array.isArray(b) ? Array.isArray(a) && a.length === b.length && b.every((x, i) => fits(a[i], x)) : Number.isFinite(a));
+function go(at, moving = false) {
+  view.at = Math.max(0, Math.min(total(), at));
+  if (view.at === total()) play(false);
+  draw();
+  const share = view.graph.shares[view.at - 1];
+  if (moving && share) view.picture.send(edge_of(share));
+  if (share) $("graph-said").textContent = `${share.node} sends to ${share.to}. ${spoken(words.edge(view.graph, share, view.now, view.at))}`;
+}
+const spoken = (lines) => lines.map((pair) => pair.filter(Boolean).join(": ")).join(". ");
+function play(on) {
+  clearInterval(view.playing);
+  view.playing = on ? setInterval(() => go(view.at + 1, true), 1300) : 0;
+  $("graph-play").textContent = on ? "Pause" : "Play";
+  $("graph-play").setAttribute("aria-pressed", on);
+  if (on) go(view.at === total() ? 0 : view.at + 1, true);
+}
+function begin_mode(mode) {
+  play(false);
+  Object.assign(view, { mode, asked: "" });
+  view.task = mode === "watch" ? null : tasks[mode](view);
+  document.querySelector(`[name=graph-mode][value=${mode}]`).checked = true;
+  $("graph-task").hidden = mode === "watch";
+  $("graph-task").replaceChildren(...(view.task?.box ?? []));
+  $("graph-naive").parentElement.hidden = mode === "quiz"; // it would say the answers
+  if (view.task) view.task.begin();
+  else go(0);
+}
+const chosen = (kind, i) => view.task?.chosen(kind, i);
+
+// --- what is seen -----------------------------------------------------------------------------------------------------
+function draw() {
+  const { graph, now, at, picture, mode } = view, last = graph.shares[at - 1], classes = { node: [], edge: [] };
+  graph.nodes.forEach((node, i) => {
+    const all = words.sent_to(graph, node.name).length, here = words.come(graph, node.name, at).length;
+    classes.node[i] = here < all ? (here ? "part" : "waiting") : "complete";
+    if ([last?.node, last?.to].includes(node.name)) classes.node[i] += " current";
+    if (node.name === view.asked) classes.node[i] += " asked";
+    picture.fill(i, ...box(node, at));
+    picture.nodes[i].setAttribute("aria-label", spoken(words.node(graph, node, now, at, mode === "quiz")));
+  });
+  graph.edges.forEach((edge, i) => {
+    const shares = shares_of(i), sent = shares.filter((share) => graph.shares.indexOf(share) < at).length;
+    classes.edge[i] = !shares.length ? "none" : sent === shares.length ? "sent" : sent ? "part" : "waiting";
+    if (shares.includes(last)) classes.edge[i] += " current";
+    picture.label(i, shares.map(label));
+    picture.edges[i].setAttribute("aria-label", spoken(edge_words(i)));
+  });
+  picture.dress(classes);
+  show_controls();
+  show_table();
+  show_lines();
+  looked();
+  $("graph-naive").replaceChildren(...paths_panel(graph, now, light));
+  keep_in_sight(last);
+}
+function show_controls() {
+  const { at, mode, open } = view, alone = mode !== "watch";
+  for (const part of document.querySelectorAll("#backprop .controls :is(button, input, select)")) part.disabled = !open;
+  $("graph-at").value = at;
+  $("graph-at-is").textContent = `${at} of ${total()}`;
+  $("graph-back").disabled = $("graph-first").disabled = !open || alone || at === 0;
+  $("graph-on").disabled = !open || alone || at === total();
+  $("graph-play").disabled = $("graph-at").disabled = !open || alone;
+}
+// where the picture is wider than the screen, what happens stays in it
+function keep_in_sight(last) {
+  const { svg, graph } = { svg: view.picture.svg, graph: view.graph }, frame = $("graph-frame");
+  const { box: [x] } = words.node_of(graph, last ? last.node : graph.loss), to = last && words.node_of(graph, last.to).box[0];
+  const middle = (((x + (to ?? x)) / 2) * CHARACTER * svg.clientWidth) / svg.getAttribute("width");
+  frame.scrollLeft = middle - frame.clientWidth / 2;
+}
+function light(via) {
+  const lit = new Set(via?.map((i) => edge_of(view.graph.shares[i])));
+  view.picture.edges.forEach((edge, i) => edge.classList.toggle("lit", lit.has(i)));
+}
+
+// --- what is said -----------------------------------------------------------------------------------------------------
+function edge_words(i) {
+  const { graph, now, at, mode } = view, shares = shares_of(i);
+  if (!shares.length) return [["", "No gradient goes back here: at its other end are data."]];
+  return shares.flatMap((share) => words.edge(graph, share, now, at, mode === "quiz"));
+}
+function looked(kind, i) {
+  const { graph, now, at, mode } = view, share = graph.shares[at - 1], of = ({ node, to }) => `${node} sends to ${to}`;
+  let title = share ? `Share ${at} of ${total()}: ${of(share)}` : "Before the first share";
+  let lines = [["forward", `${graph.loss} = ${words.brief(now[graph.loss])}`], ["backward", `d_${graph.loss} = 1`], ["", `The backward pass begins at ${graph.loss}, which grows as fast as itself.`]];
+  if (share) lines = words.edge(graph, share, now, at);
+  if (kind === "node") [title, lines] = [graph.nodes[i].name, words.node(graph, graph.nodes[i], now, at, mode === "quiz")];
+  if (kind === "edge") [title, lines] = [shares_of(i).length ? of(shares_of(i)[0]) : "data", edge_words(i)];
+  $("graph-what").textContent = title;
+  const pairs = lines.map(([label, text]) => (label ? [element("dt", { textContent: label }), element("dd", { textContent: text })] : [element("dd", { textContent: text, className: "plain" })]));
+  $("graph-words").replaceChildren(...pairs.flat());
+}
+// a part that explains itself under the pointer, or with the focus in it
+function explaining(part, kind, i) {
+  for (const event of ["pointerenter", "focusin"]) part.addEventListener(event, () => looked(kind, i));
+  for (const event of ["pointerleave", "focusout"]) part.addEventListener(event, () => looked());
+  return part;
+}
+function make_lines() {
+  const { lines: [forward, backward], shares, nodes } = view.graph;
+  const line = (text) => {
+    const share = shares.find(({ lines }) => lines.includes(text)), name = text.split(" = ")[0];
+    const node = nodes.findIndex((node) => [node.name, `d_${node.name}`].includes(name)), made = element("span", { textContent: text });
+    return share ? explaining(made, "edge", edge_of(share)) : node < 0 ? made : explaining(made, "node", node);
+  };
+  const head = (text) => element("span", { textContent: `# ${text}`, className: "quiet" });
+  $("graph-lines").replaceChildren(head("forward"), ...forward.map(line), head("backward"), ...backward.map(line));
+}
+function show_lines() {
+  const { graph, at } = view, here = at ? graph.shares[at - 1].lines : graph.lines[1].slice(0, 1);
+  for (const span of $("graph-lines").children) {
+    const marked = here.includes(span.textContent);
+    span.classList.toggle("marked", marked);
+    if (marked) $("graph-lines").scrollTop = span.offsetTop - $("graph-lines").clientHeight / 2;
+  }
+}
+
+// --- the table, with the inputs as fields -----------------------------------------------------------------------------
+function make_table() {
+  const { graph } = view, cell = (textContent) => element("td", { textContent });
+  const rows = graph.nodes.map((node) => {
+    const known = graph.inputs[node.name], open = known && node.grid.length && (!known.whole || node.name in graph.most);
+    const value = element("td", {}, ...(open ? fields(node, known) : []));
+    const head = element("th", { scope: "row", textContent: node.name });
+    const cells = [head, cell(node.kind === "computed" ? node.origin : node.kind), value, cell(""), cell("")];
+    return explaining(element("tr", {}, ...cells), "node", graph.nodes.indexOf(node));
+  });
+  const names = ["name", "computed as", "value", "gradient", "shares"];
+  const head = element("tr", {}, ...names.map((textContent) => element("th", { scope: "col", textContent })));
+  $("graph-table").replaceChildren(element("thead", {}, head), element("tbody", {}, ...rows));
+}
+function fields(node, { whole }) {
+  const [rows, columns] = node.grid, values = [view.inputs[node.name]].flat(Infinity);
+  const field = (k) => {
+    const made = element("input", { type: "number", step: whole ? 1 : "any", value: +values[k].toPrecision(6) });
+    if (whole) Object.assign(made, { min: 0, max: view.graph.most[node.name] });
+    const place = values.length > 1 ? `[${rows > 1 ? `${Math.floor(k / columns)}, ` : ""}${k % columns}]` : "";
+    made.setAttribute("aria-label", `${node.name}${place}`);
+    made.oninput = () => made.checkValidity() && changed(node.name, k, made.valueAsNumber);
+    return made;
+  };
+  const row = (r) => Array.from({ length: columns }, (_, c) => field(r * columns + c));
+  return Array.from({ length: rows }, (_, r) => element("span", { className: "row" }, ...row(r)));
+}
+function changed(name, k, value) {
+  if (!Number.isFinite(value)) return;
+  let i = 0;
+  const put = (part) => (Array.isArray(part) ? part.map(put) : i++ === k ? value : part);
+  view.inputs[name] = put(view.inputs[name]);
+  compute();
+  draw();
+}
+function show_table() {
+  const { graph, now, at } = view;
+  [...$("graph-table").tBodies[0].rows].forEach((row, i) => {
+    const node = graph.nodes[i], all = words.sent_to(graph, node.name).length, known = gradient(node, at);
+    const lines = (x) => rows_of(x, node.grid).map((line) => [line].flat().join("  ")).join("\n");
+    if (!row.cells[2].children.length) row.cells[2].textContent = lines(now[node.name]);
+    row.cells[3].textContent = node.kind === "data" ? "–" : known === undefined ? "" : lines(known);
+    row.cells[4].textContent = all ? `${words.come(graph, node.name, at).length} of ${all}` : "–";
+  });
+}
+
+// --- the controls -----------------------------------------------------------------------------------------------------
+function save() {
+  const { graph } = view, labels = graph.edges.map((_, i) => shares_of(i).map(label));
+  const frames = Array.from({ length: total() + 1 }, (_, at) =>
+    graph.nodes.map((node) => ({ parts: box(node, at), key: [words.brief(gradient(node, at)), dots(node, at)].join() })));
+  const file = new Blob([animation(graph, labels, frames)], { type: "image/svg+xml" });
+  element("a", { href: URL.createObjectURL(file), download: `${view.name}.svg` }).click();
+  $("graph-done").textContent = `${view.name}.svg is saved: a browser plays it.`;
+}
+function copy() {
+  navigator.clipboard?.writeText($("graph-script").textContent).catch(() => {}); // then it can be selected below
+  $("graph-done").textContent = "The script is copied, and stands below. It prints these gradients.";
+}
+for (const name in graphs) $("graph-name").append(new Option(graphs[name].title, name));
+for (const choice of document.querySelectorAll("[name=graph-mode]")) choice.onchange = () => begin_mode(choice.value);
+const by_hand = { first: () => go(0), back: () => go(view.at - 1), on: () => go(view.at + 1, true) };
+for (const name in by_hand) $(`graph-${name}`).onclick = () => (play(false), by_hand[name]());
+$("graph-name").onchange = () => choose($("graph-name").value);
+$("graph-play").onclick = () => play(!view.playing);
+$("graph-at").oninput = () => (play(false), go(Number($("graph-at").value)));
+$("graph-reset").onclick = () => choose(view.name);
+$("graph-python").onclick = copy;
+$("graph-save").onclick = save;
+$("backprop").addEventListener("keydown", (event) => {
+  const button = { ArrowRight: $("graph-on"), ArrowLeft: $("graph-back") }[event.key];
+  if (!button || event.target.closest("input, select, pre") || event.altKey || event.ctrlKey || event.metaKey) return;
+  button.click(); // a button that is off does nothing
+  event.preventDefault();
+});
+choose("meeting");
+
+tabs.backprop = {
+  ready(good) {
+    view.open = good;
+    show_controls();
+  },
+  show() {
+    show_lines(); // what is hidden cannot scroll
+    keep_in_sight(view.graph.shares[view.at - 1]);
+  },
+  hide: () => play(false),
+  state() {
+    const { name, at, mode, inputs, graph } = view;
+    const other = Object.entries(inputs).filter(([key, value]) => String(value) !== String(graph.inputs[key].value));
+    return { graph: name, at, mode, ...(other.length ? { inputs: JSON.stringify(Object.fromEntries(other)) } : {}) };
+  },
+  restore(kept) {
+    let inputs = {};
+    try {
+      inputs = JSON.parse(kept.inputs ?? "{}");
+    } catch {} // a link that was cut off
+    view.mode = ["next", "quiz"].find((mode) => mode === kept.mode) ?? "watch";
+    choose(kept.graph, inputs);
+    if (view.mode === "watch") go(Number(kept.at) || 0);
+  },
+};

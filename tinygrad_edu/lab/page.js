@@ -16,7 +16,8 @@ function show(name) {
 const link = () => `#${new URLSearchParams({ tab: shown, ...tabs[shown].state() })}`;
 function follow(hash) {
   const { tab, ...kept } = Object.fromEntries(new URLSearchParams(hash.slice(1)));
-  const name = tab in tabs ? tab : panels[0].id;
+  const lesson = new URLSearchParams(location.search).get("lesson");
+  const name = tab in tabs ? tab : Object.keys(tabs).find((name) => tabs[name].lessons?.includes(lesson)) ?? panels[0].id;
   if (tab in tabs) tabs[name].restore(kept);
   show(name);
 }
@@ -30,13 +31,14 @@ for (const tab of document.querySelectorAll("[role=tab]")) {
     next.click();
   };
 }
+$("share").hidden = location.protocol === "about:"; // in a notebook's frame, which has no address
 $("share").onclick = () => {
   history.replaceState(null, "", link());
-  navigator.clipboard?.writeText(location.href);
+  navigator.clipboard?.writeText(location.href).catch(() => {});
   $("shared").textContent = "The link of what you see stands in the address bar, and is copied.";
 };
 matchMedia("(prefers-color-scheme: dark)").onchange = () => tabs[shown].show();
 addEventListener("resize", () => tabs[shown].show());
 addEventListener("hashchange", () => follow(location.hash));
-follow(location.hash);
+follow(location.hash || `#${facts.start}`);
 prove().then(show_proof);

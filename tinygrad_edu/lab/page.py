@@ -15,9 +15,14 @@ from ..core.init import Rng
 from ..core.tensor import Tensor
 from ..extras.numpy_functions import stack
 from ..extras.optimizers import RULES
+from ..program.javascript import functions
 from ..program.javascript_arrays import runtime
+from ..race.pictures import RUNNERS
 from ..race.surfaces import SURFACES, stated
+from . import optimizers
 from .emit import rules, surface
+from .examples import EXAMPLES
+from .graphs import explorer
 from .programs import book
 from .runs import RUNS, USUAL, losses
 from .settings import rates, settings, variants
@@ -31,32 +36,46 @@ SHARED = ("training", "random", "samples", "programs", "run", "python", "common"
 HERE = Path(__file__).parent
 
 
-def page(rng: Rng = 0) -> str:
+def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str = "", own: Any = None) -> str:
     """Return the page as HTML: one file, which asks for nothing else.
 
     Parameters
     ----------
     rng : generator or seed of the data and the first weights
+    formula : a surface of one's own for the optimizers, as "x**2 + 10*y**2", see `optimizers.own`
+    graph : one more for the Backprop tab, as `graphs.explorer` returns it
+    own : a network and data for the playground, as `own.own` returns them
+    start : the link to begin with, as "tab=backprop", where the address has none
     """
     seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
-    own = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in RULES}
-    runs = {name: {**USUAL, **run} for name, run in RUNS.items()}
+    usual = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in RULES}
+    runs = {**usual, **{name: {**USUAL, **run} for name, run in RUNS.items()}}
+    trainings = {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in runs.items()}
+    if own and own["losses"]:
+        runs["your network"], trainings["your network"] = own["settings"], own["losses"]
     facts = {
         "seed": seed,
         "rates": stated(),
-        "starts": {name: place.start for name, place in SURFACES.items()},
-        "runs": {**own, **runs},
+        "order": RUNNERS,
+        "start": start,
+        "runs": runs,
         "steps": STEPS,
-        "trainings": {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in {**own, **runs}.items()},
+        "trainings": trainings,
+        "own": own,
         "walks": {name: walks(name) for name in SURFACES},
         "numbers": NUMBERS.tolist(),
         "functions": {name: getattr(np, name)(NUMBERS).tolist() for name in FUNCTIONS},
         **settings(),
+        **optimizers.facts(formula),
     }
-    surfaces = ",\n".join(f"{name}: {surface(place)}" for name, place in SURFACES.items())
+    graphs = {"own": graph} if graph else {}
+    graphs |= {name: explorer(example.loss(), *example.words()) for name, example in EXAMPLES.items()}
+    surfaces = ",\n".join(f"{name}: {surface(*given)}" for name, given in optimizers.places(formula).items())
     emitted = [
         rules(),
+        functions(optimizers.ravine_facts, optimizers.memory),
         f"const surfaces = {{{surfaces}}};",
+        "const graphs = {\n" + ",\n".join(f"{name}: {text}" for name, text in graphs.items()) + "\n};",
         f"const book = {book()};",
         rates(),
         variants(),

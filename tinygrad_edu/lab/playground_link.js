@@ -14,7 +14,8 @@ function link_state() {
   return lesson ? { ...found, lesson: lesson.name } : found;
 }
 function from_link(kept) {
-  const given = { ...SETTINGS, hyper: {}, numbers: {}, ...begin_lesson(kept.lesson) };
+  const begun = { ...facts.own?.settings.hyper };
+  const given = { ...SETTINGS, hyper: begun, numbers: {}, ...begin_lesson(kept.lesson) };
   for (const [name, text] of Object.entries(kept)) {
     const [group, key] = name.split("."), long = Object.keys(GROUPS).find((long) => GROUPS[long] === group);
     const value = text === "true" || text === "false" ? text === "true" : Number(text);

@@ -6,17 +6,25 @@ function difference(ours, theirs) {
   return Number.isNaN(worst) ? Infinity : worst;
 }
 function trained(name) {
-  const run = new Run({ ...facts.runs[name], weights: "", test: 0.2, inputs: ["x1", "x2"] });
+  const own = { weights: "", test: 0.2, inputs: ["x1", "x2"], schedule: "", numbers: {} }; // what SETTINGS may have else
+  const run = new Run({ ...own, ...facts.runs[name] });
   for (let t = 0; t < facts.steps; t++) run.step();
   const every = facts.steps / facts.trainings[name].length;
   return run.losses.filter((_, t) => (t + 1) % every === 0);
 }
 function walked(name, rule) {
   const { backprop, gradients, data } = surfaces[name], [x, y] = gradients, arrays = Object.values(data).map(np.array);
-  const [a, b] = facts.starts[name], hyper = { lr: facts.rates[name][rule] };
+  const [a, b] = facts.places[name].start, hyper = { lr: facts.rates[name][rule] };
   const optimizer = new Optimizer(rules[rule], { [x]: a, [y]: b }, hyper);
   for (let t = 0; t < facts.steps; t++) optimizer.step(backprop(...optimizer.data, ...arrays)[1]);
   return [...optimizer.data];
+}
+const flat = (x) => (typeof x === "number" ? [x] : [...x.data]);
+const recomputed = (graph, inputs) => Object.values(graph.backprop(...inputs.map(np.array))[1]).flatMap(flat);
+// a point, further arguments, and the value and slopes there, computed again
+function sloped(name, row) {
+  const { backprop, gradients } = surfaces[name], given = row.slice(0, -3), [loss, slopes] = backprop(...given);
+  return [...given, loss, ...gradients.map((x) => slopes[x])];
 }
 async function prove() {
   const runs = [], free = () => new Promise((go) => setTimeout(go)); // so that the page answers meanwhile
@@ -27,10 +35,16 @@ async function prove() {
   for (const rule in rules) {
     $("verdict").textContent = `checking: ${runs.length} runs done again …`;
     await free();
-    for (const name in surfaces)
+    for (const name in facts.walks)
       runs.push([`${rule} on ${name}`, difference(walked(name, rule), facts.walks[name][rule])]);
     await free();
   }
+  for (const [name, graph] of Object.entries(graphs))
+    graph.checks.forEach(({ inputs, numbers }, i) =>
+      runs.push([`graph ${name}, inputs ${i + 1}`, difference(recomputed(graph, inputs), numbers)]),
+    );
+  for (const [name, points] of Object.entries(facts.slopes))
+    runs.push([`${name}, values and slopes`, Math.max(...points.map((row) => difference(sloped(name, row), row)))]);
   const rounding = Object.entries(facts.functions).map(([name, theirs]) => {
     const ours = np.tolist(np[name](np.array(facts.numbers)));
     return [name, ours.filter((a, i) => a !== theirs[i]).length, ours.length];
@@ -48,7 +62,7 @@ function show_proof({ runs, wrong, worst, same, rounding }) {
   const lines = [
     `When this page opened it did ${runs.length} runs again that the library had made: every rule in a training, and ` +
       `on every surface, and ${others_of} trainings of other networks and data, ` +
-      `${facts.steps} steps each. ${same} agree to the last bit; the largest ` +
+      `${facts.steps} steps each; and each graph of Backprop, with four sets of inputs. ${same} agree to the last bit; the largest ` +
       `difference is ${worst.toExponential(1)} of the largest number.`,
     others.length
       ? "This browser rounds the last bit of some functions in another way than NumPy: " +

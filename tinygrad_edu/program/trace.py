@@ -170,11 +170,12 @@ class Trace:
     ----------
     nodes : computed tensors that root and the writes depend on, arguments before results
     writes : see `Recorder`
-    called : the names of the graph, once there is a program
+    called, writer : the names of the graph, and what wrote its lines, once there is a program
     numbered : plain arrays in the graph: id to a number, which is the same in every run
     """
 
     called: Names
+    writer: Writer
     nodes: list[Tensor]
     numbered: dict[int, int]
 
@@ -268,12 +269,13 @@ class Trace:
             raise TypeError(f"the function has to return a Tensor with a single number, got {got}")
         return cls(root, inputs, given, recorder, tables)
 
-    def program(self, wanted: list[str] | None = None) -> Program:
+    def program(self, wanted: list[str] | None = None, by: type[Writer] = Writer) -> Program:
         """Write the program.
 
         Parameters
         ----------
         wanted : names of the inputs that get a gradient; default: all that require one
+        by : the class that writes the lines
         """
         self._check()
         reserved = TAKEN.union(*{global_names(node.op) for node in self.nodes if node.op})
@@ -290,7 +292,7 @@ class Trace:
             zip(self.given, (called[id(t)] for t in self.inputs))
         )  # a name may mean something else in a program
         wanted = [here.get(name, name) for name in wanted or [key for key, t in leaves.items() if takes_gradient(t)]]
-        writer = Writer(self.root, called, {name: np.array(unwrap(value)) for name, value in leaves.items()})
+        writer = self.writer = by(self.root, called, {name: np.array(unwrap(value)) for name, value in leaves.items()})
         forward, backward = writer.write(self.nodes, self.writes, wanted)
         lines = forward + backward
         used = {called[id(t)] for t in self.inputs}.union(*(loaded(line.value) for line in lines))

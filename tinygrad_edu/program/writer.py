@@ -81,9 +81,13 @@ class Writer:
             self.backward_of({node: own for node, own in late.items() if node in reached})
         missing = {f"d_{name}" for name in wanted} - {line.target for line in self.backward}
         zeros = [Line(f"d_{x}", call("np.zeros_like", ast.Name(x))) for x in wanted if f"d_{x}" in missing]
-        backward = needed(self.backward + zeros, [f"d_{name}" for name in wanted])
+        backward = needed(self.backward + zeros, self.results(wanted))
         used = {self.called[id(self.root)]}.union(*(loaded(line.value) for line in backward))
         return needed(early, used), backward
+
+    def results(self, wanted: list[str]) -> list[str]:
+        """Return the names that the backward pass is for: the gradients of the wanted inputs."""
+        return [f"d_{name}" for name in wanted]
 
     def run(self, line: Line) -> Line:
         """Run a line in the scope of the helpers, and return it."""

@@ -1,0 +1,39 @@
+// Lessons: what one leaves out of the tab, where it begins, and a sentence that says what to do.
+const LESSONS = {
+  limit: {
+    title: "How fast is too fast?", hide: ["rules", "tuned", "ravine", "numbers", "averages"],
+    text: "Raise the learning rate until the path no longer comes to rest. Then raise the condition: where is the limit now?",
+    settings: { surface: "ravine", rules: "sgd", lr: "0.02", k: "10" },
+  },
+  momentum: {
+    title: "How much momentum?", hide: ["tuned", "averages", "rules"],
+    text: "Below stands the momentum of heavy ball. With which does it arrive in the fewest steps? Compare it with the formula above the map.",
+    settings: { surface: "ravine", rules: "sgd,heavy_ball", lr: "0.09", k: "20", focus: "heavy_ball" },
+  },
+  adam: {
+    title: "Adam by hand", hide: ["tuned", "averages", "ravine"],
+    text: "Press Step, and work out the next m, v and p before you look at them. Why is the first step as long as the learning rate?",
+    settings: { surface: "valley", rules: "adam", lr: "0.3", focus: "adam", t: "0" },
+  },
+  noise: {
+    title: "What a small batch does", hide: ["numbers", "averages"],
+    text: "Go from one digit in a batch to all of them. Which paths come to rest? Which rate do the noisy ones need?",
+    settings: { surface: "neuron", rules: "sgd,momentum", lr: "2", batch: "1" },
+  },
+  bias: {
+    title: "Why the average is corrected", hide: ["surface", "rules", "race", "numbers", "out"],
+    text: "Set β to 0.98. How many values does it take until the average from 0 is right? What does the correction divide by, at first and later?",
+    settings: { beta: "0.9" },
+  },
+};
+const asked = new URLSearchParams(location.search).get("lesson");
+// shows what the lesson of this name needs, and returns where it begins
+function begin_lesson(name) {
+  const { hide = [], title, text, settings = {} } = LESSONS[name] ?? {};
+  now.lesson = name in LESSONS ? name : null;
+  for (const part of document.querySelectorAll("#optimizers [data-part]"))
+    part.classList.toggle("left-out", hide.includes(part.dataset.part));
+  $("o-lesson").hidden = !now.lesson;
+  if (now.lesson) $("o-lesson").replaceChildren(element("b", { textContent: `${title} ` }), text);
+  return settings;
+}
