@@ -177,7 +177,7 @@ $("pg-copy").onclick = () => {
 };
 watch_map();
 watch_whys();
-from_link({ lesson: new URLSearchParams(location.search).get("lesson") });
+from_link({});
 
 tabs.playground = {
   ready(good) {
@@ -190,6 +190,7 @@ tabs.playground = {
     refresh();
   },
   hide: () => play(false),
+  lessons: Object.keys(LESSONS),
   state: link_state,
   restore: from_link,
 };

@@ -13,9 +13,10 @@ function link_state() {
   if (run.losses.length) found.t = run.losses.length;
   return lesson ? { ...found, lesson: lesson.name } : found;
 }
+const asked = new URLSearchParams(location.search).get("lesson"); // lab.html?lesson=xor
 function from_link(kept) {
   const begun = { ...facts.own?.settings.hyper };
-  const given = { ...SETTINGS, hyper: begun, numbers: {}, ...begin_lesson(kept.lesson) };
+  const given = { ...SETTINGS, hyper: begun, numbers: {}, ...begin_lesson(kept.lesson ?? asked) };
   for (const [name, text] of Object.entries(kept)) {
     const [group, key] = name.split("."), long = Object.keys(GROUPS).find((long) => GROUPS[long] === group);
     const value = text === "true" || text === "false" ? text === "true" : Number(text);
