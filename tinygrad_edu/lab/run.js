@@ -31,8 +31,8 @@ class Run {
     const { data, layers, activation, loss, dropout, start, batch } = this.settings, made = samples(this.settings);
     this.data = made;
     this.classes = SETS[data].classes;
-    this.program = new Program(layers.length, activation, loss, dropout);
-    this.plain = new Program(layers.length, activation, loss, 0);
+    this.program = Program.of(layers.length, activation, loss, dropout);
+    this.plain = Program.of(layers.length, activation, loss, 0);
     this.train = [this.inputs(made.X), this.targets(made.y)];
     this.test = [this.inputs(made.X_test), this.targets(made.y_test)];
     this.sizes = [this.train[0].shape[1], ...layers, this.classes || 1];
