@@ -99,7 +99,7 @@ function draw_knobs() {
   for (const place of ["data", "model", "rule"]) {
     const names = Object.keys(KNOBS).filter((name) => KNOBS[name].at === place && wanted(name));
     const made = names.map(setting_knob);
-    if (place === "data" && !is_picture()) made.push(seed_button("seed", "New data"));
+    if (place === "data" && is_drawn(settings_now())) made.push(seed_button("seed", "New data"));
     if (place === "model") made.push(seed_button("start", "New first weights"));
     if (place === "model") made.unshift(depth_buttons());
     if (place === "rule") made.splice(1, 0, ...hyper_knobs());
