@@ -14,7 +14,8 @@ def tab(browser, made, tmp_path):
     """The page, open at the playground; at the end nothing may stand in its console."""
     page, requests, messages = opened(browser, tmp_path, made, viewport={"width": 1280, "height": 900})
     yield page
-    assert (len(requests), messages) == (1, [])
+    assert {request.split("#")[0].split("?")[0] for request in requests} == {page.url.split("#")[0].split("?")[0]}
+    assert messages == []
     page.close()
 
 
@@ -141,6 +142,10 @@ def test_a_lesson_hides_what_it_does_not_need(tab):
         assert tab.is_visible("#pg-lesson")
         tab.click("#step")
         assert tab.inner_text("#t") == "1"
+    tab.goto(tab.url.split("#")[0] + "?lesson=xor")
+    assert "XOR has no straight boundary" in tab.inner_text("#pg-lesson")
+    tab.goto(tab.url.split("?")[0])
+    tab.wait_for_selector("#badge.good", timeout=120_000)
     go(tab, "lesson=step")
     assert not tab.is_visible("#pg-sets")
     assert tab.is_visible("#pg-line")

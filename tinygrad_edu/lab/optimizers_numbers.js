@@ -1,10 +1,18 @@
 // A rule's equations, and the same with the numbers of one step in them.
 const figure = (x, digits = 4) => (Number.isInteger(x) && Math.abs(x) < 1e6 ? String(x) : Math.abs(x) < 1e-3 || Math.abs(x) >= 1e6 ? x.toExponential(2) : String(Number(x.toPrecision(digits))));
+const MATHML = "http://www.w3.org/1998/Math/MathML";
 function math_number(x, inside = true) {
-  const made = document.createElementNS("http://www.w3.org/1998/Math/MathML", "mn");
+  const made = document.createElementNS(MATHML, "mn");
   const text = Number.isFinite(x) ? figure(x).replace("-", "−") : "–";
   made.textContent = inside && text.startsWith("−") ? `(${text})` : text;
   return made;
+}
+// numbers and the signs between them; the last number is the result
+function math_row(...parts) {
+  const made = (tag, text = "") => Object.assign(document.createElementNS(MATHML, tag), { textContent: text });
+  const math = made("math");
+  math.append(...parts.map((part, i) => (i % 2 ? made("mo", part) : math_number(part, i < parts.length - 1))));
+  return math;
 }
 // the names of an equation, as elements: [element, name of the number]
 function letters_of(math, { letters }) {
@@ -25,9 +33,8 @@ function with_numbers(rule, line, { known, value }) {
   const math = right_side(rule, line), arrow = [...math.children].findIndex((part) => part.textContent === "←");
   for (const part of [...math.children].slice(0, arrow + 1)) part.remove();
   for (const [part, name] of letters_of(math, rules[rule])) if (name in known) part.replaceWith(math_number(known[name]));
-  const equal = document.createElementNS(math.namespaceURI, "mo");
-  equal.textContent = "=";
-  math.append(equal, math_number(value, false));
+  math.append(...math_row(0, "=", value).childNodes);
+  math.children[math.children.length - 3].remove();
   math.setAttribute("display", "inline");
   return math;
 }
@@ -74,8 +81,8 @@ function show_numbers(body, runner, steps, chosen) {
     for (const [factor, name] of corrected)
       if (name === word && state.includes(word)) {
         const known = steps.map((lines) => lines[line].known[factor]), values = steps.map((lines, i) => known[i] * lines[line].value);
-        const why = `${figure(known[chosen])} · ${figure(steps[chosen][line].value)} = ${figure(values[chosen])}: corrected for the start at 0`;
-        row(head(`${shown(factor)} · ${shown(name)}`), ...values.map(cell), told_here(why));
+        const product = math_row(known[chosen], "·", steps[chosen][line].value, "=", values[chosen]);
+        row(head(`${shown(factor)} · ${shown(name)}`), ...values.map(cell), told_here(product, " corrected for the start at 0"));
       }
   });
   const moves = steps.map((lines) => lines.at(-1).known.p !== undefined && lines.findLast(({ word }) => word === "p").value - lines[0].known.p);

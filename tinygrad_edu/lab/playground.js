@@ -5,7 +5,8 @@ function renew(given = {}) {
   pg.run = new Run(settings);
   Object.assign(pg, { history: [], chosen: { k: 1, j: 0, quiet: true }, line: -1, box: box() });
   const shape = is_picture();
-  $("map").hidden = shape;
+  $("map").hidden = $("pg-views").hidden = shape;
+  pg.view.unit = null;
   $("pg-pad-place").hidden = !shape;
   if (!is_picture() && !inside(pg.probe)) pg.probe = [(pg.box[0] + pg.box[1]) / 2, (pg.box[2] + pg.box[3]) / 2];
   if (shape) pg.pixels ??= [...pg.run.data.X_test[0]];
@@ -176,7 +177,7 @@ $("pg-copy").onclick = () => {
 };
 watch_map();
 watch_whys();
-from_link({ lesson: new URLSearchParams(location.search).get("lesson") });
+from_link({});
 
 tabs.playground = {
   ready(good) {
@@ -189,6 +190,7 @@ tabs.playground = {
     refresh();
   },
   hide: () => play(false),
+  lessons: Object.keys(LESSONS),
   state: link_state,
   restore: from_link,
 };

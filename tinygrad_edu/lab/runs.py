@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.layers import mlp
+from ..core.layers import Layer, mlp
+from ..core.ops import Array
 from ..extras.optimizers import RULES
 from ..training import schedules
 from ..training.data import TOY_SETS, batches, digits, split
@@ -49,8 +50,13 @@ def losses(given: dict[str, Any], steps: int) -> list[float]:
     if s["loss"] == "mse_loss" and y.ndim == 1:
         y = np.eye(outputs)[y]
     model = mlp([X.shape[1], *s["layers"], outputs], s["activation"], s["dropout"], rng=s["start"])
+    return followed(model, X, y, s, steps)
+
+
+def followed(model: Layer, X: Array, y: Array, s: dict[str, Any], steps: int) -> list[float]:
+    """Return the losses of a network in so many steps on these data, with the rule and the order that settings say."""
     hyper = {**RULES[s["rule"]].hyper, **s["hyper"]}
-    if "schedule" in s:
+    if s.get("schedule"):
         hyper["lr"] = getattr(schedules, s["schedule"])(hyper["lr"], **s["numbers"])
     optimizer, found = RULES[s["rule"]](model, **hyper, l2=s["l2"]), list[float]()
     loader = batches(X, y, batch_size=s["batch"] or None, rng=s["start"])
