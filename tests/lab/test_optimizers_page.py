@@ -106,9 +106,12 @@ def test_the_start_moves_by_click_by_keys_and_by_number_and_all_is_worked_out_ag
     assert float(rows(tab)["sgd"][1].split(", ")[0]) == pytest.approx(2 * 0.95**20, 1e-2)
     tab.fill("#o-lr", "-1")  # its logarithm
     assert float(rows(tab)["sgd"][1].split(", ")[0]) == pytest.approx(2 * 0.9**20, 1e-2)
-    assert "stable below 2/L = 0.1; at the rate 0.1: it diverges" in tab.inner_text("#o-ravine-is")
+    assert "stable below 2/L = 0.1; at the rate 0.1: it never comes to rest" in tab.inner_text("#o-ravine-is")
     tab.fill("#o-k", "1")
     assert "stable below 2/L = 0.2; at the rate 0.1: stable" in tab.inner_text("#o-ravine-is")
+    tab.fill("#o-k", "1.5")
+    assert "stable below 2/L = 0.06329; at the rate 0.1: it diverges" in tab.inner_text("#o-ravine-is")
+    tab.fill("#o-k", "1")
     tab.check("#o-tuned")
     assert float(rows(tab)["sgd"][0]) == pytest.approx(2 / 11, 1e-3)
     tab.click("#o-table button >> nth=1")

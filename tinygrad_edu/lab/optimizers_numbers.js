@@ -29,7 +29,7 @@ function figure(x, digits = 4) {
 const in_math = (tag, text = "") => Object.assign(document.createElementNS(MATHML, tag), { textContent: text });
 // a number; a negative one in brackets if it stands inside of a formula
 function math_number(x, inside = true) {
-  const text = Number.isFinite(x) ? figure(x).replace("-", "−") : "–";
+  const text = Number.isFinite(x) ? figure(x).replaceAll("-", "−") : "–";
   return in_math("mn", inside && text.startsWith("−") ? `(${text})` : text);
 }
 const result = (x) => [in_math("mo", "="), math_number(x, false)];
