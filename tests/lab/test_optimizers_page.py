@@ -217,14 +217,20 @@ def test_a_wrong_derivative_of_the_ravine_turns_the_race_off(browser, with_formu
     tab.close()
 
 
+WIDER = """[...document.querySelectorAll("#optimizers figure")].filter((card) => card.checkVisibility())
+  .filter((card) => card.scrollWidth > card.clientWidth + 1).map((card) => card.outerHTML.slice(0, 300))"""
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (760, "dark"), (320, "light"), (320, "dark")])
 def test_it_fits_and_can_be_read(browser, with_formula, tmp_path, width, scheme):
     size = {"width": width, "height": 800}
     tab, _, messages = opened(browser, tmp_path, with_formula, viewport=size, color_scheme=scheme)
-    links = ("", f"surface=long_valley&tuned=1&rules={','.join(RULES)}", "surface=ravine", "lesson=bias", "rules=")
+    every = f"surface=long_valley&tuned=1&rules={','.join(RULES)}"
+    links = ("", every, "surface=ravine&tuned=1&rules=sgd,heavy_ball", "lesson=bias", "rules=")
     for link in links:
         go(tab, link)
         assert tab.evaluate("document.documentElement.scrollWidth") == width, link
         assert unreadable(tab, "optimizers") == {}, link
+        assert tab.evaluate(WIDER) == [], link
     assert messages == []
     tab.close()

@@ -43,7 +43,8 @@ function sample_of(rule, u, v) {
   return place;
 }
 function swatch(rule) {
-  return svg("svg", { viewBox: "0 0 36 14", width: 36, height: 14, "aria-hidden": true }, sample_of(rule, 18, 7));
+  const size = { viewBox: "0 0 36 14", width: 36, height: 14, preserveAspectRatio: "xMidYMid slice" };
+  return svg("svg", { ...size, "aria-hidden": true }, sample_of(rule, 18, 7));
 }
 
 // --- numbers on axes ------------------------------------------------------------------------------------------------
