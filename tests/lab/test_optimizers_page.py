@@ -106,9 +106,12 @@ def test_the_start_moves_by_click_by_keys_and_by_number_and_all_is_worked_out_ag
     assert float(rows(tab)["sgd"][1].split(", ")[0]) == pytest.approx(2 * 0.95**20, 1e-2)
     tab.fill("#o-lr", "-1")  # its logarithm
     assert float(rows(tab)["sgd"][1].split(", ")[0]) == pytest.approx(2 * 0.9**20, 1e-2)
-    assert "stable below 2/L = 0.1; at the rate 0.1: it diverges" in tab.inner_text("#o-ravine-is")
+    assert "stable below 2/L = 0.1; at the rate 0.1: it never comes to rest" in tab.inner_text("#o-ravine-is")
     tab.fill("#o-k", "1")
     assert "stable below 2/L = 0.2; at the rate 0.1: stable" in tab.inner_text("#o-ravine-is")
+    tab.fill("#o-k", "1.5")
+    assert "stable below 2/L = 0.06329; at the rate 0.1: it diverges" in tab.inner_text("#o-ravine-is")
+    tab.fill("#o-k", "1")
     tab.check("#o-tuned")
     assert float(rows(tab)["sgd"][0]) == pytest.approx(2 / 11, 1e-3)
     tab.click("#o-table button >> nth=1")
@@ -214,14 +217,20 @@ def test_a_wrong_derivative_of_the_ravine_turns_the_race_off(browser, with_formu
     tab.close()
 
 
+WIDER = """[...document.querySelectorAll("#optimizers figure")].filter((card) => card.checkVisibility())
+  .filter((card) => card.scrollWidth > card.clientWidth + 1).map((card) => card.outerHTML.slice(0, 300))"""
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (760, "dark"), (320, "light"), (320, "dark")])
 def test_it_fits_and_can_be_read(browser, with_formula, tmp_path, width, scheme):
     size = {"width": width, "height": 800}
     tab, _, messages = opened(browser, tmp_path, with_formula, viewport=size, color_scheme=scheme)
-    links = ("", f"surface=long_valley&tuned=1&rules={','.join(RULES)}", "surface=ravine", "lesson=bias", "rules=")
+    every = f"surface=long_valley&tuned=1&rules={','.join(RULES)}"
+    links = ("", every, "surface=ravine&tuned=1&rules=sgd,heavy_ball", "lesson=bias", "rules=")
     for link in links:
         go(tab, link)
         assert tab.evaluate("document.documentElement.scrollWidth") == width, link
         assert unreadable(tab, "optimizers") == {}, link
+        assert tab.evaluate(WIDER) == [], link
     assert messages == []
     tab.close()
