@@ -216,5 +216,63 @@ def chapter_14():
     return figure
 
 
+def steepest(optimizer, loss, rounds=20, h=1e-4):
+    """Return the largest curvature at an optimizer's weights: products with the Hessian, as differences of gradients."""
+
+    def gradient(point):
+        optimizer.buffer.data[:] = point
+        optimizer.zero_grad()
+        loss().backward()
+        return optimizer.buffer.grad.copy()
+
+    here = optimizer.buffer.data.copy()
+    v = np.random.default_rng(0).standard_normal(here.shape)
+    for _ in range(rounds):
+        v /= np.linalg.norm(v)
+        v = (gradient(here + h * v) - gradient(here - h * v)) / (2 * h)
+    gradient(here)
+    return np.linalg.norm(v)
+
+
+def chapter_15():
+    """The wall at 2 / L, and the largest curvature while a network learns."""
+    figure, (wall, edge) = page(2, "Curvature, from the gradient's own program")
+    rng = np.random.default_rng(0)
+    area = rng.uniform(0.4, 1.6, 50)
+    A = np.stack([area, np.ones(50)], 1)
+    H = 2 * A.T @ A / 50
+    shares = np.linspace(0.7, 1.06, 80)
+    losses = []
+    for share in shares:
+        p, lr = np.array([-3.0, -0.5]), share * 2 / np.linalg.eigvalsh(H)[-1]
+        for _ in range(200):
+            p = p - lr * H @ p
+        losses.append(p @ H @ p / 2)
+    wall.semilogy(shares, losses, color=BLUE)
+    wall.axvline(1, color="0.5", linestyle=":")
+    wall.set(xlabel="rate / (2 / L)", ylabel="loss after 200 steps", title="a line through 50 points")
+    X, y = (part[:200] for part in tg.data.digits(rng=0)[:2])
+    for lr, colour, mark in ((0.5, GREEN, "o"), (1.0, RED, "s")):
+        model, found = tg.mlp([64, 16, 10], activation="tanh", rng=0), []
+        optimizer = tg.SGD(model, lr=lr)
+
+        def loss(model=model):
+            return tg.cross_entropy(model(X), y)
+
+        for t in range(301):
+            if t % 10 == 0:
+                found.append(steepest(optimizer, loss))
+            optimizer.zero_grad()
+            loss().backward()
+            optimizer.step()
+        edge.plot(np.arange(len(found)) * 10, found, color=colour, marker=mark, markersize=3, label=f"lr = {lr:g}")
+        edge.axhline(2 / lr, color=colour, linestyle=":", label=f"2 / {lr:g}")
+    edge.set(
+        xlabel="update, all 200 samples each", ylabel="largest curvature", title="200 digits, 64-16-10", ylim=(0, None)
+    )
+    edge.legend(frameon=False, fontsize=8)
+    return figure
+
+
 if __name__ == "__main__":
     main(globals())
