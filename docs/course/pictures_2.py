@@ -274,5 +274,66 @@ def chapter_15():
     return figure
 
 
+class Overwritten(tg.Adam):
+    """Adam whose corrected averages are written back, as much popular code has it."""
+
+    def step(self):
+        super().step()
+        t = self.t
+        self.buffer_of("m")[...] /= 1 - 0.9**t
+        self.buffer_of("v")[...] /= 1 - 0.999**t
+
+    def buffer_of(self, name):
+        return getattr(self, name)
+
+
+def losses_of(model, optimizer, X, y, updates=180):
+    """Return the loss of each batch of a training."""
+    found, rng = [], np.random.default_rng(0)
+    while len(found) < updates:
+        for xb, yb in tg.batches(X, y, 64, rng=rng):
+            optimizer.zero_grad()
+            loss = tg.cross_entropy(model(xb), yb)
+            loss.backward()
+            optimizer.step()
+            found.append(loss.item())
+    return np.array(found[:updates])
+
+
+def chapter_16():
+    """Six trainings, five of them broken; and the curve of lr_find."""
+    figure, (curves, near, finder) = page(3, "Which of these is sound?", size=(4.2, 3.6))
+    X, y = tg.data.digits(rng=0)[:2]
+    order = np.random.default_rng(0).permutation(len(y))
+
+    def network(activation="relu", bias=0.0):
+        model = tg.mlp([64, 32, 10], activation=activation, rng=0)
+        model[0].b.data = model[0].b.numpy() + bias
+        return model
+
+    rows = [
+        ("sound", network(), tg.Adam, 0.01, X, y, BLUE),
+        ("1: the rate", network(), tg.Adam, 1e-5, X, y, GREEN),
+        ("2: dead units", network(bias=-1.5), tg.Adam, 0.003, X, y, PINK),
+        ("3: the scale", network("tanh"), tg.Adam, 0.01, 1000 * X, y, YELLOW),
+        ("4: the rule", network(), Overwritten, 0.01, X, y, RED),
+        ("5: the labels", network(), tg.Adam, 0.01, X, y[order], SKY),
+    ]
+    for name, model, rule, lr, data, labels, colour in rows:
+        found = losses_of(model, rule(model, lr=lr), data, labels)
+        smooth = np.convolve(np.pad(found, 5, mode="edge"), np.ones(11) / 11, "valid")
+        for ax in (curves, near):
+            ax.plot(smooth, color=colour, label=name)
+    curves.set(xlabel="update", ylabel="loss, smoothed", yscale="log", ylim=(0.05, 60), title="digits, 64-32-10")
+    near.set(xlabel="update", ylim=(1.95, 2.45), title="the same, near ln 10 = 2.3")
+    model = network()
+    found = tg.lr_find(model, X, y, optimizer=tg.Adam(model), rng=0)
+    finder.semilogx(found.rates, found.smoothed, color=BLUE)
+    finder.axvline(found.suggestion, color="0.5", linestyle=":")
+    finder.set(xlabel="learning rate", ylabel="loss, smoothed", title="lr_find")
+    curves.legend(frameon=False, fontsize=8, loc="upper right", ncols=2)
+    return figure
+
+
 if __name__ == "__main__":
     main(globals())
