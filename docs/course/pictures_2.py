@@ -217,7 +217,7 @@ def chapter_14():
 
 
 def steepest(optimizer, loss, rounds=20, h=1e-4):
-    """Return the largest curvature at an optimizer's weights: products with the Hessian, as differences of gradients."""
+    """Return the largest curvature at the weights, by products with the Hessian: differences of gradients."""
 
     def gradient(point):
         optimizer.buffer.data[:] = point
