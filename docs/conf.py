@@ -18,7 +18,7 @@ default_role, napoleon_use_ivar, autodoc_typehints = "code", True, "none"
 html_theme, html_math_renderer, html_title = "furo", "mathml", f"tinygrad_edu {release}"
 html_show_sphinx = html_show_copyright = False
 
-NAMES = [name for name in [*dir(tg)] if not name.startswith("_")]
+NAMES = [name for name in dir(tg) if not name.startswith("_")]
 TOCTREE = """
 ```{{toctree}}
 :hidden:
@@ -80,8 +80,10 @@ def foreign(app, what, name, thing, skip, options):
 
 def formula(translator, node):
     """Write a formula as MathML, which browsers draw by themselves."""
-    display = "block" if isinstance(node, nodes.math_block) else "inline"
-    translator.body.append(latex2mathml.converter.convert(node.astext(), display=display))
+    block = isinstance(node, nodes.math_block)
+    text = latex2mathml.converter.convert(node.astext(), display="block" if block else "inline")
+    opened = '<math style="padding: 0.3em 0" ' if block else "<math "  # else a font without mathematics cuts powers off
+    translator.body.append(text.replace("<math ", opened, 1))
     raise nodes.SkipNode
 
 

@@ -1,7 +1,7 @@
-"""Draw the pictures of chapters 9 to 16, as pictures.py does those before: `python docs/course/pictures_2.py`."""
+"""The pictures of chapters 9 to 16; `python docs/course/pictures.py` draws them with the others."""
 
 import numpy as np
-from pictures import BLUE, GREEN, PINK, RED, SKY, YELLOW, main, page
+from pictures import BLUE, GREEN, PINK, RED, SKY, YELLOW, page
 
 import tinygrad_edu as tg
 
@@ -333,7 +333,3 @@ def chapter_16():
     finder.set(xlabel="learning rate", ylabel="loss, smoothed", title="lr_find")
     curves.legend(frameon=False, fontsize=8, loc="upper right", ncols=2)
     return figure
-
-
-if __name__ == "__main__":
-    main(globals())

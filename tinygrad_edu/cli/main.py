@@ -14,12 +14,12 @@ import warnings
 from typing import Any
 
 from .. import __version__
-from . import build, cache, evaluate, exercise, explain, predict, race, train
+from . import build, cache, course, evaluate, exercise, explain, predict, race, train
 from .arguments import Parser, in_options
 
 COMMANDS = {
     **{"train": train, "evaluate": evaluate, "predict": predict, "race": race, "explain": explain},
-    **{"build": build, "exercise": exercise, "cache": cache},
+    **{"course": course, "build": build, "exercise": exercise, "cache": cache},
 }
 FORMULA = r"^-(?!h$|-|[\d.]*$)"  # as in -x*x: with a space before it argparse does not take it for an option
 

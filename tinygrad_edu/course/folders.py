@@ -12,7 +12,7 @@ from typing import NamedTuple
 from .archives import take_out
 from .checks import EXERCISES, Exercise
 
-STUBS = Path(__file__).parent / "exercises"
+STUBS, NOTEBOOKS = Path(__file__).parent / "exercises", Path(__file__).parent / "notebooks"
 SUFFIXES = (".py", ".ipynb")  # of the files that are graded
 MOODLE = re.compile(r"(?s)(?P<name>.+)_(?P<id>\d+)_assignsubmission_[a-z]+(_(?P<rest>.*))?")  # as Moodle exports them
 FEEDBACK = "feedback"  # the folder of `records`, which is no student's
@@ -45,15 +45,32 @@ def start(folder: Path, number: int | None = None, force: bool = False) -> list[
     if number is None and folder.name.isdigit():
         raise ValueError(f"where to? Say tinygrad-edu exercise start {folder.name} DIR")
     wanted = [STUBS / f"{e.number}_{e.name}.py" for e in EXERCISES if number in (None, e.number)]
-    targets = [folder / stub.name for stub in wanted]
-    existing = [str(path) for path in targets if path.exists()]
+    return copied({folder / stub.name: stub for stub in wanted}, force)
+
+
+def start_course(folder: Path, force: bool = False) -> list[Path]:
+    """Copy the course's notebooks into folder, the exercises into a folder there, and return the paths of the copies.
+
+    Raises
+    ------
+    ValueError : as `start`
+    """
+    notebooks = {folder / path.name: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
+    return copied(
+        {**notebooks, **{folder / "exercises" / path.name: path for path in sorted(STUBS.glob("*.py"))}}, force
+    )
+
+
+def copied(sources: dict[Path, Path], force: bool) -> list[Path]:
+    """Copy each file to its place, and return the places; refuse as `start` does."""
+    existing = [str(path) for path in sources if path.exists()]
     if existing and not force:
         others = f" and {len(existing) - 1} more are" if len(existing) > 1 else " is"
         raise ValueError(f"{existing[0]}{others} there already, and left alone; --force overwrites what you wrote")
-    folder.mkdir(parents=True, exist_ok=True)
-    for stub, target in zip(wanted, targets, strict=True):
-        shutil.copyfile(stub, target)
-    return targets
+    for target, source in sources.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    return [*sources]
 
 
 def visible(name: str | Path) -> str:
