@@ -78,7 +78,7 @@ def chapter_10():
     return figure
 
 
-def arrivals(rule, rates, steps=400):
+def arrivals(rule, rates, steps=250):
     """Return for each rate the step from which on a path stays at the minimum of the narrow valley, or NaN."""
     found = []
     for lr in rates:
@@ -102,10 +102,10 @@ def chapter_11():
     paths.plot(*np.array(race.surface.minima).T, "k*", markersize=9)
     paths.set(xlim=(left, right), ylim=(bottom, top), title="Beale, stated rates")
     losses.set(xlabel="step", title="the losses of these paths", ylim=(1e-9, None))
-    rates = np.geomspace(1e-3, 100, 31)
+    rates = np.geomspace(0.01, 100, 17)
     for rule, colour, mark in zip(rules, colours, marks):
         windows.loglog(rates, arrivals(rule, rates), color=colour, marker=mark, markersize=3, label=rule)
-    windows.set(xlabel="learning rate", title="narrow valley: steps to the minimum", ylim=(20, 500))
+    windows.set(xlabel="learning rate", title="narrow valley: steps to the minimum", ylim=(20, 300))
     losses.legend(frameon=False, fontsize=8, loc="lower left")
     windows.legend(frameon=False, fontsize=8, loc="lower left")
     return figure
