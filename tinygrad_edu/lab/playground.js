@@ -175,6 +175,7 @@ $("pg-copy").onclick = () => {
   getSelection().selectAllChildren($("pg-python"));
   $("pg-copied").textContent = "It is copied, and marked below.";
 };
+$("pg-save").onclick = save_picture;
 watch_map();
 watch_whys();
 from_link({});
