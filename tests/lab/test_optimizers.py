@@ -10,6 +10,7 @@ import pytest
 from node import LAB, needs_node, node
 
 import tinygrad_edu as tg
+from tinygrad_edu.cli.main import main
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.extras.optimizers import RULES
 from tinygrad_edu.lab import emit, optimizers
@@ -185,6 +186,12 @@ def test_a_formula_of_ones_own_is_read_and_never_run():
 def test_what_is_no_surface_is_refused(formula, said):
     with pytest.raises(ValueError, match=said):
         optimizers.own(formula)
+
+
+def test_the_command_refuses_a_formula_in_one_sentence(capsys):
+    with pytest.raises(SystemExit):
+        main(["lab", "--surface", "x + z"])
+    assert capsys.readouterr().err == "tinygrad-edu lab: argument --surface: z has no value; known are: x, y\n"
 
 
 def test_every_surface_outside_the_race_is_checked_at_points():
