@@ -10,6 +10,7 @@ import pytest
 from node import LAB, needs_node, node
 
 import tinygrad_edu as tg
+from tinygrad_edu.cli.main import main
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.extras.optimizers import RULES
 from tinygrad_edu.lab import emit, optimizers
@@ -122,7 +123,8 @@ def test_contours_lie_at_their_levels_and_the_lowest_point_is_found(tmp_path, ta
             assert np.allclose((x**2 + 7.3 * y**2) / 2, level, rtol=0.02, atol=0.02), level
     closed = [line for lines in found["lines"] for line in lines if line[0] == line[-1]]
     assert len(closed) >= 5
-    assert sorted(map(len, found["saddle"])) == [2, 2]  # the low middle cuts off both high corners
+    around = sorted(sorted(line) for line in found["saddle"])  # the low middle cuts off both high corners
+    assert around == [[[0, 0.25], [0.5, 0]], [[0.75, 1], [1, 0.5]]]
     x, y = np.meshgrid(np.linspace(-5, 5, 2001), np.linspace(-4, 4, 1601))
     lowest = ((x**2 + y - 11) ** 2 + (x + y**2 - 7) ** 2 + np.exp(-(x**2))).min()
     assert found["lowest"][2] <= lowest
@@ -184,6 +186,12 @@ def test_a_formula_of_ones_own_is_read_and_never_run():
 def test_what_is_no_surface_is_refused(formula, said):
     with pytest.raises(ValueError, match=said):
         optimizers.own(formula)
+
+
+def test_the_command_refuses_a_formula_in_one_sentence(capsys):
+    with pytest.raises(SystemExit):
+        main(["lab", "--surface", "x + z"])
+    assert capsys.readouterr().err == "tinygrad-edu lab: argument --surface: z has no value; known are: x, y\n"
 
 
 def test_every_surface_outside_the_race_is_checked_at_points():

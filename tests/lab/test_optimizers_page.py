@@ -118,6 +118,19 @@ def test_the_start_moves_by_click_by_keys_and_by_number_and_all_is_worked_out_ag
     assert float(tab.input_value("#o-hyper input")) == pytest.approx(((10**0.5 - 1) / (10**0.5 + 1)) ** 2)
 
 
+def test_losses_are_above_the_minimum_of_the_surface_that_was_chosen(tab):
+    tab.select_option("#o-surface", "two_holes")
+    tab.select_option("#o-surface", "own")
+    tab.click("#o-reset")
+    tab.focus("#o-loss svg")
+    said = re.search(r"adam: (\S+)", tab.inner_text("#optimizers-says"))
+    x, y = -4, 3
+    grid = np.meshgrid(np.linspace(-2, 0, 401), np.linspace(-1, 1, 401))
+    lowest = (np.sin(grid[0]) * np.cos(grid[1]) + (grid[0] ** 2 + grid[1] ** 2) / 20).min()
+    assert float(said[1]) == pytest.approx(np.sin(x) * np.cos(y) + (x**2 + y**2) / 20 - lowest, 1e-3)
+    assert tab.inner_text("#o-spoken").startswith("Step 0, adam: x -4, y 3, loss 0.5")
+
+
 def test_the_python_prints_the_ends_that_are_shown(tab):
     go(tab, "surface=own&lr=0.2&rules=adam,rmsprop&hyper=adam.beta1:0.5&start=-3,2.5&t=17")
     tab.click("#o-python")

@@ -1,5 +1,7 @@
 """The playground in a browser: every control, the lines of a batch, the script, the keyboard, what is read aloud."""
 
+import xml.etree.ElementTree as ET
+
 import numpy as np
 import pytest
 from chromium import opened
@@ -134,6 +136,25 @@ def test_the_keyboard_reaches_units_weights_the_map_and_the_pad(tab):
     for key in ("ArrowDown", " ", "ArrowDown", " "):
         tab.keyboard.press(key)
     assert tab.inner_text("#pg-odds") != odds
+
+
+def test_the_output_shows_a_unit_only_the_answer_or_no_test_data_and_is_saved(tab, tmp_path):
+    go(tab, "data=circles&layers=4&t=20")
+    picture = lambda: tab.evaluate("$('map').toDataURL()")
+    seen = [picture()]
+    for name in ("hard", "tests"):
+        tab.click(f"#pg-{name}")
+        seen.append(picture())
+    tab.focus("#pg-unit-1-2")
+    assert tab.inner_text("#pg-output-name") == "h1[2]"
+    seen.append(picture())
+    assert len(set(seen)) == 4
+    assert "hard=1" in tab.evaluate("link()")
+    with tab.expect_download() as saved:
+        tab.click("#pg-save")
+    saved.value.save_as(tmp_path / "net.svg")
+    kinds = [part.tag.rpartition("}")[2] for part in ET.parse(tmp_path / "net.svg").iter()]
+    assert (kinds.count("path"), kinds.count("image")) == (2 * 4 + 4 * 2, 2 + 4 + 2 + 1)
 
 
 def test_a_lesson_hides_what_it_does_not_need(tab):

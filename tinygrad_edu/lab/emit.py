@@ -1,4 +1,4 @@
-"""Update rules, networks and surfaces as JavaScript, each from the source that runs here."""
+"""Update rules and surfaces as JavaScript, each from the source that runs here. `programs` has the networks."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..core import kernels
-from ..core.layers import Layer
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
 from ..extras.optimizers import RULES
 from ..program.javascript import Numbers, functions, name_of
-from ..program.javascript_arrays import program
 from ..program.trace import trace
-from ..program.writer import needed
 from ..race.surfaces import Surface
 from .mathml import equations, letter
 
@@ -144,35 +141,6 @@ def starts(optimizer: Optimizer) -> list[str]:
     if not all(found):
         raise ValueError(f"an average of {name_of(optimizer.kernel)} begins neither at 0 nor at lr nor at p")
     return [min(words) for words in found]
-
-
-def network(model: Layer, loss: Callable[..., Tensor], X: Any, y: Any) -> str:
-    """Return ``{backprop, predict, inputs, source}`` of a network with a loss, for every width and batch size.
-
-    Parameters
-    ----------
-    model, loss : as for `tg.fit`
-    X, y : a batch to trace with, of at least two samples
-
-    Raises
-    ------
-    ValueError : a line that cannot be written in JavaScript; a program that fits this batch alone
-    """
-
-    def compute(X: Tensor, y: Tensor) -> Tensor:
-        outputs = model(X)
-        outputs.name = "outputs"
-        return loss(outputs, y)
-
-    traced = trace(compute, X, y)
-    if not traced.any_size:
-        raise ValueError("this program fits batches of one size alone")
-    lines = needed(traced.forward, ["outputs"])
-    names = [name for name in traced.inputs if name != "y"]
-    body = "\n".join([f"def predict({', '.join(names)}):", *[f"    {line}" for line in lines], "    return outputs"])
-    backprop, predict = traced.javascript(), program(f"{traced.helpers}\n\n{body}\n")
-    facts = f"inputs: {json.dumps([*traced.inputs])}, source: {json.dumps(traced.source)}"
-    return wrapped(f"{backprop}\n{predict}", f"backprop, predict, {facts}")
 
 
 def surface(place: Surface, *more: float) -> str:

@@ -125,7 +125,7 @@ function ways_below() {
   $("o-python").onclick = () => {
     const script = Object.assign($("o-script"), { textContent: python_of(now.race, now.t), hidden: false });
     navigator.clipboard?.writeText(script.textContent);
-    $("o-said").textContent = "It is copied, and stands below. It prints where each rule is at this step.";
+    $("o-said").textContent = "It stands below, and is copied if the browser lets it. It prints where each rule is at this step.";
   };
   $("o-svg").onclick = () => download(`${now.plan.surface}.svg`, picture_of_map(), "image/svg+xml");
 }

@@ -19,7 +19,7 @@ function look_at_land(ground, box) {
   const key = JSON.stringify([ground.name, ground.name === "ravine" && ground.all[0], box]);
   if (map.key === key) return;
   const n = ground.size ? 56 : 128, z = heights(ground, box, n), { lowest, minima, box: own } = ground.about;
-  const found = lowest === null ? lowest_point(ground, own) : null, floor = lowest ?? found[2];
+  const found = lowest === null ? lowest_point(ground, own) : null, floor = lowest ?? found?.[2] ?? 0;
   const above = z.map((a) => Math.max(a - floor, 0)), levels = levels_of(above);
   const contours = levels.map((level) => ({ level, lines: lines_at(level, above, n) }));
   Object.assign(map, { key, n, above, levels, contours, floor, minima: found ? [found.slice(0, 2)] : minima });

@@ -9,10 +9,19 @@ function draw() {
   draw_charts();
   $("o-t").value = $("o-time").value = now.t;
   if (!now.playing || performance.now() - now.told > 200) show_rule();
+  if (!now.playing) say_step();
+}
+// for those who listen: where the rule is that is shown
+function say_step() {
+  const runner = focused();
+  if (!runner) return;
+  const { x, y, loss } = where(runner, now.t), [a, b] = place().axes;
+  const at = `${a} ${figure(x, 3)}, ${b} ${figure(y, 3)}, loss ${figure(loss, 3)}`;
+  $("o-spoken").textContent = `Step ${now.t}, ${runner.name}: ${at}`;
 }
 function draw_charts() {
   const { race, t, steps } = now, { floor = 0 } = map;
-  const above = (runner) => grown(runner, "above", (i) => Math.max(runner.losses[i] - floor, 0), 0);
+  const above = (runner) => grown(runner, `above ${floor}`, (i) => Math.max(runner.losses[i] - floor, 0), 0);
   const moves = (runner) => grown(runner, "moves", (i) => where(runner, i + 1).move, 1);
   const lines = (values_of, first) =>
     race.runners.map((runner) => {

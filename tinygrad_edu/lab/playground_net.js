@@ -144,7 +144,7 @@ function draw_tiles(values, fine) {
   for (const canvas of $("pg-net").querySelectorAll(".pg-tile")) {
     const [k, j] = canvas.dataset.tile.split(" ").map(Number), pen = canvas.getContext("2d");
     if (is_picture()) draw_weights(canvas, k, j, colours);
-    else if (Number.isNaN(k)) idle_tile(canvas, colours);
+    else if (Number.isNaN(k)) pg.playing || idle_tile(canvas, colours);
     else pen.putImageData(image_of(values[NAMES_OF(k)], j, fine, colours), 0, 0);
   }
 }
