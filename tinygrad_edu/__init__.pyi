@@ -60,16 +60,27 @@ from .extras.losses import (
 )
 from .extras.numpy_functions import concatenate as concatenate, einsum as einsum, stack as stack, where as where
 from .extras.optimizers import (
+    ADOPT as ADOPT,
     ASGD as ASGD,
+    COCOB as COCOB,
+    QHM as QHM,
+    AdaBelief as AdaBelief,
+    AdaBound as AdaBound,
     Adamax as Adamax,
+    Adan as Adan,
+    AdEMAMix as AdEMAMix,
     AMSGrad as AMSGrad,
     Lion as Lion,
     NAdam as NAdam,
+    OptimisticAdam as OptimisticAdam,
+    OptimisticGradient as OptimisticGradient,
+    QHAdam as QHAdam,
     RAdam as RAdam,
     RMSprop as RMSprop,
     Rprop as Rprop,
     SignSGD as SignSGD,
     Signum as Signum,
+    Yogi as Yogi,
 )
 from .extras.threads import set_num_threads as set_num_threads
 from .program.derivatives import grad as grad, hessian as hessian, hvp as hvp, jacobian as jacobian, jvp as jvp

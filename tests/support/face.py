@@ -38,6 +38,7 @@ def stubs():
         "core/methods.pyi": lambda: methods(tg.Tensor, TENSOR) + methods(tg.Optimizer, tg.SGD([TENSOR])),
         "core/optimizers.pyi": lambda: rules("core.optimizers"),
         "extras/optimizers.pyi": lambda: rules("extras.optimizers"),
+        "extras/optimizers_of_papers.pyi": lambda: rules("extras.optimizers_of_papers"),
     }
     for file, text in written.items():
         path = PACKAGE / file

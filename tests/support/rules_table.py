@@ -8,6 +8,8 @@ import tinygrad_edu as tg
 
 adam, rms = {"beta1": 0.8, "beta2": 0.95, "eps": 1e-6}, {"rho": 0.95, "eps": 1e-6}
 betas = {"betas": (0.8, 0.95), "eps": 1e-6}
+decay = {"weight_decay": 0.1}
+decoupled = {**decay, "decoupled_weight_decay": True}
 # class, reference, hyper-parameters, the same for torch.optim: (class, arguments)
 ROWS = [
     (tg.SGD, naive.sgd, {}, ("SGD", {})),
@@ -25,9 +27,18 @@ ROWS = [
     (tg.Adam, naive.adam, adam, ("Adam", betas)),
     (tg.AdamW, naive.adam, {**adam, "weight_decay": 0.1}, ("AdamW", {**betas, "weight_decay": 0.1})),
     (tg.AMSGrad, naive.amsgrad, adam, ("Adam", {**betas, "amsgrad": True})),
+    (tg.AMSGrad, naive.amsgrad, {**adam, **decay}, ("Adam", {**betas, **decoupled, "amsgrad": True})),
     (tg.Adamax, naive.adamax, adam, ("Adamax", betas)),
+    (tg.Adamax, naive.adamax, {**adam, **decay}, None),
     (tg.NAdam, naive.nadam, {**adam, "momentum_decay": 0.02}, ("NAdam", {**betas, "momentum_decay": 0.02})),
+    (
+        tg.NAdam,
+        naive.nadam,
+        {**adam, "momentum_decay": 0.02, **decay},
+        ("NAdam", {**betas, "momentum_decay": 0.02, **decoupled}),
+    ),
     (tg.RAdam, naive.radam, adam, ("RAdam", betas)),
+    (tg.RAdam, naive.radam, {**adam, **decay}, ("RAdam", {**betas, **decoupled})),
     (
         tg.Rprop,
         naive.rprop,
@@ -42,7 +53,19 @@ ROWS = [
     ),
     (tg.SignSGD, naive.signsgd, {}, None),
     (tg.Signum, naive.signum, {"beta": 0.8}, None),
+    (tg.Signum, naive.signum, {"beta": 0.8, **decay}, None),
     (tg.Lion, naive.lion, {"beta1": 0.8, "beta2": 0.95, "weight_decay": 0.1}, None),
+    (tg.OptimisticGradient, naive.optimistic_gradient, {"optimism": 0.7}, None),
+    (tg.OptimisticAdam, naive.optimistic_adam, {**adam, "optimism": 0.7}, None),
+    (tg.COCOB, naive.cocob, {"alpha": 30.0, "eps": 0.5}, None),
+    (tg.Yogi, naive.yogi, {**adam, "eps": 1e-3}, None),
+    (tg.QHM, naive.qhm, {"beta": 0.95, "nu": 0.6}, None),
+    (tg.QHAdam, naive.qhadam, {**adam, "nu1": 0.6, "nu2": 0.9}, None),
+    (tg.AdaBound, naive.ada_bound, {**adam, "final": 3.0, "gamma": 0.05}, None),
+    (tg.AdaBelief, naive.ada_belief, {**adam, "eps": 1e-8}, None),
+    (tg.Adan, naive.adan, {"beta1": 0.9, "beta2": 0.8, "beta3": 0.95, "eps": 1e-6, **decay}, None),
+    (tg.ADOPT, naive.adopt, {**adam, "eps": 0.05}, None),
+    (tg.AdEMAMix, naive.ademamix, {**adam, "beta3": 0.99, "alpha": 3.0, **decay}, None),
 ]
 IDS = [f"{row[0].__name__}{i}" for i, row in enumerate(ROWS)]
 CLASSES = list(dict.fromkeys(row[0] for row in ROWS))

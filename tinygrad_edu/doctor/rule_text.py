@@ -16,7 +16,7 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
 
-FUNCTIONS = {"sqrt": np.sqrt, "sign": np.sign, "abs": np.abs, "maximum": np.maximum}
+FUNCTIONS = {"sqrt": np.sqrt, "sign": np.sign, "abs": np.abs, "maximum": np.maximum, "minimum": np.minimum}
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,12 @@ class RuleText:
         with np.errstate(all="ignore"):
             return dict(zip(names, self.optimizer.scalars(t, *(hyper[name] for name in order)), strict=True))
 
+    def _first(self, p: Array) -> dict[str, Array]:
+        """Return the averages before the first step, for a parameter that is p then."""
+        self.optimizer.buffer.data[:] = p
+        self.optimizer.start()
+        return {name: average.copy() for name, average in self.optimizer.averages.items()}
+
     def run(self, start: Array, gradients: Array) -> Array:
         """Return the parameters after each step, (steps, 2, 6).
 
@@ -114,15 +120,15 @@ class RuleText:
         start : the two parameters before, (2, 6)
         gradients : their gradients in each step, (steps, 2, 6)
         """
-        first = {name: getattr(self.optimizer, name).copy() for name in self.optimizer.state}
-        memories = [dict(first), dict(first)]
+        firsts = [self._first(p) for p in start]
+        memories = [dict(first) for first in firsts]
         if "shared" in self.words:
             memories[1] = memories[0]
         p, path, code = list(start), np.empty(gradients.shape), self.code()
         with np.errstate(all="ignore"):
             for t, both in enumerate(gradients, start=1):
                 for i, g in enumerate(both):
-                    memory = first if "fresh" in self.words else memories[i]
+                    memory = firsts[i] if "fresh" in self.words else memories[i]
                     names = {**self.numbers_at(t, i), **FUNCTIONS, **memory, "p": p[i], "g": g, "__builtins__": {}}
                     exec(code, names)
                     memories[i].update({name: names[name] for name in memory})

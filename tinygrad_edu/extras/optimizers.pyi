@@ -16,9 +16,23 @@ from ..core.optimizers import (
     Momentum as Momentum,
     Nesterov as Nesterov,
 )
+from .optimizers_of_papers import (
+    ADOPT as ADOPT,
+    COCOB as COCOB,
+    QHM as QHM,
+    AdaBelief as AdaBelief,
+    AdaBound as AdaBound,
+    Adan as Adan,
+    AdEMAMix as AdEMAMix,
+    OptimisticAdam as OptimisticAdam,
+    OptimisticGradient as OptimisticGradient,
+    QHAdam as QHAdam,
+    Yogi as Yogi,
+)
 
 VARIANTS: dict[tuple[bool, bool], tuple[Any, tuple[str, ...]]]
 RULES: dict[str, type[Optimizer]]
+CLASSIC: dict[str, type[Optimizer]]
 
 def rule_names(wanted: str | Iterable[str]) -> list[str]: ...
 
@@ -44,7 +58,7 @@ class RMSprop(course.RMSprop):
         nonfinite: str = "raise",
     ) -> None: ...
 
-class AMSGrad(Adam):
+class AMSGrad(AdamW):
     @property
     def m(self) -> Array: ...
     @property
@@ -58,6 +72,7 @@ class AMSGrad(Adam):
         beta1: float = 0.9,
         beta2: float = 0.999,
         eps: float = 1e-08,
+        weight_decay: float = 0.0,
         *,
         l2: float = 0.0,
         nonfinite: str = "raise",
@@ -75,6 +90,7 @@ class Adamax(Optimizer):
         beta1: float = 0.9,
         beta2: float = 0.999,
         eps: float = 1e-08,
+        weight_decay: float = 0.0,
         *,
         l2: float = 0.0,
         nonfinite: str = "raise",
@@ -93,12 +109,13 @@ class NAdam(Optimizer):
         beta2: float = 0.999,
         eps: float = 1e-08,
         momentum_decay: float = 0.004,
+        weight_decay: float = 0.0,
         *,
         l2: float = 0.0,
         nonfinite: str = "raise",
     ) -> None: ...
 
-class RAdam(Adam):
+class RAdam(AdamW):
     @property
     def m(self) -> Array: ...
     @property
@@ -110,6 +127,7 @@ class RAdam(Adam):
         beta1: float = 0.9,
         beta2: float = 0.999,
         eps: float = 1e-08,
+        weight_decay: float = 0.0,
         *,
         l2: float = 0.0,
         nonfinite: str = "raise",
@@ -159,6 +177,7 @@ class Signum(Optimizer):
         params: Any,
         lr: LearningRate = 0.001,
         beta: float = 0.9,
+        weight_decay: float = 0.0,
         *,
         l2: float = 0.0,
         nonfinite: str = "raise",

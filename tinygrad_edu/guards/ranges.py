@@ -18,9 +18,13 @@ ABOVE_0 = (lambda x: 0 < x < float("inf"), "a finite number above 0")
 FINITE = (lambda x: abs(x) < float("inf"), "a finite number")  # asked of a number that only a rule of the user's has
 BELOW_1 = (lambda x: 0 <= x < 1, "at least 0 and below 1")
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
-    **dict.fromkeys(["lr", "l2", "lr_decay", "weight_decay", "momentum_decay", "lambd", "alpha", "t0"], AT_LEAST_0),
-    **dict.fromkeys(["momentum", "beta", "beta1", "beta2", "rho"], BELOW_1),
-    **dict.fromkeys(["least", "most"], ABOVE_0),
+    **dict.fromkeys(
+        ["lr", "l2", "lr_decay", "weight_decay", "momentum_decay", "lambd", "alpha", "t0", "optimism", "final"],
+        AT_LEAST_0,
+    ),
+    **dict.fromkeys(["momentum", "beta", "beta1", "beta2", "beta3", "rho"], BELOW_1),
+    **dict.fromkeys(["least", "most", "gamma"], ABOVE_0),
+    **dict.fromkeys(["nu", "nu1", "nu2"], (lambda x: 0 <= x <= 1, "from 0 to 1")),
     "eps": (ABOVE_0[0], "a finite number above 0, also in the parameters' dtype"),
     "down": (lambda x: 0 < x < 1, "above 0 and below 1"),
     "up": (lambda x: 1 < x < float("inf"), "a finite number above 1"),

@@ -110,7 +110,8 @@ def race(
     Parameters
     ----------
     surface : a name in `surfaces.SURFACES`, or a `surfaces.Surface` of your own
-    optimizers : names in `optimizers.RULES`, "all", or None for `FIELD`, the rules that courses compare
+    optimizers : names in `optimizers.RULES`, "all" of `optimizers.CLASSIC`, "every" one, or None for `FIELD`, the
+        rules that courses compare
     steps : at least 1; None for the number that suits the surface
     lr : a number, for all rules; or one of these words.
         "same": 0.01 for all rules;
