@@ -11,6 +11,7 @@ from pathlib import Path
 
 import house
 import ops_page
+import rules_page
 
 from tinygrad_edu.cli.main import main
 
@@ -45,6 +46,12 @@ def test_the_op_that_the_readme_shows_is_the_op():
 def test_the_table_of_ops_is_what_their_source_says():
     assert (ROOT / "docs" / "ops.md").read_text() == ops_page.page(), (
         "PYTHONPATH=. python tests/support/ops_page.py > docs/ops.md"
+    )
+
+
+def test_the_table_of_rules_is_what_the_classes_say():
+    assert (ROOT / "docs" / "rules.md").read_text() == rules_page.page(), (
+        "PYTHONPATH=. python tests/support/rules_page.py > docs/rules.md"
     )
 
 

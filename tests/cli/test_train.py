@@ -81,7 +81,7 @@ def test_it_trains_on_every_toy_set(tmp_path, capsys, data):
     assert (tmp_path / "boundary.png").exists() == (data != "regression")
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(12)
 @pytest.mark.filterwarnings("ignore:nothing was learned")  # so soon
 @pytest.mark.parametrize("name", RULES)
 def test_it_trains_with_every_rule(tmp_path, capsys, name):

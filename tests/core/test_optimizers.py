@@ -11,7 +11,20 @@ import sys
 import golden
 import numpy as np
 import pytest
-from rules_table import IDS, ROWS, every_class, every_dtype, every_row, every_row_of_torch, problem, run, torchs, two
+from rules_table import (
+    IDS,
+    ROWS,
+    every_class,
+    every_dtype,
+    every_elementwise_class,
+    every_elementwise_row,
+    every_row,
+    every_row_of_torch,
+    problem,
+    run,
+    torchs,
+    two,
+)
 
 import tinygrad_edu as tg
 from tinygrad_edu.core import jit
@@ -116,7 +129,8 @@ def test_every_hyper_parameter_matters(cls, reference, hyper, torch_row):
 
     for name, value in hyper.items():
         other = (not value) if isinstance(value, bool) else value * 0.95 if value != 0 else 0.1
-        assert not np.array_equal(end(), end(**{name: other})), name
+        if (cls, name) != (tg.Muon, "momentum"):  # which is of matrices
+            assert not np.array_equal(end(), end(**{name: other})), name
 
 
 FIRST_STEP = {  # |change| / lr of the first step, at gradients 0.37 and 37, with the defaults
@@ -149,6 +163,21 @@ FIRST_STEP = {  # |change| / lr of the first step, at gradients 0.37 and 37, wit
     tg.Adan: (1, 1),
     tg.ADOPT: (0, 0),
     tg.AdEMAMix: (1.0005, 1.0005),
+    tg.ScheduleFree: (0.37, 37),
+    tg.ScheduleFreeAdamW: (1, 1),
+    tg.LARS: (0.001, 0.001),  # trust · |p|
+    tg.LAMB: (1, 1),  # |p|
+    tg.NovoGrad: (1, 1),
+    tg.Fromage: (1 + 0.0005, 1 + 0.0005),  # and p shrinks by lr² / 2
+    tg.CautiousAdamW: (1.01, 1.01),
+    tg.CautiousLion: (1, 1),
+    tg.MARS: (1, 1),
+    tg.Adafactor: (1, 1),
+    tg.SM3: (0.1, 0.1),
+    tg.DoG: (2e-6, 2e-6),  # 1e-6 · (1 + |p|)
+    tg.DAdaptAdam: (1e-6, 1e-6),
+    tg.Prodigy: (1e-6, 1e-6),
+    tg.Muon: (1.1, 1.1),  # of a vector AdamW, with a decay of 0.1
 }
 
 
@@ -173,11 +202,14 @@ def rules():
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.name)
 def test_a_kernel_has_one_equation_for_each_statement_in_the_same_order_and_letters(rule):
-    docstring, loop = rule.body
-    assert isinstance(loop, ast.For)
+    docstring, *body = rule.body
+    assert len(body) == 1 or sys.modules[tg.LAMB.kernel.__module__].__name__.endswith("whole_kernels")
+    statements = [line for part in body for line in (part.body if isinstance(part, ast.For) else [part])]
+    # what makes room, and sends vectors elsewhere, is no equation
+    statements = [x for x in statements if "empty_like" not in ast.unparse(x) and not isinstance(x, ast.If)]
     equations = re.findall(r"^\s*(\w+) <- (.*)$", docstring.value.value, re.M)
-    assert len(equations) == len(loop.body)
-    for (target, right), statement in zip(equations, loop.body):
+    assert len(equations) == len(statements)
+    for (target, right), statement in zip(equations, statements):
         statement = WithoutIndex().visit(statement)
         if isinstance(statement, ast.AugAssign):
             left = statement.target
@@ -214,6 +246,8 @@ jitted = pytest.mark.skipif("NUMBA_DISABLE_JIT" in os.environ, reason="nothing i
 @every_dtype
 @every_class
 def test_any_number_for_lr_uses_the_one_compiled_version(cls, dtype):
+    if not hasattr(cls.kernel, "signatures"):
+        return  # products are NumPy's
     p = tg.Tensor(np.ones(3, dtype), requires_grad=True)
     optimizer = cls([p], lr=1)  # a whole number
     optimizer.compile()
@@ -233,7 +267,7 @@ def widens(rule, optimizer):
 
 
 @jitted
-@every_row
+@every_elementwise_row
 def test_float32_arithmetic_stays_float32(cls, reference, hyper, torch_row):
     optimizer = cls(two(), **hyper)
     assert not widens(optimizer.kernel.py_func, optimizer)
@@ -251,7 +285,7 @@ def test_a_literal_that_widens_would_be_seen():
 
 @jitted
 @every_dtype
-@every_row
+@every_elementwise_row
 def test_machine_code_does_what_numbas_dispatcher_does(cls, reference, hyper, torch_row, dtype):
     p0, gradients, rates = problem(30)
     p = tg.Tensor(p0.astype(dtype), requires_grad=True)
@@ -269,6 +303,7 @@ def test_machine_code_does_what_numbas_dispatcher_does(cls, reference, hyper, to
 def test_the_table_of_rules_has_every_exported_optimizer_under_its_kernels_name():
     exported = [getattr(tg, name) for name in tg.__all__]
     classes = {x for x in exported if isinstance(x, type) and issubclass(x, tg.Optimizer)} - {tg.Optimizer}
+    classes -= {tg.LBFGS, tg.PolyakSGD}  # whose step is given the loss
     assert set(RULES.values()) == classes == {row[0] for row in ROWS}
     assert {name: getattr(kernels, name) for name in RULES} == {name: cls.kernel for name, cls in RULES.items()}
 
@@ -281,7 +316,7 @@ def threads_as_before():
 
 @pytest.mark.usefixtures("threads_as_before")
 @pytest.mark.parametrize("threads", [2, 3])
-@every_class
+@every_elementwise_class
 def test_slices_in_threads_give_the_same_bits(cls, threads, monkeypatch):
     rng = np.random.default_rng(0)
     start, gradients = rng.standard_normal(1001), rng.standard_normal((3, 1001))

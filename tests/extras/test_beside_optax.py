@@ -5,6 +5,7 @@ import pytest
 from rules_table import problem, run
 
 import tinygrad_edu as tg
+from tinygrad_edu.extras import kernels
 
 jax = pytest.importorskip("jax")
 optax = pytest.importorskip("optax")
@@ -42,11 +43,32 @@ ROWS = [
         optax.ema(h.get("beta", 0.9), debias=False), optax.scale_by_sign(), optax.scale(-LR))),
     (tg.Lion, [{}, {"beta1": 0.5, "beta2": 0.8, "weight_decay": 0.1}],
      lambda h: optax.lion(LR, **b({"weight_decay": 0.0, **h}))),
+    (tg.ScheduleFree, [{}, {"beta": 0.5}, {"beta": 0.98}],
+     lambda h: contrib.schedule_free_sgd(LR, b1=h.get("beta", 0.9))),
+    (tg.ScheduleFreeAdamW, [{}, *with_(ADAM[1:2], weight_decay=0.1), {"beta1": 0.5, "beta2": 0.5, "eps": 1e-3}],
+     lambda h: contrib.schedule_free_adamw(LR, warmup_steps=None, **b({"weight_decay": 0.0, **h}))),
+    (tg.LARS, [{}, {"momentum": 0.5, "trust": 0.1}, {"weight_decay": 0.1}], lambda h: optax.lars(
+        LR, **{{"trust": "trust_coefficient"}.get(name, name): value for name, value in h.items()})),
+    (tg.LAMB, with_(ADAM, weight_decay=0.1), lambda h: optax.lamb(LR, **b({"eps": 1e-6, **h}))),
+    (tg.NovoGrad, [{}, {"beta1": 0.5, "beta2": 0.25, "eps": 1e-3, "weight_decay": 0.1}],
+     lambda h: optax.novograd(LR, **b({"beta1": 0.95, "beta2": 0.98, "eps": 1e-8, **h}))),
+    (tg.Fromage, [{}], lambda h: optax.fromage(LR, min_norm=0.0)),
+    (tg.SM3, [{}, {"momentum": 0.5, "eps": 1e-3}], lambda h: optax.chain(
+        optax.scale_by_sm3(h.get("momentum", 0.9), eps=h.get("eps", 1e-8)), optax.scale(-LR))),
+    (tg.DAdaptAdam, [{}, *with_(ADAM[1:], weight_decay=0.1, d=0.05)], lambda h: contrib.dadapt_adamw(
+        1.0, betas=(h.get("beta1", 0.9), h.get("beta2", 0.999)), eps=h.get("eps", 1e-8), estim_lr0=h.get("d", 1e-6),
+        weight_decay=h.get("weight_decay", 0.0))),
+    (tg.Prodigy, [{"eps": 1e-15}, *with_(ADAM[1:2], weight_decay=0.1, d=0.05, eps=1e-15)], lambda h: contrib.prodigy(
+        1.0, betas=(h.get("beta1", 0.9), h.get("beta2", 0.999)), eps=h["eps"], estim_lr0=h.get("d", 1e-6),
+        weight_decay=h.get("weight_decay", 0.0))),
+    (tg.DoG, [{"distance": 0.05}, {"eps": 0.1, "distance": 1e-3}], lambda h: contrib.dog(
+        1.0, ("distance", h["distance"]), eps=h.get("eps", 1e-8))),
+    (tg.DoG, [{}], lambda h: contrib.dog(1.0)),
 ]  # fmt: skip
 
 
-def theirs(make, p0, gradients):
-    """The trajectory of an optax optimizer."""
+def theirs(make, p0, gradients, key=None):
+    """The trajectory of an optax optimizer, or of something in its state."""
     with jax.enable_x64(True):
         optimizer = make()
         p = jax.numpy.asarray(p0)
@@ -59,15 +81,16 @@ def theirs(make, p0, gradients):
 
         for g in gradients:
             p, state = step(jax.numpy.asarray(g), state, p)
-            points.append(np.asarray(p))
+            points.append(np.asarray(key(state, p) if key else p))
     return np.array(points)
+
+
+OWN_LR = {tg.COCOB: 1.0, tg.DoG: 1.0, tg.DAdaptAdam: 1.0, tg.Prodigy: 1.0}
 
 
 def ours(cls, p0, gradients, **hyper):
     p = tg.Tensor(p0, requires_grad=True)
-    optimizer = cls([p], **hyper)
-    rates = [1.0 if cls is tg.COCOB else LR] * len(gradients)
-    return np.array(run(optimizer, p, gradients, rates))
+    return np.array(run(cls([p], **hyper), p, gradients, [OWN_LR.get(cls, LR)] * len(gradients)))
 
 
 CASES = [(cls, hyper, make) for cls, sets, make in ROWS for hyper in sets]
@@ -80,6 +103,66 @@ def test_a_200_step_trajectory_equals_optaxs(cls, hyper, make):
     expected = theirs(lambda: make(hyper), p0, gradients)
     got = ours(cls, p0, gradients, **hyper)
     np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+
+
+MATRICES = (tg.LARS, tg.LAMB, tg.NovoGrad, tg.Fromage, tg.SM3, tg.DAdaptAdam)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    ("cls", "hyper", "make"),
+    [case for case in CASES if case[0] in MATRICES],
+    ids=lambda x: getattr(x, "__name__", None),
+)
+def test_a_matrix_too(cls, hyper, make):
+    p0, gradients, _ = problem(size=15)
+    p0, gradients = p0.reshape(3, 5), gradients.reshape(-1, 3, 5)
+    expected = theirs(lambda: make(hyper), p0, gradients)
+    np.testing.assert_allclose(ours(cls, p0, gradients, **hyper), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 4)])
+def test_muons_newton_schulz_is_optaxs(shape):
+    u = np.random.default_rng(0).standard_normal(shape)
+    with jax.enable_x64(True):
+        coefficients = jax.numpy.array([3.4445, -4.7750, 2.0315])
+        expected = contrib._muon.orthogonalize_via_newton_schulz(jax.numpy.asarray(u), coefficients, 5, eps=0.0)
+    got = kernels.orthogonal(u.ravel(), shape[1]).reshape(shape)
+    np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 4)])
+@pytest.mark.parametrize("hyper", [{}, {"momentum": 0.8, "weight_decay": 0.0}])
+def test_muon_takes_torchs_steps_as_far_as_bfloat16_goes(shape, hyper):
+    """torch multiplies in bfloat16, three digits: each step may differ by a few hundredths of lr. optax debiases."""
+    torch = pytest.importorskip("torch")
+    p0, gradients, _ = problem(30, size=shape[0] * shape[1])
+    gradients = np.random.default_rng(0).standard_normal((30, *shape))
+    p = torch.tensor(p0.reshape(shape), requires_grad=True)
+    optimizer, points = torch.optim.Muon([p], lr=LR, **hyper), []
+    for g in gradients:
+        p.grad = torch.tensor(g)
+        optimizer.step()
+        points.append(p.detach().numpy().copy())
+    got = ours(tg.Muon, p0.reshape(shape), gradients, **hyper)
+    np.testing.assert_allclose(got, points, atol=0.2 * LR)
+
+
+@pytest.mark.parametrize("hyper", [{}, {"power": 0.6, "least": 0.9, "most": 1.5, "eps": 1e-3, "weight_decay": 0.1}])
+@pytest.mark.parametrize("shape", [(7,), (3, 5), (5, 3)])
+def test_adafactor_is_torchs(shape, hyper):
+    torch = pytest.importorskip("torch")
+    p0, gradients, _ = problem(size=int(np.prod(shape)))
+    p = torch.tensor(p0.reshape(shape), requires_grad=True)
+    ours_ = {"eps": 1e-7, "least": 1e-3, "most": 1.0, "power": 0.8, "weight_decay": 0.0, **hyper}
+    given = {"beta2_decay": -ours_["power"], "eps": (ours_["eps"], ours_["least"]), "d": ours_["most"]}
+    optimizer, points = torch.optim.Adafactor([p], lr=LR, weight_decay=ours_["weight_decay"], **given), []
+    for g in gradients:
+        p.grad = torch.tensor(g.reshape(shape))
+        optimizer.step()
+        points.append(p.detach().numpy().copy())
+    got = ours(tg.Adafactor, p0.reshape(shape), gradients.reshape(-1, *shape), **hyper)
+    np.testing.assert_allclose(got, points, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -336,6 +336,211 @@ def ademamix(p, gradients, rates, beta1, beta2, beta3, alpha, eps, weight_decay)
     return trajectory
 
 
+# --- rules that look at the whole parameter, or at its rows and columns -----------------------------------------------
+
+
+def length(x):
+    return float(np.sqrt((x**2).sum()))
+
+
+def trust_ratio(p, u, factor=1.0):
+    """You et al.: the length of p over that of the step, 1 where one is 0."""
+    return factor * length(p) / length(u) if length(p) > 0 and length(u) > 0 else 1.0
+
+
+def lars(p, gradients, rates, momentum, weight_decay, trust):
+    """You, Gitman & Ginsburg 2017, algorithm 1, as optax has it: the decay is in the norm of the gradient."""
+    v, trajectory = np.zeros_like(p), []
+    for g, lr in zip(gradients, rates):
+        u = g + weight_decay * p
+        v = momentum * v + lr * trust_ratio(p, u, trust) * u
+        p = p - v
+        trajectory.append(p)
+    return trajectory
+
+
+def lamb(p, gradients, rates, beta1, beta2, eps, weight_decay):
+    """You et al. 2020, algorithm 2, with phi(z) = z."""
+    trajectory = []
+    for r, lr in zip(adams_directions(gradients, beta1, beta2, eps), rates):
+        u = r + weight_decay * p
+        p = p - lr * trust_ratio(p, u) * u
+        trajectory.append(p)
+    return trajectory
+
+
+def novo_grad(p, gradients, rates, beta1, beta2, eps, weight_decay):
+    """Ginsburg et al. 2019, algorithm 1."""
+    v = m = None
+    trajectory = []
+    for g, lr in zip(gradients, rates):
+        v = length(g) ** 2 if v is None else beta2 * v + (1 - beta2) * length(g) ** 2
+        step = g / (np.sqrt(v) + eps) + weight_decay * p
+        m = step if m is None else beta1 * m + step
+        p = p - lr * m
+        trajectory.append(p)
+    return trajectory
+
+
+def fromage(p, gradients, rates):
+    """Bernstein et al. 2020, algorithm 1."""
+    trajectory = []
+    for g, lr in zip(gradients, rates):
+        p = (p - lr * g * trust_ratio(p, g)) / np.sqrt(1 + lr**2)
+        trajectory.append(p)
+    return trajectory
+
+
+def cautious(u, g):
+    """Liang et al. 2024: the update where it agrees with the gradient, over the share that does."""
+    mask = u * g > 0
+    return u * mask / max(mask.mean(), 1e-3)
+
+
+def cautious_adamw(p, gradients, rates, beta1, beta2, eps, weight_decay):
+    trajectory = []
+    for u, g, lr in zip(adams_directions(gradients, beta1, beta2, eps), gradients, rates):
+        p = p - lr * weight_decay * p - lr * cautious(u, g)
+        trajectory.append(p)
+    return trajectory
+
+
+def cautious_lion(p, gradients, rates, beta1, beta2, weight_decay):
+    m, trajectory = np.zeros_like(p), []
+    for g, lr in zip(gradients, rates):
+        u = np.sign(beta1 * m + (1 - beta1) * g)
+        p = p - lr * (cautious(u, g) + weight_decay * p)
+        m = beta2 * m + (1 - beta2) * g
+        trajectory.append(p)
+    return trajectory
+
+
+def mars(p, gradients, rates, beta1, beta2, eps, gamma, weight_decay):
+    """Yuan et al. 2024, algorithm 2 with the approximation of section 3.2: the last gradient is the last batch's."""
+    corrected = [g + gamma * beta1 / (1 - beta1) * (g - last) for g, last in zip(gradients, [gradients[0], *gradients])]
+    clipped = [c / max(length(c), 1) for c in corrected]
+    trajectory = []
+    for u, lr in zip(adams_directions(clipped, beta1, beta2, eps), rates):
+        p = p - lr * (u + weight_decay * p)
+        trajectory.append(p)
+    return trajectory
+
+
+def adafactor(p, gradients, rates, power, eps, least, most, weight_decay):
+    """Shazeer & Stern 2018, algorithms 4 (matrices) and 5 (vectors), with torch's places of eps."""
+    R = C = V = 0.0
+    trajectory = []
+    for t, (g, lr) in enumerate(zip(gradients, rates), start=1):
+        beta2, alpha = 1 - t**-power, max(least, np.sqrt((p**2).mean())) * min(lr, 1 / np.sqrt(t))
+        if p.ndim > 1:
+            R = beta2 * R + (1 - beta2) * (g**2).mean(axis=1)
+            C = beta2 * C + (1 - beta2) * (g**2).mean(axis=0)
+            V = np.outer(R, C) / max(R.mean(), eps)
+        else:
+            V = beta2 * V + (1 - beta2) * g**2
+        U = g / np.sqrt(np.maximum(V, eps**2))
+        U = U / max(1, np.sqrt((U**2).mean()) / most)
+        p = p - lr * weight_decay * p - alpha * U
+        trajectory.append(p)
+    return trajectory
+
+
+def sm3(p, gradients, rates, momentum, eps):
+    """Anil et al. 2019, algorithm SM3-II, whose sets are the rows and the columns, of a vector its elements."""
+    mu = [np.zeros(n) for n in p.shape]
+    m, trajectory = np.zeros_like(p), []
+    for g, lr in zip(gradients, rates):
+        nu = g**2 + (np.minimum(mu[0][:, None], mu[1][None, :]) if p.ndim > 1 else mu[0])
+        m = momentum * m + (1 - momentum) * g / np.sqrt(nu + eps)
+        p = p - lr * m
+        mu = [nu.max(axis=1), nu.max(axis=0)] if p.ndim > 1 else [nu]
+        trajectory.append(p)
+    return trajectory
+
+
+def schedule_free(p, gradients, rates, beta):
+    """Defazio et al. 2024, equations 3 to 5, with weights 1 / t: the points y, at which the gradients are."""
+    x = z = p
+    trajectory = []
+    for t, (g, lr) in enumerate(zip(gradients, rates), start=1):
+        z = z - lr * g
+        x = (1 - 1 / t) * x + z / t
+        trajectory.append((1 - beta) * z + beta * x)
+    return trajectory
+
+
+def schedule_free_adamw(p, gradients, rates, beta1, beta2, eps, weight_decay):
+    """Defazio et al. 2024, algorithm 1, with weights 1 / t."""
+    scales = debiased([g**2 for g in gradients], beta2)
+    x = y = z = p
+    trajectory = []
+    for t, (g, v, lr) in enumerate(zip(gradients, scales, rates), start=1):
+        z = z - lr * g / (np.sqrt(v) + eps) - lr * weight_decay * y
+        x = (1 - 1 / t) * x + z / t
+        y = (1 - beta1) * z + beta1 * x
+        trajectory.append(y)
+    return trajectory
+
+
+def dog(p, gradients, rates, eps, distance):
+    """Ivgi et al. 2023, equation 1; distance is r_eps."""
+    start, total, trajectory = p, 0.0, []
+    for g, lr in zip(gradients, rates):
+        distance = max(distance, length(p - start))
+        total += length(g) ** 2
+        p = p - lr * distance / np.sqrt(total + eps) * g
+        trajectory.append(p)
+    return trajectory
+
+
+def dadapt_adam(p, gradients, rates, beta1, beta2, eps, weight_decay, d):
+    """Defazio & Mishchenko 2023, algorithm 5 with weight decay."""
+    s, m, v, r, trajectory = np.zeros_like(p), np.zeros_like(p), np.zeros_like(p), 0.0, []
+    root = np.sqrt(beta2)
+    for k, (g, lr) in enumerate(zip(gradients, rates), start=1):
+        rate = d * lr * np.sqrt(1 - beta2**k) / (1 - beta1**k)
+        r = root * r + (1 - root) * rate * float(g @ (s / (np.sqrt(v) + eps)))
+        m = beta1 * m + (1 - beta1) * rate * g
+        v = beta2 * v + (1 - beta2) * g**2
+        s = root * s + (1 - root) * rate * g
+        p = p - rate * weight_decay * p - m / (np.sqrt(v) + eps)
+        if s.any():
+            d = max(d, r / ((1 - root) * np.abs(s).sum()))
+        trajectory.append(p)
+    return trajectory
+
+
+def prodigy(p, gradients, rates, beta1, beta2, eps, weight_decay, d):
+    """Mishchenko & Defazio 2023, algorithm 4 with debiasing and weight decay."""
+    start, s, m, v, r, trajectory = p, np.zeros_like(p), np.zeros_like(p), np.zeros_like(p), 0.0, []
+    for k, (g, lr) in enumerate(zip(gradients, rates), start=1):
+        rate = d * lr * np.sqrt(1 - beta2**k) / (1 - beta1**k)
+        m = beta1 * m + (1 - beta1) * d * g
+        v = beta2 * v + (1 - beta2) * (d * g) ** 2
+        r = np.sqrt(beta2) * r + d * rate * float(g @ (start - p))
+        s = np.sqrt(beta2) * s + d * rate * g
+        p = p - rate * weight_decay * p - rate * m / (np.sqrt(v) + d * eps)
+        if s.any():
+            d = max(d, r / np.abs(s).sum())
+        trajectory.append(p)
+    return trajectory
+
+
+def muon(p, gradients, rates, momentum, weight_decay, beta1, beta2, eps):
+    """Jordan et al. 2024: of a matrix five Newton-Schulz steps of the Nesterov momentum; of a vector AdamW."""
+    if p.ndim < 2:
+        return adam(p, gradients, rates, beta1, beta2, eps, weight_decay)
+    trajectory = []
+    for m, g, lr in zip(averages(gradients, momentum), gradients, rates):
+        U, values, Vt = np.linalg.svd(momentum * m + (1 - momentum) * g, full_matrices=False)
+        values = values / np.sqrt((values**2).sum())
+        for _ in range(5):  # the polynomial acts on the singular values alone
+            values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+        p = p - lr * weight_decay * p - lr * np.sqrt(max(1, p.shape[0] / p.shape[1])) * (U * values) @ Vt
+        trajectory.append(p)
+    return trajectory
+
+
 def mlp_gradients(X, labels, weights, biases):
     """Loss and gradients of a ReLU network with softmax cross-entropy, by hand: (loss, [dW], [db])."""
     h, inputs = X, []

@@ -243,9 +243,9 @@ RANGES = {  # of random hyper-parameters, as powers of ten or as they are
     "beta1": (0.5, 0.95), "beta2": (0.9, 0.9999), "beta": (0.5, 0.95), "momentum": (0.3, 0.95), "rho": (0.5, 0.99),
     "down": (0.3, 0.8), "up": (1.1, 2.0), "alpha": (0.5, 1.0), "t0": (1, 30),
     "beta3": (0.9, 0.999), "optimism": (0.3, 1), "nu": (0.3, 0.9), "nu1": (0.3, 0.9), "nu2": (0.3, 0.9),
-    "final": (1, 100), "gamma": (-3, 0),
+    "final": (1, 100), "gamma": (-3, 0), "trust": (0.01, 0.1), "power": (0.5, 1), "distance": (-3, 0), "d": (-3, 0),
 }  # fmt: skip
-POWERS = ["lr", "eps", "weight_decay", "lr_decay", "lambd", "least", "most", "momentum_decay", "gamma"]
+POWERS = ["lr", "eps", "weight_decay", "lr_decay", "lambd", "least", "most", "momentum_decay", "gamma", "distance", "d"]
 
 
 def draw(kind, rng):

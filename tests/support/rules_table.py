@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.extras.whole_optimizers import Whole
 
 adam, rms = {"beta1": 0.8, "beta2": 0.95, "eps": 1e-6}, {"rho": 0.95, "eps": 1e-6}
 betas = {"betas": (0.8, 0.95), "eps": 1e-6}
@@ -66,6 +67,21 @@ ROWS = [
     (tg.Adan, naive.adan, {"beta1": 0.9, "beta2": 0.8, "beta3": 0.95, "eps": 1e-6, **decay}, None),
     (tg.ADOPT, naive.adopt, {**adam, "eps": 0.05}, None),
     (tg.AdEMAMix, naive.ademamix, {**adam, "beta3": 0.99, "alpha": 3.0, **decay}, None),
+    (tg.ScheduleFree, naive.schedule_free, {"beta": 0.8}, None),
+    (tg.ScheduleFreeAdamW, naive.schedule_free_adamw, {**adam, **decay}, None),
+    (tg.LARS, naive.lars, {"momentum": 0.8, "trust": 0.02, **decay}, None),
+    (tg.LAMB, naive.lamb, {**adam, **decay}, None),
+    (tg.NovoGrad, naive.novo_grad, {**adam, **decay}, None),
+    (tg.Fromage, naive.fromage, {}, None),
+    (tg.CautiousAdamW, naive.cautious_adamw, {**adam, **decay}, None),
+    (tg.CautiousLion, naive.cautious_lion, {"beta1": 0.8, "beta2": 0.95, **decay}, None),
+    (tg.MARS, naive.mars, {**adam, "gamma": 0.05, **decay}, None),
+    (tg.Adafactor, naive.adafactor, {"power": 0.7, "eps": 0.05, "least": 0.9, "most": 0.7, **decay}, None),
+    (tg.SM3, naive.sm3, {"momentum": 0.8, "eps": 1e-3}, None),
+    (tg.DoG, naive.dog, {"eps": 1e-3, "distance": 0.01}, None),
+    (tg.DAdaptAdam, naive.dadapt_adam, {**adam, **decay, "d": 0.05}, None),
+    (tg.Prodigy, naive.prodigy, {**adam, **decay, "d": 0.05}, None),
+    (tg.Muon, naive.muon, {"momentum": 0.8, **decay, **adam}, None),
 ]
 IDS = [f"{row[0].__name__}{i}" for i, row in enumerate(ROWS)]
 CLASSES = list(dict.fromkeys(row[0] for row in ROWS))
@@ -75,6 +91,13 @@ every_row_of_torch = pytest.mark.parametrize(
     [row for row in ROWS if row[3]],
     ids=lambda x: getattr(x, "__name__", ""),
 )
+ELEMENTWISE = [cls for cls in CLASSES if not issubclass(cls, Whole)]
+every_elementwise_row = pytest.mark.parametrize(
+    ("cls", "reference", "hyper", "torch_row"),
+    [row for row in ROWS if row[0] in ELEMENTWISE],
+    ids=[name for row, name in zip(ROWS, IDS) if row[0] in ELEMENTWISE],
+)
+every_elementwise_class = pytest.mark.parametrize("cls", ELEMENTWISE, ids=lambda cls: cls.__name__)
 every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 

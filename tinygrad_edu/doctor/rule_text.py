@@ -15,8 +15,12 @@ import numpy as np
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
+from ..extras import whole_kernels
+from ..extras.whole_optimizers import Whole
 
+REDUCTIONS = ("mean", "rms", "norm", "ratio", "row_squares", "column_squares", "row_largest", "column_largest")
 FUNCTIONS = {"sqrt": np.sqrt, "sign": np.sign, "abs": np.abs, "maximum": np.maximum, "minimum": np.minimum}
+FUNCTIONS |= {name: getattr(f, "py_func", f) for name in REDUCTIONS for f in [getattr(whole_kernels, name)]}
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,10 @@ class RuleText:
 
     @property
     def is_elementwise(self) -> bool:
-        """True if whole arrays can go through the equations. An "if", as in Rprop, is asked of every number."""
-        return " if " not in self.equations
+        """True if whole arrays can go through the equations: no "if" is asked of every number, as in Rprop, and none of
+        the numbers is about all parameters."""
+        apart = isinstance(self.optimizer, Whole) and self.optimizer.apart
+        return " if " not in self.equations and not apart
 
     def changed(self, change: str) -> RuleText | None:
         """Return the rule with a change of a `Mistake`; None if it has nothing that could be changed so."""

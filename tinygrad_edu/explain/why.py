@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core.jit import numbers_of
 from ..core.optimizer import Optimizer
+from ..extras.whole_optimizers import Whole
 
 ADAM = "c1 · m", "c1 · (m - one_minus_beta1 · g)"
 ROOT, CENTERED = "(sqrt(v) + eps)", "(sqrt(maximum(v, m · m) - m · m) + eps)"
@@ -40,7 +41,9 @@ PARTS: dict[
     "signum": ("lr", "sign(m)", "sign(m) - sign(g)"),
     "lion": ("lr", LION, f"{LION} - sign(g)"),
     # None: the rule remembers neither its last direction nor what that was made of
-    **dict.fromkeys(["optimistic_gradient", "optimistic_adam", "cocob", "adopt"]),
+    **dict.fromkeys(
+        ["optimistic_gradient", "optimistic_adam", "cocob", "adopt", "schedule_free", "schedule_free_adamw"]
+    ),
     "yogi": ("lr / (sqrt(v) + eps)", "m", "m - one_minus_beta1 · g"),
     "qhm": ("lr", "one_minus_nu · g + nu · v", "nu · (v - one_minus_beta · g)"),
     "qhadam": (
@@ -161,7 +164,8 @@ def why(optimizer: Optimizer, name: str, index: Any = ()) -> Why:
     after, *values = (float(x) for x in here)
     letters = ["g", *optimizer.state, *numbers_of(optimizer.kernel, len(arrays))]
     numbers = dict(zip(letters, [*values, *update.numbers], strict=True))
-    parts = getattr(optimizer, "parts", PARTS.get(optimizer.kernel.__name__, ("lr", "g", "0")))
+    simple = None if isinstance(optimizer, Whole) else ("lr", "g", "0")
+    parts = getattr(optimizer, "parts", PARTS.get(optimizer.kernel.__name__, simple))
     if parts is None:
         raise RuntimeError(f"{type(optimizer).__name__} does not remember its last step, so nobody can take it apart")
     rate, direction, memory = (_value(part, numbers) for part in parts)

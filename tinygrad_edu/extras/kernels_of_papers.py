@@ -201,3 +201,35 @@ def ademamix(
         n[i] = beta3 * n[i] + one_minus_beta3 * g[i]
         v[i] = beta2 * v[i] + one_minus_beta2 * g[i] * g[i]
         p[i] = keep * p[i] - lr * (c1 * m[i] + alpha * n[i]) / (sqrt(c2 * v[i]) + eps)
+
+
+@kernel
+def schedule_free(p, g, x, z, lr, share, one_minus_beta):
+    """Defazio et al. 2024, equations 3 to 5: descent z, its mean x as the answer, and the slope taken between, at p.
+    z <- z - lr · g
+    x <- x + share · (z - x)
+    p <- x + one_minus_beta · (z - x)
+    where share = 1 / t; one_minus_beta = 1 - beta
+    note: all points of z have one weight, which is the paper's where lr stays
+    """
+    for i in range(p.size):
+        z[i] -= lr * g[i]
+        x[i] += share * (z[i] - x[i])
+        p[i] = x[i] + one_minus_beta * (z[i] - x[i])
+
+
+@kernel
+def schedule_free_adamw(p, g, x, z, v, lr, share, one_minus_beta1, beta2, one_minus_beta2, c2, eps, weight_decay):
+    """Defazio et al. 2024, algorithm 1: the same three points, with Adam's scale.
+    v <- beta2 · v + one_minus_beta2 · g · g
+    z <- z - lr · (g / (sqrt(c2 · v) + eps) + weight_decay · p)
+    x <- x + share · (z - x)
+    p <- x + one_minus_beta1 · (z - x)
+    where share = 1 / t; c2 = 1 / (1 - beta2^t); one_minus_beta1 = 1 - beta1; one_minus_beta2 = 1 - beta2
+    note: all points of z have one weight, eps is outside the root, v is debiased, and the decay is that of p
+    """
+    for i in range(p.size):
+        v[i] = beta2 * v[i] + one_minus_beta2 * g[i] * g[i]
+        z[i] -= lr * (g[i] / (sqrt(c2 * v[i]) + eps) + weight_decay * p[i])
+        x[i] += share * (z[i] - x[i])
+        p[i] = x[i] + one_minus_beta1 * (z[i] - x[i])

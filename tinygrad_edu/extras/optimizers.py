@@ -1,7 +1,7 @@
 """Every other rule of torch.optim as a class, in the form of `core.optimizers`, and those that need a sign alone.
 
-RULES is the table of all rules, made from the classes: also of `core.optimizers` and `optimizers_of_papers`, which can
-be had from here too.
+RULES is the table of all rules, made from the classes: also of `core.optimizers`, `optimizers_of_papers`,
+`whole_optimizers` and `learning_optimizers`, which can be had from here too.
 """
 
 from __future__ import annotations
@@ -420,7 +420,9 @@ def _by_kernel(module: dict[str, Any]) -> dict[str, type[Optimizer]]:
 
 
 CLASSIC: dict[str, type[Optimizer]] = _by_kernel(globals())  # what courses compare: those that stand above
+from .learning_optimizers import *  # noqa: E402, F403
 from .optimizers_of_papers import *  # noqa: E402, F403, behind them in every list
+from .whole_optimizers import *  # noqa: E402, F403
 
 RULES: dict[str, type[Optimizer]] = _by_kernel(globals())  # all, by the names of the kernels
 

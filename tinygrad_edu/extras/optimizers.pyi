@@ -16,6 +16,11 @@ from ..core.optimizers import (
     Momentum as Momentum,
     Nesterov as Nesterov,
 )
+from .learning_optimizers import (
+    DAdaptAdam as DAdaptAdam,
+    DoG as DoG,
+    Prodigy as Prodigy,
+)
 from .optimizers_of_papers import (
     ADOPT as ADOPT,
     COCOB as COCOB,
@@ -27,7 +32,21 @@ from .optimizers_of_papers import (
     OptimisticAdam as OptimisticAdam,
     OptimisticGradient as OptimisticGradient,
     QHAdam as QHAdam,
+    ScheduleFree as ScheduleFree,
+    ScheduleFreeAdamW as ScheduleFreeAdamW,
     Yogi as Yogi,
+)
+from .whole_optimizers import (
+    LAMB as LAMB,
+    LARS as LARS,
+    MARS as MARS,
+    SM3 as SM3,
+    Adafactor as Adafactor,
+    CautiousAdamW as CautiousAdamW,
+    CautiousLion as CautiousLion,
+    Fromage as Fromage,
+    Muon as Muon,
+    NovoGrad as NovoGrad,
 )
 
 VARIANTS: dict[tuple[bool, bool], tuple[Any, tuple[str, ...]]]
