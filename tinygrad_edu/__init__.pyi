@@ -37,7 +37,7 @@ from .doctor.report import Finding as Finding, Report as Report
 from .doctor.rules import diagnose_optimizer as diagnose_optimizer
 from .explain.explanation import explain as explain
 from .extras import kernels as kernels, ops as ops, optimizers as optimizers
-from .extras.evaluating import LBFGS as LBFGS, SAM as SAM, Lookahead as Lookahead, PolyakSGD as PolyakSGD
+from .extras.evaluating import LBFGS as LBFGS, SAM as SAM, Lookahead as Lookahead, Momo as Momo, PolyakSGD as PolyakSGD
 from .extras.layers import (
     ELU as ELU,
     GELU as GELU,

@@ -1,4 +1,4 @@
-"""The distance of every rule from its paper and from PyTorch: the table of docs/optimizers.md.
+"""The distance of every rule from its paper, PyTorch and optax: the tables of docs/optimizers.md.
 
     python tests/benchmarks/accuracy.py  # the column of torch needs it: pip install -e '.[test,oracle]'
 
@@ -41,6 +41,23 @@ def main():
         else:
             cells.append("not there" if torch else "")
         print(f"| {' | '.join(cells)} |")
+    if find_spec("optax"):
+        beside_optax()
+
+
+def beside_optax():
+    """The rules that optax has: the largest difference over several sets of numbers, see tests/extras."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "extras"))
+    import test_beside_optax as beside
+
+    print("\n| rule | sets of numbers | from optax, float64 |\n|---|---:|---:|")
+    p0, gradients, _ = rules_table.problem()
+    for cls, sets, make in beside.ROWS:
+        pairs = [
+            (beside.ours(cls, p0, gradients, **h), beside.theirs(lambda h=h: make(h), p0, gradients)) for h in sets
+        ]
+        worst = max(float(np.abs(got - expected).max() / np.abs(expected).max()) for got, expected in pairs)
+        print(f"| {cls.__name__} | {len(sets)} | {worst:.0e} |")
 
 
 def first_step(cls, hyper, g):

@@ -144,6 +144,26 @@ def test_polyaks_step_on_a_cone_is_exact_and_no_longer_than_lr():
         np.testing.assert_allclose(p.item(), expected)
 
 
+def test_momo_is_polyak_with_averages_and_can_be_resumed():
+    """Schaipp et al. 2023, algorithm 1, by hand."""
+    p = tg.Tensor(np.ones(6), requires_grad=True, name="p")
+    optimizer, w, v, loss, dot = tg.Momo([p], beta=0.8, least_loss=-20.0, lr=0.27), np.ones(6), 0, 0, 0
+    rates = []
+    for k in range(30):
+        value, g = w @ A @ w / 2 - w @ B, A @ w - B
+        old = 0.8 if k else 0.0
+        v, loss, dot = old * v + (1 - old) * g, old * loss + (1 - old) * value, old * dot + (1 - old) * g @ w
+        rates.append(max(loss + 20 - dot + v @ w, 0) / (v @ v))
+        w = w - min(0.27, rates[-1]) * v
+        optimizer.step(closing(optimizer, p, quadratic)())
+        np.testing.assert_allclose(p.numpy(), w, rtol=1e-9)
+        if k == 11:
+            state = optimizer.state_dict()
+            optimizer = tg.Momo([p])
+            optimizer.load_state_dict(state)
+    assert min(rates) < 0.27 < max(rates)
+
+
 @pytest.mark.parametrize("make", [lambda ps: tg.Adam(ps, lr=0.1), lambda ps: tg.HeavyBall(ps, lr=0.01)])
 def test_sam_is_a_step_with_the_gradient_of_the_worse_point(make):
     start = np.array([0.5, -1.0, 2.0])
@@ -200,6 +220,29 @@ def test_lookahead_is_the_loop_of_the_paper_and_can_be_resumed():
     np.testing.assert_array_equal(copy.deepcopy(optimizer).slow, optimizer.slow)
 
 
+def test_centralized_gradients_have_a_mean_of_0_for_each_output():
+    W, b = (
+        tg.Tensor(np.ones((4, 3), np.float32), requires_grad=True),
+        tg.Tensor(np.ones(3, np.float32), requires_grad=True),
+    )
+    optimizer, g = tg.SGD([W, b], lr=1.0), rng.standard_normal((4, 3)).astype(np.float32)
+    W.grad, b.grad = g, g[0]
+    optimizer.centralize()
+    np.testing.assert_allclose(W.grad, g - g.mean(axis=0), atol=1e-6)
+    np.testing.assert_array_equal(b.grad, g[0])
+
+
+def test_noise_is_of_the_stated_variance_and_fades():
+    p = tg.Tensor(np.zeros(20_000), requires_grad=True)
+    optimizer, noise = tg.SGD([p], lr=0.0), np.random.default_rng(0)
+    for t in (1, 2, 3):
+        p.grad = np.full(20_000, 5.0)
+        optimizer.add_noise(eta=0.3, gamma=2.0, rng=noise)
+        np.testing.assert_allclose(p.grad.mean(), 5, atol=0.02)
+        np.testing.assert_allclose(p.grad.var(), 0.3 / t**2, rtol=0.03)
+        optimizer.step()
+
+
 def test_what_is_missing_is_said():
     p = tg.Tensor([1.0], requires_grad=True)
     for optimizer in (tg.LBFGS([p]), tg.SAM(tg.SGD([p]))):
@@ -218,6 +261,6 @@ def test_what_is_missing_is_said():
 def test_compile_step_refuses_them_by_name():
     X, y = tg.data.moons(16, rng=0)
     model = tg.mlp([2, 3, 2], rng=0)
-    for cls in (tg.LBFGS, tg.PolyakSGD):
+    for cls in (tg.LBFGS, tg.PolyakSGD, tg.Momo):
         with pytest.raises(tg.CannotCompile, match=f"{cls.__name__} has a step\\(\\) of its own"):
             tg.compile_step(model, tg.cross_entropy, cls(model), X, y, quiet=True)

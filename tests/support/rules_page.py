@@ -20,8 +20,8 @@ The equations of a rule are its kernel's docstring, and `optimizer.equation()` p
   looks at a *parameter* takes a norm or a mean of it first; at *rows and columns*, a number of each; at *all
   parameters*, sums between two steps, out of which it finds its own rate; at a *product*, matrix products by NumPy.
 - All are compiled in `compile_step`. Of the last two kinds the gradient is; the update is then a call of its own.
-- Not here, as a step of theirs is more than one gradient: `PolyakSGD`, which is given the loss, `LBFGS`, and the
-  wrappers `SAM` and `Lookahead`.
+- Not here, as a step of theirs is more than one gradient: `PolyakSGD` and `Momo`, which are given the loss, `LBFGS`,
+  and the wrappers `SAM` and `Lookahead`. `optimizer.centralize()` and `add_noise()` change the gradient for any rule.
 """
 
 

@@ -70,6 +70,59 @@ class PolyakSGD(Whole):
         return (min((self.gap - least_loss) / self.slope, lr) if self.slope else 0.0,)
 
 
+class Momo(PolyakSGD):
+    """Momentum with Polyak's step for the average of all lines that were seen. Rule: `kernels.momentum`.
+
+    As optax.contrib.momo, without its decay. ``step(loss)`` is given the loss.
+
+    Parameters
+    ----------
+    params, l2, nonfinite : see `Optimizer`; the rate is measured without l2
+    lr : the largest rate
+    beta : how much of the averages is kept at each step, in [0, 1); they begin as the first values
+    least_loss : the loss at the minimum
+    loss, dot : the averages of the loss and of ⟨g, p⟩, which it keeps here
+
+    References
+    ----------
+    Schaipp, Ohana, Eickenberg, Defazio & Gower 2023, "MoMo: momentum models for adaptive learning rates", algorithm 1.
+
+    Examples
+    --------
+    >>> p = Tensor([3.0], requires_grad=True)
+    >>> optimizer = Momo([p])
+    >>> loss = (p * p).sum()
+    >>> loss.backward()
+    >>> optimizer.step(loss)  # 9 / 36 · 6: the first step is Polyak's
+    >>> p
+    Tensor([1.5], requires_grad=True)
+    """
+
+    kernel, state = staticmethod(kernels.momentum), ("v",)
+    hyper = {"lr": 1.0, "beta": 0.9, "least_loss": 0.0, "loss": 0.0, "dot": 0.0}
+
+    def begin(self, updates: list[Update], ahead: int = 0) -> None:
+        group = self.groups[0]
+        old = group["beta"] if self.t else 0.0
+        arrays = [[np.asarray(a, np.float64) for a in update.arrays] for update in updates]
+        self.loss = old * group["loss"] + (1 - old) * self.gap
+        self.dot = old * group["dot"] + (1 - old) * sum(float(g @ p) for p, g, _ in arrays)
+        new = [(old * v + (1 - old) * g, p) for p, g, v in arrays]
+        self.slope = norm_of([v for v, _ in new]) ** 2
+        self.gained = self.loss - self.dot + sum(float(v @ p) for v, p in new)
+        Whole.begin(self, updates, ahead)
+
+    def scalars(self, t: int, lr: float, beta: float, least_loss: float, *kept: float) -> Numbers:  # type: ignore[override]
+        old, gained = beta if t > 1 else 0.0, getattr(self, "gained", 0.0) - least_loss
+        rate = max(gained, 0.0) / self.slope if self.slope > np.finfo(float).eps else 0.0
+        return min(rate, lr), old, 1 - old, 1.0
+
+    def finish(self, updates: list[Update], times: int = 1) -> None:
+        super().finish(updates, times)
+        for group in self.groups:
+            group["loss"], group["dot"] = self.loss, self.dot
+
+
 class LBFGS(Optimizer):
     """Newton's direction out of the last few steps and changes of the gradient, and a search along it.
 
