@@ -10,7 +10,7 @@ from rules_table import ROWS
 import tinygrad_edu as tg
 from tinygrad_edu.core import kernels
 from tinygrad_edu.core.layers import ACTIVATIONS
-from tinygrad_edu.extras.optimizers import RULES
+from tinygrad_edu.extras.optimizers import CLASSIC
 from tinygrad_edu.lab import emit
 from tinygrad_edu.lab.programs import Book
 from tinygrad_edu.program.javascript import functions
@@ -141,7 +141,7 @@ def test_every_rule_trains_as_the_engine_does_with_each_hyper_parameter_and_with
 def engine_path(surface, rule, lr, start, last_bit=0.0):
     signs = np.random.default_rng(0)
     p = tg.Tensor(np.array(start, float), requires_grad=True)
-    optimizer, path = RULES[rule]([p], lr=lr), [p.numpy()]
+    optimizer, path = CLASSIC[rule]([p], lr=lr), [p.numpy()]
     for _ in range(STEPS):
         optimizer.zero_grad()
         SURFACES[surface].f(p[0], p[1]).backward()
@@ -152,11 +152,11 @@ def engine_path(surface, rule, lr, start, last_bit=0.0):
     return np.array(path)
 
 
-ON_SURFACES = [*product(SURFACES, ["adam"]), *product(["valley"], RULES)]
+ON_SURFACES = [*product(SURFACES, ["adam"]), *product(["valley"], CLASSIC)]
 
 
 @needs_node
-@pytest.mark.parametrize("races", [ON_SURFACES, pytest.param([*product(SURFACES, RULES)], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("races", [ON_SURFACES, pytest.param([*product(SURFACES, CLASSIC)], marks=pytest.mark.slow)])
 def test_a_rule_walks_a_surface_as_the_engine_does(tmp_path, races):
     rates = stated()
     starts = {name: list(map(float, place.start)) for name, place in SURFACES.items()}

@@ -9,7 +9,7 @@ import pytest
 from chromium import opened
 from readable import unreadable
 
-from tinygrad_edu.extras.optimizers import RULES
+from tinygrad_edu.extras.optimizers import CLASSIC
 from tinygrad_edu.lab.page import digest, page
 from tinygrad_edu.race.on_surfaces import race
 from tinygrad_edu.race.surfaces import SURFACES
@@ -48,9 +48,9 @@ def test_every_rule_on_every_surface_comes_to_where_the_race_of_the_library_come
     for name in SURFACES:
         if name != "neuron":  # whose mini-batches are drawn in another way here
             expected = race(name, "all", lr="stated")
-            go(tab, f"surface={name}&tuned=1&rules={','.join(RULES)}")
+            go(tab, f"surface={name}&tuned=1&rules={','.join(CLASSIC)}")
             shown = rows(tab)
-            assert len(shown) == len(RULES)
+            assert len(shown) == len(CLASSIC)
             for run in expected.runs:
                 rate, point, loss, _ = shown[run.rule]
                 assert float(rate) == pytest.approx(run.lr, 1e-3)
@@ -238,7 +238,7 @@ WIDER = """[...document.querySelectorAll("#optimizers figure")].filter((card) =>
 def test_it_fits_and_can_be_read(browser, with_formula, tmp_path, width, scheme):
     size = {"width": width, "height": 800}
     tab, _, messages = opened(browser, tmp_path, with_formula, viewport=size, color_scheme=scheme)
-    every = f"surface=long_valley&tuned=1&rules={','.join(RULES)}"
+    every = f"surface=long_valley&tuned=1&rules={','.join(CLASSIC)}"
     links = ("", every, "surface=ravine&tuned=1&rules=sgd,heavy_ball", "lesson=bias", "rules=")
     for link in links:
         go(tab, link)

@@ -14,7 +14,7 @@ from typing import Any
 from ..core import kernels
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
-from ..extras.optimizers import RULES
+from ..extras.optimizers import CLASSIC
 from ..program.javascript import Numbers, functions, name_of
 from ..program.trace import trace
 from ..race.surfaces import Surface
@@ -26,7 +26,7 @@ def rules(made: Mapping[str, Optimizer] | None = None) -> str:
 
     Parameters
     ----------
-    made : optimizers by the names that the rules get; default: one of each rule in `RULES`, with its defaults
+    made : optimizers by the names that the rules get; default: one of each rule in `CLASSIC`, with its defaults
 
     Raises
     ------
@@ -38,7 +38,7 @@ def rules(made: Mapping[str, Optimizer] | None = None) -> str:
     >>> rules().splitlines()[0]
     'function sgd(p, g, lr) {'
     """
-    made = {name: cls([Tensor([1.0], requires_grad=True)]) for name, cls in RULES.items()} if made is None else made
+    made = {name: cls([Tensor([1.0], requires_grad=True)]) for name, cls in CLASSIC.items()} if made is None else made
     own: list[Any] = [f for optimizer in made.values() for f in (optimizer.kernel, optimizer.scalars)]
     rows = [f"  {name}: {rule(optimizer)}," for name, optimizer in made.items()]
     told = {name_of(optimizer.kernel): telling(optimizer.kernel) for optimizer in made.values()}
@@ -66,7 +66,7 @@ def words(optimizer: Optimizer) -> dict[str, Any]:
 
     Examples
     --------
-    >>> found = words(RULES["momentum"]([Tensor([1.0], requires_grad=True)]))
+    >>> found = words(CLASSIC["momentum"]([Tensor([1.0], requires_grad=True)]))
     >>> found["sets"], found["letters"]["β"], found["corrected"]
     (['v', 'p'], 'beta', [['c', 'v']])
     """
@@ -129,7 +129,7 @@ def starts(optimizer: Optimizer) -> list[str]:
     Examples
     --------
     >>> p = Tensor([1.0], requires_grad=True)
-    >>> [starts(RULES[name]([p])) for name in ("adam", "rprop", "asgd")]
+    >>> [starts(CLASSIC[name]([p])) for name in ("adam", "rprop", "asgd")]
     [['0', '0'], ['lr', '0'], ['p']]
     """
     found: list[set[str]] = [{"0", "lr", "p"} for _ in optimizer.state]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.layers import ACTIVATIONS, Activation, Dropout, Layer, Linear, contents, mlp
 from ..core.optimizer import Optimizer
-from ..extras.optimizers import RULES
+from ..extras.optimizers import CLASSIC
 from ..training.data import split
 from .page import EVERY, STEPS
 from .programs import DEEPEST
@@ -88,10 +88,10 @@ def classes_of(X: Any, y: Any, sizes: list[int]) -> int:
 
 
 def rule_of(optimizer: Optimizer | None) -> tuple[str, dict[str, Any], float]:
-    """Return the name of a rule in `RULES`, its numbers and its l2."""
+    """Return the name of a rule in `CLASSIC`, those of the page, its numbers and its l2."""
     if optimizer is None:
-        return "adam", dict(RULES["adam"].hyper), 0.0
-    name = next((name for name, cls in RULES.items() if type(optimizer) is cls), "")
+        return "adam", dict(CLASSIC["adam"].hyper), 0.0
+    name = next((name for name, cls in CLASSIC.items() if type(optimizer) is cls), "")
     group = dict(optimizer.groups[0])
     l2 = float(group.pop("l2", 0.0))
     if not name or len(optimizer.groups) > 1:

@@ -14,7 +14,7 @@ import numpy as np
 from ..core.init import Rng
 from ..core.tensor import Tensor
 from ..extras.numpy_functions import stack
-from ..extras.optimizers import RULES
+from ..extras.optimizers import CLASSIC
 from ..program.javascript import functions
 from ..program.javascript_arrays import runtime
 from ..race.pictures import RUNNERS
@@ -48,7 +48,7 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     start : the link to begin with, as "tab=backprop", where the address has none
     """
     seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
-    usual = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in RULES}
+    usual = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in CLASSIC}
     runs = {**usual, **{name: {**USUAL, **run} for name, run in RUNS.items()}}
     trainings = {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in runs.items()}
     if own and own["losses"]:
@@ -126,8 +126,8 @@ def digest(source: str) -> str:
 def walks(name: str) -> dict[str, list[float]]:
     """Return the point that each rule has come to after `STEPS` steps on a surface, on all of its data."""
     place, rates = SURFACES[name], stated()[name]
-    points = {rule: Tensor(np.array(place.start, float), requires_grad=True) for rule in RULES}
-    optimizers: list[Any] = [RULES[rule]([p], lr=rates[rule]) for rule, p in points.items()]
+    points = {rule: Tensor(np.array(place.start, float), requires_grad=True) for rule in CLASSIC}
+    optimizers: list[Any] = [CLASSIC[rule]([p], lr=rates[rule]) for rule, p in points.items()]
     for _ in range(STEPS):
         for optimizer in optimizers:
             optimizer.zero_grad()
