@@ -56,7 +56,7 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     facts = {
         "seed": seed,
         "rates": stated(),
-        "order": RUNNERS,
+        "order": [name for name in RUNNERS if name in CLASSIC],
         "start": start,
         "runs": runs,
         "steps": STEPS,
