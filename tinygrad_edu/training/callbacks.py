@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from math import inf
@@ -22,13 +24,13 @@ import numpy as np
 
 from ..core.layers import Layer
 from ..core.ops import Array
-from ..core.optimizer import Optimizer
+from ..core.optimizer import Group, Optimizer
 from ..extras.files import place
 from ..guards.kinds import CLASSES, at_least_0, function, path as a_path, shown, whole as whole_number, yes_or_no
 from ..guards.names import is_ours
 from .history import History, Row, wants_large
 from .saved import save
-from .states import fitting, loads, require, whole
+from .states import fitting, load_layer_state, loads, plan_layer, require, whole
 
 Callback = Callable[..., Any]
 
@@ -53,6 +55,14 @@ class Run:
     def writes(self) -> bool:
         """Tell whether this process writes the files: of several ranks (see `distribute`) rank 0 does."""
         return self.optimizer.ranks is None or self.optimizer.ranks.comm.rank == 0
+
+    def require(self, callback: Any, thing: Any) -> None:
+        """Raise ValueError if a callback is over an optimizer, or a layer, that this training does not have."""
+        name, optimizer = type(callback).__name__, self.optimizer
+        if isinstance(thing, (Optimizer, Group)) and not any(thing is one for one in (optimizer, *optimizer.groups)):
+            raise ValueError(f"{name}: its optimizer is not the one that fit uses; give both the same optimizer")
+        if isinstance(thing, Layer) and not any(thing is layer for _, layer in self.model.named_layers()):
+            raise ValueError(f"{name}: its layer, {type(thing).__name__}, is not in the model that fit trains")
 
 
 class Told:
@@ -224,6 +234,7 @@ class EarlyStopping:
         self.monitor = Monitor("EarlyStopping", monitor, mode, float(min_delta))
         self.patience, self.restore_best = int(patience), bool(restore_best)
         self.bad, self.numbers = 0, dict[str, Array]()
+        self.model: Layer | None = None
 
     best = property(lambda self: self.monitor.best, doc="the best value so far")
     epoch = property(lambda self: self.monitor.epoch, doc="the epoch of the best value; 0 before there is one")
@@ -231,7 +242,7 @@ class EarlyStopping:
     def start(self, run: Run) -> None:
         """Forget what was seen in another run."""
         self.monitor.reset()
-        self.bad, self.numbers = 0, {}
+        self.bad, self.numbers, self.model = 0, {}, run.model
 
     def __call__(self, row: Row, run: Run | None = None) -> str | None:
         """Look at the row. Return the reason to stop if it is time."""
@@ -249,9 +260,8 @@ class EarlyStopping:
 
     def finish(self, run: Run) -> None:
         """Give the model the numbers of the best epoch."""
-        tensors = run.model.named_tensors()
-        for path, numbers in self.numbers.items():
-            tensors[path].data = numbers
+        if self.numbers:
+            load_layer_state(run.model, self.numbers)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best value, its epoch and weights, and the count of epochs since."""
@@ -264,6 +274,8 @@ class EarlyStopping:
         require(["bad"], state)
         bad = whole("bad", state["bad"])
         numbers = {key.removeprefix("model."): np.array(state[key]) for key in state if key.startswith("model.")}
+        if numbers and self.model is not None and (left := plan_layer(self.model, numbers)[0]):
+            raise ValueError("; ".join(left.values()))
         self.monitor.load(state)
         self.bad, self.numbers = bad, numbers
 
@@ -285,7 +297,8 @@ class Checkpoint:
 
     Parameters
     ----------
-    path : of the file; "{epoch}" in it becomes the epoch's number, so that each has a file of its own
+    path : of the file; "{epoch}" in it becomes the epoch's number, so that each has a file of its own, and
+        "{epoch:03d}" one of three digits (as `str.format`; {{ and }} stand for braces)
     every : save after so many epochs each
     best : a column of the rows, as "validation_loss": save only if it is better than ever before
     mode : "min" if a small value of it is good, "max" if a large one is; known for losses and accuracies
@@ -306,6 +319,12 @@ class Checkpoint:
         a_path("path", path)
         whole_number("every", every, 1)
         self.path, self.every = str(path), int(every)
+        try:
+            self.path.format(epoch=1)
+        except (ValueError, LookupError, AttributeError, TypeError):
+            raise ValueError(
+                f"Checkpoint: in {self.path!r} only {{epoch}} can be filled in, as {{epoch:03d}}; say {{{{ for a brace"
+            ) from None
         self.monitor = None if best is None else Monitor("Checkpoint", best, mode)
 
     def start(self, run: Run) -> None:
@@ -317,8 +336,8 @@ class Checkpoint:
         """Save if it is time."""
         if row["epoch"] % self.every or not (self.monitor is None or self.monitor.better(row)):
             return
-        path = self.path.replace("{epoch}", str(row["epoch"]))
         if run.writes:
+            path = self.path.format(epoch=row["epoch"])
             save(path, model=run.model, optimizer=run.optimizer, history=run.history, epoch=row["epoch"])
 
     @property
@@ -372,7 +391,8 @@ class Annealing:
         self.thing, self.attribute, self.value = thing, attribute, value
 
     def start(self, run: Run) -> None:
-        """Set the number for the epoch that comes first."""
+        """Set the number for the epoch that comes first. ValueError if the run does not have the thing."""
+        run.require(self, self.thing)
         self._put(run.epoch + 1)
 
     def __call__(self, row: Row) -> None:
@@ -398,7 +418,8 @@ class Annealing:
 class Log:
     """Write each epoch's row into a file as training goes: ``.csv``, or a line of JSON for ``.jsonl``.
 
-    The file is written anew when a training starts; one that goes on from a checkpoint has all of its rows in it.
+    The file is written anew when a training starts, also with the same object; one that goes on from a checkpoint has
+    all of its rows in it. A file that is there and no log, as its first columns are not epoch and loss, is refused.
 
     Examples
     --------
@@ -419,8 +440,16 @@ class Log:
         self.written = False
 
     def start(self, run: Run) -> None:
-        """Begin a new file with the first row."""
+        """Begin a new file with the first row. Raises ValueError if there is one that is no log."""
         self.written = False
+        if run.writes:
+            self._place()
+
+    def _place(self) -> None:
+        """Make the folder; raise a ValueError if the file has something else in it than a log."""
+        with suppress(FileNotFoundError), open(place(self.path), "rb") as file:
+            if (content := file.read(100)) and not re.match(rb'epoch,loss\b|\{"epoch": \d+, "loss": ', content):
+                raise ValueError(f"{self.path} is no log of a training; give Log another path, or delete the file")
 
     def __call__(self, row: Row, run: Run | None = None) -> None:
         """Write the row behind those before."""
@@ -428,7 +457,7 @@ class Log:
             return
         rows = [row] if self.written or run is None else run.history.rows
         if not self.written:
-            place(self.path)
+            self._place()
         with open(self.path, "a" if self.written else "w", newline="", encoding="utf-8") as file:
             if self.path.suffix == ".csv":
                 writer = csv.writer(file, lineterminator="\n")
