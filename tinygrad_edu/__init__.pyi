@@ -109,12 +109,7 @@ from .race.on_data import DataRace as DataRace, race_on_data as race_on_data
 from .race.on_surfaces import Race as Race, race as race
 from .training import averages as averages, data as data, pictures as plots, schedules as schedules
 from .training.averages import MovingAverage as MovingAverage, WeightAverage as WeightAverage
-from .training.callbacks import (
-    Annealing as Annealing,
-    Checkpoint as Checkpoint,
-    EarlyStopping as EarlyStopping,
-    Log as Log,
-)
+from .training.callbacks import Annealing as Annealing, EarlyStopping as EarlyStopping
 from .training.data import batches as batches
 from .training.estimators import MLPClassifier as MLPClassifier, MLPRegressor as MLPRegressor
 from .training.fit import evaluate as evaluate, fit as fit
@@ -122,6 +117,7 @@ from .training.history import Evaluation as Evaluation, History as History
 from .training.lr_find import lr_find as lr_find
 from .training.plateau import ReduceOnPlateau as ReduceOnPlateau
 from .training.ranks import distribute as distribute, rank_rows as rank_rows
+from .training.records import Checkpoint as Checkpoint, Log as Log
 from .training.saved import load as load, save as save
 from .training.sweeps import Sweep as Sweep, sweep as sweep
 

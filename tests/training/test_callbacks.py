@@ -169,7 +169,7 @@ def test_the_best_is_kept(tmp_path):
 @pytest.mark.parametrize("name", ["run.csv", "run.jsonl"])
 def test_a_log_has_every_row_as_soon_as_it_is_there(tmp_path, name):
     path, counts = tmp_path / name, []
-    path.write_text("of yesterday\n")
+    path.write_text("epoch,loss\n1,7.0\n" if name.endswith("csv") else '{"epoch": 1, "loss": 7.0}\n')  # of yesterday
     history = fit(callback=[tg.Log(path), lambda row: counts.append(len(path.read_text().splitlines()))], epochs=3)
     header = name.endswith("csv")
     assert counts == [1 + header, 2 + header, 3 + header]
@@ -181,9 +181,43 @@ def test_a_log_has_every_row_as_soon_as_it_is_there(tmp_path, name):
     assert read == history.rows
 
 
+@pytest.mark.parametrize("name", ["run.csv", "run.jsonl"])
+@pytest.mark.parametrize("content", ["weight,colour\n1,red\n", "epoch,temperature\n", '{"x": 1}\n', "\n", "3"])
+def test_a_file_that_is_no_log_is_left_as_it_is(tmp_path, name, content):
+    path, model = tmp_path / name, tg.mlp([2, 3], rng=0)
+    path.write_text(content)
+    before = model[0].W.numpy()
+    with pytest.raises(ValueError, match=f"{name} is no log of a training; give Log another path"):
+        fit(model, callback=tg.Log(path))
+    with pytest.raises(ValueError, match="is no log"):
+        tg.Log(path)({"epoch": 1, "loss": 0.5})
+    assert path.read_text() == content
+    assert np.array_equal(model[0].W.data, before)
+
+
+def test_the_same_log_begins_anew_with_each_training(tmp_path):
+    log = tg.Log(tmp_path / "run.csv")
+    fit(epochs=3, callback=log)
+    history = fit(epochs=1, callback=log)
+    assert log.path.read_text() == history.to_csv() + "\n"
+
+
 def test_a_log_of_another_kind_is_refused():
     with pytest.raises(ValueError, match=r"Log writes \.csv, or \.jsonl"):
         tg.Log("run.txt")
+
+
+def test_the_number_of_an_epoch_is_written_as_the_format_says(tmp_path):
+    fit(epochs=2, callback=tg.Checkpoint(tmp_path / "at{epoch:03d}-{{a}}.npz"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["at001-{a}.npz", "at002-{a}.npz"]
+
+
+@pytest.mark.parametrize(
+    "name", ["{loss}", "{epoch:zz}", "{}", "{", "}", "{epoch.x}", "{epoch[0]}", "{epoch}{val:.2f}"]
+)
+def test_what_cannot_be_filled_into_a_path_is_refused_when_it_is_given(name):
+    with pytest.raises(ValueError, match=r"only \{epoch\} can be filled in"):
+        tg.Checkpoint(f"run{name}.npz")
 
 
 # --- annealing --------------------------------------------------------------------------------------------------------
@@ -241,6 +275,36 @@ def test_what_is_not_there_cannot_be_annealed():
         tg.Annealing(tg.Dropout(0.5), "rate", lambda epoch: 0.1)
     with pytest.raises(TypeError, match="value is a function"):
         tg.Annealing(tg.Dropout(0.5), "p", 0.1)
+
+
+def of_another_run(name):
+    """A callback that is over a thing of another training."""
+    model = tg.mlp([2, 3], rng=0)
+    optimizer, half = tg.Adam(model), lambda epoch: 0.5
+    return {
+        "plateau": lambda: tg.ReduceOnPlateau(optimizer),
+        "average": lambda: tg.WeightAverage(optimizer),
+        "layer": lambda: tg.Annealing(tg.Dropout(0.25), "p", half),
+        "group": lambda: tg.Annealing(optimizer.groups[0], "lr", half),
+        "optimizer": lambda: tg.Annealing(optimizer, "lr", half),
+    }[name]()
+
+
+@pytest.mark.parametrize("name", ["plateau", "average", "layer", "group", "optimizer"])
+@pytest.mark.parametrize("given", [True, False])
+def test_a_callback_over_what_is_not_trained_is_refused_before_the_first_epoch(name, given):
+    model, callback = tg.mlp([2, 3], rng=0), of_another_run(name)
+    before = model[0].W.numpy()
+    with pytest.raises(ValueError, match=r"is not (the one that fit uses|in the model that fit trains)"):
+        fit(model, optimizer=tg.Adam(model) if given else None, callback=callback)
+    assert np.array_equal(model[0].W.data, before)
+    assert getattr(getattr(callback, "thing", None), "p", 0.25) == 0.25
+
+
+def test_a_number_of_any_other_object_can_be_annealed():
+    table, thing = {"lr": 0.0}, type("Thing", (), {"heat": 0.0})()
+    fit(epochs=2, callback=[tg.Annealing(table, "lr", float), tg.Annealing(thing, "heat", float)])
+    assert (table["lr"], thing.heat) == (3.0, 3.0)
 
 
 # --- what cannot be ---------------------------------------------------------------------------------------------------
@@ -307,7 +371,7 @@ def test_annealing_refuses_what_the_constructor_refuses(p):
     with pytest.raises((TypeError, ValueError)) as refused:
         tg.Dropout(p)
     with pytest.raises(type(refused.value), match=r"Dropout\.p in epoch 2 "):
-        watched(callback=tg.Annealing(drop, "p", lambda epoch: 0.5 if epoch == 1 else p))
+        tg.Annealing(drop, "p", lambda epoch: 0.5 if epoch == 1 else p)({"epoch": 1})
     assert drop.p == 0.5
 
 

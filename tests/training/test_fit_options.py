@@ -3,6 +3,8 @@
 Machine code is tried as Python (`_plainly`): what is compiled is the same text.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -21,10 +23,10 @@ def _plainly(monkeypatch):
     monkeypatch.setattr(jit, "kernel", lambda rule: rule)
 
 
-def fit(loss=tg.cross_entropy, y=Y, outputs=3, epochs=3, **options):
+def fit(loss=tg.cross_entropy, y=Y, outputs=3, epochs=3, lr=0.5, **options):
     """Return the model, trained by SGD, and the history."""
     model = tg.mlp([2, 4, outputs], rng=0)
-    optimizer = tg.SGD(model, lr=0.5)
+    optimizer = tg.SGD(model, lr=lr)
     options = {"batch_size": 16, "rng": 5, "progress": False} | options
     return model, tg.fit(model, X, y, loss, optimizer, epochs, **options)
 
@@ -104,6 +106,14 @@ def test_several_batches_make_the_step_of_one(batch_size, accumulate, weights):
     assert close(model, whole)
     assert history["loss"] == pytest.approx(expected["loss"], abs=1e-12)
     assert history["accuracy"] == expected["accuracy"]
+
+
+def test_sums_of_several_batches_are_the_sum_of_one():
+    loss = partial(tg.cross_entropy, reduction="sum")
+    model, history = fit(loss=loss, lr=0.03, batch_size=4, accumulate=4)
+    whole, expected = fit(loss=loss, lr=0.03, batch_size=16)
+    assert close(model, whole)
+    assert history["loss"] == pytest.approx(expected["loss"], abs=1e-12)
 
 
 def test_there_is_one_update_for_each_group():

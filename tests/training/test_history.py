@@ -114,3 +114,12 @@ def test_there_are_lines_on_a_terminal_without_tqdm(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     fit(small(), epochs=2, progress=True)
     assert [line.split("  ")[0] for line in capsys.readouterr().err.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+
+
+def test_a_column_that_is_not_there_is_named_with_those_that_are():
+    history = tg.History()
+    assert history["validation_loss"] == []
+    history.rows += [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25, "more": 1}]
+    for column in ("validation_loss", "more"):
+        with pytest.raises(KeyError, match=f"the history has no column '{column}'; it has epoch, loss\""):
+            history[column]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.training import npz
 
 X, Y = tg.data.blobs(60, rng=0)
 
@@ -266,7 +267,6 @@ def tripled(output, y):
 
 
 tripled.__qualname__ = "doubled"
-PLATEAU = tg.ReduceOnPlateau(tg.SGD(tg.mlp([2, 3], rng=0)), patience=3)
 
 
 @pytest.mark.parametrize(
@@ -293,22 +293,24 @@ PLATEAU = tg.ReduceOnPlateau(tg.SGD(tg.mlp([2, 3], rng=0)), patience=3)
             "callback is .*'loss'.*mode='min'.* there and .*'accuracy'.*mode='max'.* here",
         ),
         (
-            {"callback": tg.Checkpoint(os.devnull, best="loss", every=9)},
-            {"callback": tg.Checkpoint(os.devnull, best="accuracy", every=9)},
+            {"callback": tg.Checkpoint("never.npz", best="loss", every=9)},
+            {"callback": tg.Checkpoint("never.npz", best="accuracy", every=9)},
             "callback is .*best='loss'",
         ),
         (
-            {"callback": PLATEAU},
-            {"callback": tg.ReduceOnPlateau(PLATEAU.optimizer, patience=4)},
+            {"over": partial(tg.ReduceOnPlateau, patience=3)},
+            {"over": partial(tg.ReduceOnPlateau, patience=4)},
             "callback is .*patience=3.* there and .*patience=4",
         ),
     ],
 )
 def test_changed_code_is_another_call(tmp_path, before, after, message):
-    def train(epochs=2, model=None, loss=tg.cross_entropy, **options):
+    def train(epochs=2, model=None, loss=tg.cross_entropy, over=None, **options):
         model = model or Scaled()
+        optimizer = tg.SGD(model, lr=1e-3)
         options = {"epochs": epochs, "rng": 0, "progress": False, "checkpoint": tmp_path / "run.npz"} | options
-        return len(tg.fit(model, X, Y, loss, tg.SGD(model, lr=1e-3), **options))
+        options |= {"callback": over(optimizer)} if over else {}
+        return len(tg.fit(model, X, Y, loss, optimizer, **options))
 
     assert train(**before) == 2
     with pytest.raises(ValueError, match=f"another call of fit, as .*{message}"):
@@ -339,6 +341,55 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
         tg.fit(tg.mlp([2, 3], rng=0), X, Y, checkpoint=tmp_path / "model.npz", progress=False)
     with pytest.raises(TypeError, match="checkpoint is a path"):
         tg.fit(tg.mlp([2, 3], rng=0), X, Y, checkpoint=3, progress=False)
+
+
+WRONG = {
+    "no rules": lambda values, parts, arrays: values["rules"].clear(),
+    "no models": lambda values, parts, arrays: values["models"].clear(),
+    "a model of numbers": lambda values, parts, arrays: values["models"].append(3),
+    "a rule of numbers": lambda values, parts, arrays: values["rules"].append(3),
+    "a truth for an epoch": lambda values, parts, arrays: parts["epoch"].update(value=True),
+    "another epoch": lambda values, parts, arrays: parts["epoch"].update(value=1),
+    "an endless epoch": lambda values, parts, arrays: parts["epoch"].update(value=10**30),
+    "no history": lambda values, parts, arrays: parts["history"].update(kind="state"),
+    "a history without a loss": lambda values, parts, arrays: values["history"]["columns"].pop("loss"),
+    "a history of words": lambda values, parts, arrays: arrays.update({"history/columns/loss": np.array(["a", "b"])}),
+    "rows far away": lambda values, parts, arrays: arrays.update({"rows/0": arrays["rows/0"] + 10**6}),
+    "rows twice": lambda values, parts, arrays: arrays.update({"rows/0": arrays["rows/0"] * 0}),
+    "rows of fractions": lambda values, parts, arrays: arrays.update({"rows/0": arrays["rows/0"] / 2}),
+    "no rows": lambda values, parts, arrays: values["rows"].pop(),
+    "words for rows": lambda values, parts, arrays: parts["rows"].update(value=["a", None]),
+    "a list for a model": lambda values, parts, arrays: parts["model"].update(value=[5]),
+    "a state of early stopping without a layer": lambda values, parts, arrays: values["callback0"].pop(
+        "model.layers.0.W"
+    ),
+    "a layer of another shape": lambda values, parts, arrays: arrays.update({"callback0/model.layers.0.W": np.ones(3)}),
+    "a layer that is none": lambda values, parts, arrays: values["callback0"].update({"model.layers.0.W": None}),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_checkpoint_with_other_contents_under_a_right_digest_is_refused_and_nothing_is_changed(tmp_path, wrong):
+    path = tmp_path / "run.npz"
+
+    def train():
+        model = tg.mlp([2, 3], rng=0)
+        state, optimizer = model.state_dict(), tg.Adam(model)
+        callbacks = [tg.EarlyStopping("loss"), tg.ReduceOnPlateau(optimizer)]
+        options = {"validation": 0.2, "rng": 0, "progress": False, "checkpoint": path, "callback": callbacks}
+        try:
+            tg.fit(model, X, Y, optimizer=optimizer, epochs=2, **options)
+        except ValueError:
+            assert all(np.array_equal(model.state_dict()[name], value) for name, value in state.items())
+            assert (callbacks[0].best, callbacks[1].best) == (np.inf, np.inf)
+            raise
+
+    train()
+    header, arrays = npz.read(path)
+    WRONG[wrong]({name: part["value"] for name, part in header["parts"].items()}, header["parts"], arrays)
+    npz.write(path, header, arrays)
+    with pytest.raises(ValueError, match=r"^checkpoint: "):
+        train()
 
 
 @pytest.mark.parametrize(

@@ -310,6 +310,24 @@ def test_a_broken_header_is_said_in_words(tmp_path, header, said):
         tg.load(tmp_path / "a.npz")
 
 
+def test_damage_is_called_damage(tmp_path):
+    path = tmp_path / "a.npz"
+    tg.save(path, a=np.arange(100.0))
+    content = path.read_bytes()
+    for wrong in (content[:-30], content[1:], content[42:], content[:200] + b"x" + content[201:], b"PK"):
+        path.write_bytes(wrong)
+        with pytest.raises(ValueError, match=r"a\.npz cannot be loaded: it is (damaged|no file of tinygrad_edu\.save)"):
+            tg.load(path)
+
+
+def test_a_state_of_another_kind_changes_nothing_of_what_was_loaded_before_it(tmp_path):
+    path, counter, model = tmp_path / "a.npz", Counter(), tg.mlp([2, 3], rng=0)
+    tg.save(path, counter={"a": 3, "b": 4}, model=[5])
+    with pytest.raises(ValueError, match="does not fit: model: "):
+        tg.load(path, counter=counter, model=model)
+    assert (counter.a, counter.b) == (0, 0)
+
+
 def test_a_list_that_contains_itself_is_refused(tmp_path):
     a = []
     a.append(a)

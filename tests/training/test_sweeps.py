@@ -88,6 +88,59 @@ def test_failures_are_rows_and_lose_nothing():
     assert found.best("result", largest=True) == {"x": 6, "result": 2}
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.usefixtures("workers")
+def test_a_run_that_ends_the_process_is_a_failed_row(n_jobs):
+    found = sweep(lambda x, seed: sys.exit("no more") if x == 2 else x, {"x": [1, 2, 3]}, n_jobs=n_jobs, progress=False)
+    assert found["result"] == [1, None, 3]
+    assert found["error"] == [None, "SystemExit: no more", None]
+
+
+def test_a_run_that_returns_nothing_is_a_failed_row():
+    found = sweep(lambda x, seed: None, {"x": [1, 2]}, n_jobs=1, progress=False)
+    assert (
+        found["error"]
+        == ["TypeError: the function returned None; have it return a number, a dict of these, or the history of fit"]
+        * 2
+    )
+    with pytest.raises(
+        ValueError, match="best: all 2 runs failed, the first with TypeError: the function returned None"
+    ):
+        found.best("loss")
+
+
+@pytest.mark.parametrize(("bad", "failed"), [(math.nan, 0), (math.inf, 0), (-math.inf, 0), (None, 0), ("error", 4)])
+def test_there_is_no_best_where_no_point_has_results(bad, failed):
+    def run(x, seed):
+        if seed and bad == "error":
+            raise RuntimeError
+        return {"loss": bad if seed else 0.5}
+
+    found = sweep(run, {"x": [1, 2]}, seeds=3, n_jobs=1, progress=False)
+    for largest in (False, True):
+        with pytest.raises(
+            ValueError, match=f"no point has results: none has a finite loss.* {failed} of 6 runs failed"
+        ):
+            found.best("loss", largest)
+    some = sweep(lambda x, seed: run(x, seed and x == 1), {"x": [1, 2]}, seeds=3, n_jobs=1, progress=False)
+    assert some.best("loss") == {"x": 2, "loss": 0.5}  # by hand: of point 2 every seed has a number
+
+
+def test_an_error_of_many_lines_is_one_line_in_the_table_and_whole_in_the_file(tmp_path, capsys):
+    words = "\n".join(["it went wrong:", *("a line of details" for _ in range(20))])
+
+    def run(x, seed):
+        raise RuntimeError(words)
+
+    found = sweep(run, {"x": [1, 2]}, n_jobs=1, resume=tmp_path / "a.jsonl")
+    printed, said = repr(found).splitlines(), capsys.readouterr().err.splitlines()
+    assert (len(printed), len(said)) == (4, 2)  # the names, two runs, and that these failed
+    assert printed[1].endswith("RuntimeError: it went wrong: a line of details a line of details a line of de...")
+    assert said[0].endswith("...")
+    assert found.rows[0]["error"] == f"RuntimeError: {words}"
+    assert json.loads((tmp_path / "a.jsonl").read_text().splitlines()[0])["error"] == f"RuntimeError: {words}"
+
+
 def test_a_sweep_goes_on_where_it_was(tmp_path):
     path, calls = tmp_path / "sweep.jsonl", []
 
@@ -294,6 +347,7 @@ def test_progress_is_a_line_for_each_run(capsys):
         ((fails, {"x": [1]}, 0), "seeds = 0"),
         ((fails, {"x": [1]}, 1.5), "seeds is how many"),
         ((fails, {"x": [1]}, [-1]), "a seed = -1"),
+        ((fails, {"x": [1]}, [3, np.int64(3)]), "seeds has 3 twice"),
         ((fails, {"x": [1]}, 1, 0), "n_jobs = 0"),
         ((fails, {"x": [1]}, 1, 1, 7), "resume is a path"),
     ],

@@ -145,7 +145,7 @@ class WeightAverage:
     Raises
     ------
     TypeError : optimizer is not an `Optimizer`
-    ValueError : decay out of range
+    ValueError : decay out of range; the callback of a `fit` with another optimizer
     RuntimeError : an update after the parameters moved into another optimizer's buffer; a block entered before the
         first update, or inside itself; an update, or a step of the optimizer, inside the block
 
@@ -186,6 +186,10 @@ class WeightAverage:
     def about(self) -> str:
         """The arguments as text, which a checkpoint of `fit` compares."""
         return f"{type(self).__name__}(decay={self.decay}, debias={self.debias})"
+
+    def start(self, run: Any) -> None:
+        """Raise ValueError if the run has another optimizer."""
+        run.require(self, self.optimizer)
 
     def __call__(self, row: Any) -> None:
         """Take in the weights at the end of an epoch: ``fit(callback=average)``."""

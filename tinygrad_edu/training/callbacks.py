@@ -1,4 +1,4 @@
-"""Callbacks: what `fit` calls after each epoch. A function, or an object of this file, or one of yours.
+"""Callbacks: what `fit` calls after each epoch. A function, an object of this room, or one of yours.
 
 A callback is called with the epoch's row, or with the row and the `Run` if it takes two arguments. Training stops if it
 returns something true; a text is the reason, which is then ``history.stopped``. An object may have three methods more:
@@ -9,26 +9,21 @@ which a checkpoint compares.
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.layers import Layer
 from ..core.ops import Array
-from ..core.optimizer import Optimizer
-from ..extras.files import place
-from ..guards.kinds import CLASSES, at_least_0, function, path as a_path, shown, whole as whole_number, yes_or_no
+from ..core.optimizer import Group, Optimizer
+from ..guards.kinds import CLASSES, at_least_0, function, shown, whole as whole_number, yes_or_no
 from ..guards.names import is_ours
 from .history import History, Row, wants_large
-from .saved import save
-from .states import fitting, loads, require, whole
+from .states import fitting, load_layer_state, loads, plan_layer, require, whole
 
 Callback = Callable[..., Any]
 
@@ -53,6 +48,14 @@ class Run:
     def writes(self) -> bool:
         """Tell whether this process writes the files: of several ranks (see `distribute`) rank 0 does."""
         return self.optimizer.ranks is None or self.optimizer.ranks.comm.rank == 0
+
+    def require(self, callback: Any, thing: Any) -> None:
+        """Raise ValueError if a callback is over an optimizer, or a layer, that this training does not have."""
+        name, optimizer = type(callback).__name__, self.optimizer
+        if isinstance(thing, (Optimizer, Group)) and not any(thing is one for one in (optimizer, *optimizer.groups)):
+            raise ValueError(f"{name}: its optimizer is not the one that fit uses; give both the same optimizer")
+        if isinstance(thing, Layer) and not any(thing is layer for _, layer in self.model.named_layers()):
+            raise ValueError(f"{name}: its layer, {type(thing).__name__}, is not in the model that fit trains")
 
 
 class Told:
@@ -224,6 +227,7 @@ class EarlyStopping:
         self.monitor = Monitor("EarlyStopping", monitor, mode, float(min_delta))
         self.patience, self.restore_best = int(patience), bool(restore_best)
         self.bad, self.numbers = 0, dict[str, Array]()
+        self.model: Layer | None = None
 
     best = property(lambda self: self.monitor.best, doc="the best value so far")
     epoch = property(lambda self: self.monitor.epoch, doc="the epoch of the best value; 0 before there is one")
@@ -231,7 +235,7 @@ class EarlyStopping:
     def start(self, run: Run) -> None:
         """Forget what was seen in another run."""
         self.monitor.reset()
-        self.bad, self.numbers = 0, {}
+        self.bad, self.numbers, self.model = 0, {}, run.model
 
     def __call__(self, row: Row, run: Run | None = None) -> str | None:
         """Look at the row. Return the reason to stop if it is time."""
@@ -249,9 +253,8 @@ class EarlyStopping:
 
     def finish(self, run: Run) -> None:
         """Give the model the numbers of the best epoch."""
-        tensors = run.model.named_tensors()
-        for path, numbers in self.numbers.items():
-            tensors[path].data = numbers
+        if self.numbers:
+            load_layer_state(run.model, self.numbers)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best value, its epoch and weights, and the count of epochs since."""
@@ -264,6 +267,8 @@ class EarlyStopping:
         require(["bad"], state)
         bad = whole("bad", state["bad"])
         numbers = {key.removeprefix("model."): np.array(state[key]) for key in state if key.startswith("model.")}
+        if numbers and self.model is not None and (left := plan_layer(self.model, numbers)[0]):
+            raise ValueError("; ".join(left.values()))
         self.monitor.load(state)
         self.bad, self.numbers = bad, numbers
 
@@ -276,65 +281,6 @@ class EarlyStopping:
 
     def __repr__(self) -> str:
         return f"EarlyStopping({self.monitor.column!r}, patience={self.patience}, best={self.best:g})"
-
-
-class Checkpoint:
-    """Save model, optimizer, history and epoch to a file as training goes, with `save`, for `load`.
-
-    To go on with a run that was cut off there is ``fit(checkpoint=path)``; this is for models to keep.
-
-    Parameters
-    ----------
-    path : of the file; "{epoch}" in it becomes the epoch's number, so that each has a file of its own
-    every : save after so many epochs each
-    best : a column of the rows, as "validation_loss": save only if it is better than ever before
-    mode : "min" if a small value of it is good, "max" if a large one is; known for losses and accuracies
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import tinygrad_edu as tg
-    >>> X, y = tg.data.blobs(90, rng=0)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     keep = Checkpoint(f"{folder}/best.npz", best="validation_loss")
-    ...     history = tg.fit(tg.mlp([2, 3], rng=1), X, y, epochs=4, validation=0.2, callback=keep, progress=False)
-    ...     tg.load(f"{folder}/best.npz")["epoch"]
-    4
-    """
-
-    def __init__(self, path: Any, every: int = 1, best: str | None = None, mode: str | None = None) -> None:
-        a_path("path", path)
-        whole_number("every", every, 1)
-        self.path, self.every = str(path), int(every)
-        self.monitor = None if best is None else Monitor("Checkpoint", best, mode)
-
-    def start(self, run: Run) -> None:
-        """Forget the best value of another run."""
-        if self.monitor is not None:
-            self.monitor.reset()
-
-    def __call__(self, row: Row, run: Run) -> None:
-        """Save if it is time."""
-        if row["epoch"] % self.every or not (self.monitor is None or self.monitor.better(row)):
-            return
-        path = self.path.replace("{epoch}", str(row["epoch"]))
-        if run.writes:
-            save(path, model=run.model, optimizer=run.optimizer, history=run.history, epoch=row["epoch"])
-
-    @property
-    def about(self) -> str:
-        """The arguments as text, without the path, which a checkpoint of `fit` compares."""
-        best = "" if self.monitor is None else f", best={self.monitor.about}"
-        return f"{type(self).__name__}(every={self.every}{best})"
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the best value so far and its epoch."""
-        return {} if self.monitor is None else {"best": self.monitor.best, "epoch": self.monitor.epoch}
-
-    def load_state_dict(self, state: Any) -> None:
-        """Take over what `state_dict` returned."""
-        if self.monitor is not None:
-            self.monitor.load(state)
 
 
 class Annealing:
@@ -372,7 +318,8 @@ class Annealing:
         self.thing, self.attribute, self.value = thing, attribute, value
 
     def start(self, run: Run) -> None:
-        """Set the number for the epoch that comes first."""
+        """Set the number for the epoch that comes first. ValueError if the run does not have the thing."""
+        run.require(self, self.thing)
         self._put(run.epoch + 1)
 
     def __call__(self, row: Row) -> None:
@@ -393,46 +340,3 @@ class Annealing:
     def about(self) -> str:
         """The arguments as text, which a checkpoint of `fit` compares."""
         return f"{type(self).__name__}({type(self.thing).__name__}, {self.attribute!r})"
-
-
-class Log:
-    """Write each epoch's row into a file as training goes: ``.csv``, or a line of JSON for ``.jsonl``.
-
-    The file is written anew when a training starts; one that goes on from a checkpoint has all of its rows in it.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     log = Log(f"{folder}/run.csv")
-    ...     log({"epoch": 1, "loss": 0.5})
-    ...     print(log.path.read_text(), end="")
-    epoch,loss
-    1,0.5
-    """
-
-    def __init__(self, path: Any) -> None:
-        a_path("path", path)
-        self.path = Path(path)
-        if self.path.suffix not in (".csv", ".jsonl", ".json"):
-            raise ValueError(f"Log writes .csv, or .jsonl with a line of JSON for each epoch, got {str(path)!r}")
-        self.written = False
-
-    def start(self, run: Run) -> None:
-        """Begin a new file with the first row."""
-        self.written = False
-
-    def __call__(self, row: Row, run: Run | None = None) -> None:
-        """Write the row behind those before."""
-        if run is not None and not run.writes:
-            return
-        rows = [row] if self.written or run is None else run.history.rows
-        if not self.written:
-            place(self.path)
-        with open(self.path, "a" if self.written else "w", newline="", encoding="utf-8") as file:
-            if self.path.suffix == ".csv":
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerows([[*row]] * (not self.written) + [[*one.values()] for one in rows])
-            else:
-                file.writelines(json.dumps(one) + "\n" for one in rows)
-        self.written = True

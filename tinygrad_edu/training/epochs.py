@@ -55,6 +55,7 @@ class Task:
         self.model, self.X, self.y, self.loss, self.optimizer = model, X, y, loss, optimizer
         self.weights, self.classes, self.accumulate, self.bounds = weights, classes, accumulate, clip or {}
         self.targets = partial(rows_of, y) if is_several(y) else y.__getitem__
+        self.adds = getattr(loss, "keywords", {}).get("reduction") == "sum"
         self.read, self.counts = reader(loss, y), counts_of(loss, y, weights)
         require_counts("y", self.counts)
 
@@ -114,7 +115,7 @@ class Task:
             value, right, whole = 0.0, None, weigh(rows)
             for first in range(0, len(rows), size):
                 part = rows[first : first + size]
-                share = weigh(part) / whole
+                share = 1.0 if self.adds else weigh(part) / whole
                 cost, counted = self._learn(part, share)
                 value, right = value + share * cost, None if counted is None else (right or 0) + counted
             self.update()

@@ -30,7 +30,7 @@ from .epochs import Task, Train
 from .evaluation import evaluation
 from .history import Evaluation, History, Progress, Row
 from .outcome import Numbers, warn_if_nothing_learned, warn_if_untrained
-from .resume import Resumable, code_of, name_of
+from .resume import Resumable, code_of, name_of, require_parts
 from .scores import Loss, checked_metrics, columns_of, measured, reader
 from .weights import checked_weights, class_table, counts_of, require_counts, take_weights
 
@@ -247,6 +247,7 @@ def _held_out(
         n = len(parts_of(X)[0])
         train, _, rest, _ = split(np.arange(n), np.zeros(n) if is_several(y) else y, validation, rng)
         rows += [train, rest]
+    require_parts(rows, len(parts_of(X)[0]))
     train, rest = rows
     ours = rows_of(X, train), rows_of(y, train), None if weights is None else weights[train]
     return *ours, (rows_of(X, rest), rows_of(y, rest))

@@ -48,6 +48,8 @@ class History:
         self.stopped = "all epochs"
 
     def __getitem__(self, column: str) -> list[Any]:
+        if missing := [row for row in self.rows if column not in row]:
+            raise KeyError(f"the history has no column {column!r}; it has {', '.join(missing[0])}")
         return [row[column] for row in self.rows]
 
     def __len__(self) -> int:

@@ -30,6 +30,10 @@ READERS: dict[tuple[int, int], Any] = {
 }
 
 
+class Refused(ValueError):
+    """A refusal in words, of a file that is not as it should be."""
+
+
 def write(path: Path, header: dict[str, Any], arrays: dict[str, Array]) -> None:
     """Write a file, whole or not at all. The same arrays give the same bytes."""
     digest = hashlib.sha256()
@@ -75,8 +79,9 @@ def read(path: Path) -> tuple[dict[str, Any] | None, dict[str, Array]]:
         return _unsealed(data) if data[:2] == b"PK" else (None, _safetensors(data))
     except ImportError:
         raise
-    except Exception as error:  # zipfile, NumPy and json have a dozen kinds
-        raise ValueError(f"{path} cannot be loaded: {error or type(error).__name__}") from None
+    except Exception as error:  # zipfile and NumPy have a dozen kinds, in words of their own
+        why = error if isinstance(error, Refused) else "it is damaged, or cut off"
+        raise ValueError(f"{path} cannot be loaded: {why}") from None
 
 
 def _unsealed(data: bytes) -> tuple[dict[str, Any] | None, dict[str, Array]]:
@@ -85,28 +90,28 @@ def _unsealed(data: bytes) -> tuple[dict[str, Any] | None, dict[str, Array]]:
     with zipfile.ZipFile(BytesIO(data)) as archive:
         entries = archive.infolist()
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            raise ValueError("it is compressed; np.load reads it, if you trust that it is no bomb")
+            raise Refused("it is compressed; np.load reads it, if you trust that it is no bomb")
         if sum(entry.file_size for entry in entries) > len(data):
-            raise ValueError("its parts are larger than the file")
+            raise Refused("its parts are larger than the file")
         for entry in entries:
             name, content = entry.filename.removesuffix(".npy"), archive.read(entry)
             if name in arrays or (name == HEADER and header is not None):
-                raise ValueError(f"{name} is in it twice")
+                raise Refused(f"{name} is in it twice")
             if entry.filename == HEADER:
                 header = _header(content)
                 continue
             if name == entry.filename:
                 torch = "; torch.load(path, weights_only=True) reads a file of torch.save" * name.endswith("data.pkl")
-                raise ValueError(f"{name} in it is no array{torch}")
+                raise Refused(f"{name} in it is no array{torch}")
             arrays[name] = _array(name, content)
             digest.update(f"{name}\0".encode() + content)
     if header is None and HEADER.encode() in data:
-        raise ValueError("it is damaged: its list of parts has no header")
+        raise Refused("it is damaged: its list of parts has no header")
     if header is not None:
         told = header.pop("sha256")
         digest.update(canonical(header))
         if digest.hexdigest() != told:
-            raise ValueError("it is damaged: its SHA-256 is another")
+            raise Refused("it is damaged: its SHA-256 is another")
     return header, arrays
 
 
@@ -115,9 +120,9 @@ def _header(content: bytes) -> dict[str, Any]:
     try:
         header = json.loads(content)
     except (ValueError, RecursionError):
-        raise ValueError("it is damaged: its header is no JSON") from None
+        raise Refused("it is damaged: its header is no JSON") from None
     if not isinstance(header, dict) or not isinstance(header.get("sha256"), str):
-        raise ValueError("it is damaged: its header has no SHA-256")
+        raise Refused("it is damaged: its header has no SHA-256")
     return header
 
 
@@ -126,10 +131,10 @@ def _array(name: str, content: bytes) -> Array:
     file = BytesIO(content)
     shape, columns_first, dtype = READERS[np.lib.format.read_magic(file)](file)
     if dtype.kind not in KINDS or not dtype.itemsize:
-        raise ValueError(f"{name} holds {dtype}, and no numbers or words")
+        raise Refused(f"{name} holds {dtype}, and no numbers or words")
     start = file.tell()
     if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize != len(content) - start:
-        raise ValueError(f"{name} has {len(content) - start} bytes for the shape {shape} of {dtype}")
+        raise Refused(f"{name} has {len(content) - start} bytes for the shape {shape} of {dtype}")
     view = np.ndarray(shape, dtype, content, start, order="F" if columns_first else "C")
     return np.array(view, dtype.newbyteorder("="))
 
@@ -137,7 +142,7 @@ def _array(name: str, content: bytes) -> Array:
 def _safetensors(data: bytes) -> dict[str, Array]:
     """Return the arrays out of the bytes of a file of safetensors."""
     if data[8:9] != b"{":
-        raise ValueError("it is no file of tinygrad_edu.save, np.savez or safetensors")
+        raise Refused("it is no file of tinygrad_edu.save, np.savez or safetensors")
     try:
         from safetensors.numpy import load
     except ImportError:

@@ -39,7 +39,8 @@ class ReduceOnPlateau:
     Raises
     ------
     TypeError : not an optimizer, or an optimizer with a learning rate that is a function of t
-    ValueError : a number out of range, another mode, or a row of `fit` without the measure
+    ValueError : a number out of range, another mode, a row of `fit` without the measure, or a `fit` with another
+        optimizer
 
     Examples
     --------
@@ -83,6 +84,10 @@ class ReduceOnPlateau:
         self.min_lr, self.mode, self.optimizer = checked("min_lr", min_lr), mode, optimizer
         self.best, self.bad, self.resting = (inf if mode == "min" else -inf), 0, 0
         self._rates()
+
+    def start(self, run: Any) -> None:
+        """Raise ValueError if the run has another optimizer."""
+        run.require(self, self.optimizer)
 
     def step(self, value: float) -> None:
         """Take one more value of the measure, and multiply the rates if it is time. NaN is never better."""

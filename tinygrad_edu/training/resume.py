@@ -16,9 +16,10 @@ from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..extras.files import place
-from ..guards.kinds import path as a_path
+from ..guards.kinds import is_whole, path as a_path
 from ..guards.names import is_ours
 from .callbacks import Run, Told
+from .history import History
 from .ranks import Ranks
 from .saved import Parts, load, save
 from .scores import Loss
@@ -68,15 +69,18 @@ class Resumable:
 
     def _read(self, path: Path) -> None:
         parts: Any = load(path)
-        names = ("call", "epoch", "rows", "rules", "models")
-        theirs, epoch, rows, rules, models = [parts.get(name) for name in names]
-        lists = all(isinstance(value, list) for value in (rows, rules, models))
-        if not isinstance(theirs, dict) or not isinstance(epoch, int) or not lists:
+        names = ("call", "epoch", "rows", "rules", "models", "history")
+        theirs, epoch, rows, rules, models, history = [parts.get(name) for name in names]
+        lists = all(isinstance(value, list) and value for value in (rules, models)) and isinstance(rows, list)
+        right = lists and isinstance(theirs, dict) and isinstance(history, History) and is_whole(epoch)
+        if not right or not all(map(are_texts, (rules, *models))) or not is_of(history, epoch):
             raise ValueError(f"checkpoint: {path} is a file of another kind; give another path")
         for name in [*self.call, *theirs]:
             if theirs.get(name) != self.call.get(name):
                 raise self.refusal(f"{name} is {theirs.get(name)!r} there and {self.call.get(name)!r} here")
         self.epoch, self.every_rows, self.rules, self.models = epoch, rows, rules, models
+        if self.ranks is not None and len(rows) != self.ranks.comm.size:
+            raise self.refusal(f"it has the rows of {len(rows)} ranks")
         self.rows = rows if self.ranks is None else rows[self.ranks.comm.rank]
 
     def refusal(self, reason: str) -> ValueError:
@@ -116,6 +120,24 @@ class Resumable:
     def _parts(self, run: Run, told: Told, rng: np.random.Generator) -> Parts:
         given = {"model": run.model, "optimizer": run.optimizer, "history": run.history, "rng": rng}
         return Parts(given | told.remembering())
+
+
+def are_texts(value: Any) -> bool:
+    """Return whether value is a list of words."""
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def is_of(history: History, epoch: int) -> bool:
+    """Return whether a history has a row with a loss for each epoch from 1 to this one."""
+    known = [row.get("epoch") == n and isinstance(row.get("loss"), float) for n, row in enumerate(history.rows, 1)]
+    return epoch == len(known) > 0 and all(known)
+
+
+def require_parts(rows: Any, n: int) -> None:
+    """Raise a ValueError unless these are two parts of the rows from 0 to n, out of a checkpoint."""
+    parts = [part for part in rows if getattr(part, "size", 0) and part.dtype.kind in "iu" and part.ndim == 1]
+    if not len(parts) == len(rows) == 2 or not np.array_equal(np.sort(np.concatenate(parts)), np.arange(n)):
+        raise ValueError(f"checkpoint: it is damaged: what it held out are no rows of these {n}; delete the file")
 
 
 def fingerprint(value: Any) -> Any:

@@ -173,7 +173,7 @@ def load(path: Any, *, model: Any = None, optimizer: Any = None, strict: bool = 
             continue
         try:
             reasons, do = plan(_state(parts[name]), undo)
-        except (ValueError, TypeError, KeyError) as error:
+        except Exception as error:  # anybody may have written the state
             left[name] = f"{name}: {error}"
         else:
             left |= {f"{name}/{key}": f"{name}: {reason}" for key, reason in reasons.items()}

@@ -64,21 +64,36 @@ class Sweep:
     def best(self, column: str, largest: bool | None = None) -> Row:
         """Return the parameters whose median of a column over the seeds is the best, and that median.
 
-        A run that failed or gave NaN is as bad as can be.
+        A run that failed, or gave no finite number, is as bad as can be.
 
+        Parameters
+        ----------
         largest : whether a large value is a good one; known for losses and accuracies
+
+        Raises
+        ------
+        KeyError : no such column
+        TypeError : a column of words
+        ValueError : a column of which nothing is known; no point with numbers from most of its seeds
         """
+        if len(self.failed) == len(self.rows):
+            raise ValueError(f"best: all {len(self.rows)} runs failed, the first with {_short(self.rows[0]['error'])}")
         values = self[column]
-        if words := [value for value in values if isinstance(value, str)]:
+        if words := [value for value in values if not isinstance(value, (int, float, type(None)))]:
             raise TypeError(f"best compares numbers, but {column} holds {words[0]!r}")
         if largest is None and (largest := wants_large(column)) is None:
             raise ValueError(f"best: is a small {column} better or a large one? say largest=False or largest=True")
         sign, groups = -1 if largest else 1, dict[str, tuple[Row, list[float]]]()
         for row, value in zip(self.rows, values):
             point = {name: row[name] for name in self.parameters}
-            value = math.inf if value is None or math.isnan(value) else sign * value
+            value = math.inf if value is None or not math.isfinite(value) else sign * value
             groups.setdefault(json.dumps(point), (point, []))[1].append(value)
         point, of_seeds = min(groups.values(), key=lambda group: median(group[1]))
+        if median(of_seeds) == math.inf:
+            raise ValueError(
+                f"best: no point has results: none has a finite {column} from more than half of its seeds, and "
+                f"{len(self.failed)} of {len(self.rows)} runs failed"
+            )
         return {**point, column: sign * median(of_seeds)}
 
     def to_csv(self, path: Any = None) -> str:
@@ -131,9 +146,9 @@ def sweep(
 
     Returns
     -------
-    Sweep : a row for each run. One that raised an exception has its words in the column error; so have those that had
-        not ended when a worker's process died. Ctrl-C ends the sweep, with a KeyboardInterrupt: what `fit` has learned
-        until then is no result
+    Sweep : a row for each run. One that raised an exception, sys.exit too, or returned None has words in the column
+        error; so have those that had not ended when a worker's process died. Ctrl-C ends the sweep, with a
+        KeyboardInterrupt: what `fit` has learned until then is no result
 
     Raises
     ------
@@ -211,13 +226,15 @@ def _one(function: Callable[..., Any], point: Mapping[str, Any], seed: int | Non
         if getattr(result, "stopped", None) == "interrupted":
             raise KeyboardInterrupt
         found = _columns(result, point)
-    except Exception as caught:
-        error = f"{type(caught).__name__}: {caught}"
+    except (Exception, SystemExit) as caught:
+        error = f"{type(caught).__name__}: {caught}".removesuffix(": ")
     return {**found, "seconds": time.perf_counter() - start, "error": error}
 
 
 def _columns(result: Any, point: Mapping[str, Any]) -> Row:
     """Return a result as columns of numbers and words."""
+    if result is None:
+        raise TypeError("the function returned None; have it return a number, a dict of these, or the history of fit")
     rows = getattr(result, "rows", None)
     if isinstance(rows, list) and rows:
         result = {name: value for name, value in rows[-1].items() if name not in (*OURS, *point)}
@@ -274,8 +291,10 @@ def _seeds(seeds: Any) -> list[int | None]:
         return list(range(seeds))
     if isinstance(seeds, str) or not isinstance(seeds, Iterable):
         raise TypeError(f"seeds is how many there are, or a list of them, got {shown(seeds)}")
-    for seed in (listed := list(seeds)):
+    for i, seed in enumerate(listed := list(seeds)):
         whole("a seed", seed)
+        if seed in listed[:i]:
+            raise ValueError(f"seeds has {seed} twice; a run with the same seed is the same run")
     return [int(seed) for seed in listed]
 
 
@@ -355,4 +374,6 @@ class _Runs(Progress):
 
 
 def _short(value: Any) -> str:
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    """Return a value in one line, at most 80 characters of it."""
+    text = "" if value is None else f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
