@@ -159,7 +159,7 @@ REFUSED = {  # the file, arguments, and what is said
     "gzip": (gzip.compress(PETS.encode()), {}, "is compressed, by gzip: unpack it, or give pandas.read_csv(path)"),
     "bzip2": (bz2.compress(PETS.encode()), {}, "is compressed, by bzip2"),
     "xz": (lzma.compress(PETS.encode()), {}, "is compressed, by xz"),
-    "a dropped target": (PETS, {"drop": ["age", "species"]}, "'species' is the target, and in drop"),
+    "a dropped target": (PETS, {"drop": ["age", "species"]}, "'species' is the target, so that drop=['sp"),
     "zero": (b"a,species\n1,\0\n", {}, "is no text: it holds a zero byte on line 2"),
     "a quote without end": ('a,species\n1,"x\n2,y\n', {}, "unexpected end of data; look at its quotes"),
     "kinds": (PETS, {"kinds": {"age": "word"}}, "a column is 'number', 'words', 'yes/no', not 'word'"),
@@ -297,8 +297,8 @@ def test_yes_and_no_of_a_frame_keep_their_spelling_in_answers_and_states(file):
 
 
 def test_a_target_that_is_none_is_not_to_be_dropped(file):
-    for cells in ([f"n{i}" for i in range(160)], ["2024-01-02", "2024-01-03"] * 2, ["", ""], [f"{2**60}", "1"]):
-        text = "a,id\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate(cells))
+    for target in ([f"n{i}" for i in range(160)], ["2024-01-02", "2024-01-03"] * 2, ["", ""], [f"{2**60}", "1"]):
+        text = "a,id\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate(target))
         with pytest.raises(ValueError, match="choose another target") as error:
             tg.data.csv(file(text), target="id", missing="mean")
         assert "drop=" not in str(error.value)

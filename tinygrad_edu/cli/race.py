@@ -36,7 +36,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--surface", type=surface, metavar="NAME", help=f"{', '.join(SURFACES)}, or all (default: beale)")
     text = f"any of {', '.join(RULES)}, or all (default: those that courses compare; with --data all)"
-    add("--optimizers", type=rules, metavar="NAME,NAME", help=text)
+    add("--optimizers", type=rules, action="extend", metavar="NAME,NAME", help=text)
     text = "updates of each rule (default: as many as suit the surface)"
     add("--steps", type=whole("steps", 1), metavar="N", help=text)
     add(
@@ -111,7 +111,7 @@ def run_on_data(options: argparse.Namespace) -> int:
     names = options.optimizers or rules("all")
     finished = iter(range(1, len(names) + 1))
     found = race_on_data(
-        *load(options.data, 0, options.target, options.missing, options.drop),
+        *load(options.data, 0, options),
         names,
         seeds=options.seeds or (2 if options.quick else 5),
         epochs=options.epochs or (3 if options.quick else 20),

@@ -25,13 +25,14 @@ from ..guards.names import helped
 from ..guards.ranges import NotFinite
 from ..guards.samples import Data, each, is_several, parts_of, rows_of, warn_of_scale
 from .callbacks import Callback, Run, Told
-from .data import finite, in_order, require_rows, split
+from .data import finite, in_order, split
 from .epochs import Task, Train
 from .evaluation import evaluation
 from .history import Evaluation, History, Progress, Row
 from .outcome import Numbers, warn_if_nothing_learned, warn_if_untrained
 from .resume import Resumable, code_of, name_of
 from .scores import Loss, checked_metrics, columns_of, measured, reader
+from .splits import require_rows
 from .weights import checked_weights, class_table, counts_of, require_counts, take_weights
 
 

@@ -23,7 +23,7 @@ NO_PANEL = ("epoch", "lr", "seconds")  # columns of a history that `loss_curve` 
 
 
 def loss_curve(history: Any, path: Any, title: str = "Training") -> Path:
-    """Draw the loss, and the accuracy and metrics if there are any, against the epoch; training solid, validation dashed.
+    """Draw the loss, and accuracy and metrics if there are any, against the epoch; training solid, validation dashed.
 
     Returns the path of the PNG. Raises ImportError without matplotlib, ValueError without epochs.
     """

@@ -371,7 +371,7 @@ def csv(
         if name not in names:
             raise _no_column(path, name, cells)
     if target in drop:
-        raise ValueError(f"{target!r} is the target, and in drop; leave it out of one of them")
+        raise ValueError(f"{target!r} is the target, so that drop=[{target!r}] leaves nothing to predict")
     if bad := [kind for kind in kinds.values() if kind not in KINDS]:
         raise ValueError(f"kinds = {kinds}, but a column is {', '.join(map(repr, KINDS))}, not {bad[0]!r}")
     encoder = Encoder()
