@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     print(f"data    {name}: {len(X):,} samples {what}{f', and it learned from {learned:,} of them' if learned else ''}")
     if found.accuracy is None:
-        print(f"result  {runs.in_words(errors)}, loss {found.loss:.4f}" if errors else f"result  loss {found.loss:.4f}")
+        print(f"result  {f'{runs.in_words(errors)}, ' if errors else ''}loss {found.loss:.4f}")
     else:
         right = round(found.accuracy * len(X))
         print(f"result  loss {found.loss:.4f}, accuracy {found.accuracy:.4f}: {right:,} of {len(X):,} are right")

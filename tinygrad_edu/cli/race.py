@@ -62,8 +62,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Let the rules run, print a table, write pictures. Return the exit status."""
     on_data = options.data is not None
-    for name in ("surface", "steps", "lr", "gif") if on_data else ("seeds", "epochs", "quick", "jobs", "target"):
-        if getattr(options, name) is not None and getattr(options, name) is not False:
+    for name in (
+        ("surface", "steps", "lr", "gif") if on_data else ("seeds", "epochs", "quick", "jobs", "target", "drop", "kind")
+    ):
+        if (given := getattr(options, name)) is not None and given is not False and given != []:
             raise ValueError(f"--{name} {'does not go with' if on_data else 'needs'} --data")
     refuse_file(options.out)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -115,25 +115,21 @@ def run(options: argparse.Namespace) -> int:
     import tinygrad_edu as tg
 
     done = epochs_of(options.resume) if options.resume else 0
-    if done and options.epochs and options.epochs < done:
-        return leave_as_it_is(options, done)
     if options.resume:
-        options = resumed(options)
+        asked, options = options.epochs, resumed(options)
+        if asked and asked <= done:
+            return leave_as_it_is(options, done)
     elif options.out:
         refuse_run(options.out)
     settle(options)
     out = sys.stderr if options.json else sys.stdout
     say = partial(print, file=out, flush=True)
-    rng = np.random.default_rng(options.seed)
-    data, encoder, columns = data_of(options, rng)
+    data, encoder, columns = data_of(options, rng := np.random.default_rng(options.seed))
     known = prepare(options, data, encoder)
     labels = data.y_train.dtype.kind in "iu"
     shape = [data.X_train.shape[1], *options.hidden, outputs_of(data, encoder)]
     describe_data(options.data, data, shape, labels, columns, say)
-    if done >= options.epochs:
-        say(f"nothing to do: {options.resume} has {done} epochs; --epochs {done + 1}, or more, goes on\n")
-    elif done:
-        say(f"going on after epoch {done}, until {options.epochs}\n")
+    describe_epochs(options, done, say)
 
     model = tg.mlp(shape, options.activation, options.dropout, options.dtype, rng)
     model.summary(file=out)
@@ -148,22 +144,18 @@ def run(options: argparse.Namespace) -> int:
     written = save(options, history, model, data if labels and options.data in TOY_SETS else None)
     found = figures(options, shape, optimizer.t, history, errors, error, written)
     describe(options.out, **known, figures=found)
-    say("\n".join(f"wrote   {path}" for path in written))
-    if not any(path.suffix == ".png" for path in written):
-        say(f"        no pictures: they need {NEEDS_MATPLOTLIB}")
+    describe_files(written, say)
     if options.json:
         print_json(found)
     return 0 if error is not None else 1
 
 
 def leave_as_it_is(options: argparse.Namespace, done: int) -> int:
-    """Say that a run has had more epochs than are asked for, and leave its files alone. Return the exit status."""
+    """Say that a run has had the epochs that are asked for, and leave its files alone. Return the exit status."""
     run, wanted = options.resume, options_of(options.resume).epochs
-    print(
-        f"nothing to do: {run} has had {done} epochs{f' of {wanted}' if wanted and wanted > done else ''}, more than "
-        f"--epochs {options.epochs}; --epochs {done + 1}, or more, goes on",
-        file=sys.stderr if options.json else sys.stdout,
-    )
+    of = f" of {wanted}" if wanted and wanted > done else ""
+    said = f"nothing to do: {run} has had {done} epochs{of} already; --epochs {done + 1}, or more, goes on"
+    print(said, file=sys.stderr if options.json else sys.stdout)
     if options.json:
         print_json(about(run).get("figures", {}))
     return 0
@@ -270,6 +262,14 @@ def describe_data(
     say("\n".join([*lines, *(f"      {line}" for line in columns.splitlines()[1:])]), end="\n\n")
 
 
+def describe_epochs(options: argparse.Namespace, done: int, say: Callable[..., Any]) -> None:
+    """Print where a run that is resumed goes on."""
+    if done >= options.epochs:
+        say(f"nothing to do: {options.resume} has {done} epochs; --epochs {done + 1}, or more, goes on\n")
+    elif done:
+        say(f"going on after epoch {done}, until {options.epochs}\n")
+
+
 def describe_rule(optimizer: Any, options: argparse.Namespace, say: Callable[..., Any]) -> None:
     """Print the rule, and get its kernel ready."""
     say(f"\nrule    {type(optimizer).__name__}, {options.dtype}")
@@ -279,6 +279,13 @@ def describe_rule(optimizer: Any, options: argparse.Namespace, say: Callable[...
         say("kernel  getting it ready: compiled at the first use, from disk after that ...")
         say(f"        ready after {optimizer.compile():.2f} s")
     say()
+
+
+def describe_files(written: list[Path], say: Callable[..., Any]) -> None:
+    """Print which files were written."""
+    say("\n".join(f"wrote   {path}" for path in written))
+    if not any(path.suffix == ".png" for path in written):
+        say(f"        no pictures: they need {NEEDS_MATPLOTLIB}")
 
 
 def describe_result(
@@ -291,7 +298,8 @@ def describe_result(
     say(f"\ntrained {epochs}, {updates:,} updates in {sum(history['seconds']):.2f} s{ended}")
     result = history.rows[-1]
     if (accuracy := result.get("validation_accuracy")) is None:
-        say(f"result  validation {in_words(errors)}, loss {result['validation_loss']:.4f}")
+        measured = f"{in_words(errors)}, " if errors else ""
+        say(f"result  validation {measured}loss {result['validation_loss']:.4f}")
     else:
         right = round(accuracy * held_out)
         say(f"result  validation accuracy {accuracy:.4f}: {right} of {held_out:,} that it had not seen")

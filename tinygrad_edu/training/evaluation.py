@@ -83,7 +83,7 @@ def cost_of(loss: Loss, output: Any, yb: Data, y: Data, **more: Any) -> Tensor:
     except (TypeError, ValueError) as error:
         if not is_several(y):
             about_fit(error, output, y)
-        elif (ours := getattr(loss, "func", loss)).__module__.startswith(__package__.partition(".")[0]):
+        elif str(getattr(ours := getattr(loss, "func", loss), "__module__", "")).startswith(__name__.partition(".")[0]):
             raise TypeError(
                 f"y is a {type(y).__name__} of arrays, and {ours.__name__} takes one array; give that one, or write a "
                 "loss of your own, a function of the model's output and such a y"
