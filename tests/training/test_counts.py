@@ -205,7 +205,7 @@ def test_a_compiled_training_counts_an_output_of_nan_as_wrong_as_an_eager_one(ri
         model[0].W.data[...] = 0.0
         model[0].b.data[...] = np.nan
         optimizer = tg.SGD(model, lr=0.0, nonfinite="propagate")
-        with pytest.warns(UserWarning):
+        with pytest.warns(UserWarning, match="the loss of the last epoch is nan"):
             history = tg.fit(model, right, y, loss, optimizer, 1, progress=False, compiled=compiled)
         counts.append(history["accuracy"])
     assert counts == [[0.0], [0.0]]

@@ -62,9 +62,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Let the rules run, print a table, write pictures. Return the exit status."""
     on_data = options.data is not None
-    for name in (
-        ("surface", "steps", "lr", "gif") if on_data else ("seeds", "epochs", "quick", "jobs", "target", "drop", "kind")
-    ):
+    of_data = ("seeds", "epochs", "quick", "jobs", "target", "drop", "kind")
+    for name in ("surface", "steps", "lr", "gif") if on_data else of_data:
         if (given := getattr(options, name)) is not None and given is not False and given != []:
             raise ValueError(f"--{name} {'does not go with' if on_data else 'needs'} --data")
     refuse_file(options.out)
