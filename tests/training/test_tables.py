@@ -156,6 +156,7 @@ REFUSED = {  # the file, arguments, and what is said
     "names": ("a,species\n" + "".join(f"n{i},{'xy'[i % 2]}\n" for i in range(12)), {}, "12 different words in 12"),
     "latin-1": ("a,species\n1,chat\n2,souris\n3,lièvre\n".encode("latin-1"), {}, "not utf-8: byte 0xe8 on line 4; fi"),
     "excel": (b"PK\x03\x04abc", {}, "is an Excel file or another archive: save it as CSV, or give pandas"),
+    "a key": ("PK,t\n1,2.5\n", {}, "has no column 'species'; it has 'PK', 't'"),  # and no archive
     "gzip": (gzip.compress(PETS.encode()), {}, "is compressed, by gzip: unpack it, or give pandas.read_csv(path)"),
     "bzip2": (bz2.compress(PETS.encode()), {}, "is compressed, by bzip2"),
     "xz": (lzma.compress(PETS.encode()), {}, "is compressed, by xz"),

@@ -15,8 +15,13 @@ import numpy as np
 from ..core.ops import Array
 from ..guards.kinds import path as path_kind, shown
 
-PACKED = {b"PK": "an Excel file or another archive", b"\x1f\x8b": "compressed, by gzip", b"BZh": "compressed, by bzip2",
-          b"\xfd7zXZ": "compressed, by xz", b"\x28\xb5\x2f\xfd": "compressed, by zstd"}  # fmt: skip
+PACKED = {  # what a file begins with that is no text
+    b"PK\x03\x04": "an Excel file or another archive",
+    b"\x1f\x8b": "compressed, by gzip",
+    b"BZh": "compressed, by bzip2",
+    b"\xfd7zXZ": "compressed, by xz",
+    b"\x28\xb5\x2f\xfd": "compressed, by zstd",
+}
 MISSING = ("", "?", "na", "n/a", "nan", "null", "#n/a")  # cells without a value, in any case of the letters
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -119,7 +124,7 @@ def _text(path: Any, encoding: str) -> str:
     content = Path(path).read_bytes()
     for mark, packed in PACKED.items():
         if content.startswith(mark):
-            first, reader = ("save it as CSV", "read_excel") if mark == b"PK" else ("unpack it", "read_csv")
+            first, reader = ("save it as CSV", "read_excel") if mark.startswith(b"PK") else ("unpack it", "read_csv")
             raise ValueError(f"{path} is {packed}: {first}, or give pandas.{reader}(path)")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = "utf-16"

@@ -94,6 +94,10 @@ class Standardize:
     ----------
     X : the training data, (N, D), or targets (N, 1); None for a scale that `load_state_dict` fills
 
+    Raises
+    ------
+    ValueError : no samples; NaN or infinity; a column whose deviation, or what scaling makes of it, is beyond a float
+
     Examples
     --------
     >>> scale = Standardize([[1.0, 300.0], [3.0, 500.0]])

@@ -340,8 +340,9 @@ def csv(
     ------
     FileNotFoundError : there is no such file
     ValueError : an empty cell; a column of words and numbers, of dates, of more than 100 words, or of numbers with
-        commas; a target with one class; rows that are too long or too short; no header, or one that names a column
-        twice; bytes that are no text. The error names line and column, and says what helps
+        commas; a target with one class, or one that is dropped; rows that are too long or too short; no header, or
+        one that names a column twice; bytes that are no text, or compressed. The error names line and column, and says
+        what helps
 
     Examples
     --------
