@@ -11,6 +11,7 @@ from pathlib import Path
 
 import house
 import ops_page
+import rules_page
 
 from tinygrad_edu.cli.main import main
 
@@ -50,6 +51,12 @@ def test_the_op_that_the_readme_shows_is_the_op():
 def test_the_table_of_ops_is_what_their_source_says():
     assert (ROOT / "docs" / "ops.md").read_text() == ops_page.page(), (
         "PYTHONPATH=. python tests/support/ops_page.py > docs/ops.md"
+    )
+
+
+def test_the_table_of_rules_is_what_the_classes_say():
+    assert (ROOT / "docs" / "rules.md").read_text() == rules_page.page(), (
+        "PYTHONPATH=. python tests/support/rules_page.py > docs/rules.md"
     )
 
 
@@ -176,17 +183,17 @@ from rules_table import ROWS, problem, run
 from tinygrad_edu.cli.main import main
 from tinygrad_edu.explain.why import PARTS
 cls, reference, hyper, _ = ROWS[-1]
-assert cls is tg.Yogi and list(tg.optimizers.RULES)[-1] == list(PARTS)[-1] == "yogi"
+assert cls is tg.AddSign and list(tg.optimizers.RULES)[-1] == list(PARTS)[-1] == "add_sign"
 p0, gradients, rates = problem()
 expected = reference(p0, gradients, rates, **hyper)
 p = tg.Tensor(p0, requires_grad=True)
-optimizer = tg.Yogi([p], **hyper)
+optimizer = tg.AddSign([p], **hyper)
 np.testing.assert_allclose(run(optimizer, p, gradients, rates), expected, rtol=1e-12, atol=1e-12)
-assert optimizer.v.shape == p0.shape and optimizer.state_dict()["v"].any()
+assert optimizer.m.shape == p0.shape and optimizer.state_dict()["m"].any()
 
 X, y = tg.data.moons(64, rng=0)
 model, twin = (tg.mlp([2, 8, 2], rng=0) for _ in range(2))
-optimizer, compiled = (tg.Yogi(network, lr=tg.schedules.cosine(0.01, 9)) for network in (model, twin))
+optimizer, compiled = (tg.AddSign(network, lr=tg.schedules.cosine(0.01, 9)) for network in (model, twin))
 step = tg.compile_step(twin, tg.cross_entropy, compiled, X, y, quiet=True)
 for _ in range(3):
     optimizer.zero_grad()
@@ -199,19 +206,18 @@ why = optimizer.why("layers.0.W", (1, 2))
 print(why)
 assert abs(why.change - why.from_gradient - why.from_momentum) < 1e-12
 
-def by_hand(p, g, state, t, lr, beta1, beta2, eps):
-    m = state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
-    v = state["v"] = state.get("v", 0) - (1 - beta2) * np.sign(state.get("v", 0) - g * g) * g * g
-    return p - lr * m / (np.sqrt(v) + eps)
+def by_hand(p, g, state, t, lr, beta):
+    m = state["m"] = beta * state.get("m", 0) + (1 - beta) * g
+    return p - lr * (1 + np.sign(g) * np.sign(m)) * g
 
-assert tg.diagnose_optimizer(by_hand, "Yogi").right
-assert main(["train", "--data", "moons", "--optimizer", "yogi", "--quick", "--json"]) == 0
-assert main(["race", "--optimizers", "yogi", "--steps", "20", "--json"]) == 0
+assert tg.diagnose_optimizer(by_hand, "AddSign").right
+assert main(["train", "--data", "moons", "--optimizer", "add-sign", "--quick", "--json"]) == 0
+assert main(["race", "--optimizers", "add_sign", "--steps", "20", "--json"]) == 0
 """,
     )
-    assert "v <- v - one_minus_beta2 · sign(v - g · g) · g · g" in printed
-    assert "direction = m = " in printed
-    assert '"optimizer": "yogi"' in printed
+    assert "p <- p - lr · (1 + sign(g) · sign(m)) · g" in printed
+    assert "direction = (1 + sign(g) · sign(m)) · g = " in printed
+    assert '"optimizer": "add_sign"' in printed
 
 
 # --- the page that a newcomer follows: its commands are run as they stand, and print what it shows --------------------

@@ -77,6 +77,8 @@ _TOOLS = dict.fromkeys(
         "unfreeze",
         "clip_value",
         "clip_norm",
+        "centralize",
+        "add_noise",
         "equation",
         "compile",
     ],

@@ -29,6 +29,7 @@ from .core.optimizers import (
     Nesterov as Nesterov,
 )
 from .core.tensor import Tensor as Tensor, apply as apply, no_grad as no_grad
+from .course.at_hand import check as check
 from .doctor.debug import debug as debug
 from .doctor.gradcheck import gradcheck as gradcheck
 from .doctor.gradients import diagnose as diagnose
@@ -37,6 +38,7 @@ from .doctor.report import Finding as Finding, Report as Report
 from .doctor.rules import diagnose_optimizer as diagnose_optimizer
 from .explain.explanation import explain as explain
 from .extras import kernels as kernels, ops as ops, optimizers as optimizers
+from .extras.evaluating import LBFGS as LBFGS, SAM as SAM, Lookahead as Lookahead, Momo as Momo, PolyakSGD as PolyakSGD
 from .extras.layers import (
     ELU as ELU,
     GELU as GELU,
@@ -60,16 +62,42 @@ from .extras.losses import (
 )
 from .extras.numpy_functions import concatenate as concatenate, einsum as einsum, stack as stack, where as where
 from .extras.optimizers import (
+    ADOPT as ADOPT,
     ASGD as ASGD,
+    COCOB as COCOB,
+    LAMB as LAMB,
+    LARS as LARS,
+    MARS as MARS,
+    QHM as QHM,
+    SM3 as SM3,
+    AdaBelief as AdaBelief,
+    AdaBound as AdaBound,
+    Adafactor as Adafactor,
     Adamax as Adamax,
+    Adan as Adan,
+    AdEMAMix as AdEMAMix,
     AMSGrad as AMSGrad,
+    CautiousAdamW as CautiousAdamW,
+    CautiousLion as CautiousLion,
+    DAdaptAdam as DAdaptAdam,
+    DoG as DoG,
+    Fromage as Fromage,
     Lion as Lion,
+    Muon as Muon,
     NAdam as NAdam,
+    NovoGrad as NovoGrad,
+    OptimisticAdam as OptimisticAdam,
+    OptimisticGradient as OptimisticGradient,
+    Prodigy as Prodigy,
+    QHAdam as QHAdam,
     RAdam as RAdam,
     RMSprop as RMSprop,
     Rprop as Rprop,
+    ScheduleFree as ScheduleFree,
+    ScheduleFreeAdamW as ScheduleFreeAdamW,
     SignSGD as SignSGD,
     Signum as Signum,
+    Yogi as Yogi,
 )
 from .extras.threads import set_num_threads as set_num_threads
 from .lab.notebook import Lab as Lab, lab as lab

@@ -78,7 +78,7 @@ def chapter_10():
     return figure
 
 
-def arrivals(rule, rates, steps=400):
+def arrivals(rule, rates, steps=250):
     """Return for each rate the step from which on a path stays at the minimum of the narrow valley, or NaN."""
     found = []
     for lr in rates:
@@ -102,10 +102,10 @@ def chapter_11():
     paths.plot(*np.array(race.surface.minima).T, "k*", markersize=9)
     paths.set(xlim=(left, right), ylim=(bottom, top), title="Beale, stated rates")
     losses.set(xlabel="step", title="the losses of these paths", ylim=(1e-9, None))
-    rates = np.geomspace(1e-3, 100, 31)
+    rates = np.geomspace(0.01, 100, 17)
     for rule, colour, mark in zip(rules, colours, marks):
         windows.loglog(rates, arrivals(rule, rates), color=colour, marker=mark, markersize=3, label=rule)
-    windows.set(xlabel="learning rate", title="narrow valley: steps to the minimum", ylim=(20, 500))
+    windows.set(xlabel="learning rate", title="narrow valley: steps to the minimum", ylim=(20, 300))
     losses.legend(frameon=False, fontsize=8, loc="lower left")
     windows.legend(frameon=False, fontsize=8, loc="lower left")
     return figure
@@ -213,4 +213,123 @@ def chapter_14():
             ax.loglog(hs, error, ".", color=colour, markersize=3, label=label)
         ax.set(xlabel="h", ylabel="error", title=dtype.__name__, ylim=(1e-13, 10))
         ax.legend(frameon=False, fontsize=8, loc="lower left")
+    return figure
+
+
+def steepest(optimizer, loss, rounds=20, h=1e-4):
+    """Return the largest curvature at the weights, by products with the Hessian: differences of gradients."""
+
+    def gradient(point):
+        optimizer.buffer.data[:] = point
+        optimizer.zero_grad()
+        loss().backward()
+        return optimizer.buffer.grad.copy()
+
+    here = optimizer.buffer.data.copy()
+    v = np.random.default_rng(0).standard_normal(here.shape)
+    for _ in range(rounds):
+        v /= np.linalg.norm(v)
+        v = (gradient(here + h * v) - gradient(here - h * v)) / (2 * h)
+    gradient(here)
+    return np.linalg.norm(v)
+
+
+def chapter_15():
+    """The wall at 2 / L, and the largest curvature while a network learns."""
+    figure, (wall, edge) = page(2, "Curvature, from the gradient's own program")
+    rng = np.random.default_rng(0)
+    area = rng.uniform(0.4, 1.6, 50)
+    A = np.stack([area, np.ones(50)], 1)
+    H = 2 * A.T @ A / 50
+    shares = np.linspace(0.7, 1.06, 80)
+    losses = []
+    for share in shares:
+        p, lr = np.array([-3.0, -0.5]), share * 2 / np.linalg.eigvalsh(H)[-1]
+        for _ in range(200):
+            p = p - lr * H @ p
+        losses.append(p @ H @ p / 2)
+    wall.semilogy(shares, losses, color=BLUE)
+    wall.axvline(1, color="0.5", linestyle=":")
+    wall.set(xlabel="rate / (2 / L)", ylabel="loss after 200 steps", title="a line through 50 points")
+    X, y = (part[:200] for part in tg.data.digits(rng=0)[:2])
+    for lr, colour, mark in ((0.5, GREEN, "o"), (1.0, RED, "s")):
+        model, found = tg.mlp([64, 16, 10], activation="tanh", rng=0), []
+        optimizer = tg.SGD(model, lr=lr)
+
+        def loss(model=model):
+            return tg.cross_entropy(model(X), y)
+
+        for t in range(301):
+            if t % 10 == 0:
+                found.append(steepest(optimizer, loss))
+            optimizer.zero_grad()
+            loss().backward()
+            optimizer.step()
+        edge.plot(np.arange(len(found)) * 10, found, color=colour, marker=mark, markersize=3, label=f"lr = {lr:g}")
+        edge.axhline(2 / lr, color=colour, linestyle=":", label=f"2 / {lr:g}")
+    edge.set(
+        xlabel="update, all 200 samples each", ylabel="largest curvature", title="200 digits, 64-16-10", ylim=(0, None)
+    )
+    edge.legend(frameon=False, fontsize=8)
+    return figure
+
+
+class Overwritten(tg.Adam):
+    """Adam whose corrected averages are written back, as much popular code has it."""
+
+    def step(self):
+        super().step()
+        t = self.t
+        self.buffer_of("m")[...] /= 1 - 0.9**t
+        self.buffer_of("v")[...] /= 1 - 0.999**t
+
+    def buffer_of(self, name):
+        return getattr(self, name)
+
+
+def losses_of(model, optimizer, X, y, updates=180):
+    """Return the loss of each batch of a training."""
+    found, rng = [], np.random.default_rng(0)
+    while len(found) < updates:
+        for xb, yb in tg.batches(X, y, 64, rng=rng):
+            optimizer.zero_grad()
+            loss = tg.cross_entropy(model(xb), yb)
+            loss.backward()
+            optimizer.step()
+            found.append(loss.item())
+    return np.array(found[:updates])
+
+
+def chapter_16():
+    """Six trainings, five of them broken; and the curve of lr_find."""
+    figure, (curves, near, finder) = page(3, "Which of these is sound?", size=(4.2, 3.6))
+    X, y = tg.data.digits(rng=0)[:2]
+    order = np.random.default_rng(0).permutation(len(y))
+
+    def network(activation="relu", bias=0.0):
+        model = tg.mlp([64, 32, 10], activation=activation, rng=0)
+        model[0].b.data = model[0].b.numpy() + bias
+        return model
+
+    rows = [
+        ("sound", network(), tg.Adam, 0.01, X, y, BLUE),
+        ("1: the rate", network(), tg.Adam, 1e-5, X, y, GREEN),
+        ("2: dead units", network(bias=-1.5), tg.Adam, 0.003, X, y, PINK),
+        ("3: the scale", network("tanh"), tg.Adam, 0.01, 1000 * X, y, YELLOW),
+        ("4: the rule", network(), Overwritten, 0.01, X, y, RED),
+        ("5: the labels", network(), tg.Adam, 0.01, X, y[order], SKY),
+    ]
+    for name, model, rule, lr, data, labels, colour in rows:
+        found = losses_of(model, rule(model, lr=lr), data, labels)
+        smooth = np.convolve(np.pad(found, 5, mode="edge"), np.ones(11) / 11, "valid")
+        for ax in (curves, near):
+            ax.plot(smooth, color=colour, label=name)
+    curves.set(xlabel="update", ylabel="loss, smoothed", yscale="log", ylim=(0.05, 60), title="digits, 64-32-10")
+    near.set(xlabel="update", ylim=(1.95, 2.45), title="the same, near ln 10 = 2.3")
+    model = network()
+    found = tg.lr_find(model, X, y, optimizer=tg.Adam(model), rng=0)
+    finder.semilogx(found.rates, found.smoothed, color=BLUE)
+    finder.axvline(found.suggestion, color="0.5", linestyle=":")
+    finder.set(xlabel="learning rate", ylabel="loss, smoothed", title="lr_find")
+    curves.legend(frameon=False, fontsize=8, loc="upper right", ncols=2)
     return figure

@@ -1,4 +1,4 @@
-"""The distance of every rule from its paper and from PyTorch: the table of docs/optimizers.md.
+"""The distance of every rule from its paper, PyTorch and optax: the tables of docs/optimizers.md.
 
     python tests/benchmarks/accuracy.py  # the column of torch needs it: pip install -e '.[test,oracle]'
 
@@ -24,12 +24,16 @@ def main():
     torch = find_spec("torch")
     print("| rule | first step / lr at g = 0.37 and 37 | from naive.py, float64 | float32 | from torch, float64 |")
     print("|---|---:|---:|---:|---:|")
+    named = set()
     for cls, reference, hyper, torch_row in rules_table.ROWS:
         p0, gradients, rates = rules_table.problem()
         expected = np.array(reference(p0, list(gradients), rates, **hyper))
         cells = [" ".join([cls.__name__, *(name for name, value in hyper.items() if value is True)])]
         if cls is tg.RMSprop and "momentum" in hyper:
             cells[0] += " momentum"
+        if cls in named and "weight_decay" in hyper:
+            cells[0] += " weight_decay"
+        named.add(cls)
         cells.append(" ".join(f"{first_step(cls, hyper, g):.4g}" for g in (0.37, 37.0)))
         for dtype in (np.float64, np.float32):
             p = tg.Tensor(p0.astype(dtype), requires_grad=True)
@@ -41,6 +45,24 @@ def main():
         else:
             cells.append("not there" if torch else "")
         print(f"| {' | '.join(cells)} |")
+    if find_spec("optax"):
+        beside_optax()
+
+
+def beside_optax():
+    """The rules that optax has: the largest difference over several sets of numbers, see tests/extras."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "extras"))
+    import test_beside_optax as beside
+
+    print("\n| rule | sets of numbers | from optax, float64 |\n|---|---:|---:|")
+    p0, gradients, _ = rules_table.problem()
+    for cls, sets, make in beside.ROWS:
+        pairs = [
+            (beside.ours(cls, p0, gradients, **h), beside.theirs(lambda h=h, make=make: make(h), p0, gradients))
+            for h in sets
+        ]
+        worst = max(float(np.abs(got - expected).max() / np.abs(expected).max()) for got, expected in pairs)
+        print(f"| {cls.__name__} | {len(sets)} | {worst:.0e} |")
 
 
 def first_step(cls, hyper, g):

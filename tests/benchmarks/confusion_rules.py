@@ -30,7 +30,7 @@ def main():
     for k, (reference, key, _) in enumerate(planted_rules.PLANTED):
         rng, runs = np.random.default_rng(k), RUNS if "+" not in key else RUNS // 10
         for seed in range(runs):
-            hyper = planted_rules.plain_variant(planted_rules.draw(getattr(tg, reference), rng))
+            hyper = planted_rules.plain_variant(reference, planted_rules.draw(getattr(tg, reference), rng))
             report = tg.diagnose_optimizer(planted_rules.planted(k)[2], reference, rng=seed, **hyper)
             named.setdefault((key, reference), Counter())[str(report.mistakes["step"])] += 1
     print("| planted | in | named so | called something else |")

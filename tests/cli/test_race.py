@@ -7,7 +7,7 @@ import pytest
 from command_line import status, without_matplotlib
 
 import tinygrad_edu as tg
-from tinygrad_edu.extras.optimizers import RULES
+from tinygrad_edu.extras.optimizers import CLASSIC
 from tinygrad_edu.race import on_data as trials
 from tinygrad_edu.race.surfaces import SURFACES
 
@@ -42,7 +42,7 @@ def test_all_surfaces_and_all_rules_as_json(tmp_path, monkeypatch, capsys):
     assert printed.out.count("\n") == 1
     found = json.loads(printed.out)
     assert list(found["races"]) == list(SURFACES)
-    assert list(found["races"]["booth"]) == list(RULES)
+    assert list(found["races"]["booth"]) == list(CLASSIC)
     run = tg.race("booth", ["adam"], 2, "same").runs[0]
     assert found["races"]["booth"]["adam"] == {
         "lr": 0.01,

@@ -83,12 +83,12 @@ def test_it_trains_on_every_toy_set(tmp_path, capsys, data):
     assert (tmp_path / "boundary.png").exists() == (data != "regression")
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(12)
 @pytest.mark.filterwarnings("ignore:nothing was learned")  # so soon
 @pytest.mark.parametrize("name", RULES)
 def test_it_trains_with_every_rule(tmp_path, capsys, name):
     assert main([*FAST, "--data", "blobs", "--optimizer", name, "--epochs", "5", "--out", str(tmp_path)]) == 0
-    kind, lr = RULES[name].__name__, RATES[name]
+    kind, lr = RULES[name].__name__, RATES.get(name, RULES[name].hyper["lr"])
     printed = capsys.readouterr().out
     assert f"rule    {kind}, float64" in printed
     assert f"lr = {lr:g}" in printed

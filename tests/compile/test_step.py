@@ -150,7 +150,7 @@ def ways_of_one_rule(pair, dtype):
                 assert close(a, b, 1e-2 if dtype is np.float32 else 1e-9)
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(9)
 @rules_table.every_dtype
 @rules_table.every_row
 def test_every_rule(cls, reference, hyper, torch_row, dtype):

@@ -8,8 +8,8 @@ import pytest
 from exercise_solutions import NAMES, SOLUTIONS, solution, verdict_on
 
 from tinygrad_edu.course import checks, folders, grading
-from tinygrad_edu.course.checks import EXERCISES
 from tinygrad_edu.course.submission import Submission
+from tinygrad_edu.course.table import EXERCISES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -32,11 +32,13 @@ def test_every_stub_says_that_it_is_not_written(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_solution_gives_the_numbers_that_the_task_works_out_by_hand(name):
     """The examples in the stubs' texts, typed in once more."""
+    if not BY_HAND[name]:
+        return
     with Submission(SOLUTIONS / f"{name}.py") as running:
         for function, args, expected in BY_HAND[name]:
             got = running.ask(function, *args, returns=len(expected))
             for one, right in zip(got, expected, strict=True):
-                np.testing.assert_allclose(one, right, rtol=1e-4)
+                np.testing.assert_allclose(one, right, rtol=1e-4, atol=1e-12)
                 assert one.shape == np.shape(right)
 
 
@@ -64,6 +66,17 @@ BY_HAND = {
             ([[0]], [0], [[-1, 1]], [-0.5, 0.5]),
         )
     ],
+    "9_slope": [("slope", (1.0, 0.0, 2.0, 1.0), (13,)), ("descend", (3.0, 5.0, 0.25, 2), (3.5,))],
+    "10_cost": [("cost", (1.0, 0.0, A([1.0, 2.0]), A([1.0, 4.0])), (2, -4, -2))],
+    "11_averages": [("averages", (A([10.0, 20.0]), 0.5), ([10, 50 / 3],))],
+    "12_momentum": [("momentum", (A([1.0]), A([10.0]), A([2.0]), 0.1, 0.5), ([0.4], [6]))],
+    "13_rmsprop": [("rmsprop", (A([1.0]), A([10.0]), A([0.0]), 0.1, 0.99, 0.0), ([1e-12], [1]))],
+    "14_schedule": [
+        ("rate", (t, 0.1, 2, 4), (right,))
+        for t, right in [(1, 0), (2, 0.1 * 0.5 * 0.853553), (3, 0.05), (5, 0), (6, 0)]
+    ],
+    "15_initialisation": [],  # its numbers are random
+    "16_value": [],  # it has no function
     "8_adam": [("adam", (A([1.0]), A([100.0]), A([0.0]), A([0.0]), 1, 0.1, 0.9, 0.999, 1e-8), ([0.9], [10], [10]))],
 }
 
@@ -98,6 +111,31 @@ PLANTED = [  # exercise, what is written, what is written wrongly instead, what 
     (8, "eps), m, v", "eps), m_hat, v_hat", "step: written back"),
     (8, "p - lr", "p + lr", "step: sign"),
     (8, "* g**2", "* g", "step: g for g²"),
+    (9, "(J(w + h) - J(w - h)) / (2 * h)", "(J(w + h) - J(w)) / h", "slope: one side"),
+    (9, "/ (2 * h)", "/ h", "slope: factor"),
+    (9, "w - lr * 2", "w + lr * 2", "descend: sign"),
+    (9, "for _ in range(steps)", "for _ in range(1)", "descend: one step"),
+    (10, "(error**2).mean()", "(error**2).sum()", "J: factor"),
+    (10, "(error**2).mean()", "error.mean() ** 2", "J: order"),
+    (10, "(2 * error * x).mean()", "(2 * error * x).sum()", "w: factor"),
+    (11, "V / (1 - beta**t)", "V", "averages: uncorrected"),
+    (11, "V / (1 - beta**t)", "V * (1 - beta**t)", "averages: multiplied"),
+    (11, "beta * V + (1 - beta) * x", "beta * V + x", "averages: sum for average"),
+    (11, "found.append(V / (1 - beta**t))", "V = V / (1 - beta**t); found.append(V)", "averages: written back"),
+    (12, "(1 - beta) * g", "g", "step: sum for average"),
+    (12, "p - lr", "p + lr", "step: sign"),
+    (13, "np.sqrt(v)", "v", "step: root forgotten"),
+    (13, "g**2", "g", "step: g for g²"),
+    (14, "e = t - 1", "e = t", "rate: t late"),
+    (14, "np.pi * min(e / steps, 1)", "np.pi * e / steps", "rate: rises again"),
+    (14, "return lr * ", "return ", "rate: lr unused"),
+    (15, "np.sqrt(2 / n_in)", "np.sqrt(1 / n_in)", "W: gain"),
+    (15, "np.sqrt(2 / n_in)", "2 / n_in", "W: root"),
+    (15, "rng.standard_normal", "np.ones", "W: symmetric"),
+    (15, "default_rng(seed)", "default_rng(0)", "W: fixed"),
+    (15, "default_rng(seed)", "default_rng()", "W: random"),
+    (16, "grads[parent] += ", "grads[parent] = ", "x: overwritten"),
+    (16, "other * -1.0", "other", "L: value"),
 ]
 
 

@@ -12,10 +12,11 @@ import pytest
 from exercise_solutions import solution, verdict_on
 
 from tinygrad_edu.cli.main import main
-from tinygrad_edu.course import checks, folders, grading, records, runner, submission
+from tinygrad_edu.course import folders, grading, records, runner, submission
 from tinygrad_edu.course.archives import take_out
 from tinygrad_edu.course.grading import Verdict
 from tinygrad_edu.course.records import Run, feedback, file_name, kept, table
+from tinygrad_edu.course.table import EXERCISES
 from tinygrad_edu.doctor.report import Finding, Report
 
 # --- full marks by evidence only --------------------------------------------------------------------------------------
@@ -26,7 +27,7 @@ FORGED = [  # the text of exercise 1, which never answers
     'import __main__\n__main__._key = lambda e: ""\nraise SystemExit(0)',
     'import __main__\ndef gradient(*a): raise __main__.Failed("", "right")',
     'import __main__\ndef gradient(*a): raise __main__.Failed("w: right", "right")',
-    "import __main__\n__main__._arrays = lambda *a: []\ndef gradient(*a): return 1",
+    "import __main__\n__main__.arrays = lambda *a: []\ndef gradient(*a): return 1",
     WRITES % '{"problem": "", "text": "right"}',
     WRITES % '{"problem": [], "text": "right"}',
     WRITES % '{"problem": "=HYPERLINK(1)", "text": "x"}',
@@ -50,7 +51,7 @@ def test_a_check_that_judged_nothing_gives_no_mark(tmp_path, monkeypatch):
         lambda ask, rng, turn: right,
         lambda ask, rng, turn: right if not turn else (_ for _ in ()).throw(OverflowError("one turn")),
     ):
-        first = checks.EXERCISES[0]._replace(check=check)
+        first = EXERCISES[0]._replace(check=check)
         monkeypatch.setattr(grading, "which", lambda path, first=first: first)
         verdict = verdict_on(tmp_path, 1, "", seconds=60.0)
         assert not verdict.right
@@ -315,13 +316,13 @@ def test_a_row_and_a_text_for_each_student(tmp_path, monkeypatch, capsys):
     assert {name: row["total"] for name, row in rows.items()} == {
         "ada": "2", "Ben B (17)": "1", "Ben B (18)": "1", "Cid": "2", "dan": "0"
     }  # fmt: skip
-    assert [rows["ada"][str(n)] for n in range(1, 9)] == ["1", "0", "0", "0", "0", "0", "0", "1"]
+    assert [rows["ada"][str(n)] for n in range(1, 17)] == ["1", *"000000", "1", *"00000000"]
     text = (folder / "feedback" / "ada.txt").read_text()
-    assert text.startswith("ada: 2 of 8")
+    assert text.startswith("ada: 2 of 16")
     assert "is right" in text
     assert "is wrong" in text  # exercise 3
     assert text.count("1_chain_rule.py") == 1  # the best of two
-    assert text.count("nothing was handed in") == 5
+    assert text.count("nothing was handed in") == 13
     assert "essay.docx" in (folder / "feedback" / "dan.txt").read_text()
     capsys.readouterr()
     assert main(["exercise", "grade", str(folder)]) == 0  # feedback/ is no student
@@ -337,7 +338,7 @@ def test_names_of_feedback_files_differ():
         assert not set(name) & set('/\\:*?"<>|')
         taken.add(name.casefold())
     assert "Ada.txt" in {file_name("Ada", set())}
-    assert feedback("x", [], [0] * 8).count("nothing was handed in") == 8
+    assert feedback("x", [], [0] * 16).count("nothing was handed in") == 16
 
 
 # --- an interrupted run -----------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def test_the_command_writes_notebooks_and_exercises_and_spares_work(tmp_path, ca
     assert main(["course", str(folder)]) == 0
     assert "01_slope.ipynb" in capsys.readouterr().out
     assert sorted(path.stem for path in folder.glob("*.ipynb")) == sorted(EACH)
-    assert len([*(folder / "exercises").glob("*.py")]) == 8
+    assert len([*(folder / "exercises").glob("*.py")]) == 16
     (folder / "01_slope.ipynb").write_text("my work")
     assert main(["course", str(folder)]) == 2
     assert "--force" in capsys.readouterr().err

@@ -19,7 +19,7 @@ def test_a_planted_mistake_is_named(k):
     rng = np.random.default_rng(k)
     for seed in range(20 if MANY else 3):
         reference, key, rule = planted(k)
-        hyper = plain_variant(draw(getattr(tg, reference), rng))
+        hyper = plain_variant(reference, draw(getattr(tg, reference), rng))
         report = diagnose_optimizer(rule, reference, rng=seed, **hyper)
         assert report.mistakes == {"step": key}, (hyper, report)
         (finding,) = report.findings
@@ -45,7 +45,7 @@ def test_variants_of_rmsprop_have_the_same_published_form(variant):
 def test_a_published_variant_is_right_and_told_which_it_is(reference, words, rule):
     rng = np.random.default_rng(0)
     for seed in range(20 if MANY else 3):
-        hyper = plain_variant(draw(getattr(tg, reference), rng))
+        hyper = plain_variant(reference, draw(getattr(tg, reference), rng))
         report = diagnose_optimizer(rule, reference, rng=seed, **hyper)
         assert report.right, (hyper, report)
         assert words in report.findings[0].text

@@ -4,15 +4,17 @@ from itertools import product
 
 import numpy as np
 import pytest
-from node import needs_node, node
+from node import LAB, needs_node, node
 from rules_table import ROWS
 
 import tinygrad_edu as tg
 from tinygrad_edu.core import kernels
 from tinygrad_edu.core.layers import ACTIVATIONS
-from tinygrad_edu.extras.optimizers import RULES
+from tinygrad_edu.extras.optimizers import CLASSIC
 from tinygrad_edu.lab import emit
+from tinygrad_edu.lab.programs import Book
 from tinygrad_edu.program.javascript import functions
+from tinygrad_edu.program.trace import Trace
 from tinygrad_edu.race.surfaces import SURFACES, stated
 
 STEPS = 300
@@ -26,14 +28,14 @@ LOSSES = {
 }
 TRAIN = """
 answer(D.runs.map(({ net, rule, hyper, params, batches }) => {
-  const names = nets[net].inputs.slice(2), start = Object.fromEntries(names.map((name, i) => [name, params[i]]));
+  const program = new Program(net), start = Object.fromEntries(program.params.map((name, i) => [name, params[i]]));
   const optimizer = new Optimizer(rules[rule], start, hyper), losses = [];
   for (const [X, y] of batches) {
-    const [loss, gradients] = nets[net].backprop(np.array(X), np.array(y), ...Object.values(optimizer.params));
-    losses.push(loss);
-    optimizer.step(gradients);
+    const given = { X: np.array(X), y: np.array(y), ...optimizer.params }, values = program.values(given, SECTIONS);
+    losses.push(values.loss);
+    optimizer.step(Object.fromEntries(program.gradients.map((name) => [name, values[`d_${name}`]])));
   }
-  const outputs = nets[net].predict(np.array(batches[0][0]), ...Object.values(optimizer.params));
+  const { outputs } = program.values({ X: np.array(batches[0][0]), ...optimizer.params });
   return { losses, data: [...optimizer.data], outputs: np.tolist(outputs) };
 }));
 """
@@ -73,11 +75,20 @@ def as_lists(batches):
     return [[X.tolist(), y.tolist()] for X, y in batches]
 
 
-def emitted_network(depth, activation, loss):
-    """A network as JavaScript, traced with widths 2, 4 ... 4, 3."""
-    model = tg.mlp([2, *[4] * depth, 3], activation=activation, rng=0)
-    rng = np.random.default_rng(0)
-    return emit.network(model, LOSSES[loss][0], rng.standard_normal((4, 2)), LOSSES[loss][1](rng, 4, 3))
+def emitted(networks):
+    """Networks as the page has them, traced with widths 2, 4 ... 4, 3, and the class that runs them."""
+    book, rows = Book(), []
+    for i, (depth, activation, loss) in enumerate(networks):
+        model, rng = tg.mlp([2, *[4] * depth, 3], activation=activation, rng=0), np.random.default_rng(0)
+        inputs = [tg.Tensor(rng.standard_normal((4, 2)), name="X"), tg.Tensor(LOSSES[loss][1](rng, 4, 3), name="y")]
+
+        def compute(X, y, model=model, loss=loss):
+            outputs = model(X)
+            outputs.name = "outputs"
+            return LOSSES[loss][0](outputs, y)
+
+        rows.append(f"{i}: {book.enter(Trace.of(compute, inputs, ['X', 'y']).program())}")
+    return [f"const book = {book.javascript(rows)};", (LAB / "programs.js").read_text("utf-8")]
 
 
 NETWORKS = [
@@ -99,8 +110,7 @@ def test_a_network_emitted_once_trains_at_other_widths_and_batch_sizes_as_the_en
         params = [p.numpy().tolist() for p in model.parameters()]
         runs.append({"net": i, "rule": "adam", "hyper": {"lr": 0.003}, "params": params, "batches": as_lists(batches)})
         expected.append(trained(model, LOSSES[loss][0], tg.Adam(model, lr=0.003), batches))
-    nets = ",\n".join(emitted_network(*network) for network in networks)
-    found = node(tmp_path, emit.rules(), f"const nets = [{nets}];", TRAIN, runs=runs)
+    found = node(tmp_path, emit.rules(), *emitted(networks), TRAIN, runs=runs)
     for network, got, (losses, data, outputs) in zip(networks, found, expected, strict=True):
         np.testing.assert_allclose(got["losses"], losses, 1e-12, 1e-14, err_msg=str(network))
         np.testing.assert_allclose(got["data"], data, 1e-12, 1e-12, err_msg=str(network))
@@ -121,8 +131,8 @@ def test_every_rule_trains_as_the_engine_does_with_each_hyper_parameter_and_with
         runs.append({"net": 0, "rule": len(runs), "hyper": numbers, "params": params, "batches": as_lists(batches)})
         texts.append(emit.wrapped(emit.rules({"it": optimizer}), "...rules.it"))
         expected.append(trained(model, tg.cross_entropy, optimizer, batches))
-    nets = f"const nets = [{emitted_network(1, 'tanh', 'cross_entropy')}];"
-    found = node(tmp_path, functions(kernels.add_l2), f"const rules = [{chr(44).join(texts)}];", nets, TRAIN, runs=runs)
+    own = [functions(kernels.add_l2), f"const rules = [{chr(44).join(texts)}];"]
+    found = node(tmp_path, *own, *emitted([(1, "tanh", "cross_entropy")]), TRAIN, runs=runs)
     for (cls, hyper), got, (losses, data, _) in zip(every, found, expected, strict=True):
         np.testing.assert_allclose(got["losses"], losses, 1e-12, err_msg=f"{cls} {hyper}")
         np.testing.assert_allclose(got["data"], data, 1e-12, 1e-12, err_msg=f"{cls} {hyper}")
@@ -131,7 +141,7 @@ def test_every_rule_trains_as_the_engine_does_with_each_hyper_parameter_and_with
 def engine_path(surface, rule, lr, start, last_bit=0.0):
     signs = np.random.default_rng(0)
     p = tg.Tensor(np.array(start, float), requires_grad=True)
-    optimizer, path = RULES[rule]([p], lr=lr), [p.numpy()]
+    optimizer, path = CLASSIC[rule]([p], lr=lr), [p.numpy()]
     for _ in range(STEPS):
         optimizer.zero_grad()
         SURFACES[surface].f(p[0], p[1]).backward()
@@ -142,11 +152,11 @@ def engine_path(surface, rule, lr, start, last_bit=0.0):
     return np.array(path)
 
 
-ON_SURFACES = [*product(SURFACES, ["adam"]), *product(["valley"], RULES)]
+ON_SURFACES = [*product(SURFACES, ["adam"]), *product(["valley"], CLASSIC)]
 
 
 @needs_node
-@pytest.mark.parametrize("races", [ON_SURFACES, pytest.param([*product(SURFACES, RULES)], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("races", [ON_SURFACES, pytest.param([*product(SURFACES, CLASSIC)], marks=pytest.mark.slow)])
 def test_a_rule_walks_a_surface_as_the_engine_does(tmp_path, races):
     rates = stated()
     starts = {name: list(map(float, place.start)) for name, place in SURFACES.items()}

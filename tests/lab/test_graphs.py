@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 from node import LAB, needs_node, node
+from ops_table import ROWS
 
 import tinygrad_edu as tg
 from tinygrad_edu.lab.examples import EXAMPLES
@@ -210,3 +211,29 @@ def test_what_cannot_be_shown_is_refused():
         y = y + 1
     with pytest.raises(ValueError, match="nobody could read a picture"):
         explorer(y, "")
+
+
+def of_each_op():
+    """A graph around each op of the table, for each of its first cases; the sum of the result with other weights."""
+    for name, row in ROWS.items():
+        for k, (args, kwargs) in enumerate(row.cases[:1]):
+            out = row.ours(*[tg.Tensor(a, requires_grad=True) for a in args], **kwargs)
+            if isinstance(out, tg.Tensor):  # argmax has no gradient
+                with contextlib.suppress(ValueError):  # no JavaScript, which test_javascript.py looks at
+                    loss = (out * np.random.default_rng(0).standard_normal(out.shape)).sum()
+                    yield f"{name}_{k}", explorer(loss, name)
+
+
+@needs_node
+def test_every_op_sends_the_shares_that_the_engine_sends(tmp_path):
+    texts = dict(of_each_op())
+    rows = ",\n".join(f"{name}: {text}" for name, text in texts.items())
+    ask = """answer(Object.values(graphs).map((graph) => graph.checks.map(({ inputs, numbers }) =>
+      [recomputed(graph, inputs), numbers])));"""
+    proof = "const recomputed = (g, inputs) => Object.values(g.backprop(...inputs.map(np.array))[1]).flatMap(flat);"
+    got = node(tmp_path, f"const graphs = {{{rows}}};", FLAT, proof, ask)
+    for name, checks in zip(texts, got, strict=True):
+        assert checks or name.startswith(("power", "log")), name
+        for ours, theirs in checks:
+            np.testing.assert_allclose(np.array(ours, float), theirs, 1e-9, 1e-9, err_msg=name)
+    assert len({name.rpartition("_")[0] for name in texts}) > 70

@@ -27,7 +27,7 @@ def test_a_file_and_a_frame_hold_the_same_page(of_a_network, tmp_path):
 
 def test_it_opens_where_it_is_told_to(of_a_network, monkeypatch):
     assert '"start": "tab=backprop&graph=own"' in of_a_network.html
-    monkeypatch.setattr(notebook, "page", lambda rng, start: start)
+    monkeypatch.setattr(notebook, "page", lambda rng, formula, start: start)
     assert tg.lab("race").html == "tab=optimizers"
     assert tg.lab("#tab=backprop&graph=mlp&mode=quiz").html == "tab=backprop&graph=mlp&mode=quiz"
     assert tg.lab().html == ""
@@ -36,7 +36,7 @@ def test_it_opens_where_it_is_told_to(of_a_network, monkeypatch):
 def test_what_is_no_loss_and_no_tab_is_refused():
     with pytest.raises(ValueError, match="no tab 'rase': playground, optimizers, backprop, race"):
         tg.lab("rase")
-    with pytest.raises(TypeError, match=r"takes a loss, or the name of a tab; got int 3"):
+    with pytest.raises(TypeError, match=r"takes a loss, a network, or the name of a tab; got int 3"):
         tg.lab(3)
     with pytest.raises(ValueError, match="single number"):
         tg.lab(tg.Tensor([1.0, 2.0], requires_grad=True) * 2)

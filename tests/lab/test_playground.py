@@ -1,5 +1,7 @@
 """The playground in a browser: every control, the lines of a batch, the script, the keyboard, what is read aloud."""
 
+import xml.etree.ElementTree as ET
+
 import numpy as np
 import pytest
 from chromium import opened
@@ -14,7 +16,8 @@ def tab(browser, made, tmp_path):
     """The page, open at the playground; at the end nothing may stand in its console."""
     page, requests, messages = opened(browser, tmp_path, made, viewport={"width": 1280, "height": 900})
     yield page
-    assert (len(requests), messages) == (1, [])
+    assert {request.split("#")[0].split("?")[0] for request in requests} == {page.url.split("#")[0].split("?")[0]}
+    assert messages == []
     page.close()
 
 
@@ -135,12 +138,35 @@ def test_the_keyboard_reaches_units_weights_the_map_and_the_pad(tab):
     assert tab.inner_text("#pg-odds") != odds
 
 
+def test_the_output_shows_a_unit_only_the_answer_or_no_test_data_and_is_saved(tab, tmp_path):
+    go(tab, "data=circles&layers=4&t=20")
+    picture = lambda: tab.evaluate("$('map').toDataURL()")
+    seen = [picture()]
+    for name in ("hard", "tests"):
+        tab.click(f"#pg-{name}")
+        seen.append(picture())
+    tab.focus("#pg-unit-1-2")
+    assert tab.inner_text("#pg-output-name") == "h1[2]"
+    seen.append(picture())
+    assert len(set(seen)) == 4
+    assert "hard=1" in tab.evaluate("link()")
+    with tab.expect_download() as saved:
+        tab.click("#pg-save")
+    saved.value.save_as(tmp_path / "net.svg")
+    kinds = [part.tag.rpartition("}")[2] for part in ET.parse(tmp_path / "net.svg").iter()]
+    assert (kinds.count("path"), kinds.count("image")) == (2 * 4 + 4 * 2, 2 + 4 + 2 + 1)
+
+
 def test_a_lesson_hides_what_it_does_not_need(tab):
     for name in ("step", "inputs", "xor", "dead", "overfit"):
         go(tab, f"lesson={name}")
         assert tab.is_visible("#pg-lesson")
         tab.click("#step")
         assert tab.inner_text("#t") == "1"
+    tab.goto(tab.url.split("#")[0] + "?lesson=xor")
+    assert "XOR has no straight boundary" in tab.inner_text("#pg-lesson")
+    tab.goto(tab.url.split("?")[0])
+    tab.wait_for_selector("#badge.good", timeout=120_000)
     go(tab, "lesson=step")
     assert not tab.is_visible("#pg-sets")
     assert tab.is_visible("#pg-line")

@@ -108,7 +108,7 @@ def test_random_numbers_are_those_of_numpy(tmp_path, scripts):
 @needs_node
 def test_a_program_on_the_page_has_the_text_of_program_source(tmp_path, scripts):
     chosen = [(0, "tanh", "cross_entropy", 0), (2, "gelu", "mse_loss", 0.5), (3, "relu", "cross_entropy", 0)]
-    text = "answer(D.chosen.map((each) => new Program(...each).source));"
+    text = "answer(D.chosen.map((each) => Program.of(...each).source));"
     for (depth, activation, loss, dropout), source in zip(
         chosen, node(tmp_path, *scripts, text, chosen=chosen), strict=True
     ):
@@ -121,3 +121,39 @@ def test_a_program_on_the_page_has_the_text_of_program_source(tmp_path, scripts)
 
         y = [0, 1, 2, 0] if loss == "cross_entropy" else np.linspace(-2, 2, 12).reshape(4, 3)
         assert source == tg.trace(compute, np.random.default_rng(0).standard_normal((4, 2)), y).source
+
+
+EVERY = """answer(D.runs.map(({ name, inputs }) => {
+  const program = new Program(name), values = Object.fromEntries(inputs.map(([key, x]) => [key, np.array(x)]));
+  program.values(values, SECTIONS);
+  return [program.source, values.loss, program.gradients.map((key) => np.tolist(values[`d_${key}`]))];
+}));"""
+
+
+def inputs_at(program, rng, n=5):
+    """Inputs of a program at sizes that it was not traced with."""
+    widths = [3, *rng.integers(1, 6, len(program.gradients) // 2 - 1).tolist(), 2]
+    y = rng.integers(0, 2, n) if program.inputs["y"].ndim == 1 else rng.standard_normal((n, 2))
+    given = {"X": rng.standard_normal((n, 3)), "y": y}
+    for name in list(program.inputs)[2:]:
+        k = int(name[-1]) if name[-1].isdigit() else 1
+        if name.startswith("mask"):
+            given[name] = rng.choice([0.0, 2.0], (n, widths[k]))
+        else:
+            given[name] = rng.standard_normal(widths[k - 1 : k + 1] if name.startswith("W") else widths[k])
+    return given
+
+
+@needs_node
+@pytest.mark.slow
+def test_every_program_has_the_text_and_at_other_sizes_the_numbers_of_the_library(tmp_path, scripts):
+    made, rng = dict(programs.networks()), np.random.default_rng(0)
+    given = {name: inputs_at(program, rng) for name, program in made.items()}
+    runs = [{"name": name, "inputs": [[key, x.tolist()] for key, x in given[name].items()]} for name in made]
+    found = node(tmp_path, *scripts, EVERY, runs=runs)
+    for (name, program), (source, loss, gradients) in zip(made.items(), found, strict=True):
+        assert source == program.source, name
+        expected, theirs = program(**given[name])
+        np.testing.assert_allclose(loss, expected, 1e-12, err_msg=name)
+        for key, mine in zip(program.gradients, gradients, strict=True):
+            np.testing.assert_allclose(mine, theirs[key], 1e-11, 1e-13, err_msg=f"{name} {key}")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.extras.optimizers import RULES
+from tinygrad_edu.extras.optimizers import CLASSIC, RULES
 from tinygrad_edu.race import on_data as trials, pictures as raceplots
 
 X, Y, X_TEST, Y_TEST = tg.data.split(*tg.data.blobs(90, noise=0.8, rng=0), rng=0)
@@ -93,7 +93,7 @@ def test_a_rate_that_diverges_is_not_chosen_and_if_all_do_the_run_is_infinite(tm
 def test_every_rule_races_and_each_is_reported():
     seen = []
     found = tg.race_on_data(*DATA, seeds=1, epochs=1, grid=[0.01], report=lambda run: seen.append(run.rule))
-    assert seen == [run.rule for run in found.runs] == list(RULES)
+    assert seen == [run.rule for run in found.runs] == list(CLASSIC)
 
 
 def two_rules():

@@ -7,18 +7,18 @@ import pytest
 from surfaces_by_hand import BY_HAND
 
 import tinygrad_edu as tg
-from tinygrad_edu.extras.optimizers import RULES
+from tinygrad_edu.extras.optimizers import CLASSIC, RULES
 from tinygrad_edu.race.on_surfaces import FIELD, arrivals, paths
 from tinygrad_edu.race.surfaces import SURFACES, Surface, stated
 
 # --- the learning rates -----------------------------------------------------------------------------------------------
 
 
-def test_every_rule_has_a_stated_rate_on_every_surface():
+def test_every_classic_rule_has_a_stated_rate_on_every_surface():
     table = stated()
     assert list(table) == list(SURFACES)
     for rates in table.values():
-        assert list(rates) == list(RULES)
+        assert list(rates) == list(CLASSIC)
         assert all(0 < rate < np.inf for rate in rates.values())
 
 
@@ -119,7 +119,7 @@ def test_a_path_is_that_of_a_naive_loop(name, rule):
 
 @pytest.mark.sample(6)
 @pytest.mark.parametrize("name", SURFACES)
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", CLASSIC)
 def test_every_rule_gets_somewhere_with_its_stated_rate(name, rule):
     run = tg.race(name, [rule]).runs[0]
     assert run.diverged is None
@@ -210,7 +210,8 @@ def test_what_is_no_number_is_refused(options, said):
 
 def test_who_races():
     assert tuple(run.rule for run in tg.race("valley", steps=1).runs) == FIELD
-    assert [run.rule for run in tg.race("valley", "all", 1).runs] == list(RULES)
+    assert [run.rule for run in tg.race("valley", "all", 1).runs] == list(CLASSIC)
+    assert [run.rule for run in tg.race("valley", "every", 1).runs] == list(RULES)
     assert [run.rule for run in tg.race("valley", "adam", 1).runs] == ["adam"]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.extras.optimizers import RULES
+from tinygrad_edu.extras.optimizers import CLASSIC, RULES
 from tinygrad_edu.race.on_surfaces import FIELD
 from tinygrad_edu.race.surfaces import SURFACES, Surface
 
@@ -66,7 +66,7 @@ def test_names_at_the_side_do_not_overlap(tmp_path, plots):
     plots.contours(tg.race("beale", "all"), tmp_path / "a.png")
     ax = plots.figures[0].axes[0]
     boxes = [text.get_window_extent() for text in ax.texts if " lr " in text.get_text()]
-    assert len(boxes) == len(RULES)
+    assert len(boxes) == len(CLASSIC)
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 

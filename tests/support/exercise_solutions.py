@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tinygrad_edu.course import grading
-from tinygrad_edu.course.checks import EXERCISES
+from tinygrad_edu.course.table import EXERCISES
 
 SOLUTIONS = Path(__file__).parent / "solutions"
 NAMES = [f"{e.number}_{e.name}" for e in EXERCISES]

@@ -38,6 +38,9 @@ def stubs():
         "core/methods.pyi": lambda: methods(tg.Tensor, TENSOR) + methods(tg.Optimizer, tg.SGD([TENSOR])),
         "core/optimizers.pyi": lambda: rules("core.optimizers"),
         "extras/optimizers.pyi": lambda: rules("extras.optimizers"),
+        "extras/learning_optimizers.pyi": lambda: rules("extras.learning_optimizers"),
+        "extras/whole_optimizers.pyi": lambda: rules("extras.whole_optimizers"),
+        "extras/optimizers_of_papers.pyi": lambda: rules("extras.optimizers_of_papers"),
     }
     for file, text in written.items():
         path = PACKAGE / file
@@ -86,7 +89,7 @@ def rules(module):
     found = [cls for cls in vars(import_module(f"tinygrad_edu.{module}")).values() if isinstance(cls, type)]
     text = ""
     for cls in found:
-        if issubclass(cls, tg.Optimizer) and cls.__module__.endswith(module):
+        if issubclass(cls, tg.Optimizer) and cls.__module__.endswith(module) and hasattr(cls, "kernel"):
             averages = [f"@property\ndef {name}(self) -> Array: ...\n" for name in cls.state]
             base = cls.__base__.__name__
             base = f"course.{base}" if base == cls.__name__ else base

@@ -3,7 +3,8 @@
     PYTHONPATH=. python tests/support/golden.py  # needs torch: pip install -e '.[test,oracle]'
 
 The rules that torch.optim has come from torch, the others from naive.py, the published rules written out. l2 is torch's
-weight_decay, and in naive.py a term of the gradient; AdamW and Rprop of torch have no l2, and get none. The numbers are
+weight_decay, and in naive.py a term of the gradient; With
+decoupled decay, and for Rprop, torch has no l2, and they get none. The numbers are
 written with enough digits to give back every bit.
 """
 
@@ -29,7 +30,7 @@ def problem():
 
 
 def l2_of(row):
-    return 0.0 if row[3] and row[3][0] in ("AdamW", "Rprop") else L2
+    return 0.0 if row[3] and (row[3][0] == "Rprop" or "weight_decay" in row[3][1]) else L2
 
 
 def from_torch(row, start, gradients, rates):

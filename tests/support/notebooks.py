@@ -17,6 +17,7 @@ CHAPTERS = ROOT / "docs" / "course"
 NOTEBOOKS = ROOT / "tinygrad_edu" / "course" / "notebooks"
 PICTURES = "".join(path.read_text(encoding="utf-8") for path in sorted(CHAPTERS.glob("pictures*.py")))
 PARTS = re.compile(r"```python\n(>>> .*?)```\n|!\[[^]]*\]\((\d\d)\.\w+\)\n|<details>.*?</details>\n", re.S)
+DEFINED = (ast.FunctionDef, ast.ClassDef)
 KERNEL = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -72,13 +73,13 @@ def drawing(name):
     defined = {}
     body = [node for node in ast.parse(PICTURES).body if getattr(node, "module", "") != "pictures"]
     for node in body:
-        names = [node.name] if isinstance(node, ast.FunctionDef) else []
+        names = [node.name] if isinstance(node, DEFINED) else []
         if isinstance(node, ast.Assign):
             names = [target.id for target in ast.walk(node.targets[0]) if isinstance(target, ast.Name)]
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [alias.asname or alias.name for alias in node.names]
-        twice = [name for name in names if isinstance(defined.get(name), ast.FunctionDef)]
-        assert not twice, f"the files of pictures have two functions {twice}"
+        twice = [name for name in names if isinstance(defined.get(name), DEFINED)]
+        assert not twice, f"the files of pictures define {twice} twice"
         defined = {**dict.fromkeys(names, node), **defined}
     used, todo = set(), [name]
     while todo:
@@ -89,18 +90,14 @@ def drawing(name):
     parts = ""
     for node in body:
         if node in used:
-            parts += "\n" * isinstance(node, ast.FunctionDef) + ast.get_source_segment(PICTURES, node) + "\n"
+            parts += "\n" * isinstance(node, DEFINED) + ast.get_source_segment(PICTURES, node) + "\n"
     inside = textwrap.indent(f"{parts}\nreturn {name}()", "    ")  # so the notebook's own names stay as they are
     return f"%matplotlib inline\n\ndef picture():\n{inside}\n\npicture()"
 
 
 def free(node):
     """Return the names that a piece of code takes from around it."""
-    own = (
-        {part.arg for part in ast.walk(node) if isinstance(part, ast.arg)}
-        if isinstance(node, ast.FunctionDef)
-        else set()
-    )
+    own = {part.arg for part in ast.walk(node) if isinstance(part, ast.arg)} if isinstance(node, DEFINED) else set()
     names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
     return {part.id for part in names} - {part.id for part in names if isinstance(part.ctx, ast.Store)} - own
 

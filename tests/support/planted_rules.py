@@ -276,8 +276,10 @@ RANGES = {  # of random hyper-parameters, as powers of ten or as they are
     "least": (-5, -4), "most": (0, 1), "momentum_decay": (-3, -1),
     "beta1": (0.5, 0.95), "beta2": (0.9, 0.9999), "beta": (0.5, 0.95), "momentum": (0.3, 0.95), "rho": (0.5, 0.99),
     "down": (0.3, 0.8), "up": (1.1, 2.0), "alpha": (0.5, 1.0), "t0": (1, 30),
+    "beta3": (0.9, 0.999), "optimism": (0.3, 1), "nu": (0.3, 0.9), "nu1": (0.3, 0.9), "nu2": (0.3, 0.9),
+    "final": (1, 100), "gamma": (-3, 0), "trust": (0.01, 0.1), "power": (0.5, 1), "distance": (-3, 0), "d": (-3, 0),
 }  # fmt: skip
-POWERS = ["lr", "eps", "weight_decay", "lr_decay", "lambd", "least", "most", "momentum_decay"]
+POWERS = ["lr", "eps", "weight_decay", "lr_decay", "lambd", "least", "most", "momentum_decay", "gamma", "distance", "d"]
 
 
 def draw(kind, rng):
@@ -295,7 +297,7 @@ def draw(kind, rng):
 
 def from_naive(kind, dtype=np.float64):
     """The reference of tests/support/naive.py as a rule: it goes through all gradients so far."""
-    reference = getattr(naive, {"AdamW": "adam", "HeavyBall": "heavy_ball"}.get(kind.__name__, kind.__name__.lower()))
+    reference = naive.adam if kind.__name__ == "AdamW" else getattr(naive, kind.kernel.__name__)
 
     def rule(p, g, state, t, **hyper):
         lr = hyper.pop("lr")
@@ -312,7 +314,8 @@ def planted(k):
     return reference, key, rule() if rule is shared else rule(1) if rule is counting else rule
 
 
-def plain_variant(hyper):
-    """Without the options that make other rules of Momentum and RMSprop."""
+def plain_variant(reference, hyper):
+    """Without the options that make other rules of Momentum and RMSprop, and decay alone of those made for it."""
     options = {"bias_correction": False, "centered": False}
+    options |= {} if reference in ("AdamW", "Lion") else {"weight_decay": 0.0}
     return {name: options.get(name, x) for name, x in hyper.items() if name != "momentum" or "rho" not in hyper}

@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.extras.whole_optimizers import Whole
 
 adam, rms = {"beta1": 0.8, "beta2": 0.95, "eps": 1e-6}, {"rho": 0.95, "eps": 1e-6}
 betas = {"betas": (0.8, 0.95), "eps": 1e-6}
+decay = {"weight_decay": 0.1}
+decoupled = {**decay, "decoupled_weight_decay": True}
 # class, reference, hyper-parameters, the same for torch.optim: (class, arguments)
 ROWS = [
     (tg.SGD, naive.sgd, {}, ("SGD", {})),
@@ -25,9 +28,18 @@ ROWS = [
     (tg.Adam, naive.adam, adam, ("Adam", betas)),
     (tg.AdamW, naive.adam, {**adam, "weight_decay": 0.1}, ("AdamW", {**betas, "weight_decay": 0.1})),
     (tg.AMSGrad, naive.amsgrad, adam, ("Adam", {**betas, "amsgrad": True})),
+    (tg.AMSGrad, naive.amsgrad, {**adam, **decay}, ("Adam", {**betas, **decoupled, "amsgrad": True})),
     (tg.Adamax, naive.adamax, adam, ("Adamax", betas)),
+    (tg.Adamax, naive.adamax, {**adam, **decay}, None),
     (tg.NAdam, naive.nadam, {**adam, "momentum_decay": 0.02}, ("NAdam", {**betas, "momentum_decay": 0.02})),
+    (
+        tg.NAdam,
+        naive.nadam,
+        {**adam, "momentum_decay": 0.02, **decay},
+        ("NAdam", {**betas, "momentum_decay": 0.02, **decoupled}),
+    ),
     (tg.RAdam, naive.radam, adam, ("RAdam", betas)),
+    (tg.RAdam, naive.radam, {**adam, **decay}, ("RAdam", {**betas, **decoupled})),
     (
         tg.Rprop,
         naive.rprop,
@@ -42,7 +54,34 @@ ROWS = [
     ),
     (tg.SignSGD, naive.signsgd, {}, None),
     (tg.Signum, naive.signum, {"beta": 0.8}, None),
+    (tg.Signum, naive.signum, {"beta": 0.8, **decay}, None),
     (tg.Lion, naive.lion, {"beta1": 0.8, "beta2": 0.95, "weight_decay": 0.1}, None),
+    (tg.OptimisticGradient, naive.optimistic_gradient, {"optimism": 0.7}, None),
+    (tg.OptimisticAdam, naive.optimistic_adam, {**adam, "optimism": 0.7}, None),
+    (tg.COCOB, naive.cocob, {"alpha": 30.0, "eps": 0.5}, None),
+    (tg.Yogi, naive.yogi, {**adam, "eps": 1e-3}, None),
+    (tg.QHM, naive.qhm, {"beta": 0.95, "nu": 0.6}, None),
+    (tg.QHAdam, naive.qhadam, {**adam, "nu1": 0.6, "nu2": 0.9}, None),
+    (tg.AdaBound, naive.ada_bound, {**adam, "final": 3.0, "gamma": 0.05}, None),
+    (tg.AdaBelief, naive.ada_belief, {**adam, "eps": 1e-8}, None),
+    (tg.Adan, naive.adan, {"beta1": 0.9, "beta2": 0.8, "beta3": 0.95, "eps": 1e-6, **decay}, None),
+    (tg.ADOPT, naive.adopt, {**adam, "eps": 0.05}, None),
+    (tg.AdEMAMix, naive.ademamix, {**adam, "beta3": 0.99, "alpha": 3.0, **decay}, None),
+    (tg.ScheduleFree, naive.schedule_free, {"beta": 0.8}, None),
+    (tg.ScheduleFreeAdamW, naive.schedule_free_adamw, {**adam, **decay}, None),
+    (tg.LARS, naive.lars, {"momentum": 0.8, "trust": 0.02, **decay}, None),
+    (tg.LAMB, naive.lamb, {**adam, **decay}, None),
+    (tg.NovoGrad, naive.novo_grad, {**adam, **decay}, None),
+    (tg.Fromage, naive.fromage, {}, None),
+    (tg.CautiousAdamW, naive.cautious_adamw, {**adam, **decay}, None),
+    (tg.CautiousLion, naive.cautious_lion, {"beta1": 0.8, "beta2": 0.95, **decay}, None),
+    (tg.MARS, naive.mars, {**adam, "gamma": 0.05, **decay}, None),
+    (tg.Adafactor, naive.adafactor, {"power": 0.7, "eps": 0.05, "least": 0.9, "most": 0.7, **decay}, None),
+    (tg.SM3, naive.sm3, {"momentum": 0.8, "eps": 1e-3}, None),
+    (tg.DoG, naive.dog, {"eps": 1e-3, "distance": 0.01}, None),
+    (tg.DAdaptAdam, naive.dadapt_adam, {**adam, **decay, "d": 0.05}, None),
+    (tg.Prodigy, naive.prodigy, {**adam, **decay, "d": 0.05}, None),
+    (tg.Muon, naive.muon, {"momentum": 0.8, **decay, **adam}, None),
 ]
 IDS = [f"{row[0].__name__}{i}" for i, row in enumerate(ROWS)]
 CLASSES = list(dict.fromkeys(row[0] for row in ROWS))
@@ -52,6 +91,13 @@ every_row_of_torch = pytest.mark.parametrize(
     [row for row in ROWS if row[3]],
     ids=lambda x: getattr(x, "__name__", ""),
 )
+ELEMENTWISE = [cls for cls in CLASSES if not issubclass(cls, Whole)]
+every_elementwise_row = pytest.mark.parametrize(
+    ("cls", "reference", "hyper", "torch_row"),
+    [row for row in ROWS if row[0] in ELEMENTWISE],
+    ids=[name for row, name in zip(ROWS, IDS) if row[0] in ELEMENTWISE],
+)
+every_elementwise_class = pytest.mark.parametrize("cls", ELEMENTWISE, ids=lambda cls: cls.__name__)
 every_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 

@@ -135,7 +135,12 @@ def test_which_averages_are_never_negative_is_read_from_the_rule():
         optimizer = cls([p], **hyper)
         found[optimizer.kernel.__name__] = {name for name in optimizer.averages if never_negative(optimizer, name)}
     squares = {"adagrad": "s", "adadelta": "vs", "rmsprop": "v", "adam": "v", "adamw": "v", "amsgrad": "vx"}
-    squares |= {"adamax": "u", "nadam": "v", "radam": "v", "rprop": "d"}
+    squares |= {"adamax": "u", "nadam": "v", "radam": "v", "rprop": "d", "cocob": "ur"}
+    squares |= dict.fromkeys(["optimistic_adam", "yogi", "qhadam", "ada_bound", "adopt", "ademamix"], "v")
+    squares |= dict.fromkeys(
+        ["lamb", "novo_grad", "cautious_adamw", "schedule_free_adamw", "dadapt_adam", "prodigy"], "v"
+    )
+    squares["dog"] = "s"
     squares |= {f"rmsprop_{variant}": "v" for variant in ("momentum", "centered", "centered_momentum")}
     assert {rule: names for rule, names in found.items() if names} == {
         rule: {*names} for rule, names in squares.items()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..core.layers import ACTIVATIONS
-from ..extras.optimizers import RULES
+from ..extras.optimizers import RULES, rule_names
 from ..race.surfaces import SURFACES
 from ..training.cells import columns_of
 from ..training.columns import KINDS
@@ -197,6 +197,16 @@ def surface(text: str) -> str:
     return "all" if plain(text) == "all" else choice("surface", text, SURFACES, ", or all")
 
 
+def formula(text: str) -> str:
+    """Read a formula of x and y, as "x**2 + 10*y**2"."""
+    from ..lab.optimizers import own
+
+    try:
+        return own(text).title
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def activation(text: str) -> str:
     """Read the name of an activation."""
     return choice("activation", text, ACTIVATIONS)
@@ -208,8 +218,10 @@ def rule(text: str) -> str:
 
 
 def rules(text: str) -> list[str]:
-    """Read the names of update rules, as in "sgd,adam"; or all."""
-    return [choice("rule", name, RULES, ", or all") for name in (RULES if plain(text) == "all" else text.split(","))]
+    """Read the names of update rules, as in "sgd,adam"; or all that courses compare, or every one."""
+    if plain(text) in ("all", "every"):
+        return rule_names(plain(text))
+    return [choice("rule", name, RULES, ", all or every") for name in text.split(",")]
 
 
 def rates(text: str) -> str | float:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from .arguments import above_0, whole
 
-HELP = "eight exercises from the chain rule to Adam, checked by the doctor"
-DESCRIPTION = """Eight exercises from the chain rule to Adam. Start on them, write the functions, check them: the doctor
+HELP = "sixteen exercises from a slope to Adam, checked by the doctor"
+DESCRIPTION = """Sixteen exercises from a slope to Adam. Start on them, write the functions, check them: the doctor
 names what is wrong."""
 
 
@@ -17,7 +17,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     parts = command.add_subparsers(dest="part", required=True, metavar="list|start|check|grade")
     parts.add_parser("list", help="the exercises, a line each")
     part = parts.add_parser("start", help="copy the exercises into a folder, to be filled in")
-    part.add_argument("number", nargs="?", type=int, choices=range(1, 9), metavar="N", help="only this one (1 to 8)")
+    part.add_argument("number", nargs="?", type=int, choices=range(1, 17), metavar="N", help="only this one (1 to 16)")
     part.add_argument("folder", type=Path, metavar="DIR", help="where they go")
     part.add_argument("--force", action="store_true", help="begin again: overwrite what is there")
     check = parts.add_parser("check", help="check a file, or all exercises in a folder")

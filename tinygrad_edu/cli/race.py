@@ -8,7 +8,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from ..extras.optimizers import RULES
+from ..extras.optimizers import CLASSIC, RULES
 from ..race.surfaces import SURFACES
 from .arguments import (
     NEEDS_MATPLOTLIB,
@@ -35,7 +35,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Give the command its options."""
     add = command.add_argument
     add("--surface", type=surface, metavar="NAME", help=f"{', '.join(SURFACES)}, or all (default: beale)")
-    text = f"any of {', '.join(RULES)}, or all (default: those that courses compare; with --data all)"
+    text = f"any of {', '.join(RULES)}, all of the first {len(CLASSIC)}, or every one (default: those that courses "
+    text += "compare; with --data all)"
     add("--optimizers", type=rules, action="extend", metavar="NAME,NAME", help=text)
     text = "updates of each rule (default: as many as suit the surface)"
     add("--steps", type=whole("steps", 1), metavar="N", help=text)

@@ -19,11 +19,13 @@ from numba import types
 
 from ..core.buffers import aligned
 from ..core.jit import numbers_of
+from ..core.kernels import sgd
 from ..core.ops import Array
 from ..core.optimizer import Optimizer, Update
 from ..core.tensor import Tensor, checksum, next_stamp, thread
 from ..extras import gate, threads
 from ..extras.one_thread import ALONE, one_thread
+from ..extras.whole_optimizers import Whole
 from ..program.program import Program
 from . import cache
 from .inputs import inputs_of, loops_of
@@ -81,7 +83,10 @@ class Plan:
             kinds,
             condition,
         )
-        self.text = assemble(parts, optimizer.kernel, len(averages), buffer.data.size, buffer.data.dtype)
+        rule: tuple[Any, int] = (optimizer.kernel, len(averages))
+        if isinstance(optimizer, Whole) and optimizer.apart:
+            rule = (sgd, 0)  # which is never called: the update is `Whole.apply`
+        self.text = assemble(parts, *rule, buffer.data.size, buffer.data.dtype)
         self.labelled, self.generators = parts.labelled or parts.yes_or_no, list(rngs.values())
 
         self._trained = [buffer.views[i] for i in inputs.trained.values()]
@@ -92,9 +97,11 @@ class Plan:
         self._bound = list[Update]()  # the updates that the table is for
 
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
-        self._shared = size >= threads.WORTH_A_THREAD and threads.CORES > 2  # BLAS's waiting thread holds a core
+        large = size >= threads.WORTH_A_THREAD and threads.CORES > 2  # BLAS's waiting thread holds a core
+        self._shared = large and not isinstance(optimizer, Whole)
         self._ranks = optimizer.ranks
-        self.apart = self._shared or self._ranks is not None or between is not None
+        self._by_numpy = isinstance(optimizer, Whole) and optimizer.apart
+        self.apart = self._shared or self._ranks is not None or between is not None or self._by_numpy
         width = 1 + len(numbers_of(optimizer.kernel, 2 + len(averages)))
         self._row, self._pack = 8 * width, Struct(f"{width}d").pack_into
         numbers: Any = np.zeros((len(optimizer.params), width))
@@ -260,10 +267,21 @@ class Plan:
             self._ranks.average()
         if self._between is not None:
             self._between()
+        if self._by_numpy:
+            return self._apply()
         piece, run = self.piece, threads.in_threads if self._shared else alone
         if run(lambda k, n: piece(True, k, n)):
             return SKIPPED if self._policy == "skip" else NOT_FINITE
         run(lambda k, n: piece(False, k, n))
+        return DONE
+
+    def _apply(self) -> int:
+        """Do the same with a rule that is no machine code, or whose numbers come from the gradient."""
+        optimizer: Any = self.optimizer
+        optimizer.begin(self._bound)
+        if self._policy != "propagate" and any(update.not_finite() for update in self._bound):
+            return SKIPPED if self._policy == "skip" else NOT_FINITE
+        optimizer.apply(self._bound)
         return DONE
 
     # --- machine code -------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The eight exercises: each asks a file's functions for results at random numbers, and has the doctor judge them."""
+"""Exercises 1 to 8: each asks a file's functions for results at random numbers, and has the doctor judge them."""
 
 from __future__ import annotations
 
@@ -204,15 +204,3 @@ def _loss_finding(name: str, said: Array, right: Array, N: int) -> Finding:
     elif np.isclose(said, -right):
         found = "sign", "its sign is turned round", "The logarithm of a probability is below 0, the loss is not."
     return Finding(name, *found, said, right)
-
-
-EXERCISES = [
-    Exercise(1, "chain_rule", "the chain rule, by hand", chain_rule),
-    Exercise(2, "shared_variable", "a variable that is used twice: why +=", shared_variable),
-    Exercise(3, "linear_layer", "backward through x @ W + b", linear_layer),
-    Exercise(4, "activations", "backward through relu, sigmoid and tanh", activations),
-    Exercise(5, "broadcasting", "undoing broadcasting", broadcasting),
-    Exercise(6, "cross_entropy", "softmax and cross-entropy", cross_entropy),
-    Exercise(7, "network", "a whole network of two layers", network),
-    Exercise(8, "adam", "one step of Adam", adam),
-]

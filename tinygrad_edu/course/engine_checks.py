@@ -98,7 +98,7 @@ def _expression(row: Expression, ask: Ask, rng: np.random.Generator) -> Report:
         said, *gradients = ask("gradients", row.text, names, passes, *inputs.values(), returns=1 + len(inputs))
     if said.dtype.kind != "f" or not _close(said, right):
         key = "integer" if said.dtype.kind != "f" else _planted(row, inputs, said) or "value"
-        return _one(_given(formula, inputs), "L", key, said, right)
+        return _one(given(formula, inputs), "L", key, said, right)
     if not gradients:
         return Report(formula, [Finding("L", None, "", "", said, right)])
     shares = dict(zip(inputs, [g / passes for g in gradients], strict=True))
@@ -233,8 +233,9 @@ def _close(a: Array, b: Array) -> bool:
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-9, atol=1e-11))
 
 
-def _given(formula: str, inputs: dict[str, Array]) -> str:
-    shown = [f"  {name} = {np.array2string(x, separator=', ')}" for name, x in inputs.items()]
+def given(formula: str, inputs: dict[str, Any]) -> str:
+    """Return the formula, and all numbers in it."""
+    shown = [f"  {name} = {np.array2string(np.asarray(x), separator=', ')}" for name, x in inputs.items()]
     return "\n".join([f"{formula}, with", *shown])
 
 

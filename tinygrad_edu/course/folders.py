@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .archives import take_out
-from .checks import EXERCISES, Exercise
+from .checks import Exercise
+from .table import EXERCISES
 
 STUBS, NOTEBOOKS = Path(__file__).parent / "exercises", Path(__file__).parent / "notebooks"
 SUFFIXES = (".py", ".ipynb")  # of the files that are graded

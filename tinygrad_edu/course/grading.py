@@ -59,8 +59,7 @@ def judge(path: Path, seed: int, seconds: float = 10.0, student: str = "", exerc
 
 def judge_work(work: Work, seed: int, seconds: float = 10.0) -> Verdict:
     """Return the verdict on a file; whatever goes wrong is its verdict, and is not raised."""
-    begin, number = time.monotonic(), 0
-    submission = Submission(work.path, seconds, probes=work.exercise.probes if work.exercise else None)
+    begin, number, submission = time.monotonic(), 0, Submission(work.path, seconds)
     digest, reports = "", list[Report]()
     try:
         exercise = work.exercise or (None if work.path.is_dir() else which(work.path))
@@ -68,6 +67,7 @@ def judge_work(work: Work, seed: int, seconds: float = 10.0) -> Verdict:
         if problem := work.problem or _not_to_be_run(work.path, exercise):
             raise Failed(*problem)
         assert exercise is not None
+        submission.probes = exercise.probes
         digest = digest_of(work.path)
         with submission as running:
             for report in _reports(running, exercise, np.random.default_rng([seed, number])):

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
 from ..extras.files import replacing
-from .checks import EXERCISES
 from .folders import FEEDBACK
 from .grading import OURS, TURNS, Verdict, student_note
+from .table import EXERCISES
 
 Key = tuple[str, str, str]  # of a verdict that is kept: student, file, digest
 

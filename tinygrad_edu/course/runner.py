@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NoReturn
 
-from .checks import EXERCISES
 from .folders import Work, files, start, submissions, visible
 from .grading import Verdict, digest_of, judge, judge_work, student_note, table_line
 from .records import Run, kept
+from .table import EXERCISES
 
 NO_SANDBOX = "This is no sandbox: submissions may read and write what you may. Grade strangers' work in a container."
 

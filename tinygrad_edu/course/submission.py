@@ -60,20 +60,22 @@ class Submission:
     seconds : of the processor's time, the limit for all answers together, starting Python included; rounded up to whole
         seconds. By the clock it may take `WAITS` times as long, which is the only limit where the system has no other
     memory : bytes that the process may ask for, if the system can limit them
-    probes : a file of ours whose functions are called in place of the student's, as `probes`
+
+    Attributes
+    ----------
+    probes : a file of ours whose functions are called in place of the student's, as `probes`; None for the student's
 
     Raises
     ------
     Failed : the file cannot be run; also from `ask`
     """
 
-    def __init__(
-        self, path: str | Path, seconds: float = 10.0, memory: int = MEMORY, probes: Path | None = None
-    ) -> None:
+    def __init__(self, path: str | Path, seconds: float = 10.0, memory: int = MEMORY) -> None:
         self.path, self.seconds, self.left = Path(path), seconds, WAITS * seconds
         self.printed, self.bytes = "", 0  # the beginning of the output, and its length
         self.process: subprocess.Popen[bytes] | None = None
-        self.memory, self.probes = memory, probes
+        self.memory = memory
+        self.probes: Path | None = None
         self.answered = 0  # how many questions got an answer in numbers
 
     def __enter__(self) -> Submission:
@@ -128,11 +130,11 @@ class Submission:
         if set(reply) != {"values"} or not isinstance(values, list) or len(values) != returns:
             raise Failed("no answer", FORGED)
         try:
-            arrays = [_answer(value) for value in values]
+            found = [_answer(value) for value in values]
         except (KeyError, TypeError, ValueError, OverflowError):
             raise Failed("no answer", FORGED) from None
         self.answered += 1
-        return arrays
+        return found
 
     def _exchange(self, message: dict[str, Any]) -> dict[str, Any]:
         """Send a message and wait for the reply."""
@@ -278,8 +280,8 @@ def serve(questions: IO[str], answers: IO[str]) -> None:
         if not callable((probes or namespace).get(name)):
             raise Failed("missing", f"there is no function {name}")
         given = [_unpacked(a) for a in args]
-        value = probes[name](_Names(namespace), *given) if probes else namespace[name](*given)
-        return {"values": [_packed(array) for array in _arrays(name, value, returns)]}
+        value = probes[name](Names(namespace), *given) if probes else namespace[name](*given)
+        return {"values": [_packed(array) for array in arrays(name, value, returns)]}
 
     attempt(load)
     for line in questions:
@@ -287,7 +289,7 @@ def serve(questions: IO[str], answers: IO[str]) -> None:
         attempt(lambda: call(**question))  # noqa: B023, it is called at once
 
 
-class _Names:
+class Names:
     """The names of a student's file as attributes."""
 
     def __init__(self, names: dict[str, Any]) -> None:
@@ -303,22 +305,22 @@ class _Names:
         raise Failed("missing", text)
 
 
-def _arrays(name: str, value: Any, returns: int) -> list[Array]:
+def arrays(name: str, value: Any, returns: int) -> list[Array]:
     """Return the results of the function as arrays; raise Failed if they are something else."""
     if value is None:
         raise Failed("nothing", f"{name} returned None: is there a return at its end?")
     if returns > 1 and (not isinstance(value, (tuple, list)) or len(value) != returns):
         what = f"{len(value)} of them" if isinstance(value, (tuple, list)) else f"one {type(value).__name__}"
         raise Failed("number of results", f"{name} has to return {returns} things, separated by commas, not {what}")
-    arrays = []
+    found = []
     for one in value if returns > 1 else [value]:
         array = np.asarray(one)
         if array.dtype.name not in KINDS:
             raise Failed("no numbers", f"{name} has to return arrays of real numbers, not {type(one).__name__}")
         if array.size > LONGEST // 100:
             raise Failed("no numbers", f"{name} returned an array of {array.size:,} numbers")
-        arrays.append(array)
-    return arrays
+        found.append(array)
+    return found
 
 
 def _cells(notebook: Path) -> list[tuple[str, bytes]]:

@@ -15,8 +15,12 @@ import numpy as np
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
+from ..extras import whole_kernels
+from ..extras.whole_optimizers import Whole
 
-FUNCTIONS = {"sqrt": np.sqrt, "sign": np.sign, "abs": np.abs, "maximum": np.maximum}
+REDUCTIONS = ("mean", "rms", "norm", "ratio", "row_squares", "column_squares", "row_largest", "column_largest")
+FUNCTIONS = {"sqrt": np.sqrt, "sign": np.sign, "abs": np.abs, "maximum": np.maximum, "minimum": np.minimum}
+FUNCTIONS |= {name: getattr(f, "py_func", f) for name in REDUCTIONS for f in [getattr(whole_kernels, name)]}
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,10 @@ class RuleText:
 
     @property
     def is_elementwise(self) -> bool:
-        """True if whole arrays can go through the equations. An "if", as in Rprop, is asked of every number."""
-        return " if " not in self.equations
+        """True if whole arrays can go through the equations: no "if" is asked of every number, as in Rprop, and none of
+        the numbers is about all parameters."""
+        apart = isinstance(self.optimizer, Whole) and self.optimizer.apart
+        return " if " not in self.equations and not apart
 
     def changed(self, change: str) -> RuleText | None:
         """Return the rule with a change of a `Mistake`; None if it has nothing that could be changed so."""
@@ -108,6 +114,12 @@ class RuleText:
         with np.errstate(all="ignore"):
             return dict(zip(names, self.optimizer.scalars(t, *(hyper[name] for name in order)), strict=True))
 
+    def _first(self, p: Array) -> dict[str, Array]:
+        """Return the averages before the first step, for a parameter that is p then."""
+        self.optimizer.buffer.data[:] = p
+        self.optimizer.start()
+        return {name: average.copy() for name, average in self.optimizer.averages.items()}
+
     def run(self, start: Array, gradients: Array) -> Array:
         """Return the parameters after each step, (steps, 2, 6).
 
@@ -116,15 +128,15 @@ class RuleText:
         start : the two parameters before, (2, 6)
         gradients : their gradients in each step, (steps, 2, 6)
         """
-        first = {name: getattr(self.optimizer, name).copy() for name in self.optimizer.state}
-        memories = [dict(first), dict(first)]
+        firsts = [self._first(p) for p in start]
+        memories = [dict(first) for first in firsts]
         if "shared" in self.words:
             memories[1] = memories[0]
         p, path, code = list(start), np.empty(gradients.shape), self.code()
         with np.errstate(all="ignore"):
             for t, both in enumerate(gradients, start=1):
                 for i, g in enumerate(both):
-                    memory = first if "fresh" in self.words else memories[i]
+                    memory = firsts[i] if "fresh" in self.words else memories[i]
                     names = {f"other_{name}": x for name, x in {**memories[1 - i], "g": both[1 - i]}.items()}
                     names |= {**self.numbers_at(t, i), **FUNCTIONS, **memory, "p": p[i], "g": g, "__builtins__": {}}
                     exec(code, names)

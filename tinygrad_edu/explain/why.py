@@ -8,11 +8,14 @@ import numpy as np
 
 from ..core.jit import numbers_of
 from ..core.optimizer import Optimizer
+from ..extras.whole_optimizers import Whole
 
 ADAM = "c1 · m", "c1 · (m - one_minus_beta1 · g)"
 ROOT, CENTERED = "(sqrt(v) + eps)", "(sqrt(maximum(v, m · m) - m · m) + eps)"
 LION = "sign(beta1 · (m - one_minus_beta2 · g) / beta2 + one_minus_beta1 · g)"  # with m from before the step
-PARTS = {  # by kernel: a rate, a direction, and what earlier gradients left in it
+PARTS: dict[
+    str, tuple[str, str, str] | None
+] = {  # by kernel: a rate, a direction, and what earlier gradients left in it
     "momentum": ("lr · c", "v", "v - one_minus_beta · g"),
     "heavy_ball": ("lr", "v", "v - g"),
     "nesterov": ("lr", "g + momentum · v", "momentum · (v - g)"),
@@ -37,6 +40,25 @@ PARTS = {  # by kernel: a rate, a direction, and what earlier gradients left in 
     "signsgd": ("lr", "sign(g)", "0"),
     "signum": ("lr", "sign(m)", "sign(m) - sign(g)"),
     "lion": ("lr", LION, f"{LION} - sign(g)"),
+    # None: the rule remembers neither its last direction nor what that was made of
+    **dict.fromkeys(
+        ["optimistic_gradient", "optimistic_adam", "cocob", "adopt", "schedule_free", "schedule_free_adamw"]
+    ),
+    "yogi": ("lr / (sqrt(v) + eps)", "m", "m - one_minus_beta1 · g"),
+    "qhm": ("lr", "one_minus_nu · g + nu · v", "nu · (v - one_minus_beta · g)"),
+    "qhadam": (
+        "lr / (sqrt(one_minus_nu2 · g · g + nu2 · (c2 · v)) + eps)",
+        "one_minus_nu1 · g + nu1 · (c1 · m)",
+        "nu1 · c1 · (m - one_minus_beta1 · g)",
+    ),
+    "ada_bound": ("minimum(maximum(rate / (sqrt(v) + eps), low), high)", "m", "m - one_minus_beta1 · g"),
+    "ada_belief": ("lr / (sqrt(c2 · s) + eps)", *ADAM),
+    "adan": ("lr / (sqrt(c3 · n) + eps)", "c1 · m + c2 · d", "c1 · (m - one_minus_beta1 · g) + c2 · d"),
+    "ademamix": (
+        "lr / (sqrt(c2 · v) + eps)",
+        "c1 · m + alpha · n",
+        "c1 · (m - one_minus_beta1 · g) + alpha · (n - one_minus_beta3 · g)",
+    ),
 }
 
 
@@ -78,7 +100,7 @@ class Why(NamedTuple):
 def _value(formula: str, numbers: dict[str, float]) -> float:
     """Return the value of a formula such as "c1 · m" at these numbers; NaN where it cannot be known."""
     known: dict[str, Any] = {name: np.float64(value) for name, value in numbers.items()}
-    known |= {"sqrt": np.sqrt, "sign": np.sign, "maximum": np.maximum}
+    known |= {"sqrt": np.sqrt, "sign": np.sign, "maximum": np.maximum, "minimum": np.minimum}
     with np.errstate(all="ignore"):
         return float(eval(formula.replace("·", "*"), {"__builtins__": {}}, known))
 
@@ -100,7 +122,8 @@ def why(optimizer: Optimizer, name: str, index: Any = ()) -> Why:
     ------
     ValueError : no such parameter, or it had no part in the last step
     IndexError : no such place in it
-    RuntimeError : the parameter was changed, or a new gradient has arrived, since the last step
+    RuntimeError : the parameter was changed, or a new gradient has arrived, since the last step; or the rule does not
+        remember its last direction
 
     Examples
     --------
@@ -141,7 +164,10 @@ def why(optimizer: Optimizer, name: str, index: Any = ()) -> Why:
     after, *values = (float(x) for x in here)
     letters = ["g", *optimizer.state, *numbers_of(optimizer.kernel, len(arrays))]
     numbers = dict(zip(letters, [*values, *update.numbers], strict=True))
-    parts: tuple[str, str, str] = getattr(optimizer, "parts", PARTS.get(optimizer.kernel.__name__, ("lr", "g", "0")))
+    simple = None if isinstance(optimizer, Whole) else ("lr", "g", "0")
+    parts = getattr(optimizer, "parts", PARTS.get(optimizer.kernel.__name__, simple))
+    if parts is None:
+        raise RuntimeError(f"{type(optimizer).__name__} does not remember its last step, so nobody can take it apart")
     rate, direction, memory = (_value(part, numbers) for part in parts)
     keep = numbers.get("keep", 1.0) or float("nan")  # a decay to 0 leaves no trace of what was there
     before = (after + rate * direction) / keep

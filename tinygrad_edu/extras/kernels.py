@@ -1,4 +1,6 @@
-"""Every other update rule as a kernel, in the form of `core.kernels`, whose rules can be had from here too.
+"""Every other rule of torch.optim as a kernel, in the form of `core.kernels`, and those that need a sign alone.
+
+The rules of `core.kernels`, `kernels_of_papers` and `whole_kernels` can be had from here too.
 
 sign, maximum and minimum are NumPy's: they let a NaN through, as Python's max would not.
 """
@@ -11,6 +13,8 @@ from numpy import float64, maximum, minimum, sign
 
 from ..core.jit import kernel as kernel
 from ..core.kernels import *  # noqa: F403
+from .kernels_of_papers import *  # noqa: F403
+from .whole_kernels import *  # noqa: F403
 
 
 @kernel
@@ -61,12 +65,13 @@ def rmsprop_centered_momentum(p, g, v, m, b, lr, one_minus_rho, eps, momentum):
 
 
 @kernel
-def amsgrad(p, g, m, v, x, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, c1, c2, eps):
+def amsgrad(p, g, m, v, x, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, c1, c2, eps, keep):
     """Reddi, Kale & Kumar 2018: divide by the largest v so far, which never falls.
     m <- beta1 · m + one_minus_beta1 · g
     v <- beta2 · v + one_minus_beta2 · g · g
     x <- maximum(x, v)
-    p <- p - lr · (c1 · m) / (sqrt(c2 · x) + eps)
+    p <- keep · p - lr · (c1 · m) / (sqrt(c2 · x) + eps)
+    where keep = 1 - lr · weight_decay
     where one_minus_beta1 = 1 - beta1; one_minus_beta2 = 1 - beta2; c1 = 1 / (1 - beta1^t); c2 = 1 / (1 - beta2^t)
     note: x is the largest v before debiasing, and eps is outside the root
     """
@@ -74,48 +79,48 @@ def amsgrad(p, g, m, v, x, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, c
         m[i] = beta1 * m[i] + one_minus_beta1 * g[i]
         v[i] = beta2 * v[i] + one_minus_beta2 * g[i] * g[i]
         x[i] = maximum(x[i], v[i])
-        p[i] -= lr * (c1 * m[i]) / (sqrt(c2 * x[i]) + eps)
+        p[i] = keep * p[i] - lr * (c1 * m[i]) / (sqrt(c2 * x[i]) + eps)
 
 
 @kernel
-def adamax(p, g, m, u, lr, beta1, beta2, one_minus_beta1, c1, eps):
+def adamax(p, g, m, u, lr, beta1, beta2, one_minus_beta1, c1, eps, keep):
     """Kingma & Ba 2015, algorithm 2: the largest |g|, slowly forgotten, in place of a mean square.
     m <- beta1 · m + one_minus_beta1 · g
     u <- maximum(beta2 · u, abs(g) + eps)
-    p <- p - lr · (c1 · m) / u
-    where one_minus_beta1 = 1 - beta1; c1 = 1 / (1 - beta1^t)
+    p <- keep · p - lr · (c1 · m) / u
+    where one_minus_beta1 = 1 - beta1; c1 = 1 / (1 - beta1^t); keep = 1 - lr · weight_decay
     note: eps is inside the maximum, and only m is debiased
     """
     for i in range(p.size):
         m[i] = beta1 * m[i] + one_minus_beta1 * g[i]
         u[i] = maximum(beta2 * u[i], abs(g[i]) + eps)
-        p[i] -= lr * (c1 * m[i]) / u[i]
+        p[i] = keep * p[i] - lr * (c1 * m[i]) / u[i]
 
 
 @kernel
-def nadam(p, g, m, v, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, cg, cm, c2, eps):
+def nadam(p, g, m, v, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, cg, cm, c2, eps, keep):
     """Dozat 2016: Adam that looks ahead, with a momentum that grows to beta1.
     m <- beta1 · m + one_minus_beta1 · g
     v <- beta2 · v + one_minus_beta2 · g · g
-    p <- p - lr · (cg · g + cm · m) / (sqrt(c2 · v) + eps)
+    p <- keep · p - lr · (cg · g + cm · m) / (sqrt(c2 · v) + eps)
     where mu_t = beta1 · (1 - 0.96^(t · momentum_decay) / 2); cg = (1 - mu_t) / (1 - mu_1 ··· mu_t)
-    where cm = mu_(t+1) / (1 - mu_1 ··· mu_(t+1))
+    where cm = mu_(t+1) / (1 - mu_1 ··· mu_(t+1)); keep = 1 - lr · weight_decay
     where one_minus_beta1 = 1 - beta1; one_minus_beta2 = 1 - beta2; c2 = 1 / (1 - beta2^t)
     note: eps is outside the root, and the momentum grows towards beta1
     """
     for i in range(p.size):
         m[i] = beta1 * m[i] + one_minus_beta1 * g[i]
         v[i] = beta2 * v[i] + one_minus_beta2 * g[i] * g[i]
-        p[i] -= lr * (cg * g[i] + cm * m[i]) / (sqrt(c2 * v[i]) + eps)
+        p[i] = keep * p[i] - lr * (cg * g[i] + cm * m[i]) / (sqrt(c2 * v[i]) + eps)
 
 
 @kernel
-def radam(p, g, m, v, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, c1, eps, r, plain):
+def radam(p, g, m, v, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, c1, eps, r, plain, keep):
     """Liu et al. 2020: while v rests on too few gradients, step without it.
     m <- beta1 · m + one_minus_beta1 · g
     v <- beta2 · v + one_minus_beta2 · g · g
-    p <- p - lr · (c1 · m) · (r / (sqrt(v) + eps) + plain)
-    where one_minus_beta1 = 1 - beta1; one_minus_beta2 = 1 - beta2; c1 = 1 / (1 - beta1^t)
+    p <- keep · p - lr · (c1 · m) · (r / (sqrt(v) + eps) + plain)
+    where one_minus_beta1 = 1 - beta1; one_minus_beta2 = 1 - beta2; c1 = 1 / (1 - beta1^t); keep = 1 - lr · weight_decay
     where n = 2 / (1 - beta2) - 1; k = n - 2 · t · beta2^t / (1 - beta2^t)
     where k > 5: r^2 = (1 - beta2^t) · (k - 4) · (k - 2) · n / ((n - 4) · (n - 2) · k), plain = 0; else r = 0, plain = 1
     note: eps is added to the root before v is debiased, and v is used where k > 5
@@ -123,7 +128,7 @@ def radam(p, g, m, v, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, c1, ep
     for i in range(p.size):
         m[i] = beta1 * m[i] + one_minus_beta1 * g[i]
         v[i] = beta2 * v[i] + one_minus_beta2 * g[i] * g[i]
-        p[i] -= lr * (c1 * m[i]) * (r / (sqrt(v[i]) + eps) + plain)
+        p[i] = keep * p[i] - lr * (c1 * m[i]) * (r / (sqrt(v[i]) + eps) + plain)
 
 
 @kernel
@@ -166,16 +171,16 @@ def signsgd(p, g, lr):
 
 
 @kernel
-def signum(p, g, m, lr, beta, one_minus_beta):
+def signum(p, g, m, lr, beta, one_minus_beta, keep):
     """Bernstein et al. 2018: the sign of a moving average.
     m <- beta · m + one_minus_beta · g
-    p <- p - lr · sign(m)
-    where one_minus_beta = 1 - beta
+    p <- keep · p - lr · sign(m)
+    where one_minus_beta = 1 - beta; keep = 1 - lr · weight_decay
     note: sign(0) = 0, and the average is not debiased, which its sign does not show
     """
     for i in range(p.size):
         m[i] = beta * m[i] + one_minus_beta * g[i]
-        p[i] -= lr * sign(m[i])
+        p[i] = keep * p[i] - lr * sign(m[i])
 
 
 @kernel

@@ -1,6 +1,7 @@
-"""Every other update rule as a class, in the form of `core.optimizers`, whose rules can be had from here too.
+"""Every other rule of torch.optim as a class, in the form of `core.optimizers`, and those that need a sign alone.
 
-RULES is the table of all rules, made from the classes.
+RULES is the table of all rules, made from the classes: also of `core.optimizers`, `optimizers_of_papers`,
+`whole_optimizers` and `learning_optimizers`, which can be had from here too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from ..core import optimizers as course
 from ..core.optimizer import LearningRate, Numbers, Optimizer, parameter_groups
 from ..core.optimizers import *  # noqa: F403
-from ..core.optimizers import Adam
+from ..core.optimizers import AdamW
 from ..core.tensor import Tensor  # noqa: F401, for the examples
 from . import kernels
 
@@ -83,15 +84,17 @@ VARIANTS: dict[tuple[bool, bool], tuple[Any, tuple[str, ...]]] = {  # by (center
 }
 
 
-class AMSGrad(Adam):
+class AMSGrad(AdamW):
     """Adam that never forgets a large gradient: x, the largest v so far, takes the place of v. Rule: `kernels.amsgrad`.
 
-    As torch.optim.Adam(amsgrad=True): the largest raw v, then debiased. So x never falls, but c2 · x does, early on.
+    As torch.optim.Adam(amsgrad=True), or AdamW with weight_decay: the largest raw v, then debiased. So x never falls,
+    but c2 · x does, early on.
     The paper has no bias correction; optax takes the largest debiased v.
 
     Parameters
     ----------
     params, lr, beta1, beta2, eps, l2, nonfinite : see `Adam`
+    weight_decay : decoupled, as in `AdamW`, at least 0
 
     References
     ----------
@@ -110,17 +113,20 @@ class AMSGrad(Adam):
     """
 
     kernel, state = staticmethod(kernels.amsgrad), ("m", "v", "x")  # type: ignore[assignment]
+    hyper = {**AdamW.hyper, "weight_decay": 0.0}
 
 
 class Adamax(Optimizer):
     """Adam with the largest |g|, slowly forgotten, in place of the root of v. Rule: `kernels.adamax`.
 
-    As torch.optim.Adamax. The paper has no eps, and divides 0 by 0 where a gradient was always 0.
+    As torch.optim.Adamax, and optax.adamaxw with weight_decay. The paper has no eps, and divides 0 by 0 where a
+    gradient was always 0.
 
     Parameters
     ----------
     params, lr, beta1, beta2, l2, nonfinite : see `Adam`
     eps : added to |g|
+    weight_decay : decoupled, as in `AdamW`, at least 0
 
     References
     ----------
@@ -137,10 +143,10 @@ class Adamax(Optimizer):
     """
 
     kernel, state = staticmethod(kernels.adamax), ("m", "u")
-    hyper = {"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+    hyper = {"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0}
 
-    def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float) -> Numbers:
-        return lr, beta1, beta2, 1 - beta1, 1 / (1 - beta1**t), eps
+    def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float) -> Numbers:
+        return lr, beta1, beta2, 1 - beta1, 1 / (1 - beta1**t), eps, 1 - lr * weight_decay
 
 
 class NAdam(Optimizer):
@@ -153,6 +159,7 @@ class NAdam(Optimizer):
     ----------
     params, lr, beta1, beta2, eps, l2, nonfinite : see `Adam`
     momentum_decay : how fast the momentum grows, at least 0
+    weight_decay : decoupled, as in `AdamW`, at least 0; torch calls it decoupled_weight_decay
 
     References
     ----------
@@ -169,13 +176,15 @@ class NAdam(Optimizer):
     """
 
     kernel, state = staticmethod(kernels.nadam), ("m", "v")
-    hyper = {"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "momentum_decay": 4e-3}
+    hyper = {"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "momentum_decay": 4e-3, "weight_decay": 0.0}
 
-    def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float, momentum_decay: float) -> Numbers:
+    def scalars(
+        self, t: int, lr: float, beta1: float, beta2: float, eps: float, momentum_decay: float, weight_decay: float
+    ) -> Numbers:
         mu, following = (beta1 * (1 - 0.96 ** (k * momentum_decay) / 2) for k in (t, t + 1))
         product = _product(beta1, momentum_decay, t)
         cg, cm = (1 - mu) / (1 - product), following / (1 - product * following)
-        return lr, beta1, beta2, 1 - beta1, 1 - beta2, cg, cm, 1 / (1 - beta2**t), eps
+        return lr, beta1, beta2, 1 - beta1, 1 - beta2, cg, cm, 1 / (1 - beta2**t), eps, 1 - lr * weight_decay
 
 
 def _product(beta1: float, momentum_decay: float, t: int) -> float:
@@ -191,7 +200,7 @@ def _products(beta1: float, momentum_decay: float) -> array[float]:
     return array("d", [1.0])
 
 
-class RAdam(Adam):
+class RAdam(AdamW):
     """Adam that does not trust v before it has seen enough. Rule: `kernels.radam`.
 
     As torch.optim.RAdam: with beta2 = 0.999 the first five steps are descent along the debiased average alone, as long
@@ -201,6 +210,7 @@ class RAdam(Adam):
     Parameters
     ----------
     params, lr, beta1, beta2, eps, l2, nonfinite : see `Adam`
+    weight_decay : decoupled, as in `AdamW`, at least 0; torch calls it decoupled_weight_decay
 
     References
     ----------
@@ -217,14 +227,15 @@ class RAdam(Adam):
     """
 
     kernel = staticmethod(kernels.radam)
+    hyper = {**AdamW.hyper, "weight_decay": 0.0}
 
-    def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float) -> Numbers:
+    def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float) -> Numbers:
         n = 2 / (1 - beta2) - 1
         k = n - 2 * t * beta2**t / (1 - beta2**t)
         r, plain = 0.0, 1.0
         if k > 5:
             r, plain = sqrt((1 - beta2**t) * (k - 4) * (k - 2) * n / ((n - 4) * (n - 2) * k)), 0.0
-        return lr, beta1, beta2, 1 - beta1, 1 - beta2, 1 / (1 - beta1**t), eps, r, plain
+        return lr, beta1, beta2, 1 - beta1, 1 - beta2, 1 / (1 - beta1**t), eps, r, plain, 1 - lr * weight_decay
 
 
 class Rprop(Optimizer):
@@ -339,10 +350,13 @@ class SignSGD(Optimizer):
 class Signum(Optimizer):
     """SignSGD along a moving average: a vote of the latest gradients. Rule: `kernels.signum`.
 
+    With beta = 0.965 and weight_decay = 0.01 it is Tiger (Su 2023), but for its rates by kind of parameter.
+
     Parameters
     ----------
     params, lr, l2, nonfinite : see `Optimizer`
     beta : how much of the average is kept at each step, in [0, 1)
+    weight_decay : decoupled, as in `AdamW`, at least 0
 
     References
     ----------
@@ -361,10 +375,10 @@ class Signum(Optimizer):
     """
 
     kernel, state = staticmethod(kernels.signum), ("m",)
-    hyper = {"lr": 1e-3, "beta": 0.9}
+    hyper = {"lr": 1e-3, "beta": 0.9, "weight_decay": 0.0}
 
-    def scalars(self, t: int, lr: float, beta: float) -> Numbers:
-        return lr, beta, 1 - beta
+    def scalars(self, t: int, lr: float, beta: float, weight_decay: float) -> Numbers:
+        return lr, beta, 1 - beta, 1 - lr * weight_decay
 
 
 class Lion(Optimizer):
@@ -400,16 +414,26 @@ class Lion(Optimizer):
         return lr, beta1, beta2, 1 - beta1, 1 - beta2, 1 - lr * weight_decay
 
 
-RULES: dict[str, type[Optimizer]] = {  # by the name of the kernel
-    cls.kernel.__name__: cls
-    for cls in list(globals().values())
-    if isinstance(cls, type) and issubclass(cls, Optimizer) and hasattr(cls, "kernel")
-}
+def _by_kernel(module: dict[str, Any]) -> dict[str, type[Optimizer]]:
+    classes = [cls for cls in module.values() if isinstance(cls, type) and issubclass(cls, Optimizer)]
+    return {cls.kernel.__name__: cls for cls in classes if hasattr(cls, "kernel")}
+
+
+CLASSIC: dict[str, type[Optimizer]] = _by_kernel(globals())  # what courses compare: those that stand above
+from .learning_optimizers import *  # noqa: E402, F403
+from .optimizers_of_papers import *  # noqa: E402, F403, behind them in every list
+from .whole_optimizers import *  # noqa: E402, F403
+
+RULES: dict[str, type[Optimizer]] = _by_kernel(globals())  # all, by the names of the kernels
 
 
 def rule_names(wanted: str | Iterable[str]) -> list[str]:
-    """Return the names in wanted: one, several, or "all". ValueError if there are none, or one is not in RULES."""
-    names = list(RULES if wanted == "all" else [wanted] if isinstance(wanted, str) else wanted)
+    """Return the names in wanted: one, several, "all" of CLASSIC, or "every" one.
+
+    ValueError if there are none, or one is not in RULES.
+    """
+    many = {"all": CLASSIC, "every": RULES}
+    names = list(many.get(wanted, [wanted]) if isinstance(wanted, str) else wanted)
     if not names:
         raise ValueError(f"there is no rule to race; choose from {', '.join(RULES)}")
     for name in names:

@@ -16,9 +16,42 @@ from ..core.optimizers import (
     Momentum as Momentum,
     Nesterov as Nesterov,
 )
+from .learning_optimizers import (
+    DAdaptAdam as DAdaptAdam,
+    DoG as DoG,
+    Prodigy as Prodigy,
+)
+from .optimizers_of_papers import (
+    ADOPT as ADOPT,
+    COCOB as COCOB,
+    QHM as QHM,
+    AdaBelief as AdaBelief,
+    AdaBound as AdaBound,
+    Adan as Adan,
+    AdEMAMix as AdEMAMix,
+    OptimisticAdam as OptimisticAdam,
+    OptimisticGradient as OptimisticGradient,
+    QHAdam as QHAdam,
+    ScheduleFree as ScheduleFree,
+    ScheduleFreeAdamW as ScheduleFreeAdamW,
+    Yogi as Yogi,
+)
+from .whole_optimizers import (
+    LAMB as LAMB,
+    LARS as LARS,
+    MARS as MARS,
+    SM3 as SM3,
+    Adafactor as Adafactor,
+    CautiousAdamW as CautiousAdamW,
+    CautiousLion as CautiousLion,
+    Fromage as Fromage,
+    Muon as Muon,
+    NovoGrad as NovoGrad,
+)
 
 VARIANTS: dict[tuple[bool, bool], tuple[Any, tuple[str, ...]]]
 RULES: dict[str, type[Optimizer]]
+CLASSIC: dict[str, type[Optimizer]]
 
 def rule_names(wanted: str | Iterable[str]) -> list[str]: ...
 
@@ -44,7 +77,7 @@ class RMSprop(course.RMSprop):
         nonfinite: str = "raise",
     ) -> None: ...
 
-class AMSGrad(Adam):
+class AMSGrad(AdamW):
     @property
     def m(self) -> Array: ...
     @property
@@ -58,6 +91,7 @@ class AMSGrad(Adam):
         beta1: float = 0.9,
         beta2: float = 0.999,
         eps: float = 1e-08,
+        weight_decay: float = 0.0,
         *,
         l2: float = 0.0,
         nonfinite: str = "raise",
@@ -75,6 +109,7 @@ class Adamax(Optimizer):
         beta1: float = 0.9,
         beta2: float = 0.999,
         eps: float = 1e-08,
+        weight_decay: float = 0.0,
         *,
         l2: float = 0.0,
         nonfinite: str = "raise",
@@ -93,12 +128,13 @@ class NAdam(Optimizer):
         beta2: float = 0.999,
         eps: float = 1e-08,
         momentum_decay: float = 0.004,
+        weight_decay: float = 0.0,
         *,
         l2: float = 0.0,
         nonfinite: str = "raise",
     ) -> None: ...
 
-class RAdam(Adam):
+class RAdam(AdamW):
     @property
     def m(self) -> Array: ...
     @property
@@ -110,6 +146,7 @@ class RAdam(Adam):
         beta1: float = 0.9,
         beta2: float = 0.999,
         eps: float = 1e-08,
+        weight_decay: float = 0.0,
         *,
         l2: float = 0.0,
         nonfinite: str = "raise",
@@ -159,6 +196,7 @@ class Signum(Optimizer):
         params: Any,
         lr: LearningRate = 0.001,
         beta: float = 0.9,
+        weight_decay: float = 0.0,
         *,
         l2: float = 0.0,
         nonfinite: str = "raise",

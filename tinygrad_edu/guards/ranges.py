@@ -19,14 +19,21 @@ FINITE = (lambda x: abs(x) < float("inf"), "a finite number")  # asked of a numb
 BELOW_1 = (lambda x: 0 <= x < 1, "at least 0 and below 1")
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     **dict.fromkeys(["lr", "l2", "lr_decay", "weight_decay", "momentum_decay", "lambd", "alpha", "t0"], AT_LEAST_0),
-    **dict.fromkeys(["momentum", "beta", "beta1", "beta2", "rho"], BELOW_1),
-    **dict.fromkeys(["least", "most"], ABOVE_0),
+    **dict.fromkeys(["optimism", "final", "trust", "power", "distance"], AT_LEAST_0),
+    **dict.fromkeys(["momentum", "beta", "beta1", "beta2", "beta3", "rho"], BELOW_1),
+    **dict.fromkeys(["least", "most", "gamma", "d"], ABOVE_0),
+    **dict.fromkeys(["nu", "nu1", "nu2"], (lambda x: 0 <= x <= 1, "from 0 to 1")),
+    "history": (lambda x: x >= 1 and x == int(x), "a whole number, at least 1"),
+    "search": (lambda x: x in (False, True), "True or False"),
     "eps": (ABOVE_0[0], "a finite number above 0, also in the parameters' dtype"),
     "down": (lambda x: 0 < x < 1, "above 0 and below 1"),
     "up": (lambda x: 1 < x < float("inf"), "a finite number above 1"),
     "bias_correction": (lambda x: x in (False, True), "True or False"),
 }
-NUMBERS = RANGES.keys() - {"bias_correction"}  # True is no number for these; a rule of the user's may have truths
+NUMBERS = RANGES.keys() - {
+    "bias_correction",
+    "search",
+}  # True is no number for these; a rule of the user's may have truths
 
 
 def in_range(name: str, value: Any, dtype: Any = np.float64) -> Any:

@@ -1,8 +1,9 @@
 // Backprop: the backward pass through a graph, share by share.
-// inputs : lists of numbers by name; now : all numbers by name; at : the shares that are sent; task : of tasks
-const view = { name: "", at: 0, inputs: {}, mode: "watch", playing: 0, open: false, task: null, go };
+// inputs : lists of numbers by name; now : all numbers by name; at : the shares that are sent; task : what the learner
+// does alone, and asked : the node whose gradient it asks for
+const view = { name: "", at: 0, inputs: {}, mode: "watch", playing: 0, open: false, task: null, asked: "", go };
 
-// --- the numbers ------------------------------------------------------------------------------------------------------
+// --- the numbers -----------------------------------------------------------------------------------------------------
 function compute() {
   const inputs = Object.fromEntries(Object.entries(view.inputs).map(([name, value]) => [name, np.array(value)]));
   view.now = { ...inputs, ...view.graph.backprop(...Object.values(inputs))[1] };
@@ -16,29 +17,33 @@ function gradient({ name }, at) {
 }
 function dots({ name }, at) {
   const all = words.sent_to(view.graph, name).length, here = words.come(view.graph, name, at).length;
+  if (name === view.asked) return "?";
   return all < 2 ? "" : all > 4 ? `${here}/${all}` : "●".repeat(here) + "○".repeat(all - here);
 }
-const edge_of = ({ node, to }) =>
-  view.graph.edges.findIndex((e) => view.graph.nodes[e.from].name === to && view.graph.nodes[e.to].name === node);
-const shares_of = (i) => view.graph.shares.filter((share) => edge_of(share) === i);
-const box = (node, at) => [view.now[node.name], gradient(node, at), node.name === view.asked ? "?" : dots(node, at)];
+const box = (node, at) => [view.now[node.name], gradient(node, at), dots(node, at)];
+function is_on({ from, to }, share) {
+  const { nodes } = view.graph;
+  return nodes[from].name === share.to && nodes[to].name === share.node;
+}
+const edge_of = (share) => view.graph.edges.findIndex((edge) => is_on(edge, share));
+const shares_of = (i) => view.graph.shares.filter((share) => is_on(view.graph.edges[i], share));
 function label(share) {
   const number = share.local ? words.brief(view.now[share.local]) : "";
   return [share.formula, number === share.formula ? "" : number];
 }
 
-// --- choose a graph, take a step --------------------------------------------------------------------------------------
+// --- choose a graph, take a step -------------------------------------------------------------------------------------
 function choose(name, inputs = {}) {
   const graph = graphs[name] ?? graphs[(name = Object.keys(graphs)[0])];
-  const begin = Object.entries(graph.inputs).map(([key, { value }]) => [key, fits(inputs[key], value) ? inputs[key] : value]);
-  Object.assign(view, { name, graph, inputs: Object.fromEntries(begin), picture: new GraphPicture(graph, { chosen, looked }) });
-  const natural = view.picture.svg.getAttribute("width");
-  $("graph-figure").style.setProperty("--natural", `${natural}px`);
+  const usable = ([key, { value }]) => [key, fits(inputs[key], value) ? inputs[key] : value];
+  const picture = new GraphPicture(graph, { chosen: (kind, i) => view.task?.chosen(kind, i), looked });
+  Object.assign(view, { name, graph, picture, inputs: Object.fromEntries(Object.entries(graph.inputs).map(usable)) });
+  $("graph-figure").style.setProperty("--natural", `${picture.svg.getAttribute("width")}px`);
+  $("graph-frame").replaceChildren(picture.svg);
   $("graph-name").value = name;
   $("graph-about").textContent = graph.about;
   $("graph-code").textContent = graph.code;
   $("graph-code").hidden = !graph.code;
-  $("graph-frame").replaceChildren(view.picture.svg);
   $("graph-at").max = total();
   make_table();
   make_lines();
@@ -46,22 +51,9 @@ function choose(name, inputs = {}) {
   begin_mode(view.mode);
 }
 // inputs of a link have to be numbers, as many as there were
-const fits = (a, b) => (Array.isArray(b) ? Array.isArray(a) && a.length === b.length && b.every((x, i) => fits(a[i], x)) : Number.isFinite(a));
-function go(at, moving = false) {
-  view.at = Math.max(0, Math.min(total(), at));
-  if (view.at === total()) play(false);
-  draw();
-  const share = view.graph.shares[view.at - 1];
-  if (moving && share) view.picture.send(edge_of(share));
-  if (share) $("graph-said").textContent = `${share.node} sends to ${share.to}. ${spoken(words.edge(view.graph, share, view.now, view.at))}`;
-}
-const spoken = (lines) => lines.map((pair) => pair.filter(Boolean).join(": ")).join(". ");
-function play(on) {
-  clearInterval(view.playing);
-  view.playing = on ? setInterval(() => go(view.at + 1, true), 1300) : 0;
-  $("graph-play").textContent = on ? "Pause" : "Play";
-  $("graph-play").setAttribute("aria-pressed", on);
-  if (on) go(view.at === total() ? 0 : view.at + 1, true);
+function fits(a, b) {
+  if (!Array.isArray(b)) return Number.isFinite(a);
+  return Array.isArray(a) && a.length === b.length && b.every((part, i) => fits(a[i], part));
 }
 function begin_mode(mode) {
   play(false);
@@ -74,27 +66,38 @@ function begin_mode(mode) {
   if (view.task) view.task.begin();
   else go(0);
 }
-const chosen = (kind, i) => view.task?.chosen(kind, i);
+function go(at, moving = false) {
+  view.at = Math.max(0, Math.min(total(), at));
+  if (view.at === total()) play(false);
+  draw();
+  const share = view.graph.shares[view.at - 1];
+  if (!share) return;
+  const said = spoken(words.edge(view.graph, share, view.now, view.at));
+  $("graph-said").textContent = `${share.node} sends to ${share.to}. ${said}`;
+  if (moving) view.picture.send(edge_of(share));
+}
+const spoken = (lines) => lines.map((pair) => pair.filter(Boolean).join(": ")).join(". ");
+function play(on) {
+  clearInterval(view.playing);
+  view.playing = on ? setInterval(() => go(view.at + 1, true), 1300) : 0;
+  $("graph-play").textContent = on ? "Pause" : "Play";
+  $("graph-play").setAttribute("aria-pressed", on);
+  if (on) go(view.at === total() ? 0 : view.at + 1, true);
+}
 
-// --- what is seen -----------------------------------------------------------------------------------------------------
+// --- what is seen ----------------------------------------------------------------------------------------------------
 function draw() {
-  const { graph, now, at, picture, mode } = view, last = graph.shares[at - 1], classes = { node: [], edge: [] };
+  const { graph, now, at, picture } = view, last = graph.shares[at - 1];
   graph.nodes.forEach((node, i) => {
-    const all = words.sent_to(graph, node.name).length, here = words.come(graph, node.name, at).length;
-    classes.node[i] = here < all ? (here ? "part" : "waiting") : "complete";
-    if ([last?.node, last?.to].includes(node.name)) classes.node[i] += " current";
-    if (node.name === view.asked) classes.node[i] += " asked";
     picture.fill(i, ...box(node, at));
-    picture.nodes[i].setAttribute("aria-label", spoken(words.node(graph, node, now, at, mode === "quiz")));
+    picture.nodes[i].setAttribute("aria-label", spoken(node_words(i)));
   });
-  graph.edges.forEach((edge, i) => {
-    const shares = shares_of(i), sent = shares.filter((share) => graph.shares.indexOf(share) < at).length;
-    classes.edge[i] = !shares.length ? "none" : sent === shares.length ? "sent" : sent ? "part" : "waiting";
-    if (shares.includes(last)) classes.edge[i] += " current";
-    picture.label(i, shares.map(label));
+  graph.edges.forEach((_, i) => {
+    picture.label(i, shares_of(i).map(label));
     picture.edges[i].setAttribute("aria-label", spoken(edge_words(i)));
   });
-  picture.dress(classes);
+  const node = graph.nodes.map((node) => node_class(node, last)), edge = graph.edges.map((_, i) => edge_class(i, last));
+  picture.dress({ node, edge });
   show_controls();
   show_table();
   show_lines();
@@ -102,43 +105,62 @@ function draw() {
   $("graph-naive").replaceChildren(...paths_panel(graph, now, light));
   keep_in_sight(last);
 }
+function node_class({ name }, last) {
+  const all = words.sent_to(view.graph, name).length, here = words.come(view.graph, name, view.at).length;
+  const current = [last?.node, last?.to].includes(name) ? " current" : "", asked = name === view.asked ? " asked" : "";
+  return `${here === all ? "complete" : here ? "part" : "waiting"}${current}${asked}`;
+}
+function edge_class(i, last) {
+  const shares = shares_of(i), sent = shares.filter((share) => view.graph.shares.indexOf(share) < view.at).length;
+  const how = !shares.length ? "none" : sent === shares.length ? "sent" : sent ? "part" : "waiting";
+  return `${how}${shares.includes(last) ? " current" : ""}`;
+}
 function show_controls() {
-  const { at, mode, open } = view, alone = mode !== "watch";
+  const { at, mode, open } = view, off = !open || mode !== "watch";
   for (const part of document.querySelectorAll("#backprop .controls :is(button, input, select)")) part.disabled = !open;
   $("graph-at").value = at;
   $("graph-at-is").textContent = `${at} of ${total()}`;
-  $("graph-back").disabled = $("graph-first").disabled = !open || alone || at === 0;
-  $("graph-on").disabled = !open || alone || at === total();
-  $("graph-play").disabled = $("graph-at").disabled = !open || alone;
+  $("graph-back").disabled = $("graph-first").disabled = off || at === 0;
+  $("graph-on").disabled = off || at === total();
+  $("graph-play").disabled = $("graph-at").disabled = off;
 }
 // where the picture is wider than the screen, what happens stays in it
 function keep_in_sight(last) {
-  const { svg, graph } = { svg: view.picture.svg, graph: view.graph }, frame = $("graph-frame");
-  const { box: [x] } = words.node_of(graph, last ? last.node : graph.loss), to = last && words.node_of(graph, last.to).box[0];
-  const middle = (((x + (to ?? x)) / 2) * CHARACTER * svg.clientWidth) / svg.getAttribute("width");
-  frame.scrollLeft = middle - frame.clientWidth / 2;
+  const { picture: { svg }, graph } = view, frame = $("graph-frame");
+  const middle = (name) => words.node_of(graph, name).box[0];
+  const x = last ? (middle(last.node) + middle(last.to)) / 2 : middle(graph.loss);
+  frame.scrollLeft = (x * CHARACTER * svg.clientWidth) / svg.getAttribute("width") - frame.clientWidth / 2;
 }
 function light(via) {
   const lit = new Set(via?.map((i) => edge_of(view.graph.shares[i])));
   view.picture.edges.forEach((edge, i) => edge.classList.toggle("lit", lit.has(i)));
 }
 
-// --- what is said -----------------------------------------------------------------------------------------------------
+// --- what is said ----------------------------------------------------------------------------------------------------
+const NO_GRADIENT = [["", "No gradient goes back here: at its other end are data."]];
+function node_words(i) {
+  return words.node(view.graph, view.graph.nodes[i], view.now, view.at, view.mode === "quiz");
+}
 function edge_words(i) {
   const { graph, now, at, mode } = view, shares = shares_of(i);
-  if (!shares.length) return [["", "No gradient goes back here: at its other end are data."]];
-  return shares.flatMap((share) => words.edge(graph, share, now, at, mode === "quiz"));
+  return shares.length ? shares.flatMap((share) => words.edge(graph, share, now, at, mode === "quiz")) : NO_GRADIENT;
+}
+function step_words() {
+  const { graph, now, at } = view, { loss } = graph;
+  const begin = `The backward pass begins at ${loss}, which grows as fast as itself.`;
+  if (at) return words.edge(graph, graph.shares[at - 1], now, at);
+  return [["forward", `${loss} = ${words.brief(now[loss])}`], ["backward", `d_${loss} = 1`], ["", begin]];
 }
 function looked(kind, i) {
-  const { graph, now, at, mode } = view, share = graph.shares[at - 1], of = ({ node, to }) => `${node} sends to ${to}`;
-  let title = share ? `Share ${at} of ${total()}: ${of(share)}` : "Before the first share";
-  let lines = [["forward", `${graph.loss} = ${words.brief(now[graph.loss])}`], ["backward", `d_${graph.loss} = 1`], ["", `The backward pass begins at ${graph.loss}, which grows as fast as itself.`]];
-  if (share) lines = words.edge(graph, share, now, at);
-  if (kind === "node") [title, lines] = [graph.nodes[i].name, words.node(graph, graph.nodes[i], now, at, mode === "quiz")];
-  if (kind === "edge") [title, lines] = [shares_of(i).length ? of(shares_of(i)[0]) : "data", edge_words(i)];
+  const { graph, at } = view, share = graph.shares[at - 1], way = ({ node, to }) => `${node} sends to ${to}`;
+  let title = share ? `Share ${at} of ${total()}: ${way(share)}` : "Before the first share", lines = step_words();
+  if (kind === "node") [title, lines] = [graph.nodes[i].name, node_words(i)];
+  if (kind === "edge") [title, lines] = [shares_of(i).length ? way(shares_of(i)[0]) : "data", edge_words(i)];
   $("graph-what").textContent = title;
-  const pairs = lines.map(([label, text]) => (label ? [element("dt", { textContent: label }), element("dd", { textContent: text })] : [element("dd", { textContent: text, className: "plain" })]));
-  $("graph-words").replaceChildren(...pairs.flat());
+  $("graph-words").replaceChildren(...lines.flatMap(([label, textContent]) => {
+    if (!label) return [element("dd", { textContent, className: "plain" })];
+    return [element("dt", { textContent: label }), element("dd", { textContent })];
+  }));
 }
 // a part that explains itself under the pointer, or with the focus in it
 function explaining(part, kind, i) {
@@ -147,29 +169,33 @@ function explaining(part, kind, i) {
   return part;
 }
 function make_lines() {
-  const { lines: [forward, backward], shares, nodes } = view.graph;
-  const line = (text) => {
-    const share = shares.find(({ lines }) => lines.includes(text)), name = text.split(" = ")[0];
-    const node = nodes.findIndex((node) => [node.name, `d_${node.name}`].includes(name)), made = element("span", { textContent: text });
-    return share ? explaining(made, "edge", edge_of(share)) : node < 0 ? made : explaining(made, "node", node);
-  };
   const head = (text) => element("span", { textContent: `# ${text}`, className: "quiet" });
-  $("graph-lines").replaceChildren(head("forward"), ...forward.map(line), head("backward"), ...backward.map(line));
+  const [forward, backward] = view.graph.lines.map((lines) => lines.map(line_of));
+  $("graph-lines").replaceChildren(head("forward"), ...forward, head("backward"), ...backward);
+}
+function line_of(textContent) {
+  const { shares, nodes } = view.graph, made = element("span", { textContent }), [name] = textContent.split(" = ");
+  const share = shares.find(({ lines }) => lines.includes(textContent));
+  const node = nodes.findIndex((node) => [node.name, `d_${node.name}`].includes(name));
+  if (share) return explaining(made, "edge", edge_of(share));
+  return node < 0 ? made : explaining(made, "node", node);
 }
 function show_lines() {
-  const { graph, at } = view, here = at ? graph.shares[at - 1].lines : graph.lines[1].slice(0, 1);
-  for (const span of $("graph-lines").children) {
+  const { graph, at } = view, list = $("graph-lines");
+  const here = at ? graph.shares[at - 1].lines : graph.lines[1].slice(0, 1);
+  for (const span of list.children) {
     const marked = here.includes(span.textContent);
     span.classList.toggle("marked", marked);
-    if (marked) $("graph-lines").scrollTop = span.offsetTop - $("graph-lines").clientHeight / 2;
+    if (marked) list.scrollTop = span.offsetTop - list.clientHeight / 2;
   }
 }
 
-// --- the table, with the inputs as fields -----------------------------------------------------------------------------
+// --- the table, with the inputs as fields ----------------------------------------------------------------------------
 function make_table() {
   const { graph } = view, cell = (textContent) => element("td", { textContent });
   const rows = graph.nodes.map((node) => {
-    const known = graph.inputs[node.name], open = known && node.grid.length && (!known.whole || node.name in graph.most);
+    const known = graph.inputs[node.name], free = known && (!known.whole || node.name in graph.most);
+    const open = free && node.grid.length;
     const value = element("td", {}, ...(open ? fields(node, known) : []));
     const head = element("th", { scope: "row", textContent: node.name });
     const cells = [head, cell(node.kind === "computed" ? node.origin : node.kind), value, cell(""), cell("")];
@@ -211,11 +237,14 @@ function show_table() {
   });
 }
 
-// --- the controls -----------------------------------------------------------------------------------------------------
+// --- the controls ----------------------------------------------------------------------------------------------------
 function save() {
   const { graph } = view, labels = graph.edges.map((_, i) => shares_of(i).map(label));
-  const frames = Array.from({ length: total() + 1 }, (_, at) =>
-    graph.nodes.map((node) => ({ parts: box(node, at), key: [words.brief(gradient(node, at)), dots(node, at)].join() })));
+  const frame = (at) => graph.nodes.map((node) => {
+    const parts = box(node, at), [, gradient, dots] = parts;
+    return { parts, key: `${words.brief(gradient)} ${dots}` };
+  });
+  const frames = Array.from({ length: total() + 1 }, (_, at) => frame(at));
   const file = new Blob([animation(graph, labels, frames)], { type: "image/svg+xml" });
   element("a", { href: URL.createObjectURL(file), download: `${view.name}.svg` }).click();
   $("graph-done").textContent = `${view.name}.svg is saved: a browser plays it.`;
@@ -260,7 +289,7 @@ tabs.backprop = {
   restore(kept) {
     let inputs = {};
     try {
-      inputs = JSON.parse(kept.inputs ?? "{}");
+      inputs = JSON.parse(kept.inputs ?? "{}") ?? {};
     } catch {} // a link that was cut off
     view.mode = ["next", "quiz"].find((mode) => mode === kept.mode) ?? "watch";
     choose(kept.graph, inputs);

@@ -34,16 +34,20 @@ function text_at(x, y, words, kind, anchor = "middle") {
   return drawn("text", { x, y, class: kind, "text-anchor": anchor }, words);
 }
 
+function view_of({ nodes, edges }) {
+  const boxes = nodes.map(corners), between = edges.flatMap((edge) => edge.points.map(([, v]) => v * LINE));
+  const top = Math.min(...between, ...boxes.map(([, y]) => y)) - 14;
+  const low = Math.max(...between, ...boxes.map(([, y, , h]) => y + h)) + 14;
+  const wide = Math.max(...boxes.map(([x, , w]) => x + w)) + 20;
+  return { viewBox: `-10 ${top} ${wide} ${low - top}`, width: wide, height: low - top };
+}
+
 class GraphPicture {
   // graph : one of graphs; chosen(kind, i) and looked(kind, i) are called with "node" or "edge" and a number
   constructor(graph, { chosen, looked }) {
-    const boxes = graph.nodes.map(corners), middle = graph.edges.flatMap((edge) => edge.points.map(([, v]) => v * LINE));
-    const top = Math.min(...middle, ...boxes.map(([, y]) => y)) - 14;
-    const low = Math.max(...middle, ...boxes.map(([, y, , h]) => y + h)) + 14;
-    const wide = Math.max(...boxes.map(([x, , w]) => x + w)) + 20;
-    const view = { viewBox: `-10 ${top} ${wide} ${low - top}`, width: wide, height: low - top };
+    const aria = { role: "group", "aria-label": "The graph. Up and down go through its parts." };
     this.graph = graph;
-    this.svg = drawn("svg", { ...view, role: "group", "aria-label": "The graph. Up and down go through its parts." });
+    this.svg = drawn("svg", { ...view_of(graph), ...aria });
     this.edges = graph.edges.map((edge) => this.edge(edge));
     this.nodes = graph.nodes.map((node) => this.node(node));
     this.svg.append(...this.edges, ...this.nodes);
@@ -88,38 +92,30 @@ class GraphPicture {
   }
   // the texts in a box: its value, and the part of its gradient that is known; counted: as ●○, a dot for each share
   fill(i, value, gradient, counted) {
-    const node = this.graph.nodes[i], [x, y, width] = corners(node), made = [];
-    let line = 1;
-    const put = (words, kind) => made.push(text_at(x + width / 2, y + 18 + LINE * line++, words, kind));
-    const grid = (values, kind) => {
-      for (const row of rows_of(values, node.grid)) {
-        if (typeof row === "string" || row.length === 1) put(String(row), kind);
-        else {
-          const left = x + width / 2 - (row.length / 2) * 8 * CHARACTER;
-          row.forEach((word, k) => made.push(text_at(left + (k + 0.5) * 8 * CHARACTER, y + 18 + LINE * line, word, kind)));
-          line++;
-        }
-      }
-    };
-    grid(value, "value");
-    if (node.kind !== "data") {
-      const single = node.grid.join() === "1,1", known = gradient !== undefined;
-      put(`∂ ${single ? (known ? short(flat(gradient)[0]) : "") : ""} ${counted}`, "gradient");
-      if (!single && known) grid(gradient, "gradient");
-    }
-    this.nodes[i].inside.replaceChildren(...made);
+    const { grid, kind } = this.graph.nodes[i], single = grid.join() === "1,1", known = gradient !== undefined;
+    const lines = rows_of(value, grid).map((row) => [row, "value"]);
+    const text = `∂ ${single && known ? short(flat(gradient)[0]) : ""} ${counted}`;
+    if (kind !== "data") lines.push([text, "gradient"]);
+    if (kind !== "data" && !single && known) lines.push(...rows_of(gradient, grid).map((row) => [row, "gradient"]));
+    this.nodes[i].inside.replaceChildren(...lines.flatMap(([row, kind], line) => this.row(i, row, kind, line + 1)));
   }
-  // the words on an edge: [formula, number] for each share that goes over it
+  // a line of a box: a text, or numbers side by side
+  row(i, row, kind, line) {
+    const [x, y, width] = corners(this.graph.nodes[i]), at = y + 18 + LINE * line;
+    if (typeof row === "string" || row.length === 1) return [text_at(x + width / 2, at, String(row), kind)];
+    const wide = 8 * CHARACTER, left = x + width / 2 - (row.length / 2) * wide;
+    return row.map((word, k) => text_at(left + (k + 0.5) * wide, at, word, kind));
+  }
+  // the words on an edge: [formula, number] for each share that goes over it; equal ones are said once
   label(i, pairs) {
-    const times = new Map(pairs.map((pair) => [pair.join(), 0]));
-    for (const pair of pairs) times.set(pair.join(), times.get(pair.join()) + 1);
-    const once = pairs.filter((pair, k) => pairs.findIndex((other) => other.join() === pair.join()) === k);
-    const said = once.map((pair) => [`${pair[0]}${times.get(pair.join()) > 1 ? ` (${times.get(pair.join())}×)` : ""}`, pair[1]]);
-    const above = said.flatMap(([formula]) => folded(formula)), below = said.map(([, number]) => number).filter(Boolean);
-    const lines = [...above.map((words) => [words, "formula"]), ...below.map((words) => [words, "number"])];
-    const width = Math.max(0, ...lines.map(([words]) => words.length)) * 7.4 + 6, height = lines.length * 15 + 2;
+    const keys = pairs.map(String), times = (key) => keys.filter((other) => other === key).length;
+    const once = pairs.filter((_, k) => keys.indexOf(keys[k]) === k);
+    const formulas = once.map((pair) => `${pair[0]}${times(String(pair)) > 1 ? ` (${times(String(pair))}×)` : ""}`);
+    const numbers = once.map(([, number]) => [number, "number"]).filter(([number]) => number);
+    const lines = [...formulas.flatMap(folded).map((text) => [text, "formula"]), ...numbers];
+    const width = Math.max(0, ...lines.map(([text]) => text.length)) * 7.4 + 6, height = lines.length * 15 + 2;
     const back = lines.length ? [drawn("rect", { x: -width / 2, y: -height / 2, width, height, rx: 4 })] : [];
-    const texts = lines.map(([words, kind], k) => text_at(0, (k + 0.5) * 15 - height / 2 + 5.5, words, kind));
+    const texts = lines.map(([text, kind], k) => text_at(0, (k + 0.5) * 15 - height / 2 + 5.5, text, kind));
     this.edges[i].label.replaceChildren(...back, ...texts);
   }
   // classes by kind and number: { node: [...], edge: [...] }

@@ -1,95 +1,116 @@
 // What the learner does alone: pick the node that sends next, or fill in gradients. view : what backprop.js keeps.
-const tasks = (() => {
-  const button = (text, onclick, className = "") => element("button", { type: "button", textContent: text, onclick, className });
-  const answer = () => element("p", { className: "answer", role: "status" });
+const answer = () => element("p", { className: "answer", role: "status" });
 
+const tasks = {
   // which node sends next? A node is ready when all its shares have come
-  function next(view) {
-    const said = answer(), score = element("span");
+  next(view) {
+    const { graph } = view, said = answer(), score = element("span"), sends = () => graph.shares[view.at]?.node;
+    const question = "Which node sends its gradient to its arguments next? Click it, or press Enter on it. ";
     let right = 0, wrong = 0;
-    const sends = () => view.graph.shares[view.at]?.node;
     const tell = () => (score.textContent = `${words.counted(right, "node")} right, ${wrong} too early or in vain.`);
-    const box = [element("p", {}, "Which node sends its gradient to its arguments next? Click it, or go to it with the arrow keys and press Enter. "), said, score];
+    function sent(name) {
+      const shares = words.sent_by(graph, name), to = [...new Set(shares.map((share) => share.to))].join(" and ");
+      view.go(view.at + shares.length, true);
+      const end = sends() ? "" : " That was the last one: the backward pass is done.";
+      return `✓ ${name} had all its shares, and sends to ${to}.${end}`;
+    }
     function chosen(kind, i) {
       if (kind !== "node" || !sends()) return;
-      const { name } = view.graph.nodes[i], problem = words.waits(view.graph, name, view.at);
-      if (!problem && name === sends()) {
-        right++;
-        const shares = words.sent_by(view.graph, name);
-        view.go(view.at + shares.length, true);
-        const done = sends() ? "" : " That was the last one: the backward pass is done.";
-        said.textContent = `✓ ${name} had all its shares, and sends to ${[...new Set(shares.map((share) => share.to))].join(" and ")}.${done}`;
-      } else if (problem) {
+      const { name } = graph.nodes[i], problem = words.waits(graph, name, view.at);
+      if (problem) {
         wrong++;
         said.textContent = `✗ ${problem}`;
-      } else said.textContent = `${name} is ready too, and any order in which only ready nodes send is right. The engine goes from the youngest to the oldest: ${sends()} was computed later.`;
+      } else if (name === sends()) {
+        right++;
+        said.textContent = sent(name);
+      } else said.textContent = `${name} is ready, too: ${ANY_ORDER} ${sends()} was computed later.`;
       tell();
     }
     tell();
-    return { box, chosen, begin: () => view.go(0) };
-  }
+    return { box: [element("p", { textContent: question }), said, score], chosen, begin: () => view.go(0) };
+  },
+  quiz: (view) => new Quiz(view),
+};
+const ANY_ORDER =
+  "any order in which only ready nodes send is right. The engine takes the youngest first, and that is another one:";
+const EXACT = 0.006; // how far an answer may be off: three digits are enough
 
-  // each gradient is asked for when its last share is about to come
-  function quiz(view) {
-    const { graph } = view, asked = graph.shares.flatMap(({ use, uses }, i) => (use === uses ? [i] : []));
-    const field = element("input", { type: "number", step: "any" }), label = element("label"), said = answer(), score = element("p");
-    const form = element("form", { className: "controls" }), show = button("Show me", reveal), hints = element("div");
-    let turn = 0, hinted = 0, right = 0, missed = false;
-    form.append(label, element("button", { type: "submit", className: "main", textContent: "Check" }), button("Hint", hint), show);
-    form.onsubmit = (event) => (event.preventDefault(), check());
-    const share = () => graph.shares[asked[turn]], value = () => flat(view.now[`d_${share().to}`]);
-    const place = () => (turn * 7) % value().length;
-    function ask() {
-      if (turn === asked.length) {
-        form.hidden = true;
-        view.asked = "";
-        said.textContent = `All ${asked.length} gradients are there.`;
-        return tell();
-      }
-      const shape = np.shape(view.now[`d_${share().to}`]), k = place(), wide = shape.at(-1);
-      const where = value().length > 1 ? `[${shape.length > 1 ? `${Math.floor(k / wide)}, ` : ""}${k % wide}]` : "";
-      label.replaceChildren(`d_${share().to}${where} =`, field);
-      Object.assign(field, { value: "" });
-      hints.replaceChildren();
-      [hinted, missed, form.hidden] = [0, false, false];
-      view.asked = share().to;
-      view.go(asked[turn]);
-      tell();
-    }
-    const tell = () => (score.textContent = `Question ${Math.min(turn + 1, asked.length)} of ${asked.length}; ${right} right at once. Three digits are enough.`);
-    function check() {
-      const wanted = value()[place()], given = field.valueAsNumber;
-      if (!(Math.abs(given - wanted) <= 0.006 * Math.abs(wanted))) {
-        missed = true;
-        const sign = Math.abs(given + wanted) <= 0.006 * Math.abs(wanted) && wanted ? " The sign is wrong." : "";
-        return (said.textContent = `✗ ${short(given)} is not what the program has.${sign} A hint says the rule.`);
-      }
-      right += !missed && !hinted;
-      said.textContent = `✓ d_${share().to} = ${words.brief(view.now[`d_${share().to}`])}.`;
-      onward();
-    }
-    function onward() {
-      const after = asked[turn++] + 1;
-      ask();
-      if (turn === asked.length) view.go(after, true);
-      field.focus();
-    }
-    function reveal() {
-      said.textContent = `d_${share().to} = ${words.brief(view.now[`d_${share().to}`])}.`;
-      onward();
-    }
-    // first the rules by name, then the numbers
-    function hint() {
-      const shares = words.sent_to(graph, share().to), numbers = hinted++ > 0;
-      const lines = shares.map((one) => {
-        const from = words.node_of(graph, one.node), formula = words.formula_of(one);
-        const rule = `${one.node} = ${from.origin} (${from.rule}) sends ${formula}`;
-        return numbers ? `${rule} = ${words.chain(words.filled(formula, view.now), words.brief(view.now[one.share]))}` : rule;
-      });
-      if (shares.length > 1) lines.push(`d_${share().to} is the sum of these ${shares.length} shares.`);
-      hints.replaceChildren(...lines.map((line) => element("p", { className: "mono", textContent: line })));
-    }
-    return { box: [form, said, hints, score], chosen() {}, begin: ask };
+// each gradient is asked for when its last share is about to come
+class Quiz {
+  constructor(view) {
+    const button = (textContent, onclick) => element("button", { type: "button", textContent, onclick });
+    const check = element("button", { type: "submit", className: "main", textContent: "Check" });
+    Object.assign(this, { view, graph: view.graph, turn: 0, right: 0, hints: 0, missed: false });
+    this.asked = this.graph.shares.flatMap(({ use, uses }, i) => (use === uses ? [i] : []));
+    this.field = element("input", { type: "number", step: "any" });
+    this.label = element("label");
+    [this.said, this.score, this.hint_lines] = [answer(), element("p"), element("div")];
+    this.form = element("form", { className: "controls" }, this.label, check);
+    this.form.append(button("Hint", () => this.hint()), button("Show me", () => this.onward(`${this.solution()}.`)));
+    this.form.onsubmit = (event) => (event.preventDefault(), this.check());
+    this.box = [this.form, this.said, this.hint_lines, this.score];
   }
-  return { next, quiz };
-})();
+  begin() {
+    this.ask();
+  }
+  chosen() {}
+  get share() {
+    return this.graph.shares[this.asked[this.turn]];
+  }
+  // the gradient that is asked for, as a list, and the place in it
+  get values() {
+    return flat(this.view.now[`d_${this.share.to}`]);
+  }
+  get place() {
+    return (this.turn * 7) % this.values.length;
+  }
+  solution() {
+    return `d_${this.share.to} = ${words.brief(this.view.now[`d_${this.share.to}`])}`;
+  }
+  ask() {
+    const done = this.turn === this.asked.length, { view } = this;
+    this.form.hidden = done;
+    this.hint_lines.replaceChildren();
+    [this.hints, this.missed, view.asked] = [0, false, done ? "" : this.share.to];
+    if (done) this.said.textContent = `All ${this.asked.length} gradients are there.`;
+    else this.label.replaceChildren(`d_${this.share.to}${this.where()} =`, this.field);
+    this.field.value = "";
+    view.go(done ? this.graph.shares.length : this.asked[this.turn], done);
+    const question = `Question ${Math.min(this.turn + 1, this.asked.length)} of ${this.asked.length}`;
+    this.score.textContent = `${question}; ${this.right} right at once. Three digits are enough.`;
+  }
+  // the index of the number that is asked for
+  where() {
+    const shape = np.shape(this.view.now[`d_${this.share.to}`]), wide = shape.at(-1), k = this.place;
+    if (this.values.length === 1) return "";
+    return `[${shape.length > 1 ? `${Math.floor(k / wide)}, ` : ""}${k % wide}]`;
+  }
+  check() {
+    const wanted = this.values[this.place], given = this.field.valueAsNumber;
+    const near = (a, b) => Math.abs(a - b) <= EXACT * Math.abs(b);
+    if (near(given, wanted)) {
+      this.right += !this.missed && !this.hints;
+      return this.onward(`✓ ${this.solution()}.`);
+    }
+    this.missed = true;
+    const sign = near(-given, wanted) ? " The sign is wrong." : "";
+    this.said.textContent = `✗ ${short(given)} is not what the program has.${sign} A hint says the rule.`;
+  }
+  onward(text) {
+    this.said.textContent = text;
+    this.turn++;
+    this.ask();
+    this.field.focus();
+  }
+  // first the ops and their rules, then the numbers
+  hint() {
+    const { graph, view, share } = this, shares = words.sent_to(graph, share.to), numbers = this.hints++ > 0;
+    const lines = shares.map((one) => {
+      const { origin, rule } = words.node_of(graph, one.node), formula = words.formula_of(one);
+      const sent = numbers ? words.worked(formula, view.now, view.now[one.share]) : formula;
+      return `${one.node} = ${origin} (${rule}) sends ${sent}`;
+    });
+    if (shares.length > 1) lines.push(`d_${share.to} is the sum of these ${shares.length} shares.`);
+    this.hint_lines.replaceChildren(...lines.map((textContent) => element("p", { className: "mono", textContent })));
+  }
+}

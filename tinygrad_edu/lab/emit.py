@@ -1,4 +1,4 @@
-"""Update rules, networks and surfaces as JavaScript, each from the source that runs here."""
+"""Update rules and surfaces as JavaScript, each from the source that runs here. `programs` has the networks."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..core import kernels
-from ..core.layers import Layer
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
-from ..extras.optimizers import RULES
+from ..extras.optimizers import CLASSIC
 from ..program.javascript import Numbers, functions, name_of
-from ..program.javascript_arrays import program
 from ..program.trace import trace
-from ..program.writer import needed
 from ..race.surfaces import Surface
 from .mathml import equations, letter
 
@@ -29,7 +26,7 @@ def rules(made: Mapping[str, Optimizer] | None = None) -> str:
 
     Parameters
     ----------
-    made : optimizers by the names that the rules get; default: one of each rule in `RULES`, with its defaults
+    made : optimizers by the names that the rules get; default: one of each rule in `CLASSIC`, with its defaults
 
     Raises
     ------
@@ -41,7 +38,7 @@ def rules(made: Mapping[str, Optimizer] | None = None) -> str:
     >>> rules().splitlines()[0]
     'function sgd(p, g, lr) {'
     """
-    made = {name: cls([Tensor([1.0], requires_grad=True)]) for name, cls in RULES.items()} if made is None else made
+    made = {name: cls([Tensor([1.0], requires_grad=True)]) for name, cls in CLASSIC.items()} if made is None else made
     own: list[Any] = [f for optimizer in made.values() for f in (optimizer.kernel, optimizer.scalars)]
     rows = [f"  {name}: {rule(optimizer)}," for name, optimizer in made.items()]
     told = {name_of(optimizer.kernel): telling(optimizer.kernel) for optimizer in made.values()}
@@ -69,7 +66,7 @@ def words(optimizer: Optimizer) -> dict[str, Any]:
 
     Examples
     --------
-    >>> found = words(RULES["momentum"]([Tensor([1.0], requires_grad=True)]))
+    >>> found = words(CLASSIC["momentum"]([Tensor([1.0], requires_grad=True)]))
     >>> found["sets"], found["letters"]["β"], found["corrected"]
     (['v', 'p'], 'beta', [['c', 'v']])
     """
@@ -77,7 +74,7 @@ def words(optimizer: Optimizer) -> dict[str, Any]:
     arguments = [*inspect.signature(inspect.unwrap(optimizer.kernel)).parameters]
     sets = [line.partition(" <- ")[0] for line in lines if " <- " in line]
     known = {re.sub("<.*?>", "", letter(name)): name for name in {**optimizer.hyper, **dict.fromkeys(arguments + sets)}}
-    used = {pair for line in lines if " <- " in line for pair in re.findall(r"\b(c[m\d]?) · (\w+)", line)}
+    used = {pair for line in lines if " <- " in line for pair in re.findall(r"\b(c\d?) · (\w+)", line)}
     return {
         "about": lines[0],
         "arguments": arguments,
@@ -132,7 +129,7 @@ def starts(optimizer: Optimizer) -> list[str]:
     Examples
     --------
     >>> p = Tensor([1.0], requires_grad=True)
-    >>> [starts(RULES[name]([p])) for name in ("adam", "rprop", "asgd")]
+    >>> [starts(CLASSIC[name]([p])) for name in ("adam", "rprop", "asgd")]
     [['0', '0'], ['lr', '0'], ['p']]
     """
     found: list[set[str]] = [{"0", "lr", "p"} for _ in optimizer.state]
@@ -144,35 +141,6 @@ def starts(optimizer: Optimizer) -> list[str]:
     if not all(found):
         raise ValueError(f"an average of {name_of(optimizer.kernel)} begins neither at 0 nor at lr nor at p")
     return [min(words) for words in found]
-
-
-def network(model: Layer, loss: Callable[..., Tensor], X: Any, y: Any) -> str:
-    """Return ``{backprop, predict, inputs, source}`` of a network with a loss, for every width and batch size.
-
-    Parameters
-    ----------
-    model, loss : as for `tg.fit`
-    X, y : a batch to trace with, of at least two samples
-
-    Raises
-    ------
-    ValueError : a line that cannot be written in JavaScript; a program that fits this batch alone
-    """
-
-    def compute(X: Tensor, y: Tensor) -> Tensor:
-        outputs = model(X)
-        outputs.name = "outputs"
-        return loss(outputs, y)
-
-    traced = trace(compute, X, y)
-    if not traced.any_size:
-        raise ValueError("this program fits batches of one size alone")
-    lines = needed(traced.forward, ["outputs"])
-    names = [name for name in traced.inputs if name != "y"]
-    body = "\n".join([f"def predict({', '.join(names)}):", *[f"    {line}" for line in lines], "    return outputs"])
-    backprop, predict = traced.javascript(), program(f"{traced.helpers}\n\n{body}\n")
-    facts = f"inputs: {json.dumps([*traced.inputs])}, source: {json.dumps(traced.source)}"
-    return wrapped(f"{backprop}\n{predict}", f"backprop, predict, {facts}")
 
 
 def surface(place: Surface, *more: float) -> str:

@@ -35,9 +35,7 @@ PATHS = 32  # that plain recursion takes, of which the product of the derivative
 DIGITS, LONGEST = 8, 12  # characters of a number, and of a line on an edge
 
 Sent = dict[str, Any]  # a share of a gradient: names and lines of the program, see `StepByStep.send`
-Path = dict[
-    str, Any
-]  # a leaf, the numbers of the shares on the way to it, the name of the product of their derivatives
+Path = dict[str, Any]  # a leaf, the numbers of the shares on the way to it, the product of their derivatives
 
 
 class StepByStep(Writer):

@@ -14,7 +14,7 @@ import numpy as np
 from ..core.init import Rng
 from ..core.tensor import Tensor
 from ..extras.numpy_functions import stack
-from ..extras.optimizers import RULES
+from ..extras.optimizers import CLASSIC
 from ..program.javascript import functions
 from ..program.javascript_arrays import runtime
 from ..race.pictures import RUNNERS
@@ -36,7 +36,7 @@ SHARED = ("training", "random", "samples", "programs", "run", "python", "common"
 HERE = Path(__file__).parent
 
 
-def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str = "") -> str:
+def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str = "", own: Any = None) -> str:
     """Return the page as HTML: one file, which asks for nothing else.
 
     Parameters
@@ -44,19 +44,24 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     rng : generator or seed of the data and the first weights
     formula : a surface of one's own for the optimizers, as "x**2 + 10*y**2", see `optimizers.own`
     graph : one more for the Backprop tab, as `graphs.explorer` returns it
+    own : a network and data for the playground, as `own.own` returns them
     start : the link to begin with, as "tab=backprop", where the address has none
     """
     seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
-    own = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in RULES}
-    runs = {name: {**USUAL, **run} for name, run in RUNS.items()}
+    usual = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in CLASSIC}
+    runs = {**usual, **{name: {**USUAL, **run} for name, run in RUNS.items()}}
+    trainings = {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in runs.items()}
+    if own and own["losses"]:
+        runs["your network"], trainings["your network"] = own["settings"], own["losses"]
     facts = {
         "seed": seed,
         "rates": stated(),
-        "order": RUNNERS,
+        "order": [name for name in RUNNERS if name in CLASSIC],
         "start": start,
-        "runs": {**own, **runs},
+        "runs": runs,
         "steps": STEPS,
-        "trainings": {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in {**own, **runs}.items()},
+        "trainings": trainings,
+        "own": own,
         "walks": {name: walks(name) for name in SURFACES},
         "numbers": NUMBERS.tolist(),
         "functions": {name: getattr(np, name)(NUMBERS).tolist() for name in FUNCTIONS},
@@ -121,8 +126,8 @@ def digest(source: str) -> str:
 def walks(name: str) -> dict[str, list[float]]:
     """Return the point that each rule has come to after `STEPS` steps on a surface, on all of its data."""
     place, rates = SURFACES[name], stated()[name]
-    points = {rule: Tensor(np.array(place.start, float), requires_grad=True) for rule in RULES}
-    optimizers: list[Any] = [RULES[rule]([p], lr=rates[rule]) for rule, p in points.items()]
+    points = {rule: Tensor(np.array(place.start, float), requires_grad=True) for rule in CLASSIC}
+    optimizers: list[Any] = [CLASSIC[rule]([p], lr=rates[rule]) for rule, p in points.items()]
     for _ in range(STEPS):
         for optimizer in optimizers:
             optimizer.zero_grad()

@@ -5,7 +5,8 @@ function renew(given = {}) {
   pg.run = new Run(settings);
   Object.assign(pg, { history: [], chosen: { k: 1, j: 0, quiet: true }, line: -1, box: box() });
   const shape = is_picture();
-  $("map").hidden = shape;
+  $("map").hidden = $("pg-views").hidden = shape;
+  pg.view.unit = null;
   $("pg-pad-place").hidden = !shape;
   if (!is_picture() && !inside(pg.probe)) pg.probe = [(pg.box[0] + pg.box[1]) / 2, (pg.box[2] + pg.box[3]) / 2];
   if (shape) pg.pixels ??= [...pg.run.data.X_test[0]];
@@ -45,25 +46,26 @@ function frame() {
   if (!pg.playing) return;
   const { t } = pg.run;
   for (pg.due += Number($("pg-speed").value); pg.due >= 1 && pg.playing; pg.due--) step();
-  if (pg.run.t > t) record();
-  if (!pg.playing || !still.matches || ++pg.frames % 60 === 0) refresh();
+  if (pg.run.t > t && ++pg.frames % 2) record();
+  if (!pg.playing || !still.matches || pg.frames % 60 === 0) refresh();
   if (pg.playing) requestAnimationFrame(frame);
 }
 const still = matchMedia("(prefers-reduced-motion: reduce)"); // then the pictures change once in 60 frames
 
 // --- what is shown ---------------------------------------------------------------------------------------------------
-// while it plays the grid is coarse, and what is read slowly is shown now and then
+// while it plays the grid is coarse, and a frame draws the map and one other thing, each in its turn
 function refresh() {
   const fine = pg.playing ? TILE : 64, values = is_picture() ? null : survey(fine);
+  const turn = (k, of) => !pg.playing || still.matches || pg.frames % of === k;
   take_inks();
   if (is_picture()) draw_pad();
   else draw_map(values, fine);
-  draw_curve();
-  if (!pg.playing || pg.run.t % 2) draw_tiles(values, fine);
-  draw_edges();
+  if (turn(0, 3)) draw_curve();
+  if (turn(1, 3)) draw_tiles(values, fine);
+  if (turn(2, 3)) draw_edges();
   $("t").textContent = pg.run.t;
   $("pg-epochs").textContent = (pg.run.t / Math.ceil(pg.run.data.X.length / pg.run.batch)).toFixed(1);
-  if (pg.playing && pg.run.t % 12) return;
+  if (!turn(0, 12)) return;
   draw_now();
   draw_layers();
   say_probe();
@@ -174,9 +176,10 @@ $("pg-copy").onclick = () => {
   getSelection().selectAllChildren($("pg-python"));
   $("pg-copied").textContent = "It is copied, and marked below.";
 };
+$("pg-save").onclick = save_picture;
 watch_map();
 watch_whys();
-from_link({ lesson: new URLSearchParams(location.search).get("lesson") });
+from_link({});
 
 tabs.playground = {
   ready(good) {
@@ -189,6 +192,7 @@ tabs.playground = {
     refresh();
   },
   hide: () => play(false),
+  lessons: Object.keys(LESSONS),
   state: link_state,
   restore: from_link,
 };

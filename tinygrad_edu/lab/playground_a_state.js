@@ -8,6 +8,9 @@ const take_inks = () => (pg.inks = Object.fromEntries(INKS.map((name) => [name, 
 const is_plane = () => pg.run.data.X[0].length === 2; // points in a plane, as against a wave and pictures
 const is_picture = () => pg.run.settings.data === "digits";
 
+// what of the output is shown: only the answer, without how sure it is; the test data; one unit instead
+pg.view = { hard: false, tests: true, unit: null };
+
 // what the points of a picture lie between: [left, right, bottom, top]
 function box() {
   const points = [...pg.run.data.X, ...pg.run.data.X_test];
@@ -50,7 +53,7 @@ function probed() {
 // a number in four digits; in brackets where a minus would stand beside an operator
 const short = (x) => (Number.isFinite(x) ? String(Number(x.toPrecision(4))).replace("-", "−") : "–");
 const factor = (x) => (x < 0 ? `(${short(x)})` : short(x));
-const unit_name = (k, j) => (k === pg.run.sizes.length - 1 ? `outputs[${j}]` : `h${k}[${j}]`);
+const unit_name = (k, j) => (k === 0 ? input_name(j) : k === pg.run.sizes.length - 1 ? `outputs[${j}]` : `h${k}[${j}]`);
 const input_name = (i) => {
   if (is_picture()) return `pixel ${i}`;
   return INPUTS[pg.run.data.X[0].length === 2 ? pg.run.settings.inputs[i] : "x1"].title;

@@ -2,11 +2,12 @@
 const RATES_OF_CHOICE = [-5, -4, -3, -2, -1, 0, 1].flatMap((e) => [1, 2, 5].map((k) => Number(`${k}e${e}`)));
 const WORDS = { cross_entropy: "cross-entropy", mse_loss: "squared error", "": "as suits the activation" };
 const options = (values) => values.map((value) => [value, WORDS[value] ?? String(value).replaceAll("_", " ")]);
+const is_drawn = ({ data }) => data !== "digits" && data !== "own"; // by a formula, with noise
 // knobs by name: where, label, the values, or the ends and step of a slider; when: whether it has a use
 const KNOBS = {
-  n: { at: "data", label: "Samples", values: [50, 100, 200, 300, 500, 1000], when: ({ data }) => data !== "digits" },
-  noise: { at: "data", label: "Noise", range: [0, 1, 0.05], when: ({ data }) => data !== "digits" },
-  test: { at: "data", label: "Held out to test", range: [0.1, 0.9, 0.1], when: ({ data }) => data !== "digits" },
+  n: { at: "data", label: "Samples", values: [50, 100, 200, 300, 500, 1000], when: is_drawn },
+  noise: { at: "data", label: "Noise", range: [0, 1, 0.05], when: is_drawn },
+  test: { at: "data", label: "Held out to test", range: [0.1, 0.9, 0.1], when: is_drawn },
   batch: { at: "data", label: "Batch", values: [1, 2, 4, 8, 16, 32, 64, 0], words: { 0: "all" } },
   activation: { at: "model", label: "Activation", values: Object.keys(facts.names), when: (s) => s.layers.length },
   weights: { at: "model", label: "First weights", values: ["", ...Object.keys(WEIGHTS)] },
@@ -98,8 +99,9 @@ function draw_knobs() {
   for (const place of ["data", "model", "rule"]) {
     const names = Object.keys(KNOBS).filter((name) => KNOBS[name].at === place && wanted(name));
     const made = names.map(setting_knob);
-    if (place === "data") made.push(seed_button("seed", "New data"));
-    if (place === "model") made.push(seed_button("start", "New first weights"), depth_buttons());
+    if (place === "data" && is_drawn(settings_now())) made.push(seed_button("seed", "New data"));
+    if (place === "model") made.push(seed_button("start", "New first weights"));
+    if (place === "model") made.unshift(depth_buttons());
     if (place === "rule") made.splice(1, 0, ...hyper_knobs());
     keep_focus(() => $(`pg-${place}-knobs`).replaceChildren(...made));
   }

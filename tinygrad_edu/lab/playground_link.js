@@ -8,11 +8,15 @@ function link_state() {
   for (const [name, value] of Object.entries(run.settings))
     if (name in GROUPS) for (const [key, part] of Object.entries(value)) found[`${GROUPS[name]}.${key}`] = text(part);
     else if (text(value) !== text(usual[name])) found[name] = text(value);
+  if (!pg.view.tests) found.tests = 0;
+  if (pg.view.hard) found.hard = 1;
   if (run.losses.length) found.t = run.losses.length;
   return lesson ? { ...found, lesson: lesson.name } : found;
 }
+const asked = new URLSearchParams(location.search).get("lesson"); // lab.html?lesson=xor
 function from_link(kept) {
-  const given = { ...SETTINGS, hyper: {}, numbers: {}, ...begin_lesson(kept.lesson) };
+  const begun = { ...facts.own?.settings.hyper };
+  const given = { ...SETTINGS, hyper: begun, numbers: {}, ...begin_lesson(kept.lesson ?? asked) };
   for (const [name, text] of Object.entries(kept)) {
     const [group, key] = name.split("."), long = Object.keys(GROUPS).find((long) => GROUPS[long] === group);
     const value = text === "true" || text === "false" ? text === "true" : Number(text);
@@ -25,6 +29,8 @@ function from_link(kept) {
     given[long] = Object.fromEntries(Object.entries(given[long]).filter(([key]) => key in known[long]));
   if (given.schedule) given.numbers = { ...facts.schedules[given.schedule], ...given.numbers };
   if (!("lr" in given.hyper)) given.hyper.lr = suggested(given.rule);
+  Object.assign(pg.view, { hard: kept.hard === "1", tests: kept.tests !== "0" });
+  for (const name of ["hard", "tests"]) $(`pg-${name}`).checked = pg.view[name];
   renew(given);
   for (let t = Math.min(Number(kept.t) || 0, MANY); t > 0 && !pg.run.broken; t--) {
     step();

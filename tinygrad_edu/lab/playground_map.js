@@ -5,7 +5,7 @@ function draw_map(values, fine) {
   const { pen, width } = pen_of($("map"), 1), spot = place_of(width);
   if (is_plane()) {
     Object.assign(shade, { width: fine, height: fine });
-    shade.getContext("2d").putImageData(backdrop(values.outputs, fine), 0, 0);
+    shade.getContext("2d").putImageData(enlarged(values, fine) ?? backdrop(values.outputs, fine), 0, 0);
     pen.drawImage(shade, 0, 0, width, width);
   } else draw_wave(pen, spot, values.outputs);
   draw_points(pen, spot);
@@ -23,11 +23,17 @@ function place_of(width) {
   const [left, right, bottom, top] = pg.box;
   return ([a, b]) => [((a - left) / (right - left)) * width, ((top - b) / (top - bottom)) * width];
 }
+// the map of the unit under the pointer or with the focus, if there is one
+function enlarged(values, fine) {
+  const { unit } = pg.view;
+  return unit && image_of(values[NAMES_OF(unit.k)], unit.j, fine, palette(), fine);
+}
 // the background: of classes, the colour of the likeliest, as strong as it is sure; of a number, its sign and size
 function backdrop(outputs, fine) {
   const image = new ImageData(fine, fine), back = bytes(ink("card")), { classes } = pg.run;
   const ends = (classes ? CLASS_COLOURS : ["two", "one"]).map((name) => bytes(ink(name)));
   const most = classes || Math.max(...[...pg.run.data.y, ...pg.run.data.y_test].flat().map(Math.abs));
+  const { hard } = pg.view;
   for (let k = 0; k < fine * fine; k++) {
     const scores = row(outputs, k);
     let kind = Number(scores[0] > 0), much = (0.85 * Math.min(Math.abs(scores[0]) / most, 1)) || 0;
@@ -36,6 +42,7 @@ function backdrop(outputs, fine) {
       kind = odds.indexOf(Math.max(...odds));
       much = 0.08 + (0.6 * Math.min(1, Math.max(0, odds[kind] - 1 / classes))) / (1 - 1 / classes);
     }
+    if (hard) much = 0.6;
     for (let c = 0; c < 3; c++) image.data[4 * k + c] = back[c] + much * ((ends[kind] ?? back)[c] - back[c]);
     image.data[4 * k + 3] = 255;
   }
@@ -43,7 +50,9 @@ function backdrop(outputs, fine) {
 }
 function draw_points(pen, spot) {
   const { data, classes } = pg.run, sure = new Set(pg.run.at === null ? [] : pg.run.chosen);
-  for (const [points, labels, hollow] of [[data.X_test, data.y_test, true], [data.X, data.y, false]])
+  const parts = [[data.X, data.y, false]];
+  if (pg.view.tests) parts.unshift([data.X_test, data.y_test, true]);
+  for (const [points, labels, hollow] of parts)
     points.forEach((point, i) => {
       const kind = classes ? labels[i] : Number(labels[i][0] > 0), name = CLASS_COLOURS[kind];
       const [u, v] = spot(is_plane() ? point : [point[0], labels[i][0]]);
@@ -80,6 +89,8 @@ function look_at(point) {
   refresh();
 }
 function watch_map() {
+  for (const name of ["hard", "tests"])
+    $(`pg-${name}`).onchange = ({ target }) => ((pg.view[name] = target.checked), refresh());
   const map = $("map");
   map.onpointermove = map.onpointerdown = (event) => {
     const { left, top, width } = map.getBoundingClientRect(), [a, b, c, d] = pg.box;

@@ -63,10 +63,17 @@ function unit_button(k, j, text) {
   if (text) button.append(element("span", { textContent: text }));
   button.dataset.unit = `${k} ${j}`;
   button.setAttribute("aria-label", k ? `${unit_name(k, j)}: how it comes about` : "The input");
-  button.onclick = button.onfocus = button.onpointerenter = () => choose({ k, j });
+  button.onclick = button.onfocus = button.onpointerenter = () => (choose({ k, j }), enlarge({ k, j }));
+  button.onblur = button.onpointerleave = () => enlarge(null);
   button.onkeydown = walk;
   button.tabIndex = pg.chosen.k === k && pg.chosen.j === j ? 0 : -1;
   return button;
+}
+// the unit's map in place of the output, as long as the pointer or the focus is on it
+function enlarge(unit) {
+  pg.view.unit = unit;
+  if (!pg.playing && is_plane()) draw_map(survey(64), 64);
+  $("pg-output-name").textContent = unit && is_plane() ? unit_name(unit.k, unit.j) : "Output";
 }
 function tile_canvas(name) {
   const canvas = element("canvas", { width: TILE, height: TILE, className: "pg-tile" });
@@ -130,24 +137,26 @@ function draw_edges() {
 }
 
 // --- maps of the units ----------------------------------------------------------------------------------------------
+const palette = () => ["two", "card", "one"].map((name) => bytes(ink(name)));
 const NAMES_OF = (k) => (k === 0 ? "X" : k === pg.run.sizes.length - 1 ? "outputs" : `h${k}`);
 function draw_tiles(values, fine) {
-  const palette = [bytes(ink("two")), bytes(ink("card")), bytes(ink("one"))];
+  const colours = palette();
   for (const canvas of $("pg-net").querySelectorAll(".pg-tile")) {
     const [k, j] = canvas.dataset.tile.split(" ").map(Number), pen = canvas.getContext("2d");
-    if (is_picture()) draw_weights(canvas, k, j, palette);
-    else if (Number.isNaN(k)) idle_tile(canvas, palette);
-    else pen.putImageData(image_of(values[NAMES_OF(k)], j, fine, palette), 0, 0);
+    if (is_picture()) draw_weights(canvas, k, j, colours);
+    else if (Number.isNaN(k)) pg.playing || idle_tile(canvas, colours);
+    else pen.putImageData(image_of(values[NAMES_OF(k)], j, fine, colours), 0, 0);
   }
 }
 // the colours of a column of values on the grid: the largest is as strong as the colour can be
-function image_of(array, j, fine, palette) {
-  const image = new ImageData(TILE, TILE), { data, shape } = array, n = shape[1], line = shape[0] < fine * fine;
+function image_of(array, j, fine, palette, side = TILE) {
+  const image = new ImageData(side, side), { data, shape } = array, n = shape[1], line = shape[0] < fine * fine;
   let most = 1e-9;
   for (let r = j; r < data.length; r += n) most = Math.max(most, Math.abs(data[r]));
-  for (let v = 0, at = 0; v < TILE; v++)
-    for (let u = 0; u < TILE; u++, at += 4) {
-      const [across, down] = [u, v].map((a) => Math.floor(((a + 0.5) * fine) / TILE));
+  const step = fine / side;
+  for (let v = 0, at = 0; v < side; v++)
+    for (let u = 0; u < side; u++, at += 4) {
+      const across = Math.floor((u + 0.5) * step), down = Math.floor((v + 0.5) * step);
       tint(image.data, at, data[((line ? 0 : down * fine) + across) * n + j] / most, palette);
     }
   return image;

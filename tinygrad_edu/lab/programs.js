@@ -1,8 +1,11 @@
 // The programs of the networks, out of lines that they share. A line is computed from the values that came before it.
 const SECTIONS = ["forward", "loss", "slope", "backward"]; // the network, its loss, the way back in the loss and in it
 class Program {
-  constructor(depth, activation, loss, dropout) {
+  static of(depth, activation, loss, dropout) {
     const name = depth ? `${depth} ${activation} ${loss}${dropout ? " dropout" : ""}` : `0 - ${loss}`;
+    return new Program(name);
+  }
+  constructor(name) {
     const [head, ...runs] = book.programs[name];
     [this.inputs, this.helpers, this.gradients] = book.heads[head];
     this.params = this.inputs.filter((name) => /^[Wb]\d*$/.test(name));

@@ -6,7 +6,8 @@ function difference(ours, theirs) {
   return Number.isNaN(worst) ? Infinity : worst;
 }
 function trained(name) {
-  const run = new Run({ ...facts.runs[name], weights: "", test: 0.2, inputs: ["x1", "x2"] });
+  const own = { weights: "", test: 0.2, inputs: ["x1", "x2"], schedule: "", numbers: {} }; // what SETTINGS may have else
+  const run = new Run({ ...own, ...facts.runs[name] });
   for (let t = 0; t < facts.steps; t++) run.step();
   const every = facts.steps / facts.trainings[name].length;
   return run.losses.filter((_, t) => (t + 1) % every === 0);

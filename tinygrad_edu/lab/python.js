@@ -4,6 +4,7 @@ const python_of = (value) => (typeof value === "boolean" ? (value ? "True" : "Fa
 
 function data_lines({ data, n, noise, test, seed, inputs, loss }) {
   const { classes } = SETS[data], standard = inputs.join() === "x1,x2";
+  if (data === "own") return own_lines(standard, inputs, seed).concat(one_hot(classes, loss));
   if (data === "digits") {
     const [, train, , rest] = facts.digits;
     return [
@@ -24,6 +25,13 @@ function data_lines({ data, n, noise, test, seed, inputs, loss }) {
   }
   lines.push(`X_train, y_train, X_test, y_test = tg.data.split(X, y, test_share=${test}, rng=${seed})`);
   return lines.concat(one_hot(classes, loss));
+}
+// X, y and model are those that the page was made for
+function own_lines(standard, inputs, seed) {
+  const lines = ["# X, y and model: those that tg.lab was given"];
+  const columns = inputs.map((name) => INPUTS[name].python).join(", ");
+  if (!standard) lines.push("x1, x2 = X.T", `X = np.stack([${columns}], axis=1)`);
+  return [...lines, `X_train, y_train, X_test, y_test = tg.data.split(X, y, rng=${seed})`];
 }
 function one_hot(classes, loss) {
   if (!classes || loss === "cross_entropy") return [];
@@ -55,7 +63,7 @@ import numpy as np
 
 import tinygrad_edu as tg
 
-${[...data_lines(settings), ...model_lines(settings, sizes)].join("\n")}
+${[...data_lines(settings), ...(run.is_own() ? [] : model_lines(settings, sizes))].join("\n")}
 optimizer = tg.${rules[rule].name}(model, lr=${rate_text(settings, lr)}${written(others)}${l2 ? `, l2=${l2}` : ""})
 batches = tg.batches(X_train, y_train, batch_size=${size}, rng=${start})
 

@@ -4,7 +4,7 @@ const SETTINGS = {
   weights: "", dropout: 0, loss: "cross_entropy", rule: "adam", hyper: { lr: 0.01 }, l2: 0, schedule: "",
   numbers: {}, batch: 16, start: 0,
 };
-Object.assign(SETTINGS, { seed: facts.seed, start: facts.seed });
+Object.assign(SETTINGS, { seed: facts.seed, start: facts.seed, ...facts.own?.settings });
 // the initial weights of tg.init, of (inputs, outputs) weights
 const WEIGHTS = {
   he_normal: (i) => normal(Math.sqrt(2 / i)),
@@ -31,8 +31,8 @@ class Run {
     const { data, layers, activation, loss, dropout, start, batch } = this.settings, made = samples(this.settings);
     this.data = made;
     this.classes = SETS[data].classes;
-    this.program = new Program(layers.length, activation, loss, dropout);
-    this.plain = new Program(layers.length, activation, loss, 0);
+    this.program = Program.of(layers.length, activation, loss, dropout);
+    this.plain = Program.of(layers.length, activation, loss, 0);
     this.train = [this.inputs(made.X), this.targets(made.y)];
     this.test = [this.inputs(made.X_test), this.targets(made.y_test)];
     this.sizes = [this.train[0].shape[1], ...layers, this.classes || 1];
@@ -54,6 +54,7 @@ class Run {
   }
   first() {
     const { activation, weights } = this.settings, last = this.sizes.length - 1, params = {};
+    if (this.is_own()) return Object.fromEntries(this.program.params.map((name, i) => [name, facts.own.params[i]]));
     for (let k = 1; k <= last; k++) {
       const [i, o] = this.sizes.slice(k - 1), own = k < last ? facts.activations[activation] : "glorot_uniform";
       const draw = WEIGHTS[weights || own](i, o), [W, b] = this.program.params.slice(2 * k - 2);
@@ -61,6 +62,11 @@ class Run {
       params[b] = Array(o).fill(0);
     }
     return params;
+  }
+  // the network that the page was made for, as it was made
+  is_own() {
+    const same = (name) => String(this.settings[name]) === String(SETTINGS[name]);
+    return facts.own && ["data", "layers", "activation", "inputs", "weights", "start"].every(same);
   }
   // the learning rate at step t
   rate(t) {

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.layers import mlp
-from ..extras.optimizers import RULES
+from ..core.layers import Layer, mlp
+from ..core.ops import Array
+from ..extras.optimizers import CLASSIC
 from ..training import schedules
 from ..training.data import TOY_SETS, batches, digits, split
 from .programs import LOSSES
@@ -49,10 +50,15 @@ def losses(given: dict[str, Any], steps: int) -> list[float]:
     if s["loss"] == "mse_loss" and y.ndim == 1:
         y = np.eye(outputs)[y]
     model = mlp([X.shape[1], *s["layers"], outputs], s["activation"], s["dropout"], rng=s["start"])
-    hyper = {**RULES[s["rule"]].hyper, **s["hyper"]}
-    if "schedule" in s:
+    return followed(model, X, y, s, steps)
+
+
+def followed(model: Layer, X: Array, y: Array, s: dict[str, Any], steps: int) -> list[float]:
+    """Return the losses of a network in so many steps on these data, with the rule and the order that settings say."""
+    hyper = {**CLASSIC[s["rule"]].hyper, **s["hyper"]}
+    if s.get("schedule"):
         hyper["lr"] = getattr(schedules, s["schedule"])(hyper["lr"], **s["numbers"])
-    optimizer, found = RULES[s["rule"]](model, **hyper, l2=s["l2"]), list[float]()
+    optimizer, found = CLASSIC[s["rule"]](model, **hyper, l2=s["l2"]), list[float]()
     loader = batches(X, y, batch_size=s["batch"] or None, rng=s["start"])
     while len(found) < steps:
         for X_batch, y_batch in loader:

@@ -53,6 +53,7 @@ const SETS = {
   regression: { title: "Wave", classes: 0, noise: 0.1 },
   digits: { title: "Digits", classes: 10, noise: 0 },
 };
+if (facts.own) SETS.own = { title: "Yours", classes: facts.own.classes, noise: 0 };
 const INPUTS = {
   x1: { title: "x₁", of: (a) => a, python: "x1" },
   x2: { title: "x₂", of: (a, b) => b, python: "x2" },
@@ -77,6 +78,7 @@ function parted(y, classes, share, rng) {
 }
 // { X, y, X_test, y_test }: points as lists, before the inputs are made of them
 function samples({ data, n, noise, test, seed }) {
+  if (data === "own") return facts.own.data;
   if (data === "digits") return digits();
   const [X, y] = sets[data](n, noise, new Rng(seed)), parts = parted(y, SETS[data].classes, test, new Rng(seed));
   const [train, rest] = parts.map((rows) => ({ X: rows.map((i) => X[i]), y: rows.map((i) => y[i]) }));

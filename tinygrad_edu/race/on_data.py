@@ -122,7 +122,8 @@ def race_on_data(
     ----------
     X, y : samples (N, D) and labels 0 to C - 1 to learn from
     X_test, y_test : held-out samples and labels
-    optimizers : names in `optimizers.RULES`, or None or "all" for all. All numbers but lr are the defaults
+    optimizers : names in `optimizers.RULES`, None or "all" for `optimizers.CLASSIC`, or "every" one. All numbers but lr
+        are the defaults
     seeds : runs of each rule, at least 1
     epochs : passes over the data, at least 1
     hidden : sizes of the hidden layers of the ReLU network

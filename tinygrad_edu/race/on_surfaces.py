@@ -15,6 +15,7 @@ from ..core.ops import Array
 from ..core.tensor import Tensor
 from ..extras.numpy_functions import stack
 from ..extras.optimizers import RULES, rule_names
+from ..extras.whole_optimizers import Whole
 from ..guards.kinds import at_least_0, whole
 from .surfaces import SURFACES, Surface, stated
 
@@ -110,7 +111,8 @@ def race(
     Parameters
     ----------
     surface : a name in `surfaces.SURFACES`, or a `surfaces.Surface` of your own
-    optimizers : names in `optimizers.RULES`, "all", or None for `FIELD`, the rules that courses compare
+    optimizers : names in `optimizers.RULES`, "all" of `optimizers.CLASSIC`, "every" one, or None for `FIELD`, the
+        rules that courses compare
     steps : at least 1; None for the number that suits the surface
     lr : a number, for all rules; or one of these words.
         "same": 0.01 for all rules;
@@ -177,9 +179,11 @@ def race(
 def paths(surface: Surface, rule: str, rates: Any, starts: Any, steps: int, seed: Any) -> Array:
     """Return the points (steps + 1, rates, starts, 2) of the paths with all rates and from all starts.
 
-    The rules are elementwise, so one parameter holds all starts, and each rate has a group of parameters of its own.
+    Of an elementwise rule one parameter holds all starts, and each rate has a group of parameters of its own.
     A path that went FAR from the picture ends there and is NaN from there on: its gradients could overflow.
     """
+    if issubclass(RULES[rule], Whole) and len(starts) > 1:
+        return np.concatenate([paths(surface, rule, rates, [start], steps, seed) for start in starts], axis=2)
     rng = np.random.default_rng(seed)
     points = [Tensor(np.array(starts, float).T, requires_grad=True) for _ in rates]
     make: Any = RULES[rule]

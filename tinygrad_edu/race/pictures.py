@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 FIRST = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adadelta", "lion"]
 RUNNERS = [*FIRST, *(rule for rule in RULES if rule not in FIRST)]
 RUNNER_COLOURS = [*COLOURS[:5], "#000000", COLOURS[5], "#882255"]
-RUNNER_MARKERS = [*MARKERS, *"X*<>phd8H", *(f"${sign}$" for sign in "Z+=AKNTUY")]  # 24, as many as the pairs below
-RUNNER_DASHES = ["-", (0, (5, 1.2)), (0, (5, 1.2, 1.2, 1.2))]  # 8 colours and 3 dashes: 24 pairs
+SIGNS = "Z+=AKNTUYBCDEFGHIJLMPQRSVWX0123456789abdefghkmnqrtuwy"
+RUNNER_MARKERS = [*MARKERS, *"X*<>phd8H", *(f"${sign}$" for sign in SIGNS)]
+RUNNER_DASHES: list[Any] = ["-", *((0, dash) for dash in ((5, 1.2), (5, 1.2, 1.2, 1.2), (1, 1), (3, 3), (8, 3)))]
+RUNNER_DASHES += [(0, dash) for dash in ((8, 2, 1, 2, 1, 2), (2, 1, 2, 4), (12, 2))]  # with 8 colours 72 pairs
 SMALL_MARKS = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000]  # the steps that are marked on a path
 FLOOR = 1e-12  # of the losses that are drawn
 
@@ -157,7 +159,7 @@ def loss_bands(found: DataRace, path: Any) -> Path:
 def runner_style(rule: str) -> tuple[str, str, Any]:
     """Return the colour, marker and line style of an update rule."""
     k = RUNNERS.index(rule)
-    return RUNNER_COLOURS[k % 8], RUNNER_MARKERS[k % len(RUNNER_MARKERS)], RUNNER_DASHES[k % 3]
+    return RUNNER_COLOURS[k % 8], RUNNER_MARKERS[k % len(RUNNER_MARKERS)], RUNNER_DASHES[k % 3 + k // 24 * 3]
 
 
 def _conditions(race: Race) -> str:

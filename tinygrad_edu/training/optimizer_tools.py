@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.init import Rng
 from ..core.jit import machine_code, numbers_of
 from ..core.kernels import not_finite
 from ..core.optimizer import Optimizer
@@ -63,6 +64,58 @@ def clip_norm(optimizer: Optimizer, most: float) -> float:
         for update in updates:
             update.arrays[1] *= grad.dtype.type(most / (norm + 1e-6))
     return norm
+
+
+def centralize(optimizer: Optimizer) -> None:
+    """Take its mean away from the gradient of each output's weights. Call it between backward() and step().
+
+    Of a matrix W as in x @ W that is the mean over a column; of more axes, over all but the last. Vectors stay.
+
+    References
+    ----------
+    Yong, Huang, Hua & Zhang 2020, "Gradient centralization: a new optimization technique for deep neural networks".
+
+    Examples
+    --------
+    >>> from tinygrad_edu import SGD
+    >>> p = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    >>> optimizer = SGD([p], lr=1.0)
+    >>> (p * p / 2).sum().backward()
+    >>> optimizer.centralize()
+    >>> p.grad
+    array([[-1., -1.],
+           [ 1.,  1.]])
+    """
+    for g in _gradients(optimizer):
+        if g.ndim > 1:
+            g -= g.mean(axis=tuple(range(g.ndim - 1)), keepdims=True)
+
+
+def add_noise(optimizer: Optimizer, eta: float = 0.01, gamma: float = 0.55, rng: Rng = None) -> None:
+    """Add noise to the gradient that fades: of variance eta / t^gamma. Call it between backward() and step().
+
+    With `SGD` that is optax.noisy_sgd, with its numbers; any rule may have it.
+
+    Parameters
+    ----------
+    eta, gamma : at least 0; t = 1 before the first step
+    rng : generator or seed. A seed gives the same noise at each call: give a generator
+
+    References
+    ----------
+    Neelakantan et al. 2015, "Adding gradient noise improves learning for very deep networks".
+    """
+    in_range("alpha", eta)
+    in_range("alpha", gamma)
+    rng, spread = np.random.default_rng(rng), sqrt(eta / (optimizer.t + 1) ** gamma)
+    for g in _gradients(optimizer):
+        g += (spread * rng.standard_normal(g.shape)).astype(g.dtype)
+
+
+def _gradients(optimizer: Optimizer) -> list[Any]:
+    """Return the gradients that the next step uses, as views."""
+    indices = [i for update in optimizer.updates() for i in range(update.first, update.last)]
+    return [optimizer.buffer.views[i][2] for i in indices]
 
 
 # --- which parameters are updated -------------------------------------------------------------------------------------

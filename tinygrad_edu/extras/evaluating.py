@@ -1,0 +1,431 @@
+"""Rules that need the loss itself, or evaluate it again: their ``step`` takes it, or a closure that computes it.
+
+They stand apart from `optimizers.RULES`, whose step is one evaluation of a gradient. `tinygrad_edu.fit` and
+`compile_step` take none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf, isfinite, sqrt
+from typing import Any
+
+import numpy as np
+
+from ..core.ops import Array
+from ..core.optimizer import Numbers, Optimizer, Update
+from ..core.tensor import next_stamp
+from . import kernels
+from .learning_optimizers import norm_of
+from .whole_optimizers import Whole
+
+Closure = Callable[[], Any]
+NEEDS = (
+    "{} evaluates the loss again: step(closure), with a function that calls zero_grad() and backward(), and returns it"
+)
+
+
+class PolyakSGD(Whole):
+    """Descent with the step that would end at the minimum if the loss were a cone. Rule: `kernels.sgd`.
+
+    As optax.polyak_sgd: the rate is min((loss - least_loss) / |g|², lr), and ``step(loss)`` is given the loss.
+
+    Parameters
+    ----------
+    params, l2, nonfinite : see `Optimizer`; |g|² is without l2
+    lr : the largest rate
+    least_loss : the loss at the minimum; 0 for a network that can learn its data by heart
+
+    References
+    ----------
+    Polyak 1969, "Minimization of unsmooth functionals"; Loizou, Vaswani, Laradji & Lacoste-Julien 2021, "Stochastic
+    Polyak step-size for SGD".
+
+    Examples
+    --------
+    >>> p = Tensor([3.0], requires_grad=True)
+    >>> optimizer = PolyakSGD([p])
+    >>> loss = (p * p).sum()
+    >>> loss.backward()
+    >>> optimizer.step(loss)  # 9 / 36 · 6
+    >>> p
+    Tensor([1.5], requires_grad=True)
+    """
+
+    kernel = staticmethod(kernels.sgd)
+    hyper = {"lr": 1.0, "least_loss": 0.0}
+    apart, gap, slope = True, 0.0, 0.0
+
+    def step(self, loss: Any = None) -> None:
+        if loss is None:
+            raise TypeError("PolyakSGD needs the loss of this step: step(loss)")
+        self.gap = float(loss)
+        super().step()
+
+    def begin(self, updates: list[Update], ahead: int = 0) -> None:
+        self.slope = norm_of([update.arrays[1] for update in updates]) ** 2
+        super().begin(updates, ahead)
+
+    def scalars(self, t: int, lr: float, least_loss: float) -> Numbers:
+        return (min((self.gap - least_loss) / self.slope, lr) if self.slope else 0.0,)
+
+
+class Momo(PolyakSGD):
+    """Momentum with Polyak's step for the average of all lines that were seen. Rule: `kernels.momentum`.
+
+    As optax.contrib.momo, without its decay. ``step(loss)`` is given the loss.
+
+    Parameters
+    ----------
+    params, l2, nonfinite : see `Optimizer`; the rate is measured without l2
+    lr : the largest rate
+    beta : how much of the averages is kept at each step, in [0, 1); they begin as the first values
+    least_loss : the loss at the minimum
+    loss, dot : the averages of the loss and of ⟨g, p⟩, which it keeps here
+
+    References
+    ----------
+    Schaipp, Ohana, Eickenberg, Defazio & Gower 2023, "MoMo: momentum models for adaptive learning rates", algorithm 1.
+
+    Examples
+    --------
+    >>> p = Tensor([3.0], requires_grad=True)
+    >>> optimizer = Momo([p])
+    >>> loss = (p * p).sum()
+    >>> loss.backward()
+    >>> optimizer.step(loss)  # 9 / 36 · 6: the first step is Polyak's
+    >>> p
+    Tensor([1.5], requires_grad=True)
+    """
+
+    kernel, state = staticmethod(kernels.momentum), ("v",)
+    hyper = {"lr": 1.0, "beta": 0.9, "least_loss": 0.0, "loss": 0.0, "dot": 0.0}
+
+    def begin(self, updates: list[Update], ahead: int = 0) -> None:
+        group = self.groups[0]
+        old = group["beta"] if self.t else 0.0
+        arrays = [[np.asarray(a, np.float64) for a in update.arrays] for update in updates]
+        self.loss = old * group["loss"] + (1 - old) * self.gap
+        self.dot = old * group["dot"] + (1 - old) * sum(float(g @ p) for p, g, _ in arrays)
+        new = [(old * v + (1 - old) * g, p) for p, g, v in arrays]
+        self.slope = norm_of([v for v, _ in new]) ** 2
+        self.gained = self.loss - self.dot + sum(float(v @ p) for v, p in new)
+        Whole.begin(self, updates, ahead)
+
+    def scalars(self, t: int, lr: float, beta: float, least_loss: float, *kept: float) -> Numbers:  # type: ignore[override]
+        old, gained = beta if t > 1 else 0.0, getattr(self, "gained", 0.0) - least_loss
+        rate = max(gained, 0.0) / self.slope if self.slope > np.finfo(float).eps else 0.0
+        return min(rate, lr), old, 1 - old, 1.0
+
+    def finish(self, updates: list[Update], times: int = 1) -> None:
+        super().finish(updates, times)
+        for group in self.groups:
+            group["loss"], group["dot"] = self.loss, self.dot
+
+
+class LBFGS(Optimizer):
+    """Newton's direction out of the last few steps and changes of the gradient, and a search along it.
+
+    One ``step(closure)`` is one iteration, as torch.optim.LBFGS with max_iter = 1. Only for full batches. It returns
+    the loss before the step. A pair of step and change is kept if their product is above 1e-10.
+
+    Parameters
+    ----------
+    params, l2, nonfinite : see `Optimizer`; one group
+    lr : the length of a step, in units of the direction; of the first, the length is min(1, 1 / |g|₁) · lr
+    history : how many pairs are kept
+    search : whether lr is only where the search begins, for a length that has Wolfe's two strong conditions
+    decrease, curvature : the conditions' c1 and c2: the loss falls by c1 of what the slope promised, and the slope is
+        at most c2 of what it was
+
+    References
+    ----------
+    Liu & Nocedal 1989, "On the limited memory BFGS method"; Nocedal & Wright 2006, "Numerical optimization", algorithms
+    7.4, 3.5 and 3.6.
+
+    Examples
+    --------
+    >>> p = Tensor([3.0, -2.0], requires_grad=True)
+    >>> optimizer = LBFGS([p])
+    >>> def closure():
+    ...     optimizer.zero_grad()
+    ...     loss = (p * p * [1.0, 10.0]).sum()
+    ...     loss.backward()
+    ...     return loss
+    >>> losses = [optimizer.step(closure) for _ in range(8)]
+    >>> bool(losses[-1] < 1e-9)
+    True
+    """
+
+    kernel = staticmethod(kernels.lbfgs)
+    hyper = {"lr": 1.0, "history": 10, "search": True, "decrease": 1e-4, "curvature": 0.9}
+
+    def start(self) -> None:
+        if len(self.groups) > 1:
+            raise ValueError("LBFGS has one direction for all parameters, so it takes one group")
+        names = ["q", "w", *(f"{letter}{i}" for i in range(int(self.groups[0]["history"])) for letter in "sy")]
+        for name in names:  # the last gradient and step, and the pairs, the youngest first
+            self.averages[name] = np.zeros_like(self.buffer.data)
+
+    def scalars(self, t: int, *hyper: Any) -> Numbers:
+        return ()
+
+    def step(self, closure: Closure | None = None) -> float:  # type: ignore[override]
+        if closure is None:
+            raise TypeError(NEEDS.format("LBFGS"))
+        loss, g = self.evaluate(closure)
+        updates, group, data = self.updates(), self.groups[0], self.buffer.data
+        self.begin(updates)
+        if self.nonfinite != "propagate" and not np.isfinite(g).all():
+            if self.nonfinite == "raise":
+                raise self.refusal(next(update for update in updates if update.not_finite()))
+            self.skipped += 1
+            return loss
+        self.remember(g)
+        direction, first = self.direction(g), data.copy()
+        slope = float(direction @ g)
+        length = self.lr * (1.0 if self.pairs() else min(1.0, 1 / max(float(np.abs(g).sum()), 1e-300)))
+
+        def move(a: float) -> None:
+            data[:] = first + data.dtype.type(a) * direction
+            for p in self.params:
+                p.stamp, p.checksum = next_stamp(), None
+
+        def along(a: float) -> tuple[float, float]:
+            move(a)
+            value, slope = self.evaluate(closure)
+            return value, float(slope @ direction)
+
+        if group["search"] and slope < 0:
+            length = wolfe(along, loss, slope, length, group["decrease"], group["curvature"])
+        move(length if slope < 0 else 0.0)
+        self.averages["w"][:] = data - first
+        self.finish(updates)
+        return loss
+
+    def evaluate(self, closure: Closure) -> tuple[float, Array]:
+        """Return the loss and the flat gradient, with l2; 0 for parameters that are not updated."""
+        loss, g = float(closure()), np.zeros_like(self.buffer.grad)
+        for update in self.updates():
+            g[update.span] = self.buffer.grad[update.span]
+        if l2 := self.groups[0]["l2"]:
+            moved = np.where(g != 0, self.buffer.data, 0)
+            loss, g = loss + l2 / 2 * float(moved @ moved), g + g.dtype.type(l2) * moved
+        return loss, g
+
+    def remember(self, g: Array) -> None:
+        """Keep the last step and what it changed in the gradient, if the loss is curved there."""
+        s, y = self.averages["w"], g - self.averages["q"]
+        if float(s @ y) > 1e-10:
+            for i in range(int(self.groups[0]["history"]) - 1, 0, -1):
+                for letter in "sy":
+                    self.averages[f"{letter}{i}"][:] = self.averages[f"{letter}{i - 1}"]
+            self.averages["s0"][:], self.averages["y0"][:] = s, y
+        self.averages["q"][:] = g
+
+    def pairs(self) -> list[tuple[Array, Array]]:
+        """Return (step, change) of the pairs, the youngest first."""
+        all_ = [(self.averages[f"s{i}"], self.averages[f"y{i}"]) for i in range(int(self.groups[0]["history"]))]
+        return [(s, y) for s, y in all_ if s.any()]
+
+    def direction(self, g: Array) -> Array:
+        """Return - H · g, by the two loops of algorithm 7.4."""
+        q, pairs, shares = g.copy(), self.pairs(), []
+        for s, y in pairs:
+            shares.append(float(s @ q) / float(s @ y))
+            q -= q.dtype.type(shares[-1]) * y
+        if pairs:
+            s, y = pairs[0]
+            q *= q.dtype.type(float(s @ y) / float(y @ y))
+        for (s, y), share in zip(reversed(pairs), reversed(shares), strict=True):
+            q += q.dtype.type(share - float(y @ q) / float(s @ y)) * s
+        return np.asarray(-q)
+
+
+Point = tuple[float, float, float]  # a length, the loss there, and the slope
+
+
+def wolfe(
+    along: Callable[[float], tuple[float, float]], loss: float, slope: float, a: float, c1: float, c2: float
+) -> float:
+    """Return a length with the strong Wolfe conditions: Nocedal & Wright 2006, algorithms 3.5 and 3.6.
+
+    along(a) returns the loss and its slope at length a; at 0 they are loss and slope.
+    """
+    last: Point = (0.0, loss, slope)
+    for k in range(25):
+        here: Point = (a, *along(a))
+        if not isfinite(here[1]) or here[1] > loss + c1 * a * slope or (k and here[1] >= last[1]):
+            return _zoom(along, loss, slope, last, here, c1, c2)
+        if abs(here[2]) <= -c2 * slope:
+            return a
+        if here[2] >= 0:
+            return _zoom(along, loss, slope, here, last, c1, c2)
+        last, a = here, 2 * a
+    return last[0]
+
+
+def _zoom(
+    along: Callable[[float], tuple[float, float]],
+    loss: float,
+    slope: float,
+    low: Point,
+    high: Point,
+    c1: float,
+    c2: float,
+) -> float:
+    """Search between two lengths, of which the first has the lower loss."""
+    for _ in range(25):
+        a = _between(low, high)
+        here: Point = (a, *along(a))
+        if not isfinite(here[1]) or here[1] > loss + c1 * a * slope or here[1] >= low[1]:
+            high = here
+        else:
+            if abs(here[2]) <= -c2 * slope:
+                return a
+            if here[2] * (high[0] - low[0]) >= 0:
+                high = low
+            low = here
+    return low[0]
+
+
+def _between(low: Point, high: Point) -> float:
+    """Return the minimum of the cubic through both points, or the middle where it is too close to an end."""
+    (a, f, g), (b, h, k) = low, high
+    middle = (a + b) / 2
+    if not (isfinite(h) and isfinite(k)):
+        return a + 0.1 * (b - a)
+    d = g + k - 3 * (f - h) / (a - b)
+    root = d * d - g * k
+    if root < 0:
+        return middle
+    e = sqrt(root) * (1 if b > a else -1)
+    found = b - (b - a) * (k + e - d) / (k - g + 2 * e) if k - g + 2 * e else middle
+    inside = min(a, b) + 1e-3 * abs(b - a) <= found <= max(a, b) - 1e-3 * abs(b - a)
+    return found if inside else middle
+
+
+class SAM:
+    """Step with the gradient of the worst point nearby, so that the minimum that is found is a flat one.
+
+    A wrapper of any optimizer: ``step(closure)`` climbs by rho along the gradient, evaluates again there, goes back,
+    and has the optimizer step. It returns the loss before.
+
+    Parameters
+    ----------
+    optimizer : the optimizer that steps; all else, as ``lr`` or ``state_dict()``, is its own
+    rho : the distance to the worse point, in the length of all parameters together
+
+    References
+    ----------
+    Foret, Kleiner, Mobahi & Neyshabur 2021, "Sharpness-aware minimization for efficiently improving generalization",
+    algorithm 1. rho = 0.05 is its default.
+
+    Examples
+    --------
+    >>> from tinygrad_edu import SGD
+    >>> p = Tensor([1.0], requires_grad=True)
+    >>> optimizer = SAM(SGD([p], lr=0.25), rho=0.5)
+    >>> def closure():
+    ...     optimizer.zero_grad()
+    ...     loss = (p * p).sum()
+    ...     loss.backward()
+    ...     return loss
+    >>> optimizer.step(closure), p  # the slope at 1.5 is 3
+    (1.0, Tensor([0.25], requires_grad=True))
+    """
+
+    def __init__(self, optimizer: Optimizer, rho: float = 0.05) -> None:
+        if not 0 <= rho < inf:
+            raise ValueError(f"rho = {rho}, but it has to be a finite number, at least 0")
+        self.optimizer, self.rho = optimizer, rho
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "optimizer":  # not there yet, as in a copy that is being made
+            raise AttributeError(name)
+        return getattr(self.optimizer, name)
+
+    def step(self, closure: Closure | None = None) -> float:
+        if closure is None:
+            raise TypeError(NEEDS.format("SAM"))
+        loss, data = float(closure()), self.optimizer.buffer.data
+        updates, before = self.optimizer.updates(), data.copy()
+        length = norm_of([update.arrays[1] for update in updates])
+        for update in updates if length else []:
+            update.arrays[0] += update.arrays[0].dtype.type(self.rho / length) * update.arrays[1]
+        self._changed()
+        try:
+            closure()
+        finally:
+            data[:] = before
+            self._changed()
+        self.optimizer.step()
+        return loss
+
+    def _changed(self) -> None:
+        for p in self.optimizer.params:
+            p.stamp, p.checksum = next_stamp(), None
+
+
+class Lookahead:
+    """A slow point that follows the optimizer's, and is where it starts again after every few steps.
+
+    A wrapper of any optimizer: ``step()`` is the optimizer's; after each k-th, the slow point moves by alpha towards
+    the parameters, and these are set to it.
+
+    Parameters
+    ----------
+    optimizer : the optimizer that steps; all else, as ``lr`` or ``zero_grad()``, is its own
+    every : k, the steps between two moves of the slow point
+    alpha : how much of the way it moves, from 0 to 1
+
+    References
+    ----------
+    Zhang, Lucas, Ba & Hinton 2019, "Lookahead optimizer: k steps forward, 1 step back", algorithm 1; k = 5 and
+    alpha = 0.5 are its defaults.
+
+    Examples
+    --------
+    >>> from tinygrad_edu import SGD
+    >>> p = Tensor([1.0], requires_grad=True)
+    >>> optimizer = Lookahead(SGD([p], lr=0.25), every=2)
+    >>> for _ in range(2):  # 0.75 and 0.5, and half of the way back to 1
+    ...     optimizer.zero_grad()
+    ...     p.sum().backward()
+    ...     optimizer.step()
+    >>> p
+    Tensor([0.75], requires_grad=True)
+    """
+
+    def __init__(self, optimizer: Optimizer, every: int = 5, alpha: float = 0.5) -> None:
+        if every < 1 or not 0 <= alpha <= 1:
+            raise ValueError(f"every = {every} and alpha = {alpha}, but every is at least 1, and alpha from 0 to 1")
+        self.optimizer, self.every, self.alpha = optimizer, every, alpha
+        self.slow = optimizer.buffer.data.copy()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "optimizer":
+            raise AttributeError(name)
+        return getattr(self.optimizer, name)
+
+    def step(self) -> None:
+        self.optimizer.step()
+        if self.optimizer.t % self.every == 0:
+            data = self.optimizer.buffer.data
+            self.slow += data.dtype.type(self.alpha) * (data - self.slow)
+            data[:] = self.slow
+            for p in self.optimizer.params:
+                p.stamp, p.checksum = next_stamp(), None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the optimizer's state, and the slow point as ``slow``."""
+        state: Any = self.optimizer.state_dict()
+        return {**state, "slow": self.slow.copy()}
+
+    def load_state_dict(self, state: Any) -> None:
+        """Take over what `state_dict` returned."""
+        slow = np.asarray(state["slow"], self.slow.dtype)
+        if slow.shape != self.slow.shape:
+            raise ValueError(f"slow has shape {self.slow.shape}, the state has {slow.shape}")
+        self.optimizer.load_state_dict({key: state[key] for key in state if key != "slow"})
+        self.slow[:] = slow
