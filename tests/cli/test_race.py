@@ -67,7 +67,7 @@ def test_all_surfaces_and_all_rules_as_json(tmp_path, monkeypatch, capsys):
     ],
 )
 def test_an_option_does_what_it_says(tmp_path, capsys, options, expected):
-    command = ["--surface", "valley", "--optimizers", "sgd,adam", "--steps", "9", "--json", *options]
+    command = ["--surface", "valley", "--optimizers", "sgd", "--optimizers", "adam", "--steps", "9", "--json", *options]
     assert race(*command, "--out", str(tmp_path)) == 0
     (found,) = json.loads(capsys.readouterr().out)["races"].values()
     assert list(found) == ["sgd", "adam"]
@@ -154,6 +154,8 @@ def test_it_races_on_data_without_matplotlib_and_says_so(tmp_path, monkeypatch, 
         (["--seeds", "3"], "--seeds needs --data"),
         (["--epochs", "3"], "--epochs needs --data"),
         (["--quick"], "--quick needs --data"),
+        (["--drop", "a"], "--drop needs --data"),
+        (["--kind", "a=words"], "--kind needs --data"),
         (["--data", "blobs", "--seeds", "0"], "at least 1"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -140,9 +141,21 @@ def test_fewer_epochs_than_there_are_leave_a_run_as_it_is(capsys):
     whole = result(capsys, *FAST, "--epochs", "3", "--out", "a")
     before = Path("a/model.npz").read_bytes(), json.loads(Path("a/run.json").read_text())
     assert main(["train", "--resume", "a", "--epochs", "2"]) == 0
-    assert "nothing to do: a has 3 epochs; --epochs 4, or more, goes on" in capsys.readouterr().out
+    said = "nothing to do: a has had 3 epochs already; --epochs 4, or more, goes on"
+    assert said in capsys.readouterr().out
     after = Path("a/model.npz").read_bytes(), json.loads(Path("a/run.json").read_text())
     assert after == before
+    about = {**before[1], "options": {**before[1]["options"], "epochs": "30000"}}  # as after Ctrl-C
+    Path("a/run.json").write_text(json.dumps(about))
+    for asked in ("2", "3"):
+        assert main(["train", "--resume", "a", "--epochs", asked, "--json"]) == 0
+        printed = capsys.readouterr()
+        assert json.loads(printed.out) == about["figures"]
+        assert "a has had 3 epochs of 30000 already" in printed.err
+        assert json.loads(Path("a/run.json").read_text()) == about
+    Path("a/run.json").write_text(json.dumps(before[1]))
+    assert main(["train", "--resume", "a"]) == 0
+    assert "nothing to do: a has 3 epochs; --epochs 4, or more, goes on" in capsys.readouterr().out
     assert main(["train", "--resume", "a", "--epochs", "4"]) == 0
     assert "nothing to do" not in capsys.readouterr().out
     assert whole["epochs"] == before[1]["figures"]["epochs"] == 3
@@ -168,7 +181,7 @@ def test_a_run_that_ctrl_c_has_ended_goes_on_after_its_last_whole_epoch(capsys, 
     assert len(Path("parts/history.csv").read_text().splitlines()) == 1 + 3
     assert main(["evaluate", "parts", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert (said["loss"], said["accuracy"]) == (found["held_out_loss"], found["held_out_accuracy"])
+    assert (said["loss"], said["accuracy"]) == (found["validation_loss"], found["validation_accuracy"])
     parts = result(capsys, "train", "--resume", "parts")
     assert {**parts, "files": 0} == {**whole, "files": 0}
     assert same("whole", "parts")
@@ -232,8 +245,8 @@ def test_evaluate_gives_the_figures_of_the_training(capsys):
         found = result(capsys, *FAST, "--data", data, "--epochs", "2", "--out", data)
         assert main(["evaluate", data, "--json"]) == 0
         said = json.loads(capsys.readouterr().out)
-        assert said["loss"] == found["held_out_loss"]
-        assert said["accuracy"] == found["held_out_accuracy"]
+        assert said["loss"] == found["validation_loss"]
+        assert said["accuracy"] == found["validation_accuracy"]
         assert main(["evaluate", data]) == 0
         assert "samples held out" in capsys.readouterr().out
     assert status("evaluate", "moons", "--data", "digits") == 2
@@ -254,10 +267,10 @@ def iris_file(path="iris.csv", columns=("a", "b", "c", "d", "species")):
 def test_a_table_is_trained_evaluated_and_predicted_in_words(capsys):
     words = iris_file()
     found = result(capsys, "train", "--data", "iris.csv", "--target", "species", "--epochs", "30", "--dtype", "float32")
-    assert found["held_out_accuracy"] > 0.8
+    assert found["validation_accuracy"] > 0.8
     assert sorted(os.listdir("runs/iris")) == ["encoder.npz", "history.csv", "model.npz", "run.json"]
     assert main(["evaluate", "runs/iris", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["accuracy"] == found["held_out_accuracy"]
+    assert json.loads(capsys.readouterr().out)["accuracy"] == found["validation_accuracy"]
     assert main(["evaluate", "runs/iris", "--data", "iris.csv", "--json"]) == 0
     of_all = json.loads(capsys.readouterr().out)
     iris_file("some.csv", ("d", "c", "b", "a"))
@@ -274,6 +287,33 @@ def test_a_table_is_trained_evaluated_and_predicted_in_words(capsys):
     Path("iris.csv").write_text(Path("iris.csv").read_text().replace("5.1", "5.2"))
     assert status("train", "--resume", "runs/iris") == 2
     one_line(capsys, "iris.csv is not what it was")
+
+
+def test_samples_that_the_model_has_learned_from_are_counted(capsys):
+    iris_file()
+    found = result(capsys, "train", "--data", "iris.csv", "--target", "species", "--epochs", "9", "--out", "a")
+    rows = Path("iris.csv").read_text().splitlines()
+    Path("copy.csv").write_text("\n".join(rows) + "\n")
+    Path("more.csv").write_text("\n".join([*rows, "9,9,9,9,setosa"]) + "\n")
+    Path("other.csv").write_text("\n".join([rows[0], "9,9,9,9,setosa", "8,9,9,9,setosa"]) + "\n")
+    held_out = f"validation accuracy {found['validation_accuracy']:.4f} on the samples that were held out"
+    counts = []
+    for name in ("iris", "copy", "more", "other"):
+        assert main(["evaluate", "a", "--data", f"{name}.csv"]) == 0
+        said = capsys.readouterr().out
+        counts += [int(n) for n in re.findall(r"and it learned from (\d+) of them", said)]
+        assert (held_out in said) == (name != "other")
+    assert len(counts) == 3
+    assert len(set(counts)) == 1
+    assert 120 <= counts[0] < 125  # iris has a few flowers twice
+    about = json.loads(Path("a/run.json").read_text())
+    about["figures"]["held_out_accuracy"] = about["figures"].pop("validation_accuracy")  # as 0.1 called it
+    Path("a/run.json").write_text(json.dumps(about))
+    Path("iris.csv").write_text("gone")
+    assert main(["evaluate", "a", "--data", "copy.csv"]) == 0
+    assert held_out in capsys.readouterr().out
+    assert main(["evaluate", "a", "--data", "other.csv"]) == 0
+    assert "learned from" not in capsys.readouterr().out
 
 
 def test_a_run_on_a_table_without_its_encoder_is_refused_by_name(capsys):

@@ -189,3 +189,23 @@ def test_a_compiled_training_has_an_accuracy_under_class_weights_and_options_of_
         options = {"class_weight": "balanced", "rng": 0, "progress": False, "compiled": compiled}
         rows.append(tg.fit(model, X, y, loss, tg.SGD(model), 1, **options)["accuracy"])
     assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize(
+    ("right", "y", "loss"),
+    [
+        (np.eye(3), np.arange(3), tg.cross_entropy),
+        (np.zeros((3, 1)), np.zeros((3, 1)), tg.binary_cross_entropy_with_logits),
+    ],
+)
+def test_a_compiled_training_counts_an_output_of_nan_as_wrong_as_an_eager_one(right, y, loss):
+    counts = []
+    for compiled in (False, True):
+        model = tg.mlp([right.shape[1], right.shape[1]], rng=0)
+        model[0].W.data[...] = 0.0
+        model[0].b.data[...] = np.nan
+        optimizer = tg.SGD(model, lr=0.0, nonfinite="propagate")
+        with pytest.warns(UserWarning, match="the loss of the last epoch is nan"):
+            history = tg.fit(model, right, y, loss, optimizer, 1, progress=False, compiled=compiled)
+        counts.append(history["accuracy"])
+    assert counts == [[0.0], [0.0]]

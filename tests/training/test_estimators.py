@@ -437,3 +437,28 @@ def test_without_scikit_learn_all_else_works():
     code = f"import sys\nsys.modules['sklearn'] = None\nfrom tinygrad_edu import *\nimport tinygrad_edu as tg\n{try_it}"
     said = "tg.MLPClassifier and tg.MLPRegressor need scikit-learn, 1.6 or newer: pip install -U scikit-learn\n"
     assert python(code) == said
+
+
+def test_a_network_at_chance_level_is_not_told_to_standardize_again():
+    with pytest.warns(UserWarning, match="nothing was learned") as told:
+        tg.MLPClassifier(**SMALL | {"lr": 1e-12, "epochs": 5}).fit(X, Y)
+    assert "deviation 1" not in str(told[0].message)
+
+
+@BOTH
+def test_numbers_that_cannot_be_scaled_are_refused_by_column(kind, y):
+    with pytest.raises(ValueError, match="column 1 is too large to scale"):
+        kind(**SMALL).fit(X * [1, 1e200, 1], y)
+
+
+@BOTH
+def test_a_network_of_nan_has_no_answers(kind, y):
+    network = kind(**SMALL | {"epochs": 1}).fit(X, y)
+    network.model_[0].W.data[0] = np.nan
+    with pytest.raises(ValueError, match="the network's output holds nan"):
+        network.predict(X)
+
+
+def test_a_weight_of_a_class_is_named_by_its_word():
+    with pytest.raises(ValueError, match=r"class_weight\['mid'\]"):
+        tg.MLPClassifier(**SMALL, class_weight={"low": 1, "mid": -1, "top": 1}).fit(X, Y)

@@ -369,10 +369,57 @@ def test_a_run_at_chance_level_says_that_nothing_was_learned(y, outputs, loss, c
     ) as told:
         tg.fit(model, X, y, loss, tg.SGD(model, lr=1e-9), **options)
     assert told[0].filename == __file__
+    assert "mean 0 and deviation 1" not in str(told[0].message)  # X has these already
+    with pytest.warns(UserWarning, match="or features of mean 0 and deviation 1"):
+        tg.fit(model, 20 + X, y, loss, tg.SGD(model, lr=1e-9), **options)
     tg.fit(model, X + y.reshape(100, -1), y, loss, tg.SGD(model, lr=0.1), **options | {"epochs": 30})  # no warning
 
 
+@pytest.mark.parametrize(
+    ("validation", "said"),
+    [
+        ((X[:3], Y[:4]), r"X and y of validation need one row for each sample, got shapes \(3, 2\) and \(4,\)"),
+        ((X,), r"validation is two arrays, \(X, y\), or a share, as 0.2, got tuple of 1"),
+    ],
+)
+def test_validation_data_are_named_in_an_error(validation, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        tg.fit(small(), X, Y, epochs=1, validation=validation, progress=False)
+
+
+@pytest.mark.parametrize("y", [{"a": Y, "b": Y}, (Y, Y)])
+def test_several_targets_under_a_loss_of_one_are_named(y):
+    for run in (lambda: tg.fit(small(), X, y, epochs=1, progress=False), lambda: tg.evaluate(small(), X, y)):
+        with pytest.raises(TypeError, match=rf"y is a {type(y).__name__} of arrays, and cross_entropy takes one array"):
+            run()
+
+
 # --- evaluate ---------------------------------------------------------------------------------------------------------
+
+
+class Holes(tg.Layer):
+    """Returns what it is given, with NaN for numbers below 0."""
+
+    def forward(self, x):
+        x = x.numpy() if isinstance(x, tg.Tensor) else x
+        return tg.Tensor(np.where(x < 0, np.nan, x))
+
+
+@pytest.mark.parametrize(
+    ("right", "y", "loss"),
+    [
+        (np.eye(3)[Y], Y, tg.cross_entropy),
+        (np.full((50, 1), 2.0), np.ones((50, 1)), tg.binary_cross_entropy_with_logits),
+        (np.zeros((50, 1)), np.zeros((50, 1)), tg.binary_cross_entropy_with_logits),
+    ],
+)
+def test_an_output_that_is_nan_is_no_right_answer(right, y, loss):
+    assert tg.evaluate(Holes(), right, y, loss).accuracy == 1
+    spoilt = right.copy()
+    spoilt[:5] = -1
+    with np.errstate(invalid="ignore"):  # of the loss, which is NaN
+        found = tg.evaluate(Holes(), spoilt, y, loss), tg.evaluate(Holes(), spoilt, y, loss, batch_size=7)
+    assert [one.accuracy for one in found] == [0.9, 0.9]
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 1024])

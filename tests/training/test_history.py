@@ -72,7 +72,7 @@ def test_a_history_draws_itself(tmp_path):
     panels = history.plot().axes
     assert [ax.get_ylabel() for ax in panels] == ["loss", "accuracy", "right"]
     drawn = {line.get_label(): list(line.get_ydata()) for line in panels[0].lines}
-    assert drawn == {"training": history["loss"], "held-out": history["validation_loss"]}
+    assert drawn == {"training": history["loss"], "validation": history["validation_loss"]}
     assert [list(line.get_ydata()) for line in panels[2].lines] == [history["validation_right"]]
     with pytest.raises(ValueError, match="no epoch to draw"):
         tg.History().plot()

@@ -148,7 +148,7 @@ def test_predict_takes_lists_tensors_and_bytes_and_refuses_the_rest():
     assert np.array_equal(model.predict(X.tolist()), model.predict(tg.Tensor(X)))
     assert model.predict([[200, 100]]).shape == (1, 3)
     for wrong, error, message in (
-        (X[:0], ValueError, "X needs one row for each sample, got shapes"),
+        (X[:0], ValueError, "X holds no samples, so there is nothing to predict"),
         (3.0, ValueError, "X needs one row for each sample"),
         ("words", TypeError, "X is str|X holds|X is"),
         (None, TypeError, "X is None"),

@@ -1,7 +1,10 @@
 """Tables: what pandas reads and what the standard library reads is the same; the arrays are those that a loop over the
 file's cells gives; what cannot be read is refused with its line and column."""
 
+import bz2
 import csv
+import gzip
+import lzma
 import re
 import sys
 
@@ -153,6 +156,11 @@ REFUSED = {  # the file, arguments, and what is said
     "names": ("a,species\n" + "".join(f"n{i},{'xy'[i % 2]}\n" for i in range(12)), {}, "12 different words in 12"),
     "latin-1": ("a,species\n1,chat\n2,souris\n3,lièvre\n".encode("latin-1"), {}, "not utf-8: byte 0xe8 on line 4; fi"),
     "excel": (b"PK\x03\x04abc", {}, "is an Excel file or another archive: save it as CSV, or give pandas"),
+    "a key": ("PK,t\n1,2.5\n", {}, "has no column 'species'; it has 'PK', 't'"),  # and no archive
+    "gzip": (gzip.compress(PETS.encode()), {}, "is compressed, by gzip: unpack it, or give pandas.read_csv(path)"),
+    "bzip2": (bz2.compress(PETS.encode()), {}, "is compressed, by bzip2"),
+    "xz": (lzma.compress(PETS.encode()), {}, "is compressed, by xz"),
+    "a dropped target": (PETS, {"drop": ["age", "species"]}, "'species' is the target, so that drop=['sp"),
     "zero": (b"a,species\n1,\0\n", {}, "is no text: it holds a zero byte on line 2"),
     "a quote without end": ('a,species\n1,"x\n2,y\n', {}, "unexpected end of data; look at its quotes"),
     "kinds": (PETS, {"kinds": {"age": "word"}}, "a column is 'number', 'words', 'yes/no', not 'word'"),
@@ -258,8 +266,9 @@ def test_a_split_of_words_has_the_same_share_of_each_class_and_leaves_words_as_t
         (["1", "2", "3"] * 4, None),  # too few of each
         (["1", "2.5", "3"] * 9, None),  # not whole
         ([str(i) for i in range(30)] * 9, None),  # too many
-        (["no", "Yes", "yes"] * 2, ["no", "yes"]),
-        (["True", "False"] * 2, ["false", "true"]),
+        (["no", "Yes", "yes", "Yes"] * 2, ["no", "Yes"]),  # the most frequent spelling
+        (["True", "False"] * 2, ["False", "True"]),
+        (["T", "F"] * 2, ["F", "T"]),
     ],
 )
 @pytest.mark.usefixtures("reader")
@@ -272,6 +281,55 @@ def test_a_target_is_labels_or_a_number(file, cells, classes):
     elif classes[0].isdigit():
         assert np.array_equal(np.array(classes, float)[table.y], np.array(cells, float))
         assert "kinds={'t': \"number\"} makes a regression of it" in repr(table)
+
+
+def test_yes_and_no_of_a_frame_keep_their_spelling_in_answers_and_states(file):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": range(6), "paid": [True, False, True] * 2})
+    encoder = tg.data.csv(frame, target="paid").encoder
+    again = tg.data.Encoder()
+    again.load_state_dict(encoder.state_dict())
+    assert again.decode(np.eye(2)).tolist() == ["False", "True"]
+    assert again.encode(file("a,paid\n1,TRUE\n2,false\n")).y.tolist() == [1, 0]  # in any case of the letters
+    old = encoder.state_dict()
+    old["target"] = ["paid", "yes/no", ["false", "true"]]  # as 0.2 wrote it before
+    again.load_state_dict(old)
+    assert again.encode(frame).y.tolist() == [1, 0, 1] * 2
+
+
+def test_a_target_that_is_none_is_not_to_be_dropped(file):
+    for target in ([f"n{i}" for i in range(160)], ["2024-01-02", "2024-01-03"] * 2, ["", ""], [f"{2**60}", "1"]):
+        text = "a,id\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate(target))
+        with pytest.raises(ValueError, match="choose another target") as error:
+            tg.data.csv(file(text), target="id", missing="mean")
+        assert "drop=" not in str(error.value)
+
+
+def test_an_encoder_that_has_learned_nothing_says_so(file):
+    for use in (lambda e: e.encode(file(PETS)), lambda e: e.decode(np.eye(3))):
+        with pytest.raises(ValueError, match=r"this Encoder has learned no columns yet: tg\.data\.csv"):
+            use(tg.data.Encoder())
+
+
+def test_outputs_that_are_no_numbers_are_no_answers(file):
+    for target in ("species", "weight"):
+        encoder = tg.data.csv(file(PETS), target=target, kinds={"weight": "number"}).encoder
+        output = np.full((2, 3 if target == "species" else 1), 1.0)
+        output[1, 0] = np.nan
+        with pytest.raises(ValueError, match=r"output holds nan at \[1, 0\]"):
+            encoder.decode(output)
+
+
+def test_a_blank_name_is_seen_in_an_error(file):
+    encoder = tg.data.csv(file("city,x,t\na,1,u\nb,2,v\n"), target="t").encoder
+    with pytest.raises(ValueError, match="has no column 'city'; it has '', 'x', 'z'"):
+        encoder.encode(file(",x,z\n1,2,3\n", "other.csv"))
+
+
+def test_a_table_of_many_columns_prints_forty(file):
+    names = [f"c{i}" for i in range(50)]
+    lines = repr(tg.data.csv(file(",".join(names) + "\n" + ("1," * 49 + "2\n") * 2))).splitlines()
+    assert (lines[40].split()[0], lines[41]) == ("c39", "  ... and 10 more")
 
 
 @pytest.mark.usefixtures("reader")
@@ -329,7 +387,7 @@ def test_another_file_is_encoded_as_the_first(file, tmp_path):
             "line 4, column 'colour': 'green' is none of the known words, black, brown, wh",
         ),
         (PETS.replace("mouse", "rat"), "line 5, column 'species': 'rat' is none of the known words, cat, dog, mouse"),
-        (PETS.replace("indoors", "inside"), "has no column 'indoors'; it has weight, inside, colour"),
+        (PETS.replace("indoors", "inside"), "has no column 'indoors'; it has 'weight', 'inside', 'colour'"),
         (PETS.replace("age", "years"), "has a column 'years', which the first table had not"),
         (
             PETS.replace("30", "heavy"),
@@ -409,6 +467,8 @@ def test_a_scale_is_saved_and_keeps_the_precision_of_what_it_scales():
         (np.zeros((0, 3)), "no samples"),
         ([[1.0, np.nan]], "X holds nan at row 0, column 1"),
         ([["a"]], "X holds str 'a' at row 0, column 0"),
+        ([[1.0, 1e300], [2.0, -1e300]], "Standardize: column 1 is too large to scale"),
+        (np.full((4, 1), 1.7e308), "column 0 is too large"),
     ],
 )
 def test_standardize_refuses_what_has_no_mean(X, said):
@@ -419,6 +479,14 @@ def test_standardize_refuses_what_has_no_mean(X, said):
 def test_a_scale_refuses_other_columns():
     with pytest.raises(ValueError, match="X has 2 columns, but the scale was learned from 3"):
         tg.data.Standardize(np.eye(3))(np.eye(2))
+
+
+def test_what_a_scale_makes_is_finite_or_refused():
+    scale = tg.data.Standardize([[1e-9], [-1e-9]])
+    with pytest.raises(ValueError, match="X: column 0 is too large to scale"):
+        scale([[1e300]])
+    with pytest.raises(ValueError, match="column 0 is too large"):
+        tg.data.Standardize([[1e30], [-1e30]]).back(np.float32([[1e30]]))
 
 
 def test_the_words_for_empty_cells_are_no_numbers():

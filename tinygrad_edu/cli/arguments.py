@@ -17,7 +17,8 @@ from typing import Any, NoReturn
 from ..core.layers import ACTIVATIONS
 from ..extras.optimizers import RULES, rule_names
 from ..race.surfaces import SURFACES
-from ..training.cells import read
+from ..training.cells import columns_of
+from ..training.columns import KINDS
 from ..training.data import TOY_SETS, Encoder, Split, csv, digits, mnist, split
 
 SETS = ("digits", *TOY_SETS)
@@ -25,8 +26,8 @@ PYTHON = (  # an argument of a function in a message, and the option that it is 
     (r'\bsay missing="(\w+)"', r"train with --missing \1"),
     (r'\bmissing="(\w+)"', r"--missing \1"),
     (r"\bdrop=\[(['\"])(.*?)\1\]", r"--drop '\2'"),
+    (r"\bkinds=\{(['\"])(.*?)\1: \"(.*?)\"\}", r"--kind '\2=\3'"),
     (r'\bor "(median|drop)"', r"or \1"),
-    (r"csv\(path, target=\.\.\.\) names it", "--target names it, and --drop leaves it out"),
     (r"\bn_jobs=(\d+)", r"--jobs \1"),
 )
 NEEDS_MATPLOTLIB = "matplotlib (pip install matplotlib)"
@@ -144,39 +145,51 @@ def add_table(command: argparse.ArgumentParser) -> None:
     add("--target", metavar="NAME", help="of a table: the column to predict, words or numbers")
     text = "of a table: what to do about empty cells, refuse, drop, mean or median (default: refuse)"
     add("--missing", choices=["refuse", "drop", "mean", "median"], default="refuse", metavar="WAY", help=text)
-    text = "of a table: columns to leave out, as names and numbers of customers"
-    add("--drop", type=lambda names: names.split(","), default=[], metavar="NAME,NAME", help=text)
+    text = "of a table: columns to leave out; a,b are two, unless a column is called so"
+    add("--drop", nargs="+", action="extend", default=[], metavar="NAME", help=text)
+    text = f"of a table: what a column is if it looks like something else, as zip=words: {', '.join(KINDS)}"
+    add("--kind", nargs="+", action="extend", type=kind, default=[], metavar="NAME=KIND", help=text)
+
+
+def kind(text: str) -> str:
+    """Read a column and its kind, as "zip=words"."""
+    name, _, what = text.rpartition("=")
+    if not name:
+        raise argparse.ArgumentTypeError(f"got {text!r}, but it has to be a column and its kind, as zip=words")
+    return f"{name}={choice('kind of column', what, KINDS)}"
 
 
 def in_options(text: str) -> str:
     """Return a message of the package with the options of the command line in it, in place of Python's arguments."""
     for python, option in PYTHON:
         text = re.sub(python, option, text)
-    only = [f"{name}=" for name in ("kinds", "header", "encoding") if re.search(rf"\b{name}=[\[{{'\"]", text)]
+    only = [f"{name}=" for name in ("header", "encoding") if re.search(rf"\b{name}=[\[{{'\"]", text)]
     return f"{text} ({only[0]} is for tg.data.csv, in Python)" if only else text
 
 
-def load(name: str, rng: Any, target: str | None = None, missing: str = "refuse", drop: Iterable[str] = ()) -> Split:
-    """Return the data of that name, as `source` has read it; of a table with its target."""
-    if not is_table(name) and (target is not None or missing != "refuse" or drop):
-        option = "--target" if target is not None else "--missing" if missing != "refuse" else "--drop"
-        raise ValueError(f"{option} is for a table, and --data {name} is none; leave it out")
+def load(name: str, rng: Any, options: argparse.Namespace | None = None) -> Split:
+    """Return the data of that name, as `source` has read it; of a table with the options of `add_table`."""
+    if is_table(name) and options is not None:
+        return load_table(name, rng, options)[0]
+    given = {} if options is None else vars(options)
+    for option, absent in (("target", None), ("missing", "refuse"), ("drop", []), ("kind", [])):
+        if given.get(option, absent) != absent:
+            raise ValueError(f"--{option} is for a table, and --data {name} is none; leave it out")
     if name.startswith("mnist:"):
         return mnist(name.removeprefix("mnist:"))
-    if is_table(name):
-        return load_table(name, rng, target, missing, drop)[0]
     return digits(rng) if name == "digits" else split(*TOY_SETS[name](rng=rng), rng=rng)
 
 
-def load_table(
-    path: str, rng: Any, target: str | None, missing: str = "refuse", drop: Iterable[str] = ()
-) -> tuple[Split, Encoder]:
-    """Return a table's training and test data, standardised, and what encodes other files so."""
-    if target is None:
-        names = ", ".join(read(path).columns)
-        raise ValueError(f"--data {path} needs --target, the column to predict, of {names}")
-    train, test = csv(path, target, missing, drop).split(rng=rng)
-    return Split(train.X, train.y, test.X, test.y), train.encoder
+def load_table(path: str, rng: Any, options: argparse.Namespace) -> tuple[Split, Encoder, str]:
+    """Return a table's training and test data, standardised; what encodes other files so; and what was found in it."""
+    names = columns_of(path)
+    if options.target is None:
+        raise ValueError(f"--data {path} needs --target, the column to predict, of {', '.join(names)}")
+    drop = [one.strip() for given in options.drop for one in ([given] if given in names else given.split(","))]
+    kinds = dict(one.rpartition("=")[::2] for one in options.kind)
+    table = csv(path, options.target, options.missing, drop, kinds)
+    train, test = table.split(rng=rng)
+    return Split(train.X, train.y, test.X, test.y), train.encoder, in_options(repr(table))
 
 
 def surface(text: str) -> str:

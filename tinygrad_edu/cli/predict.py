@@ -40,9 +40,10 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"{options.file} has {X.shape[1]} columns, the model takes {features}")
     with model.evaluating():
         output = model(X.astype(trained.dtype))
+    finite("the model's output", output)
     answers = output.numpy() if encoder is None else encoder.decode(output)
     if runs.about(options.run)["answers"] == "numbers":
-        rows: list[list[Any]] = [["prediction"], *([float(answer)] for answer in answers.ravel())]
+        rows: list[list[Any]] = [["prediction"], *([float(f"{answer:.6g}")] for answer in answers.ravel())]
     else:
         answers = answers.argmax(axis=1) if encoder is None else answers
         sure = output.softmax().numpy().max(axis=1)

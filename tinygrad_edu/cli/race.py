@@ -37,7 +37,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add("--surface", type=surface, metavar="NAME", help=f"{', '.join(SURFACES)}, or all (default: beale)")
     text = f"any of {', '.join(RULES)}, all of the first {len(CLASSIC)}, or every one (default: those that courses "
     text += "compare; with --data all)"
-    add("--optimizers", type=rules, metavar="NAME,NAME", help=text)
+    add("--optimizers", type=rules, action="extend", metavar="NAME,NAME", help=text)
     text = "updates of each rule (default: as many as suit the surface)"
     add("--steps", type=whole("steps", 1), metavar="N", help=text)
     add(
@@ -63,8 +63,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Let the rules run, print a table, write pictures. Return the exit status."""
     on_data = options.data is not None
-    for name in ("surface", "steps", "lr", "gif") if on_data else ("seeds", "epochs", "quick", "jobs", "target"):
-        if getattr(options, name) is not None and getattr(options, name) is not False:
+    of_data = ("seeds", "epochs", "quick", "jobs", "target", "drop", "kind")
+    for name in ("surface", "steps", "lr", "gif") if on_data else of_data:
+        if (given := getattr(options, name)) is not None and given is not False and given != []:
             raise ValueError(f"--{name} {'does not go with' if on_data else 'needs'} --data")
     refuse_file(options.out)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -112,7 +113,7 @@ def run_on_data(options: argparse.Namespace) -> int:
     names = options.optimizers or rules("all")
     finished = iter(range(1, len(names) + 1))
     found = race_on_data(
-        *load(options.data, 0, options.target, options.missing, options.drop),
+        *load(options.data, 0, options),
         names,
         seeds=options.seeds or (2 if options.quick else 5),
         epochs=options.epochs or (3 if options.quick else 20),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
 from itertools import count
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 MODEL, ABOUT, ENCODER = "model.npz", "run.json", "encoder.npz"
 FILES = (MODEL, ABOUT, ENCODER, "history.csv", "loss.png", "boundary.png")
 KEPT = (  # the options of train that say how a run goes
-    *("data", "target", "missing", "drop", "hidden", "activation", "dropout", "compiled", "optimizer", "lr"),
+    *("data", "target", "missing", "drop", "kind", "hidden", "activation", "dropout", "compiled", "optimizer", "lr"),
     *("batch_size", "epochs", "dtype", "seed"),
 )
 
@@ -48,7 +49,7 @@ def new_folder(out: Path | None, name: str) -> Path:
 
 
 def as_words(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the options as they can be typed: a word for each, or True."""
+    """Return the options as they can be typed: a word for each, several, or True."""
     words: dict[str, Any] = {}
     for name in KEPT:
         value = getattr(options, name)
@@ -56,10 +57,10 @@ def as_words(options: argparse.Namespace) -> dict[str, Any]:
             value = from_anywhere(value)
         if name == "batch_size" and value is None:
             value = "all"
-        if isinstance(value, list):
-            value = ",".join(map(str, value)) or ("none" if name == "hidden" else None)
-        if value is not None and value is not False:
-            words[name.replace("_", "-")] = value if value is True else str(value)
+        if name == "hidden":
+            value = ",".join(map(str, value)) or "none"
+        if value is not None and value is not False and value != []:
+            words[name.replace("_", "-")] = value if value is True or isinstance(value, list) else str(value)
     return words
 
 
@@ -78,7 +79,8 @@ def files_of(data: str) -> list[Path]:
 
 def arguments(words: dict[str, Any]) -> list[str]:
     """Return what to type for the options that `as_words` returned."""
-    return [f"--{name}" if value is True else f"--{name}={value}" for name, value in words.items()]
+    several = [(name, one) for name, value in words.items() for one in (value if isinstance(value, list) else [value])]
+    return [f"--{name}" if value is True else f"--{name}={value}" for name, value in several]
 
 
 def digest(arrays: Sequence[Any]) -> str:
@@ -136,6 +138,27 @@ def encoder_of(folder: Path, options: argparse.Namespace) -> Encoder | None:
         )
     load(folder / ENCODER, encoder=(encoder := Encoder()))
     return encoder
+
+
+def errors_of(output: Any, y: Any, encoder: Encoder | None) -> dict[str, float]:
+    """Return what a regression misses its targets by: the root of the mean square, in the file's unit, and R²."""
+    wrong, around = (float((values.astype(float) ** 2).sum()) for values in (output - y, y - y.mean(axis=0)))
+    unit = 1.0 if encoder is None or encoder.unit is None else float(encoder.unit.deviation[0]) or 1.0
+    return {"rmse": (wrong / y.size) ** 0.5 * unit, "r2": 1 - wrong / around if around else nan}
+
+
+def validation_of(folder: Path) -> str:
+    """Return the figure of a run on the samples that it held out, as it is printed; "" of a run that has not ended."""
+    found = about(folder).get("figures", {})
+    if "validation_rmse" in found:
+        return f"validation {in_words({'rmse': found['validation_rmse'], 'r2': found['validation_r2']})}"
+    accuracy = found.get("validation_accuracy", found.get("held_out_accuracy"))  # as version 0.1 called it
+    return "" if accuracy is None else f"validation accuracy {accuracy:.4f}"
+
+
+def in_words(errors: dict[str, float]) -> str:
+    """Return the errors of a regression as they are printed."""
+    return f"RMSE {errors['rmse']:.6g}, R^2 {errors['r2']:.4f}"
 
 
 def epochs_of(folder: Path) -> int:

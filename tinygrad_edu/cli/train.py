@@ -43,6 +43,8 @@ from .runs import (
     digest,
     encoder_of,
     epochs_of,
+    errors_of,
+    in_words,
     new_folder,
     refuse_other_data,
     refuse_run,
@@ -112,21 +114,22 @@ def run(options: argparse.Namespace) -> int:
 
     import tinygrad_edu as tg
 
+    done = epochs_of(options.resume) if options.resume else 0
     if options.resume:
-        options = resumed(options)
+        asked, options = options.epochs, resumed(options)
+        if asked and asked <= done:
+            return leave_as_it_is(options, done)
     elif options.out:
         refuse_run(options.out)
     settle(options)
     out = sys.stderr if options.json else sys.stdout
     say = partial(print, file=out, flush=True)
-    rng = np.random.default_rng(options.seed)
-    data, encoder = data_of(options, rng)
+    data, encoder, columns = data_of(options, rng := np.random.default_rng(options.seed))
     known = prepare(options, data, encoder)
     labels = data.y_train.dtype.kind in "iu"
     shape = [data.X_train.shape[1], *options.hidden, outputs_of(data, encoder)]
-    describe_data(options.data, data, shape, labels, say)
-    if options.resume and (done := epochs_of(options.resume)) >= options.epochs:
-        say(f"nothing to do: {options.resume} has {done} epochs; --epochs {done + 1}, or more, goes on\n")
+    describe_data(options.data, data, shape, labels, columns, say)
+    describe_epochs(options, done, say)
 
     model = tg.mlp(shape, options.activation, options.dropout, options.dtype, rng)
     model.summary(file=out)
@@ -134,18 +137,28 @@ def run(options: argparse.Namespace) -> int:
     describe_rule(optimizer, options, say)
     loss = tg.cross_entropy if labels else tg.mse_loss
     history = learn(model, data, loss, optimizer, options, rng)
-    describe_result(history, optimizer.t, len(data.X_test), say)
+    errors = {} if labels else errors_of(model.predict(data.X_test), data.y_test, encoder)
+    describe_result(history, done, optimizer.t, len(data.X_test), errors, say)
 
     error = check(model, shape, loss, data, options, rng, say)
     written = save(options, history, model, data if labels and options.data in TOY_SETS else None)
-    found = figures(options, shape, optimizer.t, history, error, written)
+    found = figures(options, shape, optimizer.t, history, errors, error, written)
     describe(options.out, **known, figures=found)
-    say("\n".join(f"wrote   {path}" for path in written))
-    if not any(path.suffix == ".png" for path in written):
-        say(f"        no pictures: they need {NEEDS_MATPLOTLIB}")
+    describe_files(written, say)
     if options.json:
         print_json(found)
     return 0 if error is not None else 1
+
+
+def leave_as_it_is(options: argparse.Namespace, done: int) -> int:
+    """Say that a run has had the epochs that are asked for, and leave its files alone. Return the exit status."""
+    run, wanted = options.resume, options_of(options.resume).epochs
+    of = f" of {wanted}" if wanted and wanted > done else ""
+    said = f"nothing to do: {run} has had {done} epochs{of} already; --epochs {done + 1}, or more, goes on"
+    print(said, file=sys.stderr if options.json else sys.stdout)
+    if options.json:
+        print_json(about(run).get("figures", {}))
+    return 0
 
 
 def resumed(options: argparse.Namespace) -> argparse.Namespace:
@@ -157,7 +170,7 @@ def resumed(options: argparse.Namespace) -> argparse.Namespace:
             raise ValueError(f"--resume has the options of its run, but for --epochs: leave out --{option}")
     found = options_of(options.resume)
     found.out, found.json, found.resume = options.resume, options.json, options.resume
-    found.epochs = max(options.epochs or found.epochs, epochs_of(options.resume))
+    found.epochs = options.epochs or found.epochs
     return found
 
 
@@ -187,14 +200,14 @@ def settle(options: argparse.Namespace) -> None:
     options.epochs = options.epochs or (3 if options.quick else 100 if toy else 5 if files else 50)
 
 
-def data_of(options: argparse.Namespace, rng: Any) -> tuple[Split, Encoder | None]:
-    """Return the data in the dtype that was asked for, and how those of a table were made."""
-    data, encoder = (
-        load_table(options.data, rng, options.target, options.missing, options.drop)
+def data_of(options: argparse.Namespace, rng: Any) -> tuple[Split, Encoder | None, str]:
+    """Return the data in the dtype that was asked for; and of a table how they were made, and what was found in it."""
+    data, encoder, columns = (
+        load_table(options.data, rng, options)
         if is_table(options.data)
-        else (load(options.data, rng, options.target, options.missing, options.drop), None)
+        else (load(options.data, rng, options), None, "")
     )
-    return Split(*(a if a.dtype.kind in "iu" else a.astype(options.dtype) for a in data)), encoder
+    return Split(*(a if a.dtype.kind in "iu" else a.astype(options.dtype) for a in data)), encoder, columns
 
 
 def prepare(options: argparse.Namespace, data: Split, encoder: Encoder | None) -> dict[str, Any]:
@@ -239,11 +252,22 @@ def learn(model: Layer, data: Split, loss: Any, optimizer: Any, options: argpars
     return history
 
 
-def describe_data(name: str, data: Split, shape: list[int], labels: bool, say: Callable[..., Any]) -> None:
-    """Print the number of samples and the sizes of input and output."""
+def describe_data(
+    name: str, data: Split, shape: list[int], labels: bool, columns: str, say: Callable[..., Any]
+) -> None:
+    """Print the number of samples, the sizes of input and output, and the columns of a table."""
     say(f"data    {name}: {len(data.X_train):,} samples to learn from, {len(data.X_test):,} held out,")
     kinds = f"{shape[-1]} classes" if labels else f"{shape[-1]} target to hit"
-    say(f"        {shape[0]} feature{'s' * (shape[0] > 1)}, {kinds}\n")
+    lines = [f"        {shape[0]} feature{'s' * (shape[0] > 1)}, {kinds}"]
+    say("\n".join([*lines, *(f"      {line}" for line in columns.splitlines()[1:])]), end="\n\n")
+
+
+def describe_epochs(options: argparse.Namespace, done: int, say: Callable[..., Any]) -> None:
+    """Print where a run that is resumed goes on."""
+    if done >= options.epochs:
+        say(f"nothing to do: {options.resume} has {done} epochs; --epochs {done + 1}, or more, goes on\n")
+    elif done:
+        say(f"going on after epoch {done}, until {options.epochs}\n")
 
 
 def describe_rule(optimizer: Any, options: argparse.Namespace, say: Callable[..., Any]) -> None:
@@ -257,16 +281,28 @@ def describe_rule(optimizer: Any, options: argparse.Namespace, say: Callable[...
     say()
 
 
-def describe_result(history: History, updates: int, held_out: int, say: Callable[..., Any]) -> None:
-    """Print how the training ended."""
+def describe_files(written: list[Path], say: Callable[..., Any]) -> None:
+    """Print which files were written."""
+    say("\n".join(f"wrote   {path}" for path in written))
+    if not any(path.suffix == ".png" for path in written):
+        say(f"        no pictures: they need {NEEDS_MATPLOTLIB}")
+
+
+def describe_result(
+    history: History, done: int, updates: int, held_out: int, errors: dict[str, float], say: Callable[..., Any]
+) -> None:
+    """Print how the training ended. done : the epochs of earlier calls; errors : those of a regression"""
     ended = ", then stopped by Ctrl-C" if history.stopped == "interrupted" else ""
-    say(f"\ntrained {len(history)} epochs, {updates:,} updates in {sum(history['seconds']):.2f} s{ended}")
+    epochs = f"{len(history) - done} epoch{'s' * (len(history) - done != 1)}"
+    epochs += f" more, {len(history)} in all" * (done > 0)
+    say(f"\ntrained {epochs}, {updates:,} updates in {sum(history['seconds']):.2f} s{ended}")
     result = history.rows[-1]
     if (accuracy := result.get("validation_accuracy")) is None:
-        say(f"result  held-out loss {result['validation_loss']:.4f}")
+        measured = f"{in_words(errors)}, " if errors else ""
+        say(f"result  validation {measured}loss {result['validation_loss']:.4f}")
     else:
         right = round(accuracy * held_out)
-        say(f"result  held-out accuracy {accuracy:.4f}: {right} of {held_out:,} that it had not seen")
+        say(f"result  validation accuracy {accuracy:.4f}: {right} of {held_out:,} that it had not seen")
 
 
 def check(
@@ -316,7 +352,13 @@ def save(options: argparse.Namespace, history: History, model: Layer, data: Spli
 
 
 def figures(
-    options: argparse.Namespace, shape: list[int], updates: int, history: History, error: Any, written: list[Path]
+    options: argparse.Namespace,
+    shape: list[int],
+    updates: int,
+    history: History,
+    errors: dict[str, float],
+    error: Any,
+    written: list[Path],
 ) -> dict[str, Any]:
     """Return the result for --json."""
     result = history.rows[-1]
@@ -327,8 +369,9 @@ def figures(
         "updates": updates,
         "stopped": history.stopped,
         "train_loss": result["loss"],
-        "held_out_loss": result["validation_loss"],
-        "held_out_accuracy": result.get("validation_accuracy"),
+        "validation_loss": result["validation_loss"],
+        "validation_accuracy": result.get("validation_accuracy"),
+        **{f"validation_{name}": value for name, value in errors.items()},
         "gradcheck_error": error,
         "seconds": sum(history["seconds"]),
         "files": [str(path) for path in written],

@@ -271,14 +271,15 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
     if parts.yes_or_no:
         index = names_of(shapes[parts.output])
         at_index = f"[{', '.join(index)}]"
-        equal = [f"_right += ({parts.output}{at_index} > 0) == (y{at_index} > 0.5)"]
+        z = f"{parts.output}{at_index}"
+        equal = [f"_right += ({z} > 0) == (y{at_index} > 0.5) and {z} == {z}"]
         count = ["_right = 0", *nested(zip(index, shapes[parts.output]), equal), f"_out[{RIGHT}] = _right"]
         lines += [f"if _at[{at['count']}]:", *(f"    {line}" for line in count)]
     if parts.labelled:
         z, (n, classes) = parts.output, shapes[parts.output]
         here, most = f"{z}[_0, _1]", f"{z}[_0, _best]"  # the first NaN, if there is one, as NumPy's argmax
         best = [f"if {here} > {most} or ({here} != {here} and {most} == {most}):", "    _best = _1"]
-        row = ["_best = 0", *nested([("_1", classes)], best), "_right += _best == y[_0]"]
+        row = ["_best = 0", *nested([("_1", classes)], best), f"_right += _best == y[_0] and {most} == {most}"]
         count = ["_right = 0", *nested([("_0", n)], row), f"_out[{RIGHT}] = _right"]
         lines += [f"if _at[{at['count']}]:", *(f"    {line}" for line in count)]
     return lines

@@ -80,6 +80,19 @@ def numbers(name: str, values: Any) -> Array:
     return array
 
 
+def finite(name: str, values: Any) -> Array:
+    """Return values as an array; a ValueError says where ``name`` holds NaN or infinity.
+
+    >>> finite("X", [1, 2])
+    array([1, 2])
+    """
+    values = numbers(name, values)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        first = np.argwhere(~np.isfinite(values))[0]
+        raise ValueError(f"{name} holds {values[tuple(first)]} at {first.tolist()}; every number has to be finite")
+    return values
+
+
 def _of_objects(name: str, array: Array) -> Array:
     """Return an array of objects as floats, or say where the first is that is no number."""
     if array.ndim == 0:

@@ -15,6 +15,13 @@ import numpy as np
 from ..core.ops import Array
 from ..guards.kinds import path as path_kind, shown
 
+PACKED = {  # what a file begins with that is no text
+    b"PK\x03\x04": "an Excel file or another archive",
+    b"\x1f\x8b": "compressed, by gzip",
+    b"BZh": "compressed, by bzip2",
+    b"\xfd7zXZ": "compressed, by xz",
+    b"\x28\xb5\x2f\xfd": "compressed, by zstd",
+}
 MISSING = ("", "?", "na", "n/a", "nan", "null", "#n/a")  # cells without a value, in any case of the letters
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -53,18 +60,30 @@ def read(
     """
     if hasattr(source, "columns") and hasattr(source, "itertuples"):
         return _finite(_of_frame(source, set(as_words)))
-    text = _text(source, encoding)
-    if delimiter is None:
-        first = next((line for line in text.split("\n") if line.strip()), "")
-        delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark))))
-    elif not isinstance(delimiter, str) or len(delimiter) != 1:
-        raise ValueError(f"delimiter = {delimiter!r}, but it has to be one character, as ';'")
-    names = _header(source, next(_rows(source, text, delimiter), (0, []))[1], header)
+    text, delimiter, names = _opened(source, header, delimiter, encoding)
     columns = _by_pandas(text, delimiter, names, header is None, as_words)
     if columns is None:
         columns = _by_csv(source, text, delimiter, names, header is None, as_words)
     where = partial(_where, source, text, delimiter, header is None)
     return _finite(Cells(columns, where, len(columns[names[0]])))
+
+
+def columns_of(path: Any) -> list[str]:
+    """Return the names of a file's columns. Raises as `read`."""
+    return _opened(path, None, None, "utf-8")[2]
+
+
+def _opened(
+    path: Any, header: Sequence[str] | None, delimiter: str | None, encoding: str
+) -> tuple[str, str, list[str]]:
+    """Return the text of a file, what parts its cells, and the names of its columns."""
+    text = _text(path, encoding)
+    if delimiter is None:
+        first = next((line for line in text.split("\n") if line.strip()), "")
+        delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark))))
+    elif not isinstance(delimiter, str) or len(delimiter) != 1:
+        raise ValueError(f"delimiter = {delimiter!r}, but it has to be one character, as ';'")
+    return text, delimiter, _header(path, next(_rows(path, text, delimiter), (0, []))[1], header)
 
 
 def is_empty(values: Column) -> bool:
@@ -103,8 +122,10 @@ def _text(path: Any, encoding: str) -> str:
     if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
         raise ValueError(f"{path} is no file")
     content = Path(path).read_bytes()
-    if content[:2] == b"PK":
-        raise ValueError(f"{path} is an Excel file or another archive: save it as CSV, or give pandas.read_excel(path)")
+    for mark, packed in PACKED.items():
+        if content.startswith(mark):
+            first, reader = ("save it as CSV", "read_excel") if mark.startswith(b"PK") else ("unpack it", "read_csv")
+            raise ValueError(f"{path} is {packed}: {first}, or give pandas.{reader}(path)")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = "utf-16"
     try:

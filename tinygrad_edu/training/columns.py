@@ -25,7 +25,10 @@ MISTAKEN = [  # columns of words that were meant as something else: a pattern of
 
 
 class Feature(NamedTuple):
-    """A column of the file: its name, its kind ("number", "words" or "yes/no"), and its words in order."""
+    """A column of the file: its name, its kind ("number", "words" or "yes/no"), and its words, as the file spells them.
+
+    Yes and no have an order, no first, and are known in any case of the letters.
+    """
 
     name: str
     kind: str
@@ -47,17 +50,19 @@ class Feature(NamedTuple):
                 return column
             row = next(i for i, cell in enumerate(column) if cell is not None and not NUMBER.fullmatch(cell))
             raise ValueError(f"{where(row, self.name)}: {column[row]!r} is no number, as the others of this column are")
-        place = {word: float(i) for i, word in enumerate(self.words)}
+        place = {self._plain(word): float(i) for i, word in enumerate(self.words)}
         codes = np.full(len(column), np.nan)
         for row, cell in enumerate(_words(column)):
             if cell is not None:
-                word = cell.lower() if self.kind == "yes/no" else cell
-                if word not in place:
+                if self._plain(cell) not in place:
                     raise ValueError(
                         f"{where(row, self.name)}: {cell!r} is none of the known words, {', '.join(self.words)}"
                     )
-                codes[row] = place[word]
+                codes[row] = place[self._plain(cell)]
         return codes
+
+    def _plain(self, word: str) -> str:
+        return word.lower() if self.kind == "yes/no" else word
 
     def encoded(self, column: Column, where: Where) -> Array:
         """Return the columns of X that come of it: one, or one for each word."""
@@ -67,15 +72,17 @@ class Feature(NamedTuple):
         return np.where(np.isnan(codes), np.nan, codes == np.arange(len(self.words)))
 
 
-def feature_of(name: str, column: Column, kind: str | None, cells: Cells) -> Feature:
+def feature_of(name: str, column: Column, kind: str | None, cells: Cells, fix: str = "") -> Feature:
     """Return the kind of a column and its words, or say why nothing can be learned from it.
 
     kind : what the user says it is; None to find out
+    fix : what else helps; "" to leave the column out
     """
+    fix = fix or f"leave it out with drop=[{name!r}]"
     if not (any(cell is not None for cell in column) if isinstance(column, list) else (column == column).any()):
-        raise ValueError(f"column {name!r} is empty; leave it out with drop=[{name!r}]")
+        raise ValueError(f"column {name!r} is empty; {fix}")
     if not isinstance(column, list):
-        _refuse_uncountable(name, column, cells.where)
+        _refuse_uncountable(name, column, cells.where, fix)
         return Feature(name, "number")
     known = [cell for cell in column if cell is not None]
     if kind == "number" or (kind is None and any(map(NUMBER.fullmatch, known))):
@@ -88,43 +95,46 @@ def feature_of(name: str, column: Column, kind: str | None, cells: Cells) -> Fea
     words = sorted(set(known))
     for pair in YES_NO:
         if kind != "words" and {word.lower() for word in words} <= set(pair) and (len(words) > 1 or kind):
-            return Feature(name, "yes/no", pair)
+            return Feature(name, "yes/no", tuple(_spelling(word, known) for word in pair))
     if kind == "yes/no":
         raise ValueError(f"column {name!r} is not of yes and no, but of {listed(words)}")
     if kind is None:
-        _refuse_mistaken(name, column, words, cells.where)
+        _refuse_mistaken(name, column, words, cells.where, fix)
     if len(words) > WORDS or (len(words) == len(known) > 10):
         raise ValueError(
             f"column {name!r} holds {len(words):,} different words in {len(known):,} rows, as {listed(words, 2)}: "
-            f"too many to learn from; leave it out with drop=[{name!r}]"
+            f"too many to learn from; {fix}"
         )
     return Feature(name, "words", tuple(words))
 
 
-def _refuse_uncountable(name: str, column: Array, where: Where) -> None:
+def _spelling(word: str, known: list[str]) -> str:
+    """Return the most frequent spelling of a word among cells, or the word if there is none."""
+    return max(sorted({cell for cell in known if cell.lower() == word}), key=known.count, default=word)
+
+
+def _refuse_uncountable(name: str, column: Array, where: Where, fix: str) -> None:
     """Raise if whole numbers are so large that a float takes some of them for one, as those of accounts."""
     known = column[~np.isnan(column)]
     if (known == np.rint(known)).all() and np.abs(known).max() > 2**53:
         row = int(np.nanargmax(np.abs(column)))
         raise ValueError(
-            f"{where(row, name)} is {column[row]:.0f}, more than a float can count; leave the column out with "
-            f'drop=[{name!r}], or say kinds={{{name!r}: "words"}}'
+            f"{where(row, name)} is {column[row]:.0f}, more than a float can count; {fix}, or say "
+            f'kinds={{{name!r}: "words"}}'
         )
 
 
-def _refuse_mistaken(name: str, column: list[str | None], words: list[str], where: Where) -> None:
+def _refuse_mistaken(name: str, column: list[str | None], words: list[str], where: Where, fix: str) -> None:
     """Raise if the words are dates, or numbers that are written in another way."""
     for pattern, what in MISTAKEN:
         if all(re.fullmatch(pattern, word) for word in words):
             row = next(row for row, cell in enumerate(column) if cell is not None)
-            raise ValueError(
-                f"{where(row, name)} is {column[row]!r}, {what} or leave the column out with drop=[{name!r}]"
-            )
+            raise ValueError(f"{where(row, name)} is {column[row]!r}, {what} or {fix}")
 
 
 def target_of(name: str, column: Column, kind: str | None, cells: Cells) -> Feature:
     """Return the target's kind, and its classes."""
-    feature = feature_of(name, column, kind, cells)
+    feature = feature_of(name, column, kind, cells, "choose another target")
     if not isinstance(column, list) and kind is None:
         known = column[~np.isnan(column)]
         values = np.unique(known)
@@ -134,6 +144,28 @@ def target_of(name: str, column: Column, kind: str | None, cells: Cells) -> Feat
     if feature.kind == "words" and len(feature.words) < 2:
         raise ValueError(f"the target {name!r} has one class, {feature.words[0]!r}: there is nothing to tell apart")
     return feature
+
+
+def found(feature: Feature, column: Array) -> str:
+    """Return what a column holds. column : its numbers, or the first of those that are made of its words."""
+    known = column[~np.isnan(column)]
+    if feature.kind == "words":
+        return f"{len(feature.words)} words, one-hot: {listed(feature.words)}"
+    if feature.kind == "yes/no":
+        return f"{feature.words[1]} in {np.mean(known):.0%} of the rows"
+    if known.min() == known.max():
+        return f"the number {known[0]:g} in each row: nothing is learned from it"
+    return f"numbers from {known.min():g} to {known.max():g}"
+
+
+def described(target: Feature, y: Array | None) -> str:
+    """Return what the target is."""
+    if target.kind == "number":
+        return "a number, so this is a regression"
+    counts = [""] * len(target.words) if y is None else [f" {n}" for n in np.bincount(y, minlength=len(target.words))]
+    said = f"{len(target.words)} classes: {listed([word + n for word, n in zip(target.words, counts)])}"
+    numbers = all(map(NUMBER.fullmatch, target.words))
+    return f'{said}; kinds={{{target.name!r}: "number"}} makes a regression of it' if numbers else said
 
 
 def listed(words: Sequence[str], most: int = 8) -> str:

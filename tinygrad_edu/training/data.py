@@ -18,7 +18,7 @@ import numpy as np
 from ..core.init import Rng
 from ..core.ops import Array
 from ..guards.kinds import at_least_0, generator, is_whole, number, whole, yes_or_no
-from ..guards.samples import numbers, table
+from ..guards.samples import finite as finite, table
 from .splits import Split as Split, Standardize as Standardize, require_rows, split as split
 from .tables import Encoder as Encoder, Table as Table, csv as csv
 
@@ -112,19 +112,6 @@ def in_order(
     stop = N - N % size if drop_last else N
     order = np.random.default_rng(rng).permutation(N) if shuffle else np.arange(N)
     return order[:stop], size
-
-
-def finite(name: str, values: Any) -> Array:
-    """Return values as an array; a ValueError says where ``name`` holds NaN or infinity.
-
-    >>> finite("X", [1, 2])
-    array([1, 2])
-    """
-    values = numbers(name, values)
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        first = np.argwhere(~np.isfinite(values))[0]
-        raise ValueError(f"{name} holds {values[tuple(first)]} at {first.tolist()}; every number has to be finite")
-    return values
 
 
 # --- toy sets: two features, so that the boundary can be drawn --------------------------------------------------------

@@ -19,12 +19,14 @@ from ..core.ops import Array
 from ..core.optimizer import LearningRate, Optimizer
 from ..core.tensor import Tensor, no_grad
 from ..extras.optimizers import RULES
-from ..guards.kinds import function, shown, whole, yes_or_no
+from ..guards.kinds import function, number, shown, whole, yes_or_no
+from ..guards.samples import finite
 from .callbacks import EarlyStopping
 from .fit import fit
 from .history import History
 from .schedules import cosine, one_cycle, polynomial
 from .scores import Loss
+from .splits import require_scale
 from .weights import checked_weights
 
 try:
@@ -164,7 +166,12 @@ class Network(BaseEstimator):
 
     def _scaler(self, columns: Array, weight: Array | None) -> Any:
         """Return what brings columns to mean 0 and deviation 1, or, if not wanted, leaves them as they are."""
-        return StandardScaler(with_mean=self.standardize, with_std=self.standardize).fit(columns, sample_weight=weight)
+        scaler = StandardScaler(with_mean=self.standardize, with_std=self.standardize)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaler.fit(columns, sample_weight=weight)
+        if self.standardize:
+            require_scale("standardize", scaler.scale_[None])
+        return scaler
 
     def _rule(self, updates: int) -> Optimizer:
         """Return the optimizer, for a training of so many updates."""
@@ -183,7 +190,8 @@ class Network(BaseEstimator):
     def _scores(self, X: Any) -> Array:
         """Return the network's output for X."""
         check_is_fitted(self)
-        return self.model_.predict(self._inputs(validate_data(self, X, reset=False, dtype=FLOATS, order="C")))
+        X = validate_data(self, X, reset=False, dtype=FLOATS, order="C")
+        return finite("the network's output", self.model_.predict(self._inputs(X)))
 
 
 class MLPClassifier(ClassifierMixin, Network):
@@ -308,6 +316,9 @@ class MLPClassifier(ClassifierMixin, Network):
         if self.class_weight is not None:
             if self._several:
                 raise ValueError("class_weight is a weight for each class, and these are labels, several for a sample")
+            if isinstance(self.class_weight, Mapping):
+                for kind, share in self.class_weight.items():
+                    number(f"class_weight[{kind!r}]", share, 0)
             self._class_weight = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         return len(self.classes_)
 

@@ -40,6 +40,8 @@ def predict(model: Layer, X: Any, batch_size: int = 1024) -> Any:
     whole("batch_size", batch_size, 1)
     X = each("X", numbers, X)
     lengths = {part.shape[:1] for part in parts_of(X)}
+    if lengths == {(0,)}:
+        raise ValueError("X holds no samples, so there is nothing to predict")
     if lengths & {(), (0,)} or len(lengths) > 1:
         raise ValueError(f"X needs one row for each sample, got shapes {', '.join(str(p.shape) for p in parts_of(X))}")
     with model.evaluating():
@@ -81,6 +83,11 @@ def cost_of(loss: Loss, output: Any, yb: Data, y: Data, **more: Any) -> Tensor:
     except (TypeError, ValueError) as error:
         if not is_several(y):
             about_fit(error, output, y)
+        elif str(getattr(ours := getattr(loss, "func", loss), "__module__", "")).startswith(__name__.partition(".")[0]):
+            raise TypeError(
+                f"y is a {type(y).__name__} of arrays, and {ours.__name__} takes one array; give that one, or write a "
+                "loss of your own, a function of the model's output and such a y"
+            ) from None
         raise
     require_loss(cost)
     return cost

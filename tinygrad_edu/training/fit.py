@@ -32,6 +32,7 @@ from .history import Evaluation, History, Progress, Row
 from .outcome import Numbers, warn_if_nothing_learned, warn_if_untrained
 from .resume import Resumable, code_of, name_of, require_parts
 from .scores import Loss, checked_metrics, columns_of, measured, reader
+from .splits import require_rows
 from .weights import checked_weights, class_table, counts_of, require_counts, take_weights
 
 
@@ -155,7 +156,7 @@ def fit(
             measure, save = partial(_measured, task, validation, metrics), partial(kept.save, run, told, rng)
             _train(run, begin, draw, measure, told, save, epochs, progress)
             if task.weights is None and not is_several(y):
-                warn_if_nothing_learned(run.history, y, loss)
+                warn_if_nothing_learned(run.history, X, y, loss)
     told.say("finish", run)
     return run.history
 
@@ -201,10 +202,11 @@ def _check(X: Data, y: Data, epochs: Any, batch_size: Any, rng: Any, accumulate:
     whole("accumulate", accumulate, 1)
 
 
-def _of_one_length(X: Data, y: Data, batch_size: Any = None) -> None:
+def _of_one_length(X: Data, y: Data, batch_size: Any = None, both: str = "X and y") -> None:
     """Raise ValueError unless all arrays have one row for each sample, and batch_size is a size."""
     for part in parts_of(X):
         for targets in parts_of(y):
+            require_rows(part, targets, both)
             in_order(part, targets, batch_size, shuffle=False)
 
 
@@ -222,14 +224,15 @@ def _checked_validation(validation: Any, loss: Loss) -> Any:
     """Return what to validate on: a share, two arrays, or None."""
     if isinstance(validation, (tuple, list)) and len(validation) == 2:
         X, y = each("validation X", finite, validation[0]), each("validation y", finite, validation[1])
-        _of_one_length(X, y)
+        _of_one_length(X, y, both="X and y of validation")
         require_counts("validation y", counts_of(loss, y))
         return X, y
     if validation is None:
         return None
     if isinstance(validation, bool) or not isinstance(validation, (float, np.floating)):
+        several = f" of {len(validation)}" if isinstance(validation, (tuple, list)) else ""
         raise TypeError(
-            f"validation is two arrays, (X, y), or a share, as 0.2, got {type(validation).__name__}; "
+            f"validation is two arrays, (X, y), or a share, as 0.2, got {type(validation).__name__}{several}; "
             "X, y, X_val, y_val = tg.data.split(X, y, 0.2) holds some back: validation=(X_val, y_val)"
         )
     if not 0 < validation < 1:

@@ -165,8 +165,8 @@ class Progress:
         """Show the row of the epoch that has just ended."""
         if self.bar is not None:
             last = "validation_accuracy" if "validation_accuracy" in row else "validation_loss"
-            held_out = f"  held-out {last.partition('_')[2]} {_short(row[last])}" if last in row else ""
-            self.bar.set_postfix_str(f"loss {_short(row['loss'])}{held_out}", refresh=False)
+            validation = f"  validation {last.partition('_')[2]} {_short(row[last])}" if last in row else ""
+            self.bar.set_postfix_str(f"loss {_short(row['loss'])}{validation}", refresh=False)
             self.bar.update()
         elif self.wanted:
             number, rest = f"{row['epoch']:>{len(str(self.total))}}", {k: x for k, x in row.items() if k != "epoch"}

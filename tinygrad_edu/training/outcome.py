@@ -12,6 +12,7 @@ from ..core.losses import binary_cross_entropy_with_logits, cross_entropy, mse_l
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..guards.frames import warn
+from ..guards.samples import Data, is_several
 from .history import History
 from .scores import Loss
 
@@ -51,7 +52,7 @@ def warn_if_untrained(optimizer: Optimizer, model: Layer) -> None:
         )
 
 
-def warn_if_nothing_learned(history: History, y: Array, loss: Loss) -> None:
+def warn_if_nothing_learned(history: History, X: Data, y: Array, loss: Loss) -> None:
     """Warn if the last of at least five epochs was no better than a model that ignores X."""
     least = next((least for known, least in CONSTANT if known is loss), None)
     if len(history) < 5 or least is None:
@@ -61,8 +62,17 @@ def warn_if_nothing_learned(history: History, y: Array, loss: Loss) -> None:
     if last["loss"] >= 0.99 * constant > 0 and last.get("accuracy", 0.0) <= chance + 1 / np.sqrt(len(y)):
         warn(
             f"nothing was learned: the loss is {last['loss']:.4g} after {len(history)} epochs, and {constant:.4g} for "
-            "a model that ignores X; try another learning rate, more epochs, or features of mean 0 and deviation 1"
+            "a model that ignores X; try another learning rate, more epochs"
+            f"{'' if _scaled(X) else ', or features of mean 0 and deviation 1'}"
         )
+
+
+def _scaled(X: Data) -> bool:
+    """Return whether X is a table whose columns all have about mean 0 and deviation 1, or hold one number near 0."""
+    if is_several(X) or X.ndim != 2:
+        return False
+    mean, deviation = X.mean(axis=0, dtype=float), X.std(axis=0, dtype=float)
+    return bool(((np.abs(mean) < 1) & ((deviation < 1e-9) | (np.abs(np.log(np.maximum(deviation, 1e-9))) < 1))).all())
 
 
 def _entropy(shares: list[Any]) -> float:

@@ -23,7 +23,7 @@ NO_PANEL = ("epoch", "lr", "seconds")  # columns of a history that `loss_curve` 
 
 
 def loss_curve(history: Any, path: Any, title: str = "Training") -> Path:
-    """Draw the loss, and the accuracy and metrics if there are any, against the epoch; training solid, held-out dashed.
+    """Draw the loss, and accuracy and metrics if there are any, against the epoch; training solid, validation dashed.
 
     Returns the path of the PNG. Raises ImportError without matplotlib, ValueError without epochs.
     """
@@ -39,7 +39,7 @@ def loss_page(history: Any, title: str) -> Any:
     page, axes = figure(len(panels), title)
     marker = "." if len(history) < 3 else ""
     for ax, what in zip(axes, panels, strict=True):
-        lines = ((what, "training", COLOURS[0], "-"), (f"validation_{what}", "held-out", COLOURS[1], "--"))
+        lines = ((what, "training", COLOURS[0], "-"), (f"validation_{what}", "validation", COLOURS[1], "--"))
         for key, label, colour, style in lines:
             if key in row:
                 ax.plot(history["epoch"], history[key], style, color=colour, label=label, marker=marker)

@@ -72,18 +72,20 @@ def label_options(loss: Loss) -> dict[str, Any]:
 
 
 def best_class(output: Any) -> Array | None:
-    """Return the number of the highest score of each sample; None unless output has a score for each class."""
+    """Return the number of the highest score of each sample, -1 if one is NaN; None unless each class has a score."""
     scores = unwrap(output)
     if isinstance(scores, (tuple, list, dict)) or len(scores.shape) != 2 or scores.shape[1] < 2:
         return None
-    answers: Array = scores.argmax(axis=1)
+    answers: Array = scores.argmax(axis=1)  # which is where the first NaN is, if there is one
+    if scores.size and np.isnan(scores.max()):
+        answers[np.isnan(scores).any(axis=1)] = -1
     return answers
 
 
 def yes_or_no(output: Any) -> Array | None:
-    """Return 1 for each logit above 0, else 0."""
+    """Return 1 for each logit above 0, else 0; -1 for NaN."""
     logits = unwrap(output)
-    return None if isinstance(logits, (tuple, list, dict)) else (logits > 0).astype(int)
+    return None if isinstance(logits, (tuple, list, dict)) else (logits > 0).astype(int) - np.isnan(logits)
 
 
 # --- metrics ----------------------------------------------------------------------------------------------------------

@@ -64,10 +64,10 @@ def split(X: Any, y: Any, test_share: float = 0.2, rng: Rng = None) -> Split:
     return Split(X[train], y[train], X[test], y[test])
 
 
-def require_rows(X: Array, y: Array) -> None:
-    """Raise unless X and y have equally many rows."""
+def require_rows(X: Array, y: Array, both: str = "X and y") -> None:
+    """Raise unless X and y have equally many rows. both : their names in the error."""
     if X.shape[:1] != y.shape[:1] or not X.ndim:
-        raise ValueError(f"X and y need one row for each sample, got shapes {X.shape} and {y.shape}")
+        raise ValueError(f"{both} need one row for each sample, got shapes {X.shape} and {y.shape}")
 
 
 def _classes(y: Array) -> Array | None:
@@ -94,6 +94,10 @@ class Standardize:
     ----------
     X : the training data, (N, D), or targets (N, 1); None for a scale that `load_state_dict` fills
 
+    Raises
+    ------
+    ValueError : no samples; NaN or infinity; a column whose deviation, or what scaling makes of it, is beyond a float
+
     Examples
     --------
     >>> scale = Standardize([[1.0, 300.0], [3.0, 500.0]])
@@ -111,7 +115,9 @@ class Standardize:
             X = _columns("X", X)
             if not len(X):
                 raise ValueError("Standardize: there are no samples")
-            self.mean, self.deviation = X.mean(axis=0, dtype=float), X.std(axis=0, dtype=float)
+            with np.errstate(over="ignore", invalid="ignore"):
+                self.mean, self.deviation = X.mean(axis=0, dtype=float), X.std(axis=0, dtype=float)
+            require_scale("Standardize", self.deviation)
             self.deviation[self.deviation <= 1e-12 * np.abs(self.mean)] = 0  # what rounding makes of a constant
 
     @property
@@ -122,12 +128,14 @@ class Standardize:
     def __call__(self, X: Any) -> Array:
         """Return X, (N, D), in deviations from the mean. float32 stays float32."""
         X = self._fitting(X)
-        return ((X - self.mean) / self._divisor()).astype(X.dtype)
+        with np.errstate(over="ignore"):
+            return require_scale("X", ((X - self.mean) / self._divisor()).astype(X.dtype))
 
     def back(self, X: Any) -> Array:
         """Return the numbers that became X: of predictions, in the units of the targets."""
         X = self._fitting(X)
-        return (X * self._divisor() + self.mean).astype(X.dtype)
+        with np.errstate(over="ignore"):
+            return require_scale("X", (X * self._divisor() + self.mean).astype(X.dtype))
 
     def _divisor(self) -> Array:
         return np.where(self.deviation == 0, 1.0, self.deviation)
@@ -158,6 +166,13 @@ class Standardize:
         if not (np.isfinite(mean).all() and np.isfinite(deviation).all() and (deviation >= 0).all()):
             raise ValueError("a mean or a deviation in this state is not finite, or a deviation is below 0")
         self.mean, self.deviation = mean, deviation
+
+
+def require_scale(name: str, scaled: Array) -> Array:
+    """Return what scaling has made; raise ValueError where it is beyond what a float can hold."""
+    if not (right := np.isfinite(scaled)).all():
+        raise ValueError(f"{name}: column {np.argwhere(~right)[0][-1]} is too large to scale; divide it by a number")
+    return scaled
 
 
 def _columns(name: str, X: Any) -> Array:

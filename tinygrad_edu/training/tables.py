@@ -15,13 +15,14 @@ from ..core.init import Rng
 from ..core.ops import Array
 from ..guards.kinds import shown, yes_or_no
 from ..guards.names import helped
-from ..guards.samples import numbers
-from .cells import NUMBER, Cells, is_empty, read
-from .columns import KINDS, Feature, feature_of, listed, target_of
+from ..guards.samples import finite
+from .cells import Cells, is_empty, read
+from .columns import KINDS, Feature, described, feature_of, found, target_of
 from .splits import Standardize, split
 from .states import fitting, loads
 
 MISSING = ("refuse", "drop", "mean", "median")
+MOST = 40  # columns that a table prints
 
 
 class Encoder:
@@ -61,16 +62,24 @@ class Encoder:
         ------
         ValueError : as `csv`; a column that is missing, or one that the first table had not; a word that is not known
         """
+        self._require_columns()
         cells = read(source, **self.reading)
         known = [feature.name for feature in self.features]
         target = self.target.name if self.target else None
         for name in known:
             if name not in cells.columns:
-                raise ValueError(f"{_called(source)} has no column {name!r}; it has {', '.join(cells.columns)}")
+                raise _no_column(source, name, cells)
         for name in cells.columns:
             if name not in (*known, target, *self.dropped):
                 raise ValueError(f"{_called(source)} has a column {name!r}, which the first table had not")
         return self._table(source, cells)
+
+    def _require_columns(self) -> None:
+        if not self.features:
+            raise ValueError(
+                "this Encoder has learned no columns yet: tg.data.csv(path, target=...).encoder has, or "
+                "tg.load(path, encoder=encoder) fills it"
+            )
 
     def _table(self, source: Any, cells: Cells) -> Table:
         """Return the cells as a `Table`, or say where one is empty that may not be."""
@@ -130,8 +139,13 @@ class Encoder:
         Parameters
         ----------
         output : scores (N, C), or class numbers (N,); of a regression (N, 1)
+
+        Raises
+        ------
+        ValueError : NaN or infinity, as of a training that diverged; a table without a target; another shape
         """
-        output = numbers("output", output)
+        self._require_columns()
+        output = finite("output", output)
         if self.target is None:
             raise ValueError("this table has no target, so there is nothing to decode")
         if self.target.kind == "number":
@@ -234,13 +248,15 @@ class Table(NamedTuple):
         encoder, holes = self.encoder, 0
         lines = [f"{self.source}: {len(self.X):,} rows, {self.X.shape[1]} features"]
         at = 0
-        width = max(len(f.name) for f in encoder.features)
+        width = max(len(f.name) for f in encoder.features[:MOST])
         for feature in encoder.features:
             column = self.raw[:, at : (at := at + len(feature.names()))]
-            lines.append(f"  {feature.name:<{width}}  {_found(feature, column)}")
             holes += int(np.isnan(column[:, 0]).sum())
+            if len(lines) <= MOST:
+                lines.append(f"  {feature.name:<{width}}  {found(feature, column[:, 0])}")
+        lines += [f"  ... and {len(encoder.features) - MOST:,} more"] * (len(encoder.features) > MOST)
         if (target := encoder.target) is not None:
-            lines.append(f"  target {target.name}: {_target(target, self.y)}")
+            lines.append(f"  target {target.name}: {described(target, self.y)}")
         lines += [f"  left out: {', '.join(encoder.dropped)}"] * bool(encoder.dropped)
         lines += [f"  empty cells: {holes}, filled with the {encoder.missing}"] * bool(holes)
         lines += [f"  rows with empty cells left out: {self.left_out}"] * bool(self.left_out)
@@ -270,31 +286,13 @@ def _texts(values: Any) -> list[str]:
     return list(values)
 
 
-def _found(feature: Feature, column: Array) -> str:
-    """Return what a column holds."""
-    known = column[~np.isnan(column)]
-    if feature.kind == "words":
-        return f"{len(feature.words)} words, one-hot: {listed(feature.words)}"
-    if feature.kind == "yes/no":
-        return f"{feature.words[1]} in {np.mean(known):.0%} of the rows"
-    if known.min() == known.max():
-        return f"the number {known[0]:g} in each row: nothing is learned from it"
-    return f"numbers from {known.min():g} to {known.max():g}"
-
-
-def _target(target: Feature, y: Array | None) -> str:
-    """Return what the target is."""
-    if target.kind == "number":
-        return "a number, so this is a regression"
-    counts = [""] * len(target.words) if y is None else [f" {n}" for n in np.bincount(y, minlength=len(target.words))]
-    said = f"{len(target.words)} classes: {listed([word + n for word, n in zip(target.words, counts)])}"
-    numbers = all(map(NUMBER.fullmatch, target.words))
-    return f'{said}; kinds={{{target.name!r}: "number"}} makes a regression of it' if numbers else said
-
-
 def _others(rows: Array) -> str:
     n = int(rows.sum()) - 1
     return f", and {n:,} more row{'s have' if n > 1 else ' has'} an empty cell" if n else ""
+
+
+def _no_column(source: Any, name: str, cells: Cells) -> ValueError:
+    return ValueError(f"{_called(source)} has no column {name!r}; it has {', '.join(map(repr, cells.columns))}")
 
 
 def _called(source: Any) -> str:
@@ -342,8 +340,9 @@ def csv(
     ------
     FileNotFoundError : there is no such file
     ValueError : an empty cell; a column of words and numbers, of dates, of more than 100 words, or of numbers with
-        commas; a target with one class; rows that are too long or too short; no header, or one that names a column
-        twice; bytes that are no text. The error names line and column, and says what helps
+        commas; a target with one class, or one that is dropped; rows that are too long or too short; no header, or
+        one that names a column twice; bytes that are no text, or compressed. The error names line and column, and says
+        what helps
 
     Examples
     --------
@@ -371,7 +370,9 @@ def csv(
     names = list(cells.columns)
     for name in [*([] if target is None else [target]), *drop, *kinds]:
         if name not in names:
-            raise ValueError(f"{_called(path)} has no column {name!r}; it has {', '.join(map(repr, names))}")
+            raise _no_column(path, name, cells)
+    if target in drop:
+        raise ValueError(f"{target!r} is the target, so that drop=[{target!r}] leaves nothing to predict")
     if bad := [kind for kind in kinds.values() if kind not in KINDS]:
         raise ValueError(f"kinds = {kinds}, but a column is {', '.join(map(repr, KINDS))}, not {bad[0]!r}")
     encoder = Encoder()
