@@ -82,8 +82,8 @@ def test_the_title_fits_into_the_picture(tmp_path, plots, name):
 def test_no_two_rules_look_the_same(plots):
     assert set(plots.RUNNERS) >= set(RULES)
     styles = [plots.runner_style(rule) for rule in plots.RUNNERS]
-    assert len({marker for _, marker, _ in styles}) == len(styles)
-    assert len({(colour, str(dash)) for colour, _, dash in styles}) == len(styles)
+    assert len({(colour, marker) for colour, marker, _ in styles}) == len(styles)
+    assert not any(marker.startswith("$") for _, marker, _ in styles)  # no letters
     assert len({colour for colour, _, _ in map(plots.runner_style, FIELD)}) == len(FIELD)
 
 

@@ -57,6 +57,8 @@ class Run(NamedTuple):
         """Return the end of the run in a few words."""
         if self.diverged is not None:
             return f"diverged at {self.diverged}"
+        if self.arrived == len(self.path) - 1:
+            return "there at the last step"
         return "" if self.arrived is None else f"there at {self.arrived}"
 
 

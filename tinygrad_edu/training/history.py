@@ -92,10 +92,9 @@ class History:
         Returns the path of the picture; without one the matplotlib figure. Raises ImportError without matplotlib,
         ValueError without epochs.
         """
-        from .pictures import loss_page, save
+        from .pictures import loss_curve
 
-        page = loss_page(self, title)
-        return page if path is None else save(page, path)
+        return loss_curve(self, path, title)
 
     def __repr__(self) -> str:
         end = "" if self.stopped == "all epochs" else f", {self.stopped}"
