@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..extras.colours import COLOURS, ink, tone
 from ..extras.optimizers import RULES
-from ..training.pictures import COLOURS, MARKERS, figure, film, in_few_colours, ink, save, tone
+from ..training.pictures import MARKERS, figure, film, in_few_colours, save
 
 if TYPE_CHECKING:
     from .on_data import DataRace

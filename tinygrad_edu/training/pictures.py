@@ -1,7 +1,6 @@
-"""Pictures of a training. `figure`, `save`, `ink` and `tone` serve every picture of the package.
+"""Pictures of a training. `figure` and `save` serve every picture of the package, as do `extras.colours`.
 
-A picture has the paper and the ink of matplotlib's style: ``matplotlib.style.use("dark_background")`` makes all of them
-dark. matplotlib is imported inside the functions: nothing else in this file needs it.
+matplotlib is imported inside the functions: nothing else in this file needs it.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ import numpy as np
 from ..core.layers import Layer
 from ..core.ops import Array
 from ..core.tensor import unwrap
+from ..extras.colours import COLOURS as COLOURS, ink, mixed, tone
 from ..extras.files import place
 
-COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # Okabe & Ito: told apart by everyone
 MARKERS = ["o", "s", "^", "D", "v", "P"]
 NO_PANEL = ("epoch", "lr", "seconds")  # columns of a history that `loss_curve` does not draw
 
@@ -148,7 +147,7 @@ def figure(columns: int, title: str, rows: int = 1, size: tuple[float, float] = 
     page: Any = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
     FigureCanvasAgg(page)
     page.suptitle(title)
-    page._repr_png_ = partial(_png, page)
+    vars(page)["_repr_png_"] = partial(_png, page)
     return page, page.subplots(rows, columns, squeeze=False).ravel()
 
 
@@ -162,27 +161,6 @@ def legend(page: Any, ax: Any) -> None:
     lines, words = ax.get_legend_handles_labels()
     if len(words) > 1:
         page.legend(lines, words, loc="outside lower center", ncols=len(words), frameon=False)
-
-
-def ink(share: float = 1.0) -> str:
-    """Return the colour of the text in matplotlib's style; with a share below 1 it is mixed with that of the paper."""
-    from matplotlib import rcParams
-
-    return mixed(rcParams["text.color"], rcParams["figure.facecolor"], share)
-
-
-def tone(colour: int | str) -> str:
-    """Return a colour, or that of `COLOURS` with a number. On dark paper it is lighter, to be seen as well."""
-    colour = COLOURS[colour % len(COLOURS)] if isinstance(colour, int) else colour
-    return mixed(colour, "white", 0.65) if ink() > "#8" else colour
-
-
-def mixed(colour: Any, other: Any, share: float) -> str:
-    """Return a share of one colour with the rest of another, as "#rrggbb"."""
-    from matplotlib.colors import to_hex, to_rgb
-
-    red, green, blue = share * np.array(to_rgb(colour)) + (1 - share) * np.array(to_rgb(other))
-    return to_hex((red, green, blue))
 
 
 def save(page: Any, path: Any) -> Any:
