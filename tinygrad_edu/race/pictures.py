@@ -171,12 +171,12 @@ def _landscape(race: Race) -> tuple[Any, list[Any]]:
     shape = (right - left) / (top - bottom)
     even = 0.8 <= shape <= 2  # other boxes are not drawn to scale
     high = max(4.2, 0.17 * len(race.runs))
-    size = (3.4 + high * (shape if even else 1.6), high + 1)
-    page, (ax,) = figure(1, f"{surface.title}\n{_conditions(race)}", size=size)
+    inches = (3.4 + high * (shape if even else 1.6), high + 1)
+    page, (ax,) = figure(1, f"{surface.title}\n{_conditions(race)}", size=inches)
     drawn, near = _points(race), _close_up(race)
     shown = (np.array([surface.start, *surface.minima]) - (left, bottom)) / surface.size
-    corner = None if near is None else _emptiest(drawn, shown)
-    _ground(ax, surface, surface.box, drawn, corner)
+    corner = _emptiest(drawn, shown)
+    _ground(ax, surface, surface.box, drawn, None if near is None else corner)
     ax.plot(*surface.start, "o", color=ink(0), markeredgecolor=ink(), markersize=9)
     ax.set(xlabel=surface.axes[0], ylabel=surface.axes[1])
     ax.set_aspect("equal" if even else "auto")
