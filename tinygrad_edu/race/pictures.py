@@ -135,7 +135,7 @@ def loss_bands(found: DataRace, path: Any = None) -> Any:
         ax.fill_between(epochs, low, high, color=colour, alpha=0.25, linewidth=0)
         ax.plot(middle, color=colour, linewidth=1.8)
         tip = {"marker": marker, "markersize": 8, "markeredgecolor": ink(0), "markeredgewidth": 0.5}
-        ax.plot(epochs[-1], middle[-1], color=colour, clip_on=False, **tip)
+        ax.plot(epochs[-1], middle[-1], color=colour, **tip)
         ax.set_title(f"{run.rule}  lr {run.lr:.2g}\n{run.fate}", fontsize=8, color=colour)
         ax.set_yscale("log")
         ax.label_outer()
