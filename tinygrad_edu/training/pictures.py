@@ -127,6 +127,34 @@ def decision_boundary(model: Layer, X: Any, y: Any, path: Any = None, title: str
     return save(page, path)
 
 
+class BoundaryFilm:
+    """A callback of `fit` that draws the decision boundary as it is learned; `save` makes a GIF of the pictures.
+
+    There are at most about 40: early epochs are drawn one by one, later ones go by faster.
+
+    Parameters
+    ----------
+    X, y, title : as for `decision_boundary`
+    epochs : how many the training will have
+    """
+
+    def __init__(self, X: Any, y: Any, epochs: int, title: str = "Decision boundary") -> None:
+        self.X, self.y, self.title, self.pictures = X, y, title, list[Array]()
+        self.drawn = {*np.geomspace(1, epochs, 40).round().astype(int).tolist()}
+
+    def __call__(self, row: Any, run: Any) -> None:
+        if row["epoch"] in self.drawn:
+            page = decision_boundary(run.model, self.X, self.y, title=f"{self.title}, epoch {row['epoch']}")
+            page.canvas.draw()
+            self.pictures.append(np.array(page.canvas.buffer_rgba())[..., :3])
+
+    def save(self, path: Any, seconds: float = 6.0) -> Path:
+        """Write the GIF, which rests at its end. Returns its path. Raises ValueError before the first epoch."""
+        if not self.pictures:
+            raise ValueError("there is no epoch to draw")
+        return film(self.pictures, path, [tone(k) for k in range(len(COLOURS))], seconds)
+
+
 def _scores(model: Layer, X: Array) -> Array:
     """Return a score for each sample and class; a model with one output is positive for class 1."""
     with model.evaluating():
