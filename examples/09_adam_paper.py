@@ -103,6 +103,7 @@ try:
         for (name, curve), colour, marker in zip(curves.items(), tg.plots.COLOURS, tg.plots.MARKERS):
             ax.semilogy(range(1, epochs + 1), curve, color=colour, marker=marker, markevery=[-1], label=name)
         ax.set(title=title, xlabel="epoch", ylabel="training loss")
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend(frameon=False)
     for (beta1, beta2, rule), losses in sweep.items():
         for ax, f, after in zip(panels[:, 1 + [0.99, 0.999, 0.9999].index(beta2)], losses, (short, long)):
@@ -110,7 +111,7 @@ try:
             label = f"beta1 = {beta1:g}, {name}corrected"
             ax.loglog(rates, np.minimum(f, 3), "-" if beta1 else ":", color=colour, label=label)
             ax.set(title=f"beta2 = {beta2}, {after} epochs", xlabel="learning rate", ylabel="loss", ylim=(0.01, 4))
-    panels[0, 1].legend(frameon=False, fontsize=8)
+    figure.legend(*panels[0, 1].get_legend_handles_labels(), loc="outside lower right", ncols=4, frameon=False)
     path = Path(args.out) / "adam_paper.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)

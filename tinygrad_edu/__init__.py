@@ -88,6 +88,7 @@ _BOUND = {
     "core.tensor.Tensor": {
         "steps": "explain.steps.steps",
         "graph": "explain.graph.graph",
+        "_repr_html_": "explain.notebook.tensor_shown",
         "__getstate__": "training.copies.tensor_to_pickle",
         "__setstate__": "training.copies.tensor_from_pickle",
         "__copy__": "training.copies.copy_tensor",

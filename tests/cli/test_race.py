@@ -165,3 +165,11 @@ def test_a_mistake_with_data_gets_one_sentence_and_status_2(tmp_path, capsys, wr
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     assert said in printed.err
+
+
+def test_dark_draws_on_black_and_leaves_matplotlib_as_it_was(tmp_path):
+    image = pytest.importorskip("matplotlib.image")
+    for dark in ([], ["--dark"], []):
+        assert race("--steps", "3", "--optimizers", "sgd", "--out", str(tmp_path), *dark) == 0
+        for name in ("beale.png", "beale-loss.png"):
+            assert (image.imread(tmp_path / name)[0, 0, :3] == (0 if dark else 1)).all()

@@ -26,7 +26,7 @@ def test_help_names_every_option_and_every_choice(capsys):
     assert status("train", "--help") == 0
     text = capsys.readouterr().out
     options = ["--data", "--hidden", "--activation", "--dropout", "--optimizer", "--lr", "--batch-size", "--epochs"]
-    options += ["--dtype", "--seed", "--out", "--quick", "--json", "mnist:FOLDER", "digits"]
+    options += ["--dtype", "--seed", "--out", "--gif", "--quick", "--json", "mnist:FOLDER", "digits"]
     for word in [*options, *RULES, *TOY_SETS, *ACTIVATIONS]:
         assert word in text
 
@@ -49,6 +49,26 @@ def test_it_trains_on_the_digits_and_writes_files(tmp_path, monkeypatch, capsys)
         assert f"wrote   {Path('runs/digits', name)}" in printed.out
         assert (tmp_path / "runs" / "digits" / name).stat().st_size > 0
     assert sorted(path.name for path in (tmp_path / "runs" / "digits").iterdir()) == names
+
+
+def test_a_gif_shows_the_boundary_of_each_epoch_and_the_last_picture_is_that_of_the_model(tmp_path, capsys):
+    Image = pytest.importorskip("PIL.Image")
+    out = tmp_path / "run"
+    found = result(capsys, *FAST, "--data", "moons", "--gif", "--out", str(out))
+    assert str(out / "boundary.gif") in found["files"]
+    with Image.open(out / "boundary.gif") as gif, Image.open(out / "boundary.png") as png:
+        assert gif.n_frames == 3
+        gif.seek(2)
+        scale = png.width / gif.width
+        last, still = (np.asarray(picture.convert("RGB").resize((300, 230)), float) for picture in (gif, png))
+    assert scale == pytest.approx(1.2, abs=0.01)  # 120 and 100 dots an inch
+    assert abs(last[40:, :200] - still[40:, :200]).mean() < 6  # below the title, beside the legend
+
+
+def test_a_gif_of_other_data_is_refused(tmp_path, capsys):
+    assert status("train", "--gif", "--out", str(tmp_path / "run")) == 2
+    one_line(capsys, "--gif draws two features of samples with labels, as --data spirals; digits has others")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="30 epochs of kernels as plain Python")

@@ -9,7 +9,8 @@ from hypothesis import given, settings, strategies as st
 from small_graphs import leaf, random_graph
 
 import tinygrad_edu as tg
-from tinygrad_edu.explain.draw import TEXT_COLOURS, layout
+from tinygrad_edu.explain.draw import layout
+from tinygrad_edu.extras.colours import COLOURS
 
 image = pytest.importorskip("matplotlib.image")
 
@@ -27,7 +28,10 @@ def test_boxes_do_not_overlap_and_edges_go_to_the_right(seed):
         for j in range(i):
             assert abs(x[i] - x[j]) >= (w[i] + w[j]) / 2 or abs(y[i] - y[j]) >= (h[i] + h[j]) / 2
     for (a, b), points in zip(graph.edges(), placed.lines, strict=True):
-        np.testing.assert_allclose(points[[0, -1]], [[x[a] + w[a] / 2, y[a]], [x[b] - w[b] / 2, y[b]]])
+        np.testing.assert_allclose(points[[0, -1], 0], [x[a] + w[a] / 2, x[b] - w[b] / 2])
+        assert (abs(points[[0, -1], 1] - y[[a, b]]) < h[[a, b]] / 2).all()
+        if graph.edges().count((a, b)) == 1:
+            np.testing.assert_allclose(points[[0, -1], 1], y[[a, b]])
         assert (np.diff(points[:, 0]) > 0).all()
         for px, py in points[1:-1]:  # where an edge passes a column it passes beside the boxes
             assert all(abs(px - x) >= w / 2 for x, w, y, h in zip(x, w, y, h) if abs(py - y) < h / 2)
@@ -40,6 +44,17 @@ def test_a_pictures_columns_follow_the_computation():
     at = dict(zip(["x", "y", "v1", "h", "late", "v2", "loss"], placed.boxes[:, 0], strict=True))
     assert at["x"] == at["y"] < at["v1"] < at["h"] < at["v2"] < at["loss"]
     assert at["late"] == at["h"]  # beside where it is used, not at the far left
+
+
+def test_a_value_that_an_op_takes_twice_has_two_arrows_apart(tmp_path):
+    h = leaf(3.0, "h")
+    graph = (h * h).graph()
+    assert graph.edges() == [(0, 1), (0, 1)]
+    assert graph.mermaid().count("n0 --> n1") == graph.dot().count("n0 -> n1") == 2
+    first, second = layout(graph.nodes).lines
+    assert abs(first[0, 1] - second[0, 1]) == abs(first[-1, 1] - second[-1, 1]) > 0.5  # half a line of text
+    parts = xml.etree.ElementTree.parse(graph.svg(tmp_path / "graph.svg")).iter("{http://www.w3.org/2000/svg}g")
+    assert sum(part.get("id", "").startswith("patch") for part in parts) == 5  # the paper, two boxes, two arrows
 
 
 # --- the picture ------------------------------------------------------------------------------------------------------
@@ -86,7 +101,7 @@ def test_values_are_blue_gradients_orange_and_no_box_is_cut_off(tmp_path):
     x = tg.Tensor(2.0, requires_grad=True)
     with_gradients = read((x.tanh() + x).graph().svg(tmp_path / "a.png"))
     values = read(tg.Tensor([1.0, 2.0]).graph().svg(tmp_path / "b.png"))
-    blue, orange = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) / 255 for c in TEXT_COLOURS[1:])
+    blue, orange = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) / 255 for c in COLOURS[:2])
     assert share_of(with_gradients, blue) > 0
     assert share_of(with_gradients, orange) > 0
     assert share_of(values, blue) > 0

@@ -46,7 +46,7 @@ def test_every_table_is_in_the_markdown_and_in_the_html():
         if line.startswith("|"):
             assert line.endswith("|")
     assert {cells(line) for line in page.splitlines() if line.startswith("|")} == {3, 7, 2}
-    assert found._repr_html_() == found.html()
+    assert found.html() in found._repr_html_()
     assert page.count("\n| ") == found.html().count("<tr>")
 
 

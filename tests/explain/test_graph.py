@@ -79,7 +79,7 @@ def test_every_form_has_every_node_and_every_edge(seed):
     assert sum(node.kind == "computed" for node in graph.nodes) == len(computed)
     tensors = {p for node in computed for p in (node, *node.parents) if isinstance(p, tg.Tensor)}
     assert n == len(tensors)
-    assert len(edges) == sum(len({p for p in node.parents if isinstance(p, tg.Tensor)}) for node in computed)
+    assert len(edges) == sum(len([p for p in node.parents if isinstance(p, tg.Tensor)]) for node in computed)
     for text, arrow in ((graph.mermaid(), "-->"), (graph.dot(), "->")):
         assert [tuple(map(int, e)) for e in re.findall(rf"^  n(\d+) {arrow} n(\d+)$", text, re.M)] == edges
         assert len(re.findall(r"^  n\d+ ?[\[(]", text, re.M)) == n

@@ -70,6 +70,80 @@ def test_names_at_the_side_do_not_overlap(tmp_path, plots):
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
+def test_every_rule_keeps_its_colour_in_the_file(tmp_path, plots):
+    Image = pytest.importorskip("PIL.Image")
+    race = tg.race("rosenbrock", steps=100)
+    for dark in (False, True):
+        with plots_style(dark):
+            path = plots.contours(race, tmp_path / "a.png")
+            colours = {plots.runner_style(run.rule)[0] for run in race.runs}
+        with Image.open(path) as picture:
+            counts = {"#{:02x}{:02x}{:02x}".format(*rgb): n for n, rgb in picture.convert("RGB").getcolors(1000)}
+        assert len(colours) == len(race.runs)
+        assert min(counts.get(colour, 0) for colour in colours) > 50
+        assert counts["#000000" if dark else "#ffffff"] > 0.2 * sum(counts.values())
+
+
+def plots_style(dark):
+    from matplotlib import style
+
+    return style.context("dark_background" if dark else [])
+
+
+def test_a_knot_at_a_minimum_is_shown_from_near_and_nothing_else_is(plots):
+    race = tg.race("beale")
+    (ax,) = plots.contours(race).axes
+    (near,) = ax.child_axes
+    (left, right), (bottom, top) = near.get_xlim(), near.get_ylim()
+    assert left < 3 < right
+    assert bottom < 0.5 < top
+    assert right - left < 0.16 * 5  # of a picture from -0.5 to 4.5
+    ends = [run.path[run.last] for run in race.runs]
+    close = [end for end in ends if abs(end[0] - 3) < 0.3 and abs(end[1] - 0.5) < 0.24]
+    tips = [line.get_xydata()[0] for line in near.lines if len(line.get_xdata()) == 1 and line.get_marker() != "*"]
+    assert len(close) >= 3
+    for end in close:
+        assert any(np.array_equal(end, tip) for tip in tips)
+    assert not plots.contours(tg.race("beale", ["sgd", "adam"])).axes[0].child_axes  # two are no knot
+
+
+def test_where_a_path_leaves_the_picture_a_triangle_points_out(plots):
+    race = tg.race("long_valley", ["adagrad"], 10)
+    (ax,) = plots.contours(race).axes
+    path, triangles = race.runs[0].path, [line for line in ax.lines if line.get_marker() in "<>^v"]
+    (a, b), (c, d) = path[:2]
+    assert b > -2 > d  # the first step
+    expected = a + (c - a) * (b + 2) / (b - d), -2
+    assert [line.get_marker() for line in triangles] == ["v"]
+    assert triangles[0].get_xydata()[0] == pytest.approx(expected)
+
+
+def test_marks_on_a_path_keep_apart_from_each_other_and_from_its_end(plots):
+    race = tg.race("saddle", ["sgd"], 1000)
+    (run,), (left, right, bottom, top) = race.runs, race.surface.box
+    line = next(line for line in plots.contours(race).axes[0].lines if len(line.get_xdata()) > 1000)
+    marked = [*line.get_markevery(), run.last]
+    places = run.path[marked] / (right - left, top - bottom)
+    assert 1 < len(marked) < len(plots.SMALL_MARKS)
+    assert min(np.hypot(*(a - b)) for i, a in enumerate(places) for b in places[:i]) > 0.02
+
+
+@pytest.mark.parametrize(("name", "some"), [("two_holes", {"-4", "-3", "0"}), ("neuron", {"0.42", "0.5", "0.6"})])
+def test_levels_are_round_numbers_above_a_minimum_that_is_not(plots, name, some):  # -5.03 and 0.3699
+    labels = [text for text in words(plots.contours(tg.race(name, steps=3)).axes[0]) if re.fullmatch(r"-?[\d.]+", text)]
+    assert set(labels) >= some
+
+
+def test_a_run_that_arrives_with_its_last_step_says_so():
+    run = next(run for run in tg.race("saddle").runs if run.rule == "momentum")
+    assert (run.arrived, run.fate) == (100, "there at the last step")
+
+
+def test_the_floor_of_the_losses_is_labelled_where_a_loss_is_on_it(plots):
+    assert "1e-12 or less" in words(plots.race_losses(tg.race("himmelblau", ["sgd", "adam"])).axes[0])
+    assert "1e-12 or less" not in words(plots.race_losses(tg.race("himmelblau", ["adam"])).axes[0])
+
+
 @pytest.mark.parametrize("name", ["rosenbrock", "two_holes"])
 def test_the_title_fits_into_the_picture(tmp_path, plots, name):
     found = tg.race(name, ["sgd"], 2, "tuned")
@@ -82,8 +156,8 @@ def test_the_title_fits_into_the_picture(tmp_path, plots, name):
 def test_no_two_rules_look_the_same(plots):
     assert set(plots.RUNNERS) >= set(RULES)
     styles = [plots.runner_style(rule) for rule in plots.RUNNERS]
-    assert len({marker for _, marker, _ in styles}) == len(styles)
-    assert len({(colour, str(dash)) for colour, _, dash in styles}) == len(styles)
+    assert len({(colour, marker) for colour, marker, _ in styles}) == len(styles)
+    assert not any(marker.startswith("$") for _, marker, _ in styles)  # no letters
     assert len({colour for colour, _, _ in map(plots.runner_style, FIELD)}) == len(FIELD)
 
 

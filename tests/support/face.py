@@ -17,7 +17,7 @@ PACKAGE = Path(tg.__file__).parent
 TENSOR = tg.Tensor([[1.0]], requires_grad=True)
 HEAD = "# below this line all is written by tests/support/face.py\n"
 CLASSES = ("Tensor", "apply", "no_grad")
-FOR_OTHERS = ("__copy__", "__deepcopy__", "__setstate__", "__array_function__")  # pickle and NumPy call them
+FOR_OTHERS = ("__copy__", "__deepcopy__", "__setstate__", "__array_function__", "_repr_html_")  # pickle and others call
 RETURNS = {  # of methods without an annotation, that give no Tensor
     **dict.fromkeys(["all", "any", "argpartition", "argsort", "nonzero", "searchsorted", "tolist"], "Any"),
     **dict.fromkeys(["argmax", "argmin", "__invert__", "__array__"], "Any"),

@@ -35,12 +35,12 @@ def test_a_history_without_rows_can_be_shown_and_saved():
     empty = tg.History()
     assert repr(empty) == "History(0 epochs)"
     assert empty.to_csv() == ""
-    assert "no epochs" in ElementTree.fromstring(empty._repr_html_()).text
+    assert ElementTree.fromstring(empty._repr_html_()).findtext("pre") == "no epochs"
 
 
 def test_a_history_is_a_table_in_a_notebook():
     history = fit(small(), epochs=3)
-    table = [[cell.text for cell in row] for row in ElementTree.fromstring(history._repr_html_())]
+    table = [[cell.text for cell in row] for row in ElementTree.fromstring(history._repr_html_()).iter("tr")]
     assert table[0] == ["epoch", "loss", "accuracy", "lr", "seconds"]
     assert [row[0] for row in table[1:]] == ["1", "2", "3"]
     assert [float(row[1]) for row in table[1:]] == pytest.approx(history["loss"], abs=1e-4)
@@ -110,7 +110,7 @@ def test_there_is_a_bar_on_a_terminal(capsys, monkeypatch):
 
 
 def test_there_are_lines_on_a_terminal_without_tqdm(capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     fit(small(), epochs=2, progress=True)
     assert [line.split("  ")[0] for line in capsys.readouterr().err.splitlines()] == ["epoch 1/2", "epoch 2/2"]
@@ -123,3 +123,27 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are():
     for column in ("validation_loss", "more"):
         with pytest.raises(KeyError, match=f"the history has no column '{column}'; it has epoch, loss\""):
             history[column]
+
+
+class Notebook:
+    """As much of a notebook's kernel as is looked at."""
+
+    kernel = None
+
+    @staticmethod
+    def get_ipython():
+        return Notebook()
+
+
+@pytest.mark.parametrize("bar", [True, False])
+def test_progress_in_a_notebook_is_not_on_standard_error_which_is_red_there(capsys, monkeypatch, bar):
+    tqdm = pytest.importorskip("tqdm.auto")
+    monkeypatch.setattr(tqdm.tqdm, "monitor_interval", 0)
+    if not bar:
+        monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    monkeypatch.setitem(sys.modules, "IPython", Notebook)
+    history = fit(small(), epochs=2, progress=True)
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert f"loss {history['loss'][-1]:.4f}" in printed.out
+    assert ("2/2 [" in printed.out) == bar

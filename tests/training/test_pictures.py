@@ -56,6 +56,29 @@ def test_accuracy_gets_a_panel_of_its_own(tmp_path):
     assert two.shape[1] == 2 * one.shape[1]
 
 
+def test_epochs_are_whole_numbers_and_all_panels_share_one_legend():
+    page = plots.loss_curve(history(3, "accuracy", "validation_loss", "validation_accuracy"))
+    assert [tick for tick in page.axes[0].get_xticks() if tick % 1] == []
+    assert [[text.get_text() for text in legend.get_texts()] for legend in page.legends] == [["training", "held-out"]]
+    assert not any(ax.get_legend() for ax in page.axes)
+
+
+def test_a_figure_without_a_path_is_what_a_notebook_shows():
+    for page in (plots.loss_curve(history(3)), plots.schedules([tg.schedules.cosine(0.1, 5)], 5)):
+        assert page._repr_png_()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_dark_paper_makes_a_dark_picture_with_lighter_colours(tmp_path):
+    from matplotlib import style
+
+    with style.context("dark_background"):
+        picture = read(plots.loss_curve(history(5), tmp_path / "dark.png"))
+    blue = 0.65 * np.array([int(plots.COLOURS[0][i : i + 2], 16) for i in (1, 3, 5)]) / 255 + 0.35
+    assert share_of(picture, np.zeros(3)) > 0.8
+    assert share_of(picture, blue) > 0
+    assert share_of(picture, np.ones(3)) > 0  # the text
+
+
 def test_the_curves_of_training_and_held_out_samples_differ_in_colour(tmp_path):
     without = read(plots.loss_curve(history(5), tmp_path / "a.png"))
     both = read(plots.loss_curve(history(5, "validation_loss"), tmp_path / "b.png"))

@@ -381,7 +381,7 @@ def test_a_bar_counts_the_runs_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     sweep(lambda x, seed: (x,).__len__(), {"x": [1, 2]}, n_jobs=1)
     assert "2/2" in capsys.readouterr().err
-    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     sweep(lambda x, seed: x, {"x": [1, [2, 3]]}, n_jobs=1)
     assert "run 2/2  x [2, 3]  seed 0  " in capsys.readouterr().err
 

@@ -9,7 +9,9 @@ import argparse
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any, NoReturn
@@ -52,6 +54,23 @@ def add_json(command: argparse.ArgumentParser) -> None:
     """Give a command its option --json."""
     text = "print the result as one JSON object; all else goes to standard error"
     command.add_argument("--json", action="store_true", help=text)
+
+
+def add_dark(command: argparse.ArgumentParser) -> None:
+    """Give a command that draws its option --dark."""
+    command.add_argument("--dark", action="store_true", help="draw on dark paper")
+
+
+@contextmanager
+def paper(dark: bool) -> Iterator[None]:
+    """Draw on dark paper meanwhile, if that is asked for and there is matplotlib to draw."""
+    if not dark or find_spec("matplotlib") is None:
+        yield
+        return
+    from matplotlib import style
+
+    with style.context("dark_background"):
+        yield
 
 
 def print_json(result: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from .. import __version__
 from . import build, cache, course, evaluate, exercise, explain, lab, predict, race, train
-from .arguments import Parser, in_options
+from .arguments import Parser, in_options, paper
 
 COMMANDS = {
     **{"train": train, "evaluate": evaluate, "predict": predict, "race": race, "explain": explain},
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no ·
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), paper("dark" in options and options.dark):
             warnings.showwarning = say_warning
             return COMMANDS[options.command].run(options)
     except BrokenPipeError:  # the reader has read enough, as in "| head"

@@ -12,6 +12,7 @@ from ..extras.optimizers import CLASSIC, RULES
 from ..race.surfaces import SURFACES
 from .arguments import (
     NEEDS_MATPLOTLIB,
+    add_dark,
     add_json,
     add_seed,
     add_table,
@@ -50,6 +51,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add_seed(command, "of mini-batches and further starts; with --data, what the seeds are drawn from")
     add("--out", type=Path, default=Path("runs/race"), metavar="DIR", help="where pictures go (default: runs/race)")
     add("--gif", action="store_true", help="draw an animation too")
+    add_dark(command)
     text = "race on data with labels, named as for train, and not on a surface"
     add("--data", type=source, metavar="NAME", help=text)
     add("--seeds", type=whole("seeds", 1), metavar="N", help="with --data: runs of each rule (default: 5)")

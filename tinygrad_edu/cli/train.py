@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from .arguments import (
     NEEDS_MATPLOTLIB,
     Parser,
     activation,
+    add_dark,
     add_json,
     add_seed,
     add_table,
@@ -102,6 +104,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add_seed(command, "of data, weights and batches")
     text = "a new folder for model, figures and pictures (default: runs/DATA, or runs/DATA-2, ... as is free)"
     add("--out", type=Path, metavar="DIR", help=text)
+    add("--gif", action="store_true", help="draw the decision boundary as it is learned (two features and labels)")
+    add_dark(command)
     text = "go on with the run of this folder, with its options; --epochs may name more than it had"
     add("--resume", type=Path, metavar="DIR", help=text)
     add("--quick", action="store_true", help="3 epochs, unless --epochs says otherwise")
@@ -125,6 +129,7 @@ def run(options: argparse.Namespace) -> int:
     out = sys.stderr if options.json else sys.stdout
     say = partial(print, file=out, flush=True)
     data, encoder, columns = data_of(options, rng := np.random.default_rng(options.seed))
+    film = film_of(options, data)
     known = prepare(options, data, encoder)
     labels = data.y_train.dtype.kind in "iu"
     shape = [data.X_train.shape[1], *options.hidden, outputs_of(data, encoder)]
@@ -136,12 +141,12 @@ def run(options: argparse.Namespace) -> int:
     optimizer: Any = RULES[options.optimizer](model, lr=options.lr)
     describe_rule(optimizer, options, say)
     loss = tg.cross_entropy if labels else tg.mse_loss
-    history = learn(model, data, loss, optimizer, options, rng)
+    history = learn(model, data, loss, optimizer, options, rng, film)
     errors = {} if labels else errors_of(model.predict(data.X_test), data.y_test, encoder)
     describe_result(history, done, optimizer.t, len(data.X_test), errors, say)
 
     error = check(model, shape, loss, data, options, rng, say)
-    written = save(options, history, model, data if labels and options.data in TOY_SETS else None)
+    written = save(options, history, model, data if labels and options.data in TOY_SETS else None, film)
     found = figures(options, shape, optimizer.t, history, errors, error, written)
     describe(options.out, **known, figures=found)
     describe_files(written, say)
@@ -163,7 +168,7 @@ def leave_as_it_is(options: argparse.Namespace, done: int) -> int:
 
 def resumed(options: argparse.Namespace) -> argparse.Namespace:
     """Return the options of the run that shall go on, with as many epochs as are asked for now."""
-    plain = vars(parsed([])) | {"epochs": options.epochs, "json": options.json, "resume": options.resume}
+    plain = vars(parsed([])) | {name: vars(options)[name] for name in ("epochs", "json", "dark", "resume")}
     for name in plain:
         if vars(options)[name] != plain[name]:
             option = name.replace("_", "-")
@@ -235,13 +240,30 @@ def outputs_of(data: Split, encoder: Encoder | None) -> int:
     return int(data.y_train.max()) + 1 if encoder is None or encoder.target is None else len(encoder.target.words)
 
 
-def learn(model: Layer, data: Split, loss: Any, optimizer: Any, options: argparse.Namespace, rng: Any) -> History:
+def film_of(options: argparse.Namespace, data: Split) -> Any:
+    """Return the callback that draws the decision boundary, if it is asked for and matplotlib is there, else None."""
+    from ..training.pictures import BoundaryFilm
+
+    if not options.gif:
+        return None
+    if data.X_train.shape[1] != 2 or data.y_train.dtype.kind not in "iu":
+        raise ValueError(
+            f"--gif draws two features of samples with labels, as --data spirals; {options.data} has others"
+        )
+    if find_spec("matplotlib") is None:
+        return None
+    return BoundaryFilm(data.X_test, data.y_test, options.epochs, f"{options.data}: held-out samples")
+
+
+def learn(
+    model: Layer, data: Split, loss: Any, optimizer: Any, options: argparse.Namespace, rng: Any, film: Any
+) -> History:
     """Train. After Ctrl-C within an epoch, model, optimizer and history are those of the last one that is saved."""
     import tinygrad_edu as tg
 
     folder, test = options.out, (data.X_test, data.y_test)
     how: dict[str, Any] = {"epochs": options.epochs, "batch_size": options.batch_size, "compiled": options.compiled}
-    how |= {"validation": test, "rng": rng, "checkpoint": folder / MODEL}
+    how |= {"validation": test, "rng": rng, "checkpoint": folder / MODEL, "callback": film}
     history = tg.fit(model, data.X_train, data.y_train, loss, optimizer, **how)
     if history.stopped != "interrupted":
         return history
@@ -333,8 +355,8 @@ def check(
     return found.error
 
 
-def save(options: argparse.Namespace, history: History, model: Layer, data: Split | None) -> list[Path]:
-    """Write history.csv and, with matplotlib, loss.png and, if there are data, boundary.png. Return the paths."""
+def save(options: argparse.Namespace, history: History, model: Layer, data: Split | None, film: Any) -> list[Path]:
+    """Write history.csv and, with matplotlib, loss.png and, if there are data, boundary.png and .gif. Return paths."""
     from ..training import pictures
 
     out, name = options.out, options.data
@@ -346,6 +368,8 @@ def save(options: argparse.Namespace, history: History, model: Layer, data: Spli
         if data is not None:
             title = f"{name}: held-out samples"
             written.append(pictures.decision_boundary(model, data.X_test, data.y_test, out / "boundary.png", title))
+        if film is not None and film.pictures:
+            written.append(film.save(out / "boundary.gif"))
     except ImportError:
         pass
     return written

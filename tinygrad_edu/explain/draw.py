@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.ops import Array
+from ..extras.colours import ink, tone
 
-TEXT_COLOURS = ("black", "#0072b2", "#d55e00")  # of the title, the value and the gradient; Okabe & Ito
 UNIT = np.array([0.075, 0.17])  # a character of 9 points, in inches
 GAP, SPACE = 5.0, 0.9  # between columns, in characters; between the boxes of a column, in lines
 SWEEPS = 12  # over the columns, to and fro
@@ -26,7 +27,7 @@ class Node(NamedTuple):
     name, origin : the value's name; its expression, the whole name of a parameter, or "given"
     value, gradient : as text; without a gradient ""
     kind : "computed"; "leaf", which gets a gradient; or "data", which gets none
-    parents : the numbers of the nodes that the value was computed from
+    parents : the numbers of the nodes that the value was computed from, in the order of the arguments: of h * h twice h
     """
 
     name: str
@@ -46,7 +47,7 @@ class Node(NamedTuple):
 
 
 def edges(nodes: Sequence[Node]) -> list[tuple[int, int]]:
-    """Return (from, to) for each edge, in the order of the nodes; one edge for each pair of nodes."""
+    """Return (from, to) for each edge, in the order of the nodes; h * h has two edges from h."""
     return [(p, i) for i, node in enumerate(nodes) for p in node.parents]
 
 
@@ -91,10 +92,21 @@ def layout(nodes: Sequence[Node], gap: float = GAP, text: Sequence[list[str]] | 
     middles = np.cumsum(wide + gap) - wide / 2 - gap
     x, half, size = middles[column], np.array(widths) / 2, len(nodes)
     lines = []
-    for a, *passing, b in chains:
+    for (a, *passing, b), beside in zip(chains, _beside(edges(nodes)), strict=True):
         across = [(x[i] + side * wide[column[i]] / 2, y[i]) for i in passing for side in (-1, 1)]
-        lines.append(np.array([(x[a] + half[a], y[a]), *across, (x[b] - half[b], y[b])]))
+        lines.append(np.array([(x[a] + half[a], y[a] + beside), *across, (x[b] - half[b], y[b] + beside)]))
     return Layout(np.column_stack([x[:size], y[:size], widths[:size], heights[:size]]), lines)
+
+
+def _beside(lines: list[tuple[int, int]]) -> list[float]:
+    """Return how far from the middle of its boxes each edge begins and ends: several between two boxes spread."""
+    seen: Counter[tuple[int, int]] = Counter()
+    found = []
+    for line in lines:
+        n, k = lines.count(line), seen[line]
+        seen[line] += 1
+        found.append((k - (n - 1) / 2) * 1.6 / n)
+    return found
 
 
 def _columns(nodes: Sequence[Node]) -> list[int]:
@@ -142,7 +154,7 @@ def picture(nodes: Sequence[Node], path: Any) -> Path:
     corners = [boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2]
     everything = np.concatenate([*corners, *lines])
     low, high = everything.min(axis=0) - 0.15, everything.max(axis=0) + 0.15
-    figure = Figure(figsize=tuple(high - low))
+    figure = Figure(figsize=tuple(high - low), facecolor=ink(0))
     ax = figure.add_axes((0, 0, 1, 1), xlim=(low[0], high[0]), ylim=(high[1], low[1]))
     ax.set_axis_off()
     for points in lines:
@@ -165,18 +177,18 @@ def _arrow(points: Array) -> Any:
         middle = (a[0] + b[0]) / 2
         curve += [(middle, a[1]), (middle, b[1]), b]
         codes += [Curve.CURVE4] * 3
-    return FancyArrowPatch(path=Curve(curve, codes), arrowstyle="-|>", mutation_scale=9, color="0.45", linewidth=0.9)
+    return FancyArrowPatch(path=Curve(curve, codes), arrowstyle="-|>", mutation_scale=9, color=ink(0.55), linewidth=0.9)
 
 
 def _draw_box(ax: Any, node: Node, x: float, y: float, width: float, height: float) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    style: dict[str, Any] = {"facecolor": "0.95" if node.kind == "data" else "white", "edgecolor": "0.3"}
+    style: dict[str, Any] = {"facecolor": ink(0.05 * (node.kind == "data")), "edgecolor": ink(0.7)}
     frame = "round,pad=0,rounding_size=0.06"
     corner, thick = (x - width / 2, y - height / 2), 1.8 if node.kind == "leaf" else 0.9
     ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=frame, linewidth=thick, **style))
     lines = node.lines()
-    for k, (line, colour) in enumerate(zip(lines, TEXT_COLOURS)):
+    for k, (line, colour) in enumerate(zip(lines, (ink(), tone(0), tone(1)))):
         place = y + (k - (len(lines) - 1) / 2) * UNIT[1]
         style = {"color": colour, "family": "monospace", "ha": "center", "va": "center"}
         ax.text(x, place, line, parse_math=False, fontsize=9, **style)  # a $ in a name is a $

@@ -9,6 +9,7 @@ from typing import Any
 from ..core.ops import Array
 from ..core.tensor import Tensor, seed
 from ..program.names import forward_order, names, own_name
+from .notebook import displayed
 from .steps import Step, named_steps, origin
 from .tables import Table, brief, norm
 
@@ -117,7 +118,8 @@ class Explanation:
         """Return the tables in HTML."""
         return "\n".join(table.html() for table in self.tables())
 
-    _repr_html_ = html
+    def _repr_html_(self) -> str:
+        return displayed(*self.tables())
 
     def _forward(self) -> list[tuple[str, ...]]:
         rows: dict[str, tuple[str, ...]] = {}

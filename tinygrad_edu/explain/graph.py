@@ -77,7 +77,7 @@ class Graph:
                     computed = isinstance(value, Tensor) and value.parents
                     kind = "computed" if computed else "leaf" if getattr(value, "requires_grad", False) else "data"
                     above = [*value.parents, *value.kwargs.values()] if isinstance(value, Tensor) else []
-                    parents = tuple(dict.fromkeys(numbers[id(p)] for p in above if id(p) in numbers))
+                    parents = tuple(numbers[id(p)] for p in above if id(p) in numbers)
                     gradient = short(gradients[name]) if name in gradients else ""
                     self.nodes.append(Node(name, origin(value, called), short(value), gradient, kind, parents))
 
@@ -133,7 +133,7 @@ class Graph:
                 return None
 
     def edges(self) -> list[tuple[int, int]]:
-        """Return (from, to) in the order of the nodes. An op that takes a tensor twice has one edge from it."""
+        """Return (from, to) in the order of the nodes. An op that takes a tensor twice has two edges from it."""
         return edges(self.nodes)
 
 

@@ -22,6 +22,7 @@ from ..core.ops import Array
 from ..core.tensor import Tensor, backward_pass, seed, unwrap
 from ..program.names import Names, forward_order, loaded, names, own_name, read, renamed, unparsed
 from ..program.source import Written, computed_as, written
+from .notebook import displayed
 from .tables import WIDTH, brief, sized
 
 
@@ -121,6 +122,9 @@ class Step:
 
     def __str__(self) -> str:
         return self.text(set())
+
+    def _repr_html_(self) -> str:
+        return displayed(self)
 
     def text(self, explained: set[str]) -> str:
         """Return the text of the step without the helpers in explained; the helpers of this step join them."""

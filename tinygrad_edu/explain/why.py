@@ -9,6 +9,7 @@ import numpy as np
 from ..core.jit import numbers_of
 from ..core.optimizer import Optimizer
 from ..extras.whole_optimizers import Whole
+from .notebook import displayed
 
 ADAM = "c1 · m", "c1 · (m - one_minus_beta1 · g)"
 ROOT, CENTERED = "(sqrt(v) + eps)", "(sqrt(maximum(v, m · m) - m · m) + eps)"
@@ -95,6 +96,9 @@ class Why(NamedTuple):
         if self.from_decay:
             sources.append(f"{self.from_decay:+.4g} from weight decay")
         return "\n".join([*lines, f"  {', '.join(sources)}"])
+
+    def _repr_html_(self) -> str:
+        return displayed(self)
 
 
 def _value(formula: str, numbers: dict[str, float]) -> float:

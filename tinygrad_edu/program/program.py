@@ -13,6 +13,7 @@ import linecache
 import zlib
 from collections.abc import Mapping
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,9 @@ class Program:
     def __repr__(self) -> str:
         results, lines = ", ".join(self.results.values()), self.forward + self.backward
         return f"Program({', '.join(self.inputs)} -> {self.loss}, {results}; {len(lines)} lines)"
+
+    def _repr_html_(self) -> str:
+        return f'<pre style="white-space: pre-wrap">{escape(self.source)}</pre>'
 
 
 _UNPACKED = '''

@@ -17,6 +17,8 @@ from ..core.init import Rng
 from ..core.layers import mlp
 from ..core.losses import cross_entropy
 from ..core.ops import Array
+from ..explain.notebook import displayed
+from ..explain.tables import Table
 from ..extras.optimizers import RULES, rule_names
 from ..guards.kinds import whole
 from ..training.data import batches
@@ -56,13 +58,16 @@ class Trial(NamedTuple):
 class DataRace(NamedTuple):
     """The result of `race_on_data`: title, conditions, the grid of learning rates, and a `Trial` for each rule.
 
-    It prints as a table, the smallest training loss first.
+    It prints as a table, and is one in a notebook, the smallest training loss first; its repr is short.
     """
 
     title: str
     conditions: str
     grid: Array
     runs: list[Trial]
+
+    def __repr__(self) -> str:
+        return f"DataRace({self.title!r}: {', '.join(run.rule for run in self.runs)}; print it for the table)"
 
     def figures(self) -> dict[str, Any]:
         """Return for each rule: lr; medians and ranges over seeds of training loss (None if it diverged) and held-out
@@ -79,20 +84,31 @@ class DataRace(NamedTuple):
             for run in self.runs
         }
 
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """Return the table: for each rule lr, training loss, its range, held-out accuracy, its range, seconds."""
         rows = []
         for run in sorted(self.runs, key=lambda run: np.median(run.losses[:, -1])):
             edge = "*" if run.lr in (self.grid[0], self.grid[-1]) else " "
             ends, right = run.losses[:, -1], run.accuracies
+            loss, losses = f"{np.median(ends):.3g}", f"{ends.min():.3g} to {ends.max():.3g}"
+            accuracy, accuracies = f"{np.median(right):.1%}", f"{right.min():.1%} to {right.max():.1%}"
             rows.append(
-                f"{run.rule:<12} {run.lr:>7.2g}{edge} {np.median(ends):9.3g}  "
-                f"{f'{ends.min():.3g} to {ends.max():.3g}':<20} {np.median(right):7.1%}  "
-                f"{f'{right.min():.1%} to {right.max():.1%}':<16} {np.median(run.seconds):7.2f}"
+                (run.rule, f"{run.lr:.2g}{edge}", loss, losses, accuracy, accuracies, f"{np.median(run.seconds):.2f}")
             )
+        columns = ("rule", "lr", "training loss", "range", "held-out accuracy", "range", "seconds")
+        return Table("\n".join([self.title, self.conditions, *self._note()]), columns, rows)
+
+    def _note(self) -> list[str]:
         edges = any(run.lr in (self.grid[0], self.grid[-1]) for run in self.runs)
-        note = ["* at the edge of the grid: a rate beyond it may be better"] if edges else []
+        return ["* at the edge of the grid: a rate beyond it may be better"] * edges
+
+    def __str__(self) -> str:
+        rows = ["{:<12} {:>8} {:>9}  {:<20} {:>7}  {:<16} {:>7}".format(*cells) for cells in self.table().rows]
         head = f"{'rule':<12} {'lr':>7}  {'training loss: median, range':<31} {'held-out accuracy':<25} seconds"
-        return "\n".join([self.title, self.conditions, head, *rows, *note])
+        return "\n".join([self.title, self.conditions, head, *rows, *self._note()])
+
+    def _repr_html_(self) -> str:
+        return displayed(self.table())
 
 
 def race_on_data(

@@ -13,6 +13,8 @@ import numpy as np
 from ..core.init import Rng
 from ..core.ops import Array
 from ..core.tensor import Tensor
+from ..explain.notebook import displayed
+from ..explain.tables import Table
 from ..extras.numpy_functions import stack
 from ..extras.optimizers import RULES, rule_names
 from ..extras.whole_optimizers import Whole
@@ -58,18 +60,24 @@ class Run(NamedTuple):
         """Return the end of the run in a few words."""
         if self.diverged is not None:
             return f"diverged at {self.diverged}"
+        if self.arrived == len(self.path) - 1:
+            return "there at the last step"
         return "" if self.arrived is None else f"there at {self.arrived}"
 
 
 class Race(NamedTuple):
     """The result of `race`: the surface, a phrase on the learning rates, and a `Run` for each rule.
 
-    It prints as a table.
+    It prints as a table, and is one in a notebook; its repr is short.
     """
 
     surface: Surface
     rates: str
     runs: list[Run]
+
+    def __repr__(self) -> str:
+        name, steps = self.surface.title.partition(":")[0], len(self.runs[0].path) - 1
+        return f"Race({name!r}, {steps} steps: {', '.join(run.rule for run in self.runs)}; print it for the table)"
 
     def figures(self) -> dict[str, Any]:
         """Return for each rule: lr, final loss (None if it is no number), the step of arrival, the closest distance to
@@ -85,18 +93,29 @@ class Race(NamedTuple):
             for run in self.runs
         }
 
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """Return the table: for each rule lr, final loss, step of arrival and closest distance to a minimum."""
         rows = [
-            f"{run.rule:<12} {run.lr:<9.3g} {run.losses[run.last]:<12.4g} "
-            f"{'diverged' if run.diverged is not None else '-' if run.arrived is None else run.arrived:<9} "
-            f"{np.nanmin(run.distances):.2g}"
+            (
+                run.rule,
+                f"{run.lr:.3g}",
+                f"{run.losses[run.last]:.4g}",
+                "diverged" if run.diverged is not None else "-" if run.arrived is None else str(run.arrived),
+                f"{np.nanmin(run.distances):.2g}",
+            )
             for run in self.runs
         ]
-        head = f"{'rule':<12} {'lr':<9} {'final loss':<12} {'steps':<9} closest"
-        steps = len(self.runs[0].path) - 1
         x, y = self.surface.start
+        steps = len(self.runs[0].path) - 1
         about = f"{self.surface.title}\n{steps} steps from ({x:g}, {y:g}); learning rates {self.rates}"
-        return "\n".join([about, head, *rows])
+        return Table(about, ("rule", "lr", "final loss", "steps", "closest"), rows)
+
+    def __str__(self) -> str:
+        about, columns, rows = self.table()
+        return "\n".join([about, *("{:<12} {:<9} {:<12} {:<9} {}".format(*cells) for cells in (columns, *rows))])
+
+    def _repr_html_(self) -> str:
+        return displayed(self.table())
 
 
 def race(

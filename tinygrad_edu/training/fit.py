@@ -76,7 +76,8 @@ def fit(
     validation : (X, y) to evaluate after each epoch; the model does not learn from them. A share, as 0.2, holds so many
         of the samples back, as `data.split` does with this rng: the same share of every class
     rng : generator or seed for the order of the samples
-    progress : show a bar (with tqdm, on a terminal) or a line for each epoch, on standard error
+    progress : show a bar (with tqdm, on a terminal or in a notebook) or a line for each epoch; on standard error, but
+        in a notebook, which would show that in red, on standard output
     callback : called with each epoch's row, or with the row and the `Run`; or a list of such. Training stops when one
         returns something true (see `callbacks`)
     compiled : run each epoch as one call of machine code (see `compile_step`): the same numbers, much sooner

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..explain.notebook import displayed, ends
+from ..explain.tables import Table
 from ..extras.files import place
 from .states import loads
 
@@ -94,10 +97,9 @@ class History:
         Returns the path of the picture; without one the matplotlib figure. Raises ImportError without matplotlib,
         ValueError without epochs.
         """
-        from .pictures import loss_page, save
+        from .pictures import loss_curve
 
-        page = loss_page(self, title)
-        return page if path is None else save(page, path)
+        return loss_curve(self, path, title)
 
     def __repr__(self) -> str:
         end = "" if self.stopped == "all epochs" else f", {self.stopped}"
@@ -106,10 +108,11 @@ class History:
 
     def _repr_html_(self) -> str:
         if not self.rows:
-            return "<p>no epochs</p>"
-        head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in self.rows[0])
-        cells = ("".join(f"<td>{_short(value)}</td>" for value in row.values()) for row in self.rows)
-        return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+            return displayed("no epochs")
+        names = tuple(name.replace("_", " ") for name in self.rows[0])
+        rows = [tuple(map(_short, row.values())) for row in self.rows]
+        title = f"{len(rows)} epoch{'s' * (len(rows) != 1)}: {self.stopped}"
+        return displayed(Table(title, names, ends(rows, ("...",) * len(names))))
 
 
 def wants_large(column: str) -> bool | None:
@@ -134,9 +137,10 @@ def frame(rows: list[Row], columns: list[str] | None = None) -> Any:
 
 
 class Progress:
-    """Progress on standard error: a bar on a terminal with tqdm, else a line for each epoch; nothing unless wanted.
+    """Progress: a bar with tqdm, on a terminal and in a notebook; else a line for each epoch; nothing unless wanted.
 
-    Runs of a sweep have theirs (see `sweeps`).
+    It goes to standard error; in a notebook, which shows that in red, to standard output. Runs of a sweep
+    have theirs (see `sweeps`).
 
     >>> with Progress(wanted=False, total=3) as show:
     ...     show({"epoch": 1, "loss": 0.5})
@@ -146,11 +150,14 @@ class Progress:
 
     def __init__(self, wanted: bool, total: int, done: int = 0) -> None:
         self.wanted, self.total, self.done, self.bar = wanted, total, done, None
-        if wanted and sys.stderr.isatty():
+        notebook = in_notebook()
+        self.file = sys.stdout if notebook else sys.stderr
+        if wanted and (notebook or self.file.isatty()):
             try:
-                from tqdm import tqdm
-
-                self.bar = tqdm(total=total, initial=done, unit=self.unit, leave=True)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # tqdm's, of a notebook without widgets: it takes the bar of text
+                    from tqdm.auto import tqdm
+                self.bar = tqdm(total=total, initial=done, unit=self.unit, leave=True, file=self.file)
             except ImportError:
                 pass
 
@@ -170,7 +177,13 @@ class Progress:
             self.bar.update()
         elif self.wanted:
             number, rest = f"{row['epoch']:>{len(str(self.total))}}", {k: x for k, x in row.items() if k != "epoch"}
-            print(f"epoch {number}/{self.total}  {_line(rest)}", file=sys.stderr)
+            print(f"epoch {number}/{self.total}  {_line(rest)}", file=self.file)
+
+
+def in_notebook() -> bool:
+    """Return whether a notebook's kernel runs this, not a terminal's IPython."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
 
 
 def _line(row: Row) -> str:

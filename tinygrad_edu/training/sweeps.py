@@ -7,7 +7,6 @@ import io
 import json
 import math
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -19,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import unwrap
+from ..explain.notebook import displayed
+from ..explain.tables import Table
 from ..extras.files import place
 from ..guards.kinds import function as function_kind, is_whole, path as path_kind, shown, whole, yes_or_no
 from ..guards.names import arguments_fit, helped
@@ -116,6 +117,11 @@ class Sweep:
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in cells]
         return "\n".join([*lines, *([f"{len(self.failed)} of {len(self.rows)} runs failed"] if self.failed else [])])
 
+    def _repr_html_(self) -> str:
+        rows = [tuple(_short(row.get(name)) for name in self.columns) for row in self.rows]
+        title = f"{len(rows)} runs" + f", {len(self.failed)} failed" * bool(self.failed)
+        return displayed(Table(title, tuple(self.columns), rows))
+
 
 @helped
 def sweep(
@@ -142,7 +148,7 @@ def sweep(
     n_jobs : calls at a time; -1 for as many as there are cores. 1 needs no joblib, and runs here
     resume : a file of JSON lines, as "sweep.jsonl", that each row is appended to as its run ends. Runs that it has are
         not run again, unless they failed: the same call after a crash goes on. Delete it if function changes
-    progress : show a bar (with tqdm, on a terminal) or a line for each run, on standard error
+    progress : show a bar (with tqdm, on a terminal) or a line for each run, as `fit`
 
     Returns
     -------
@@ -370,7 +376,7 @@ class _Runs(Progress):
             self.bar.update()
         elif self.wanted:
             said = "  ".join(f"{name} {_short(value)}" for name, value in row.items() if value is not None)
-            print(f"run {self.done:>{len(str(self.total))}}/{self.total}  {said}", file=sys.stderr)
+            print(f"run {self.done:>{len(str(self.total))}}/{self.total}  {said}", file=self.file)
 
 
 def _short(value: Any) -> str:
