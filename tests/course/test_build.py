@@ -126,6 +126,7 @@ def depth_first(node, order):
 """
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("number", "right", "wrong", "said"), PLANTED)
 def test_a_planted_mistake_is_refused_in_words(tmp_path, number, right, wrong, said):
     assert right in MINE
