@@ -54,6 +54,7 @@ def unused(root):"""
 PLANTED = [  # step, what is written, what is written wrongly instead, what is said
     (1, "dtype=float", "dtype=None", "L: integer"),
     (1, "__radd__, __rmul__ = __add__, __mul__", "__radd__ = __add__", "a number on the left of * asks for"),
+    (1, "__radd__, __rmul__ = __add__, __mul__", "__rmul__ = __mul__", "; in L = 1.0 + 2.0 * x with x, y = "),
     (1, "self.data * other.data,", "self.data + other.data,", "L: value"),
     (1, "        other = tensor(other)\n        return Tensor(self.data + ", "        return Tensor(self.data + ",
      "a plain number has no data"),
@@ -126,6 +127,7 @@ def depth_first(node, order):
 """
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("number", "right", "wrong", "said"), PLANTED)
 def test_a_planted_mistake_is_refused_in_words(tmp_path, number, right, wrong, said):
     assert right in MINE

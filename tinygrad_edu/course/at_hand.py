@@ -10,6 +10,7 @@ import numpy as np
 from ..core.init import Rng
 from ..core.ops import Array
 from ..doctor.report import Report, quiet
+from ..guards.kinds import whole
 from . import probes
 from .checks import Exercise
 from .grading import TURNS
@@ -36,6 +37,7 @@ def check(exercise: int, *functions: Callable[..., Any], rng: Rng = None) -> Rep
 
     Raises
     ------
+    TypeError : exercise is no whole number
     ValueError : there is no such exercise, a function that it asks for is not given, or a result does not fit
     NotImplementedError : a function is not written yet
 
@@ -47,7 +49,8 @@ def check(exercise: int, *functions: Callable[..., Any], rng: Rng = None) -> Rep
     >>> check(1, gradient, rng=0).mistakes
     {'w': None, 'x': None, 'b': 'factor'}
     """
-    if exercise not in range(1, len(EXERCISES) + 1):
+    whole("exercise", exercise, 1)
+    if exercise > len(EXERCISES):
         raise ValueError(f"there is no exercise {exercise}; they are 1 to {len(EXERCISES)}")
     found, rng = EXERCISES[exercise - 1], np.random.default_rng(rng)
 

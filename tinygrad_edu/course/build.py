@@ -38,7 +38,7 @@ def _step(title: str, check: checks.Check, write: str, idea: str, hint: str) -> 
 _step(
     "a number that can be added and multiplied",
     expressions(E("x + y", kind="value"), E("x * y", kind="value"), E("x + 3", kind="value"),
-                E("2.0 * x + 1.0", kind="value"), E("Tensor(3) * x", ONE, kind="value"),
+                E("1.0 + 2.0 * x", kind="value"), E("Tensor(3) * x", ONE, kind="value"),
                 E("Tensor(3)", ONE, kind="value")),
     "class Tensor, made by Tensor(3.0). It keeps data, a NumPy array of float64, and grad, None at first. x + y and "
     "x * y are new Tensors, and a plain number may stand on either side.",
@@ -244,7 +244,11 @@ def in_words(verdict: Verdict, step: Step) -> str:
     meaning = next(
         (re.sub(f".*(?:{p}).*", w, verdict.note, flags=re.S) for p, w in WORDS if re.search(p, verdict.note)), ""
     )
-    note = verdict.note + f"\nThat is: {meaning}." * bool(meaning)
+    asked = (
+        r", when (?:value|gradients) was given (.+?), ([a-z](?: [a-z])*)(?:, [12](?=,))?, ([^,].*)"  # of an expression
+    )
+    note = re.sub(asked, lambda m: f"; in L = {m[1]} with {m[2].replace(' ', ', ')} = {m[3]}", verdict.note)
+    note += f"\nThat is: {meaning}." * bool(meaning)
     if "Hint:" not in note:
         note += f"\nHint: {step.hint}"
     printed = "".join(f"\n  | {line}" for line in verdict.printed.splitlines())
