@@ -3,12 +3,14 @@
 import contextlib
 import io
 import json
+import re
 
 import numpy as np
 import pytest
 from node import LAB, needs_node, node
 
 import tinygrad_edu as tg
+from tinygrad_edu.cli.main import main
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.extras.optimizers import RULES
 from tinygrad_edu.lab import emit, optimizers
@@ -25,7 +27,7 @@ def tab():
     surfaces = ",\n".join(f"{name}: {emit.surface(*given)}" for name, given in places.items())
     facts = {**optimizers.facts(FORMULA), "rates": stated()}
     common = (LAB / "common.js").read_text("utf-8")
-    names = ("averages", "contours", "runners")
+    names = ("averages", "contours", "python", "runners")
     return "\n".join(
         [
             emit.rules(),
@@ -58,7 +60,7 @@ PLANS = [
 @needs_node
 def test_the_copied_python_ends_where_the_page_does(tmp_path, tab):
     text = """answer(D.plans.map((plan) => { const race = new Race(plan, 60); return {
-    ends: race.runners.map((runner) => where(runner, 60)), python: python_of(race) }; }));"""
+    ends: race.runners.map((runner) => where(runner, 60)), python: python_of(race, 60) }; }));"""
     found = node(tmp_path, tab, text, plans=PLANS)
     assert sum(end["ended"] for end in found[1]["ends"]) == 2
     for given, race in zip(PLANS, found, strict=True):
@@ -121,7 +123,8 @@ def test_contours_lie_at_their_levels_and_the_lowest_point_is_found(tmp_path, ta
             assert np.allclose((x**2 + 7.3 * y**2) / 2, level, rtol=0.02, atol=0.02), level
     closed = [line for lines in found["lines"] for line in lines if line[0] == line[-1]]
     assert len(closed) >= 5
-    assert sorted(map(len, found["saddle"])) == [2, 2]  # the low middle cuts off both high corners
+    around = sorted(sorted(line) for line in found["saddle"])  # the low middle cuts off both high corners
+    assert around == [[[0, 0.25], [0.5, 0]], [[0.75, 1], [1, 0.5]]]
     x, y = np.meshgrid(np.linspace(-5, 5, 2001), np.linspace(-4, 4, 1601))
     lowest = ((x**2 + y - 11) ** 2 + (x + y**2 - 7) ** 2 + np.exp(-(x**2))).min()
     assert found["lowest"][2] <= lowest
@@ -185,6 +188,12 @@ def test_what_is_no_surface_is_refused(formula, said):
         optimizers.own(formula)
 
 
+def test_the_command_refuses_a_formula_in_one_sentence(capsys):
+    with pytest.raises(SystemExit):
+        main(["lab", "--surface", "x + z"])
+    assert capsys.readouterr().err == "tinygrad-edu lab: argument --surface: z has no value; known are: x, y\n"
+
+
 def test_every_surface_outside_the_race_is_checked_at_points():
     slopes = optimizers.facts(FORMULA)["slopes"]
     assert {name: len(points) for name, points in slopes.items()} == {"own": 60, "ravine": 60}
@@ -192,3 +201,26 @@ def test_every_surface_outside_the_race_is_checked_at_points():
     assert np.allclose([value, dx, dy], [(x**2 + k * y**2) / 2, x, k * y])
     p = Tensor([1.0], requires_grad=True)
     assert isinstance(RULES["adam"]([p]), tg.Adam)
+
+
+def test_lines_and_labels_stand_out_from_every_shade_of_the_map():
+    def light(colour):
+        """The luminance that WCAG 2 defines."""
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        return np.dot(
+            [0.2126, 0.7152, 0.0722], [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in parts]
+        )
+
+    def contrast(a, b):
+        low, high = sorted(map(light, (a, b)))
+        return (high + 0.05) / (low + 0.05)
+
+    text = "\n".join((LAB / name).read_text("utf-8") for name in ("page.css", "optimizers.css"))
+    found = re.findall(r"--([\w-]+): (#[0-9a-f]{6})", text)
+    schemes = {}, {}  # a name is given first for a light page, then for a dark one
+    for name, colour in found:
+        schemes[name in schemes[0]][name] = colour
+    for scheme in schemes:
+        backs = [scheme[name] for name in ("land-low", "land-high", "card")]
+        assert min(contrast(scheme[f"r{k}"], back) for k in range(8) for back in backs) >= 3
+        assert min(contrast(scheme["quiet"], back) for back in backs) >= 4.5

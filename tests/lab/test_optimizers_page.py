@@ -106,13 +106,29 @@ def test_the_start_moves_by_click_by_keys_and_by_number_and_all_is_worked_out_ag
     assert float(rows(tab)["sgd"][1].split(", ")[0]) == pytest.approx(2 * 0.95**20, 1e-2)
     tab.fill("#o-lr", "-1")  # its logarithm
     assert float(rows(tab)["sgd"][1].split(", ")[0]) == pytest.approx(2 * 0.9**20, 1e-2)
-    assert "stable below 2/L = 0.1; at the rate 0.1: it diverges" in tab.inner_text("#o-ravine-is")
+    assert "stable below 2/L = 0.1; at the rate 0.1: it never comes to rest" in tab.inner_text("#o-ravine-is")
     tab.fill("#o-k", "1")
     assert "stable below 2/L = 0.2; at the rate 0.1: stable" in tab.inner_text("#o-ravine-is")
+    tab.fill("#o-k", "1.5")
+    assert "stable below 2/L = 0.06329; at the rate 0.1: it diverges" in tab.inner_text("#o-ravine-is")
+    tab.fill("#o-k", "1")
     tab.check("#o-tuned")
     assert float(rows(tab)["sgd"][0]) == pytest.approx(2 / 11, 1e-3)
     tab.click("#o-table button >> nth=1")
     assert float(tab.input_value("#o-hyper input")) == pytest.approx(((10**0.5 - 1) / (10**0.5 + 1)) ** 2)
+
+
+def test_losses_are_above_the_minimum_of_the_surface_that_was_chosen(tab):
+    tab.select_option("#o-surface", "two_holes")
+    tab.select_option("#o-surface", "own")
+    tab.click("#o-reset")
+    tab.focus("#o-loss svg")
+    said = re.search(r"adam: (\S+)", tab.inner_text("#optimizers-says"))
+    x, y = -4, 3
+    grid = np.meshgrid(np.linspace(-2, 0, 401), np.linspace(-1, 1, 401))
+    lowest = (np.sin(grid[0]) * np.cos(grid[1]) + (grid[0] ** 2 + grid[1] ** 2) / 20).min()
+    assert float(said[1]) == pytest.approx(np.sin(x) * np.cos(y) + (x**2 + y**2) / 20 - lowest, 1e-3)
+    assert tab.inner_text("#o-spoken").startswith("Step 0, adam: x -4, y 3, loss 0.5")
 
 
 def test_the_python_prints_the_ends_that_are_shown(tab):
@@ -214,14 +230,20 @@ def test_a_wrong_derivative_of_the_ravine_turns_the_race_off(browser, with_formu
     tab.close()
 
 
+WIDER = """[...document.querySelectorAll("#optimizers figure")].filter((card) => card.checkVisibility())
+  .filter((card) => card.scrollWidth > card.clientWidth + 1).map((card) => card.outerHTML.slice(0, 300))"""
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (760, "dark"), (320, "light"), (320, "dark")])
 def test_it_fits_and_can_be_read(browser, with_formula, tmp_path, width, scheme):
     size = {"width": width, "height": 800}
     tab, _, messages = opened(browser, tmp_path, with_formula, viewport=size, color_scheme=scheme)
-    links = ("", f"surface=long_valley&tuned=1&rules={','.join(RULES)}", "surface=ravine", "lesson=bias", "rules=")
+    every = f"surface=long_valley&tuned=1&rules={','.join(RULES)}"
+    links = ("", every, "surface=ravine&tuned=1&rules=sgd,heavy_ball", "lesson=bias", "rules=")
     for link in links:
         go(tab, link)
         assert tab.evaluate("document.documentElement.scrollWidth") == width, link
         assert unreadable(tab, "optimizers") == {}, link
+        assert tab.evaluate(WIDER) == [], link
     assert messages == []
     tab.close()

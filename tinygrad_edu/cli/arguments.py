@@ -184,6 +184,16 @@ def surface(text: str) -> str:
     return "all" if plain(text) == "all" else choice("surface", text, SURFACES, ", or all")
 
 
+def formula(text: str) -> str:
+    """Read a formula of x and y, as "x**2 + 10*y**2"."""
+    from ..lab.optimizers import own
+
+    try:
+        return own(text).title
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def activation(text: str) -> str:
     """Read the name of an activation."""
     return choice("activation", text, ACTIVATIONS)

@@ -6,7 +6,7 @@ import argparse
 import webbrowser
 from pathlib import Path
 
-from .arguments import add_seed
+from .arguments import add_seed, formula
 
 HELP = "write a page on which a network trains in the browser, offline"
 DESCRIPTION = """Write one HTML file: a network trains on it, by every rule, step by step. The page runs what this
@@ -19,7 +19,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, default=Path("lab.html"), metavar="FILE", help=text)
     command.add_argument("--open", action="store_true", help="open it in the browser")
     text = 'a formula of x and y to optimize on, as "x**2 + 10*y**2", beside the surfaces of the race'
-    command.add_argument("--surface", metavar="FORMULA", help=text)
+    command.add_argument("--surface", type=formula, metavar="FORMULA", help=text)
     add_seed(command, "of the data and the first weights")
 
 

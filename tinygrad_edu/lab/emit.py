@@ -74,7 +74,7 @@ def words(optimizer: Optimizer) -> dict[str, Any]:
     arguments = [*inspect.signature(inspect.unwrap(optimizer.kernel)).parameters]
     sets = [line.partition(" <- ")[0] for line in lines if " <- " in line]
     known = {re.sub("<.*?>", "", letter(name)): name for name in {**optimizer.hyper, **dict.fromkeys(arguments + sets)}}
-    used = {pair for line in lines if " <- " in line for pair in re.findall(r"\b(c[m\d]?) · (\w+)", line)}
+    used = {pair for line in lines if " <- " in line for pair in re.findall(r"\b(c\d?) · (\w+)", line)}
     return {
         "about": lines[0],
         "arguments": arguments,

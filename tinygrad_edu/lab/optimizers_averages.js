@@ -9,29 +9,31 @@ function averaged(series, beta) {
   return { raw, corrected };
 }
 const averages = { beta: 0.9, source: "year" };
-function beta_of(place) {
-  return Number((1 - 10 ** -place).toPrecision(place > 1.5 ? 4 : 3)); // 10^place is 1 / (1 - beta)
+// the slider goes evenly in the logarithm of 1 / (1 - beta)
+const beta_of = (place) => Number((1 - 10 ** -place).toPrecision(place > 1.5 ? 4 : 3));
+// the year, or the gradients of the rule that is shown, up to the step that is shown
+function signal() {
+  const runner = now.race.runners.find(({ name }) => name === now.focus);
+  return averages.source === "run" && runner ? runner.notes.slice(0, now.t).map(({ g }) => g[0]) : facts.year;
 }
-function show_averages(chart, signal) {
-  const { beta } = averages, { raw, corrected } = averaged(signal.values, beta), [constant, steady] = memory(beta);
-  chart.draw(
-    [
-      { name: "the values", values: signal.values, kind: "raw", dots: true, first: 1 },
-      { name: "average from 0", values: raw, kind: "rule r1", dash: "7 4", first: 1 },
-      { name: "corrected", values: corrected, kind: "rule r0", first: 1 },
-    ],
-    Math.max(2, signal.values.length),
-  );
+function show_averages() {
+  const { beta } = averages, values = signal(), { raw, corrected } = averaged(values, beta);
+  const lines = [
+    { name: "the values", values, kind: "raw", dots: true, first: 1 },
+    { name: "average from 0", values: raw, kind: "rule r1", dash: "7 4", first: 1 },
+    { name: "corrected", values: corrected, kind: "rule r0", first: 1 },
+  ];
+  charts.averages.draw(lines, Math.max(2, values.length));
   $("o-beta-is").textContent = beta;
-  const factor = averaged([1], beta).raw[0];
+  const [constant, steady] = memory(beta), first = averaged([1], beta).raw[0];
   $("o-memory").textContent =
-    `β = ${beta}: the weight of a value falls to 1/e in ${figure(constant)} steps, about 1/(1 − β) = ${figure(1 / (1 - beta))}. ` +
-    `The average is as steady as a plain mean of (1 + β)/(1 − β) = ${figure(steady)} values. ` +
-    `It starts from 0: after the first value it is ${figure(factor)} times that value, and the correction divides by 1 − βᵗ.`;
-  const rows = [1, 2, 5, 10, 20, 50, 100].filter((t) => t <= raw.length);
-  $("o-average-rows").replaceChildren(
-    ...rows.map((t) =>
-      element("tr", {}, Object.assign(element("th", { textContent: t }), { scope: "row" }),
-        ...[signal.values[t - 1], raw[t - 1], corrected[t - 1]].map((x) => element("td", { textContent: figure(x) })))),
-  );
+    `β = ${beta}: the weight of a value falls to 1/e in ${figure(constant)} steps, about 1/(1 − β) = ` +
+    `${figure(1 / (1 - beta))}. The average is as steady as a plain mean of (1 + β)/(1 − β) = ${figure(steady)} ` +
+    `values. It starts from 0: after the first value it is ${figure(first)} times that value, and the correction ` +
+    "divides by 1 − βᵗ.";
+  const rows = [1, 2, 5, 10, 20, 50, 100].filter((t) => t <= raw.length).map((t) => {
+    const cells = [values, raw, corrected].map((numbers) => element("td", { textContent: figure(numbers[t - 1]) }));
+    return element("tr", {}, element("th", { scope: "row", textContent: t }), ...cells);
+  });
+  $("o-average-rows").replaceChildren(...rows);
 }

@@ -12,7 +12,8 @@ function lowest_point(ground, box) {
   const around = (k) => [k - n - 1, k - n, k - n + 1, k - 1, k + 1, k + n - 1, k + n, k + n + 1];
   const valleys = [...z.keys()].filter((k) => Number.isFinite(z[k]) && around(k).every((i) => !(z[i] < z[k])));
   const best = valleys.sort((a, b) => z[a] - z[b]).slice(0, 8);
-  const points = best.map((k) => closer(ground, [box[0] + w * (k % n), box[2] + h * Math.floor(k / n), z[k]], box, [w, h]));
+  const at = (k) => [box[0] + w * (k % n), box[2] + h * Math.floor(k / n), z[k]];
+  const points = best.map((k) => closer(ground, at(k), box, [w, h]));
   return points.reduce((a, b) => (b[2] < a[2] ? b : a), points[0]);
 }
 const cells = ([left, right, bottom, top], n) => [(right - left) / (n - 1), (top - bottom) / (n - 1)];
@@ -20,7 +21,8 @@ function closer(ground, point, [left, right, bottom, top], [w, h]) {
   const n = 21;
   for (let turn = 0; turn < 10; turn++) {
     const [x, y] = point;
-    const box = [Math.max(x - 2 * w, left), Math.min(x + 2 * w, right), Math.max(y - 2 * h, bottom), Math.min(y + 2 * h, top)];
+    const sides = [Math.max(x - 2 * w, left), Math.min(x + 2 * w, right)];
+    const box = [...sides, Math.max(y - 2 * h, bottom), Math.min(y + 2 * h, top)];
     [w, h] = cells(box, n);
     heights(ground, box, n).forEach((z, k) => {
       if (z < point[2]) point = [box[0] + w * (k % n), box[2] + h * Math.floor(k / n), z];
@@ -43,46 +45,45 @@ function levels_of(above) {
   }
   return found.length ? found.slice(-14) : [high / 2];
 }
+// the edges of a cell that a level cuts, in pairs. An edge of the grid is 2 i, from i to the right, or 2 i + 1, upwards
+function cuts(level, z, n, i) {
+  const corners = [z[i], z[i + 1], z[i + n + 1], z[i + n]], inside = corners.map((c) => c >= level);
+  if (!corners.every(Number.isFinite)) return [];
+  const edges = [2 * i, 2 * (i + 1) + 1, 2 * (i + n), 2 * i + 1];
+  const cut = edges.filter((_, k) => inside[k] !== inside[(k + 1) % 4]);
+  if (cut.length < 4) return cut.length ? [cut] : [];
+  const [south, east, north, west] = edges, whole = corners.reduce((a, b) => a + b) / 4 >= level;
+  // a saddle: the height in the middle decides which corners hang together
+  return whole === inside[0] ? [[south, east], [north, west]] : [[south, west], [north, east]];
+}
 // lines along which the heights (n × n) are at a level: lists of points, in steps of the grid
 function lines_at(level, z, n) {
-  const ends = new Map(); // an edge of the grid to the segments that end on it
+  const ends = new Map(), lines = []; // ends : an edge to the segments that end on it
+  for (let i = 0; i < n * (n - 1); i++) {
+    if (i % n === n - 1) continue;
+    for (const edges of cuts(level, z, n, i)) {
+      const segment = { edges, used: false };
+      for (const edge of edges) ends.set(edge, [...(ends.get(edge) ?? []), segment]);
+    }
+  }
   const point = (edge) => {
     const i = edge >> 1, j = edge & 1 ? i + n : i + 1, share = (level - z[i]) / (z[j] - z[i]);
     return edge & 1 ? [i % n, Math.floor(i / n) + share] : [(i % n) + share, Math.floor(i / n)];
   };
-  const join = (a, b) => {
-    const segment = { a, b, used: false };
-    for (const edge of [a, b]) ends.has(edge) ? ends.get(edge).push(segment) : ends.set(edge, [segment]);
-  };
-  for (let i = 0; i < n * (n - 1); i++) {
-    if (i % n === n - 1) continue;
-    const corners = [z[i], z[i + 1], z[i + n + 1], z[i + n]];
-    if (!corners.every(Number.isFinite)) continue;
-    const edges = [2 * i, 2 * (i + 1) + 1, 2 * (i + n), 2 * i + 1], inside = corners.map((c) => c >= level);
-    const cut = edges.filter((_, k) => inside[k] !== inside[(k + 1) % 4]);
-    if (cut.length === 2) join(...cut);
-    if (cut.length === 4) { // a saddle: the middle decides which corners hang together
-      const [south, east, north, west] = edges, whole = corners.reduce((a, b) => a + b) / 4 >= level;
-      const pairs = whole === inside[0] ? [[south, east], [north, west]] : [[south, west], [north, east]];
-      for (const pair of pairs) join(...pair);
-    }
+  for (const segment of [...ends.values()].flat()) {
+    if (segment.used) continue;
+    segment.used = true;
+    const [a, b] = segment.edges;
+    lines.push([...followed(ends, a).reverse(), a, b, ...followed(ends, b)].map(point));
   }
-  const lines = [];
-  for (const segments of ends.values())
-    for (const first of segments) {
-      if (first.used) continue;
-      first.used = true;
-      const line = [first.a, first.b];
-      for (const back of [false, true]) {
-        for (;;) {
-          const at = back ? line[0] : line.at(-1), next = ends.get(at).find((s) => !s.used);
-          if (!next) break;
-          next.used = true;
-          const other = next.a === at ? next.b : next.a;
-          back ? line.unshift(other) : line.push(other);
-        }
-      }
-      lines.push(line.map(point));
-    }
   return lines;
+}
+// the edges that come behind one, from segment to segment
+function followed(ends, edge) {
+  const found = [];
+  for (let next; (next = ends.get(edge).find((segment) => !segment.used)); found.push(edge)) {
+    next.used = true;
+    edge = next.edges[0] === edge ? next.edges[1] : next.edges[0];
+  }
+  return found;
 }

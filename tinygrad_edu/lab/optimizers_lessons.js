@@ -2,17 +2,17 @@
 const LESSONS = {
   limit: {
     title: "How fast is too fast?", hide: ["rules", "tuned", "ravine", "numbers", "averages"],
-    text: "Raise the learning rate until the path no longer comes to rest. Then raise the condition: where is the limit now?",
+    text: "Raise the learning rate until the path does not come to rest. Raise the condition: where is the limit now?",
     settings: { surface: "ravine", rules: "sgd", lr: "0.02", k: "10" },
   },
   momentum: {
     title: "How much momentum?", hide: ["tuned", "averages", "rules"],
-    text: "Below stands the momentum of heavy ball. With which does it arrive in the fewest steps? Compare it with the formula above the map.",
+    text: "Change the momentum of heavy ball, below. With which does it arrive first? Compare the formula above.",
     settings: { surface: "ravine", rules: "sgd,heavy_ball", lr: "0.09", k: "20", focus: "heavy_ball" },
   },
   adam: {
     title: "Adam by hand", hide: ["tuned", "averages", "ravine"],
-    text: "Press Step, and work out the next m, v and p before you look at them. Why is the first step as long as the learning rate?",
+    text: "Press Step, and work out the next m, v and p before you look. Why is the first step as long as the rate?",
     settings: { surface: "valley", rules: "adam", lr: "0.3", focus: "adam", t: "0" },
   },
   noise: {
@@ -21,8 +21,8 @@ const LESSONS = {
     settings: { surface: "neuron", rules: "sgd,momentum", lr: "2", batch: "1" },
   },
   bias: {
-    title: "Why the average is corrected", hide: ["surface", "rules", "race", "numbers", "out"],
-    text: "Set β to 0.98. How many values does it take until the average from 0 is right? What does the correction divide by, at first and later?",
+    title: "Why the average is corrected", hide: ["surface", "rules", "ravine", "race", "numbers", "out"],
+    text: "Set β to 0.98. When is the average from 0 right? What does the correction divide by, at first and later?",
     settings: { beta: "0.9" },
   },
 };

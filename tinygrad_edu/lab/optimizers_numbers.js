@@ -1,45 +1,6 @@
 // A rule's equations, and the same with the numbers of one step in them.
-const figure = (x, digits = 4) => (Number.isInteger(x) && Math.abs(x) < 1e6 ? String(x) : Math.abs(x) < 1e-3 || Math.abs(x) >= 1e6 ? x.toExponential(2) : String(Number(x.toPrecision(digits))));
 const MATHML = "http://www.w3.org/1998/Math/MathML";
-function math_number(x, inside = true) {
-  const made = document.createElementNS(MATHML, "mn");
-  const text = Number.isFinite(x) ? figure(x).replace("-", "−") : "–";
-  made.textContent = inside && text.startsWith("−") ? `(${text})` : text;
-  return made;
-}
-// numbers and the signs between them; the last number is the result
-function math_row(...parts) {
-  const made = (tag, text = "") => Object.assign(document.createElementNS(MATHML, tag), { textContent: text });
-  const math = made("math");
-  math.append(...parts.map((part, i) => (i % 2 ? made("mo", part) : math_number(part, i < parts.length - 1))));
-  return math;
-}
-// the names of an equation, as elements: [element, name of the number]
-function letters_of(math, { letters }) {
-  const parts = [...math.querySelectorAll("msub, mi")].filter((part) => part.localName === "msub" || part.parentNode.localName !== "msub");
-  return parts.map((part) => [part, letters[part.textContent]]).filter(([, name]) => name);
-}
-// the right side of an equation with numbers for its letters, and the number that it makes
-const right_sides = {}; // of each rule, read once
-function right_side(rule, line) {
-  const lines = (right_sides[rule] ??= rules[rule].equations.split("\n").map((text) => {
-    const host = element("div");
-    host.innerHTML = text;
-    return host.firstChild;
-  }));
-  return lines[line].cloneNode(true);
-}
-function with_numbers(rule, line, { known, value }) {
-  const math = right_side(rule, line), arrow = [...math.children].findIndex((part) => part.textContent === "←");
-  for (const part of [...math.children].slice(0, arrow + 1)) part.remove();
-  for (const [part, name] of letters_of(math, rules[rule])) if (name in known) part.replaceWith(math_number(known[name]));
-  math.append(...math_row(0, "=", value).childNodes);
-  math.children[math.children.length - 3].remove();
-  math.setAttribute("display", "inline");
-  return math;
-}
 const GREEK = { alpha: "α", beta: "β", rho: "ρ", eps: "ε", mu: "μ", lambd: "λ" };
-const in_greek = (text) => text.replace(/\b(alpha|beta|rho|eps|mu|lambd)(?=\d?\b|_)/g, (name) => GREEK[name]).replace(/ - /g, " − ");
 const MEANING = {
   p: "the parameter: where the path is",
   g: "the gradient: the slope of the loss here",
@@ -51,10 +12,59 @@ const MEANING = {
   rho: "the share of the average that each step keeps",
   eps: "a small number that keeps the division from one by 0",
 };
-const meaning = (rule, name) =>
-  MEANING[name] ?? (rules[rule].state.includes(name) ? "kept from step to step: an average, a sum or a velocity" : "computed for this step");
+function meaning(rule, name) {
+  const kept = rules[rule].state.includes(name);
+  return MEANING[name] ?? (kept ? "kept from step to step: an average, a sum or a velocity" : "computed for this step");
+}
+function in_greek(text) {
+  return text.replace(/\b(alpha|beta|rho|eps|mu|lambd)(?=\d?\b|_)/g, (name) => GREEK[name]).replace(/ - /g, " − ");
+}
+function figure(x, digits = 4) {
+  if (Number.isInteger(x) && Math.abs(x) < 1e6) return String(x);
+  if (Math.abs(x) < 1e-3 || Math.abs(x) >= 1e6) return x.toExponential(2);
+  return String(Number(x.toPrecision(digits)));
+}
 
-// the equations in letters; each letter says what it is, and its value at this step
+// --- MathML ---------------------------------------------------------------------------------------------------------
+const in_math = (tag, text = "") => Object.assign(document.createElementNS(MATHML, tag), { textContent: text });
+// a number; a negative one in brackets if it stands inside of a formula
+function math_number(x, inside = true) {
+  const text = Number.isFinite(x) ? figure(x).replaceAll("-", "−") : "–";
+  return in_math("mn", inside && text.startsWith("−") ? `(${text})` : text);
+}
+const result = (x) => [in_math("mo", "="), math_number(x, false)];
+// the letters of an equation: pairs of an element and the name of the number that it stands for
+function letters_of(math, { letters }) {
+  const whole = (part) => part.localName === "msub" || part.parentNode.localName !== "msub";
+  const parts = [...math.querySelectorAll("msub, mi")].filter(whole);
+  return parts.map((part) => [part, letters[part.textContent]]).filter(([, name]) => name);
+}
+const right_sides = {}; // of the equations of each rule, read once
+function right_side(rule, line) {
+  right_sides[rule] ??= rules[rule].equations.split("\n").map((text) => {
+    const math = Object.assign(element("div"), { innerHTML: text }).firstChild, parts = [...math.children];
+    for (const part of parts.slice(0, parts.findIndex(({ textContent }) => textContent === "←") + 1)) part.remove();
+    math.setAttribute("display", "inline");
+    return math;
+  });
+  return right_sides[rule][line].cloneNode(true);
+}
+// the right side of an equation with numbers for its letters, and the number that it makes
+function with_numbers(rule, line, { known, value }) {
+  const math = right_side(rule, line);
+  for (const [part, name] of letters_of(math, rules[rule]))
+    if (name in known) part.replaceWith(math_number(known[name]));
+  math.append(...result(value));
+  return math;
+}
+function product(a, b, value) {
+  const math = in_math("math");
+  math.append(math_number(a), in_math("mo", "·"), math_number(b), ...result(value));
+  return math;
+}
+
+// --- on the page ----------------------------------------------------------------------------------------------------
+// the equations in letters; each letter says what it is, and its value among the numbers of the step that is shown
 function show_equations(host, name, numbers) {
   const rule = rules[name];
   host.innerHTML = rule.equations;
@@ -69,22 +79,25 @@ function show_equations(host, name, numbers) {
   }
 }
 // one row for each number of the step: its name, its value for x and for y, and the formula with the numbers of one
-function show_numbers(body, runner, steps, chosen) {
-  const { corrected, letters, state } = rules[runner.name], row = (...cells) => body.append(element("tr", {}, ...cells));
+function show_numbers(body, { name: rule }, steps, chosen) {
+  const { corrected, letters } = rules[rule];
   const shown = (name) => Object.keys(letters).find((text) => letters[text] === name) ?? name;
-  const head = (text) => Object.assign(element("th", { textContent: text }), { scope: "row" });
-  const cell = (x) => element("td", { textContent: said(x) }), told_here = (...parts) => element("td", { className: "formula" }, ...parts);
+  const row = (name, values, ...formula) => {
+    const cells = values.map((x) => element("td", { textContent: said(x) }));
+    const head = element("th", { scope: "row", textContent: name });
+    body.append(element("tr", {}, head, ...cells, element("td", { className: "formula" }, ...formula)));
+  };
   body.replaceChildren();
-  row(head("g"), ...steps.map((lines) => cell(lines[0].known.g)), told_here("the gradient at this point"));
+  row("g", steps.map((lines) => lines[0].known.g), "the gradient at this point");
   steps[chosen].forEach(({ word }, line) => {
-    row(head(shown(word)), ...steps.map((lines) => cell(lines[line].value)), told_here(with_numbers(runner.name, line, steps[chosen][line])));
-    for (const [factor, name] of corrected)
-      if (name === word && state.includes(word)) {
-        const known = steps.map((lines) => lines[line].known[factor]), values = steps.map((lines, i) => known[i] * lines[line].value);
-        const product = math_row(known[chosen], "·", steps[chosen][line].value, "=", values[chosen]);
-        row(head(`${shown(factor)} · ${shown(name)}`), ...values.map(cell), told_here(product, " corrected for the start at 0"));
-      }
+    const values = steps.map((lines) => lines[line].value);
+    row(shown(word), values, with_numbers(rule, line, steps[chosen][line]));
+    for (const [factor] of corrected.filter(([, name]) => name === word)) {
+      const factors = steps.map((lines) => lines[line].known[factor]), made = values.map((x, i) => factors[i] * x);
+      const formula = product(factors[chosen], values[chosen], made[chosen]);
+      row(`${shown(factor)} · ${shown(word)}`, made, formula, " corrected for the start at 0");
+    }
   });
-  const moves = steps.map((lines) => lines.at(-1).known.p !== undefined && lines.findLast(({ word }) => word === "p").value - lines[0].known.p);
-  row(head("step"), ...moves.map(cell), told_here("how far p has moved"));
+  const ends = steps.map((lines) => lines.findLast(({ word }) => word === "p").value);
+  row("step", ends.map((p, i) => p - steps[i][0].known.p), "how far p has moved");
 }
