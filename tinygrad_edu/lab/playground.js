@@ -73,7 +73,7 @@ function refresh() {
   if (pg.playing) return;
   draw_lines();
   draw_closer();
-  $("pg-python").textContent = script(pg.run);
+  $("pg-python").textContent = told(pg.run);
 }
 function draw_now() {
   const { run, latest } = pg, share = ({ right, of }) => (right === null ? "" : `${right} of ${of} right`);
@@ -172,7 +172,7 @@ $("reset").onclick = () => renew();
 $("pg-line").onclick = next_line;
 $("pg-rest").onclick = $("step").onclick;
 $("pg-copy").onclick = () => {
-  navigator.clipboard?.writeText(script(pg.run));
+  navigator.clipboard?.writeText(told(pg.run));
   getSelection().selectAllChildren($("pg-python"));
   $("pg-copied").textContent = "It is copied, and marked below.";
 };
