@@ -55,7 +55,7 @@ const still = matchMedia("(prefers-reduced-motion: reduce)"); // then the pictur
 // --- what is shown ---------------------------------------------------------------------------------------------------
 // while it plays the grid is coarse, and a frame draws the map and one other thing, each in its turn
 function refresh() {
-  const fine = pg.playing ? TILE : 64, values = is_picture() ? null : survey(fine);
+  const fine = pg.playing ? TILE : FINE, values = is_picture() ? null : survey(fine);
   const turn = (k, of) => !pg.playing || still.matches || pg.frames % of === k;
   take_inks();
   if (is_picture()) draw_pad();
