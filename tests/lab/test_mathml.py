@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.extras.optimizers import RULES
+from tinygrad_edu.extras.optimizers import CLASSIC
 from tinygrad_edu.lab.mathml import equation, equations
 
 
@@ -22,9 +22,9 @@ def spoken(element):
     return (element.text or "") + "".join(parts)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", CLASSIC)
 def test_each_line_of_each_rule_is_well_formed_and_says_what_the_docstring_says(name):
-    kernel = RULES[name].kernel
+    kernel = CLASSIC[name].kernel
     lines = [line.strip() for line in kernel.__doc__.splitlines() if "<-" in line]
     made = equations(kernel).splitlines()
     assert len(made) == len(lines)

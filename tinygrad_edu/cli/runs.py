@@ -24,7 +24,7 @@ MODEL, ABOUT, ENCODER = "model.npz", "run.json", "encoder.npz"
 FILES = (MODEL, ABOUT, ENCODER, "history.csv", "loss.png", "boundary.png")
 KEPT = (  # the options of train that say how a run goes
     *("data", "target", "missing", "drop", "kind", "hidden", "activation", "dropout", "compiled", "optimizer", "lr"),
-    *("batch_size", "epochs", "dtype", "seed", "gif"),
+    *("batch_size", "epochs", "dtype", "seed", "gif", "watch"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import warnings
 from collections.abc import Callable
@@ -108,6 +109,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add_dark(command)
     text = "go on with the run of this folder, with its options; --epochs may name more than it had"
     add("--resume", type=Path, metavar="DIR", help=text)
+    text = "write watch.html, too: the lab's playground of this run, with its epochs to scrub through"
+    add("--watch", action="store_true", help=text)
     add("--quick", action="store_true", help="3 epochs, unless --epochs says otherwise")
     add_json(command)
 
@@ -130,9 +133,11 @@ def run(options: argparse.Namespace) -> int:
     say = partial(print, file=out, flush=True)
     data, encoder, columns = data_of(options, rng := np.random.default_rng(options.seed))
     film = film_of(options, data)
-    known = prepare(options, data, encoder)
     labels = data.y_train.dtype.kind in "iu"
     shape = [data.X_train.shape[1], *options.hidden, outputs_of(data, encoder)]
+    if options.watch:
+        refuse_unseen(data, shape, options.dtype)
+    known = prepare(options, data, encoder)
     describe_data(options.data, data, shape, labels, columns, say)
     describe_epochs(options, done, say)
 
@@ -141,12 +146,16 @@ def run(options: argparse.Namespace) -> int:
     optimizer: Any = RULES[options.optimizer](model, lr=options.lr)
     describe_rule(optimizer, options, say)
     loss = tg.cross_entropy if labels else tg.mse_loss
-    history = learn(model, data, loss, optimizer, options, rng, film)
+    watch = watcher(model, data, optimizer, options)
+    history = learn(model, data, loss, optimizer, options, rng, [film, watch])
     errors = {} if labels else errors_of(model.predict(data.X_test), data.y_test, encoder)
     describe_result(history, done, optimizer.t, len(data.X_test), errors, say)
 
     error = check(model, shape, loss, data, options, rng, say)
     written = save(options, history, model, data if labels and options.data in TOY_SETS else None, film)
+    if watch:
+        command = shlex.join(["tinygrad-edu", "train", *arguments(known["options"])])
+        written.append(watch.save(options.out / "watch.html", command))
     found = figures(options, shape, optimizer.t, history, errors, error, written)
     describe(options.out, **known, figures=found)
     describe_files(written, say)
@@ -255,15 +264,33 @@ def film_of(options: argparse.Namespace, data: Split) -> Any:
     return BoundaryFilm(data.X_test, data.y_test, options.epochs, f"{options.data}: held-out samples")
 
 
+def refuse_unseen(data: Split, shape: list[int], dtype: str) -> None:
+    """Refuse what the page of --watch cannot show, before anything is made."""
+    from ..lab.own import classes_of
+
+    if dtype != "float64":
+        raise ValueError("--watch shows numbers of float64, those of a browser")
+    classes_of(data.X_train, data.y_train, shape)
+
+
+def watcher(model: Layer, data: Split, optimizer: Any, options: argparse.Namespace) -> Any:
+    """Return the callback that keeps the epochs for a page, if that was asked for; refuse what the page has not."""
+    if not options.watch:
+        return None
+    from ..lab.watch import Watch
+
+    return Watch(model, data, optimizer, options.batch_size or 0, options.seed or 0)
+
+
 def learn(
-    model: Layer, data: Split, loss: Any, optimizer: Any, options: argparse.Namespace, rng: Any, film: Any
+    model: Layer, data: Split, loss: Any, optimizer: Any, options: argparse.Namespace, rng: Any, callbacks: list[Any]
 ) -> History:
     """Train. After Ctrl-C within an epoch, model, optimizer and history are those of the last one that is saved."""
     import tinygrad_edu as tg
 
     folder, test = options.out, (data.X_test, data.y_test)
     how: dict[str, Any] = {"epochs": options.epochs, "batch_size": options.batch_size, "compiled": options.compiled}
-    how |= {"validation": test, "rng": rng, "checkpoint": folder / MODEL, "callback": film}
+    how |= {"validation": test, "rng": rng, "checkpoint": folder / MODEL, "callback": [one for one in callbacks if one]}
     history = tg.fit(model, data.X_train, data.y_train, loss, optimizer, **how)
     if history.stopped != "interrupted":
         return history

@@ -169,7 +169,7 @@ function explaining(part, kind, i) {
   return part;
 }
 function make_lines() {
-  const head = (text) => element("span", { textContent: `# ${text}`, className: "quiet" });
+  const head = (text) => element("span", { textContent: `# ${text}`, className: "remark" });
   const [forward, backward] = view.graph.lines.map((lines) => lines.map(line_of));
   $("graph-lines").replaceChildren(head("forward"), ...forward, head("backward"), ...backward);
 }

@@ -157,7 +157,7 @@ def picture(root: Tensor, called: Names, sent: Sequence[Sent]) -> dict[str, Any]
     nodes, values = Graph(root, called=called).nodes, dict[str, Any]()
     for node in forward_order(root):
         values |= {called[id(v)]: v for v in (*node.parents, *node.kwargs.values(), node) if id(v) in called}
-    gap = min(max(8, *(len(share["formula"]) for share in sent)), LONGEST) + 5
+    gap = min(max(8, *(len(share["formula"]) for share in sent)) + 5, LONGEST + 3)
     uses = {share["to"]: share["uses"] for share in sent} | {called[id(root)]: 1}
     placed = layout(nodes, gap, [room(node, grid(values[node.name]), uses.get(node.name, 0)) for node in nodes])
     paths = Counter({called[id(root)]: 1})

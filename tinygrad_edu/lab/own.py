@@ -10,7 +10,7 @@ import numpy as np
 from ..core.layers import ACTIVATIONS, Activation, Dropout, Layer, Linear, contents, mlp
 from ..core.optimizer import Optimizer
 from ..extras.optimizers import CLASSIC
-from ..training.data import split
+from ..training.data import Split, split
 from .page import EVERY, STEPS
 from .programs import DEEPEST
 from .runs import followed
@@ -34,20 +34,27 @@ def own(model: Layer, X: Any, y: Any, optimizer: Optimizer | None = None, seed: 
     ValueError : a model, data or rule that the playground does not have
     """
     X, y = np.asarray(X, dtype=float), np.asarray(y)
-    sizes, activation, dropout = built(model)
-    classes = classes_of(X, y, sizes)
-    y = y if classes else y.astype(float).reshape(-1, 1)
-    parts = split(X, y, rng=seed)
+    if not classes_of(X, y, built(model)[0]):
+        y = y.astype(float).reshape(-1, 1)
+    return facts_of(model, split(X, y, rng=seed), optimizer, seed)
+
+
+def facts_of(
+    model: Layer, data: Split, optimizer: Optimizer | None = None, seed: int = 0, batch: int = 32
+) -> dict[str, Any]:
+    """Return the facts of data that are split already, with another size of the batches."""
+    (_, *hidden, _), activation, dropout = built(model)
     rule, hyper, l2 = rule_of(optimizer)
+    classes = int(model.parameters()[-1].size) if data.y_train.dtype.kind in "iu" else 0
     settings = {
-        **{"data": "own", "layers": sizes[1:-1], "activation": activation, "dropout": dropout, "batch": 32},
+        **{"data": "own", "layers": hidden, "activation": activation, "dropout": dropout, "batch": batch},
         **{"loss": "cross_entropy" if classes else "mse_loss", "rule": rule, "hyper": hyper, "l2": l2},
         **{"schedule": "", "numbers": {}, "seed": seed, "start": seed},
     }
-    data = dict(zip(("X", "y", "X_test", "y_test"), (part.tolist() for part in map(np.asarray, parts))))
-    losses = followed(deepcopy(model), parts.X_train, parts.y_train, settings, STEPS)[EVERY - 1 :: EVERY]
+    losses = followed(deepcopy(model), data.X_train, data.y_train, settings, STEPS)[EVERY - 1 :: EVERY]
+    lists = [np.asarray(part).tolist() for part in data]
     return {
-        **{"data": data, "classes": classes, "settings": settings},
+        **{"data": dict(zip(("X", "y", "X_test", "y_test"), lists)), "classes": classes, "settings": settings},
         "params": [p.numpy().tolist() for p in model.parameters()],
         "losses": [] if dropout else losses,  # the page draws other masks
     }
@@ -63,15 +70,15 @@ def built(model: Layer) -> tuple[list[int], str, float]:
     known = len(sizes) > 1 and activation in ACTIVATIONS
     if not known or repr(model) != repr(mlp(sizes, activation, dropout, rng=0)):
         raise ValueError(f"the playground has networks as tg.mlp builds them, and this is {model!r}"[:300])
-    if len(linear) - 1 > DEEPEST or max(sizes) > WIDEST:
-        raise ValueError(f"the playground has {DEEPEST} hidden layers of {WIDEST} units at most, and this is {sizes}")
     if any(p.dtype != np.float64 for p in model.parameters()):
         raise ValueError("the numbers of the page are float64, and this network is float32")
     return sizes, activation, dropout
 
 
 def classes_of(X: Any, y: Any, sizes: list[int]) -> int:
-    """Return the number of classes, 0 for numbers; refuse data that the page cannot draw, or that do not fit."""
+    """Return the number of classes, 0 for numbers; refuse sizes and data that the page cannot draw, or do not fit."""
+    if len(sizes) - 2 > DEEPEST or max(sizes[1:]) > WIDEST:
+        raise ValueError(f"the playground has {DEEPEST} hidden layers of {WIDEST} units at most, and this is {sizes}")
     classes = sizes[-1] if y.dtype.kind in "iu" else 0
     fits = X.ndim == 2 and X.shape[1] == sizes[0] and len(y) == len(X)
     fits = fits and (y.ndim == 1 and set(y.tolist()) <= {*range(classes)} if classes else y.size == len(X) * sizes[-1])

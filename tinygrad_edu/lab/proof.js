@@ -26,6 +26,12 @@ function sloped(name, row) {
   const { backprop, gradients } = surfaces[name], given = row.slice(0, -3), [loss, slopes] = backprop(...given);
   return [...given, loss, ...gradients.map((x) => slopes[x])];
 }
+// the losses of the test data after each epoch of a run that was made elsewhere
+function watched_again(epochs) {
+  const run = new Run(), known = epochs.filter(({ loss }) => loss !== undefined);
+  const ours = known.map((frame) => (run.take(frame), run.measures().test.loss));
+  return difference(ours, known.map(({ loss }) => loss));
+}
 async function prove() {
   const runs = [], free = () => new Promise((go) => setTimeout(go)); // so that the page answers meanwhile
   for (const name in facts.trainings) {
@@ -39,6 +45,7 @@ async function prove() {
       runs.push([`${rule} on ${name}`, difference(walked(name, rule), facts.walks[name][rule])]);
     await free();
   }
+  if (facts.own?.epochs) runs.push(["the epochs of the run", watched_again(facts.own.epochs)]);
   for (const [name, graph] of Object.entries(graphs))
     graph.checks.forEach(({ inputs, numbers }, i) =>
       runs.push([`graph ${name}, inputs ${i + 1}`, difference(recomputed(graph, inputs), numbers)]),

@@ -63,6 +63,12 @@ class Run {
     }
     return params;
   }
+  // the parameters of a frame of a run that was made elsewhere, see watch.py
+  take({ params, t }) {
+    const bytes = Uint8Array.from(atob(params), (sign) => sign.charCodeAt(0));
+    this.optimizer.data.set(new Float64Array(bytes.buffer));
+    this.optimizer.t = t;
+  }
   // the network that the page was made for, as it was made
   is_own() {
     const same = (name) => String(this.settings[name]) === String(SETTINGS[name]);
@@ -72,6 +78,9 @@ class Run {
   rate(t) {
     const { schedule, numbers } = this.settings, { lr } = this.hyper;
     return schedule ? schedules[schedule](t, lr, ...Object.values(numbers)) : lr;
+  }
+  get batches() {
+    return Math.ceil(this.data.X.length / this.batch);
   }
   get t() {
     return this.optimizer.t;
