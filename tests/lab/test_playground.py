@@ -128,6 +128,10 @@ def test_the_keyboard_reaches_units_weights_the_map_and_the_pad(tab):
     tab.focus("#pg-layer-0-0")
     tab.keyboard.press("ArrowRight")
     assert "one for each pair of units" in tab.inner_text("#pg-tip")
+    told = {"pg-activation": "h1 = np.tanh(z1)", "pg-batch": "mean over 16 samples", "lr": "η = 0.02"}
+    for knob, words in told.items():
+        tab.focus(f"#{knob}")
+        assert words in tab.inner_text("#pg-tip")
     tab.keyboard.press("Escape")
     assert tab.is_hidden("#pg-tip")
     tab.click("#pg-set-digits")

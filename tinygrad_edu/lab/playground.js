@@ -19,9 +19,9 @@ function renew(given = {}) {
   refresh();
 }
 const inside = ([a, b]) => a >= pg.box[0] && a <= pg.box[1] && b >= pg.box[2] && b <= pg.box[3];
-// a rate that suits a rule here: of those that were tuned for the race's valley, a third, of the list
+// a rate to begin with: of that which is stated for a rule in the race's valley a tenth, of the list the nearest
 function suggested(rule) {
-  const lr = Math.min(facts.rates.valley[rule] / 3, 1);
+  const lr = Math.min(facts.rates.valley[rule] / 10, 1);
   return RATES_OF_CHOICE.reduce((a, b) => (Math.abs(Math.log(b / lr)) < Math.abs(Math.log(a / lr)) ? b : a));
 }
 // the losses after this step; of the digits, which take longer, after every tenth or so
@@ -55,7 +55,7 @@ const still = matchMedia("(prefers-reduced-motion: reduce)"); // then the pictur
 // --- what is shown ---------------------------------------------------------------------------------------------------
 // while it plays the grid is coarse, and a frame draws the map and one other thing, each in its turn
 function refresh() {
-  const fine = pg.playing ? TILE : 64, values = is_picture() ? null : survey(fine);
+  const fine = pg.playing ? TILE : FINE, values = is_picture() ? null : survey(fine);
   const turn = (k, of) => !pg.playing || still.matches || pg.frames % of === k;
   take_inks();
   if (is_picture()) draw_pad();
@@ -64,7 +64,7 @@ function refresh() {
   if (turn(1, 3)) draw_tiles(values, fine);
   if (turn(2, 3)) draw_edges();
   $("t").textContent = pg.run.t;
-  $("pg-epochs").textContent = (pg.run.t / Math.ceil(pg.run.data.X.length / pg.run.batch)).toFixed(1);
+  $("pg-epochs").textContent = (pg.run.t / pg.run.batches).toFixed(1);
   if (!turn(0, 12)) return;
   draw_now();
   draw_layers();

@@ -44,7 +44,7 @@ function setting_knob(name) {
   input.id = id ?? `pg-${name}`;
   input.oninput = () => (shown.textContent = input.value);
   input.onchange = () => renew(changed(name, number(input.value)));
-  return knob(label, input, range ? [shown] : []);
+  return why(knob(label, input, range ? [shown] : []), () => words_of(name));
 }
 // another rule begins with the rate that suits it, another schedule with its usual numbers
 function changed(name, value) {
@@ -73,12 +73,12 @@ function hyper_knob(name, value) {
     const values = [...new Set([...RATES_OF_CHOICE, value])].sort((a, b) => a - b), input = choice(values, value);
     input.id = "lr";
     input.onchange = () => new_rate(Number(input.value));
-    return knob("learning rate", input);
+    return why(knob("learning rate", input), () => words_of("lr"));
   }
   const input = element("input", { type: "number", step: "any", id: `pg-h-${name}` });
   input.value = value;
   input.onchange = () => Number.isFinite(input.valueAsNumber) && kept(input.valueAsNumber);
-  return knob(name.replaceAll("_", " "), input);
+  return why(knob(name.replaceAll("_", " "), input), () => words_of(name));
 }
 function schedule_knob(name) {
   const input = element("input", { type: "number", step: "any", min: 0, id: `pg-s-${name}` });

@@ -86,7 +86,9 @@ function draw_wave(pen, spot, outputs) {
 function look_at(point) {
   const [left, right, bottom, top] = pg.box, within = (a, low, high) => Math.min(Math.max(a, low), high);
   pg.probe = [within(point[0], left, right), within(point[1], bottom, top)];
-  refresh();
+  draw_map(survey(FINE), FINE);
+  say_probe();
+  if (!pg.playing) draw_closer();
 }
 function watch_map() {
   for (const name of ["hard", "tests"])

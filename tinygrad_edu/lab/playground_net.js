@@ -1,5 +1,5 @@
 // The network: columns of units, each with its own map, and the weights between them.
-const TILE = 24; // squares of a unit's map along a side
+const TILE = 24, FINE = 48; // squares along a side: of a unit's map, and of the output's
 
 function draw_net() {
   const { sizes } = pg.run, net = $("pg-net");
@@ -72,7 +72,7 @@ function unit_button(k, j, text) {
 // the unit's map in place of the output, as long as the pointer or the focus is on it
 function enlarge(unit) {
   pg.view.unit = unit;
-  if (!pg.playing && is_plane()) draw_map(survey(64), 64);
+  if (!pg.playing && is_plane()) draw_map(survey(FINE), FINE);
   $("pg-output-name").textContent = unit && is_plane() ? unit_name(unit.k, unit.j) : "Output";
 }
 function tile_canvas(name) {

@@ -36,3 +36,19 @@ function watch_whys() {
   for (const kind of ["pointerleave", "focusout"]) panel.addEventListener(kind, hush);
   panel.addEventListener("keydown", (event) => event.key === "Escape" && hush());
 }
+// knobs in words, with the numbers of this run
+const WORDS_OF_KNOBS = {
+  n: ({ n, test }) => `${n} samples: ${pg.run.data.X.length} to learn from, ${Math.ceil(test * n)} to test with`,
+  noise: ({ noise }) => `To each coordinate a normal random number of deviation ${noise} is added`,
+  test: ({ test }) => `${test} of the samples are held out: the network never learns from them`,
+  batch: () => `A gradient is the mean over ${pg.run.batch} samples; ${pg.run.batches} steps are an epoch`,
+  activation: () => lines_of_layer(1).map((name) => line_of(name).text).join("; "),
+  weights: ({ activation: name, weights, start }) => `tg.init.${weights || facts.activations[name]}, seed ${start}`,
+  dropout: ({ dropout: p }) => `In training a value is 0 with probability ${p}, the others are divided by ${1 - p}`,
+  loss: () => pg.run.program.loss.map(({ text }) => text).join("; "),
+  rule: () => `${pg.run.optimizer.rule.name}: its equations stand beside`,
+  l2: ({ l2 }) => `To each gradient ${l2} · p is added, which pulls the weights to 0`,
+  schedule: () => `At step ${pg.run.t + 1} the rate is ${short(pg.run.rate(pg.run.t + 1))}`,
+  lr: () => `η = ${short(pg.run.rate(pg.run.t + 1))} at step ${pg.run.t + 1}`,
+};
+const words_of = (name) => WORDS_OF_KNOBS[name]?.(pg.run.settings) ?? `${name} = ${pg.run.hyper[name]} in the equations`;

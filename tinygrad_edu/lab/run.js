@@ -79,6 +79,9 @@ class Run {
     const { schedule, numbers } = this.settings, { lr } = this.hyper;
     return schedule ? schedules[schedule](t, lr, ...Object.values(numbers)) : lr;
   }
+  get batches() {
+    return Math.ceil(this.data.X.length / this.batch);
+  }
   get t() {
     return this.optimizer.t;
   }
