@@ -167,6 +167,7 @@ tabs.optimizers = {
     renew();
   },
   show() {
+    for (const chart of Object.values(charts)) chart.measure();
     show_plan();
     draw_land();
     draw();

@@ -32,6 +32,11 @@ class Chart {
     this.picture = svg("svg", { class: "chart", role: "img", tabindex: 0, "aria-label": host.dataset.name });
     this.picture.says = (event) => this.says(event);
     host.append(this.picture);
+    this.measure();
+  }
+  // looks how wide it may be. Not in each frame: to ask is to have the page laid out
+  measure() {
+    this.width = this.host.clientWidth || 300;
   }
   draw(series, n, now = null) {
     const scale = this.scale(series, n), { edge, height, x } = scale;
@@ -49,7 +54,7 @@ class Chart {
     return low > high ? [1, 1] : [low, high];
   }
   scale(series, n) {
-    const width = this.host.clientWidth || 300, { height } = this, edge = { left: 52, right: 12, top: 10, bottom: 24 };
+    const { width, height } = this, edge = { left: 52, right: 12, top: 10, bottom: 24 };
     const of = (z) => (this.log ? Math.log10(Math.max(z, 1e-12)) : z);
     let [low, high] = this.ends(series).map(of);
     [low, high] = this.log ? [Math.floor(low + 1e-9), Math.ceil(high - 1e-9)] : [Math.min(0, low), high];

@@ -88,10 +88,10 @@ function path_of(runner, t, view) {
 function new_lines(runners) {
   map.start = svg("circle", { class: "start", r: 7 });
   map.lines = new Map(runners.map(({ name }) => {
-    const { kind, dash, shape } = look(name), part = (what) => svg("path", { class: what });
+    const { kind, dash, shape } = look(name);
     const line = svg("path", { class: `${kind} path`, "stroke-dasharray": dash });
     const tip = svg("path", { class: `${kind} mark`, d: shape });
-    return [name, { halo: part("halo"), line, small: part(`${kind} small`), tip }];
+    return [name, { line, small: svg("path", { class: `${kind} small` }), tip }];
   }));
   map.paths.replaceChildren(map.start, ...[...map.lines.values()].flatMap((parts) => Object.values(parts)));
 }
@@ -103,11 +103,11 @@ function draw_paths() {
   map.shown = shown;
   map.start.setAttribute("transform", `translate(${view.x(a)} ${view.y(b)})`);
   for (const runner of runners) {
-    const { halo, line, small, tip } = map.lines.get(runner.name), [d, marks] = path_of(runner, now.t, view);
+    const { line, small, tip } = map.lines.get(runner.name), [d, marks] = path_of(runner, now.t, view);
     const { x, y } = where(runner, now.t), chosen = runner.name === now.focus;
     const inside = (z, most) => Math.max(2, Math.min(most - 2, z)); // at the edge, if it is outside
     const [u, v] = [inside(view.x(x), view.width), inside(view.y(y), view.height)];
-    for (const part of [halo, line]) part.setAttribute("d", d);
+    line.setAttribute("d", d);
     line.classList.toggle("focused", chosen);
     small.setAttribute("d", marks);
     tip.setAttribute("transform", `translate(${u} ${v}) scale(${chosen ? 1.4 : 1})`);

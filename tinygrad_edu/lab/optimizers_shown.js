@@ -5,11 +5,13 @@ const focused = () => now.race.runners.find(({ name }) => name === now.focus);
 // --- all that changes with the step ---------------------------------------------------------------------------------
 function draw() {
   draw_paths();
-  fill_table();
   draw_charts();
   $("o-t").value = $("o-time").value = now.t;
-  if (!now.playing || performance.now() - now.told > 200) show_rule();
   if (!now.playing) say_step();
+  if (now.playing && performance.now() - now.told < 200) return; // nobody reads numbers that fast
+  now.told = performance.now();
+  fill_table();
+  show_rule();
 }
 // for those who listen: where the rule is that is shown
 function say_step() {
@@ -48,7 +50,6 @@ function fill_table() {
 }
 function show_rule() {
   const runner = focused(), { axes } = place();
-  now.told = performance.now();
   $("o-numbers").replaceChildren();
   if (!runner) return;
   const rule = rules[runner.name], last = Math.min(now.t, runner.notes.length);
