@@ -96,3 +96,5 @@ def test_what_the_playground_does_not_have_is_refused_by_name():
         pass
 
     refused("rules of this library", model, X, y, Mine)
+    with pytest.raises(TypeError, match="got str 'adam'"):
+        own(model, X, y, "adam")
