@@ -58,7 +58,7 @@ ROWS = [
     (tg.Lion, naive.lion, {"beta1": 0.8, "beta2": 0.95, "weight_decay": 0.1}, None),
     (tg.OptimisticGradient, naive.optimistic_gradient, {"optimism": 0.7}, None),
     (tg.OptimisticAdam, naive.optimistic_adam, {**adam, "optimism": 0.7}, None),
-    (tg.COCOB, naive.cocob, {"alpha": 30.0, "eps": 0.5}, None),
+    (tg.COCOB, naive.cocob, {"alpha": 2.0, "eps": 0.5}, None),
     (tg.Yogi, naive.yogi, {**adam, "eps": 1e-3}, None),
     (tg.QHM, naive.qhm, {"beta": 0.95, "nu": 0.6}, None),
     (tg.QHAdam, naive.qhadam, {**adam, "nu1": 0.6, "nu2": 0.9}, None),
