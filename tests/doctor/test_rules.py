@@ -34,6 +34,7 @@ def test_rounding_to_float32_is_not_accused(kind):
         assert diagnose_optimizer(from_naive(kind, np.float32), kind, rng=seed, **hyper).right, hyper
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_a_rule_that_nobody_knows_is_unknown_whatever_it_is_compared_with(kind):
     report = diagnose_optimizer(lambda p, g, state, t, **hyper: 0.5 * p + 3, kind, rng=0)

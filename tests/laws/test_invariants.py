@@ -39,6 +39,7 @@ def test_every_rule_has_its_place():
     assert sorted(map(repr, [*SCALE_FREE, *LINEAR, *NEITHER])) == sorted(map(repr, CLASSES))
 
 
+@pytest.mark.sample(3)
 @every_dtype
 @every_row
 def test_gradients_times_a_power_of_two_make_the_same_steps_or_steps_times_that(
@@ -76,6 +77,7 @@ def test_an_l2_term_does_not_scale_with_the_gradients(cls):
     assert not np.allclose(one, other, rtol=1e-3)
 
 
+@pytest.mark.sample(3)
 @every_dtype
 @every_row
 def test_mirrored_permuted_and_joined_problems_take_the_same_steps_bit_for_bit(cls, reference, hyper, torch_row, dtype):

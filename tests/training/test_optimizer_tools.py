@@ -259,6 +259,7 @@ SIZES = [2, (1, 3), 1, 2]
 patterns = st.lists(st.lists(st.sampled_from("gg.f"), min_size=4, max_size=4), min_size=30, max_size=30)
 
 
+@pytest.mark.sample(3)
 @every_separate_row
 def test_any_pattern_of_missing_gradients_and_freezes_is_as_one_optimizer_for_each_parameter(
     cls, reference, hyper, torch_row
