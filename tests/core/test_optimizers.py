@@ -266,6 +266,7 @@ def widens(rule, optimizer):
     return "fpext float" in "".join(fresh.inspect_llvm().values())
 
 
+@pytest.mark.sample(3)
 @jitted
 @every_elementwise_row
 def test_float32_arithmetic_stays_float32(cls, reference, hyper, torch_row):

@@ -116,6 +116,19 @@ def test_the_estimates_never_fall_and_reach_the_order_of_the_distance():
         assert 0.4 < seen[-1] < 5  # each number is 4 from the solution
 
 
+@pytest.mark.parametrize(("cls", "reference"), [(tg.DAdaptAdam, naive.dadapt_adam), (tg.Prodigy, naive.prodigy)])
+def test_while_all_gradients_agree_the_estimate_grows_as_in_the_paper(cls, reference):
+    rng = np.random.default_rng(0)
+    p0, gradients = rng.standard_normal(5), np.abs(rng.standard_normal((60, 5)))
+    hyper = {"beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.01, "d": 1e-3}
+    p = tg.Tensor(p0, requires_grad=True)
+    optimizer = cls([p], **hyper)
+    got = trajectory([p], optimizer, gradients[:, None], [1.0] * 60)
+    expected = reference(p0, gradients, [1.0] * 60, **hyper)
+    np.testing.assert_allclose([a for (a,) in got], expected, rtol=1e-10, atol=1e-12)
+    assert optimizer.groups[0]["d"] > 1e-2
+
+
 # --- groups, frozen parameters, threads -----------------------------------------------------------------------------
 
 

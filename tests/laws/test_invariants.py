@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
-from rules_table import CLASSES, ELEMENTWISE, every_dtype, every_row, path
+from rules_table import CLASSES, ELEMENTWISE, SEPARATE, every_dtype, every_row, path
 
 import tinygrad_edu as tg
-from tinygrad_edu.extras.learning_optimizers import Learning
 
 PLAIN = "NUMBA_DISABLE_JIT" in os.environ
 few = settings(derandomize=True, deadline=None, max_examples=4 if PLAIN else 8)
@@ -40,6 +39,7 @@ def test_every_rule_has_its_place():
     assert sorted(map(repr, [*SCALE_FREE, *LINEAR, *NEITHER])) == sorted(map(repr, CLASSES))
 
 
+@pytest.mark.sample(3)
 @every_dtype
 @every_row
 def test_gradients_times_a_power_of_two_make_the_same_steps_or_steps_times_that(
@@ -67,7 +67,7 @@ def test_gradients_times_a_power_of_two_make_the_same_steps_or_steps_times_that(
     assert np.all(one[-1] / 4 != other[-1])
 
 
-AT_ONCE = [cls for cls in SCALE_FREE if not issubclass(cls, Learning)]  # whose first steps are not tiny
+AT_ONCE = SCALE_FREE & {*SEPARATE}  # whose first steps are not tiny
 
 
 @pytest.mark.parametrize("cls", sorted(AT_ONCE, key=lambda cls: cls.__name__))
@@ -77,6 +77,7 @@ def test_an_l2_term_does_not_scale_with_the_gradients(cls):
     assert not np.allclose(one, other, rtol=1e-3)
 
 
+@pytest.mark.sample(3)
 @every_dtype
 @every_row
 def test_mirrored_permuted_and_joined_problems_take_the_same_steps_bit_for_bit(cls, reference, hyper, torch_row, dtype):

@@ -14,9 +14,8 @@ from .notebook import displayed
 ADAM = "c1 · m", "c1 · (m - one_minus_beta1 · g)"
 ROOT, CENTERED = "(sqrt(v) + eps)", "(sqrt(maximum(v, m · m) - m · m) + eps)"
 LION = "sign(beta1 · (m - one_minus_beta2 · g) / beta2 + one_minus_beta1 · g)"  # with m from before the step
-PARTS: dict[
-    str, tuple[str, str, str] | None
-] = {  # by kernel: a rate, a direction, and what earlier gradients left in it
+Parts = tuple[str, str, str]
+PARTS: dict[str, Parts | None] = {  # by kernel: a rate, a direction, and what earlier gradients left in it
     "momentum": ("lr · c", "v", "v - one_minus_beta · g"),
     "heavy_ball": ("lr", "v", "v - g"),
     "nesterov": ("lr", "g + momentum · v", "momentum · (v - g)"),

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.ops import Array
 from ..core.optimizer import Numbers, Optimizer, Update
-from ..core.tensor import next_stamp
+from ..core.tensor import Tensor, next_stamp  # noqa: F401, Tensor for the examples
 from . import kernels
 from .learning_optimizers import norm_of
 from .whole_optimizers import Whole

@@ -411,7 +411,6 @@ def muon(
 
 def lbfgs(p, g, *averages):
     """Liu & Nocedal 1989: Newton's direction out of the last steps and changes of the gradient (`evaluating.LBFGS`).
-    p <- p + length · direction
-    where direction = - H · g, by the two loops of Nocedal & Wright 2006, algorithm 7.4
+    where p moves by length · direction; direction = - H · g, by the two loops of Nocedal & Wright, algorithm 7.4
     note: it is no pass over arrays, so the class does it
     """

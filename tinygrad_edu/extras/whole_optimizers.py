@@ -409,10 +409,10 @@ class Muon(Whole):
     >>> p = Tensor([[3.0, 0.0], [0.0, 4.0]], requires_grad=True)
     >>> optimizer = Muon([p], lr=1.0, weight_decay=0.0)
     >>> (p * [[5.0, 0.0], [0.0, 1.0]]).sum().backward()
-    >>> optimizer.step()  # by about 1, for a gradient of 5 and one of 1
+    >>> optimizer.step()  # by about 1, for a gradient of 5 and for one of 1
     >>> print(p.data.round(1))
     [[2.3 0. ]
-     [0.  2.9]]
+     [0.  3.2]]
     """
 
     kernel, state = staticmethod(kernels.muon), ("m", "v")
