@@ -173,8 +173,8 @@ def _landscape(race: Race) -> tuple[Any, list[Any]]:
     high = max(4.2, 0.17 * len(race.runs))
     inches = (3.4 + high * (shape if even else 1.6), high + 1)
     page, (ax,) = figure(1, f"{surface.title}\n{_conditions(race)}", size=inches)
-    drawn, near = _points(race), _close_up(race)
     shown = (np.array([surface.start, *surface.minima]) - (left, bottom)) / surface.size
+    drawn, near = np.concatenate([_points(race), shown]), _close_up(race)
     corner = _emptiest(drawn, shown)
     _ground(ax, surface, surface.box, drawn, None if near is None else corner)
     ax.plot(*surface.start, "o", color=ink(0), markeredgecolor=ink(), markersize=9)
