@@ -264,6 +264,8 @@ def _one_each(lines: Any, box: Any, drawn: Any, corner: Any) -> list[Any]:
         if len(spots) and np.ptp(spots, axis=0).max() > 0.03:
             spots = spots[:: -(-len(spots) // 60)]
             room = np.hypot(*(spots[:, None] - taken).T).min(axis=0, initial=1)
+            if room.max() < 0.01:
+                continue
             best = spots[room.argmax()]
             places.append(best * size + low)
             taken = np.concatenate([taken, best + np.linspace(-0.04, 0.04, 5)[:, None] * (1, 0)])
@@ -284,7 +286,8 @@ def _levels(above: Any, lowest: float) -> Any:
         heights = heights[(heights >= low) & (heights <= high)]
         if len(heights) <= 13:
             break
-    return np.unique([round(lowest + height, -int(np.floor(np.log10(height) + 1e-9))) for height in heights])
+    levels = np.unique([round(lowest + height, -int(np.floor(np.log10(height) + 1e-9))) for height in heights])
+    return levels[np.append(True, np.diff(levels) > 0.3 * (levels[:-1] - lowest))]  # 0.9 and 1 above 0.37 are too near
 
 
 # --- the runs ---------------------------------------------------------------------------------------------------------
