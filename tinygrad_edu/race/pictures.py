@@ -174,8 +174,8 @@ def _landscape(race: Race) -> tuple[Any, list[Any]]:
     high = max(4.2, 0.17 * len(race.runs))
     inches = (3.4 + high * (shape if even else 1.6), high + 1)
     page, (ax,) = figure(1, f"{surface.title}\n{_conditions(race)}", size=inches)
-    drawn, near = _points(race), _close_up(race)
     shown = (np.array([surface.start, *surface.minima]) - (left, bottom)) / surface.size
+    drawn, near = np.concatenate([_points(race), shown]), _close_up(race)
     corner = _emptiest(drawn, shown)
     _ground(ax, surface, surface.box, drawn, None if near is None else corner)
     ax.plot(*surface.start, "o", color=ink(0), markeredgecolor=ink(), markersize=9)
@@ -265,6 +265,8 @@ def _one_each(lines: Any, box: Any, drawn: Any, corner: Any) -> list[Any]:
         if len(spots) and np.ptp(spots, axis=0).max() > 0.03:
             spots = spots[:: -(-len(spots) // 60)]
             room = np.hypot(*(spots[:, None] - taken).T).min(axis=0, initial=1)
+            if room.max() < 0.01:
+                continue
             best = spots[room.argmax()]
             places.append(best * size + low)
             taken = np.concatenate([taken, best + np.linspace(-0.04, 0.04, 5)[:, None] * (1, 0)])
@@ -285,7 +287,8 @@ def _levels(above: Any, lowest: float) -> Any:
         heights = heights[(heights >= low) & (heights <= high)]
         if len(heights) <= 13:
             break
-    return np.unique([round(lowest + height, -int(np.floor(np.log10(height) + 1e-9))) for height in heights])
+    levels = np.unique([round(lowest + height, -int(np.floor(np.log10(height) + 1e-9))) for height in heights])
+    return levels[np.append(True, np.diff(levels) > 0.3 * (levels[:-1] - lowest))]  # 0.9 and 1 above 0.37 are too near
 
 
 # --- the runs ---------------------------------------------------------------------------------------------------------
