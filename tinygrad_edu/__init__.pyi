@@ -21,7 +21,6 @@ from .core.optimizer import Optimizer as Optimizer
 from .core.optimizers import (
     SGD as SGD,
     Adadelta as Adadelta,
-    Adagrad as Adagrad,
     Adam as Adam,
     AdamW as AdamW,
     HeavyBall as HeavyBall,
@@ -73,6 +72,7 @@ from .extras.optimizers import (
     AdaBelief as AdaBelief,
     AdaBound as AdaBound,
     Adafactor as Adafactor,
+    Adagrad as Adagrad,
     Adamax as Adamax,
     Adan as Adan,
     AdEMAMix as AdEMAMix,

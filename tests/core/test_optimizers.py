@@ -101,6 +101,7 @@ def test_defaults_are_torchs(cls, reference, hyper, torch_row):
     }
     for pair, names in {"betas": ("beta1", "beta2"), "etas": ("down", "up"), "step_sizes": ("least", "most")}.items():
         theirs |= dict(zip(names, theirs.get(pair, ())))
+    theirs["initial"] = theirs.get("initial_accumulator_value")
     if torch_row[0] == "RMSprop":
         theirs["rho"] = theirs["alpha"]
     for name, parameter in inspect.signature(cls).parameters.items():

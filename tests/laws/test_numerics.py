@@ -307,7 +307,7 @@ def test_hyper_parameters_at_the_ends_of_their_ranges_are_taken(dtype):
     ends = {"momentum": 0, "beta": 0, "beta1": 0, "beta2": 0, "rho": 0, "l2": 0, "weight_decay": 0, "lr_decay": 0}
     ends |= {"eps": 1e-45, "lr": 0, "lambd": 0, "alpha": 0, "t0": 0, "momentum_decay": 0}
     ends |= {"optimism": 0, "nu": 0, "nu1": 1, "nu2": 0, "beta3": 0, "final": 0, "gamma": 1e-300}
-    ends |= {"trust": 0, "power": 0, "distance": 0}
+    ends |= {"trust": 0, "power": 0, "distance": 0, "initial": 0}
     for cls in CLASSES:
         p = tg.Tensor(np.ones(2, dtype), requires_grad=True)
         plain = cls([tg.Tensor([1.0], requires_grad=True)]).groups[0]

@@ -48,11 +48,11 @@ def nesterov(p, gradients, rates, momentum):
     return trajectory
 
 
-def adagrad(p, gradients, rates, lr_decay, eps):
+def adagrad(p, gradients, rates, lr_decay, eps, initial=0.0):
     """Duchi, Hazan & Singer 2011: divide by the root of the sum of all squares so far."""
     trajectory = []
     for t, lr in enumerate(rates, start=1):
-        G = np.sum([g**2 for g in gradients[:t]], axis=0)
+        G = initial + np.sum([g**2 for g in gradients[:t]], axis=0)
         p = p - lr / (1 + (t - 1) * lr_decay) * gradients[t - 1] / (np.sqrt(G) + eps)
         trajectory.append(p)
     return trajectory

@@ -277,9 +277,23 @@ RANGES = {  # of random hyper-parameters, as powers of ten or as they are
     "beta1": (0.5, 0.95), "beta2": (0.9, 0.9999), "beta": (0.5, 0.95), "momentum": (0.3, 0.95), "rho": (0.5, 0.99),
     "down": (0.3, 0.8), "up": (1.1, 2.0), "alpha": (0.5, 1.0), "t0": (1, 30),
     "beta3": (0.9, 0.999), "optimism": (0.3, 1), "nu": (0.3, 0.9), "nu1": (0.3, 0.9), "nu2": (0.3, 0.9),
-    "final": (1, 100), "gamma": (-3, 0), "trust": (0.01, 0.1), "power": (0.5, 1), "distance": (-3, 0), "d": (-3, 0),
+    "final": (1, 100), "gamma": (-3, 0), "trust": (0.01, 0.1), "power": (0.5, 1),
+    "distance": (-3, 0), "initial": (-3, -1), "d": (-3, 0),
 }  # fmt: skip
-POWERS = ["lr", "eps", "weight_decay", "lr_decay", "lambd", "least", "most", "momentum_decay", "gamma", "distance", "d"]
+POWERS = [
+    "lr",
+    "eps",
+    "weight_decay",
+    "lr_decay",
+    "lambd",
+    "least",
+    "most",
+    "momentum_decay",
+    "gamma",
+    "distance",
+    "d",
+    "initial",
+]
 
 
 def draw(kind, rng):
@@ -317,5 +331,5 @@ def planted(k):
 def plain_variant(reference, hyper):
     """Without the options that make other rules of Momentum and RMSprop, and decay alone of those made for it."""
     options = {"bias_correction": False, "centered": False}
-    options |= {} if reference in ("AdamW", "Lion") else {"weight_decay": 0.0}
+    options |= {} if reference in ("AdamW", "Lion") else {"weight_decay": 0.0, "initial": 0.0}
     return {name: options.get(name, x) for name, x in hyper.items() if name != "momentum" or "rho" not in hyper}

@@ -20,6 +20,12 @@ ROWS = [
     (tg.HeavyBall, naive.heavy_ball, {"momentum": 0.8}, ("SGD", {"momentum": 0.8})),
     (tg.Nesterov, naive.nesterov, {"momentum": 0.8}, ("SGD", {"momentum": 0.8, "nesterov": True})),
     (tg.Adagrad, naive.adagrad, {"lr_decay": 0.01, "eps": 1e-6}, ("Adagrad", {"lr_decay": 0.01, "eps": 1e-6})),
+    (
+        tg.Adagrad,
+        naive.adagrad,
+        {"lr_decay": 0.01, "eps": 1e-6, "initial": 0.1},
+        ("Adagrad", {"lr_decay": 0.01, "eps": 1e-6, "initial_accumulator_value": 0.1}),
+    ),
     (tg.Adadelta, naive.adadelta, {"rho": 0.8, "eps": 1e-5}, ("Adadelta", {"rho": 0.8, "eps": 1e-5})),
     (tg.RMSprop, naive.rmsprop, rms, ("RMSprop", {"alpha": 0.95, "eps": 1e-6})),
     *(

@@ -20,6 +20,44 @@ from ..core.tensor import Tensor  # noqa: F401, for the examples
 from . import kernels
 
 
+class Adagrad(course.Adagrad):  # type: ignore[no-redef]
+    """A falling rate for each number: lr over the root of its gradients' sum of squares. Rule: `kernels.adagrad`.
+
+    As torch.optim.Adagrad. For a constant gradient step t has length lr / √t, if the sum starts at 0. TensorFlow, Keras
+    and optax start it at 0.1, so that the first steps are short.
+
+    Parameters
+    ----------
+    params, lr, l2, nonfinite : see `Optimizer`
+    lr_decay : the rate at update t is lr / (1 + (t - 1) · lr_decay)
+    eps : added outside the root
+    initial : the sum before the first gradient, at least 0; torch calls it initial_accumulator_value
+
+    References
+    ----------
+    Duchi, Hazan & Singer 2011, "Adaptive subgradient methods", JMLR 12.
+
+    Examples
+    --------
+    >>> p = Tensor([1.0], requires_grad=True)
+    >>> optimizer = Adagrad([p], lr=0.25, initial=9.0)
+    >>> (4 * p).sum().backward()
+    >>> optimizer.step()  # 0.25 · 4 / √(9 + 16)
+    >>> print(f"{p.item():.4f}")
+    0.8000
+    """
+
+    hyper = {**course.Adagrad.hyper, "initial": 0.0}
+
+    def start(self) -> None:
+        for group, members in zip(self.groups, self.members, strict=True):
+            for i in members:
+                self.averages["s"][slice(*self.buffer.spans[i])] = group["initial"]
+
+    def scalars(self, t: int, lr: float, lr_decay: float, eps: float, initial: float) -> Numbers:  # type: ignore[override]
+        return course.Adagrad.scalars(self, t, lr, lr_decay, eps)
+
+
 class RMSprop(course.RMSprop):  # type: ignore[no-redef]
     """Adagrad that forgets: divide by the root of a moving average of squares. Rule: `kernels.rmsprop`.
 

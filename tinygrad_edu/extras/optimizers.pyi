@@ -9,7 +9,6 @@ from ..core.optimizer import LearningRate, Optimizer
 from ..core.optimizers import (
     SGD as SGD,
     Adadelta as Adadelta,
-    Adagrad as Adagrad,
     Adam as Adam,
     AdamW as AdamW,
     HeavyBall as HeavyBall,
@@ -56,6 +55,21 @@ CLASSIC: dict[str, type[Optimizer]]
 def rule_names(wanted: str | Iterable[str]) -> list[str]: ...
 
 # below this line all is written by tests/support/face.py
+
+class Adagrad(course.Adagrad):
+    @property
+    def s(self) -> Array: ...
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 0.01,
+        lr_decay: float = 0.0,
+        eps: float = 1e-10,
+        initial: float = 0.0,
+        *,
+        l2: float = 0.0,
+        nonfinite: str = "raise",
+    ) -> None: ...
 
 class RMSprop(course.RMSprop):
     @property

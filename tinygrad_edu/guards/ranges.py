@@ -19,7 +19,7 @@ FINITE = (lambda x: abs(x) < float("inf"), "a finite number")  # asked of a numb
 BELOW_1 = (lambda x: 0 <= x < 1, "at least 0 and below 1")
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     **dict.fromkeys(["lr", "l2", "lr_decay", "weight_decay", "momentum_decay", "lambd", "alpha", "t0"], AT_LEAST_0),
-    **dict.fromkeys(["optimism", "final", "trust", "power", "distance"], AT_LEAST_0),
+    **dict.fromkeys(["optimism", "final", "trust", "power", "distance", "initial"], AT_LEAST_0),
     **dict.fromkeys(["momentum", "beta", "beta1", "beta2", "beta3", "rho"], BELOW_1),
     **dict.fromkeys(["least", "most", "gamma", "d"], ABOVE_0),
     **dict.fromkeys(["nu", "nu1", "nu2"], (lambda x: 0 <= x <= 1, "from 0 to 1")),
