@@ -379,7 +379,7 @@ def test_a_regression_is_measured_in_the_unit_of_its_file(tmp_path, monkeypatch,
     assert said["r2"] == pytest.approx(1 - (wrong**2).sum() / ((mass - mass.mean()) ** 2).sum(), rel=1e-5)
     assert said["learned_from"] == 160
     assert main(["evaluate", "a"]) == 0
-    assert f"RMSE {found['validation_rmse']:.6g}, R^2 {found['validation_r2']:.4f}\n" in capsys.readouterr().out
+    assert f"RMSE {found['validation_rmse']:.6g}, R^2 {found['validation_r2']:.4f}, loss" in capsys.readouterr().out
     assert main([*FAST, "--data", "my.csv", "--target", "mass"]) == 0
     assert re.search(r"result  validation RMSE [\d.]+, R\^2 -?[\d.]+, loss", capsys.readouterr().out)
 
