@@ -127,6 +127,6 @@ function picture_of_map() {
   // as text: the page itself may load no picture
   const card = `<rect width="${wide}" height="${height}" fill="${colour("card")}"/>`;
   const size = `width="${width}" height="${height}" preserveAspectRatio="none"`;
-  const back = `<image href="${$("o-shade").toDataURL()}" ${size}/>`;
+  const back = `<image href=${JSON.stringify($("o-shade").toDataURL())} ${size}/>`;
   return new XMLSerializer().serializeToString(both).replace(">", `>${card}${back}`);
 }

@@ -1,5 +1,4 @@
 // A rule's equations, and the same with the numbers of one step in them.
-const MATHML = "http://www.w3.org/1998/Math/MathML";
 const GREEK = { alpha: "α", beta: "β", rho: "ρ", eps: "ε", mu: "μ", lambd: "λ" };
 const MEANING = {
   p: "the parameter: where the path is",
@@ -26,7 +25,9 @@ function figure(x, digits = 4) {
 }
 
 // --- MathML ---------------------------------------------------------------------------------------------------------
-const in_math = (tag, text = "") => Object.assign(document.createElementNS(MATHML, tag), { textContent: text });
+function in_math(tag, textContent = "") {
+  return Object.assign(document.createElementNS(space_of("math"), tag), { textContent });
+}
 // a number; a negative one in brackets if it stands inside of a formula
 function math_number(x, inside = true) {
   const text = Number.isFinite(x) ? figure(x).replaceAll("-", "−") : "–";
