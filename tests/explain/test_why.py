@@ -4,11 +4,11 @@ import re
 
 import numpy as np
 import pytest
-from rules_table import ELEMENTWISE, IDS, ROWS, every_class, every_dtype, every_row, problem, two
+from rules_table import IDS, ROWS, every_class, every_dtype, every_row, problem, two
 
 import tinygrad_edu as tg
 from tinygrad_edu.doctor.rule_text import FUNCTIONS
-from tinygrad_edu.explain.why import PARTS
+from tinygrad_edu.explain.why import parts_of
 from tinygrad_edu.extras import kernels
 
 MEMORY = {  # what a rule keeps of earlier directions; without it, and without decay, a step is this gradient's doing
@@ -17,7 +17,7 @@ MEMORY = {  # what a rule keeps of earlier directions; without it, and without d
     **dict.fromkeys([tg.Adam, tg.AdamW, tg.AMSGrad, tg.Adamax, tg.NAdam, tg.RAdam], "m"),
 }  # fmt: skip
 IN_THE_SCALE = (tg.AdaBelief, tg.Adan)  # they divide by what the earlier gradients are in, too
-explained = [row[0] in ELEMENTWISE and PARTS.get(row[0].kernel.__name__, "as SGD") is not None for row in ROWS]
+explained = [parts_of(row[0](two(), **row[2])) is not None for row in ROWS]
 every_explained_row = pytest.mark.parametrize(
     ("cls", "reference", "hyper", "torch_row"),
     [row for row, known in zip(ROWS, explained) if known],

@@ -108,6 +108,13 @@ def _value(formula: str, numbers: dict[str, float]) -> float:
         return float(eval(formula.replace("·", "*"), {"__builtins__": {}}, known))
 
 
+def parts_of(optimizer: Optimizer) -> Parts | None:
+    """Return the rate, the direction and the memory in it of a rule, or None if it does not remember what they were."""
+    simple = None if isinstance(optimizer, Whole) else ("lr", "g", "0")
+    found: Parts | None = getattr(optimizer, "parts", PARTS.get(optimizer.kernel.__name__, simple))
+    return found
+
+
 def why(optimizer: Optimizer, name: str, index: Any = ()) -> Why:
     """Explain why one weight moved as it did in the last step. Call it before the next backward().
 
@@ -167,8 +174,7 @@ def why(optimizer: Optimizer, name: str, index: Any = ()) -> Why:
     after, *values = (float(x) for x in here)
     letters = ["g", *optimizer.state, *numbers_of(optimizer.kernel, len(arrays))]
     numbers = dict(zip(letters, [*values, *update.numbers], strict=True))
-    simple = None if isinstance(optimizer, Whole) else ("lr", "g", "0")
-    parts = getattr(optimizer, "parts", PARTS.get(optimizer.kernel.__name__, simple))
+    parts = parts_of(optimizer)
     if parts is None:
         raise RuntimeError(f"{type(optimizer).__name__} does not remember its last step, so nobody can take it apart")
     rate, direction, memory = (_value(part, numbers) for part in parts)
