@@ -14,6 +14,7 @@ import tinygrad_edu as tg
 project, author, language, release = "tinygrad_edu", "the tinygrad_edu authors", "en", tg.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions, myst_heading_anchors = ["dollarmath"], 4
+suppress_warnings = ["ref.python"]  # a parameter may be called as an average of several rules is
 default_role, napoleon_use_ivar, autodoc_typehints = "code", True, "none"
 html_theme, html_math_renderer, html_title = "furo", "mathml", f"tinygrad_edu {release}"
 html_show_sphinx = html_show_copyright = False
