@@ -298,3 +298,21 @@ def test_each_line_of_a_program_is_a_line_of_javascript():
     targets = [line.targets[0].id for line in function.body if isinstance(line, ast.Assign)]
     text = program.javascript().splitlines()
     assert [line.split()[1] for line in text if line.startswith("  const ")] == targets
+
+
+class Rule:
+    def scalars(self, t):
+        return t + 1
+
+
+FIRST = Rule
+
+
+class Rule(FIRST):
+    def scalars(self, t):
+        return FIRST.scalars(self, t)
+
+
+def test_two_methods_of_one_name_are_refused_as_one_would_call_itself():
+    with pytest.raises(ValueError, match="two functions with the name Rule_scalars"):
+        functions(Rule().scalars)

@@ -59,7 +59,7 @@ def test_accuracy_gets_a_panel_of_its_own(tmp_path):
 def test_epochs_are_whole_numbers_and_all_panels_share_one_legend():
     page = plots.loss_curve(history(3, "accuracy", "validation_loss", "validation_accuracy"))
     assert [tick for tick in page.axes[0].get_xticks() if tick % 1] == []
-    assert [[text.get_text() for text in legend.get_texts()] for legend in page.legends] == [["training", "held-out"]]
+    assert [[text.get_text() for text in legend.get_texts()] for legend in page.legends] == [["training", "validation"]]
     assert not any(ax.get_legend() for ax in page.axes)
 
 

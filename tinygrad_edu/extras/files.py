@@ -49,13 +49,14 @@ def replacing(path: Path, private: bool = False) -> Iterator[IO[bytes]]:
     """Yield an empty file beside path, to write into; at the end of the block it takes the place of path.
 
     After an error, or if the process dies, path is as it was. A link stays: the file behind it is replaced. private
-    leaves the file to its owner (mode 0600); otherwise it has the mode of the old one, or that of any new file.
+    leaves the file to its owner (mode 0600), and takes the place of a link, as of a stranger's; otherwise a file has
+    the mode of the old one, or that of any new file.
 
     Raises
     ------
     OSError : path is a folder, a pipe or a device, or cannot be written
     """
-    target, mode = _behind_links(path)
+    target, mode = (path, None) if private else _behind_links(path)
     try:
         number, unfinished = tempfile.mkstemp(prefix=UNFINISHED, dir=target.parent)
     except OSError as error:  # of a folder that is not there, or not ours

@@ -55,7 +55,7 @@ class Adagrad(course.Adagrad):  # type: ignore[no-redef]
                 self.averages["s"][slice(*self.buffer.spans[i])] = group["initial"]
 
     def scalars(self, t: int, lr: float, lr_decay: float, eps: float, initial: float) -> Numbers:  # type: ignore[override]
-        return course.Adagrad.scalars(self, t, lr, lr_decay, eps)
+        return lr / (1 + (t - 1) * lr_decay), eps
 
 
 class RMSprop(course.RMSprop):  # type: ignore[no-redef]

@@ -30,7 +30,7 @@ def rules(made: Mapping[str, Optimizer] | None = None) -> str:
 
     Raises
     ------
-    ValueError : a statement that cannot be written in JavaScript; an average that begins neither at 0 nor at lr nor p;
+    ValueError : a statement that cannot be written in JavaScript; an average that begins neither at 0 nor p nor lr;
         two classes, or two variants of one, whose functions have the same name
 
     Examples
@@ -120,7 +120,7 @@ def telling(kernel: Any) -> str:
 
 
 def starts(optimizer: Optimizer) -> list[str]:
-    """Return "0", "lr" or "p" for each running average of a rule: its first value, as ``start`` sets it.
+    """Return "0", "p", "lr" or "initial" for each running average of a rule: its first value, as ``start`` sets it.
 
     Raises
     ------
@@ -132,14 +132,18 @@ def starts(optimizer: Optimizer) -> list[str]:
     >>> [starts(CLASSIC[name]([p])) for name in ("adam", "rprop", "asgd")]
     [['0', '0'], ['lr', '0'], ['p']]
     """
-    found: list[set[str]] = [{"0", "lr", "p"} for _ in optimizer.state]
-    for lr, p in ((0.25, 3.0), (0.5, 5.0)):
-        again = type(optimizer)([Tensor([p], requires_grad=True)], lr=lr)
-        known = {"0": 0.0, "lr": lr, "p": p}
+    hyper = [name for name in ("lr", "initial") if name in optimizer.hyper]
+    found: list[set[str]] = [{"0", "p", *hyper} for _ in optimizer.state]
+    for k, p in ((0.25, 3.0), (0.5, 5.0)):
+        numbers: dict[str, Any] = {name: k + i for i, name in enumerate(hyper)}
+        again = type(optimizer)([Tensor([p], requires_grad=True)], **numbers)
+        known: dict[str, float] = {"0": 0.0, "p": p, **numbers}
         for name, words in zip(optimizer.state, found):
             words -= {word for word in words if name in again.averages and again.averages[name] != known[word]}
     if not all(found):
-        raise ValueError(f"an average of {name_of(optimizer.kernel)} begins neither at 0 nor at lr nor at p")
+        raise ValueError(
+            f"an average of {name_of(optimizer.kernel)} begins neither at 0 nor at p nor at one of its numbers"
+        )
     return [min(words) for words in found]
 
 

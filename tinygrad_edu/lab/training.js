@@ -18,7 +18,7 @@ class Optimizer {
       this.params[name] = new np.NDArray(np.shape(array), view);
       first = last;
     }
-    const begins = { 0: () => 0, lr: () => this.hyper.lr, p: (i) => this.data[i] };
+    const begins = { 0: () => 0, lr: () => this.hyper.lr, initial: () => this.hyper.initial, p: (i) => this.data[i] };
     this.averages = rule.start.map((word) => new Float64Array(n).map((_, i) => begins[word](i)));
   }
   // gradients : arrays by the names of the parameters

@@ -84,7 +84,7 @@ def functions(*wanted: Callable[..., Any]) -> str:
       }
     }
     """
-    todo, texts = list(wanted), dict[str, str]()
+    todo, texts, known = list(wanted), dict[str, str](), dict[str, Any]()
     for f in todo:  # the list grows while it is read
         plain, name = inspect.unwrap(f), name_of(f)
         writer = Numbers({**vars(builtins), **plain.__globals__, "self": getattr(f, "__self__", None)})
@@ -93,9 +93,9 @@ def functions(*wanted: Callable[..., Any]) -> str:
         except (OSError, SyntaxError):
             raise ValueError(f"the source of {name} cannot be read") from None
         text = writer.function(tree, name, kept=hasattr(type(f), "cache_info"))
-        if texts.setdefault(name, text) != text:
+        if texts.setdefault(name, text) != text or known.setdefault(name, plain.__code__) is not plain.__code__:
             raise ValueError(f"there are two functions with the name {name}")
-        todo += [g for g in writer.called if name_of(g) not in texts]
+        todo += [g for g in writer.called if inspect.unwrap(g).__code__ is not known.get(name_of(g))]
     return "\n\n".join(texts.values())
 
 
