@@ -62,7 +62,7 @@ def test_the_page_proves_itself_and_trains_by_mouse_and_by_keyboard(browser, tmp
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ("p[i] -= lr * (c1 * m[i]) / u[i];", "p[i] += lr * (c1 * m[i]) / u[i];"),
+        ("p[i] = keep * p[i] - lr * (c1 * m[i]) / u[i];", "p[i] = keep * p[i] + lr * (c1 * m[i]) / u[i];"),
         ("const dv_2_dh = h;", "const dv_2_dh = np.negative(h);"),
         ("const d_v3 = np.multiply(np.multiply(d_v4, 2), v3);", "const d_v3 = np.multiply(np.multiply(d_v4, -2), v3);"),
         (
