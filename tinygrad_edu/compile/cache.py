@@ -33,11 +33,12 @@ def key(text: str) -> str:
     return hashlib.sha256("\0".join([text, *versions, *sources]).encode()).hexdigest()[:32]
 
 
-_known = Known[tuple[Any, bool]](64)
+known = Known[tuple[Any, bool]](64)
 
 
 def load(text: str, name: str, types: Sequence[Any], quiet: bool) -> tuple[Any, bool]:
-    """Return a function of a module's text as machine code for arguments of these types; and whether it was on disk.
+    """Return a function of a module's text as machine code for arguments of these types; and whether it was there
+    before: on disk, or in this process.
 
     A folder that cannot be written or is not trusted, or a damaged file in it, costs the time to compile, and is no
     error.
@@ -45,10 +46,10 @@ def load(text: str, name: str, types: Sequence[Any], quiet: bool) -> tuple[Any, 
     if numpy_c.PLAIN:
         return getattr(_run(f"tinygrad_edu_step_{key(text)}", text, ""), name), False
     signature = tuple(types)
-    made = partial(_load, text, name, signature, quiet)
-    known = (text, name, signature, numpy_c.ready()) in _known.results
-    entry, cached = _known.of((text, name, signature, numpy_c.ready()), made)
-    return entry, cached or known
+    about = text, name, signature, numpy_c.ready()
+    again = about in known.results
+    entry, on_disk = known.of(about, partial(_load, text, name, signature, quiet))
+    return entry, again or on_disk
 
 
 def _load(text: str, name: str, signature: tuple[Any, ...], quiet: bool) -> tuple[Any, bool]:

@@ -25,7 +25,7 @@ from ..core.optimizer import Optimizer, Update
 from ..core.tensor import Tensor, checksum, next_stamp, thread
 from ..extras import gate, threads
 from ..extras.one_thread import ALONE, one_thread
-from ..extras.whole_optimizers import Whole
+from ..extras.whole_optimizers import Whole, is_apart
 from ..program.program import Program
 from . import cache
 from .inputs import inputs_of, loops_of
@@ -83,9 +83,8 @@ class Plan:
             kinds,
             condition,
         )
-        rule: tuple[Any, int] = (optimizer.kernel, len(averages))
-        if isinstance(optimizer, Whole) and optimizer.apart:
-            rule = (sgd, 0)  # which is never called: the update is `Whole.apply`
+        self._by_numpy = is_apart(optimizer)  # then the module's own update is never called
+        rule: tuple[Any, int] = (sgd, 0) if self._by_numpy else (optimizer.kernel, len(averages))
         self.text = assemble(parts, *rule, buffer.data.size, buffer.data.dtype)
         self.labelled, self.generators = parts.labelled or parts.yes_or_no, list(rngs.values())
 
@@ -100,7 +99,6 @@ class Plan:
         large = size >= threads.WORTH_A_THREAD and threads.CORES > 2  # BLAS's waiting thread holds a core
         self._shared = large and not isinstance(optimizer, Whole)
         self._ranks = optimizer.ranks
-        self._by_numpy = isinstance(optimizer, Whole) and optimizer.apart
         self.apart = self._shared or self._ranks is not None or between is not None or self._by_numpy
         width = 1 + len(numbers_of(optimizer.kernel, 2 + len(averages)))
         self._row, self._pack = 8 * width, Struct(f"{width}d").pack_into

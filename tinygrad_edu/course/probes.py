@@ -1,4 +1,4 @@
-"""What the checks of "build it yourself" ask a student's file, which holds a Tensor, layers and Adam.
+"""The questions that the checks of "build it yourself" ask a student's file, which holds a Tensor, layers and Adam.
 
 `submission` runs this file behind the student's, in the same process, and gives each function the names of that file:
 ``mine.Tensor`` is the student's class. So it imports nothing of ours. `build` computes with our own classes in

@@ -16,7 +16,7 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
 from ..extras import whole_kernels
-from ..extras.whole_optimizers import Whole
+from ..extras.whole_optimizers import is_apart
 
 REDUCTIONS = ("mean", "rms", "norm", "ratio", "row_squares", "column_squares", "row_largest", "column_largest")
 FUNCTIONS = {"sqrt": np.sqrt, "sign": np.sign, "abs": np.abs, "maximum": np.maximum, "minimum": np.minimum}
@@ -53,8 +53,7 @@ class RuleText:
     def is_elementwise(self) -> bool:
         """True if whole arrays can go through the equations: no "if" is asked of every number, as in Rprop, and none of
         the numbers is about all parameters."""
-        apart = isinstance(self.optimizer, Whole) and self.optimizer.apart
-        return " if " not in self.equations and not apart
+        return " if " not in self.equations and not is_apart(self.optimizer)
 
     def changed(self, change: str) -> RuleText | None:
         """Return the rule with a change of a `Mistake`; None if it has nothing that could be changed so."""

@@ -66,6 +66,11 @@ class Uncut(Update):
         return bound(rule, arrays)
 
 
+def is_apart(optimizer: Optimizer) -> bool:
+    """Return whether a compiled step has to leave the update of this rule to `Whole.apply`."""
+    return isinstance(optimizer, Whole) and optimizer.apart
+
+
 def matrix(p: Tensor) -> tuple[int, int]:
     """Return the numbers of rows and columns of a parameter as a matrix."""
     return (p.size // max(p.shape[-1], 1), p.shape[-1]) if p.ndim > 1 else (1, p.size)

@@ -6,6 +6,7 @@ from ..core.ops import Array
 from ..core.optimizer import LearningRate, Optimizer, Update
 from ..core.tensor import Tensor
 
+def is_apart(optimizer: Optimizer) -> bool: ...
 def matrix(p: Tensor) -> tuple[int, int]: ...
 
 class Whole(Optimizer):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,18 +14,36 @@ from .preamble import name_in_package, unbound
 from .writer import Line, Writer, takes_gradient
 
 PLAIN = (type(None), type(...), bool, int, float, str, range, np.generic, np.dtype)
-Writes = Sequence[tuple[Tensor, Tensor]]
+
+
+class Named(NamedTuple):
+    """A graph with names, as a `Writer` takes it.
+
+    Attributes
+    ----------
+    root : the loss
+    nodes, writes, wanted : see `Writer.write`
+    called : the names of all values
+    leaves : the program's inputs by their names
+    """
+
+    root: Tensor
+    nodes: list[Tensor]
+    writes: list[tuple[Tensor, Tensor]]
+    called: Names
+    leaves: dict[str, Any]
+    wanted: list[str]
 
 
 class Lines(NamedTuple):
-    """What a program is made of.
+    """The parts of a program.
 
     Attributes
     ----------
     forward, backward : the lines
     names : all names in them
     helpers, own : see `Program`
-    writer : what wrote them, if it is of a class of its own
+    writer : the writer of them, if it is of a class of its own
     """
 
     forward: list[Line]
@@ -40,40 +57,29 @@ class Lines(NamedTuple):
 known = Known[Lines](64)
 
 
-def lines_of(
-    root: Tensor,
-    nodes: list[Tensor],
-    writes: Writes,
-    called: Names,
-    leaves: Mapping[str, Any],
-    wanted: Sequence[str],
-    by: type[Writer] = Writer,
-) -> Lines:
+def lines_of(graph: Named, by: type[Writer] = Writer) -> Lines:
     """Return the lines for a graph: those of an earlier one that differs in its numbers alone, or new ones.
 
-    root, nodes, writes, called, wanted : see `Writer`; leaves : the program's inputs by their names; by : the class
-    that writes the lines. Those of another class than `Writer` are not kept
+    by : the class that writes them. Those of another class than `Writer` are not kept
     """
-    forward_order(root)  # raises if data was changed
-    write = partial(_write, by, root, nodes, writes, called, leaves, wanted)
     if by is not Writer:
-        return write()
+        return write(graph, by)
     try:
-        key = key_of(root, nodes, writes, called, leaves, wanted)
+        key = key_of(graph)
     except LookupError:
-        return write()
-    return known.of(key, write)
+        return write(graph)
+    forward_order(graph.root)  # raises if data was changed, which nobody sees in lines that are known
+    return known.of(key, partial(write, graph))
 
 
-def key_of(
-    root: Tensor, nodes: list[Tensor], writes: Writes, called: Names, leaves: Mapping[str, Any], wanted: Sequence[str]
-) -> Any:
+def key_of(graph: Named) -> Any:
     """Return all that the lines of a graph depend on: the ops of this package, and shapes, dtypes and names.
 
     Raises
     ------
     LookupError : an op is not of this package, so its source may read what can change; an argument is of another kind
     """
+    called = graph.called
 
     def of(value: Any) -> Any:
         if (name := called.get(id(value))) is not None:
@@ -94,26 +100,19 @@ def key_of(
         a = np.asarray(unwrap(t))
         return called[id(t)], a.shape, a.dtype.str, takes_gradient(t)
 
-    if not all(name_in_package(node.op) and getattr(node.op, "__closure__", None) is None for node in nodes):
+    if not all(name_in_package(node.op) and getattr(node.op, "__closure__", None) is None for node in graph.nodes):
         raise LookupError("an op of somebody else")
-    graph = [(node.op, about(node), tuple(map(of, node.parents)), of(node.kwargs)) for node in nodes]
-    inputs = [(name, type(value), *about(value)[1:]) for name, value in leaves.items()]
-    written = [(called[id(target)], called[id(value)]) for target, value in writes]
-    return called[id(root)], tuple(graph), tuple(inputs), tuple(written), tuple(wanted)
+    nodes = [(node.op, about(node), tuple(map(of, node.parents)), of(node.kwargs)) for node in graph.nodes]
+    inputs = [(name, type(value), *about(value)[1:]) for name, value in graph.leaves.items()]
+    written = [(called[id(target)], called[id(value)]) for target, value in graph.writes]
+    return called[id(graph.root)], tuple(nodes), tuple(inputs), tuple(written), tuple(graph.wanted)
 
 
-def _write(
-    by: type[Writer],
-    root: Tensor,
-    nodes: list[Tensor],
-    writes: Writes,
-    called: Names,
-    leaves: Mapping[str, Any],
-    wanted: Sequence[str],
-) -> Lines:
+def write(graph: Named, by: type[Writer] = Writer) -> Lines:
     """Write the lines for a graph."""
+    root, nodes, writes, called, leaves, wanted = graph
     writer = by(root, called, {name: np.array(unwrap(value)) for name, value in leaves.items()})
-    forward, backward = writer.write(nodes, list(writes), list(wanted))
+    forward, backward = writer.write(nodes, writes, wanted)
     lines, computed = forward + backward, {called[id(node)] for node in nodes}
     names = frozenset().union(*(line.reads for line in lines))
     names |= {line.target.removesuffix("[...]") for line in lines}

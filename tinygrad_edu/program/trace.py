@@ -18,7 +18,7 @@ from ..core.ops import Array, Result
 from ..core.tensor import Observer, Tensor, apply, next_stamp, no_grad, seed, thread
 from . import by_label
 from .by_label import read_by, row_column, row_numbers, table_of, with_arrays
-from .lines import lines_of
+from .lines import Named, lines_of
 from .names import TAKEN, Names, names
 from .preamble import global_names
 from .program import Program
@@ -298,7 +298,7 @@ class Trace:
             zip(self.given, (called[id(t)] for t in self.inputs))
         )  # a name may mean something else in a program
         wanted = [here.get(name, name) for name in wanted or [key for key, t in leaves.items() if takes_gradient(t)]]
-        lines = lines_of(self.root, self.nodes, self.writes, called, leaves, wanted, by)
+        lines = lines_of(Named(self.root, self.nodes, self.writes, called, leaves, wanted), by)
         self.writer = lines.writer
         used = lines.names | {called[id(t)] for t in self.inputs}
         leaves = {name: value for name, value in leaves.items() if name in used}
