@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,13 @@ import numpy as np
 from ..core.init import Rng
 from ..core.tensor import Tensor
 from ..extras.numpy_functions import stack
-from ..extras.optimizers import CLASSIC
+from ..extras.optimizers import CLASSIC, RULES
 from ..program.javascript import functions
 from ..program.javascript_arrays import runtime
 from ..race.pictures import RUNNERS
 from ..race.surfaces import SURFACES, stated
 from . import optimizers
-from .emit import rules, surface
+from .emit import ABSENT, ON_PAGE, compact, rules, surface
 from .examples import EXAMPLES
 from .graphs import explorer
 from .programs import book
@@ -28,9 +27,9 @@ from .runs import RUNS, USUAL, losses
 from .settings import rates, settings, variants
 
 STEPS = 100  # of each run that the page does again
-EVERY = 5  # steps of a training from one loss to the next that is compared
+EVERY = 10  # steps of a training from one loss to the next that is compared
 FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
-NUMBERS = np.random.default_rng(0).uniform(0.01, 4, 200)  # with which it looks
+NUMBERS = np.random.default_rng(0).uniform(0.01, 4, 60)  # with which it looks
 TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Backprop"}
 SHARED = ("training", "random", "samples", "programs", "run", "python", "common", "proof")  # scripts, in this order
 HERE = Path(__file__).parent
@@ -48,7 +47,7 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     start : the link to begin with, as "tab=backprop", where the address has none
     """
     seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
-    usual = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in CLASSIC}
+    usual = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in ON_PAGE}
     runs = {**usual, **{name: {**USUAL, **run} for name, run in RUNS.items()}}
     trainings = {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in runs.items()}
     if own and own["losses"]:
@@ -56,7 +55,9 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     facts = {
         "seed": seed,
         "rates": stated(),
-        "order": [name for name in RUNNERS if name in CLASSIC],
+        "order": sorted((name for name in RUNNERS if name in ON_PAGE), key=lambda name: name not in CLASSIC),
+        "classic": [*CLASSIC],
+        "absent": [RULES[name].__name__ for name in ABSENT],
         "start": start,
         "runs": runs,
         "steps": STEPS,
@@ -79,7 +80,7 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
         f"const book = {book()};",
         rates(),
         variants(),
-        f"const facts = {json.dumps(facts, ensure_ascii=False)};",
+        f"const facts = {compact(facts)};",
     ]
     shared = [text(f"{name}.js") for name in SHARED]
     tabs = ["\n".join(["{", *texts(name, ".js"), "}"]) for name in TABS]
@@ -126,8 +127,9 @@ def digest(source: str) -> str:
 def walks(name: str) -> dict[str, list[float]]:
     """Return the point that each rule has come to after `STEPS` steps on a surface, on all of its data."""
     place, rates = SURFACES[name], stated()[name]
-    points = {rule: Tensor(np.array(place.start, float), requires_grad=True) for rule in CLASSIC}
-    optimizers: list[Any] = [CLASSIC[rule]([p], lr=rates[rule]) for rule, p in points.items()]
+    points = {rule: Tensor(np.array(place.start, float), requires_grad=True) for rule in ON_PAGE}
+    known = {rule: rates.get(rule, min(cls.hyper["lr"], rates["sgd"] / 4)) for rule, cls in ON_PAGE.items()}
+    optimizers = [ON_PAGE[rule]([p], lr=known[rule]) for rule, p in points.items()]
     for _ in range(STEPS):
         for optimizer in optimizers:
             optimizer.zero_grad()

@@ -19,9 +19,9 @@ function renew(given = {}) {
   refresh();
 }
 const inside = ([a, b]) => a >= pg.box[0] && a <= pg.box[1] && b >= pg.box[2] && b <= pg.box[3];
-// a rate to begin with: of that which is stated for a rule in the race's valley a tenth, of the list the nearest
+// a rate to begin with: of that which is stated for a rule in the race's valley a tenth, or its own; of the list the nearest
 function suggested(rule) {
-  const lr = Math.min(facts.rates.valley[rule] / 10, 1);
+  const stated = facts.rates.valley[rule], lr = Math.min(stated ? stated / 10 : rules[rule].hyper.lr, 1);
   return RATES_OF_CHOICE.reduce((a, b) => (Math.abs(Math.log(b / lr)) < Math.abs(Math.log(a / lr)) ? b : a));
 }
 // the losses after this step
@@ -131,9 +131,9 @@ function loss_words({ loss, of }) {
 const right_words = ({ right, of }) =>
   `${right} / ${of} = ${((100 * right) / of).toFixed(1)} %: the largest output is that of the sample's class`;
 function draw_numbers() {
-  const { rule, t, hyper } = pg.run.optimizer, arrays = 2 + rule.state.length;
+  const { optimizer } = pg.run, { rule, t } = optimizer, arrays = 2 + rule.state.length;
   const head = String(rule.kernel).match(/\((.*?)\)/)[1].split(", ").slice(arrays);
-  const numbers = rule.scalars(t + 1, ...Object.values({ ...hyper, lr: pg.run.rate(t + 1) }));
+  const numbers = optimizer.scalars(t + 1, pg.run.rate(t + 1));
   const list = head.map((name, i) => `${name} = ${Number(numbers[i].toPrecision(6))}`).join(", ");
   $("numbers").textContent = `At step ${t + 1}: ${list}`;
 }

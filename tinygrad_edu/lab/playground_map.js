@@ -35,18 +35,30 @@ function backdrop(outputs, fine) {
   const most = classes || Math.max(...[...pg.run.data.y, ...pg.run.data.y_test].flat().map(Math.abs));
   const { hard } = pg.view;
   for (let k = 0; k < fine * fine; k++) {
-    const scores = row(outputs, k);
-    let kind = Number(scores[0] > 0), much = (0.85 * Math.min(Math.abs(scores[0]) / most, 1)) || 0;
+    const score = outputs.data[k];
+    let kind = Number(score > 0), much = (0.85 * Math.min(Math.abs(score) / most, 1)) || 0;
     if (classes) {
-      const odds = odds_of(scores);
-      kind = odds.indexOf(Math.max(...odds));
-      much = 0.08 + (0.6 * Math.min(1, Math.max(0, odds[kind] - 1 / classes))) / (1 - 1 / classes);
+      kind = best_of(outputs.data, k * classes, classes);
+      const odds = odds_at(outputs.data, k * classes, classes, kind);
+      much = 0.08 + (0.6 * Math.min(1, Math.max(0, odds - 1 / classes))) / (1 - 1 / classes);
     }
     if (hard) much = 0.6;
     for (let c = 0; c < 3; c++) image.data[4 * k + c] = back[c] + much * ((ends[kind] ?? back)[c] - back[c]);
     image.data[4 * k + 3] = 255;
   }
   return image;
+}
+// the likeliest of the classes whose scores stand from first on, and its odds; no array is made, as there are many points
+function best_of(scores, first, classes) {
+  let kind = 0;
+  for (let c = 1; c < classes; c++) if (scores[first + c] > scores[first + kind]) kind = c;
+  return kind;
+}
+function odds_at(scores, first, classes, kind) {
+  if (pg.run.settings.loss !== "cross_entropy") return scores[first + kind];
+  let sum = 0;
+  for (let c = 0; c < classes; c++) sum += Math.exp(scores[first + c] - scores[first + kind]);
+  return 1 / sum;
 }
 // the data, drawn once for many frames: until they, their marks, a colour or the size are others
 const dots = element("canvas");

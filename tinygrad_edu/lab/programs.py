@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import json
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
@@ -25,7 +24,7 @@ from ..program.names import loaded
 from ..program.program import Program
 from ..program.trace import Trace
 from ..program.writer import Line
-from .emit import wrapped
+from .emit import compact, wrapped
 
 DEEPEST = 6
 LOSSES = {"cross_entropy": cross_entropy, "mse_loss": mse_loss}
@@ -56,8 +55,8 @@ class Book:
         first = 1 + [line.target for line in program.forward].index("outputs")
         last = [line.target.startswith("d_W") for line in program.backward].index(True)
         runs = [program.forward[:first], program.forward[first:], program.backward[:last], program.backward[last:]]
-        numbers = [json.dumps([self.number(line, program.helpers) for line in run]) for run in runs]
-        head = json.dumps([[*program.inputs], program.helpers, program.gradients])
+        numbers = [compact([self.number(line, program.helpers) for line in run]) for run in runs]
+        head = compact([[*program.inputs], program.helpers, program.gradients])
         return [self.heads.setdefault(head, len(self.heads))] + [
             self.runs.setdefault(run, len(self.runs)) for run in numbers
         ]
@@ -96,7 +95,7 @@ class Book:
         """Return the book as an expression; programs are the entries of an object, by name what `enter` returned."""
         parts = {"lines": self.written, "runs": self.runs, "heads": self.heads}
         lists = [f"const {name} = [\n{', '.join(part)}\n];".replace("], [", "],\n[") for name, part in parts.items()]
-        lists += [f"const texts = {json.dumps([*self.lines], ensure_ascii=False)};"]
+        lists += [f"const texts = {compact([*self.lines])};"]
         rows = ",\n".join(programs)
         return wrapped(
             "\n".join([*self.functions.values(), *lists]), f"lines, texts, runs, heads, programs: {{{rows}}}"
@@ -135,5 +134,5 @@ def network(depth: int, activation: str, loss: str, dropout: float = 0.0) -> Pro
 def book() -> str:
     """Return the programs of the playground as an expression in JavaScript."""
     made = Book()
-    rows = [f'"{name}": {json.dumps(made.enter(program))}' for name, program in networks()]
+    rows = [f'"{name}": {compact(made.enter(program))}' for name, program in networks()]
     return made.javascript(rows)

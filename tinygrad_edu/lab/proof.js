@@ -13,10 +13,12 @@ function trained(name) {
   return run.losses.filter((_, t) => (t + 1) % every === 0);
 }
 function walked(name, rule) {
-  const { backprop, gradients, data } = surfaces[name], [x, y] = gradients, arrays = Object.values(data).map(np.array);
-  const [a, b] = facts.places[name].start, hyper = { lr: facts.rates[name][rule] };
-  const optimizer = new Optimizer(rules[rule], { [x]: a, [y]: b }, hyper);
-  for (let t = 0; t < facts.steps; t++) optimizer.step(backprop(...optimizer.data, ...arrays)[1]);
+  const { backprop, gradients, data } = surfaces[name], arrays = Object.values(data).map(np.array);
+  const optimizer = new Optimizer(rules[rule], { p: facts.places[name].start }, { lr: rate_on(name, rule) });
+  for (let t = 0; t < facts.steps; t++) {
+    const slopes = backprop(...optimizer.data, ...arrays)[1];
+    optimizer.step({ p: gradients.map((name) => slopes[name]) });
+  }
   return [...optimizer.data];
 }
 const flat = (x) => (typeof x === "number" ? [x] : [...x.data]);

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.layers import Layer, mlp
 from ..core.ops import Array
-from ..extras.optimizers import CLASSIC
+from ..extras.optimizers import RULES
 from ..training import schedules
 from ..training.data import TOY_SETS, batches, digits, split
 from .programs import LOSSES
@@ -55,10 +55,10 @@ def losses(given: dict[str, Any], steps: int) -> list[float]:
 
 def followed(model: Layer, X: Array, y: Array, s: dict[str, Any], steps: int) -> list[float]:
     """Return the losses of a network in so many steps on these data, with the rule and the order that settings say."""
-    hyper = {**CLASSIC[s["rule"]].hyper, **s["hyper"]}
+    hyper = {**RULES[s["rule"]].hyper, **s["hyper"]}
     if s.get("schedule"):
         hyper["lr"] = getattr(schedules, s["schedule"])(hyper["lr"], **s["numbers"])
-    optimizer, found = CLASSIC[s["rule"]](model, **hyper, l2=s["l2"]), list[float]()
+    optimizer, found = RULES[s["rule"]](model, **hyper, l2=s["l2"]), list[float]()
     loader = batches(X, y, batch_size=s["batch"] or None, rng=s["start"])
     while len(found) < steps:
         for X_batch, y_batch in loader:
