@@ -47,13 +47,21 @@ def rules(made: Mapping[str, Optimizer] | None = None) -> str:
     """
     made = {name: cls([Tensor([1.0], requires_grad=True)]) for name, cls in ON_PAGE.items()} if made is None else made
     own: list[Any] = [f for optimizer in made.values() for f in (optimizer.kernel, optimizer.scalars)]
-    rows = [f"  {name}: {rule(optimizer)}," for name, optimizer in made.items()]
+    lines = {line: k for k, line in enumerate(dict.fromkeys(line for o in made.values() for line in lines_of(o)))}
+    math = ["const math = [", *[f"  {compact(line)}," for line in lines], "];"]
+    rows = [f"  {name}: {rule(optimizer, lines)}," for name, optimizer in made.items()]
     told = {name_of(optimizer.kernel): telling(optimizer.kernel) for optimizer in made.values()}
-    return "\n".join([functions(*own, kernels.add_l2), *told.values(), "", "const rules = {", *rows, "};"])
+    return "\n".join([functions(*own, kernels.add_l2), *told.values(), "", *math, "const rules = {", *rows, "};"])
 
 
-def rule(optimizer: Optimizer) -> str:
-    """Return the object of one rule: its functions, the names of its state and where that begins, its equations."""
+def lines_of(optimizer: Optimizer) -> list[str]:
+    """Return the equations of a rule as MathML, line by line: several rules share a line."""
+    return equations(optimizer.kernel).split("\n")
+
+
+def rule(optimizer: Optimizer, lines: Mapping[str, int]) -> str:
+    """Return the object of one rule: its functions, the names of its state and where that begins, its equations by the
+    numbers of their lines."""
     if is_apart(optimizer):
         why = "its numbers come from all parameters and from the step before, or its products are NumPy's"
         raise ValueError(f"{type(optimizer).__name__} cannot be written in JavaScript: {why}")
@@ -64,16 +72,17 @@ def rule(optimizer: Optimizer) -> str:
         "start": starts(optimizer),
         "hyper": hyper,
         **({"whole": True} if isinstance(optimizer, Whole) else {}),
-        "equations": equations(optimizer.kernel),
         **words(optimizer),
     }
     name = name_of(optimizer.kernel)
     called = f"kernel: {name}, telling: {name}_telling, scalars: {name_of(optimizer.scalars)}"
+    called += f", equations: [{', '.join(f'math[{lines[line]}]' for line in lines_of(optimizer))}]"
     return f"{{{called}, {compact(facts)[1:]}"
 
 
 def words(optimizer: Optimizer) -> dict[str, Any]:
-    """Return the words of a rule: its source, the names of its arguments, what each line sets, its notes.
+    """Return the words of a rule: its source, the names of its arguments, what each line sets, the letters of those that
+    are written with another, its notes.
 
     Examples
     --------
@@ -85,6 +94,7 @@ def words(optimizer: Optimizer) -> dict[str, Any]:
     arguments = [*inspect.signature(inspect.unwrap(optimizer.kernel)).parameters]
     sets = [line.partition(" <- ")[0] for line in lines if " <- " in line]
     known = {re.sub("<.*?>", "", letter(name)): name for name in {**optimizer.hyper, **dict.fromkeys(arguments + sets)}}
+    known = {text: name for text, name in known.items() if text != name}
     used = {pair for line in lines if " <- " in line for pair in re.findall(r"\b(c\d?) · (\w+)", line)}
     return {
         "about": lines[0],

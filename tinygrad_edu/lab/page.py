@@ -14,6 +14,7 @@ from ..core.init import Rng
 from ..core.tensor import Tensor
 from ..extras.numpy_functions import stack
 from ..extras.optimizers import CLASSIC, RULES
+from ..extras.whole_optimizers import Whole
 from ..program.javascript import functions
 from ..program.javascript_arrays import runtime
 from ..race.pictures import RUNNERS
@@ -27,6 +28,7 @@ from .runs import RUNS, USUAL, losses
 from .settings import rates, settings, variants
 
 STEPS = 100  # of each run that the page does again
+CHAOTIC = {"cocob": 30}  # trainings that a last bit moves later than after so many steps: compared as far as that
 EVERY = 10  # steps of a training from one loss to the next that is compared
 FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
 NUMBERS = np.random.default_rng(0).uniform(0.01, 4, 60)  # with which it looks
@@ -49,18 +51,20 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
     usual = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in ON_PAGE}
     runs = {**usual, **{name: {**USUAL, **run} for name, run in RUNS.items()}}
-    trainings = {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in runs.items()}
+    trainings = {name: losses(run, CHAOTIC.get(name, STEPS))[EVERY - 1 :: EVERY] for name, run in runs.items()}
     if own and own["losses"]:
         runs["your network"], trainings["your network"] = own["settings"], own["losses"]
     facts = {
         "seed": seed,
         "rates": stated(),
-        "order": sorted((name for name in RUNNERS if name in ON_PAGE), key=lambda name: name not in CLASSIC),
-        "classic": [*CLASSIC],
+        "groups": groups(),
+        "order": [name for names in groups().values() for name in names],
         "absent": [RULES[name].__name__ for name in ABSENT],
         "start": start,
         "runs": runs,
         "steps": STEPS,
+        "every": EVERY,
+        "chaotic": CHAOTIC,
         "trainings": trainings,
         "own": own,
         "walks": {name: walks(name) for name in SURFACES},
@@ -85,6 +89,15 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     shared = [text(f"{name}.js") for name in SHARED]
     tabs = ["\n".join(["{", *texts(name, ".js"), "}"]) for name in TABS]
     return assembled("\n".join(['"use strict";', runtime(), *emitted, *shared, *tabs, text("page.js")]))
+
+
+def groups() -> dict[str, list[str]]:
+    """Return the rules of the page by the words over them: first those of courses, which a class begins with."""
+    found: dict[str, list[str]] = {"of courses": [], "of papers": [], "of papers, on whole layers": []}
+    first, papers, layers = found.values()
+    for name in [name for name in RUNNERS if name in ON_PAGE]:
+        (first if name in CLASSIC else layers if issubclass(ON_PAGE[name], Whole) else papers).append(name)
+    return found
 
 
 def assembled(script: str) -> str:

@@ -14,7 +14,7 @@ function renew(given = {}) {
   take_inks();
   draw_knobs();
   draw_net();
-  $("equations").innerHTML = pg.run.optimizer.rule.equations;
+  $("equations").innerHTML = pg.run.optimizer.rule.equations.join("\n");
   $("kernel").textContent = [pg.run.optimizer.rule.kernel, pg.run.optimizer.rule.scalars].join("\n\n");
   refresh();
 }

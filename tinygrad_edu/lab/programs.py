@@ -39,12 +39,13 @@ class Book:
     written : the lines as JavaScript: [target, function of an object that has the values by name]
     functions : by name, what these call
     runs : lists of numbers of lines, which several programs share, as JSON
-    heads : inputs, helpers and gradients of programs, as JSON
+    helpers : texts of helpers, which several programs share, as JSON
+    heads : inputs, the number of the helpers, and gradients of programs, as JSON
     """
 
     def __init__(self) -> None:
         self.lines, self.runs, self.heads = dict[str, int](), dict[str, int](), dict[str, int]()
-        self.written, self.functions = list[str](), dict[str, str]()
+        self.helpers, self.written, self.functions = dict[str, int](), list[str](), dict[str, str]()
 
     def enter(self, program: Program) -> list[int]:
         """Write a program down. Return the numbers of its head and of its four runs of lines.
@@ -56,7 +57,8 @@ class Book:
         last = [line.target.startswith("d_W") for line in program.backward].index(True)
         runs = [program.forward[:first], program.forward[first:], program.backward[:last], program.backward[last:]]
         numbers = [compact([self.number(line, program.helpers) for line in run]) for run in runs]
-        head = compact([[*program.inputs], program.helpers, program.gradients])
+        helpers = self.helpers.setdefault(compact(program.helpers), len(self.helpers))
+        head = compact([[*program.inputs], helpers, program.gradients])
         return [self.heads.setdefault(head, len(self.heads))] + [
             self.runs.setdefault(run, len(self.runs)) for run in numbers
         ]
@@ -93,12 +95,12 @@ class Book:
 
     def javascript(self, programs: Iterable[str]) -> str:
         """Return the book as an expression; programs are the entries of an object, by name what `enter` returned."""
-        parts = {"lines": self.written, "runs": self.runs, "heads": self.heads}
+        parts = {"lines": self.written, "runs": self.runs, "helpers": self.helpers, "heads": self.heads}
         lists = [f"const {name} = [\n{', '.join(part)}\n];".replace("], [", "],\n[") for name, part in parts.items()]
         lists += [f"const texts = {compact([*self.lines])};"]
         rows = ",\n".join(programs)
         return wrapped(
-            "\n".join([*self.functions.values(), *lists]), f"lines, texts, runs, heads, programs: {{{rows}}}"
+            "\n".join([*self.functions.values(), *lists]), f"lines, texts, runs, helpers, heads, programs: {{{rows}}}"
         )
 
 

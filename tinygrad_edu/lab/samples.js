@@ -84,9 +84,12 @@ function samples({ data, n, noise, test, seed }) {
   const [train, rest] = parts.map((rows) => ({ X: rows.map((i) => X[i]), y: rows.map((i) => y[i]) }));
   return { X: train.X, y: train.y, X_test: rest.X, y_test: rest.y };
 }
-// the first of tg.data.digits(): each pixel is one sign, from 0 to g, which is 16
+// the first of tg.data.digits(): each pixel is one sign, from 0 to g, which is 16; h and above are two and more of 0
 function digits() {
-  const read = (text) => drawn(text.length / 64, (i) => drawn(64, (k) => parseInt(text[64 * i + k], 17) / 16));
+  const read = (short) => {
+    const text = short.replace(/[h-z]/g, (sign) => "0".repeat(sign.charCodeAt() - 102));
+    return drawn(text.length / 64, (i) => drawn(64, (k) => parseInt(text[64 * i + k], 17) / 16));
+  };
   const [train, labels, test, labels_test] = facts.digits, numbers = (text) => [...text].map(Number);
   return { X: read(train), y: numbers(labels), X_test: read(test), y_test: numbers(labels_test) };
 }
