@@ -55,9 +55,15 @@ function right_side(rule, line) {
 function with_numbers(rule, line, { known, value }) {
   const math = right_side(rule, line);
   for (const [part, name] of letters_of(math, rules[rule]))
-    if (name in known) part.replaceWith(math_number(known[name]));
+    if (name in known && !is_array(rules[rule], part, name)) part.replaceWith(math_number(known[name]));
   math.append(...result(value));
   return math;
+}
+// in a function of a whole array, such as rms(p), a letter stands for all numbers, not for that of a coordinate
+const OF_NUMBERS = ["max", "min", "sign"];
+function is_array({ state, sets }, part, name) {
+  const f = part.parentNode.previousElementSibling, arrays = ["p", "g", ...state, ...sets];
+  return f?.localName === "mi" && !OF_NUMBERS.includes(f.textContent) && arrays.includes(name);
 }
 function product(a, b, value) {
   const math = in_math("math");

@@ -24,7 +24,7 @@ from .emit import ABSENT, ON_PAGE, compact, rules, surface
 from .examples import EXAMPLES
 from .graphs import explorer
 from .programs import book
-from .runs import RUNS, USUAL, losses
+from .runs import RUNS, USUAL, add_l1, losses
 from .settings import rates, settings, variants
 
 STEPS = 100  # of each run that the page does again
@@ -78,7 +78,7 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     surfaces = ",\n".join(f"{name}: {surface(*given)}" for name, given in optimizers.places(formula).items())
     emitted = [
         rules(),
-        functions(optimizers.ravine_facts, optimizers.memory),
+        functions(optimizers.ravine_facts, optimizers.memory, add_l1),
         f"const surfaces = {{{surfaces}}};",
         "const graphs = {\n" + ",\n".join(f"{name}: {text}" for name, text in graphs.items()) + "\n};",
         f"const book = {book()};",
@@ -139,10 +139,9 @@ def digest(source: str) -> str:
 
 def walks(name: str) -> dict[str, list[float]]:
     """Return the point that each rule has come to after `STEPS` steps on a surface, on all of its data."""
-    place, rates = SURFACES[name], stated()[name]
+    place = SURFACES[name]
     points = {rule: Tensor(np.array(place.start, float), requires_grad=True) for rule in ON_PAGE}
-    known = {rule: rates.get(rule, min(cls.hyper["lr"], rates["sgd"] / 4)) for rule, cls in ON_PAGE.items()}
-    optimizers = [ON_PAGE[rule]([p], lr=known[rule]) for rule, p in points.items()]
+    optimizers = [ON_PAGE[rule]([p], lr=walk_rate(name, rule)) for rule, p in points.items()]
     for _ in range(STEPS):
         for optimizer in optimizers:
             optimizer.zero_grad()
@@ -151,3 +150,10 @@ def walks(name: str) -> dict[str, list[float]]:
         for optimizer in optimizers:
             optimizer.step()
     return {rule: p.numpy().tolist() for rule, p in points.items()}
+
+
+def walk_rate(surface: str, rule: str) -> float:
+    """Return the rate with which a rule walks on a surface: that chosen by hand, or the rule's own, at most a quarter of
+    that of SGD."""
+    rates = stated()[surface]
+    return rates.get(rule, min(ON_PAGE[rule].hyper["lr"], rates["sgd"] / 4))

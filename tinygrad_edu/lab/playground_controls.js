@@ -3,6 +3,7 @@ const RATES_OF_CHOICE = [-5, -4, -3, -2, -1, 0, 1].flatMap((e) => [1, 2, 5].map(
 const WORDS = { cross_entropy: "cross-entropy", mse_loss: "squared error", "": "as suits the activation" };
 const options = (values) => values.map((value) => [value, WORDS[value] ?? String(value).replaceAll("_", " ")]);
 const is_drawn = ({ data }) => data !== "digits" && data !== "own"; // by a formula, with noise
+const SHARES = [0, 1e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1];
 // knobs by name: where, label, the values, or the ends and step of a slider; when: whether it has a use
 const KNOBS = {
   n: { at: "data", label: "Samples", values: [50, 100, 200, 300, 500, 1000], when: is_drawn },
@@ -14,7 +15,8 @@ const KNOBS = {
   dropout: { at: "model", label: "Dropout", range: [0, 0.8, 0.1], when: (s) => s.layers.length },
   loss: { at: "model", label: "Loss", values: ["cross_entropy", "mse_loss"], when: (s) => SETS[s.data].classes },
   rule: { at: "rule", label: "Rule", values: facts.order, id: "rule" },
-  l2: { at: "rule", label: "l2", values: [0, 1e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1] },
+  l1: { at: "rule", label: "l1", values: SHARES },
+  l2: { at: "rule", label: "l2", values: SHARES },
   schedule: { at: "rule", label: "Schedule", values: () => ["", ...Object.keys(schedules)], words: { "": "constant" } },
 };
 const settings_now = () => pg.run.settings;

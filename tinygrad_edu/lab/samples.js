@@ -38,6 +38,10 @@ const sets = {
     const X = drawn(n, () => [rng.uniform(-1, 1), rng.uniform(-1, 1)]);
     return [X, X.map(([a, b]) => [(a + b) / 2 + noise * rng.normal()])];
   },
+  hills(n, noise, rng) {
+    const X = drawn(n, () => [rng.uniform(-1, 1), rng.uniform(-1, 1)]);
+    return [X, X.map(([a, b]) => [Math.sin(3 * a) * Math.sin(3 * b) + noise * rng.normal()])];
+  },
   regression(n, noise, rng) {
     const X = drawn(n, () => [rng.uniform(-1, 1)]);
     return [X, X.map(([a]) => [Math.sin(3 * a) + noise * rng.normal()])];
@@ -50,6 +54,7 @@ const SETS = {
   xor: { title: "XOR", classes: 2, noise: 0.1 },
   blobs: { title: "Blobs", classes: 3, noise: 0.5 },
   plane: { title: "Plane", classes: 0, noise: 0.1 },
+  hills: { title: "Hills", classes: 0, noise: 0.1 },
   regression: { title: "Wave", classes: 0, noise: 0.1 },
   digits: { title: "Digits", classes: 10, noise: 0 },
 };

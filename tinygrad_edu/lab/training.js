@@ -1,10 +1,10 @@
 // A network or a point, and the rule that moves it: what Optimizer and FlatBuffer are in the library.
 class Optimizer {
-  // rule : one of rules; params : arrays by name, which become views of one flat array; hyper : what differs; l2 too
-  constructor(rule, params, { l2 = 0, ...hyper } = {}) {
+  // rule : one of rules; params : arrays by name, which become views of one flat array; hyper : what differs; l1 and l2 too
+  constructor(rule, params, { l1 = 0, l2 = 0, ...hyper } = {}) {
     const arrays = Object.entries(params).map(([name, array]) => [name, np.array(array)]);
     const n = arrays.reduce((sum, [, array]) => sum + np.size(array), 0);
-    Object.assign(this, { rule, l2, t: 0, hyper: { ...rule.hyper, ...hyper } });
+    Object.assign(this, { rule, l1, l2, t: 0, hyper: { ...rule.hyper, ...hyper } });
     this.data = new Float64Array(n);
     this.grad = new Float64Array(n);
     this.regularised = new Float64Array(n);
@@ -42,6 +42,7 @@ class Optimizer {
       const g = gradients[name];
       this.grad.subarray(first, last).set(g.data ?? [g].flat());
     }
+    if (this.l1) add_l1(this.grad, data, this.l1);
     if (this.l2) add_l2(this.regularised, this.grad, data, this.l2);
     for (const piece of this.pieces) {
       this.numbers = this.scalars(this.t, this.hyper.lr, piece);
