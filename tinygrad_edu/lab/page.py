@@ -49,7 +49,7 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     start : the link to begin with, as "tab=backprop", where the address has none
     """
     seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
-    usual = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in ON_PAGE}
+    usual = {rule: {**USUAL, "rule": rule, "batch": 32, "seed": seed, "start": seed} for rule in ON_PAGE}
     runs = {**usual, **{name: {**USUAL, **run} for name, run in RUNS.items()}}
     trainings = {name: losses(run, CHAOTIC.get(name, STEPS))[EVERY - 1 :: EVERY] for name, run in runs.items()}
     if own and own["losses"]:
