@@ -33,7 +33,17 @@ EVERY = 10  # steps of a training from one loss to the next that is compared
 FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
 NUMBERS = np.random.default_rng(0).uniform(0.01, 4, 60)  # with which it looks
 TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Backprop"}
-SHARED = ("training", "random", "samples", "programs", "run", "python", "common", "proof")  # scripts, in this order
+SHARED = (
+    "training",
+    "random",
+    "samples",
+    "programs",
+    "run",
+    "python",
+    "common",
+    "teaching",
+    "proof",
+)  # scripts, in this order
 HERE = Path(__file__).parent
 
 
