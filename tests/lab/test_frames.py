@@ -94,7 +94,11 @@ def test_a_school_laptop_trains_sixty_steps_a_second(tab):
 @pytest.mark.parametrize(
     ("link", "button", "most"),
     [
-        ("tab=optimizers&surface=beale&rules=sgd,momentum,nesterov,adagrad,rmsprop,adam,adamw,lion&t=0&n=500", "#o-play", 16),
+        (
+            "tab=optimizers&surface=beale&rules=sgd,momentum,nesterov,adagrad,rmsprop,adam,adamw,lion&t=0&n=500",
+            "#o-play",
+            16,
+        ),
         ("tab=playground&layers=8-8", "#play", 7),
     ],
     ids=["eight paths", "2-8-8-2"],

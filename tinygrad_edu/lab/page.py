@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -133,8 +134,9 @@ def panel(name: str) -> str:
 
 
 def text(name: str) -> str:
-    """Return a file of this room."""
-    return (HERE / name).read_text(encoding="utf-8")
+    """Return a file of this room; of a script without the lines that are comments, which the page has no room for."""
+    written = (HERE / name).read_text(encoding="utf-8")
+    return re.sub(r"(?m)^ *//.*\n", "", written) if name.endswith(".js") else written
 
 
 def texts(tab: str, suffix: str) -> list[str]:

@@ -58,6 +58,7 @@ function rule_choice(value) {
   const words = Object.fromEntries(facts.order.map((name) => [name, rules[name].name])), select = element("select");
   for (const [label, names] of Object.entries(facts.groups))
     select.append(element("optgroup", { label }, ...choice(names, value, words).children));
+  select.value = value;
   return select;
 }
 
