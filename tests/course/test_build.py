@@ -4,14 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-from exercise_solutions import SOLUTIONS
 
 from tinygrad_edu.cli.main import main
 from tinygrad_edu.course.build import STEPS, in_words, show
 from tinygrad_edu.course.engine_checks import MISTAKES
 from tinygrad_edu.course.grading import judge
 
-MINE = (SOLUTIONS / "mine.py").read_text()
+MINE = (Path(__file__).parents[1] / "support" / "solutions" / "mine.py").read_text()
 NUMBERS = range(1, 13)
 PAGE = (Path(__file__).parents[2] / "docs" / "course" / "build.md").read_text(encoding="utf-8")
 
