@@ -66,8 +66,8 @@ _step(
     "backward() for x * x and x * y + x: several operations, and a Tensor that is used more than once.",
     "If x is used twice, a small change of x moves the result along both ways, and the two effects add up. "
     "So each share is added to what is there. A parent that has parents passes its gradient on.",
-    "Let backward take g, 1 at first: self.grad = g if self.grad is None else self.grad + g, then parent.backward(vjp(g)) "
-    "for each parent. (Step 4 will do better than that.)",
+    "Let backward take g, 1 at first: self.grad = g if self.grad is None else self.grad + g, then "
+    "parent.backward(vjp(g)) for each parent. (Step 4 will do better than that.)",
 )  # fmt: skip
 _step(
     "in the right order, once",
@@ -80,9 +80,9 @@ _step(
     "right when it is called a second time, which adds the same gradient once more to the leaves' grad.",
     "A node may pass its gradient on only when it is whole. So sort the nodes, each after its parents, and go through "
     "them backwards. Following every path by itself takes 2^40 visits for t = t + t, forty times.",
-    "Number the Tensors as they are made: a result is younger than its parents. Collect the nodes with a loop and a list "
-    "as a stack, for Python's recursion ends at 1,000; sort them, the youngest first. Keep the gradients of this pass in "
-    "a dict, and add to grad only of Tensors without parents.",
+    "Number the Tensors as they are made: a result is younger than its parents. Collect the nodes with a loop and a "
+    "list as a stack, for Python's recursion ends at 1,000; sort them, the youngest first. Keep the gradients of this "
+    "pass in a dict, and add to grad only of Tensors without parents.",
 )  # fmt: skip
 _step(
     "the rest of arithmetic",
@@ -173,8 +173,8 @@ WORDS = [  # of an error, and what they mean here
      r"a number on the left of \1 asks for the method with r in its name, as __radd__"),
     (r"unsupported operand type\(s\) for (\S+): 'Tensor'", r"\1 calls a method of Tensor that is not there yet"),
     (r"bad operand type for unary -", "-x calls __neg__"),
-    (r"__init__\(\) (?:takes|got an unexpected)", "__init__ has to take what the operators hand to it, with defaults for "
-     "a Tensor that is made by hand, as parents=()"),
+    (r"__init__\(\) (?:takes|got an unexpected)", "__init__ has to take what the operators hand to it, with "
+     "defaults for a Tensor that is made by hand, as parents=()"),
     (r"'(?:int|float|numpy.ndarray)' object has no attribute '(data|grad|parents)'",
      r"a plain number has no \1: make a Tensor of it first"),
     (r"'Tensor' object has no attribute '(\w+)'", r"Tensor has no \1 yet"),
