@@ -39,7 +39,7 @@ class Trial(NamedTuple):
     lr : the learning rate
     losses : loss over all training data, before the first epoch and after each, (seeds, epochs + 1); infinite after
         a run has diverged
-    accuracies : on the held-out data at the end, (seeds,)
+    accuracies : on the test data at the end, (seeds,)
     seconds : of training, without compiling or evaluating, (seeds,)
     """
 
@@ -52,7 +52,7 @@ class Trial(NamedTuple):
     @property
     def fate(self) -> str:
         """Return the result in a few words."""
-        return f"held-out {np.median(self.accuracies):.1%}"
+        return f"test accuracy {np.median(self.accuracies):.1%}"
 
 
 class DataRace(NamedTuple):
@@ -70,7 +70,7 @@ class DataRace(NamedTuple):
         return f"DataRace({self.title!r}: {', '.join(run.rule for run in self.runs)}; print it for the table)"
 
     def figures(self) -> dict[str, Any]:
-        """Return for each rule: lr; medians and ranges over seeds of training loss (None if it diverged) and held-out
+        """Return for each rule: lr; medians and ranges over seeds of training loss (None if it diverged) and test
         accuracy; median seconds."""
         return {
             run.rule: {
@@ -85,7 +85,7 @@ class DataRace(NamedTuple):
         }
 
     def table(self) -> Table:
-        """Return the table: for each rule lr, training loss, its range, held-out accuracy, its range, seconds."""
+        """Return the table: for each rule lr, training loss, its range, test accuracy, its range, seconds."""
         rows = []
         for run in sorted(self.runs, key=lambda run: np.median(run.losses[:, -1])):
             edge = "*" if run.lr in (self.grid[0], self.grid[-1]) else " "
@@ -95,7 +95,7 @@ class DataRace(NamedTuple):
             rows.append(
                 (run.rule, f"{run.lr:.2g}{edge}", loss, losses, accuracy, accuracies, f"{np.median(run.seconds):.2f}")
             )
-        columns = ("rule", "lr", "training loss", "range", "held-out accuracy", "range", "seconds")
+        columns = ("rule", "lr", "training loss", "range", "test accuracy", "range", "seconds")
         return Table("\n".join([self.title, self.conditions, *self._note()]), columns, rows)
 
     def _note(self) -> list[str]:
@@ -104,7 +104,7 @@ class DataRace(NamedTuple):
 
     def __str__(self) -> str:
         rows = ["{:<12} {:>8} {:>9}  {:<20} {:>7}  {:<16} {:>7}".format(*cells) for cells in self.table().rows]
-        head = f"{'rule':<12} {'lr':>7}  {'training loss: median, range':<31} {'held-out accuracy':<25} seconds"
+        head = f"{'rule':<12} {'lr':>7}  {'training loss: median, range':<31} {'test accuracy':<25} seconds"
         return "\n".join([self.title, self.conditions, head, *rows, *self._note()])
 
     def _repr_html_(self) -> str:
@@ -132,12 +132,12 @@ def race_on_data(
     chosen from the grid on five seeds that are not in the race: for each rate and seed, the mean of the training loss
     after each epoch of the second half; a rate is as good as its worst seed; the smallest wins, among equals the
     smaller rate. So a rate that happens to end low, between two spikes, does not win, and one that diverged cannot. The
-    held-out data choose nothing.
+    test data choose nothing.
 
     Parameters
     ----------
     X, y : samples (N, D) and labels 0 to C - 1 to learn from
-    X_test, y_test : held-out samples and labels
+    X_test, y_test : samples and labels of the test
     optimizers : names in `optimizers.RULES`, None or "all" for `optimizers.CLASSIC`, or "every" one. All numbers but lr
         are the defaults
     seeds : runs of each rule, at least 1
@@ -230,7 +230,7 @@ def _train(
     X_test: Any,
     y_test: Any,
 ) -> tuple[Array, float, float]:
-    """Train once. Return the losses, the held-out accuracy and the seconds."""
+    """Train once. Return the losses, the test accuracy and the seconds."""
     model, make = mlp(sizes, dtype=X.dtype if X.dtype.kind == "f" else float, rng=seed), RULES[rule]
     optimizer = make(model, lr=lr, nonfinite="propagate")
     optimizer.compile()
