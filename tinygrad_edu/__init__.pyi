@@ -37,7 +37,7 @@ from .doctor.report import Finding as Finding, Report as Report
 from .doctor.rules import diagnose_optimizer as diagnose_optimizer
 from .explain.explanation import explain as explain
 from .extras import kernels as kernels, ops as ops, optimizers as optimizers
-from .extras.evaluating import LBFGS as LBFGS, SAM as SAM, Lookahead as Lookahead, Momo as Momo, PolyakSGD as PolyakSGD
+from .extras.evaluating import LBFGS as LBFGS, Momo as Momo, PolyakSGD as PolyakSGD
 from .extras.layers import (
     ELU as ELU,
     GELU as GELU,
@@ -100,6 +100,7 @@ from .extras.optimizers import (
     Yogi as Yogi,
 )
 from .extras.threads import set_num_threads as set_num_threads
+from .extras.wrappers import SAM as SAM, Lookahead as Lookahead
 from .lab.notebook import Lab as Lab, lab as lab
 from .program.derivatives import grad as grad, hessian as hessian, hvp as hvp, jacobian as jacobian, jvp as jvp
 from .program.program import Program as Program
