@@ -123,6 +123,82 @@ class Momo(PolyakSGD):
             group["loss"], group["dot"] = self.loss, self.dot
 
 
+class Sophia(Optimizer):
+    """Momentum over an estimate of the curvature of each number, with steps of at most lr. Rule: `kernels.sophia`.
+
+    Sophia-H: every k-th ``step(closure)`` first evaluates once more, takes the product of the Hessian with a vector u
+    of random signs (`Optimizer.hvp`, about as long as two gradients), and averages u · (H u), whose mean is the
+    Hessian's diagonal. It returns the loss before the step. The paper draws u from a normal distribution; signs, as
+    optax has them, scatter less, and not at all where the Hessian is diagonal. optax debiases m; its h is a step late.
+
+    Parameters
+    ----------
+    params, l2, nonfinite : see `Optimizer`; the curvature is without l2
+    lr : the longest step of a number; the authors advise 0.8 of AdamW's
+    beta1, beta2 : how much of m is kept at each step, and of h at each estimate, in [0, 1)
+    gamma : the larger, the fewer steps are cut: above 0; 0.01 is the paper's for this estimate
+    eps : the least that gamma · h counts
+    weight_decay : decoupled, as in `AdamW`, at least 0
+    every : k, the steps from one estimate to the next, at least 1
+    seed : the signs of update t are drawn from this and t, so that a resumed run has the same
+
+    References
+    ----------
+    Liu, Li, Hall, Liang & Ma 2023, "Sophia: a scalable stochastic second-order optimizer for language model
+    pre-training", algorithms 1 and 3; Hutchinson 1989.
+
+    Examples
+    --------
+    >>> p = Tensor([1.0, 1.0], requires_grad=True)
+    >>> optimizer = Sophia([p], lr=0.5, beta1=0.0, beta2=0.0, gamma=1.0)
+    >>> def closure():
+    ...     optimizer.zero_grad()
+    ...     loss = (p * p * [1.0, 100.0]).sum()
+    ...     loss.backward()
+    ...     return loss
+    >>> optimizer.step(closure), p  # half of Newton's step in both
+    (101.0, Tensor([0.5, 0.5], requires_grad=True))
+    """
+
+    kernel, state = staticmethod(kernels.sophia), ("m", "h")
+    hyper = {
+        **{"lr": 1e-3, "beta1": 0.96, "beta2": 0.99, "gamma": 0.01, "eps": 1e-12, "weight_decay": 0.0},
+        **{"every": 10, "seed": 0},
+    }
+
+    def scalars(
+        self,
+        t: int,
+        lr: float,
+        beta1: float,
+        beta2: float,
+        gamma: float,
+        eps: float,
+        weight_decay: float,
+        every: int,
+        seed: int,
+    ) -> Numbers:
+        return lr, beta1, 1 - beta1, gamma, eps, 1 - lr * weight_decay, 1.0
+
+    def step(self, closure: Closure | None = None) -> float:  # type: ignore[override]
+        if closure is None:
+            raise TypeError(NEEDS.format("Sophia"))
+        if self.t % int(self.groups[0]["every"]) == 0:
+            self.estimate(closure)
+        loss = float(closure())
+        super().step()
+        return loss
+
+    def estimate(self, closure: Closure) -> None:
+        """Take an estimate of the Hessian's diagonal into the average ``h``; one that is not finite is left out."""
+        signs = np.random.default_rng([int(self.groups[0]["seed"]), self.t]).integers(0, 2, self.buffer.data.size)
+        u = (2 * signs - 1).astype(self.buffer.data.dtype)
+        found, h = u * self.hvp(closure, u), self.averages["h"]
+        for update in self.updates() if np.isfinite(found).all() else ():
+            beta2 = h.dtype.type(update.group["beta2"])
+            h[update.span] = beta2 * h[update.span] + (1 - beta2) * found[update.span]
+
+
 class LBFGS(Optimizer):
     """Newton's direction out of the last few steps and changes of the gradient, and a search along it.
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy import empty_like, maximum, minimum
 
 from ..core.jit import kernel
-from ..core.kernels import adamw
+from ..core.kernels import adagrad as diagonal, adamw
 from .whole_kernels import mean, rms
 
 # --- rows and columns -----------------------------------------------------------------------------------------------
@@ -159,3 +159,92 @@ def muon(
     m += one_minus_momentum * (g - m)
     u = g + momentum * (m - g)
     p[:] = keep * p - stretch * orthogonal(u, columns)
+
+
+# --- rules of two square matrices, one as wide as the rows, one as the columns --------------------------------------
+
+
+def by_rows(x, columns):
+    """Return the products of the rows of a flat matrix with each other, X Xᵀ, flat."""
+    x = x.reshape(-1, int(columns))
+    return (x @ x.T).ravel()
+
+
+def by_columns(x, columns):
+    """Return the products of its columns with each other, Xᵀ X, flat."""
+    x = x.reshape(-1, int(columns))
+    return (x.T @ x).ravel()
+
+
+def square(a):
+    """Return a flat square matrix in its shape."""
+    return a.reshape(round(a.size**0.5), -1)
+
+
+def turned(x, a, b):
+    """Return Aᵀ X B, flat: a matrix in the basis of the columns of A and of B."""
+    return (square(a).T @ x.reshape(-1, square(b).shape[0]) @ square(b)).ravel()
+
+
+def turned_back(x, a, b):
+    """Return A X Bᵀ, flat: out of that basis."""
+    return (square(a) @ x.reshape(-1, square(b).shape[0]) @ square(b).T).ravel()
+
+
+def power(a, exponent, eps):
+    """Return (A + eps · I)^exponent of a flat symmetric matrix without negative eigenvalues, by these."""
+    values, basis = np.linalg.eigh(square(a))
+    return (basis * (maximum(values, 0) + a.dtype.type(eps)) ** a.dtype.type(exponent) @ basis.T).ravel()
+
+
+def eigenvectors(a, q, renew):
+    """Return q; or if it is to be renewed the eigenvectors of A, flat: at first these, later one step towards them.
+
+    The step is a power iteration, A Q, whose columns are made orthogonal by QR.
+    """
+    if not renew:
+        return q
+    return (np.linalg.qr(square(a) @ square(q))[0] if q.any() else np.linalg.eigh(square(a))[1][:, ::-1]).ravel()
+
+
+def shampoo(p, g, s, a, b, lr, eps, columns, vector):
+    """Gupta, Koren & Singer 2018, algorithm 1: Adagrad, with matrices of products where that has squares.
+    a <- a + by_rows(g, columns)
+    b <- b + by_columns(g, columns)
+    p <- p - lr · turned(g, power(a, -0.25, eps), power(b, -0.25, eps))
+    note: eps is added to each eigenvalue, and vectors go by Adagrad
+    """
+    if vector:
+        return diagonal(p, g, s, lr, eps)
+    a += by_rows(g, columns)
+    b += by_columns(g, columns)
+    p -= lr * turned(g, power(a, -0.25, eps), power(b, -0.25, eps))
+
+
+def soap(
+    p, g, m, v, a, b, c, d, rate, new1, new2, keep, columns, renew, vector,
+    lr, beta1, beta2, one_minus_beta1, one_minus_beta2, c1, c2, eps,
+):  # fmt: skip
+    """Vyas et al. 2024, algorithm 3: Adam in the basis of the eigenvectors that Shampoo has. Vectors go by AdamW.
+    m <- beta1 · m + new1 · g
+    u <- turned(g, c, d)
+    v <- beta2 · v + new2 · u · u
+    p <- keep · (p - rate · turned_back(turned(m, c, d) / (v**0.5 + eps), c, d))
+    a <- beta2 · a + one_minus_beta2 · by_rows(g, columns)
+    b <- beta2 · b + one_minus_beta2 · by_columns(g, columns)
+    c <- eigenvectors(a, c, renew)
+    d <- eigenvectors(b, d, renew)
+    where rate = lr · sqrt(1 - beta2^(t - 1)) / (1 - beta1^(t - 1)); keep = 1 - lr · weight_decay
+    where one_minus_beta1 = 1 - beta1; one_minus_beta2 = 1 - beta2; c1 = 1 / (1 - beta1^t); c2 = 1 / (1 - beta2^t)
+    note: new1 = 1 - beta1 and new2 = 1 - beta2, but the first update finds the basis alone: both and rate are 0
+    """
+    if vector:
+        return adamw(p, g, m, v, lr, beta1, beta2, one_minus_beta1, one_minus_beta2, c1, c2, eps, keep)
+    m[:] = beta1 * m + new1 * g
+    u = turned(g, c, d)
+    v[:] = beta2 * v + new2 * u * u
+    p[:] = keep * (p - rate * turned_back(turned(m, c, d) / (v**0.5 + eps), c, d))
+    a[:] = beta2 * a + one_minus_beta2 * by_rows(g, columns)
+    b[:] = beta2 * b + one_minus_beta2 * by_columns(g, columns)
+    c[:] = eigenvectors(a, c, renew)
+    d[:] = eigenvectors(b, d, renew)

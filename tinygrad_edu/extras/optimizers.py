@@ -17,6 +17,42 @@ from . import kernels
 from .adam_optimizers import *  # noqa: F403
 
 
+class HeavyBall(course.HeavyBall):  # type: ignore[no-redef]
+    """Polyak's momentum: gradients add up to a velocity, which decays. Rule: `kernels.heavy_ball`.
+
+    As torch.optim.SGD(momentum=...), with lr outside the velocity: a new lr acts on the whole step at once. dampening
+    is torch's: of each gradient but the first, 1 - dampening comes into the velocity. ``v`` then is torch's buffer over
+    1 - dampening, so that the equation stays as it is and lr shrinks by that.
+
+    Parameters
+    ----------
+    params, lr, l2, nonfinite : see `Optimizer`
+    momentum : how much of the velocity is kept at each step, in [0, 1)
+    dampening : in [0, 1). With momentum in its place the steps are those of `Momentum`, but for the first gradient
+
+    References
+    ----------
+    Polyak 1964, "Some methods of speeding up the convergence of iteration methods".
+
+    Examples
+    --------
+    >>> p = Tensor([1.0], requires_grad=True)
+    >>> optimizer = HeavyBall([p], lr=0.1, momentum=0.5)
+    >>> for _ in range(2):  # velocities 1 and 1.5
+    ...     optimizer.zero_grad()
+    ...     p.sum().backward()
+    ...     optimizer.step()
+    >>> print(f"{p.item():.2f}")
+    0.75
+    """
+
+    hyper = {**course.HeavyBall.hyper, "dampening": 0.0}
+
+    def scalars(self, t: int, lr: float, momentum: float, dampening: float) -> Numbers:
+        share = 1 - dampening
+        return (lr * share if t > 1 else lr), (momentum / share if t == 2 else momentum)
+
+
 class Adagrad(course.Adagrad):  # type: ignore[no-redef]
     """A falling rate for each number: lr over the root of its gradients' sum of squares. Rule: `kernels.adagrad`.
 
@@ -221,11 +257,11 @@ RULES: dict[str, type[Optimizer]] = _by_kernel(globals())  # all, by the names o
 
 
 def rule_names(wanted: str | Iterable[str]) -> list[str]:
-    """Return the names in wanted: one, several, "all" of CLASSIC, or "every" one.
+    """Return the names in wanted: one, several, "all" of RULES, or the "classic" ones of CLASSIC.
 
     ValueError if there are none, or one is not in RULES.
     """
-    many = {"all": CLASSIC, "every": RULES}
+    many = {"classic": CLASSIC, "all": RULES}
     names = list(many.get(wanted, [wanted]) if isinstance(wanted, str) else wanted)
     if not names:
         raise ValueError(f"there is no rule to race; choose from {', '.join(RULES)}")

@@ -11,7 +11,6 @@ from ..core.optimizers import (
     Adadelta as Adadelta,
     Adam as Adam,
     AdamW as AdamW,
-    HeavyBall as HeavyBall,
     Momentum as Momentum,
     Nesterov as Nesterov,
 )
@@ -28,8 +27,10 @@ from .learning_optimizers import (
 )
 from .matrix_optimizers import (
     SM3 as SM3,
+    SOAP as SOAP,
     Adafactor as Adafactor,
     Muon as Muon,
+    Shampoo as Shampoo,
 )
 from .optimizers_of_papers import (
     ADOPT as ADOPT,
@@ -70,6 +71,20 @@ CLASSIC: dict[str, type[Optimizer]]
 def rule_names(wanted: str | Iterable[str]) -> list[str]: ...
 
 # below this line all is written by tests/support/face.py
+
+class HeavyBall(course.HeavyBall):
+    @property
+    def v(self) -> Array: ...
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 0.001,
+        momentum: float = 0.9,
+        dampening: float = 0.0,
+        *,
+        l2: float = 0.0,
+        nonfinite: str = "raise",
+    ) -> None: ...
 
 class Adagrad(course.Adagrad):
     @property

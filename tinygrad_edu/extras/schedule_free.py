@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..core.optimizer import Numbers, Optimizer
 from ..core.tensor import Tensor  # noqa: F401, for the examples
 from . import kernels
@@ -11,8 +13,9 @@ class ScheduleFree(Optimizer):
     """Descent whose answer ``x`` is the mean of its points, and needs no schedule. Rule: `kernels.schedule_free`.
 
     As optax.contrib.schedule_free_sgd. The model holds p, where the gradient is taken; the answer is the flat array
-    ``optimizer.x``, and ``optimizer.z`` is the descent. All points have one weight. The authors' package gives each the
-    weight of its lr², which is the same where lr stays.
+    ``optimizer.x``, and ``optimizer.z`` is the descent. Each point of z has the weight of its lr², so a warm-up, as
+    ``lr=tg.schedules.warmup(...)``, leaves few traces in the mean; ``s`` is the sum of these weights, one number at the
+    place of each element. Where lr falls, optax and the authors' package keep the weight of the largest lr so far.
 
     Parameters
     ----------
@@ -35,20 +38,22 @@ class ScheduleFree(Optimizer):
     (array([0.5]), array([0.625]), array([0.5625]))
     """
 
-    kernel, state = staticmethod(kernels.schedule_free), ("x", "z")
+    kernel, state = staticmethod(kernels.schedule_free), ("x", "z", "s")
+    mean_of_points = "x"  # where the race evaluates
     hyper = {"lr": 1.0, "beta": 0.9}
 
     def start(self) -> None:
         self.averages["x"][:] = self.averages["z"][:] = self.buffer.data
 
     def scalars(self, t: int, lr: float, beta: float) -> Numbers:
-        return lr, 1 / max(t, 1), 1 - beta
+        return lr, lr * lr, 1 - beta, float(np.finfo(self.buffer.data.dtype).tiny)
 
 
 class ScheduleFreeAdamW(Optimizer):
     """The same with Adam's scale: the winner of AlgoPerf 2024's self-tuning track. Rule: `kernels.schedule_free_adamw`.
 
-    As optax.contrib.schedule_free_adamw without warm-up. See `ScheduleFree` for ``x`` and ``z``.
+    As optax.contrib.schedule_free_adamw; its warmup_steps are a schedule of lr here. See `ScheduleFree` for ``x``,
+    ``z`` and the weights.
 
     Parameters
     ----------
@@ -70,11 +75,13 @@ class ScheduleFreeAdamW(Optimizer):
     0.7500
     """
 
-    kernel, state = staticmethod(kernels.schedule_free_adamw), ("x", "z", "v")
+    kernel, state = staticmethod(kernels.schedule_free_adamw), ("x", "z", "s", "v")
+    mean_of_points = "x"
     hyper = {"lr": 2.5e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0}
 
     def start(self) -> None:
         self.averages["x"][:] = self.averages["z"][:] = self.buffer.data
 
     def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float) -> Numbers:
-        return lr, 1 / max(t, 1), 1 - beta1, beta2, 1 - beta2, 1 / (1 - beta2**t), eps, weight_decay
+        tiny = float(np.finfo(self.buffer.data.dtype).tiny)
+        return lr, lr * lr, 1 - beta1, beta2, 1 - beta2, 1 / (1 - beta2**t), eps, weight_decay, tiny

@@ -60,7 +60,8 @@ class Uncut(Update):
     """One call of a kernel that has to see a whole parameter: threads do not share it."""
 
     def bind(self, rule: Any, arrays: list[Array]) -> Any:
-        gate.kept(getattr(rule, "__name__", "a rule"), arrays, arrays[0].size, arrays[0].dtype)
+        if hasattr(rule, "py_func"):  # machine code, which looks at nothing itself
+            gate.kept(rule.__name__, arrays, arrays[0].size, arrays[0].dtype)
         return bound(rule, arrays)
 
 
