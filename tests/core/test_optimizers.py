@@ -55,6 +55,56 @@ def test_a_200_step_trajectory_equals_torchs(cls, reference, hyper, torch_row):
 
 
 @pytest.mark.oracle
+@pytest.mark.parametrize(
+    ("make", "name", "more"),
+    [
+        (lambda p: tg.HeavyBall([p], momentum=0.8, dampening=0.3, l2=0.1), "SGD", {"momentum": 0.8, "dampening": 0.3}),
+        (lambda p: tg.Adam([p], l2=0.1), "Adam", {}),
+        (lambda p: tg.AdamW([p], weight_decay=0.1), "AdamW", {}),
+    ],
+)
+def test_to_minimise_the_loss_with_a_minus_is_torchs_maximize(make, name, more):
+    """Also with l2 and decay, whose sign torch leaves as it is."""
+    pytest.importorskip("torch")
+    p0, gradients, rates = problem()
+    p = tg.Tensor(p0, requires_grad=True)
+    optimizer, got = make(p), []
+    for g, lr in zip(gradients, rates):
+        optimizer.lr = float(lr)
+        optimizer.zero_grad()
+        score = (p * g).sum()
+        (-score).backward()
+        optimizer.step()
+        got.append(p.numpy())
+    expected = torchs((name, {**more, "maximize": True, "weight_decay": 0.1}), p0, gradients, rates)[0]
+    np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.oracle
+def test_where_torchs_sparse_adam_and_ours_part():
+    """A row without a gradient: SparseAdam leaves it and its averages, Adam moves it on; with it frozen all are one."""
+    torch = pytest.importorskip("torch")
+    E0, seen = np.arange(6.0).reshape(3, 2), ([0, 1], [1], [0, 1], [1], [0])
+    theirs = torch.tensor(E0, requires_grad=True)
+    sparse = torch.optim.SparseAdam([theirs], lr=0.1)
+    rows, whole = ([tg.Tensor(row, requires_grad=True, name=f"row{i}") for i, row in enumerate(E0)] for _ in "ab")
+    lazy, dense = tg.Adam(rows, lr=0.1), tg.Adam(whole, lr=0.1)
+    for t, some in enumerate(seen):
+        G = np.random.default_rng(t).standard_normal((3, 2)) * np.isin(np.arange(3), some)[:, None]
+        theirs.grad = torch.tensor(G).to_sparse(1)
+        sparse.step()
+        for i, (row, other) in enumerate(zip(rows, whole, strict=True)):
+            row.grad, other.grad = (G[i] if i in some else None), G[i]
+        lazy.step()
+        dense.step()
+    ours, theirs = np.array([row.numpy() for row in rows]), theirs.detach().numpy()
+    np.testing.assert_array_equal(theirs[2], E0[2])
+    np.testing.assert_array_equal(ours[2], E0[2])
+    assert abs(ours[:2] - theirs[:2]).max() > 1e-3  # a row's own t, where SparseAdam has one t for all
+    assert abs(np.array([row.numpy() for row in whole])[:2] - theirs[:2]).max() > 1e-3
+
+
+@pytest.mark.oracle
 def test_asgds_mean_is_torchs():
     pytest.importorskip("torch")
     p0, gradients, rates = problem(60)

@@ -51,7 +51,7 @@ class Trial(NamedTuple):
     losses: Array
     accuracies: Array
     seconds: Array
-    held_out: Array = np.empty(0)
+    held_out: Array
 
     @property
     def fate(self) -> str:
@@ -74,33 +74,46 @@ class DataRace(NamedTuple):
         return f"DataRace({self.title!r}: {', '.join(run.rule for run in self.runs)}; print it for the table)"
 
     def figures(self) -> dict[str, Any]:
-        """Return for each rule: lr; medians and ranges over seeds of training loss (None if it diverged) and held-out
-        accuracy; medians of held-out loss and seconds."""
+        """Return for each rule: lr; medians and ranges over seeds of training loss (None if it diverged), held-out
+        accuracy and `ranks`; medians of held-out loss and seconds."""
+        ranks = self.ranks()
         return {
             run.rule: {
                 "lr": run.lr,
                 "loss": _finite(np.median(run.losses[:, -1])),
                 "loss_range": [_finite(run.losses[:, -1].min()), _finite(run.losses[:, -1].max())],
-                "held_out_loss": _finite(np.median(run.held_out)) if run.held_out.size else None,
+                "held_out_loss": _finite(np.median(run.held_out)),
                 "accuracy": float(np.median(run.accuracies)),
                 "accuracy_range": [float(run.accuracies.min()), float(run.accuracies.max())],
+                "rank": float(np.median(ranks[run.rule])),
+                "rank_range": [float(ranks[run.rule].min()), float(ranks[run.rule].max())],
                 "seconds": float(np.median(run.seconds)),
             }
             for run in self.runs
         }
 
+    def ranks(self) -> dict[str, Array]:
+        """Return the ranks of each rule, one for each seed: 1 has the smallest held-out loss; equal ones share theirs.
+
+        All rules of a seed have the same start and the same batches, so they are compared within it.
+        """
+        losses = np.array([run.held_out for run in self.runs])
+        lower, equal = ((less(losses[None], losses[:, None])).sum(axis=1) for less in (np.less, np.equal))
+        return {run.rule: 1 + a + (b - 1) / 2 for run, a, b in zip(self.runs, lower, equal, strict=True)}
+
     def table(self) -> Table:
-        """Return the table: for each rule lr, training loss, its range, held-out accuracy, its range, seconds."""
-        rows = []
+        """Return the table: for each rule lr, training loss, its range, held-out accuracy, its range, rank by the
+        held-out loss, its range, seconds."""
+        rows, ranks = [], self.ranks()
         for run in sorted(self.runs, key=lambda run: np.median(run.losses[:, -1])):
             edge = "*" if run.lr in (self.grid[0], self.grid[-1]) else " "
             ends, right = run.losses[:, -1], run.accuracies
             loss, losses = f"{np.median(ends):.3g}", f"{ends.min():.3g} to {ends.max():.3g}"
             accuracy, accuracies = f"{np.median(right):.1%}", f"{right.min():.1%} to {right.max():.1%}"
-            rows.append(
-                (run.rule, f"{run.lr:.2g}{edge}", loss, losses, accuracy, accuracies, f"{np.median(run.seconds):.2f}")
-            )
-        columns = ("rule", "lr", "training loss", "range", "held-out accuracy", "range", "seconds")
+            mine, seconds = ranks[run.rule], f"{np.median(run.seconds):.2f}"
+            rank, places = f"{np.median(mine):g}", f"{mine.min():g} to {mine.max():g}"
+            rows.append((run.rule, f"{run.lr:.2g}{edge}", loss, losses, accuracy, accuracies, rank, places, seconds))
+        columns = ("rule", "lr", "training loss", "range", "held-out accuracy", "range", "rank", "range", "seconds")
         return Table("\n".join([self.title, self.conditions, *self._note()]), columns, rows)
 
     def _note(self) -> list[str]:
@@ -108,8 +121,11 @@ class DataRace(NamedTuple):
         return ["* at the edge of the grid: a rate beyond it may be better"] * edges
 
     def __str__(self) -> str:
-        rows = ["{:<12} {:>8} {:>9}  {:<20} {:>7}  {:<16} {:>7}".format(*cells) for cells in self.table().rows]
-        head = f"{'rule':<12} {'lr':>7}  {'training loss: median, range':<31} {'held-out accuracy':<25} seconds"
+        width = max(12, *(len(run.rule) for run in self.runs))
+        form = f"{{:<{width}}} {{:>8}} {{:>9}}  {{:<20}} {{:>7}}  {{:<16}} {{:>4}}  {{:<10}} {{:>7}}"
+        rows = [form.format(*cells) for cells in self.table().rows]
+        head = f"{'rule':<{width}} {'lr':>7}  {'training loss: median, range':<31} {'held-out accuracy':<25} "
+        head += f"{'rank by its loss':<17} seconds"
         return "\n".join([self.title, self.conditions, head, *rows, *self._note()])
 
     def _repr_html_(self) -> str:

@@ -51,17 +51,6 @@ def family(rule: str) -> str:
     return FAMILIES["sign(" in text]
 
 
-def ranked(found: DataRace) -> dict[str, Any]:
-    """Return the ranks of each rule, a number for each seed: 1 has the smallest held-out loss; equal ones share theirs.
-
-    All rules of a seed have the same start and the same batches, so they are compared within it.
-    """
-    losses = np.array([run.held_out for run in found.runs])
-    lower = (losses[None] < losses[:, None]).sum(axis=1)
-    equal = (losses[None] == losses[:, None]).sum(axis=1)
-    return {run.rule: 1 + below + (same - 1) / 2 for run, below, same in zip(found.runs, lower, equal, strict=True)}
-
-
 def in_families(found: DataRace) -> list[tuple[str, list[Trial]]]:
     """Return the families and their runs, both in the order of the medians of the held-out losses."""
     middle = lambda run: np.median(run.held_out)
@@ -78,18 +67,18 @@ def standings(found: DataRace, path: Any = None) -> Any:
     Rules are in families, the best first; a cross is a rate at the edge of the grid. A run that diverged is drawn at
     the right end. Returns the path of the picture, or the figure. Raises ImportError without matplotlib.
     """
-    groups, ranks = in_families(found), ranked(found)
+    groups, ranks = in_families(found), found.ranks()
     rows = len(found.runs) + len(groups)
     page, panels = figure(3, "", size=(3.6, 0.165 * rows + 1.5))
     page.suptitle("\n".join(fill(line, 120) for line in (found.title, found.conditions)), fontsize=9)
     finite = [loss for run in found.runs for loss in run.held_out if np.isfinite(loss)]
     labels: list[tuple[int, str, Any]] = []
     y = 0
-    for number, (name, runs) in enumerate(groups):
+    for name, runs in groups:
         labels.append((y, name, None))
         y += 1
         for run in runs:
-            colour, edge = tone(number), run.lr in (found.grid[0], found.grid[-1])
+            colour, edge = tone(FAMILIES.index(name)), run.lr in (found.grid[0], found.grid[-1])
             shown = (np.minimum(run.held_out, 2 * max(finite, default=1.0)), 100 * run.accuracies, ranks[run.rule])
             for ax, values in zip(panels, shown, strict=True):
                 ax.plot([np.min(values), np.max(values)], [y, y], color=colour, linewidth=2, alpha=0.45)
@@ -102,6 +91,8 @@ def standings(found: DataRace, path: Any = None) -> Any:
 
 def _dress(panels: Any, labels: list[tuple[int, str, Any]], rows: int) -> None:
     """Write the names of families and rules, and set the axes."""
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
     titles = ("held-out loss", "held-out accuracy, %", "rank in its seed")
     for ax, title in zip(panels, titles, strict=True):
         ax.set(ylim=(rows - 0.3, -0.7), title=title)
@@ -112,6 +103,9 @@ def _dress(panels: Any, labels: list[tuple[int, str, Any]], rows: int) -> None:
         for y, _, colour in labels:
             ax.axhline(y, color=ink(0.1) if colour else ink(0.35), linewidth=0.5, zorder=0)
     panels[0].set_xscale("log")
+    panels[0].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panels[0].xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    panels[0].xaxis.set_minor_formatter(NullFormatter())
     panels[0].set_yticks([y for y, _, _ in labels], [text for _, text, _ in labels])
     for tick, (_, _, colour) in zip(panels[0].get_yticklabels(), labels, strict=True):
         tick.set(color=colour or ink(), fontweight="normal" if colour else "bold")
