@@ -6,10 +6,10 @@
     python tests/benchmarks/kernels.py --first    # the first step: compiled, and from disk
 
 float32, two threads. step() is all that a user calls: it looks for NaN and infinity in the gradient, which reads it
-once more, finds what there is to update, and runs the kernel. In the table of --rules those that look at a whole
-parameter have one thread, and a matrix of 1,000 columns; those of products are not in it. Everyone has a process of its own and they take turns, as
+once more, finds what there is to update, and runs the kernel. Everyone has a process of its own and they take turns, as
 in step.py. Triad is STREAM's, a[i] = b[i] + s * c[i], 12 bytes an element, run as the kernels are. Share is the bytes
-that a rule has to move (its arrays read, and all but the gradient written) in each second, over the triad's.
+that a rule has to move (its arrays read, and all but the gradient written) in each second, over the triad's. Rules that
+look at a whole parameter have one thread there, and a matrix of 1,000 columns; those of products are left out.
 """
 
 from __future__ import annotations

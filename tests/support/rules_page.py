@@ -5,6 +5,7 @@ import re
 
 from tinygrad_edu.core.jit import numbers_of
 from tinygrad_edu.extras.learning_optimizers import Learning
+from tinygrad_edu.extras.matrix_optimizers import Squares
 from tinygrad_edu.extras.optimizers import CLASSIC, RULES
 from tinygrad_edu.extras.whole_optimizers import Whole
 
@@ -21,8 +22,8 @@ The equations of a rule are its kernel's docstring, and `optimizer.equation()` p
   parameters*, sums between two steps, out of which it finds its own rate; at a *product*, matrix products by NumPy.
 - All are compiled in `compile_step`. Of the last two kinds the gradient is; the update is then a call of its own.
 - Not here, as a step of theirs is more than one gradient: `PolyakSGD` and `Momo`, which are given the loss, `LBFGS` and
-  `Sophia`, and the wrappers `SAM` and `Lookahead`. `optimizer.centralize()` and `add_noise()` change the gradient for any
-  rule.
+  `Sophia`, and the wrappers `SAM` and `Lookahead`. `optimizer.centralize()` and `add_noise()` change the gradient for
+  any rule.
 """
 NAMES = {  # what torch.optim, optax and papers call a rule: what it is here
     "torch.optim.SGD, optax.sgd": "`SGD`; with momentum `HeavyBall`, with nesterov `Nesterov`",
@@ -63,9 +64,9 @@ NAMES = {  # what torch.optim, optax and papers call a rule: what it is here
     "Shampoo, SOAP": "`Shampoo`, `SOAP`, for small matrices",
 }
 TAIL = """
-**SparseAdam.** Of an embedding most rows have a gradient of 0 in a step. torch's SparseAdam then leaves such a row alone:
-neither the row nor its averages change, while the t of the bias correction counts every step. `Adam` moves the row on
-along its old averages, and these fade. Gradients here are dense, so there is no such rule. Where rare rows have to
+**SparseAdam.** Of an embedding most rows have a gradient of 0 in a step. torch's SparseAdam then leaves such a row as it
+is: neither the row nor its averages change, while the t of the bias correction counts every step. `Adam` moves the row
+on along its old averages, and these fade. Gradients here are dense, so there is no such rule. Where rare rows have to
 stay, take `Adagrad`, which was made for rare features, or `SGD` or `SignSGD`: they move nothing whose gradient is 0,
 and what they remember of a row does not fade.
 
@@ -92,10 +93,11 @@ def row(cls):
     paper = " ".join(paper[1].split()) if paper else "courses"
     given = [p for p in inspect.signature(cls).parameters.values() if p.default is not p.empty]
     shown = [f"{p.name} {shown_number(p.default)}" for p in given if p.name not in ("l2", "nonfinite")]
-    squares = {axis: [name for name, on in getattr(cls, "squares", {}).items() if on == axis] for axis in (0, 1)}
-    flat = [name for name in cls.state if name not in sum(squares.values(), [])]
+    squares = cls.squares if issubclass(cls, Squares) else {}
+    flat = [name for name in cls.state if name not in squares]
     state = f"{', '.join(flat) or 'nothing'}: {4 * len(flat)} B"
-    for side, found in zip(("rows", "columns"), squares.values(), strict=True):
+    for axis, side in enumerate(("rows", "columns")):
+        found = [name for name, on in squares.items() if on == axis]
         state += f"; {', '.join(found)}: {4 * len(found)} B · {side}²" if found else ""
     return f"`{cls.__name__}`", idea, state, needs(cls), ", ".join(shown), paper
 
