@@ -56,7 +56,7 @@ class Trial(NamedTuple):
     @property
     def fate(self) -> str:
         """Return the result in a few words."""
-        return f"test {np.median(self.accuracies):.1%}"
+        return f"test accuracy {np.median(self.accuracies):.1%}"
 
 
 class DataRace(NamedTuple):
