@@ -44,6 +44,6 @@ const PARTS = {
   data: "All about the data", n: "Samples", noise: "Noise", test: "Held out to test", batch: "Batch",
   model: "All about the network", depth: "Layers, units", activation: "Activation", weights: "First weights",
   dropout: "Dropout", loss: "Loss", inputs: "Other inputs", views: "Test data, only the answer", closer: "Look closer",
-  rule: "The rule", lr: "Learning rate", l2: "l2", schedule: "Schedule", lines: "What just happened",
+  rule: "The rule", lr: "Learning rate", l2: "l1 and l2", schedule: "Schedule", lines: "What just happened",
   layers: "Layer by layer", python: "The Python of this", tabs: "The other tabs",
 };

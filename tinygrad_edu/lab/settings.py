@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from inspect import signature, unwrap
 from typing import Any
 
@@ -10,12 +11,12 @@ import numpy as np
 from ..core.layers import ACTIVATIONS
 from ..core.ops import Array
 from ..core.tensor import Tensor
-from ..extras.optimizers import CLASSIC, RMSprop
+from ..extras.optimizers import RMSprop
 from ..guards.ranges import in_range
 from ..program.javascript import functions
 from ..training import schedules
 from ..training.data import digits
-from .emit import rules, wrapped
+from .emit import ON_PAGE, rules, wrapped
 
 RATES: dict[str, dict[str, float]] = {  # schedules of the playground, and the numbers that they begin with there
     "step": {"steps": 200, "factor": 0.5},
@@ -77,7 +78,7 @@ def ranges() -> dict[str, list[str]]:
         return ""
 
     found = {}
-    for name in sorted({name for rule in CLASSIC.values() for name in rule.hyper} - {"bias_correction"}):
+    for name in sorted({name for rule in ON_PAGE.values() for name in rule.hyper} - {"bias_correction"}):
         refused = [words(name, value) for value in (-1.0, 0.0, 0.5, 1.0, 2.0)]
         found[name] = ["".join(str(int(not text)) for text in refused), max(refused)]
     return found
@@ -86,12 +87,13 @@ def ranges() -> dict[str, list[str]]:
 def pictures() -> list[str]:
     """Return the first digits of the training data, their labels, and as much of the test data.
 
-    A pixel, 0 to 16, is one sign; a picture is 64 of them.
+    A pixel, 0 to 16, is one sign, and a picture is 64 of them; but two to twenty pixels of 0 are one sign of h to z.
     """
     X_train, y_train, X_test, y_test = digits()
 
     def signs(pixels: Array) -> str:
-        return "".join("0123456789abcdefg"[int(16 * value)] for value in pixels.ravel())
+        text = "".join("0123456789abcdefg"[int(16 * value)] for value in pixels.ravel())
+        return re.sub("0{2,20}", lambda zeros: chr(ord("h") + len(zeros[0]) - 2), text)
 
     n, m = DIGITS
     labels = ["".join(map(str, y)) for y in (y_train[:n], y_test[:m])]
