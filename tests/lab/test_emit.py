@@ -13,9 +13,8 @@ from tinygrad_edu.core.layers import ACTIVATIONS
 from tinygrad_edu.extras.optimizers import RULES
 from tinygrad_edu.lab import emit
 from tinygrad_edu.lab.emit import ABSENT, ON_PAGE
-from tinygrad_edu.lab.page import CHAOTIC, EVERY, walk_rate
+from tinygrad_edu.lab.page import walk_rate
 from tinygrad_edu.lab.programs import Book
-from tinygrad_edu.lab.runs import USUAL, losses
 from tinygrad_edu.program.javascript import functions
 from tinygrad_edu.program.trace import Trace
 from tinygrad_edu.race.surfaces import SURFACES
