@@ -18,6 +18,7 @@ myst_enable_extensions, myst_heading_anchors = ["dollarmath"], 4
 suppress_warnings = ["ref.python"]  # a parameter may be called as an average of several rules is
 default_role, napoleon_use_ivar, autodoc_typehints = "code", True, "none"
 html_theme, html_math_renderer, html_title = "furo", "mathml", f"tinygrad_edu {release}"
+html_static_path, html_css_files = ["_static"], ["book.css"]
 html_show_sphinx = html_show_copyright = False
 html_theme_options = {"light_css_variables": {"code-font-size": "75%"}}  # 100 columns of code beside the sidebar
 
