@@ -113,6 +113,7 @@ class _Reader:
         self.namespace: dict[str, Any] = {}
         exec(program.helpers, self.namespace)
         self.helpers = {f.name: f for f in parsed(program.helpers).body if isinstance(f, ast.FunctionDef)}
+        self.helpers |= {name: DEFINED[there] for name, there in program.own.items() if there in DEFINED}
         self.inputs = set(program.inputs)
         self.checks: list[tuple[str, str]] = []
         self.scope: Scope = {}
