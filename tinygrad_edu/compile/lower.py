@@ -159,6 +159,8 @@ class _Reader:
             return array
         if value.dtype is None or value.dtype.kind != "f" or value.place == name:
             return value
+        if value.of and not value.place and len(value.shape) > len(self.memory.regions[value.of].shape):
+            return value  # windows: a copy would have each number many times
         if not value.shape:
             return loops.scalar(value, name)
         if value.place and not value.flipped:

@@ -14,20 +14,21 @@ Pair: TypeAlias = int | tuple[int, int]  # for height and width: one number stan
 
 
 def conv2d(x: Array, W: Array, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Result:
-    """y = Σ W · x over each window of x, for every kernel of W; pictures x (N, C, H, W) and kernels W (K, C, h, w) give
-    y (N, K, H', W'). The windows are the columns of one matrix, the kernels the rows of another, and y is their product;
-    its derivatives are those of a product"""
+    """y = Σ W · x over each window of the pictures x (N, C, H, W), for each kernel of W (K, C, h, w): (N, K, H', W').
+    The kernels are the rows of a matrix, the windows the columns of another, and y is their product"""
     seen = windows(x, W.shape[2:], stride, padding, dilation).transpose(3, 0, 1, 2, 4, 5)  # (C, h, w, N, H', W')
     rows, columns = W.reshape(len(W), -1), seen.reshape(W[0].size, -1)
     y = (rows @ columns).reshape(W.shape[:1] + seen.shape[3:]).swapaxes(0, 1)
     return (
         y,
-        lambda g: fold((rows.T @ by_kernel(g)).reshape(seen.shape).transpose(1, 2, 3, 0, 4, 5), x, stride, padding, dilation),
+        lambda g: fold(as_seen(rows.T @ by_kernel(g), seen), x, stride, padding, dilation),
         lambda g: (by_kernel(g) @ columns.T).reshape(W.shape),
     )
 
 
-def max_pool2d(a: Array, *, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0, dilation: Pair = 1) -> Result:
+def max_pool2d(
+    a: Array, *, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0, dilation: Pair = 1
+) -> Result:
     """y = the largest element of each window of a (..., H, W); windows stand side by side if there is no stride. Ties
     share the gradient equally. Padding is -∞"""
     step = kernel_size if stride is None else stride
@@ -41,7 +42,8 @@ def avg_pool2d(a: Array, *, kernel_size: Pair, stride: Pair | None = None, paddi
     counts"""
     step = kernel_size if stride is None else stride
     seen = windows(a, kernel_size, step, padding, 1)
-    return seen.mean(axis=(0, 1)), lambda g: fold(np.broadcast_to(g / (len(seen) * len(seen[0])), seen.shape), a, step, padding, 1)
+    count = seen.shape[0] * seen.shape[1]
+    return seen.mean(axis=(0, 1)), lambda g: fold(np.broadcast_to(g / count, seen.shape), a, step, padding, 1)
 
 
 # --- helpers that the VJPs share --------------------------------------------------------------------------------------
@@ -78,6 +80,11 @@ def fold(g: Array, a: Array, stride: Pair, padding: Pair, dilation: Pair) -> Arr
 def by_kernel(g: Array) -> Array:
     """g (N, K, H', W') as a matrix with a row for each kernel."""
     return g.swapaxes(0, 1).reshape(g.shape[1], -1)
+
+
+def as_seen(columns: Array, seen: Array) -> Array:
+    """The columns, one for each window, in the shape of `windows`; seen is (C, h, w, N, H', W')."""
+    return columns.reshape(seen.shape).transpose(1, 2, 3, 0, 4, 5)
 
 
 def equal_shares(hit: Array, a: Array, axis: Axis) -> Array:
