@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from ..core.jit import kernel, numbers_of
 from ..core.kernels import add_l2, not_finite
 from . import table
-from .divided import divided
 from .loops import nested
 from .lower import Lowered
 from .numpy_c import functions
@@ -36,7 +35,7 @@ from numpy import bool, float32, float64, int8, int16, int32, int64, uint8, uint
 globals().update(_functions(_np.{dtype}))
 
 
-{parts}@_kernel
+@_kernel
 def gradients({rest}, _X, _y):
     """Forward and backward pass: the loss goes to _out, the gradients into the flat gradient."""
     _N = len(_X)
@@ -210,14 +209,12 @@ def assemble(parts: Parts, rule: Any, states: int, size: int, dtype: Any) -> str
     count = len(numbers_of(rule, 2 + states))
     generators = sorted({f"_rng{drawn.generator}" for drawn in parts.drawn.values()})
     arguments = [f"_s{i}[_a:_b]" for i in range(states)] + [f"{dtype}(_numbers[_r, {k + 1}])" for k in range(count)]
-    pieces, body = divided(_body(parts, at, dtype))
     return TEMPLATE.format(
         **{name: n for name, n in {**vars(table), **globals()}.items() if name.isupper() and isinstance(n, int)},
         at=at,
         dtype=dtype,
         rest=", ".join(["_at", *generators]),
-        parts="".join(f"{text}\n\n\n" for text in pieces),
-        body="\n".join(f"    {line}" for line in body),
+        body="\n".join(f"    {line}" for line in _body(parts, at, dtype)),
         size=size,
         states="\n".join(f"    _s{i} = _array(_at[{at[f'state{i}']}], 0, ({size},), {dtype})" for i in range(states)),
         width=1 + count,
