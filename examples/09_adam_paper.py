@@ -76,9 +76,8 @@ else:  # word k is drawn in proportion to 1 / k (Zipf's law), and more or less o
     sparse = np.minimum(texts, 255).astype(np.uint8), mood
 words, length = sparse[0].shape[1], 3 if args.quick else 20
 filled = f"{100 * (sparse[0][:500] > 0).mean():.1f} %"
-print(
-    f"\nFigure 1, right. Logistic regression on {len(sparse[0]):,} bags of {words:,} words, of which {filled} are not 0,"
-)
+about = f"{len(sparse[0]):,} bags of {words:,} words, of which {filled} are not 0,"
+print(f"\nFigure 1, right. Logistic regression on {about}")
 print(f"and half of these are dropped as noise. Learning rate a/√t, {length} epochs:\n")
 noisy = lambda rng: tg.Sequential(tg.Dropout(0.5, rng=rng), tg.Linear(words, 2, rng=rng))
 bags = compare(["Adagrad", "RMSprop", "Nesterov", "Adam"], noisy, lambda a, t: a / t**0.5, sparse, length)
