@@ -27,7 +27,7 @@ from .core.optimizers import (
     Nesterov as Nesterov,
 )
 from .core.tensor import Tensor as Tensor, apply as apply, no_grad as no_grad
-from .course.at_hand import check as check
+from .course.at_hand import check as check, hint as hint
 from .doctor.debug import debug as debug
 from .doctor.gradcheck import gradcheck as gradcheck
 from .doctor.gradients import diagnose as diagnose

@@ -1,4 +1,4 @@
-"""The race on real data: a loop written apart gives the same numbers, the grid is searched as is said, and the held-out
+"""The race on real data: a loop written apart gives the same numbers, the grid is searched as is said, and the test
 samples choose nothing."""
 
 import numpy as np
@@ -193,7 +193,7 @@ def test_the_picture_has_a_panel_with_line_and_band_for_each_rule():
     seeds = np.linspace(1, 2, 11)[:, None]
     found = found._replace(runs=[run._replace(losses=run.losses[0] * seeds) for run in found.runs])
     panels = raceplots.loss_bands(found).axes
-    assert [ax.get_title() for ax in panels] == ["adam  lr 0.01\nheld-out 90.0%", "sgd  lr 1\nheld-out 60.0%"]
+    assert [ax.get_title() for ax in panels] == ["adam  lr 0.01\ntest accuracy 90.0%", "sgd  lr 1\ntest accuracy 60.0%"]
     for ax, run in zip(panels, reversed(found.runs)):
         assert ax.get_yscale() == "log"
         *others, median, end = ax.lines

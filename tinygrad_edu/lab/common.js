@@ -13,14 +13,23 @@ function element(tag, properties = {}, ...children) {
   made.append(...children);
   return made;
 }
+// an attribute, written if it changes: to write one makes the browser look at all styles again
+const set_to = (part, name, value) => part.getAttribute(name) === value || part.setAttribute(name, value);
 // as many dots as the screen has for it; returns the pen and the size to draw in
 function pen_of(canvas, ratio) {
   const width = canvas.clientWidth, height = width * ratio, dots = devicePixelRatio, pen = canvas.getContext("2d");
-  Object.assign(canvas, { width: width * dots, height: height * dots });
-  pen.scale(dots, dots);
+  const [across, down] = [width * dots, height * dots].map(Math.floor);
+  if (canvas.width !== across || canvas.height !== down) Object.assign(canvas, { width: across, height: down });
+  pen.setTransform(dots, 0, 0, dots, 0, 0);
+  pen.clearRect(0, 0, width + 1, height + 1);
   return { pen, width, height };
 }
 // numbers from 0 to 1, the same in every browser: a linear congruential generator
 function generator(seed) {
   return () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+}
+// the rate of a rule on a surface: that chosen by hand, or the rule's own, at most a quarter of that of sgd
+function rate_on(surface, rule) {
+  const known = facts.rates[surface];
+  return known[rule] ?? Math.min(rules[rule].hyper.lr, known.sgd / 4);
 }

@@ -87,6 +87,7 @@ function show_plan() {
     box.checked = plan.rules.includes(box.value);
     box.nextSibling.replaceWith(swatch(box.value));
   }
+  $("o-more").open ||= $("o-more").querySelector(":checked") !== null;
   $("o-table").replaceChildren(...plan.rules.map(table_row));
   show_hyper();
   if (ravine) show_ravine();

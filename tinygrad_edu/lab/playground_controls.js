@@ -3,6 +3,7 @@ const RATES_OF_CHOICE = [-5, -4, -3, -2, -1, 0, 1].flatMap((e) => [1, 2, 5].map(
 const WORDS = { cross_entropy: "cross-entropy", mse_loss: "squared error", "": "as suits the activation" };
 const options = (values) => values.map((value) => [value, WORDS[value] ?? String(value).replaceAll("_", " ")]);
 const is_drawn = ({ data }) => data !== "digits" && data !== "own"; // by a formula, with noise
+const SHARES = [0, 1e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1];
 // knobs by name: where, label, the values, or the ends and step of a slider; when: whether it has a use
 const KNOBS = {
   n: { at: "data", label: "Samples", values: [50, 100, 200, 300, 500, 1000], when: is_drawn },
@@ -13,8 +14,9 @@ const KNOBS = {
   weights: { at: "model", label: "First weights", values: ["", ...Object.keys(WEIGHTS)] },
   dropout: { at: "model", label: "Dropout", range: [0, 0.8, 0.1], when: (s) => s.layers.length },
   loss: { at: "model", label: "Loss", values: ["cross_entropy", "mse_loss"], when: (s) => SETS[s.data].classes },
-  rule: { at: "rule", label: "Rule", values: () => Object.keys(rules), id: "rule" },
-  l2: { at: "rule", label: "l2", values: [0, 1e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1] },
+  rule: { at: "rule", label: "Rule", values: facts.order, id: "rule" },
+  l1: { at: "rule", label: "l1", values: SHARES },
+  l2: { at: "rule", label: "l2", values: SHARES },
   schedule: { at: "rule", label: "Schedule", values: () => ["", ...Object.keys(schedules)], words: { "": "constant" } },
 };
 const settings_now = () => pg.run.settings;
@@ -38,7 +40,7 @@ function slider([min, max, step], value) {
 function setting_knob(name) {
   const { label, values, range, words, id } = KNOBS[name], value = settings_now()[name];
   const list = values && typeof values === "function" ? values() : values;
-  const input = list ? choice(list, value, name === "rule" ? rule_words() : words) : slider(range, value);
+  const input = name === "rule" ? rule_choice(value) : list ? choice(list, value, words) : slider(range, value);
   const shown = element("output", { textContent: value });
   const number = (text) => (typeof SETTINGS[name] === "number" ? Number(text) : text);
   input.id = id ?? `pg-${name}`;
@@ -51,7 +53,13 @@ function changed(name, value) {
   if (name === "rule") return { rule: value, hyper: { lr: suggested(value) } };
   return name === "schedule" ? { schedule: value, numbers: { ...facts.schedules[value] } } : { [name]: value };
 }
-const rule_words = () => Object.fromEntries(Object.entries(rules).map(([name, { name: title }]) => [name, title]));
+// the rules in their groups, those of courses in front
+function rule_choice(value) {
+  const words = Object.fromEntries(facts.order.map((name) => [name, rules[name].name])), select = element("select");
+  for (const [label, names] of Object.entries(facts.groups))
+    select.append(element("optgroup", { label }, ...choice(names, value, words).children));
+  return select;
+}
 
 // the numbers of the rule and of the schedule, which may be changed under way
 function hyper_knobs() {

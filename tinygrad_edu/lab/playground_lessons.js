@@ -1,22 +1,22 @@
 // Lessons: what one needs of the page, where it begins, and a sentence that says what to do.
 const LESSONS = {
   step: {
-    title: "One step", hide: ["data", "layers", "python", "model", "inputs", "batch", "l2", "schedule"],
+    title: "One step", hide: ["data", "layers", "python", "model", "inputs", "batch", "l1", "l2", "schedule"],
     text: "Press “Next line” until the batch is done. Which lines need X, and which need only what came before?",
     settings: { data: "xor", layers: [3], rule: "sgd", hyper: { lr: 0.5 }, batch: 4, n: 100 },
   },
   inputs: {
-    title: "Inputs instead of layers", hide: ["lines", "layers", "python", "model", "schedule", "l2"],
+    title: "Inputs instead of layers", hide: ["lines", "layers", "python", "model", "schedule", "l1", "l2"],
     text: "No hidden layer, two circles. With which inputs is a straight line enough? Press their tiles, then Play.",
     settings: { data: "circles", layers: [], rule: "sgd", hyper: { lr: 0.5 } },
   },
   xor: {
-    title: "Why a hidden layer", hide: ["lines", "python", "schedule", "l2", "inputs"],
+    title: "Why a hidden layer", hide: ["lines", "python", "schedule", "l1", "l2", "inputs"],
     text: "XOR has no straight boundary. Play, then add a layer with + and play again. How few units are enough?",
     settings: { data: "xor", layers: [], activation: "tanh", rule: "adam", hyper: { lr: 0.05 } },
   },
   dead: {
-    title: "Dead units", hide: ["data", "lines", "python", "schedule", "l2", "inputs"],
+    title: "Dead units", hide: ["data", "lines", "python", "schedule", "l1", "l2", "inputs"],
     text: "A rate too high for ReLU. Play, and look at the last column of “Layer by layer”. Which activation helps?",
     settings: { data: "moons", layers: [8, 8], activation: "relu", rule: "sgd", hyper: { lr: 5 } },
   },

@@ -53,5 +53,5 @@ function allowed(name, value) {
   if (name === "batch") return whole(value, 0, 2000);
   if (name === "seed" || name === "start") return whole(value, 0, 2 ** 32 - 1);
   const { values, range } = KNOBS[name], list = typeof values === "function" ? values() : values;
-  return list ? list.includes(value) || (name === "l2" && value >= 0) : value >= range[0] && value <= range[1];
+  return list ? list.includes(value) || (["l1", "l2"].includes(name) && value >= 0) : value >= range[0] && value <= range[1];
 }

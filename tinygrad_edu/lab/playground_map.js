@@ -1,14 +1,14 @@
 // The output: what the network says of every point, the data on it, and the losses so far.
 const shade = element("canvas");
 
-function draw_map(values, fine) {
+function draw_map({ values, fine }) {
   const { pen, width } = pen_of($("map"), 1), spot = place_of(width);
   if (is_plane()) {
     Object.assign(shade, { width: fine, height: fine });
     shade.getContext("2d").putImageData(enlarged(values, fine) ?? backdrop(values.outputs, fine), 0, 0);
     pen.drawImage(shade, 0, 0, width, width);
   } else draw_wave(pen, spot, values.outputs);
-  draw_points(pen, spot);
+  if (width) pen.drawImage(points_seen(width), 0, 0, width, width);
   const [u, v] = spot(is_plane() ? pg.probe : [pg.probe[0], probed().outputs.data[0]]);
   pen.strokeStyle = ink("text");
   pen.lineWidth = 1.5;
@@ -35,12 +35,12 @@ function backdrop(outputs, fine) {
   const most = classes || Math.max(...[...pg.run.data.y, ...pg.run.data.y_test].flat().map(Math.abs));
   const { hard } = pg.view;
   for (let k = 0; k < fine * fine; k++) {
-    const scores = row(outputs, k);
-    let kind = Number(scores[0] > 0), much = (0.85 * Math.min(Math.abs(scores[0]) / most, 1)) || 0;
+    const score = outputs.data[k];
+    let kind = Number(score > 0), much = (0.85 * Math.min(Math.abs(score) / most, 1)) || 0;
     if (classes) {
-      const odds = odds_of(scores);
-      kind = odds.indexOf(Math.max(...odds));
-      much = 0.08 + (0.6 * Math.min(1, Math.max(0, odds[kind] - 1 / classes))) / (1 - 1 / classes);
+      kind = best_of(outputs.data, k * classes, classes);
+      const odds = odds_at(outputs.data, k * classes, classes, kind);
+      much = 0.08 + (0.6 * Math.min(1, Math.max(0, odds - 1 / classes))) / (1 - 1 / classes);
     }
     if (hard) much = 0.6;
     for (let c = 0; c < 3; c++) image.data[4 * k + c] = back[c] + much * ((ends[kind] ?? back)[c] - back[c]);
@@ -48,8 +48,34 @@ function backdrop(outputs, fine) {
   }
   return image;
 }
+// the likeliest of the classes whose scores stand from first on, and its odds; no array is made, as there are many points
+function best_of(scores, first, classes) {
+  let kind = 0;
+  for (let c = 1; c < classes; c++) if (scores[first + c] > scores[first + kind]) kind = c;
+  return kind;
+}
+function odds_at(scores, first, classes, kind) {
+  if (pg.run.settings.loss !== "cross_entropy") return scores[first + kind];
+  let sum = 0;
+  for (let c = 0; c < classes; c++) sum += Math.exp(scores[first + c] - scores[first + kind]);
+  return 1 / sum;
+}
+// the data, drawn once for many frames: until they, their marks, a colour or the size are others
+const dots = element("canvas");
+function points_seen(width) {
+  const { data } = pg.run, side = Math.floor(width * devicePixelRatio);
+  const key = [side, pg.view.tests, ...marked(), ...Object.values(pg.inks)].join();
+  if (dots.data === data && dots.key === key) return dots;
+  Object.assign(dots, { data, key, width: side, height: side });
+  const pen = dots.getContext("2d");
+  pen.scale(devicePixelRatio, devicePixelRatio);
+  draw_points(pen, place_of(width));
+  return dots;
+}
+// the samples of the last batch; while many go by in a second, none
+const marked = () => (pg.run.at === null || (pg.playing && Number($("pg-speed").value) >= 1) ? [] : pg.run.chosen);
 function draw_points(pen, spot) {
-  const { data, classes } = pg.run, sure = new Set(pg.run.at === null ? [] : pg.run.chosen);
+  const { data, classes } = pg.run, sure = new Set(marked());
   const parts = [[data.X, data.y, false]];
   if (pg.view.tests) parts.unshift([data.X_test, data.y_test, true]);
   for (const [points, labels, hollow] of parts)
@@ -86,7 +112,7 @@ function draw_wave(pen, spot, outputs) {
 function look_at(point) {
   const [left, right, bottom, top] = pg.box, within = (a, low, high) => Math.min(Math.max(a, low), high);
   pg.probe = [within(point[0], left, right), within(point[1], bottom, top)];
-  draw_map(survey(FINE), FINE);
+  draw_output();
   say_probe();
   if (!pg.playing) draw_closer();
 }

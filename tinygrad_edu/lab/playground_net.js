@@ -72,7 +72,7 @@ function unit_button(k, j, text) {
 // the unit's map in place of the output, as long as the pointer or the focus is on it
 function enlarge(unit) {
   pg.view.unit = unit;
-  if (!pg.playing && is_plane()) draw_map(survey(FINE), FINE);
+  if (!pg.playing && is_plane()) draw_output();
   $("pg-output-name").textContent = unit && is_plane() ? unit_name(unit.k, unit.j) : "Output";
 }
 function tile_canvas(name) {
@@ -131,17 +131,18 @@ function draw_edges() {
   for (const { k, i, j, path } of pg.paths) {
     const { data, shape } = params[names[2 * k - 2]], w = is_picture() && k === 1 ? 0 : data[i * shape[1] + j];
     const chosen = pg.chosen && !pg.chosen.quiet && pg.chosen.k === k && pg.chosen.j === j && (pg.chosen.i ?? i) === i;
-    path.setAttribute("class", `pg-edge ${w < 0 ? "minus" : "plus"}${chosen ? " chosen" : ""}`);
-    path.setAttribute("stroke-width", (0.6 + 3 * Math.min(Math.abs(w), 3) ** 0.8).toFixed(2));
+    set_to(path, "class", `pg-edge ${w < 0 ? "minus" : "plus"}${chosen ? " chosen" : ""}`);
+    set_to(path, "stroke-width", (0.6 + 3 * Math.min(Math.abs(w), 3) ** 0.8).toFixed(1));
   }
 }
 
 // --- maps of the units ----------------------------------------------------------------------------------------------
 const palette = () => ["two", "card", "one"].map((name) => bytes(ink(name)));
 const NAMES_OF = (k) => (k === 0 ? "X" : k === pg.run.sizes.length - 1 ? "outputs" : `h${k}`);
-function draw_tiles(values, fine) {
-  const colours = palette();
-  for (const canvas of $("pg-net").querySelectorAll(".pg-tile")) {
+// the tiles, or of each `of` of them the one in place `turn`
+function draw_tiles(turn = 0, of = 1) {
+  const colours = palette(), { values, fine } = pg.seen, tiles = [...$("pg-net").querySelectorAll(".pg-tile")];
+  for (const canvas of tiles.filter((_, i) => i % of === turn)) {
     const [k, j] = canvas.dataset.tile.split(" ").map(Number), pen = canvas.getContext("2d");
     if (is_picture()) draw_weights(canvas, k, j, colours);
     else if (Number.isNaN(k)) pg.playing || idle_tile(canvas, colours);

@@ -41,9 +41,9 @@ class Trial(NamedTuple):
     lr : the learning rate
     losses : loss over all training data, before the first epoch and after each, (seeds, epochs + 1); infinite after
         a run has diverged
-    accuracies : on the held-out data at the end, (seeds,)
+    accuracies : on the test data at the end, (seeds,)
     seconds : of training, without compiling or evaluating, (seeds,)
-    held_out : loss on the held-out data at the end, (seeds,); infinite after a run has diverged
+    held_out : loss on the test data at the end, (seeds,); infinite after a run has diverged
     """
 
     rule: str
@@ -56,7 +56,7 @@ class Trial(NamedTuple):
     @property
     def fate(self) -> str:
         """Return the result in a few words."""
-        return f"held-out {np.median(self.accuracies):.1%}"
+        return f"test accuracy {np.median(self.accuracies):.1%}"
 
 
 class DataRace(NamedTuple):
@@ -74,8 +74,8 @@ class DataRace(NamedTuple):
         return f"DataRace({self.title!r}: {', '.join(run.rule for run in self.runs)}; print it for the table)"
 
     def figures(self) -> dict[str, Any]:
-        """Return for each rule: lr; medians and ranges over seeds of training loss (None if it diverged), held-out
-        accuracy and `ranks`; medians of held-out loss and seconds."""
+        """Return for each rule: lr; medians and ranges over seeds of training loss (None if it diverged), test
+        accuracy and `ranks`; medians of test loss and seconds."""
         ranks = self.ranks()
         return {
             run.rule: {
@@ -93,7 +93,7 @@ class DataRace(NamedTuple):
         }
 
     def ranks(self) -> dict[str, Array]:
-        """Return the ranks of each rule, one for each seed: 1 has the smallest held-out loss; equal ones share theirs.
+        """Return the ranks of each rule, one for each seed: 1 has the smallest test loss; equal ones share theirs.
 
         All rules of a seed have the same start and the same batches, so they are compared within it.
         """
@@ -102,8 +102,8 @@ class DataRace(NamedTuple):
         return {run.rule: 1 + a + (b - 1) / 2 for run, a, b in zip(self.runs, lower, equal, strict=True)}
 
     def table(self) -> Table:
-        """Return the table: for each rule lr, training loss, its range, held-out accuracy, its range, rank by the
-        held-out loss, its range, seconds."""
+        """Return the table: for each rule lr, training loss, its range, test accuracy, its range, rank by the
+        test loss, its range, seconds."""
         rows, ranks = [], self.ranks()
         for run in sorted(self.runs, key=lambda run: np.median(run.losses[:, -1])):
             edge = "*" if run.lr in (self.grid[0], self.grid[-1]) else " "
@@ -113,7 +113,7 @@ class DataRace(NamedTuple):
             mine, seconds = ranks[run.rule], f"{np.median(run.seconds):.2f}"
             rank, places = f"{np.median(mine):g}", f"{mine.min():g} to {mine.max():g}"
             rows.append((run.rule, f"{run.lr:.2g}{edge}", loss, losses, accuracy, accuracies, rank, places, seconds))
-        columns = ("rule", "lr", "training loss", "range", "held-out accuracy", "range", "rank", "range", "seconds")
+        columns = ("rule", "lr", "training loss", "range", "test accuracy", "range", "rank", "range", "seconds")
         return Table("\n".join([self.title, self.conditions, *self._note()]), columns, rows)
 
     def _note(self) -> list[str]:
@@ -124,7 +124,7 @@ class DataRace(NamedTuple):
         width = max(12, *(len(run.rule) for run in self.runs))
         form = f"{{:<{width}}} {{:>8}} {{:>9}}  {{:<20}} {{:>7}}  {{:<16}} {{:>4}}  {{:<10}} {{:>7}}"
         rows = [form.format(*cells) for cells in self.table().rows]
-        head = f"{'rule':<{width}} {'lr':>7}  {'training loss: median, range':<31} {'held-out accuracy':<25} "
+        head = f"{'rule':<{width}} {'lr':>7}  {'training loss: median, range':<31} {'test accuracy':<25} "
         head += f"{'rank by its loss':<17} seconds"
         return "\n".join([self.title, self.conditions, head, *rows, *self._note()])
 
@@ -154,12 +154,12 @@ def race_on_data(
     chosen from the grid on five seeds that are not in the race: for each rate and seed, the mean of the training loss
     after each epoch of the second half; a rate is as good as its worst seed; the smallest wins, among equals the
     smaller rate. So a rate that happens to end low, between two spikes, does not win, and one that diverged cannot. The
-    held-out data choose nothing.
+    test data choose nothing.
 
     Parameters
     ----------
     X, y : samples (N, D) and labels 0 to C - 1 to learn from
-    X_test, y_test : held-out samples and labels
+    X_test, y_test : test samples and labels
     optimizers : names in `optimizers.RULES`, None or "classic" for `optimizers.CLASSIC`, or "all" of them. All numbers
         but lr are the defaults
     seeds : runs of each rule, at least 1
@@ -229,7 +229,7 @@ def _trials(
         raise ValueError(f"{rule} at lr {row['lr']:g} ended with {row['error']}")
     for row in found.rows:
         losses = [loss for name, loss in row.items() if name.startswith("loss ")]
-        runs.append((losses, row["accuracy"], row["trained"], row["held-out"]))
+        runs.append((losses, row["accuracy"], row["trained"], row["test"]))
     each = [runs[i : i + len(seeds)] for i in range(0, len(runs), len(seeds))]
     return [Trial(rule, lr, *map(np.array, zip(*of_rate))) for lr, of_rate in zip(rates, each)]
 
@@ -266,7 +266,7 @@ def _train(
     batch_size: int | None,
     data: tuple[Array, Array, Any, Any],
 ) -> dict[str, float]:
-    """Train once. Return the losses by epoch, those and the accuracy on the held-out data, and the seconds."""
+    """Train once. Return the losses by epoch, those and the accuracy on the test data, and the seconds."""
     X, y, X_test, y_test = data
     model, make = mlp(sizes, dtype=X.dtype if X.dtype.kind == "f" else float, rng=seed), RULES[rule]
     optimizer = make(model, lr=lr, nonfinite="propagate")
@@ -290,7 +290,7 @@ def _train(
         held_out = judged(X_test, y_test)
     each = {f"loss {epoch}": float(loss) for epoch, loss in enumerate(losses)}
     lost = np.inf if np.isinf(losses[-1]) else float(held_out.loss)
-    return {**each, "held-out": lost, "accuracy": held_out.accuracy or 0.0, "trained": seconds}
+    return {**each, "test": lost, "accuracy": held_out.accuracy or 0.0, "trained": seconds}
 
 
 def _judged(model: Any, optimizer: Any, X: Any, y: Any) -> Any:

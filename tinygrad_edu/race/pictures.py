@@ -115,7 +115,7 @@ def _save(page: Any, path: Any, runs: Any) -> Any:
 def loss_bands(found: DataRace, path: Any = None) -> Any:
     """Draw each rule's training loss by epoch on real data, on a logarithmic axis.
 
-    Each rule has a panel, the smallest final loss first, with learning rate and held-out accuracy. The line is the
+    Each rule has a panel, the smallest final loss first, with learning rate and test accuracy. The line is the
     median over seeds, the band the range, and grey lines are the medians of the other rules. Returns the path of the
     PNG, or the figure. Raises ImportError without matplotlib.
     """

@@ -52,7 +52,7 @@ def family(rule: str) -> str:
 
 
 def in_families(found: DataRace) -> list[tuple[str, list[Trial]]]:
-    """Return the families and their runs, both in the order of the medians of the held-out losses."""
+    """Return the families and their runs, both in the order of the medians of the test losses."""
     middle = lambda run: np.median(run.held_out)
     groups: dict[str, list[Trial]] = {}
     for run in sorted(found.runs, key=middle):
@@ -63,7 +63,7 @@ def in_families(found: DataRace) -> list[tuple[str, list[Trial]]]:
 def standings(found: DataRace, path: Any = None) -> Any:
     """Draw each rule of a `DataRace` as a row: its median over seeds, and a line from the smallest to the largest.
 
-    Left is the loss on held-out data, in the middle the accuracy there, right the rank among all rules, seed by seed.
+    Left is the loss on test data, in the middle the accuracy there, right the rank among all rules, seed by seed.
     Rules are in families, the best first; a cross is a rate at the edge of the grid. A run that diverged is drawn at
     the right end. Returns the path of the picture, or the figure. Raises ImportError without matplotlib.
     """
@@ -93,7 +93,7 @@ def _dress(panels: Any, labels: list[tuple[int, str, Any]], rows: int) -> None:
     """Write the names of families and rules, and set the axes."""
     from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
-    titles = ("held-out loss", "held-out accuracy, %", "rank in its seed")
+    titles = ("test loss", "test accuracy, %", "rank in its seed")
     for ax, title in zip(panels, titles, strict=True):
         ax.set(ylim=(rows - 0.3, -0.7), title=title)
         ax.title.set_fontsize(9)
