@@ -128,8 +128,9 @@ function hyper_field({ name: rule, hyper }, name) {
   const usual = rules[rule].hyper[name], value = hyper[name] ?? usual, yes = typeof usual === "boolean";
   const field = element("input", yes ? { type: "checkbox", checked: value } : { type: "number", step: "any", value });
   field.onchange = () => {
-    const given = yes ? field.checked : field.valueAsNumber, { [name]: _, ...others } = now.plan.hyper[rule] ?? {};
-    const chosen = yes || Number.isFinite(given) ? { ...others, [name]: given } : others;
+    const given = yes ? field.checked : number_in(field, name), { [name]: _, ...others } = now.plan.hyper[rule] ?? {};
+    if (given === null) return;
+    const chosen = { ...others, [name]: given };
     renew({ hyper: { ...now.plan.hyper, [rule]: chosen } });
   };
   const label = element("label", {}, `${name} `, field);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,17 @@ EVERY = 10  # steps of a training from one loss to the next that is compared
 FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
 NUMBERS = np.random.default_rng(0).uniform(0.01, 4, 60)  # with which it looks
 TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Backprop"}
-SHARED = ("training", "random", "samples", "programs", "run", "python", "common", "proof")  # scripts, in this order
+SHARED = (
+    "training",
+    "random",
+    "samples",
+    "programs",
+    "run",
+    "python",
+    "common",
+    "teaching",
+    "proof",
+)  # scripts, in this order
 HERE = Path(__file__).parent
 
 
@@ -49,7 +60,7 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     start : the link to begin with, as "tab=backprop", where the address has none
     """
     seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
-    usual = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in ON_PAGE}
+    usual = {rule: {**USUAL, "rule": rule, "batch": 32, "seed": seed, "start": seed} for rule in ON_PAGE}
     runs = {**usual, **{name: {**USUAL, **run} for name, run in RUNS.items()}}
     trainings = {name: losses(run, CHAOTIC.get(name, STEPS))[EVERY - 1 :: EVERY] for name, run in runs.items()}
     if own and own["losses"]:
@@ -123,8 +134,9 @@ def panel(name: str) -> str:
 
 
 def text(name: str) -> str:
-    """Return a file of this room."""
-    return (HERE / name).read_text(encoding="utf-8")
+    """Return a file of this room; of a script without the lines that are comments, which the page has no room for."""
+    written = (HERE / name).read_text(encoding="utf-8")
+    return re.sub(r"(?m)^ *//.*\n", "", written) if name.endswith(".js") else written
 
 
 def texts(tab: str, suffix: str) -> list[str]:
