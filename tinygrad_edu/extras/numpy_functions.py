@@ -25,10 +25,11 @@ from .spellings import TORCHS_METHODS, Elsewhere, python_number
 
 def linear(x: Any, W: Any, b: Any) -> Tensor:
     """y = x W + b: `ops.linear` for a batch x (N, D), `ops.matmul` and `ops.add` for other shapes"""
-    a = x.array if isinstance(x, Tensor) else x
-    if getattr(a, "ndim", 0) != 2:
+    try:
+        n, _ = x.array.shape if isinstance(x, Tensor) else x.shape
+    except (AttributeError, ValueError):  # a list, or other than two axes
         return matmul(x, W) + b
-    size = len(a) * (W if isinstance(W, Tensor) else as_tensor(W)).array.size
+    size = n * (W if isinstance(W, Tensor) else as_tensor(W)).array.size
     try:
         return product(ops.linear, x, W, b) if ALONE < size <= SMALL else apply(ops.linear, x, W, b)
     except ValueError as error:
@@ -378,6 +379,7 @@ METHODS: dict[str, Any] = {  # the face binds them to Tensor
     **FUNCTIONS,
     "dot": products.dot,
     **{name: property(attrgetter(f"array.{name}")) for name in ("nbytes", "itemsize")},
+    "T": property(lambda t: apply(ops.transpose, t), doc="The tensor with its axes reversed."),
     "mT": property(matrix_transpose),
     "detach": detach,
     "__matmul__": matmul,

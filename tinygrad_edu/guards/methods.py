@@ -101,7 +101,7 @@ def before(method: Callable[..., Any], check: Callable[..., None]) -> Callable[.
 
 
 MASKS = {f"__{name}__" for name in ("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "invert")}
-ENGINE = {"accumulate", "read"}  # of every step, and nobody else calls them
+ENGINE = {"read"}  # nobody else calls it
 ARRAYS = {"self", "a", "b", "x", "W", "t"}  # where there is nothing else, `core.tensor.apply` has the words
 
 
