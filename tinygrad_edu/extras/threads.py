@@ -1,11 +1,19 @@
-"""Large buffers: the same kernel on disjoint slices, in threads. The face puts `bind` in the place of `Update.bind`."""
+"""Work for several threads: pieces, of which each thread takes the next when it is done with one (`shared`).
+
+So no thread waits for one that the system has put to sleep, as it does on a busy machine: the others take its pieces.
+What a piece is does not depend on the threads, and so no bit of a result does. Large products (`one_thread`) and large
+buffers are cut like this. The face puts `bind` in the place of `Update.bind`.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import lru_cache, partial
+from itertools import pairwise, starmap
+from operator import length_hint
 from typing import Any
 
 from numpy import integer
@@ -18,6 +26,7 @@ from . import gate
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 WORTH_A_THREAD = 18_000_000  # bytes of all arrays; below, waking a thread costs more than it saves
 GRAIN = 16  # elements: slices start where a line of the processor's cache does
+EACH = 4  # pieces of a buffer for each thread
 threads = CORES  # see `set_num_threads`
 
 
@@ -36,22 +45,45 @@ def bound(rule: Any, arrays: list[Array]) -> Any:
     if arrays[0].nbytes * len(arrays) < WORTH_A_THREAD:
         return partial(code, *arrays)
 
-    def piece(numbers: tuple[float, ...], k: int, n: int) -> Any:
-        a, b = (arrays[0].size * i // n // GRAIN * GRAIN if i < n else arrays[0].size for i in (k, k + 1))
-        return code(*[array[a:b] for array in arrays], *numbers)
+    def slices(n: int) -> list[list[Array]]:
+        return [[array[a:b] for array in arrays] for a, b in pairwise(cut(arrays[0].size, n))]
 
-    return lambda *numbers: in_threads(partial(piece, numbers))
+    sliced = lru_cache(maxsize=1)(slices)
+    return lambda *numbers: any(shared(code, [(*some, *numbers) for some in sliced(pieces())], threads))
 
 
-def in_threads(job: Callable[[int, int], Any]) -> bool:
-    """Call job(k, n) for each k < n, the number of threads, side by side; return whether a result is true."""
-    n = threads
-    others = [pool().submit(job, k, n) for k in range(1, n)]
+def pieces() -> int:
+    """Return how many pieces a large buffer is cut into."""
+    return EACH * threads if threads > 1 else 1
+
+
+def cut(size: int, n: int) -> list[int]:
+    """Return where n pieces of so many elements begin, and the last one ends: at multiples of GRAIN."""
+    return [*(size * i // n // GRAIN * GRAIN for i in range(n)), size]
+
+
+def shared(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], n: int) -> list[Any]:
+    """Call function with each of these arguments, a list or its iterator, in at most n threads, this one among them.
+
+    Return the results, in any order. After Ctrl-C all calls have been made too.
+    """
+    todo, others = iter(calls), list[Future[list[Any]]]()
     try:
-        mine = job(0, n)
-    finally:  # an interrupt waits for all
-        wait(others)
-    return any([mine, *[other.result() for other in others]])
+        with suppress(RuntimeError):  # there are no new threads, as at the end of the process
+            for _ in range(min(n, length_hint(todo)) - 1):
+                others.append(pool().submit(_take, function, todo))
+    finally:
+        try:
+            mine = _take(function, todo)
+        finally:
+            begun = [other for other in others if not other.cancel()]
+            wait(begun)
+    return [*mine, *(result for other in begun for result in other.result())]
+
+
+def _take(function: Callable[..., Any], todo: Iterator[tuple[Any, ...]]) -> list[Any]:
+    """Call function with what is left of todo. There is no line of Python in the loop, and so no Ctrl-C between."""
+    return list(starmap(function, todo))
 
 
 @lru_cache
