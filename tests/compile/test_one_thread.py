@@ -97,9 +97,9 @@ def test_a_larger_batch_may_need_what_a_smaller_one_does_not(asked, monkeypatch)
 
 
 @needs_numba
-def test_no_bit_depends_on_the_number_of_threads(dtype=np.float32):
+def test_no_bit_depends_on_the_number_of_threads():
     """Also where numbers are too small to be normal: within a step some of them count as 0."""
-    n, sizes = 128, (260, 270, 260, 5)
+    n, sizes, dtype = 128, (260, 270, 260, 5), np.float32
     X, y = rng.standard_normal((2 * n, sizes[0])).astype(dtype), np.arange(2 * n) % 5
     X[:, :130] *= np.finfo(dtype).smallest_normal
 

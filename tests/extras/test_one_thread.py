@@ -1,10 +1,12 @@
 """Products take one of BLAS's threads, large ones in pieces, everywhere; outside, BLAS's number is the user's."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -286,30 +288,42 @@ def test_observers_are_told_of_the_op():
 
 def test_a_thread_that_does_not_come_holds_up_nobody(monkeypatch):
     """As on a busy machine, where the system lets it sleep."""
-    go, pool = threading.Event(), threads.ThreadPoolExecutor(1)
-    try:
-        pool.submit(go.wait)
-        monkeypatch.setattr(threads, "pool", lambda: pool)
-        here = threading.get_ident()
-        assert threads.shared(lambda i: (i, threading.get_ident()), [(i,) for i in range(5)], 3) == [
-            (i, here) for i in range(5)
-        ]
-    finally:
-        go.set()
-        pool.shutdown()
+    sleeping = SimpleNamespace(asked=threading.Lock())
+    sleeping.asked.acquire()
+    monkeypatch.setattr(threads, "idle", [sleeping])
+    here = threading.get_ident()
+    got = threads.shared(lambda i: (i, threading.get_ident()), [(i,) for i in range(5)], 2)
+    assert got == [(i, here) for i in range(5)]
+    assert not sleeping.job.first.acquire(False)  # when it comes it finds nothing to do
 
 
 def test_threads_share_the_calls():
+    for k in (2, 3, 2):
+        met = threading.Barrier(k, timeout=30)
+        call = lambda i, met=met: i + 0 * met.wait()
+        assert sorted(threads.shared(call, [(i,) for i in range(k)], k)) == [*range(k)]
+    assert threads.shared(abs, [], 2) == []
+
+
+def test_an_error_in_either_thread_is_raised():
     met = threading.Barrier(2, timeout=30)
-    assert sorted(threads.shared(lambda i: i + met.wait() * 0, [(1,), (2,)], 2)) == [1, 2]
-    assert threads.shared(lambda i: i, [], 2) == []
+    for place in (True, False):
+
+        def call(here, place=place):
+            met.wait()
+            if (threading.current_thread() is threading.main_thread()) == place:
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            threads.shared(call, [(1,), (2,)], 2)
 
 
 def test_after_ctrl_c_all_calls_have_been_made(monkeypatch):
-    def submit(*given):
+    def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(threads, "pool", lambda: type("Pool", (), {"submit": staticmethod(submit)}))
+    monkeypatch.setattr(threads, "idle", [])
+    monkeypatch.setattr(threads, "_Helper", interrupted)
     done, todo = [], iter([(i,) for i in range(5)])
     with pytest.raises(KeyboardInterrupt):
         threads.shared(done.append, todo, 2)
@@ -317,8 +331,25 @@ def test_after_ctrl_c_all_calls_have_been_made(monkeypatch):
     assert threads.shared(done.append, todo, 2) == []
 
 
+def test_ctrl_c_while_it_waits_for_another_thread():
+    met, go, done = threading.Barrier(2, timeout=30), threading.Event(), []
+
+    def call(i):
+        met.wait()
+        if threading.current_thread() is not threading.main_thread():
+            signal.raise_signal(signal.SIGINT)  # which reaches the main thread, as it waits
+            go.wait(0.1)
+            done.append(i)
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.shared(call, [(1,), (2,)], 2)
+    assert len(done) == 1
+
+
 def test_without_new_threads_all_calls_are_made_here(monkeypatch):
-    pool = threads.ThreadPoolExecutor(1)
-    pool.shutdown()
-    monkeypatch.setattr(threads, "pool", lambda: pool)
+    def none():
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "idle", [])
+    monkeypatch.setattr(threads, "_Helper", none)
     assert threads.shared(abs, [(-1,), (-2,)], 2) == [1, 2]

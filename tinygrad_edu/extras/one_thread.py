@@ -30,7 +30,7 @@ from .threads import cut, shared
 # both are numbers of multiplications: n · k · m for a product of (n, k) and (k, m)
 ALONE = 2**18  # up to here OpenBLAS uses one thread by itself
 SMALL = 2**23  # up to here a second thread gains nothing: see docs/performance.md
-PIECE, WIDTH = 2**25, 64  # a large product has one more piece than so many multiplications fill, of so many columns
+WIDTH = 64  # columns or rows that a piece of a large product has at least
 
 
 def own_library() -> str:
@@ -206,8 +206,13 @@ class InPieces(np.ndarray[Any, Any]):
 
 
 def cuts(n: int, m: int, k: int) -> list[tuple[slice, slice]]:
-    """Return the rows and columns of the pieces of a product of (n, k) and (k, m): the longer side is cut."""
-    longer = max(n, m)
-    count = min(1 - n * m * k // -PIECE, longer // WIDTH) if n * m * k > SMALL else 1
-    pieces = [slice(a, b) for a, b in pairwise(cut(longer, max(count, 1)))]
+    """Return the rows and columns of the pieces of a product of (n, k) and (k, m): the longer side is cut.
+
+    Their number is a power of two, so that two threads or four have equal shares.
+    """
+    size, longer = n * m * k, max(n, m)
+    count = 2 << ((size >> 25).bit_length() + 1) // 2 if size > SMALL else 1
+    while count > 1 and longer // count < WIDTH:
+        count //= 2
+    pieces = [slice(a, b) for a, b in pairwise(cut(longer, count))]
     return [(slice(0, n), piece) if m == longer else (piece, slice(0, m)) for piece in pieces]

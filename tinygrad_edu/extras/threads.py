@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import pairwise, starmap
 from operator import length_hint
-from typing import Any
+from threading import Lock, Thread
+from typing import Any, cast
 
 from numpy import integer
 
@@ -67,18 +67,19 @@ def shared(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], n: in
 
     Return the results, in any order. After Ctrl-C all calls have been made too.
     """
-    todo, others = iter(calls), list[Future[list[Any]]]()
+    todo, jobs = iter(calls), list[_Job]()
     try:
         with suppress(RuntimeError):  # there are no new threads, as at the end of the process
             for _ in range(min(n, length_hint(todo)) - 1):
-                others.append(pool().submit(_take, function, todo))
+                jobs.append(_Job(function, todo))
     finally:
         try:
             mine = _take(function, todo)
         finally:
-            begun = [other for other in others if not other.cancel()]
-            wait(begun)
-    return [*mine, *(result for other in begun for result in other.result())]
+            begun = [job for job in jobs if not job.first.acquire(False)]
+            for job in begun:
+                job.wait()
+    return [*mine, *(result for job in begun for result in job.results)]
 
 
 def _take(function: Callable[..., Any], todo: Iterator[tuple[Any, ...]]) -> list[Any]:
@@ -86,10 +87,55 @@ def _take(function: Callable[..., Any], todo: Iterator[tuple[Any, ...]]) -> list
     return list(starmap(function, todo))
 
 
-@lru_cache
-def pool() -> ThreadPoolExecutor:
-    """Return the threads. Each is started when it is first needed."""
-    return ThreadPoolExecutor(64, thread_name_prefix="tinygrad_edu")
+class _Job:
+    """What a helper is asked for. Whoever acquires ``first`` is first: the helper, or the one who needs him no more."""
+
+    def __init__(self, function: Callable[..., Any], todo: Iterator[tuple[Any, ...]]) -> None:
+        self.function, self.todo = function, todo
+        self.first, self.end, self.ended = Lock(), Lock(), False
+        self.results, self.error = list[Any](), cast(BaseException | None, None)
+        self.end.acquire()
+        helper = idle.pop() if idle else _Helper()
+        helper.job = self
+        helper.asked.release()
+
+    def wait(self) -> None:
+        """Wait for the helper, also after Ctrl-C; raise what he raised."""
+        while not self.ended:
+            try:
+                self.end.acquire()
+            except KeyboardInterrupt as error:
+                self.error = error
+        if self.error is not None:
+            raise self.error
+
+
+class _Helper:
+    """A thread that sleeps until it is asked. (A ThreadPoolExecutor takes three times as long to wake one.)"""
+
+    job: _Job
+
+    def __init__(self) -> None:
+        self.asked = Lock()
+        self.asked.acquire()
+        Thread(target=self._help, name="tinygrad_edu", daemon=True).start()
+
+    def _help(self) -> None:
+        while True:
+            self.asked.acquire()
+            job = self.job
+            if job.first.acquire(False):
+                try:
+                    job.results = _take(job.function, job.todo)
+                except BaseException as error:
+                    job.error = error
+                job.ended = True
+                job.end.release()
+            del job, self.job
+            idle.append(self)
+
+
+idle: list[_Helper] = []  # the helpers that nobody has asked
 
 
 def set_num_threads(n: int) -> None:
@@ -113,7 +159,7 @@ def set_num_threads(n: int) -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=pool.cache_clear)  # threads do not survive a fork
+    os.register_at_fork(after_in_child=idle.clear)  # threads do not survive a fork
 if (_given := os.environ.get("TINYGRAD_EDU_THREADS")) is not None:
     if not _given.strip().isdecimal() or int(_given) < 1:
         raise ValueError(f"TINYGRAD_EDU_THREADS is a whole number, at least 1; got {_given!r}")
