@@ -18,14 +18,16 @@ from typing import Any, cast
 
 from numpy import integer
 
-from ..core.jit import machine_code
+from ..core.jit import kernel, machine_code
+from ..core.kernels import not_finite
 from ..core.ops import Array
 from ..core.optimizer import Update
 from . import gate
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-WORTH_A_THREAD = 18_000_000  # bytes of all arrays; below, waking a thread costs more than it saves
+WORTH_A_THREAD = 6_000_000  # bytes of all arrays; below, waking a thread costs more than it saves
 GRAIN = 16  # elements: slices start where a line of the processor's cache does
+CACHED = 1_000_000  # bytes of a gradient that is near, in the processor's own cache
 EACH = 4  # pieces of a buffer for each thread
 threads = CORES  # see `set_num_threads`
 
@@ -41,7 +43,7 @@ def bound(rule: Any, arrays: list[Array]) -> Any:
     A rule is elementwise, so its bits do not depend on the cuts. The arrays pass the `gate` here, once: they are bound.
     """
     gate.kept(getattr(rule, "__name__", "a rule"), arrays, arrays[0].size, arrays[0].dtype)
-    code = machine_code(rule, len(arrays), arrays[0].dtype)
+    code = machine_code(look_at(arrays[0].nbytes) if rule is not_finite else rule, len(arrays), arrays[0].dtype)
     if arrays[0].nbytes * len(arrays) < WORTH_A_THREAD:
         return partial(code, *arrays)
 
@@ -55,6 +57,23 @@ def bound(rule: Any, arrays: list[Array]) -> Any:
 def pieces() -> int:
     """Return how many pieces a large buffer is cut into."""
     return EACH * threads if threads > 1 else 1
+
+
+def look_at(nbytes: int) -> Any:
+    """Return the kernel `not_finite` for a gradient of so many bytes."""
+    return not_finite if nbytes < CACHED else not_finite_in_quarters
+
+
+@kernel
+def not_finite_in_quarters(g):  # type: ignore[no-untyped-def]
+    """As `not_finite`, with four places of g at a time: of one after the other, memory gives half as many."""
+    n = -(-g.size // 4)
+    a, b, c, d = g[:n], g[min(n, g.size - n) :], g[min(2 * n, g.size - n) :], g[g.size - n :]
+    found = False
+    for i in range(n):
+        zero = (a[i] - a[i]) + (b[i] - b[i]) + (c[i] - c[i]) + (d[i] - d[i])
+        found |= zero != zero
+    return found
 
 
 def cut(size: int, n: int) -> list[int]:
