@@ -66,7 +66,7 @@ function rule_choice(value) {
 function hyper_knobs() {
   const { rule, schedule } = settings_now(), found = [];
   for (const [name, value] of Object.entries(rules[rule].hyper))
-    found.push(hyper_knob(name, pg.run.hyper[name] ?? value));
+    if (!is_out("playground", name)) found.push(hyper_knob(name, pg.run.hyper[name] ?? value));
   if (rule === "rmsprop") found.push(hyper_knob("centered", Boolean(settings_now().hyper.centered)));
   for (const name of Object.keys(schedule ? facts.schedules[schedule] : {})) found.push(schedule_knob(name));
   return found;

@@ -40,8 +40,10 @@ Then give SGD the rate 1. Was it the rule, or the rate?",
 };
 // what a lesson may leave out
 const PARTS = {
-  lead: "First sentence", speed: "Speed", data: "Data", batch: "Batch", inputs: "Other inputs",
-  model: "All about the network", depth: "Layers, units",
-  views: "Test data, only the answer", closer: "Look closer", rule: "The rule", l2: "l1 and l2", schedule: "Schedule",
-  lines: "What just happened", layers: "Layer by layer", python: "The Python of this", tabs: "The other tabs",
+  lead: "First sentence", play: "Play", step: "One batch", epoch: "One epoch", reset: "Reset", speed: "Speed",
+  data: "All about the data", n: "Samples", noise: "Noise", test: "Held out to test", batch: "Batch",
+  model: "All about the network", depth: "Layers, units", activation: "Activation", weights: "First weights",
+  dropout: "Dropout", loss: "Loss", inputs: "Other inputs", views: "Test data, only the answer", closer: "Look closer",
+  rule: "The rule", lr: "Learning rate", l2: "l1 and l2", schedule: "Schedule", lines: "What just happened",
+  layers: "Layer by layer", python: "The Python of this", tabs: "The other tabs",
 };

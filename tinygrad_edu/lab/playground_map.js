@@ -10,13 +10,10 @@ function draw_map({ values, fine }) {
   } else draw_wave(pen, spot, values.outputs);
   if (width) pen.drawImage(points_seen(width), 0, 0, width, width);
   const [u, v] = spot(is_plane() ? pg.probe : [pg.probe[0], probed().outputs.data[0]]);
-  pen.strokeStyle = ink("text");
-  pen.lineWidth = 1.5;
-  for (const [a, b, c, d] of [[-9, 0, -3, 0], [3, 0, 9, 0], [0, -9, 0, -3], [0, 3, 0, 9]]) {
-    pen.beginPath();
-    pen.moveTo(u + a, v + b);
-    pen.lineTo(u + c, v + d);
-    pen.stroke();
+  for (const [name, wide] of [["card", 5], ["text", 2]]) {
+    pen.lineWidth = wide * em;
+    for (const [a, b, c, d] of [[-11, 0, -4, 0], [4, 0, 11, 0], [0, -11, 0, -4], [0, 4, 0, 11]])
+      trace(pen, [[u + a * em, v + b * em], [u + c * em, v + d * em]], name);
   }
 }
 function place_of(width) {
