@@ -64,8 +64,8 @@ NAMES = {  # what torch.optim, optax and papers call a rule: what it is here
     "Shampoo, SOAP": "`Shampoo`, `SOAP`, for small matrices",
 }
 TAIL = """
-**SparseAdam.** Of an embedding most rows have a gradient of 0 in a step. torch's SparseAdam then leaves such a row as it
-is: neither the row nor its averages change, while the t of the bias correction counts every step. `Adam` moves the row
+**SparseAdam.** Of an embedding most rows have a gradient of 0 in a step. torch's SparseAdam leaves such a row as it is:
+neither the row nor its averages change, while the t of the bias correction counts every step. `Adam` moves the row
 on along its old averages, and these fade. Gradients here are dense, so there is no such rule. Where rare rows have to
 stay, take `Adagrad`, which was made for rare features, or `SGD` or `SignSGD`: they move nothing whose gradient is 0,
 and what they remember of a row does not fade.

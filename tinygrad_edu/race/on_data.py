@@ -204,19 +204,7 @@ def race_on_data(
     sums = [zlib.crc32(np.ascontiguousarray(part).tobytes()) for part in (X, y, X_test, y_test)]
     about = f"{network}, {epochs} epochs, batches of {batch}, data {zlib.crc32(repr(sums).encode()):08x}"
     train = partial(_train, sizes=sizes, epochs=epochs, batch_size=batch_size, data=(X, y, X_test, y_test))
-
-    def trials(rule: str, rates: Any, some: list[int]) -> list[Trial]:
-        points = [{"rule": rule, "lr": float(lr), "about": about} for lr in rates]
-        found = sweep(train, points, some, n_jobs, resume, progress=False)
-        for row in found.failed:
-            raise ValueError(f"{rule} at lr {row['lr']:g} ended with {row['error']}")
-        columns = [f"loss {epoch}" for epoch in range(epochs + 1)]
-        runs = [
-            ([row[name] for name in columns], row["accuracy"], row["trained"], row["test"]) for row in found.rows
-        ]
-        each = [runs[i : i + len(some)] for i in range(0, len(runs), len(some))]
-        return [Trial(rule, lr, *map(np.array, zip(*of_rate))) for lr, of_rate in zip(rates, each)]
-
+    trials = partial(_trials, train, about, n_jobs, resume)
     found = []
     for rule in rules:
         tuning = [trial.losses for trial in trials(rule, grid, drawn[seeds:])]
@@ -229,6 +217,21 @@ def race_on_data(
         f"rates, of {len(grid)} from {grid[0]:g} to {grid[-1]:g} by the training loss on {TUNING} other seeds"
     )
     return DataRace(title, conditions, grid, found)
+
+
+def _trials(
+    train: Callable[..., Any], about: str, n_jobs: int, resume: Any, rule: str, rates: Any, seeds: list[int]
+) -> list[Trial]:
+    """Train with each rate and seed, by a sweep, and return a trial for each rate."""
+    points, runs = [{"rule": rule, "lr": float(lr), "about": about} for lr in rates], []
+    found = sweep(train, points, seeds, n_jobs, resume, progress=False)
+    for row in found.failed:
+        raise ValueError(f"{rule} at lr {row['lr']:g} ended with {row['error']}")
+    for row in found.rows:
+        losses = [loss for name, loss in row.items() if name.startswith("loss ")]
+        runs.append((losses, row["accuracy"], row["trained"], row["test"]))
+    each = [runs[i : i + len(seeds)] for i in range(0, len(runs), len(seeds))]
+    return [Trial(rule, lr, *map(np.array, zip(*of_rate))) for lr, of_rate in zip(rates, each)]
 
 
 def _check(X: Array, y: Array, y_test: Any, counts: dict[str, int]) -> None:

@@ -167,21 +167,13 @@ def race(
            [-6.335   , -1.8     ],
            [-5.733175,  1.62    ]])
     """
-    if isinstance(surface, str) and surface not in SURFACES:
-        if surface.isidentifier():
-            raise ValueError(f"there is no surface {surface!r}; choose from {', '.join(SURFACES)}, or write a formula")
-        surface = with_its_minimum(own(surface))
-    if not isinstance(surface, (str, Surface)):
-        raise TypeError(
-            f"surface is a name such as 'beale', or a tg.surfaces.Surface, made of a title, your function, a start, "
-            f"the minima and a box; got {type(surface).__name__}"
-        )
-    place = SURFACES[surface] if isinstance(surface, str) else surface
+    place = _surface(surface)
+    stating = isinstance(surface, str) and surface in SURFACES
     rules = rule_names(FIELD if optimizers is None else optimizers)
     steps = place.steps if steps is None else steps
     whole("steps", steps, 1)
     seed = int(np.random.default_rng(rng).integers(2**32))
-    lr = ("stated" if isinstance(surface, str) else "tuned") if lr is None else lr
+    lr = ("stated" if stating else "tuned") if lr is None else lr
     if lr == "tuned":
         if not place.minima:
             raise ValueError(f"no minimum of {place.title} is in the picture, so no rate is the best; lr is a number")
@@ -193,9 +185,9 @@ def race(
             f"{STARTS} starts, to stay within {place.tolerance:g}"
         )
     elif lr == "stated":
-        if not isinstance(surface, str):
+        if not stating:
             raise ValueError('no rates are stated for a surface of your own; lr is "same", "tuned" or a number')
-        by_hand = stated()[surface]
+        by_hand = stated()[str(surface)]
         rates = [by_hand.get(rule, RULES[rule].hyper["lr"]) for rule in rules]
         how = "stated, chosen by hand"
     elif isinstance(lr, str) and lr != "same":
@@ -205,6 +197,22 @@ def race(
             at_least_0("lr", lr)
         rates, how = [SAME if lr == "same" else float(lr)] * len(rules), "the same for all"
     return Race(place, how, [_run(place, rule, rate, steps, seed) for rule, rate in zip(rules, rates)])
+
+
+def _surface(surface: str | Surface) -> Surface:
+    """Return the surface of that name, or of that formula, or the surface itself."""
+    if isinstance(surface, Surface):
+        return surface
+    if not isinstance(surface, str):
+        raise TypeError(
+            f"surface is a name such as 'beale', a formula such as 'x**2 + y**2', or a tg.surfaces.Surface, made of a "
+            f"title, your function, a start, the minima and a box; got {type(surface).__name__}"
+        )
+    if surface in SURFACES:
+        return SURFACES[surface]
+    if surface.isidentifier():
+        raise ValueError(f"there is no surface {surface!r}; choose from {', '.join(SURFACES)}, or write a formula")
+    return with_its_minimum(own(surface))
 
 
 def paths(surface: Surface, rule: str, rates: Any, starts: Any, steps: int, seed: Any) -> Array:
