@@ -30,7 +30,7 @@ from .ops import VJP, Array, Result
 
 Share = tuple["Tensor", Array, "Tensor", Array, Array]  # see `backward_pass`
 
-next_stamp = count(1).__next__
+next_stamp, stamp_of = count(1).__next__, attrgetter("stamp")
 EVENTS = ("op", "constant", "read", "write", "backward", "step", "stepped")
 
 
@@ -134,8 +134,9 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     out._requires_grad, out.retains_grad = recorded, False
     out.name = out.grad_view = out.checksum = None
     out.parents, out.kwargs, out.vjps = (args, kwargs, vjps) if recorded else ((), {}, ())
-    for observe in thread.op if unusual else ():
-        observe(out, args, kwargs)
+    if unusual:
+        for observe in thread.op:
+            observe(out, args, kwargs)
     return out
 
 
@@ -216,7 +217,7 @@ def toposort(root: Tensor) -> list[Tensor]:
                 if parent.parents and parent._requires_grad and parent not in seen:
                     seen.add(parent)
                     nodes.append(parent)
-    nodes.sort(key=attrgetter("stamp"), reverse=True)
+    nodes.sort(key=stamp_of, reverse=True)
     return nodes
 
 
