@@ -361,8 +361,8 @@ def profile():
 
 
 def parts(sizes, batch, steps):
-    """Each part of a step, the lowest tenth, as other work only adds. Whole steps and their pieces take turns: in a loop
-    of its own a piece would be alone in the processor's caches, and too quick."""
+    """Each part of a step, the lowest tenth, as other work only adds. Whole steps and their pieces take turns: in a
+    loop of its own a piece would be alone in the processor's caches, and too quick."""
     import tinygrad_edu as tg
     from tinygrad_edu.core import tensor
 
