@@ -2,7 +2,7 @@
 
     python tests/benchmarks/step.py             # all of peers.py that is installed; six minutes, ten at first
     python tests/benchmarks/step.py --threads 1 # on one core, where the smallest networks are quickest
-    python tests/benchmarks/step.py --epoch     # a whole epoch in one call, beside JAX's in lax.scan, for each step of it
+    python tests/benchmarks/step.py --epoch     # an epoch in one call, beside JAX's in lax.scan, each step of it
     python tests/benchmarks/step.py --growth    # against depth, width and batch; --picture FILE.png draws it
     python tests/benchmarks/step.py --share     # how much of a compiled step is matrix products; needs no peers
     python tests/benchmarks/step.py --profile   # where our eager time goes, op by op; needs no peers
@@ -14,10 +14,10 @@
 
 A step is zero_grad, forward, cross-entropy, backward and Adam, in float32, from the same weights on the same data.
 Every framework runs in a process of its own, so that their thread pools do not disturb each other, and waits while the
-others are measured. First, untimed, each takes 20 steps (or 3 epochs), and the run ends with an error if a loss on the way differs
-from ours. Then they take turns: a round is one fresh model, a warm-up, and a block of steps for each. A block ends
-after half a second, or after three steps where those take longer. A figure is the median over the rounds of the median
-step in each block; a ratio is the median of the ratios round by round.
+others are measured. First, untimed, each takes 20 steps (or 3 epochs), and the run ends with an error if a loss on the
+way differs from ours. Then they take turns: a round is one fresh model, a warm-up, and a block of steps for each. A
+block ends after half a second, or after three steps where those take longer. A figure is the median over the rounds of
+the median step in each block; a ratio is the median of the ratios round by round.
 """
 
 from __future__ import annotations
@@ -155,11 +155,12 @@ def fastest(blocks, start):
     return min((name for name in blocks if name.startswith(start)), key=lambda name: statistics.median(blocks[name]))
 
 
-def compare(makers, rounds, each=dict.fromkeys(CASES, 1), first=20):
-    """each: case -> the number of steps that one call takes."""
+def compare(makers, rounds, each=None, first=20):
+    """each: case -> the number of steps that one call takes; 1 if None."""
     found = []
     for case, blocks in take_turns(makers, CASES, rounds, first=first):
-        found.append({name: [us / each[case] for us in block] for name, block in blocks.items()})
+        steps = each[case] if each else 1
+        found.append({name: [us / steps for us in block] for name, block in blocks.items()})
     line("microseconds", MODELS)
     line("batch", (batch for _, batch, _ in MODELS.values()))
     for name in makers:

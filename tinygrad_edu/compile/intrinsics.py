@@ -17,11 +17,6 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 from numba.np import arrayobj
 
-from ..extras.one_thread import SMALL
-
-SET_THREADS, USERS = "tinygrad_edu_set_threads", "tinygrad_edu_users_threads"  # BLAS's function; its number outside
-ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112  # of BLAS
-
 # --- arrays by their address ------------------------------------------------------------------------------------------
 
 
@@ -217,51 +212,7 @@ def flush(typingctx, mode):
     return types.uint32(mode), code
 
 
-# --- products and functions -------------------------------------------------------------------------------------------
-
-
-def matmul(letter, bits, switches):
-    """Return the function out = a @ b of one dtype, or out += a @ b, by their addresses: a or aᵀ is (n, k), b or bᵀ is
-    (k, m). bits are those of BLAS's whole numbers. switches: a step holds BLAS at one thread (`Plan.run`), and a
-    large product within takes as many as BLAS has outside."""
-    real = ir.FloatType() if letter == "s" else ir.DoubleType()
-
-    @intrinsic
-    def by_blas(typingctx, a, a_flipped, b, b_flipped, out, n, m, k, add):
-        def code(context, builder, signature, args):
-            a, a_flipped, b, b_flipped, out, n, m, k, add = (
-                context.cast(builder, x, t, types.boolean if isinstance(t, types.Boolean) else intp)
-                for x, t in zip(args, signature.args)
-            )
-            order, whole = ir.IntType(32), ir.IntType(bits)
-            size = builder.mul(builder.mul(n, m), k)
-            n, m, k = (builder.trunc(x, whole) if bits < 64 else x for x in (n, m, k))
-            turn_a, turn_b = (builder.select(x, order(TRANSPOSED), order(AS_IT_IS)) for x in (a_flipped, b_flipped))
-            width_a, width_b = builder.select(a_flipped, n, k), builder.select(b_flipped, k, m)
-            beta = builder.select(add, real(1), real(0))
-            given = [order(ROW_MAJOR), turn_a, turn_b, n, m, k, real(1), a, width_a, b, width_b, beta, out, m]
-            gemm = ir.FunctionType(ir.VoidType(), [x.type for x in given])
-            multiply = cgutils.get_or_insert_function(builder.module, gemm, f"tinygrad_edu_{letter}gemm")
-            if not switches:
-                builder.call(multiply, given)
-                return context.get_dummy_value()
-            set_ = ir.FunctionType(ir.VoidType(), [order])
-            set_threads = cgutils.get_or_insert_function(builder.module, set_, SET_THREADS)
-            place = builder.module.globals.get(USERS) or ir.GlobalVariable(builder.module, order, USERS)
-            users = builder.load(place)
-            large = builder.and_(
-                builder.icmp_signed(">", size, size.type(SMALL)), builder.icmp_signed(">", users, order(0))
-            )
-            with builder.if_then(large, likely=False):
-                builder.call(set_threads, [users])
-            builder.call(multiply, given)
-            with builder.if_then(large, likely=False):
-                builder.call(set_threads, [order(1)])
-            return context.get_dummy_value()
-
-        return types.void(a, types.boolean, b, types.boolean, out, n, m, k, types.boolean), code
-
-    return by_blas
+# --- functions --------------------------------------------------------------------------------------------------------
 
 
 def called(name, inner_loop):

@@ -25,7 +25,7 @@ from ..core.kernels import sgd
 from ..core.ops import Array
 from ..extras.one_thread import SMALL, blas_threads, libraries, one_thread, own_library, threads_for
 from ..guards.frames import warn
-from . import intrinsics
+from . import intrinsics, products
 from .templates import CALLED
 
 NAMES = (  # of BLAS's products, as the builders of NumPy call them; the first three take whole numbers of 64 bits
@@ -171,8 +171,8 @@ def switches() -> bool:
     """Name what tells BLAS how many threads to use. Return whether a step does so: not if BLAS is not OpenBLAS."""
     if PLAIN or blas() is None or (threads := blas_threads()) is None:
         return False
-    binding.add_symbol(intrinsics.SET_THREADS, _address(threads.set))
-    binding.add_symbol(intrinsics.USERS, ctypes.addressof(one_thread.users))
+    binding.add_symbol(products.SET_THREADS, _address(threads.set))
+    binding.add_symbol(products.USERS, ctypes.addressof(one_thread.users))
     return True
 
 
@@ -201,7 +201,7 @@ def _call_python(name: str, kind: Any, function: Any) -> None:
 def _multiply(dtype: Any, *given: Any) -> None:
     _, turned, turned_b, n, m, k, _, a, _, b, _, add, out, _ = given
     _matmul_plainly(
-        dtype, a, turned == intrinsics.TRANSPOSED, b, turned_b == intrinsics.TRANSPOSED, out, n, m, k, bool(add)
+        dtype, a, turned == products.TRANSPOSED, b, turned_b == products.TRANSPOSED, out, n, m, k, bool(add)
     )
 
 
@@ -260,7 +260,7 @@ def _native(letter: str) -> dict[str, Any]:
     own = {f"_{name}": getattr(intrinsics, name) for name in ("place", "array", "address", "repeat", "flush")}
     bits = (blas() or ("", 64))[1]
     called = {f"_{name}": intrinsics.called(name, inner_loop) for name in CALLED}
-    return called | own | {"_matmul": intrinsics.matmul(letter, bits, switches())}
+    return called | own | {"_matmul": products.matmul(letter, bits, switches())}
 
 
 # --- the same in plain Python ----------------------------------------------------------------------------------------

@@ -71,9 +71,11 @@ class Task:
 
     def _eager(self, interrupted: list[bool], order: Array, size: int) -> Evaluation:
         """Train on the rows of order: ``size`` of them at a time, or a group of so many batches."""
-        if self.accumulate == 1:
-            return self._in_batches(self._step, interrupted, order, size)
-        return self._in_batches(self._in_parts(size), interrupted, order, size * self.accumulate)
+        step = self._step if self.accumulate == 1 else self._in_parts(size)
+        self.model.train()
+        found = self._in_batches(step, interrupted, order, size * self.accumulate)
+        self.model.eval()
+        return found
 
     def _in_batches(self, step: Step, interrupted: list[bool], order: Array, size: int) -> Evaluation:
         """Take a step with each ``size`` rows of order that count, and return the means over all."""
@@ -193,6 +195,7 @@ class Task:
             step = of_all(CompiledStep, *first, quiet, function, between, counts is not None)
         except ValueRead as error:
             raise ValueRead(f"{error}; or train without compiled=True") from None
+        model.eval()  # a compiled step has the layers' modes of its beginning
         if counts is not None:
             return partial(self._in_batches, lambda rows: of_all(step.counted, X[rows], y[rows]), interrupted)
 

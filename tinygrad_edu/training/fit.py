@@ -309,7 +309,6 @@ def _epoch(
 ) -> Row:
     """Train for an epoch, and return its row."""
     start, lr = time.perf_counter(), run.optimizer.lr
-    run.model.train()
     try:
         means = train(*draw())
     except NoLoss as error:
@@ -318,7 +317,6 @@ def _epoch(
     except NotFinite as error:
         error.args = (f"{error}. {finite_until.put_back()}",)
         raise
-    run.model.eval()
     if (ranks := run.optimizer.ranks) is not None:
         ranks.share_statistics(run.model)
     columns = _columns(means) | measure()
