@@ -116,6 +116,22 @@ def test_sums_of_several_batches_are_the_sum_of_one():
     assert history["loss"] == pytest.approx(expected["loss"], abs=1e-12)
 
 
+@BOTH
+def test_the_history_of_a_sum_is_the_mean_over_the_samples(compiled):
+    """A sum over 25 samples is 25 times their mean, so a rate 25 times as small makes the same updates."""
+    model, history = fit(partial(tg.cross_entropy, reduction="sum"), lr=0.02, batch_size=25, compiled=compiled)
+    mean, expected = fit(lr=0.5, batch_size=25)
+    assert close(model, mean)
+    assert history["loss"] == pytest.approx(expected["loss"], abs=1e-12)
+    assert history["accuracy"] == expected["accuracy"]
+
+
+def test_evaluate_takes_a_sum_for_a_sum():
+    model, loss = tg.mlp([2, 4, 3], rng=0), partial(tg.cross_entropy, reduction="sum")
+    for size in (7, 50):
+        assert tg.evaluate(model, X, Y, loss, size).loss == pytest.approx(tg.evaluate(model, X, Y).loss, abs=1e-12)
+
+
 def test_there_is_one_update_for_each_group():
     model = tg.mlp([2, 3], rng=0)
     optimizer = tg.SGD(model)

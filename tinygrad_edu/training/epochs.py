@@ -21,7 +21,7 @@ from ..program.trace import ValueRead
 from .evaluation import cost_of, means
 from .history import Evaluation
 from .scores import Loss, reader
-from .weights import counts_of, require_counts
+from .weights import adds, counts_of, require_counts
 
 Train = Callable[[Array, int], Evaluation]  # of the rows in their order, and the size of a batch
 Learned = tuple[float, int | None]  # from a batch: its loss, and the number of right answers
@@ -55,9 +55,11 @@ class Task:
         self.model, self.X, self.y, self.loss, self.optimizer = model, X, y, loss, optimizer
         self.weights, self.classes, self.accumulate, self.bounds = weights, classes, accumulate, clip or {}
         self.targets = partial(rows_of, y) if is_several(y) else y.__getitem__
-        self.adds = getattr(loss, "keywords", {}).get("reduction") == "sum"
+        self.adds = adds(loss)
         self.read, self.counts = reader(loss, y), counts_of(loss, y, weights)
         require_counts("y", self.counts)
+        if self.adds and optimizer.ranks is not None:
+            raise ValueError('the ranks average their gradients, so the loss has to be a mean; omit reduction="sum"')
 
     # --- in Python ----------------------------------------------------------------------------------------------------
 
@@ -92,7 +94,7 @@ class Task:
                 ranks.weight = count
             value, counted = step(rows)
             if isfinite(value) or policy == "propagate":  # else the batch was skipped
-                total, seen = total + value * count, seen + count
+                total, seen = total + value * (1 if self.adds else count), seen + count
                 if counted is not None and self.read is not None:
                     right, asked = right + counted, asked + self.read.asked(self.y, rows)
             if interrupted:
@@ -182,6 +184,8 @@ class Task:
         model.train()
         if self.classes is not None:
             loss = ClassWeighted(loss, self.classes)
+        if self.adds and counts is None:
+            counts = np.ones(len(y))
         between, function = self.clip if self.bounds else None, "step" if self.bounds or counts is not None else "epoch"
         some = slice(batch_size) if counts is None else np.argsort(counts == 0, kind="stable")[:batch_size]
         first = (model, loss, self.optimizer, X[some], y[some])
