@@ -1016,6 +1016,28 @@ def epoch(size, *, rule, build=None, loss=tg.cross_entropy, X=X, y=LABELS):
     return pair, raised
 
 
+@pytest.mark.parametrize("name", tg.optimizers.RULES)
+def test_an_epoch_has_the_numbers_of_its_steps(name):
+    """To a last bit, as NumPy's powers may be of another library than Python's: of groups, whose rates do not change. The
+    numbers of the last update stay, which `why` reads."""
+
+    def rule(model):
+        first, *rest = model.parameters()
+        return tg.optimizers.RULES[name]([{"params": first, "l2": 0.1}, {"params": rest, "lr": 0.05}], lr=0.02)
+
+    at_once, one_by_one = Pair(network(), rule), Pair(network(), rule)
+    order = np.random.default_rng(0).permutation(12)
+    for _ in range(2):
+        at_once.step.epoch(X, LABELS, order, 3)
+        for first in range(0, 12, 3):
+            one_by_one.step(X[order[first : first + 3]], LABELS[order[first : first + 3]])
+    one, other = at_once.optimizers[0], one_by_one.optimizers[0]
+    assert [(u.t, u.l2, *u.numbers) for u in one.last] == [(u.t, u.l2, *u.numbers) for u in other.last]
+    a, b = one.state_dict(), other.state_dict()
+    assert all(np.array_equal(a[key], b[key]) or close(a[key], b[key], 1e-13) for key in a)
+    assert close(one.buffer.data, other.buffer.data, 1e-13)
+
+
 def test_what_an_epoch_leaves_after_skipped_batches():
     spoiled = X.copy()
     spoiled[4] = np.nan

@@ -241,7 +241,9 @@ class Plan:
         """Return a row for each of so many steps to come: what l2 and numbers of the updates will be."""
         optimizer, numbers = self.optimizer, list[float]()
         if type(optimizer).begin is Optimizer.begin and not any(callable(update.group["lr"]) for update in updates):
-            return np.hstack([constant_rate(optimizer, update, steps) for update in updates])
+            table = np.hstack([constant_rate(optimizer, update, steps) for update in updates])
+            optimizer.begin(updates, steps - 1)  # the last update has its numbers, which `why` reads
+            return table
         for k in range(steps):
             optimizer.begin(updates, k)
             for update in updates:
