@@ -19,6 +19,10 @@ EXAMPLES = (tg.Tensor, TENSOR), (tg.Layer, tg.ReLU()), (tg.Optimizer, tg.SGD([TE
 HEAD = "# below this line all is written by tests/support/face.py\n"
 CLASSES = ("Tensor", "apply", "no_grad")
 FOR_OTHERS = ("__copy__", "__deepcopy__", "__setstate__", "__array_function__", "_repr_html_")  # pickle and others call
+RULES = (  # the files of rules in extras
+    *("optimizers", "adam_optimizers", "sign_optimizers", "optimizers_of_papers", "schedule_free"),
+    *("learning_optimizers", "matrix_optimizers", "whole_optimizers"),
+)
 RETURNS = {  # of methods without an annotation, that give no Tensor
     **dict.fromkeys(["all", "any", "argpartition", "argsort", "nonzero", "searchsorted", "tolist"], "Any"),
     **dict.fromkeys(["argmax", "argmin", "__invert__", "__array__"], "Any"),
@@ -38,10 +42,7 @@ def stubs():
         "__init__.pyi": functions,
         "core/methods.pyi": lambda: "".join(methods(*of) for of in EXAMPLES),
         "core/optimizers.pyi": lambda: rules("core.optimizers"),
-        "extras/optimizers.pyi": lambda: rules("extras.optimizers"),
-        "extras/learning_optimizers.pyi": lambda: rules("extras.learning_optimizers"),
-        "extras/whole_optimizers.pyi": lambda: rules("extras.whole_optimizers"),
-        "extras/optimizers_of_papers.pyi": lambda: rules("extras.optimizers_of_papers"),
+        **{f"extras/{file}.pyi": lambda file=file: rules(f"extras.{file}") for file in RULES},
     }
     for file, text in written.items():
         path = PACKAGE / file

@@ -19,7 +19,7 @@ from ..core.ops import Axis, Result
 from ..core.tensor import Tensor, apply, as_tensor, constant, method, real, unwrap
 from . import composed, ops, products, statistics
 from .misfit import of_shapes, reworded
-from .one_thread import ALONE, SMALL, product
+from .one_thread import ALONE, product
 from .spellings import TORCHS_METHODS, Elsewhere, python_number
 
 
@@ -33,7 +33,7 @@ def linear(x: Any, W: Any, b: Any) -> Tensor:
             return matmul(x, W) + b
         size = len(unwrap(x)) * as_tensor(W).array.size
     try:
-        return apply(ops.linear, x, W, b) if size <= ALONE or size > SMALL else product(ops.linear, x, W, b)
+        return product(size, ops.linear, x, W, b) if size > ALONE else apply(ops.linear, x, W, b)
     except ValueError as error:
         error.args = (reworded(str(error)),)
         raise
@@ -47,7 +47,7 @@ def matmul(a: Any, b: Any) -> Tensor:
     try:
         if a.ndim > 1 and b.ndim > 1:
             size = a.shape[-2] * a.shape[-1] * b.shape[-1]
-            return product(ops.matmul, a, b) if ALONE < size <= SMALL else apply(ops.matmul, a, b)
+            return product(size, ops.matmul, a, b) if size > ALONE else apply(ops.matmul, a, b)
         y = apply(ops.matmul, a if a.ndim > 1 else reshape(a, 1, -1), b if b.ndim > 1 else reshape(b, -1, 1))
     except ValueError as error:
         if said := of_shapes(a.shape, b.shape):
