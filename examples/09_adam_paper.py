@@ -121,7 +121,7 @@ for dropout, said in ((0.0, "without"), (0.5, "with")):
     found = compare(["Adagrad", "Nesterov", "Adam"], convolutions(dropout), lambda a, t: a, pictures, passes, few, [0])
     three |= {f"{name}, {said} dropout": curve for name, curve in found.items()}
     early = sorted(found, key=lambda name: found[name][min(2, passes - 1)])
-    print(f"\nAfter 3 epochs the best are {', '.join(early)}, at the end {', '.join(found)}.")
+    print(f"\nAfter {min(3, passes)} epochs the order is {', '.join(early)}, at the end {', '.join(found)}.")
 print("\nThe paper: Adam and AdaGrad are quick at first; at the end Adam and Nesterov are well ahead of AdaGrad.")
 
 

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/step.py             # all of peers.py that is installed; six minutes, ten at first
     python tests/benchmarks/step.py --threads 1 # on one core, where the smallest networks are quickest
+    python tests/benchmarks/step.py --epoch     # an epoch in one call, beside JAX's in lax.scan, each step of it
     python tests/benchmarks/step.py --growth    # against depth, width and batch; --picture FILE.png draws it
     python tests/benchmarks/step.py --share     # how much of a compiled step is matrix products; needs no peers
     python tests/benchmarks/step.py --profile   # where our eager time goes, op by op; needs no peers
@@ -13,10 +14,10 @@
 
 A step is zero_grad, forward, cross-entropy, backward and Adam, in float32, from the same weights on the same data.
 Every framework runs in a process of its own, so that their thread pools do not disturb each other, and waits while the
-others are measured. First, untimed, each takes 20 steps, and the run ends with an error if a loss on the way differs
-from ours. Then they take turns: a round is one fresh model, a warm-up, and a block of steps for each. A block ends
-after half a second, or after three steps where those take longer. A figure is the median over the rounds of the median
-step in each block; a ratio is the median of the ratios round by round.
+others are measured. First, untimed, each takes 20 steps (or 3 epochs), and the run ends with an error if a loss on the
+way differs from ours. Then they take turns: a round is one fresh model, a warm-up, and a block of steps for each. A
+block ends after half a second, or after three steps where those take longer. A figure is the median over the rounds of
+the median step in each block; a ratio is the median of the ratios round by round.
 """
 
 from __future__ import annotations
@@ -56,7 +57,15 @@ FRAMEWORKS = {
     "tinygrad": peers.tinygrad,
     "micrograd": peers.micrograd,
 }
-RATIOS = ("torch ", "ours"), ("torch ", "ours compiled"), ("torch.compile", "ours compiled"), ("JAX", "ours compiled")
+EPOCHS = {
+    "ours, epoch": peers.epoch,
+    "JAX lax.scan": peers.jax_scan,
+    "JAX lax.scan flat": partial(peers.jax_scan, flat=True),
+}
+RATIOS = (
+    *(("torch ", "ours"), ("torch ", "ours compiled"), ("torch.compile", "ours compiled")),
+    *(("JAX", "ours compiled"), ("JAX", "ours, epoch")),
+)
 PACKAGES = ("numpy", "numba", "torch", "jax", "optax", "mygrad", "autograd", "tinygrad", "micrograd")
 CASES = {(sizes, batch): steps for sizes, batch, steps in MODELS.values()}
 GROWTH = {  # what is along the axis: {its value: (sizes, batch)}
@@ -68,7 +77,7 @@ BUSY = {"784-128-10, 32": ((784, 128, 10), 32), **{f"{name}, {m[1]}": m[:2] for 
 GROWING = "ours", "ours compiled", "torch ", "JAX"  # the first letters; of several the fastest
 
 
-def take_turns(makers, cases, rounds, seconds=0.5, measured=None):
+def take_turns(makers, cases, rounds, seconds=0.5, measured=None, first=20):
     """Yields each case with {name: medians in microseconds, one a round}; without those that are not installed.
 
     makers is {name: case -> step}, cases {case: steps in a block}. Each of makers has a process of its own, where it
@@ -88,7 +97,7 @@ def take_turns(makers, cases, rounds, seconds=0.5, measured=None):
             pipes[name].send((case, steps, how))
             return pipes[name].recv()
 
-        losses = {name: ask(name, first=20) for name in pipes}
+        losses = {name: ask(name, first=first) for name in pipes}
         blocks = {name: [] for name, values in losses.items() if values is not None}
         agree({name: losses[name] for name in blocks}, case)
         for _ in range(rounds):
@@ -146,8 +155,12 @@ def fastest(blocks, start):
     return min((name for name in blocks if name.startswith(start)), key=lambda name: statistics.median(blocks[name]))
 
 
-def compare(makers, rounds):
-    found = [blocks for _, blocks in take_turns(makers, CASES, rounds)]
+def compare(makers, rounds, each=None, first=20):
+    """each: case -> the number of steps that one call takes; 1 if None."""
+    found = []
+    for case, blocks in take_turns(makers, CASES, rounds, first=first):
+        steps = each[case] if each else 1
+        found.append({name: [us / steps for us in block] for name, block in blocks.items()})
     line("microseconds", MODELS)
     line("batch", (batch for _, batch, _ in MODELS.values()))
     for name in makers:
@@ -441,7 +454,7 @@ if __name__ == "__main__":
     parser.add_argument("--only", nargs="+", choices=FRAMEWORKS, metavar="NAME", help=", ".join(FRAMEWORKS))
     parser.add_argument("--picture", metavar="FILE.png", help="where --growth draws")
     parser.add_argument("--against", metavar="FOLDER", help="another checkout of this repository")
-    for name in ("growth", "share", "profile", "checks", "busy"):
+    for name in ("epoch", "growth", "share", "profile", "checks", "busy"):
         parser.add_argument(f"--{name}", action="store_true")
     options = parser.parse_args()
     peers.THREADS, os.environ["STEP_THREADS"] = options.threads, str(options.threads)
@@ -461,6 +474,8 @@ if __name__ == "__main__":
         compilers()
         if options.growth:
             growth(options.rounds, options.picture)
+        elif options.epoch:
+            compare(EPOCHS, options.rounds, {case: steps // 10 for case, steps in CASES.items()}, 3)
         else:
             chosen = options.only or FRAMEWORKS
             measure = busy if options.busy else compare

@@ -1,4 +1,4 @@
-"""What a frame costs: counted with a clock of the test's own, and measured on a processor that is four times as slow."""
+"""The cost of a frame: counted with a clock of the test's own, and measured on a processor four times as slow."""
 
 import pytest
 from chromium import opened

@@ -29,7 +29,6 @@ from .runs import RUNS, USUAL, add_l1, losses
 from .settings import rates, settings, variants
 
 STEPS = 100  # of each run that the page does again
-CHAOTIC = {"cocob": 30}  # trainings that a last bit moves later than after so many steps: compared as far as that
 EVERY = 10  # steps of a training from one loss to the next that is compared
 FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
 NUMBERS = np.random.default_rng(0).uniform(0.01, 4, 60)  # with which it looks
@@ -62,7 +61,7 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
     usual = {rule: {**USUAL, "rule": rule, "batch": 32, "seed": seed, "start": seed} for rule in ON_PAGE}
     runs = {**usual, **{name: {**USUAL, **run} for name, run in RUNS.items()}}
-    trainings = {name: losses(run, CHAOTIC.get(name, STEPS))[EVERY - 1 :: EVERY] for name, run in runs.items()}
+    trainings = {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in runs.items()}
     if own and own["losses"]:
         runs["your network"], trainings["your network"] = own["settings"], own["losses"]
     facts = {
@@ -75,7 +74,6 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
         "runs": runs,
         "steps": STEPS,
         "every": EVERY,
-        "chaotic": CHAOTIC,
         "trainings": trainings,
         "own": own,
         "walks": {name: walks(name) for name in SURFACES},
@@ -165,7 +163,6 @@ def walks(name: str) -> dict[str, list[float]]:
 
 
 def walk_rate(surface: str, rule: str) -> float:
-    """Return the rate with which a rule walks on a surface: that chosen by hand, or the rule's own, at most a quarter of
-    that of SGD."""
+    """Return the rate of a rule on a surface: that chosen by hand, or its own, at most a quarter of that of SGD."""
     rates = stated()[surface]
     return rates.get(rule, min(ON_PAGE[rule].hyper["lr"], rates["sgd"] / 4))
