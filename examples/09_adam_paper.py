@@ -69,12 +69,12 @@ print(f"{adam / one['Nesterov'][-1]:.2f} of Nesterov's and {adam / one['Adagrad'
 if args.imdb:
     sparse = tg.data.imdb(args.imdb)[:2]
 else:  # word k is drawn in proportion to 1 / k (Zipf's law), and more or less often in texts of the other kind
-    rng, many, words = np.random.default_rng(0), 300 if args.quick else 2000, 2000
+    rng, many, words = np.random.default_rng(0), 300 if args.quick else 1000, 1000
     mood = np.arange(many) % 2
     share = np.exp(0.5 * np.outer([-1, 1], rng.standard_normal(words))) / np.arange(1, words + 1)
     texts = [rng.multinomial(rng.integers(20, 200), share[k] / share[k].sum()) for k in mood]
     sparse = np.minimum(texts, 255).astype(np.uint8), mood
-words, length = sparse[0].shape[1], 3 if args.quick else 20
+words, length = sparse[0].shape[1], 3 if args.quick else 15
 filled = f"{100 * (sparse[0][:500] > 0).mean():.1f} %"
 about = f"{len(sparse[0]):,} bags of {words:,} words, of which {filled} are not 0,"
 print(f"\nFigure 1, right. Logistic regression on {about}")
