@@ -26,6 +26,9 @@ GIVEN = {  # an argument, by its name
 OTHERS = {  # tensor and arguments of a method for which the above will not do
     **{
         "argpartition": (X, 1),
+        "avg_pool2d": (X, 2),
+        "conv2d": (X[None, None], X[None, None]),
+        "max_pool2d": (X, 2),
         "repeat": (X, 2),
         "reshape": (X, 4),
         "searchsorted": (X[0], 0.25),

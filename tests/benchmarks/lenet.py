@@ -3,8 +3,8 @@
     python tests/benchmarks/lenet.py [--threads 1] [--rounds 5] [--batch 64] [--steps 20]
 
 Each framework has a process of its own, and they take turns. A step is zero_grad, forward pass, cross-entropy, backward
-pass and Adam in float32. Given are the medians of the fastest steps of the rounds, the losses at the end, and ratios. With
-one thread the processor's time is taken, which other work on the machine lengthens least.
+pass and Adam in float32. Given are the medians of the fastest steps of the rounds, the losses at the end, and ratios.
+With one thread the time is the processor's, which other work on the machine lengthens least.
 """
 
 from __future__ import annotations
