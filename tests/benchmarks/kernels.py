@@ -8,7 +8,8 @@
 float32, two threads. step() is all that a user calls: it looks for NaN and infinity in the gradient, which reads it
 once more, finds what there is to update, and runs the kernel. Everyone has a process of its own and they take turns, as
 in step.py. Triad is STREAM's, a[i] = b[i] + s * c[i], 12 bytes an element, run as the kernels are. Share is the bytes
-that a rule has to move (its arrays read, and all but the gradient written) in each second, over the triad's.
+that a rule has to move (its arrays read, and all but the gradient written) in each second, over the triad's. Rules that
+look at a whole parameter have one thread there, and a matrix of 1,000 columns; those of products are left out.
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ def rules(rounds):
     import tinygrad_edu as tg
     from tinygrad_edu.core import jit
     from tinygrad_edu.extras import threads
+    from tinygrad_edu.extras.whole_optimizers import Whole
 
     tg.set_num_threads(2)
 
@@ -102,23 +104,25 @@ def rules(rounds):
         for i in range(a.size):
             a[i] = b[i] + s * c[i]
 
-    optimizers = [(name, cls, {}) for name, cls in tg.optimizers.RULES.items()]
+    optimizers = [(name, cls, {}) for name, cls in tg.optimizers.RULES.items() if hasattr(cls.kernel, "py_func")]
     for variant in ({"centered": True}, {"momentum": 0.9}, {"centered": True, "momentum": 0.9}):
         optimizers.append((f"rmsprop {' '.join(variant)}", tg.RMSprop, variant))
     table = {}
     for size in ("1e5", "1e7"):
         n = int(float(size))
         rng = np.random.default_rng(0)
-        space = [tg.buffers.aligned(n, np.float32) for _ in range(6)]
+        space = [tg.buffers.aligned(n, np.float32) for _ in range(7)]
         for array in space:
             array[:] = rng.random(n, np.float32)
         run = {"triad": (threads.bound(triad, space[:3]), (0.5,), 12)}
         for name, cls, variant in optimizers:
             optimizer = cls(tg.Tensor(np.ones(2, np.float32), requires_grad=True), **variant)
             lr, _, *hyper = optimizer.groups[0].values()
-            count = 2 + len(optimizer.state)
+            count, bound = 2 + len(optimizer.state), threads.bound
+            if isinstance(optimizer, Whole):
+                optimizer.rows, optimizer.columns, bound = n // 1000, 1000, jit.bound
             run[name] = (
-                threads.bound(optimizer.kernel, space[:count]),
+                bound(optimizer.kernel, space[:count]),
                 optimizer.scalars(10, lr, *hyper),
                 4 * (2 * count - 1),
             )

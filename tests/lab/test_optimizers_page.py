@@ -191,13 +191,13 @@ def test_a_picture_is_an_svg_by_itself(tab):
 
 
 def test_a_lesson_hides_what_it_does_not_need(tab):
-    for name in tab.evaluate("tabs.optimizers.lessons"):
+    for name in tab.evaluate("Object.keys(tabs.optimizers.lessons)"):
         go(tab, f"lesson={name}")
-        assert tab.is_visible("#o-lesson"), name
+        assert tab.is_visible("#lesson"), name
     assert tab.is_hidden("#o-map")
     go(tab, "")
     assert tab.is_visible("#o-map")
-    assert tab.is_hidden("#o-lesson")
+    assert tab.is_hidden("#lesson")
 
 
 def test_an_address_may_ask_for_a_lesson(browser, with_formula, tmp_path):

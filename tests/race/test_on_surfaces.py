@@ -210,8 +210,8 @@ def test_what_is_no_number_is_refused(options, said):
 
 def test_who_races():
     assert tuple(run.rule for run in tg.race("valley", steps=1).runs) == FIELD
-    assert [run.rule for run in tg.race("valley", "all", 1).runs] == list(CLASSIC)
-    assert [run.rule for run in tg.race("valley", "every", 1).runs] == list(RULES)
+    assert [run.rule for run in tg.race("valley", "classic", 1).runs] == list(CLASSIC)
+    assert [run.rule for run in tg.race("valley", "all", 1).runs] == list(RULES)
     assert [run.rule for run in tg.race("valley", "adam", 1).runs] == ["adam"]
 
 

@@ -37,6 +37,8 @@ class Functions:
                 return self.loops.view(a, numbers, into)
             case "einsum":
                 return self.einsum(numbers, into, a.numbers[0], *args[1:])
+            case "sliding_window_view":
+                return self.elements.windows(numbers, a)
             case "transpose" | "swapaxes":
                 return self.transposed(numbers, name, *args)
             case "broadcast_to":

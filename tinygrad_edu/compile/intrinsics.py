@@ -185,28 +185,38 @@ def repeat(typingctx, row, to, n, size):
 # --- numbers too small to be normal -----------------------------------------------------------------------------------
 
 
+USUAL = 0x1F80
+
+
+def processor(builder):
+    """Return what stores ("st") the mode of the processor or loads ("ld") it, the place for it, and its type."""
+    word = ir.IntType(32)
+    place = cgutils.alloca_once(builder, word)
+    if platform.machine() not in ("x86_64", "AMD64"):
+        builder.store(word(0), place)
+        return lambda name: None, place, word
+    pointer = builder.bitcast(place, cgutils.voidptr_t)
+    kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t])
+
+    def control(name):
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.sse.{name}mxcsr"), [pointer])
+
+    return control, place, word
+
+
 @intrinsic
 def flush(typingctx, mode):
     """Set the mode of this thread's processor, and return the mode before. In mode 0 numbers below the smallest normal
     one are taken for 0, as they cost a hundred times as long; a returned mode restores it. Only x86 has these modes."""
 
     def code(context, builder, signature, args):
-        word = ir.IntType(32)
-        if platform.machine() not in ("x86_64", "AMD64"):
-            return word(0)
-        place = cgutils.alloca_once(builder, word)
-        pointer = builder.bitcast(place, cgutils.voidptr_t)
-        control = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t])
-        read, write = (
-            cgutils.get_or_insert_function(builder.module, control, f"llvm.x86.sse.{name}mxcsr")
-            for name in ("st", "ld")
-        )
-        builder.call(read, [pointer])
+        control, place, word = processor(builder)
+        control("st")
         before = builder.load(place)
         fast = builder.or_(before, word(0x8040))  # flush to zero, denormals are zero
         given = builder.trunc(args[0], word) if args[0].type.width > 32 else args[0]
         builder.store(builder.select(builder.icmp_unsigned("==", given, word(0)), fast, given), place)
-        builder.call(write, [pointer])
+        control("ld")
         return before
 
     return types.uint32(mode), code

@@ -113,6 +113,7 @@ class _Reader:
         self.namespace: dict[str, Any] = {}
         exec(program.helpers, self.namespace)
         self.helpers = {f.name: f for f in parsed(program.helpers).body if isinstance(f, ast.FunctionDef)}
+        self.helpers |= {name: DEFINED[there] for name, there in program.own.items() if there in DEFINED}
         self.inputs = set(program.inputs)
         self.checks: list[tuple[str, str]] = []
         self.scope: Scope = {}
@@ -158,6 +159,8 @@ class _Reader:
             return array
         if value.dtype is None or value.dtype.kind != "f" or value.place == name:
             return value
+        if value.of and not value.place and len(value.shape) > len(self.memory.regions[value.of].shape):
+            return value  # windows: a copy would have each number many times
         if not value.shape:
             return loops.scalar(value, name)
         if value.place and not value.flipped:

@@ -30,7 +30,7 @@ from ..program.program import Program
 from . import cache
 from .inputs import inputs_of, loops_of
 from .module_text import APPLIED, LEFT_OUT, OUT, PROPAGATE, RAISE, SKIP, STATUS, Drawn, Kinds, Parts, assemble
-from .numpy_c import asleep, interruptible, switches, wake_blas
+from .numpy_c import asleep, in_pieces, interrupted_late, interruptible, wake_blas
 from .table import DONE, NOT_FINITE, SKIPPED, Table, slots
 from .values import CannotCompile
 
@@ -96,8 +96,7 @@ class Plan:
         self._bound = list[Update]()  # the updates that the table is for
 
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
-        large = size >= threads.WORTH_A_THREAD and threads.CORES > 2  # BLAS's waiting thread holds a core
-        self._shared = large and not isinstance(optimizer, Whole)
+        self._shared = size >= threads.WORTH_A_THREAD and not isinstance(optimizer, Whole)
         self._ranks = optimizer.ranks
         self.apart = self._shared or self._ranks is not None or between is not None or self._by_numpy
         width = 1 + len(numbers_of(optimizer.kernel, 2 + len(averages)))
@@ -123,7 +122,7 @@ class Plan:
             self._room = n
             padded = -(-n // 16) * 16
             sizes = [prod(length.a * n + length.b for length in product) for product in self._products]
-            self._switches = switches() and max(sizes, default=0) > ALONE
+            self._switches = in_pieces() and max(sizes, default=0) > ALONE
             self.table.put(
                 **{f"own_{name}": np.empty((n, *shape), dtype) for name, (dtype, shape) in self._kinds.items()}
             )
@@ -203,9 +202,9 @@ class Plan:
         return status
 
     def _switching(self, code: Any, *given: Any) -> Any:
-        """Call machine code that changes BLAS's number of threads: one, but for the large products of a step."""
+        """Call machine code whose products take one thread of BLAS each."""
         with one_thread if self._switches else nullcontext():
-            return code(*given)
+            return interrupted_late(code, *given)
 
     # --- around the call ----------------------------------------------------------------------------------------------
 
@@ -277,10 +276,10 @@ class Plan:
             self._between()
         if self._by_numpy:
             return self._apply()
-        piece, run = self.piece, threads.in_threads if self._shared else alone
-        if run(lambda k, n: piece(True, k, n)):
-            return SKIPPED if self._policy == "skip" else NOT_FINITE
-        run(lambda k, n: piece(False, k, n))
+        n = threads.pieces() if self._shared else 1
+        for looking in (True, False):
+            if any(threads.shared(self.piece, [(looking, k, n) for k in range(n)], threads.threads)):
+                return SKIPPED if self._policy == "skip" else NOT_FINITE
         return DONE
 
     def _apply(self) -> int:
@@ -335,11 +334,6 @@ def constant_rate(optimizer: Optimizer, update: Update, steps: int) -> Array:
         if all(tuple(table[k].tolist()) == numbers(t[k]) for k in (0, -1)):
             return table
     return np.array([numbers(at) for at in t])
-
-
-def alone(job: Callable[[int, int], Any]) -> Any:
-    """Call job as the only thread does (`threads.in_threads`)."""
-    return job(0, 1)
 
 
 def array_type(value: Any) -> Any:

@@ -13,8 +13,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ..extras.one_thread import ALONE, SMALL
+from .intrinsics import USUAL, processor
 
-SET_THREADS, USERS = "tinygrad_edu_set_threads", "tinygrad_edu_users_threads"  # BLAS's function; its number outside
+PIECES = "_in_pieces"  # behind the name of BLAS's product
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112  # of BLAS
 VECTOR = 64  # bytes: two registers of a processor with AVX2, one with AVX-512
 ROWS = 6, 2, 1  # of a tile: as many as there are left
@@ -22,10 +23,10 @@ DEEP = 256  # the most rows of a transposed b, as columns of it are copied
 WORD = ir.IntType(64)
 
 
-def matmul(letter, bits, switches):
+def matmul(letter, bits, pieces):
     """Return the function out = a @ b of one dtype, or out += a @ b, by their addresses: a or aᵀ is (n, k), b or bᵀ is
-    (k, m). bits are those of BLAS's whole numbers. switches: a step holds BLAS at one thread (`Plan.run`), and a
-    large product within takes as many as BLAS has outside."""
+    (k, m). bits are those of BLAS's whole numbers. pieces: a step holds BLAS at one thread (`Plan.run`), and a large
+    product is computed in pieces (`numpy_c`)."""
 
     @intrinsic(prefer_literal=True)
     def multiply(typingctx, a, a_flipped, b, b_flipped, out, n, m, k, add):
@@ -41,13 +42,13 @@ def matmul(letter, bits, switches):
             m = WORD(width) if width else given
             args = a, a_flipped, b, b_flipped, out, n, m, k, add
             if not width:
-                _by_blas(builder, letter, bits, switches, *args)
+                _by_blas(builder, letter, bits, pieces, *args)
                 return context.get_dummy_value()
             with builder.if_else(in_loops()) as (then, otherwise):
                 with then:
                     _by_loops(builder, letter, width, *args)
                 with otherwise:
-                    _by_blas(builder, letter, bits, switches, *args)
+                    _by_blas(builder, letter, bits, pieces, *args)
             return context.get_dummy_value()
 
         flag, known = types.boolean, m if width else intp  # Numba keeps the code by these types
@@ -59,8 +60,8 @@ def matmul(letter, bits, switches):
 # --- by BLAS ----------------------------------------------------------------------------------------------------------
 
 
-def _by_blas(builder, letter, bits, switches, a, a_flipped, b, b_flipped, out, n, m, k, add):
-    """Write a call of BLAS, in as many threads as its size is worth."""
+def _by_blas(builder, letter, bits, pieces, a, a_flipped, b, b_flipped, out, n, m, k, add):
+    """Write a call of BLAS, or of what computes a large product in pieces."""
     real, order, whole = _real(letter), ir.IntType(32), ir.IntType(bits)
     size = builder.mul(builder.mul(n, m), k)
     n, m, k = (builder.trunc(x, whole) if bits < 64 else x for x in (n, m, k))
@@ -70,19 +71,22 @@ def _by_blas(builder, letter, bits, switches, a, a_flipped, b, b_flipped, out, n
     given = [order(ROW_MAJOR), turn_a, turn_b, n, m, k, real(1), a, width_a, b, width_b, beta, out, m]
     gemm = ir.FunctionType(ir.VoidType(), [x.type for x in given])
     multiply = cgutils.get_or_insert_function(builder.module, gemm, f"tinygrad_edu_{letter}gemm")
-    if not switches:
+    if not pieces:
         builder.call(multiply, given)
         return
-    set_ = ir.FunctionType(ir.VoidType(), [order])
-    set_threads = cgutils.get_or_insert_function(builder.module, set_, SET_THREADS)
-    place = builder.module.globals.get(USERS) or ir.GlobalVariable(builder.module, order, USERS)
-    users = builder.load(place)
-    large = builder.and_(builder.icmp_signed(">", size, size.type(SMALL)), builder.icmp_signed(">", users, order(0)))
-    with builder.if_then(large, likely=False):
-        builder.call(set_threads, [users])
-    builder.call(multiply, given)
-    with builder.if_then(large, likely=False):
-        builder.call(set_threads, [order(1)])
+    in_pieces = cgutils.get_or_insert_function(builder.module, gemm, f"tinygrad_edu_{letter}gemm{PIECES}")
+    with builder.if_else(builder.icmp_signed(">", size, size.type(SMALL)), likely=False) as (large, small):
+        with large:  # other threads have the processor's usual mode
+            control, place, mode = processor(builder)
+            control("st")
+            before = builder.load(place)
+            builder.store(mode(USUAL), place)
+            control("ld")
+            builder.call(in_pieces, given)
+            builder.store(before, place)
+            control("ld")
+        with small:
+            builder.call(multiply, given)
 
 
 def _real(letter):
