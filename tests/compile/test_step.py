@@ -1040,8 +1040,8 @@ def epoch(size, *, rule, build=None, loss=tg.cross_entropy, X=X, y=LABELS):
 
 @pytest.mark.parametrize("name", tg.optimizers.RULES)
 def test_an_epoch_has_the_numbers_of_its_steps(name):
-    """To a last bit, as NumPy's powers may be of another library than Python's: of groups, whose rates do not change. The
-    numbers of the last update stay, which `why` reads."""
+    """To a last bit, as NumPy's powers may be of another library than Python's: of groups, whose rates do not change.
+    The numbers of the last update stay, which `why` reads."""
 
     def rule(model):
         first, *rest = model.parameters()
