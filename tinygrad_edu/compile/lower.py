@@ -6,9 +6,10 @@ A step's machine code is made of the result. ``d_z = d_h * np.sign(h)`` becomes:
         d_z[_0] = (d_h[_0] * (float32(1) if h[_0] > 0 else ...))
 
 A line is read from the inside out. Each operator and each function of NumPy in it gives a `Value`, the text of an
-element (`functions` and `values`), and `loops` writes the loops. Matrix products become calls of NumPy's BLAS, and exp,
-tanh and the like calls of NumPy's own inner loops: these have NumPy's speed and NumPy's bits. No array is allocated:
-every result has its place in one workspace (`memory`), gradients have theirs in the flat gradient.
+element (`functions` and `values`), and `loops` writes the loops. Matrix products become calls of NumPy's BLAS, small
+ones loops of vectors (`products`); exp, tanh and the like become calls of NumPy's own inner loops, with NumPy's speed
+and NumPy's bits. No array is allocated: every result has its place in one workspace (`memory`), gradients have theirs
+in the flat gradient.
 
 The shapes are learned by running the program on batches of 3, 5 and 1 samples: a length is a · N + b, and an array that
 does not fit that for every N is refused.
@@ -49,7 +50,7 @@ class Lowered(NamedTuple):
     checks : (name of an array of integers, bound): each of its numbers has to be at least 0 and below
     shapes : name to shape, of all arrays
     numbers : name to a number, the same for arrays that share memory
-    products : (n, m, k) of each product by BLAS
+    products : (n, m, k) of each product of matrices
     """
 
     lines: list[str]
