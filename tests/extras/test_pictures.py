@@ -44,6 +44,12 @@ def test_ties_share_the_gradient():
     assert x.grad.tolist() == [[[[0.25, 0.25], [0.25, 0.25]]]]
 
 
+def test_padding_is_never_the_largest_and_counts_in_a_mean():
+    below_0 = -np.ones((1, 1, 2, 2))
+    assert tg.max_pool2d(below_0, 2, padding=1).numpy().tolist() == [[[[-1, -1], [-1, -1]]]]
+    assert tg.avg_pool2d(below_0, 2, padding=1).numpy().tolist() == [[[[-0.25, -0.25], [-0.25, -0.25]]]]
+
+
 def test_a_convolution_is_a_product_of_two_matrices_and_a_window_of_one_pixel_a_linear_layer():
     x, W = rng.standard_normal((3, 4, 5, 5)), rng.standard_normal((2, 4, 1, 1))
     by_hand = np.einsum("nchw,kc->nkhw", x, W[:, :, 0, 0])
