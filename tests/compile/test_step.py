@@ -478,7 +478,10 @@ def test_every_layer_is_in_it():
         if isinstance(value, type) and issubclass(value, tg.Layer)
     }
     takes_indices = tg.Embedding  # compiled in tests/training/test_models.py
-    assert kinds - {tg.Layer, tg.Sequential, takes_indices} == {type(layer) for layer in everything().layers}
+    take_pictures = {tg.Conv2d, tg.MaxPool2d, tg.AvgPool2d}  # compiled in tests/extras/test_pictures.py
+    assert kinds - {tg.Layer, tg.Sequential, takes_indices} - take_pictures == {
+        type(layer) for layer in everything().layers
+    }
 
 
 def some_layers(dtype):
@@ -1033,6 +1036,28 @@ def epoch(size, *, rule, build=None, loss=tg.cross_entropy, X=X, y=LABELS):
         except ValueError as error:
             raised.append(str(error))
     return pair, raised
+
+
+@pytest.mark.parametrize("name", tg.optimizers.RULES)
+def test_an_epoch_has_the_numbers_of_its_steps(name):
+    """To a last bit, as NumPy's powers may be of another library than Python's: of groups, whose rates do not change.
+    The numbers of the last update stay, which `why` reads."""
+
+    def rule(model):
+        first, *rest = model.parameters()
+        return tg.optimizers.RULES[name]([{"params": first, "l2": 0.1}, {"params": rest, "lr": 0.05}], lr=0.02)
+
+    at_once, one_by_one = Pair(network(), rule), Pair(network(), rule)
+    order = np.random.default_rng(0).permutation(12)
+    for _ in range(2):
+        at_once.step.epoch(X, LABELS, order, 3)
+        for first in range(0, 12, 3):
+            one_by_one.step(X[order[first : first + 3]], LABELS[order[first : first + 3]])
+    one, other = at_once.optimizers[0], one_by_one.optimizers[0]
+    assert [(u.t, u.l2, *u.numbers) for u in one.last] == [(u.t, u.l2, *u.numbers) for u in other.last]
+    a, b = one.state_dict(), other.state_dict()
+    assert all(np.array_equal(a[key], b[key]) or close(a[key], b[key], 1e-13) for key in a)
+    assert close(one.buffer.data, other.buffer.data, 1e-13)
 
 
 def test_what_an_epoch_leaves_after_skipped_batches():

@@ -61,7 +61,7 @@ PLANTED = [  # step, what is written, what is written wrongly instead, what is s
     (2, MUL, "(lambda g: other.data * 0 + 1, lambda g: g * self.data)", "x: "),
     (2, MUL, "(lambda g: -g * other.data, lambda g: g * self.data)", "x: sign"),
     (2, "node.grad = g if node.grad is None else node.grad + g", "pass", "after backward(), x.grad is None"),
-    (2, "data, parents=(), vjps=()):", "data):\n        parents = vjps = ()", "__init__ has to take what the operators"),
+    (2, "data, parents=(), vjps=()):", "data):\n        parents = vjps = ()", "__init__ has to take what"),
     (3, "grads[parent] + share if parent in grads else share", "share", "x: overwritten"),
     (3, "grads[parent] + share if", "grads[parent] - share if", "x: zero"),
     (4, "reversed(ordered(self))", "breadth_first(self)", "x: order"),

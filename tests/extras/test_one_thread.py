@@ -1,22 +1,24 @@
-"""Small products take one of BLAS's threads, everywhere; outside, BLAS's number is the user's."""
+"""Products take one of BLAS's threads, large ones in pieces, everywhere; outside, BLAS's number is the user's."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.extras import numpy_functions, one_thread as module
-from tinygrad_edu.extras.one_thread import ALONE, SMALL, blas_threads, one_thread
+from tinygrad_edu.extras import numpy_functions, one_thread as module, threads
+from tinygrad_edu.extras.one_thread import ALONE, SMALL, blas_threads, cuts, one_thread, one_throughout
 
 get, set_threads = blas_threads() or (None, None)
 pytestmark = pytest.mark.skipif(get is None, reason="NumPy's BLAS is not OpenBLAS with threads of its own")
 USERS = 3
-SIZES = {(64, 64, 64): USERS, (64, 64, 65): 1, (256, 512, 64): 1, (256, 512, 65): USERS}  # n, k, m: threads asked for
+SIZES = {(64, 64, 64): USERS, (64, 64, 65): 1, (256, 512, 64): 1, (256, 512, 65): 1}  # n, k, m: threads asked for
 rng = np.random.default_rng(0)
 
 
@@ -66,7 +68,7 @@ def test_the_number_is_blas_own(n):
 @pytest.mark.parametrize("sizes", SIZES)
 def test_products_and_their_gradients_ask_for(sizes, asked):
     n, k, m = sizes
-    assert (ALONE < n * k * m <= SMALL) == (SIZES[sizes] == 1)
+    assert (n * k * m > ALONE) == (SIZES[sizes] == 1)
     x, W, b = (tg.Tensor(rng.random(shape), requires_grad=True) for shape in ((n, k), (k, m), (m,)))
     for function, arrays in ((tg.Tensor.linear, [x, W, b]), (tg.Tensor.matmul, [x, W]), (np.dot, [x, W])):
         function(*arrays).sum().backward()
@@ -170,6 +172,24 @@ def test_a_process_that_is_forked_off_leaves_the_blocks_of_threads_that_it_has_n
         assert get() == 1
 
 
+def test_a_run_of_many_blocks_has_one_thread_throughout():
+    with one_throughout:
+        with one_thread:
+            assert get() == one_thread.users == 1
+        assert get() == 1
+    assert get() == USERS
+
+
+def test_another_thread_may_leave_before():
+    with one_throughout:
+        in_a_thread(one_throughout.__enter__)
+        with one_thread:
+            pass
+        assert get() == 1
+    one_throughout.forked()
+    assert get() == USERS
+
+
 def test_another_blas_is_left_alone(monkeypatch, asked):
     monkeypatch.setattr(module, "blas_threads", lambda: None)
     a = tg.Tensor(rng.random((100, 100)), requires_grad=True)
@@ -180,3 +200,156 @@ def test_another_blas_is_left_alone(monkeypatch, asked):
 def test_openmps_threads_are_left_alone(monkeypatch):
     monkeypatch.setattr(module, "_named", lambda names: iter([[lambda: 4, print, lambda: 2]]))
     assert blas_threads.__wrapped__() is None
+
+
+# --- large products ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def taken(monkeypatch):
+    """(threads, pieces) of each large product."""
+    seen = []
+
+    def noted(function, calls, n):
+        seen.append((n, len(calls)))
+        return threads.shared(function, calls, n)
+
+    monkeypatch.setattr(module, "shared", noted)
+    return seen
+
+
+def gradients(*shapes, dtype=np.float64):
+    x, W, b = (tg.Tensor(rng.random(shape).astype(dtype), requires_grad=True) for shape in shapes)
+    y = tg.Tensor.linear(x, W, b)
+    (y * y).sum().backward()
+    return [y.data, x.grad.copy(), W.grad.copy(), b.grad.copy()], [x.data, W.data, b.data]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("n", "k", "m"), [(128, 784, 256), (300, 130, 256), (65, 2000, 70), (17, 10_000, 60)])
+def test_no_bit_depends_on_the_number_of_threads(n, k, m, dtype, taken):
+    """BLAS's own threads differ in the last bits; so does its sum over the batch, the gradient of b."""
+    results = []
+    for k_threads in (1, 2, 5):
+        set_threads(k_threads)
+        global rng
+        rng = np.random.default_rng(0)
+        results.append(gradients((n, k), (k, m), (m,), dtype=dtype))
+        assert {n for n, _ in taken} == {k_threads}
+        taken.clear()
+    set_threads(USERS)
+    (expected, (x, W, b)), *others = results
+    for got, _ in others:
+        for one, other in zip(got, expected):
+            np.testing.assert_array_equal(one, other)
+    g = 2 * (x @ W + b)
+    close = {"rtol": 1e-4 if dtype == np.float32 else 1e-12}
+    for one, other in zip(expected, [x @ W + b, g @ W.T, x.T @ g, g.sum(axis=0)]):
+        assert type(one) is np.ndarray
+        np.testing.assert_allclose(one, other, **close)
+
+
+def test_stacks_and_mixed_dtypes(taken):
+    a, b = tg.Tensor(rng.random((2, 3, 130, 260)), requires_grad=True), tg.Tensor(rng.random((260, 257)))
+    y = a @ b
+    assert taken == [(USERS, 6 * 2)]
+    np.testing.assert_allclose(y.data, np.matmul(a.data, b.data))
+    y.sum().backward()
+    np.testing.assert_allclose(a.grad, np.broadcast_to(b.data.sum(axis=1), a.shape))
+    taken.clear()
+    np.testing.assert_allclose((a @ b.data.astype(np.float32)).data, a.data @ b.data, rtol=1e-6)
+    assert not taken
+    with pytest.raises(ValueError, match="the left factor"):
+        a @ np.ones((400, 400))
+
+
+@pytest.mark.parametrize("sizes", [(128, 1000, 784), (1000, 100, 784), (65, 70, 2000), (2, 3000, 3000), (8, 8, 8)])
+def test_the_pieces_make_the_product(sizes):
+    n, m, k = sizes
+    covered, pieces = np.zeros((n, m), int), cuts(n, m, k)
+    for rows, columns in pieces:
+        covered[rows, columns] += 1
+    assert (covered == 1).all()
+    assert (len(pieces) > 1) == (n * m * k > SMALL and max(n, m) >= 128)
+
+
+def test_observers_are_told_of_the_op():
+    x, W = tg.Tensor(rng.random((130, 260)), requires_grad=True), tg.Tensor(rng.random((260, 257)), requires_grad=True)
+    y = tg.Tensor.matmul(x, W)
+    assert y.op is tg.ops.matmul
+    source = tg.trace(lambda x, W: (x @ W).sum(), x, W).source
+    assert "x @ W" in source
+    assert "in_pieces" not in source
+    assert not tg.core.tensor.thread.op
+
+
+# --- threads that share -----------------------------------------------------------------------------------------------
+
+
+def test_a_thread_that_does_not_come_holds_up_nobody(monkeypatch):
+    """As on a busy machine, where the system lets it sleep."""
+    sleeping = SimpleNamespace(asked=threading.Lock())
+    sleeping.asked.acquire()
+    monkeypatch.setattr(threads, "idle", [sleeping])
+    here = threading.get_ident()
+    got = threads.shared(lambda i: (i, threading.get_ident()), [(i,) for i in range(5)], 2)
+    assert got == [(i, here) for i in range(5)]
+    assert not sleeping.job.first.acquire(False)  # when it comes it finds nothing to do
+
+
+def test_threads_share_the_calls():
+    for k in (2, 3, 2):
+        met = threading.Barrier(k, timeout=30)
+        call = lambda i, met=met: i + 0 * met.wait()
+        assert sorted(threads.shared(call, [(i,) for i in range(k)], k)) == [*range(k)]
+    assert threads.shared(abs, [], 2) == []
+
+
+def test_an_error_in_either_thread_is_raised():
+    met = threading.Barrier(2, timeout=30)
+    for place in (True, False):
+
+        def call(here, place=place):
+            met.wait()
+            if (threading.current_thread() is threading.main_thread()) == place:
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            threads.shared(call, [(1,), (2,)], 2)
+
+
+def test_after_ctrl_c_all_calls_have_been_made(monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threads, "idle", [])
+    monkeypatch.setattr(threads, "_Helper", interrupted)
+    done, todo = [], iter([(i,) for i in range(5)])
+    with pytest.raises(KeyboardInterrupt):
+        threads.shared(done.append, todo, 2)
+    assert done == [0, 1, 2, 3, 4]
+    assert threads.shared(done.append, todo, 2) == []
+
+
+def test_ctrl_c_while_it_waits_for_another_thread():
+    met, go, done = threading.Barrier(2, timeout=30), threading.Event(), []
+
+    def call(i):
+        met.wait()
+        if threading.current_thread() is not threading.main_thread():
+            signal.raise_signal(signal.SIGINT)  # which reaches the main thread, as it waits
+            go.wait(0.1)
+            done.append(i)
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.shared(call, [(1,), (2,)], 2)
+    assert len(done) == 1
+
+
+def test_without_new_threads_all_calls_are_made_here(monkeypatch):
+    def none():
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "idle", [])
+    monkeypatch.setattr(threads, "_Helper", none)
+    assert threads.shared(abs, [(-1,), (-2,)], 2) == [1, 2]

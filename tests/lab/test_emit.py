@@ -10,9 +10,10 @@ from rules_table import ROWS
 import tinygrad_edu as tg
 from tinygrad_edu.core import kernels
 from tinygrad_edu.core.layers import ACTIVATIONS
+from tinygrad_edu.extras.optimizers import RULES
 from tinygrad_edu.lab import emit
 from tinygrad_edu.lab.emit import ABSENT, ON_PAGE
-from tinygrad_edu.lab.page import CHAOTIC, walk_rate
+from tinygrad_edu.lab.page import walk_rate
 from tinygrad_edu.lab.programs import Book
 from tinygrad_edu.program.javascript import functions
 from tinygrad_edu.program.trace import Trace
@@ -201,3 +202,28 @@ def test_an_average_that_begins_elsewhere_is_refused():
         ValueError, match="an average of adagrad begins neither at 0 nor at p nor at one of its numbers"
     ):
         emit.rules({"late": Late([tg.Tensor([1.0], requires_grad=True)])})
+
+
+def test_a_rule_whose_numbers_are_not_those_of_one_parameter_is_refused_by_name():
+    p = tg.Tensor([[1.0, 2.0]], requires_grad=True)
+    assert {"dog", "dadapt_adam", "prodigy", "muon"} <= set(ABSENT)
+    assert set(ABSENT) | set(ON_PAGE) == set(RULES)
+    for name in ABSENT:
+        with pytest.raises(ValueError, match=f"^{RULES[name].__name__} cannot be written in JavaScript: its numbers"):
+            emit.rules({name: RULES[name]([p])})
+
+
+@needs_node
+def test_the_numbers_of_a_step_that_looks_at_a_whole_parameter(tmp_path):
+    """Lamb's as its paper has them: of an element, and one for all."""
+    p, g = np.array([3.0, 4.0]), np.array([0.5, -2.0])
+    text = """const seen = rules.lamb.sets.map(() => []);
+    const arrays = [D.p, D.g, [0, 0], [0, 0]].map((a) => Float64Array.from(a));
+    rules.lamb.telling(...arrays, ...rules.lamb.scalars(1, 0.1, 0.9, 0.999, 0, 0.25), seen);
+    answer([rules.lamb.sets, seen]);"""
+    sets, seen = node(tmp_path, emit.rules(), text, p=p.tolist(), g=g.tolist())
+    u = np.sign(g) + 0.25 * p
+    q = 5 / np.hypot(*u)
+    assert sets == ["m", "v", "u", "q", "p"]
+    for got, expected in zip(seen, [0.1 * g, 0.001 * g**2, u, q, p - 0.1 * q * u], strict=True):
+        np.testing.assert_allclose(got, expected, 1e-12)

@@ -17,7 +17,9 @@ def test_the_page_proves_itself_and_trains_in_firefox(made, tmp_path):
         call("WebDriver:Navigate", url=(tmp_path / "lab.html").as_uri() + "#tab=playground&layers=8-8")
 
         def of_page(code):
-            return call("WebDriver:ExecuteScript", script=f"const $ = (id) => document.getElementById(id); {code}", args=[])["value"]
+            return call(
+                "WebDriver:ExecuteScript", script=f"const $ = (id) => document.getElementById(id); {code}", args=[]
+            )["value"]
 
         def until(code, seconds=90):
             end = time.monotonic() + seconds
@@ -26,7 +28,9 @@ def test_the_page_proves_itself_and_trains_in_firefox(made, tmp_path):
             return found
 
         assert until("$('badge').classList.contains('good') || $('badge').classList.contains('bad')")
-        assert re.fullmatch(r"✓ (\d+) of \1 runs are the library's, to \de-1\d", of_page("return $('verdict').textContent"))
+        assert re.fullmatch(
+            r"✓ (\d+) of \1 runs are the library's, to \de-1\d", of_page("return $('verdict').textContent")
+        )
         of_page("$('play').click()")
         assert until("Number($('t').textContent) > 30")
         of_page("$('play').click()")

@@ -1,4 +1,4 @@
-"""What a frame costs: counted with a clock of the test's own, and measured on a processor that is four times as slow."""
+"""The cost of a frame: counted with a clock of the test's own, and measured on a processor four times as slow."""
 
 import pytest
 from chromium import opened
@@ -85,20 +85,25 @@ def test_a_school_laptop_trains_sixty_steps_a_second(tab):
         pytest.skip("this machine is so busy that a page at rest has no 50 frames a second")
     tab.click("#play")
     tab.wait_for_timeout(1000)  # the compiler of JavaScript has to know what is called often
-    found = [(per_second(tab, "Number(document.getElementById('t').textContent)"), per_second(tab, "frames")) for _ in range(3)]
+    step = "Number(document.getElementById('t').textContent)"
+    found = [(per_second(tab, step), per_second(tab, "frames", 1000)) for _ in range(3)]
     assert max(steps for steps, _ in found) >= 54, found
-    assert max(frames for _, frames in found) >= 40, found
+    assert max(frames for _, frames in found) >= 12, found  # the steps come first; a quiet machine has 60
 
 
 @pytest.mark.parametrize(
-    ("link", "button"),
+    ("link", "button", "most"),
     [
-        ("tab=optimizers&surface=beale&rules=sgd,momentum,nesterov,adagrad,rmsprop,adam,adamw,lion&t=0&n=500", "#o-play"),
-        ("tab=playground&layers=8-8", "#play"),
+        (
+            "tab=optimizers&surface=beale&rules=sgd,momentum,nesterov,adagrad,rmsprop,adam,adamw,lion&t=0&n=500",
+            "#o-play",
+            16,
+        ),
+        ("tab=playground&layers=8-8", "#play", 7),
     ],
     ids=["eight paths", "2-8-8-2"],
 )
-def test_a_frame_takes_less_than_16_ms_of_the_processor(tab, link, button):
+def test_a_frame_takes_few_milliseconds_of_the_processor(tab, link, button, most):
     go(tab, link)
     session = tab.context.new_cdp_session(tab)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
@@ -112,4 +117,4 @@ def test_a_frame_takes_less_than_16_ms_of_the_processor(tab, link, button):
         before = seconds()
         frames = 2 * per_second(tab, "frames")
         found.append(1000 * (seconds() - before) / frames)
-    assert min(found) < 16, found
+    assert min(found) < most, found

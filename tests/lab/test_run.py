@@ -57,7 +57,12 @@ RUNS = [
     },
     {"data": "digits", "layers": [16], "activation": "softplus", "dropout": 0.5, "l1": 0.002, "l2": 0.001, "batch": 32},
     {"data": "hills", "layers": [4, 3], "loss": "mse_loss", "rule": "sm3", "l1": 0.01, "batch": 32},
-    {"rule": "lamb", "hyper": {"lr": 0.02, "weight_decay": 0.1}, "schedule": "step", "numbers": {"steps": 7, "factor": 0.5}},
+    {
+        "rule": "lamb",
+        "hyper": {"lr": 0.02, "weight_decay": 0.1},
+        "schedule": "step",
+        "numbers": {"steps": 7, "factor": 0.5},
+    },
     {
         "layers": [4, 4],
         "dropout": 0.5,
@@ -83,7 +88,9 @@ SCHEDULED = [
 
 @needs_node
 def test_the_script_of_a_run_does_its_steps_again(tmp_path, scripts):
-    given = [{"given": given} for given in [*RUNS, *SCHEDULED]] + [{"given": {}, "changes": [[10, 3, 0.5], [20, 7, -2]]}]
+    given = [{"given": given} for given in [*RUNS, *SCHEDULED]] + [
+        {"given": {}, "changes": [[10, 3, 0.5], [20, 7, -2]]}
+    ]
     for made in node(tmp_path, *scripts, RUN, runs=given, steps=STEPS):
         again = {}
         exec(made["script"], again)

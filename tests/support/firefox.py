@@ -1,4 +1,4 @@
-"""Firefox, without a screen, driven by its own protocol: Marionette, JSON on a socket, each message with its length in front."""
+"""Firefox without a screen, driven by Marionette: JSON on a socket, each message with its length in front."""
 
 import contextlib
 import json

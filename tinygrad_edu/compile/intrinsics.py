@@ -17,11 +17,6 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 from numba.np import arrayobj
 
-from ..extras.one_thread import SMALL
-
-SET_THREADS, USERS = "tinygrad_edu_set_threads", "tinygrad_edu_users_threads"  # BLAS's function; its number outside
-ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112  # of BLAS
-
 # --- arrays by their address ------------------------------------------------------------------------------------------
 
 
@@ -190,78 +185,44 @@ def repeat(typingctx, row, to, n, size):
 # --- numbers too small to be normal -----------------------------------------------------------------------------------
 
 
+USUAL = 0x1F80
+
+
+def processor(builder):
+    """Return what stores ("st") the mode of the processor or loads ("ld") it, the place for it, and its type."""
+    word = ir.IntType(32)
+    place = cgutils.alloca_once(builder, word)
+    if platform.machine() not in ("x86_64", "AMD64"):
+        builder.store(word(0), place)
+        return lambda name: None, place, word
+    pointer = builder.bitcast(place, cgutils.voidptr_t)
+    kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t])
+
+    def control(name):
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.sse.{name}mxcsr"), [pointer])
+
+    return control, place, word
+
+
 @intrinsic
 def flush(typingctx, mode):
     """Set the mode of this thread's processor, and return the mode before. In mode 0 numbers below the smallest normal
     one are taken for 0, as they cost a hundred times as long; a returned mode restores it. Only x86 has these modes."""
 
     def code(context, builder, signature, args):
-        word = ir.IntType(32)
-        if platform.machine() not in ("x86_64", "AMD64"):
-            return word(0)
-        place = cgutils.alloca_once(builder, word)
-        pointer = builder.bitcast(place, cgutils.voidptr_t)
-        control = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t])
-        read, write = (
-            cgutils.get_or_insert_function(builder.module, control, f"llvm.x86.sse.{name}mxcsr")
-            for name in ("st", "ld")
-        )
-        builder.call(read, [pointer])
+        control, place, word = processor(builder)
+        control("st")
         before = builder.load(place)
         fast = builder.or_(before, word(0x8040))  # flush to zero, denormals are zero
         given = builder.trunc(args[0], word) if args[0].type.width > 32 else args[0]
         builder.store(builder.select(builder.icmp_unsigned("==", given, word(0)), fast, given), place)
-        builder.call(write, [pointer])
+        control("ld")
         return before
 
     return types.uint32(mode), code
 
 
-# --- products and functions -------------------------------------------------------------------------------------------
-
-
-def matmul(letter, bits, switches):
-    """Return the function out = a @ b of one dtype, or out += a @ b, by their addresses: a or aᵀ is (n, k), b or bᵀ is
-    (k, m). bits are those of BLAS's whole numbers. switches: a step holds BLAS at one thread (`Plan.run`), and a
-    large product within takes as many as BLAS has outside."""
-    real = ir.FloatType() if letter == "s" else ir.DoubleType()
-
-    @intrinsic
-    def by_blas(typingctx, a, a_flipped, b, b_flipped, out, n, m, k, add):
-        def code(context, builder, signature, args):
-            a, a_flipped, b, b_flipped, out, n, m, k, add = (
-                context.cast(builder, x, t, types.boolean if isinstance(t, types.Boolean) else intp)
-                for x, t in zip(args, signature.args)
-            )
-            order, whole = ir.IntType(32), ir.IntType(bits)
-            size = builder.mul(builder.mul(n, m), k)
-            n, m, k = (builder.trunc(x, whole) if bits < 64 else x for x in (n, m, k))
-            turn_a, turn_b = (builder.select(x, order(TRANSPOSED), order(AS_IT_IS)) for x in (a_flipped, b_flipped))
-            width_a, width_b = builder.select(a_flipped, n, k), builder.select(b_flipped, k, m)
-            beta = builder.select(add, real(1), real(0))
-            given = [order(ROW_MAJOR), turn_a, turn_b, n, m, k, real(1), a, width_a, b, width_b, beta, out, m]
-            gemm = ir.FunctionType(ir.VoidType(), [x.type for x in given])
-            multiply = cgutils.get_or_insert_function(builder.module, gemm, f"tinygrad_edu_{letter}gemm")
-            if not switches:
-                builder.call(multiply, given)
-                return context.get_dummy_value()
-            set_ = ir.FunctionType(ir.VoidType(), [order])
-            set_threads = cgutils.get_or_insert_function(builder.module, set_, SET_THREADS)
-            place = builder.module.globals.get(USERS) or ir.GlobalVariable(builder.module, order, USERS)
-            users = builder.load(place)
-            large = builder.and_(
-                builder.icmp_signed(">", size, size.type(SMALL)), builder.icmp_signed(">", users, order(0))
-            )
-            with builder.if_then(large, likely=False):
-                builder.call(set_threads, [users])
-            builder.call(multiply, given)
-            with builder.if_then(large, likely=False):
-                builder.call(set_threads, [order(1)])
-            return context.get_dummy_value()
-
-        return types.void(a, types.boolean, b, types.boolean, out, n, m, k, types.boolean), code
-
-    return by_blas
+# --- functions --------------------------------------------------------------------------------------------------------
 
 
 def called(name, inner_loop):

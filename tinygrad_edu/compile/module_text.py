@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..core.jit import kernel, numbers_of
-from ..core.kernels import add_l2, not_finite
+from ..core.kernels import add_l2
+from ..extras.threads import look_at
 from . import table
 from .loops import nested
 from .lower import Lowered
@@ -218,7 +221,7 @@ def assemble(parts: Parts, rule: Any, states: int, size: int, dtype: Any) -> str
         size=size,
         states="\n".join(f"    _s{i} = _array(_at[{at[f'state{i}']}], 0, ({size},), {dtype})" for i in range(states)),
         width=1 + count,
-        imports=_imports(rule),
+        imports=_imports(rule, look_at(size * np.dtype(dtype).itemsize)),
         arguments=", ".join(arguments),
         **{f"{name.lower()}_dtype": kind for name, (kind, _) in parts.kinds.items()},
         **{f"{name.lower()}_bytes": prod(shape) * kind.itemsize for name, (kind, shape) in parts.kinds.items()},
@@ -226,9 +229,9 @@ def assemble(parts: Parts, rule: Any, states: int, size: int, dtype: Any) -> str
     )
 
 
-def _imports(rule: Any) -> str:
+def _imports(rule: Any, look: Any) -> str:
     """Return the lines that bring the kernels and `numpy_c` into the module, wherever they are defined."""
-    used = {"_kernel": kernel, "_add_l2": add_l2, "_not_finite": not_finite, "_rule": rule, "_functions": functions}
+    used = {"_kernel": kernel, "_add_l2": add_l2, "_not_finite": look, "_rule": rule, "_functions": functions}
     return "\n".join(f"from {f.__module__} import {f.__name__} as {name}" for name, f in used.items())
 
 
@@ -277,9 +280,9 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
         lines += [f"if _at[{at['count']}]:", *(f"    {line}" for line in count)]
     if parts.labelled:
         z, (n, classes) = parts.output, shapes[parts.output]
-        here, most = f"{z}[_0, _1]", f"{z}[_0, _best]"  # the first NaN, if there is one, as NumPy's argmax
-        best = [f"if {here} > {most} or ({here} != {here} and {most} == {most}):", "    _best = _1"]
-        row = ["_best = 0", *nested([("_1", classes)], best), f"_right += _best == y[_0] and {most} == {most}"]
+        own = f"_own = {z}[_0, y[_0]] if 0 <= y[_0] < {classes} else {dtype}(inf - inf)"
+        rest = f"_is &= ({z}[_0, _1] < _own) | (({z}[_0, _1] == _own) & (_1 >= y[_0]))"  # the first of the highest
+        row = [own, "_is = True", *nested([("_1", classes)], [rest]), "_right += _is"]
         count = ["_right = 0", *nested([("_0", n)], row), f"_out[{RIGHT}] = _right"]
         lines += [f"if _at[{at['count']}]:", *(f"    {line}" for line in count)]
     return lines

@@ -23,9 +23,10 @@ from llvmlite import binding
 
 from ..core.kernels import sgd
 from ..core.ops import Array
-from ..extras.one_thread import SMALL, blas_threads, libraries, one_thread, own_library, threads_for
+from ..extras.one_thread import SMALL, blas_threads, cuts, libraries, one_thread, own_library
+from ..extras.threads import shared
 from ..guards.frames import warn
-from . import intrinsics
+from . import intrinsics, products
 from .templates import CALLED
 
 NAMES = (  # of BLAS's products, as the builders of NumPy call them; the first three take whole numbers of 64 bits
@@ -164,16 +165,55 @@ def _named() -> str:
         why = "its own function was not found, or does not agree with it"
         warn(f"compiled steps call NumPy through Python, which is slower, for {', '.join(apart)}: {why}")
     entries = " ".join(f"{which}{extra or 0:d}" for which, extra in loops.items())
-    return f"{product} {switches() and SMALL} {sys.byteorder} {entries}"
+    return f"{product} {in_pieces() and SMALL} {sys.byteorder} {entries}"
 
 
-def switches() -> bool:
-    """Name what tells BLAS how many threads to use. Return whether a step does so: not if BLAS is not OpenBLAS."""
-    if PLAIN or blas() is None or (threads := blas_threads()) is None:
+# --- large products, in pieces ----------------------------------------------------------------------------------------
+
+
+_piecewise: list[Any] = []  # functions that machine code may call
+
+
+@lru_cache
+def in_pieces() -> bool:
+    """Name the functions that compute large products. Return whether a step calls them, and holds BLAS at one thread:
+    not if BLAS is not OpenBLAS."""
+    if PLAIN or (found := blas()) is None or blas_threads() is None:
         return False
-    binding.add_symbol(intrinsics.SET_THREADS, _address(threads.set))
-    binding.add_symbol(intrinsics.USERS, ctypes.addressof(one_thread.users))
+    for letter in "sd":
+        name, kind = f"tinygrad_edu_{letter}gemm", _product_type(letter, found[1])
+        multiply = kind(binding.address_of_symbol(name))
+        _piecewise.append(kind(partial(_in_pieces, multiply, SIMPLE[letter].itemsize)))
+        binding.add_symbol(name + products.PIECES, _address(_piecewise[-1]))
     return True
+
+
+def _in_pieces(multiply: Any, item: int, *given: Any) -> None:
+    """Compute a product as BLAS does, in pieces that threads share."""
+    todo: Any = None
+    for _ in range(100):
+        try:
+            if todo is None:
+                todo = iter(_pieces(item, *given))
+            shared(multiply, todo, one_thread.users)
+            return
+        except KeyboardInterrupt as error:  # the pieces are done, or none is begun
+            _late.append(error)
+
+
+def _pieces(item: int, *given: Any) -> list[tuple[Any, ...]]:
+    """Return what BLAS is given for each piece of a product; numbers have so many bytes."""
+    order, turned, turned_b, n, m, k, alpha, a, width, b, width_b, beta, out, wide = given
+    row = item if turned == products.TRANSPOSED else item * width  # bytes from one to the next
+    column = item * width_b if turned_b == products.TRANSPOSED else item
+
+    def piece(rows: slice, columns: slice) -> tuple[Any, ...]:
+        first, second = a + rows.start * row, b + columns.start * column
+        to = out + (rows.start * wide + columns.start) * item
+        sizes = rows.stop - rows.start, columns.stop - columns.start, k
+        return order, turned, turned_b, *sizes, alpha, first, width, second, width_b, beta, to, wide
+
+    return [piece(rows, columns) for rows, columns in cuts(n, m, k)]
 
 
 # --- NumPy through Python, where its own function was not found -------------------------------------------------------
@@ -201,7 +241,7 @@ def _call_python(name: str, kind: Any, function: Any) -> None:
 def _multiply(dtype: Any, *given: Any) -> None:
     _, turned, turned_b, n, m, k, _, a, _, b, _, add, out, _ = given
     _matmul_plainly(
-        dtype, a, turned == intrinsics.TRANSPOSED, b, turned_b == intrinsics.TRANSPOSED, out, n, m, k, bool(add)
+        dtype, a, turned == products.TRANSPOSED, b, turned_b == products.TRANSPOSED, out, n, m, k, bool(add)
     )
 
 
@@ -216,18 +256,17 @@ def _run_loop(ufunc: Any, dtype: Any, pointers: int, length: int, steps: int, _:
 
 def interruptible(code: Any) -> Any:
     """Return machine code that raises what was raised in a function of Python that it called."""
-    if not _alive:
-        return code
+    return partial(interrupted_late, code) if _alive else code
 
-    def run(*given: Any) -> Any:
-        status = code(*given)
-        if _late:
-            error = _late[-1]
-            _late.clear()
-            raise error
-        return status
 
-    return run
+def interrupted_late(code: Any, *given: Any) -> Any:
+    """Call machine code; raise what was raised in a function of Python that it called."""
+    status = code(*given)
+    if _late:
+        error = _late[-1]
+        _late.clear()
+        raise error
+    return status
 
 
 def functions(dtype: Any) -> dict[str, Any]:
@@ -260,7 +299,7 @@ def _native(letter: str) -> dict[str, Any]:
     own = {f"_{name}": getattr(intrinsics, name) for name in ("place", "array", "address", "repeat", "flush")}
     bits = (blas() or ("", 64))[1]
     called = {f"_{name}": intrinsics.called(name, inner_loop) for name in CALLED}
-    return called | own | {"_matmul": intrinsics.matmul(letter, bits, switches())}
+    return called | own | {"_matmul": products.matmul(letter, bits, in_pieces())}
 
 
 # --- the same in plain Python ----------------------------------------------------------------------------------------
@@ -289,8 +328,7 @@ def _matmul_plainly(
 ) -> None:
     left = _array_plainly(a, 0, (k, n) if a_flipped else (n, k), dtype)
     right = _array_plainly(b, 0, (m, k) if b_flipped else (k, m), dtype)
-    with threads_for(n * m * k):
-        product = (left.T if a_flipped else left) @ (right.T if b_flipped else right)
+    product = (left.T if a_flipped else left) @ (right.T if b_flipped else right)
     total = _array_plainly(out, 0, (n, m), dtype)
     total[...] = product + total if add else product
 

@@ -7,7 +7,7 @@ updates get their numbers and are counted. So compiled and eager steps can take 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import cached_property, partial
 from math import prod
 from struct import Struct
@@ -30,7 +30,7 @@ from ..program.program import Program
 from . import cache
 from .inputs import inputs_of, loops_of
 from .module_text import APPLIED, LEFT_OUT, OUT, PROPAGATE, RAISE, SKIP, STATUS, Drawn, Kinds, Parts, assemble
-from .numpy_c import asleep, interruptible, switches, wake_blas
+from .numpy_c import asleep, in_pieces, interrupted_late, interruptible, wake_blas
 from .table import DONE, NOT_FINITE, SKIPPED, Table, slots
 from .values import CannotCompile
 
@@ -96,8 +96,7 @@ class Plan:
         self._bound = list[Update]()  # the updates that the table is for
 
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
-        large = size >= threads.WORTH_A_THREAD and threads.CORES > 2  # BLAS's waiting thread holds a core
-        self._shared = large and not isinstance(optimizer, Whole)
+        self._shared = size >= threads.WORTH_A_THREAD and not isinstance(optimizer, Whole)
         self._ranks = optimizer.ranks
         self.apart = self._shared or self._ranks is not None or between is not None or self._by_numpy
         width = 1 + len(numbers_of(optimizer.kernel, 2 + len(optimizer.state)))
@@ -123,7 +122,7 @@ class Plan:
             self._room = n
             padded = -(-n // 16) * 16
             sizes = [prod(length.a * n + length.b for length in product) for product in self._products]
-            self._switches = switches() and max(sizes, default=0) > ALONE
+            self._switches = in_pieces() and max(sizes, default=0) > ALONE
             self.table.put(
                 **{f"own_{name}": np.empty((n, *shape), dtype) for name, (dtype, shape) in self._kinds.items()}
             )
@@ -179,10 +178,7 @@ class Plan:
         optimizer, size = self.optimizer, min(size, len(order))
         try:
             updates = self._begin()
-            table = np.empty((-(-len(order) // size), len(updates) * self._row // 8))
-            for k, row in enumerate(table):
-                optimizer.begin(updates, k)
-                row[:] = [number for update in updates for number in (update.l2, *update.numbers)]
+            table = self._ahead(updates, -(-len(order) // size))
         except Exception:  # as above
             optimizer.zero_grad()
             raise
@@ -206,9 +202,9 @@ class Plan:
         return status
 
     def _switching(self, code: Any, *given: Any) -> Any:
-        """Call machine code that changes BLAS's number of threads: one, but for the large products of a step."""
+        """Call machine code whose products take one thread of BLAS each."""
         with one_thread if self._switches else nullcontext():
-            return code(*given)
+            return interrupted_late(code, *given)
 
     # --- around the call ----------------------------------------------------------------------------------------------
 
@@ -241,6 +237,19 @@ class Plan:
                 told(optimizer)
         return updates
 
+    def _ahead(self, updates: list[Update], steps: int) -> Array:
+        """Return a row for each of so many steps to come: what l2 and numbers of the updates will be."""
+        optimizer, numbers = self.optimizer, list[float]()
+        if type(optimizer).begin is Optimizer.begin and not any(callable(update.group["lr"]) for update in updates):
+            table = np.hstack([constant_rate(optimizer, update, steps) for update in updates])
+            optimizer.begin(updates, steps - 1)  # the last update has its numbers, which `why` reads
+            return table
+        for k in range(steps):
+            optimizer.begin(updates, k)
+            for update in updates:
+                numbers += (update.l2, *update.numbers)
+        return np.array(numbers, float).reshape(steps, -1)
+
     def _renew(self) -> None:
         """Note that no update was made with the gradients yet."""
         stamp = next_stamp()
@@ -267,10 +276,10 @@ class Plan:
             self._between()
         if self._by_numpy:
             return self._apply()
-        piece, run = self.piece, threads.in_threads if self._shared else alone
-        if run(lambda k, n: piece(True, k, n)):
-            return SKIPPED if self._policy == "skip" else NOT_FINITE
-        run(lambda k, n: piece(False, k, n))
+        n = threads.pieces() if self._shared else 1
+        for looking in (True, False):
+            if any(threads.shared(self.piece, [(looking, k, n) for k in range(n)], threads.threads)):
+                return SKIPPED if self._policy == "skip" else NOT_FINITE
         return DONE
 
     def _apply(self) -> int:
@@ -307,9 +316,24 @@ class Plan:
         return partial(interruptible(code), *bound)
 
 
-def alone(job: Callable[[int, int], Any]) -> Any:
-    """Call job as the only thread does (`threads.in_threads`)."""
-    return job(0, 1)
+def constant_rate(optimizer: Optimizer, update: Update, steps: int) -> Array:
+    """Return l2 and numbers of an update for so many steps to come, in which no hyper-parameter changes.
+
+    Where a rule's ``scalars`` is arithmetic alone, as nearly always, it takes all t at once.
+    """
+    lr, l2, rest = update.group["lr"], update.group["l2"], update.group.rest
+    t = range(update.t + 1, update.t + 1 + steps)
+
+    def numbers(at: Any) -> tuple[Any, ...]:
+        return l2, *optimizer.scalars(at, lr, *rest)
+
+    with suppress(TypeError, ValueError):  # a rule that asks whether t < 5 cannot take them
+        table = np.empty((steps, 1 + len(optimizer.scalars(t[0], lr, *rest))))
+        for column, value in zip(table.T, numbers(np.array(t))):
+            column[:] = value
+        if all(tuple(table[k].tolist()) == numbers(t[k]) for k in (0, -1)):
+            return table
+    return np.array([numbers(at) for at in t])
 
 
 def array_type(value: Any) -> Any:

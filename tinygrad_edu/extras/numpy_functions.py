@@ -19,18 +19,21 @@ from ..core.ops import Axis, Result
 from ..core.tensor import Tensor, apply, as_tensor, constant, method, real, unwrap
 from . import composed, ops, products, statistics
 from .misfit import of_shapes, reworded
-from .one_thread import ALONE, SMALL, product
+from .one_thread import ALONE, product
 from .spellings import TORCHS_METHODS, Elsewhere, python_number
 
 
 def linear(x: Any, W: Any, b: Any) -> Tensor:
     """y = x W + b: `ops.linear` for a batch x (N, D), `ops.matmul` and `ops.add` for other shapes"""
-    a = x.array if isinstance(x, Tensor) else x
-    if getattr(a, "ndim", 0) != 2:
-        return matmul(x, W) + b
-    size = len(a) * (W if isinstance(W, Tensor) else as_tensor(W)).array.size
     try:
-        return product(ops.linear, x, W, b) if ALONE < size <= SMALL else apply(ops.linear, x, W, b)
+        n, _ = x.array.shape if isinstance(x, Tensor) else x.shape
+        size = n * W.array.size
+    except (AttributeError, ValueError):  # a list, other than two axes, or weights that are no Tensor
+        if getattr(unwrap(x), "ndim", 0) != 2:
+            return matmul(x, W) + b
+        size = len(unwrap(x)) * as_tensor(W).array.size
+    try:
+        return product(size, ops.linear, x, W, b) if size > ALONE else apply(ops.linear, x, W, b)
     except ValueError as error:
         error.args = (reworded(str(error)),)
         raise
@@ -44,7 +47,7 @@ def matmul(a: Any, b: Any) -> Tensor:
     try:
         if a.ndim > 1 and b.ndim > 1:
             size = a.shape[-2] * a.shape[-1] * b.shape[-1]
-            return product(ops.matmul, a, b) if ALONE < size <= SMALL else apply(ops.matmul, a, b)
+            return product(size, ops.matmul, a, b) if size > ALONE else apply(ops.matmul, a, b)
         y = apply(ops.matmul, a if a.ndim > 1 else reshape(a, 1, -1), b if b.ndim > 1 else reshape(b, -1, 1))
     except ValueError as error:
         if said := of_shapes(a.shape, b.shape):
@@ -378,6 +381,7 @@ METHODS: dict[str, Any] = {  # the face binds them to Tensor
     **FUNCTIONS,
     "dot": products.dot,
     **{name: property(attrgetter(f"array.{name}")) for name in ("nbytes", "itemsize")},
+    "T": property(lambda t: apply(ops.transpose, t), doc="The tensor with its axes reversed."),
     "mT": property(matrix_transpose),
     "detach": detach,
     "__matmul__": matmul,

@@ -1,30 +1,36 @@
-"""Small products take one of BLAS's threads, as a second one gains nothing there, and costs much on a busy machine.
+"""Products take one of BLAS's threads, as a second one costs much on a busy machine; large ones are cut into pieces.
 
 OpenBLAS's threads wait for each other within a product. If a core is busy with other work, one of them sleeps, and the
 product takes as long as the system lets it sleep: milliseconds for microseconds. So OpenBLAS is told to use one thread
-before a small product, and afterwards as many as before. Other BLAS libraries are left alone.
+before a product, and afterwards as many as before. A second thread gains nothing in a small product. A large one is cut
+into pieces, for as many `threads` as BLAS has outside, which do not wait like that. The cuts depend on the shapes
+alone, and so no bit of a result depends on the number of threads, or on other work. Other BLAS libraries are left as
+they are.
 """
 
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
+from functools import lru_cache, partial, wraps
+from itertools import pairwise
 from threading import Lock, get_ident
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.ops import Result
-from ..core.tensor import Tensor, apply
+from ..core.ops import Array, Result
+from ..core.tensor import Tensor, apply, thread, unbroadcast, unwrap
+from .threads import cut, shared
 
 # both are numbers of multiplications: n · k · m for a product of (n, k) and (k, m)
 ALONE = 2**18  # up to here OpenBLAS uses one thread by itself
 SMALL = 2**23  # up to here a second thread gains nothing: see docs/performance.md
+WIDTH = 64  # columns or rows that a piece of a large product has at least
 
 
 def own_library() -> str:
@@ -74,16 +80,16 @@ def _named(names: list[str]) -> Iterator[list[Any]]:
 class _OneThread:
     """``with one_thread:`` BLAS uses one thread; at the end of the last such block, as many as before the first.
 
-    The number is the whole process's: OpenBLAS has none for each thread. So a large product that another thread
-    computes meanwhile may have one thread too. That changes its time alone.
+    The number is the whole process's: OpenBLAS has none for each thread. So a product of the user's own that another
+    thread computes meanwhile may have one thread too.
 
     Attributes
     ----------
-    users : BLAS's number of threads outside
+    users : BLAS's number of threads outside, which the pieces of large products may take
     """
 
     def __init__(self) -> None:
-        self.users = ctypes.c_int(0)  # machine code reads it, by its address
+        self.users = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -93,7 +99,7 @@ class _OneThread:
         if (library := blas_threads()) is not None:
             with self._lock:
                 if not self._inside:
-                    self.users.value = library.get()
+                    self.users = library.get()
                 self._inside.add(get_ident())
                 library.set(1)
 
@@ -114,7 +120,7 @@ class _OneThread:
     def _restore(self) -> None:
         library = blas_threads()
         if library is not None and library.get() == 1:  # else somebody has set it meanwhile
-            library.set(self.users.value)
+            library.set(self.users)
 
     def forked(self) -> None:
         """Leave the blocks of threads that a process does not have, as it was forked off."""
@@ -123,27 +129,90 @@ class _OneThread:
         self._begin()
 
 
-one_thread = _OneThread()
+one_thread = _OneThread()  # for a product, or a step
+one_throughout = _OneThread()  # for a run beside others, of many such blocks
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=one_thread.forked)
+    for block in (one_thread, one_throughout):
+        os.register_at_fork(after_in_child=block.forked)
 
 
-def threads_for(size: int) -> AbstractContextManager[None]:
-    """Return what a product of so many multiplications is computed in: `one_thread` if it is small, else nothing."""
-    return one_thread if ALONE < size <= SMALL else nullcontext()
+def product(size: int, op: Callable[..., Result], *args: Any) -> Tensor:
+    """Return apply(op, ...) for a product of more than ALONE multiplications, or a stack of these.
 
-
-def product(op: Callable[..., Result], *args: Any) -> Tensor:
-    """Return apply(op, ...) for a small product, in one thread; its VJPs are products of the same size."""
+    Its VJPs are products of the same size.
+    """
+    if blas_threads() is None:
+        return apply(op, *args)
     with one_thread:
-        out = apply(op, *args)
-    out.vjps = [_in_one_thread(vjp) for vjp in out.vjps]
+        out = apply(op, *args) if size <= SMALL else _cut_up(op, *args)
+    out.vjps = [partial(_in_one_thread, vjp, np.shape(unwrap(a))) for vjp, a in zip(out.vjps, args)]
     return out
 
 
-def _in_one_thread(f: Callable[..., Any]) -> Callable[..., Any]:
-    def call(*args: Any) -> Any:
-        with one_thread:
-            return f(*args)
+def _in_one_thread(vjp: Callable[..., Any], shape: tuple[int, ...], g: Any) -> Any:
+    """Return vjp(g), for an argument of that shape. The sum over a batch is BLAS's too."""
+    with one_thread:
+        share = vjp(g)
+        return share if share.shape == shape else unbroadcast(share, shape)
 
-    return call
+
+# --- large products ---------------------------------------------------------------------------------------------------
+
+
+def _cut_up(op: Callable[..., Result], *args: Any) -> Tensor:
+    """Return apply(op, ...), computed in pieces."""
+
+    @wraps(op)
+    def in_pieces(*arrays: Array) -> Any:
+        y, *vjps = op(*map(_pieces_of, arrays))
+        return y, *[lambda g, vjp=vjp: np.asarray(vjp(_pieces_of(g))) for vjp in vjps]
+
+    told, thread.op = thread.op, ()  # observers are told of op
+    try:
+        out = apply(in_pieces, *args)
+    finally:
+        thread.op = told
+    out.op = op
+    for observe in told:
+        observe(out, args, {})
+    return out
+
+
+def _pieces_of(a: Array) -> Array:
+    return a.view(InPieces) if a.ndim > 1 else a
+
+
+class InPieces(np.ndarray[Any, Any]):
+    """An array whose large products with others are computed in pieces, side by side."""
+
+    def dot(self, b: Array) -> Array:  # type: ignore[override]
+        """Return self @ b."""
+        a, b = np.asarray(self), np.asarray(b)
+        (n, k), (rows, m) = a.shape[-2:], b.shape[-2:]
+        if k != rows or a.dtype != b.dtype or a.dtype.char not in "fd":
+            return a.dot(b) if a.ndim == b.ndim == 2 else a @ b
+        many = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        a, b, out = (
+            np.broadcast_to(a, (*many, n, k)),
+            np.broadcast_to(b, (*many, k, m)),
+            np.empty((*many, n, m), a.dtype),
+        )
+        each = itertools.product(np.ndindex(many), cuts(n, m, k))
+        calls = [(a[i][at], b[i][:, columns], out[i][at, columns]) for i, (at, columns) in each]
+        shared(np.matmul, calls, one_thread.users)
+        return out
+
+    __matmul__ = dot  # type: ignore[assignment]
+
+
+def cuts(n: int, m: int, k: int) -> list[tuple[slice, slice]]:
+    """Return the rows and columns of the pieces of a product of (n, k) and (k, m): the longer side is cut.
+
+    Their number is a power of two, so that two threads or four have equal shares.
+    """
+    size, longer = n * m * k, max(n, m)
+    count = 2 << ((size >> 25).bit_length() + 1) // 2 if size > SMALL else 1
+    while count > 1 and longer // count < WIDTH:
+        count //= 2
+    pieces = [slice(a, b) for a, b in pairwise(cut(longer, count))]
+    return [(slice(0, n), piece) if m == longer else (piece, slice(0, m)) for piece in pieces]

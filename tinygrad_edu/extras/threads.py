@@ -1,23 +1,34 @@
-"""Large buffers: the same kernel on disjoint slices, in threads. The face puts `bind` in the place of `Update.bind`."""
+"""Work for several threads: pieces, of which each thread takes the next when it is done with one (`shared`).
+
+So no thread waits for one that the system has put to sleep, as it does on a busy machine: the others take its pieces.
+What a piece is does not depend on the threads, and so no bit of a result does. Large products (`one_thread`) and large
+buffers are cut like this. The face puts `bind` in the place of `Update.bind`.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache, partial
-from typing import Any
+from itertools import pairwise, starmap
+from operator import length_hint
+from threading import Lock, Thread
+from typing import Any, cast
 
 from numpy import integer
 
-from ..core.jit import machine_code
+from ..core.jit import kernel, machine_code
+from ..core.kernels import not_finite
 from ..core.ops import Array
 from ..core.optimizer import Update
 from . import gate
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-WORTH_A_THREAD = 18_000_000  # bytes of all arrays; below, waking a thread costs more than it saves
+WORTH_A_THREAD = 6_000_000  # bytes of all arrays; below, waking a thread costs more than it saves
 GRAIN = 16  # elements: slices start where a line of the processor's cache does
+CACHED = 1_000_000  # bytes of a gradient that is near, in the processor's own cache
+EACH = 4  # pieces of a buffer for each thread
 threads = CORES  # see `set_num_threads`
 
 
@@ -32,32 +43,118 @@ def bound(rule: Any, arrays: list[Array]) -> Any:
     A rule is elementwise, so its bits do not depend on the cuts. The arrays pass the `gate` here, once: they are bound.
     """
     gate.kept(getattr(rule, "__name__", "a rule"), arrays, arrays[0].size, arrays[0].dtype)
-    code = machine_code(rule, len(arrays), arrays[0].dtype)
+    code = machine_code(look_at(arrays[0].nbytes) if rule is not_finite else rule, len(arrays), arrays[0].dtype)
     if arrays[0].nbytes * len(arrays) < WORTH_A_THREAD:
         return partial(code, *arrays)
 
-    def piece(numbers: tuple[float, ...], k: int, n: int) -> Any:
-        a, b = (arrays[0].size * i // n // GRAIN * GRAIN if i < n else arrays[0].size for i in (k, k + 1))
-        return code(*[array[a:b] for array in arrays], *numbers)
+    def slices(n: int) -> list[list[Array]]:
+        return [[array[a:b] for array in arrays] for a, b in pairwise(cut(arrays[0].size, n))]
 
-    return lambda *numbers: in_threads(partial(piece, numbers))
+    sliced = lru_cache(maxsize=1)(slices)
+    return lambda *numbers: any(shared(code, [(*some, *numbers) for some in sliced(pieces())], threads))
 
 
-def in_threads(job: Callable[[int, int], Any]) -> bool:
-    """Call job(k, n) for each k < n, the number of threads, side by side; return whether a result is true."""
-    n = threads
-    others = [pool().submit(job, k, n) for k in range(1, n)]
+def pieces() -> int:
+    """Return how many pieces a large buffer is cut into."""
+    return EACH * threads if threads > 1 else 1
+
+
+def look_at(nbytes: int) -> Any:
+    """Return the kernel `not_finite` for a gradient of so many bytes."""
+    return not_finite if nbytes < CACHED else not_finite_in_quarters
+
+
+@kernel
+def not_finite_in_quarters(g):  # type: ignore[no-untyped-def]
+    """As `not_finite`, with four places of g at a time: of one after the other, memory gives half as many."""
+    n = -(-g.size // 4)
+    a, b, c, d = g[:n], g[min(n, g.size - n) :], g[min(2 * n, g.size - n) :], g[g.size - n :]
+    found = False
+    for i in range(n):
+        zero = (a[i] - a[i]) + (b[i] - b[i]) + (c[i] - c[i]) + (d[i] - d[i])
+        found |= zero != zero
+    return found
+
+
+def cut(size: int, n: int) -> list[int]:
+    """Return where n pieces of so many elements begin, and the last one ends: at multiples of GRAIN."""
+    return [*(size * i // n // GRAIN * GRAIN for i in range(n)), size]
+
+
+def shared(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], n: int) -> list[Any]:
+    """Call function with each of these arguments, a list or its iterator, in at most n threads, this one among them.
+
+    Return the results, in any order. After Ctrl-C all calls have been made too.
+    """
+    todo, jobs = iter(calls), list[_Job]()
     try:
-        mine = job(0, n)
-    finally:  # an interrupt waits for all
-        wait(others)
-    return any([mine, *[other.result() for other in others]])
+        with suppress(RuntimeError):  # there are no new threads, as at the end of the process
+            for _ in range(min(n, length_hint(todo)) - 1):
+                jobs.append(_Job(function, todo))
+    finally:
+        try:
+            mine = _take(function, todo)
+        finally:
+            begun = [job for job in jobs if not job.first.acquire(False)]
+            for job in begun:
+                job.wait()
+    return [*mine, *(result for job in begun for result in job.results)]
 
 
-@lru_cache
-def pool() -> ThreadPoolExecutor:
-    """Return the threads. Each is started when it is first needed."""
-    return ThreadPoolExecutor(64, thread_name_prefix="tinygrad_edu")
+def _take(function: Callable[..., Any], todo: Iterator[tuple[Any, ...]]) -> list[Any]:
+    """Call function with what is left of todo. There is no line of Python in the loop, and so no Ctrl-C between."""
+    return list(starmap(function, todo))
+
+
+class _Job:
+    """What a helper is asked for. Whoever acquires ``first`` is first: the helper, or the one who needs him no more."""
+
+    def __init__(self, function: Callable[..., Any], todo: Iterator[tuple[Any, ...]]) -> None:
+        self.function, self.todo = function, todo
+        self.first, self.end, self.ended = Lock(), Lock(), False
+        self.results, self.error = list[Any](), cast(BaseException | None, None)
+        self.end.acquire()
+        helper = idle.pop() if idle else _Helper()
+        helper.job = self
+        helper.asked.release()
+
+    def wait(self) -> None:
+        """Wait for the helper, also after Ctrl-C; raise what he raised."""
+        while not self.ended:
+            try:
+                self.end.acquire()
+            except KeyboardInterrupt as error:
+                self.error = error
+        if self.error is not None:
+            raise self.error
+
+
+class _Helper:
+    """A thread that sleeps until it is asked. (A ThreadPoolExecutor takes three times as long to wake one.)"""
+
+    job: _Job
+
+    def __init__(self) -> None:
+        self.asked = Lock()
+        self.asked.acquire()
+        Thread(target=self._help, name="tinygrad_edu", daemon=True).start()
+
+    def _help(self) -> None:
+        while True:
+            self.asked.acquire()
+            job = self.job
+            if job.first.acquire(False):
+                try:
+                    job.results = _take(job.function, job.todo)
+                except BaseException as error:
+                    job.error = error
+                job.ended = True
+                job.end.release()
+            del job, self.job
+            idle.append(self)
+
+
+idle: list[_Helper] = []  # the helpers that nobody has asked
 
 
 def set_num_threads(n: int) -> None:
@@ -81,7 +178,7 @@ def set_num_threads(n: int) -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=pool.cache_clear)  # threads do not survive a fork
+    os.register_at_fork(after_in_child=idle.clear)  # threads do not survive a fork
 if (_given := os.environ.get("TINYGRAD_EDU_THREADS")) is not None:
     if not _given.strip().isdecimal() or int(_given) < 1:
         raise ValueError(f"TINYGRAD_EDU_THREADS is a whole number, at least 1; got {_given!r}")

@@ -42,13 +42,7 @@ class Whole(Optimizer):
     def apply(self, updates: list[Update]) -> None:
         """Run the rule, as `Optimizer.step` does, for a compiled step that leaves it to this."""
         for update in updates:
-            if update.l2:
-                p, g, *averages = update.arrays
-                h = self.regularised[update.span]
-                update.bind(kernels.add_l2, [h, g, p])(update.l2)
-                update.bind(self.kernel, [p, h, *averages])(*update.numbers)
-            else:
-                update.rule(*update.numbers)
+            (update.with_l2(self) if update.l2 else update.rule)(*update.numbers)
 
     def begin(self, updates: list[Update], ahead: int = 0) -> None:
         for update in updates:

@@ -28,8 +28,8 @@ class StepGuard(Observer):
     """Look at each step of each optimizer. Each kind of warning comes once for an optimizer.
 
     A gradient that has a share from before the latest update of its parameter was used by that update. It is new again
-    after zero_grad(), and after ``p.grad.fill(0)`` (see `Tensor.accumulate`). Gradients that were assigned by hand are
-    left alone. backward() never warns: sums of old and new gradients that no step uses are right, as those that a
+    after zero_grad(), and after ``p.grad.fill(0)`` (see `core.tensor.accumulate`). Gradients that were assigned by hand
+    are left alone. backward() never warns: sums of old and new gradients that no step uses are right, as those that a
     generator's loss leaves in a discriminator.
     """
 
@@ -43,15 +43,17 @@ class StepGuard(Observer):
     def step(self, optimizer: Any) -> None:
         if optimizer.cleared and optimizer.last[0].stamp >= 0:  # new gradients, for the same parameters as before
             return
-        updates, used, since = optimizer.last, None, 0
+        updates, used, told = optimizer.last, None, self.told.get(optimizer, ())
         if not (optimizer.cleared or optimizer.assigned):
             for update in updates:
                 stamp = update.stamp
                 for p in update.params:
-                    if p.grad_from < stamp and p.stored_grad.any():  # an old share of nothing but 0 adds nothing
-                        used, since = p, stamp
+                    if p.grad_from < stamp:
+                        message = AGAIN if p.grad_stamp < stamp else ADDED
+                        if message not in told and p.stored_grad.any():  # an old share of nothing but 0 adds nothing
+                            used = message, p
             if used is not None:
-                self.say(optimizer, AGAIN if used.grad_stamp < since else ADDED, used)
+                self.say(optimizer, *used)
         if updates[0].stamp < 0:  # new ones
             if optimizer.buffer in fresh:
                 fresh.discard(optimizer.buffer)

@@ -22,7 +22,6 @@ from ..program.trace import trace
 from ..race.surfaces import Surface
 from .mathml import equations, letter
 
-
 ON_PAGE = {**CLASSIC, **{name: cls for name, cls in RULES.items() if not getattr(cls, "apart", False)}}
 ABSENT = [name for name in RULES if name not in ON_PAGE]
 
@@ -81,8 +80,8 @@ def rule(optimizer: Optimizer, lines: Mapping[str, int]) -> str:
 
 
 def words(optimizer: Optimizer) -> dict[str, Any]:
-    """Return the words of a rule: its source, the names of its arguments, what each line sets, the letters of those that
-    are written with another, its notes.
+    """Return the words of a rule: its source, the names of its arguments, what each line sets, the letters of names
+    that are written in another way, its notes.
 
     Examples
     --------
@@ -144,7 +143,7 @@ def noted(line: Any, number: Iterator[int], note: str = "seen[{}] = {}") -> list
     if isinstance(line, ast.For):
         line.body = [part for inner in line.body for part in noted(inner, number, "seen[{}].append({})")]
         return [line]
-    target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
+    target: Any = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
     if target is None or "empty_like" in ast.unparse(line):  # a docstring, or room for an array
         return [line]
     whole = isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice)  # x[:] = ...
@@ -152,7 +151,7 @@ def noted(line: Any, number: Iterator[int], note: str = "seen[{}] = {}") -> list
 
 
 def starts(optimizer: Optimizer) -> list[str]:
-    """Return "0", "p" or the name of a number for each running average of a rule: its first value, as ``start`` sets it.
+    """Return "0", "p" or a number's name for each running average of a rule: its first value, as ``start`` sets it.
 
     Raises
     ------

@@ -167,7 +167,8 @@ function ways_on_the_map() {
 
 // --- the tab --------------------------------------------------------------------------------------------------------
 tabs.optimizers = {
-  lessons: Object.keys(LESSONS),
+  lessons: LESSONS,
+  parts: PARTS,
   ready(good) {
     now.good = good;
     for (const part of document.querySelectorAll("#optimizers .transport :disabled")) part.disabled = !good;

@@ -76,15 +76,26 @@ function product(a, b, value) {
 function show_equations(host, name, numbers) {
   const rule = rules[name];
   host.innerHTML = rule.equations.join("\n");
-  for (const [part, word] of letters_of(host, rule)) {
+  const letters = letters_of(host, rule), first = letters[0]?.[0];
+  for (const [part, word] of letters) {
     part.setAttribute("class", "letter");
-    part.setAttribute("tabindex", 0);
+    part.setAttribute("tabindex", part === first ? 0 : -1);
+    part.onkeydown = (event) => walk_letters(event, host);
     part.says = () => {
       const value = numbers()[word], about = `${part.textContent}: ${meaning(name, word)}`;
       const whose = ["p", "g", ...rule.state].includes(word) ? " of x" : "";
       return Number.isFinite(value) ? `${about}\n${figure(value)}${whose} at this step` : about;
     };
   }
+}
+// arrow keys go from letter to letter
+function walk_letters(event, host) {
+  const all = [...host.querySelectorAll(".letter")], at = all.indexOf(event.currentTarget);
+  const next = all[at + ({ ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key] ?? NaN)];
+  if (!next) return;
+  event.preventDefault();
+  for (const part of all) part.setAttribute("tabindex", part === next ? 0 : -1);
+  next.focus();
 }
 // one row for each number of the step: its name, its value for x and for y, and the formula with the numbers of one
 function show_numbers(body, { name: rule }, steps, chosen) {

@@ -12,7 +12,7 @@ from ..core.optimizer import Optimizer
 from ..guards import kinds
 from ..training.data import Split, split
 from .emit import ON_PAGE
-from .page import CHAOTIC, EVERY, STEPS
+from .page import EVERY, STEPS
 from .programs import DEEPEST
 from .runs import followed
 
@@ -52,7 +52,7 @@ def facts_of(
         **{"loss": "cross_entropy" if classes else "mse_loss", "rule": rule, "hyper": hyper, "l2": l2},
         **{"schedule": "", "numbers": {}, "seed": seed, "start": seed},
     }
-    losses = followed(deepcopy(model), data.X_train, data.y_train, settings, CHAOTIC.get(rule, STEPS))
+    losses = followed(deepcopy(model), data.X_train, data.y_train, settings, STEPS)
     lists = [np.asarray(part).tolist() for part in data]
     return {
         **{"data": dict(zip(("X", "y", "X_test", "y_test"), lists)), "classes": classes, "settings": settings},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,21 @@ from .runs import RUNS, USUAL, add_l1, losses
 from .settings import rates, settings, variants
 
 STEPS = 100  # of each run that the page does again
-CHAOTIC = {"cocob": 30}  # trainings that a last bit moves later than after so many steps: compared as far as that
 EVERY = 10  # steps of a training from one loss to the next that is compared
 FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
 NUMBERS = np.random.default_rng(0).uniform(0.01, 4, 60)  # with which it looks
 TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Backprop"}
-SHARED = ("training", "random", "samples", "programs", "run", "python", "common", "proof")  # scripts, in this order
+SHARED = (
+    "training",
+    "random",
+    "samples",
+    "programs",
+    "run",
+    "python",
+    "common",
+    "teaching",
+    "proof",
+)  # scripts, in this order
 HERE = Path(__file__).parent
 
 
@@ -49,9 +59,9 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     start : the link to begin with, as "tab=backprop", where the address has none
     """
     seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
-    usual = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in ON_PAGE}
+    usual = {rule: {**USUAL, "rule": rule, "batch": 32, "seed": seed, "start": seed} for rule in ON_PAGE}
     runs = {**usual, **{name: {**USUAL, **run} for name, run in RUNS.items()}}
-    trainings = {name: losses(run, CHAOTIC.get(name, STEPS))[EVERY - 1 :: EVERY] for name, run in runs.items()}
+    trainings = {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in runs.items()}
     if own and own["losses"]:
         runs["your network"], trainings["your network"] = own["settings"], own["losses"]
     facts = {
@@ -64,7 +74,6 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
         "runs": runs,
         "steps": STEPS,
         "every": EVERY,
-        "chaotic": CHAOTIC,
         "trainings": trainings,
         "own": own,
         "walks": {name: walks(name) for name in SURFACES},
@@ -123,8 +132,9 @@ def panel(name: str) -> str:
 
 
 def text(name: str) -> str:
-    """Return a file of this room."""
-    return (HERE / name).read_text(encoding="utf-8")
+    """Return a file of this room; of a script without the lines that are comments, which the page has no room for."""
+    written = (HERE / name).read_text(encoding="utf-8")
+    return re.sub(r"(?m)^ *//.*\n", "", written) if name.endswith(".js") else written
 
 
 def texts(tab: str, suffix: str) -> list[str]:
@@ -153,7 +163,6 @@ def walks(name: str) -> dict[str, list[float]]:
 
 
 def walk_rate(surface: str, rule: str) -> float:
-    """Return the rate with which a rule walks on a surface: that chosen by hand, or the rule's own, at most a quarter of
-    that of SGD."""
+    """Return the rate of a rule on a surface: that chosen by hand, or its own, at most a quarter of that of SGD."""
     rates = stated()[surface]
     return rates.get(rule, min(ON_PAGE[rule].hyper["lr"], rates["sgd"] / 4))

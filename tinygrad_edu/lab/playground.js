@@ -2,13 +2,14 @@
 function renew(given = {}) {
   play(false);
   const settings = { ...(pg.run?.settings ?? SETTINGS), ...given };
+  keep_before(settings);
   pg.run = new Run(settings);
-  Object.assign(pg, { history: [], chosen: { k: 1, j: 0, quiet: true }, line: -1, box: box() });
+  Object.assign(pg, { history: [], asked: 0, chosen: { k: 1, j: 0, quiet: true }, line: 0, box: box() });
   const shape = is_picture();
   $("map").hidden = $("pg-views").hidden = shape;
   pg.view.unit = null;
   $("pg-pad-place").hidden = !shape;
-  if (!is_picture() && !inside(pg.probe)) pg.probe = [(pg.box[0] + pg.box[1]) / 2, (pg.box[2] + pg.box[3]) / 2];
+  if (!is_picture() && !inside(pg.probe)) pg.probe = [...pg.run.data.X[0], 0].slice(0, 2);
   if (shape) pg.pixels ??= [...pg.run.data.X_test[0]];
   record();
   take_inks();
@@ -41,11 +42,11 @@ function play(on) {
   $("play").textContent = pg.playing ? "Pause" : "Play";
   if (pg.playing) requestAnimationFrame(frame);
 }
-// the steps come first: as many as the clock asks for, but that a frame gives them no more than LONG; then the pictures
-const LONG = 25, STEPS = 60; // milliseconds; steps a second at the usual speed
+// the steps come first: as many as the clock asks for, but that a frame gives them no more than MOST; then the pictures
+const MOST = 25, STEPS = 60; // milliseconds; steps a second at the usual speed
 function frame(time) {
   if (!pg.playing) return;
-  const past = Math.min(100, time - (pg.last ?? time - 1000 / STEPS)), end = performance.now() + LONG;
+  const past = Math.min(100, time - (pg.last ?? time - 1000 / STEPS)), end = performance.now() + MOST;
   pg.last = time;
   pg.due += (Number($("pg-speed").value) * past * STEPS) / 1000;
   for (; pg.due >= 0.99 && pg.playing && performance.now() < end; pg.due--) step();
@@ -107,7 +108,8 @@ function draw_now() {
   ];
   const made = rows.map((row, r) => element("tr", {}, ...cells(row, r)));
   keep_focus(() => $("pg-now").tBodies[0].replaceChildren(...made));
-  $("pg-halt").textContent = run.broken ? HALTED : "";
+  const asked = run.t < pg.asked ? `The link asks for ${pg.asked} steps: press Play.` : "";
+  $("pg-halt").textContent = run.broken ? HALTED : asked;
   $("pg-legend").textContent = legend();
   const score = share(latest.test) || `loss ${said(latest.test.loss)}`, what = "Data, and what the network says of it.";
   $("map").setAttribute("aria-label", `${what} Step ${run.t}; ${score} in the test data. Arrow keys move the cross.`);
@@ -213,7 +215,9 @@ tabs.playground = {
     refresh();
   },
   hide: () => play(false),
-  lessons: Object.keys(LESSONS),
+  lessons: LESSONS,
+  parts: PARTS,
+  parted: () => (draw_knobs(), draw_net()),
   state: link_state,
   restore: from_link,
 };

@@ -18,7 +18,7 @@ function input_column() {
   }
   for (const [name, { title }] of Object.entries(INPUTS)) {
     const { inputs } = pg.run.settings, on = inputs.includes(name), button = element("button", { type: "button" });
-    if (pg.lesson?.hide.includes("inputs") && !on) continue;
+    if (is_out("playground", "inputs") && !on) continue;
     button.id = `pg-input-${name}`;
     button.className = "pg-input";
     button.setAttribute("aria-pressed", on);
@@ -50,12 +50,12 @@ function size_buttons(k, n) {
     button.onclick = () => renew({ layers: pg.run.settings.layers.map((m, i) => (i === k - 1 ? m + by : m)) });
     return button;
   };
-  return element(
-    "span", { className: "pg-head" },
-    element("span", { textContent: `h${k}: ${n}` }),
+  const buttons = [
     make("−", `Take a unit out of layer ${k}`, `pg-less-${k}`, n > 1, -1),
     make("+", `Add a unit to layer ${k}`, `pg-more-${k}`, n < (is_picture() ? 32 : 8), 1),
-  );
+  ];
+  const name = element("span", { textContent: `h${k}: ${n}` });
+  return element("span", { className: "pg-head" }, name, ...(is_out("playground", "depth") ? [] : buttons));
 }
 function unit_button(k, j, text) {
   const facts = { type: "button", className: "pg-unit", id: `pg-unit-${k}-${j}` };
@@ -98,9 +98,12 @@ function place_edges() {
   pg.paths = [];
   pg.edges.replaceChildren();
   if (!here.width) return;
+  const places = new Map(), left = here.left - net.scrollLeft; // all asked before the first edge is drawn: after it,
+  for (const unit of net.querySelectorAll("[data-unit]")) // each question would have the page laid out anew
+    places.set(unit.dataset.unit, unit.querySelector("canvas").getBoundingClientRect());
   const middle = (unit, side) => {
-    const r = net.querySelector(`[data-unit="${unit}"] canvas`).getBoundingClientRect();
-    return [(side ? r.right : r.left) - here.left + net.scrollLeft, r.top + r.height / 2 - here.top];
+    const r = places.get(unit);
+    return [(side ? r.right : r.left) - left, r.top + r.height / 2 - here.top];
   };
   pg.edges.setAttribute("width", net.scrollWidth);
   pg.edges.setAttribute("height", net.scrollHeight);

@@ -32,6 +32,7 @@ function tell(event) {
 }
 function watch_whys() {
   const panel = $("playground"), hush = () => ($("pg-tip").hidden = true);
+  document.body.append($("pg-tip")); // a container of queries would be what its place is counted from
   for (const kind of ["pointerover", "focusin"]) panel.addEventListener(kind, tell);
   for (const kind of ["pointerleave", "focusout"]) panel.addEventListener(kind, hush);
   panel.addEventListener("keydown", (event) => event.key === "Escape" && hush());

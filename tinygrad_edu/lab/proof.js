@@ -72,14 +72,12 @@ function show_proof({ runs, wrong, worst, same, rounding }) {
       `on every surface, and ${others_of} trainings of other networks and data, ` +
       `${facts.steps} steps each; and each graph of Backprop, with four sets of inputs. ${same} agree to the last bit; the largest ` +
       `difference is ${worst.toExponential(1)} of the largest number.`,
-    ...Object.entries(facts.chaotic).map(([rule, n]) =>
-      `The training by ${rule} is compared for ${n} steps: later a last bit moves it, in the library as here.`),
     others.length
       ? "This browser rounds the last bit of some functions in another way than NumPy: " +
         others.map(([name, n, of]) => `${name} (${n} of ${of} numbers)`).join(", ") + "."
       : "All functions of this browser agree with NumPy's to the last bit.",
     `Not here of the library's rules: ${facts.absent.join(", ")}. Their numbers come from all parameters at once, between ` +
-      "two steps, or from products that are NumPy's.",
+      "two steps, or from NumPy's products and roots of matrices.",
     ...wrong.slice(0, 12).map(([name, d]) => `${name}: differs by ${d.toExponential(1)}`),
   ];
   $("proof").replaceChildren(...lines.map((line) => Object.assign(document.createElement("p"), { textContent: line })));

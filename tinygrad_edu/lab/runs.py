@@ -16,7 +16,16 @@ from .programs import LOSSES
 from .settings import DIGITS
 
 USUAL: dict[str, Any] = {"data": "moons", "n": 200, "noise": 0.1, "layers": [8], "activation": "tanh", "batch": 0}
-USUAL |= {"loss": "cross_entropy", "rule": "adam", "hyper": {}, "dropout": 0.0, "l1": 0.0, "l2": 0.0, "seed": 0, "start": 0}
+USUAL |= {
+    "loss": "cross_entropy",
+    "rule": "adam",
+    "hyper": {},
+    "dropout": 0.0,
+    "l1": 0.0,
+    "l2": 0.0,
+    "seed": 0,
+    "start": 0,
+}
 RUNS: dict[str, dict[str, Any]] = {
     "no hidden layer": {"data": "circles", "layers": [], "rule": "sgd", "hyper": {"lr": 0.3}, "batch": 16},
     "1 of relu, squared error": {"data": "blobs", "layers": [5], "activation": "relu", "loss": "mse_loss", "batch": 16},

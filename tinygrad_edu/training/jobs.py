@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from ..extras.one_thread import one_thread
+from ..extras.one_thread import one_throughout
 from ..guards.kinds import is_whole
 
 
@@ -54,7 +54,7 @@ def side_by_side(calls: Sequence[Callable[[], Any]], n_jobs: int) -> Iterator[tu
 
 def _numbered(i: int, call: Callable[[], Any]) -> tuple[int, Any]:
     """Return i and the result of a call with one thread of BLAS."""
-    with one_thread, _interrupting():
+    with one_throughout, _interrupting():
         return i, call()
 
 
