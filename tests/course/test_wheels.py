@@ -16,6 +16,7 @@ def wheel(folder, name, *requires):
     about = "\n".join([f"Name: {name}", *(f"Requires-Dist: {text}" for text in requires)])
     with zipfile.ZipFile(folder / f"{name.replace('-', '_')}-1.0-py3-none-any.whl", "w") as archive:
         archive.writestr(f"{name}-1.0.dist-info/METADATA", about)
+        archive.writestr("vendored/old-0.1.dist-info/METADATA", "Name: old")  # as setuptools has
 
 
 @pytest.mark.parametrize(("system", "lacks"), [("windows", ["colorama>=0.4"]), ("macos", ["appnope"]), ("linux", [])])

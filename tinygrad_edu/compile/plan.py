@@ -69,7 +69,8 @@ class Plan:
         self.program, self.optimizer, self.quiet, self._between = program, optimizer, quiet, between
         inputs = inputs_of(program, optimizer)
         lowered, self.any_size = loops_of(program, inputs, X, y)
-        buffer, averages = optimizer.buffer, list(optimizer.averages.values())
+        self._by_numpy = is_apart(optimizer)  # then the module's own update is never called, and has no averages
+        buffer, averages = optimizer.buffer, [] if self._by_numpy else list(optimizer.averages.values())
         flat = [buffer.data, buffer.grad, optimizer.regularised, *averages]
         gate.kept(optimizer.kernel.__name__, flat, buffer.data.size, buffer.data.dtype)
         rngs = {id(t.kwargs["rng"]): t.kwargs["rng"] for t in inputs.drawn.values()}
@@ -83,7 +84,6 @@ class Plan:
             kinds,
             condition,
         )
-        self._by_numpy = is_apart(optimizer)  # then the module's own update is never called
         rule: tuple[Any, int] = (sgd, 0) if self._by_numpy else (optimizer.kernel, len(averages))
         self.text = assemble(parts, *rule, buffer.data.size, buffer.data.dtype)
         self.labelled, self.generators = parts.labelled or parts.yes_or_no, list(rngs.values())
@@ -99,7 +99,7 @@ class Plan:
         self._shared = size >= threads.WORTH_A_THREAD and not isinstance(optimizer, Whole)
         self._ranks = optimizer.ranks
         self.apart = self._shared or self._ranks is not None or between is not None or self._by_numpy
-        width = 1 + len(numbers_of(optimizer.kernel, 2 + len(averages)))
+        width = 1 + len(numbers_of(optimizer.kernel, 2 + len(optimizer.state)))
         self._row, self._pack = 8 * width, Struct(f"{width}d").pack_into
         numbers: Any = np.zeros((len(optimizer.params), width))
         out: Any = np.zeros(OUT)

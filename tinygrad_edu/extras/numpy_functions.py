@@ -27,9 +27,11 @@ def linear(x: Any, W: Any, b: Any) -> Tensor:
     """y = x W + b: `ops.linear` for a batch x (N, D), `ops.matmul` and `ops.add` for other shapes"""
     try:
         n, _ = x.array.shape if isinstance(x, Tensor) else x.shape
-    except (AttributeError, ValueError):  # a list, or other than two axes
-        return matmul(x, W) + b
-    size = n * (W if isinstance(W, Tensor) else as_tensor(W)).array.size
+        size = n * W.array.size
+    except (AttributeError, ValueError):  # a list, other than two axes, or weights that are no Tensor
+        if getattr(unwrap(x), "ndim", 0) != 2:
+            return matmul(x, W) + b
+        size = len(unwrap(x)) * as_tensor(W).array.size
     try:
         return product(size, ops.linear, x, W, b) if size > ALONE else apply(ops.linear, x, W, b)
     except ValueError as error:
