@@ -3,6 +3,7 @@
     python tests/benchmarks/step.py             # all of peers.py that is installed; six minutes, ten at first
     python tests/benchmarks/step.py --threads 1 # on one core, where the smallest networks are quickest
     python tests/benchmarks/step.py --epoch     # an epoch in one call, beside JAX's in lax.scan, each step of it
+    python tests/benchmarks/step.py --threads 1 --processor    # the processor's time: for a machine that is busy
     python tests/benchmarks/step.py --growth    # against depth, width and batch; --picture FILE.png draws it
     python tests/benchmarks/step.py --share     # how much of a compiled step is matrix products; needs no peers
     python tests/benchmarks/step.py --profile   # where our eager time goes, a table; needs no peers
@@ -40,6 +41,7 @@ from pathlib import Path
 import peers
 from peers import MODELS, data, network, weights
 
+clock = time.process_time if "STEP_PROCESSOR" in os.environ else time.perf_counter  # set by --processor
 FRAMEWORKS = {
     "ours": peers.ours,
     "ours compiled": peers.compiled,
@@ -432,11 +434,11 @@ def microseconds(f, steps, seconds=math.inf, of=statistics.median):
     """The median, or mean, of so many steps, or of as many as there is time for, and three at least."""
     f()
     times = []
-    end = time.perf_counter() + seconds
-    while len(times) < 3 or (len(times) < steps and time.perf_counter() < end):
-        start = time.perf_counter()
+    end = clock() + seconds
+    while len(times) < 3 or (len(times) < steps and clock() < end):
+        start = clock()
         f()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return of(times) * 1e6
 
 
@@ -472,11 +474,14 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=peers.THREADS, help="and cores that may be used")
     parser.add_argument("--only", nargs="+", choices=FRAMEWORKS, metavar="NAME", help=", ".join(FRAMEWORKS))
     parser.add_argument("--picture", metavar="FILE.png", help="where --growth draws")
+    parser.add_argument("--processor", action="store_true", help="the time of its processor, not the clock's")
     parser.add_argument("--against", metavar="FOLDER", help="another checkout of this repository")
     for name in ("epoch", "growth", "share", "profile", "checks", "busy"):
         parser.add_argument(f"--{name}", action="store_true")
     options = parser.parse_args()
     peers.THREADS, os.environ["STEP_THREADS"] = options.threads, str(options.threads)
+    if options.processor:
+        os.environ["STEP_PROCESSOR"] = "1"  # for the processes
     if hasattr(os, "sched_setaffinity"):  # that nobody takes more: not all have a setting, and all look at this
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
     alone = options.share or options.profile or options.checks or options.against
