@@ -68,7 +68,7 @@ class Plan:
         between : called when the gradients are there, before the update."""
         self.program, self.optimizer, self.quiet, self._between = program, optimizer, quiet, between
         inputs = inputs_of(program, optimizer)
-        lowered, self.any_size = loops_of(program, inputs, X, y)
+        lowered, self.any_size = loops_of(program, inputs, X, y, output)
         buffer, averages = optimizer.buffer, list(optimizer.averages.values())
         flat = [buffer.data, buffer.grad, optimizer.regularised, *averages]
         gate.kept(optimizer.kernel.__name__, flat, buffer.data.size, buffer.data.dtype)
