@@ -249,6 +249,13 @@ def test_no_bit_depends_on_the_number_of_threads(n, k, m, dtype, taken):
         np.testing.assert_allclose(one, other, **close)
 
 
+def test_the_sum_over_a_large_batch_has_one_thread(asked):
+    x, W, b = (tg.Tensor(rng.random(shape), requires_grad=True) for shape in ((3000, 2), (2, 16), (16,)))
+    tg.Tensor.linear(x, W, b).sum().backward()
+    assert asked == [1] * 4
+    np.testing.assert_allclose(b.grad, 3000)
+
+
 def test_stacks_and_mixed_dtypes(taken):
     a, b = tg.Tensor(rng.random((2, 3, 130, 260)), requires_grad=True), tg.Tensor(rng.random((260, 257)))
     y = a @ b

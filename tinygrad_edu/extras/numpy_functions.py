@@ -19,7 +19,7 @@ from ..core.ops import Axis, Result
 from ..core.tensor import Tensor, apply, as_tensor, constant, method, real, unwrap
 from . import composed, ops, products, statistics
 from .misfit import of_shapes, reworded
-from .one_thread import ALONE, product
+from .one_thread import ALONE, SUMMED, product
 from .spellings import TORCHS_METHODS, Elsewhere, python_number
 
 
@@ -29,8 +29,9 @@ def linear(x: Any, W: Any, b: Any) -> Tensor:
     if getattr(a, "ndim", 0) != 2:
         return matmul(x, W) + b
     size = len(a) * (W if isinstance(W, Tensor) else as_tensor(W)).array.size
+    large = size > ALONE or size > SUMMED * a.shape[1]  # or the sum over the batch, which is the gradient of b
     try:
-        return product(size, ops.linear, x, W, b) if size > ALONE else apply(ops.linear, x, W, b)
+        return product(size, ops.linear, x, W, b) if large else apply(ops.linear, x, W, b)
     except ValueError as error:
         error.args = (reworded(str(error)),)
         raise
