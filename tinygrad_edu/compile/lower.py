@@ -68,6 +68,7 @@ def lower(
     fixed: set[str],
     sizes: Sequence[int] = BATCHES,
     flat: bool = True,
+    output: str = "",
 ) -> Lowered:
     """Turn the lines of a program into loops.
 
@@ -78,6 +79,7 @@ def lower(
     fixed : names of the inputs and results that lie somewhere already, as gradients in the flat buffer do; all other
         arrays get a place in the workspace
     flat : whether ``a[i]`` may stand for the i-th of all elements
+    output : the name of an array that is read afterwards, beside the loss
 
     Raises
     ------
@@ -95,6 +97,7 @@ def lower(
                 why = str(error) or type(error).__name__
                 raise CannotCompile(f"`{line}` has no compiled form ({why}); train without compiled=True") from error
     loops.close()
+    memory.share(loops.lines, {*program.inputs}, {program.loss, output} & memory.regions.keys())
     places, size = memory.places()
     shapes = {name: region.shape for name, region in memory.regions.items()}
     return Lowered(memory.views() + loops.lines, places, size, reader.checks, shapes, memory.numbers(), loops.products)

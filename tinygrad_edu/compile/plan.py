@@ -68,7 +68,7 @@ class Plan:
         between : called when the gradients are there, before the update."""
         self.program, self.optimizer, self.quiet, self._between = program, optimizer, quiet, between
         inputs = inputs_of(program, optimizer)
-        lowered, self.any_size = loops_of(program, inputs, X, y)
+        lowered, self.any_size = loops_of(program, inputs, X, y, output)
         self._by_numpy = is_apart(optimizer)  # then the module's own update is never called, and has no averages
         buffer, averages = optimizer.buffer, [] if self._by_numpy else list(optimizer.averages.values())
         flat = [buffer.data, buffer.grad, optimizer.regularised, *averages]

@@ -155,9 +155,9 @@ def backward_pass(root: Tensor, g: Array) -> Iterator[Share]:
         are summed here, those of leaves are left to the caller. A node that keeps its gradient (`Tensor.retain_grad`,
         or a leaf that is the root) is first yielded as (node, g, node, g, g)
     """
-    grads = {root: g}
-    for node in toposort(root):
-        g = grads.pop(node)
+    grads, nodes = {root: g}, toposort(root)[::-1]
+    while nodes:
+        g = grads.pop(node := nodes.pop())
         if node.retains_grad:
             yield node, g, node, g, g
         for parent, vjp in zip(node.parents, node.vjps):

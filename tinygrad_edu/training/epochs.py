@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from math import ceil, isfinite
 from typing import Any
@@ -27,10 +27,12 @@ from ..guards.samples import Data, caller, is_several, parts_of, rows_of, taker
 from ..program.trace import ValueRead
 from .evaluation import cost_of, means
 from .history import Evaluation
+from .lean import Lean
 from .scores import Loss, reader
 from .weights import adds, counts_of, require_counts
 
 MANY = 10_000  # updates: machine code saves a tenth of a millisecond in each, and takes a second to make
+LARGE = 2**20  # bytes of a batch
 Train = Callable[[Array, int], Evaluation]  # of the rows in their order, and the size of a batch
 Learned = tuple[float, int | None]  # from a batch: its loss, and the number of right answers
 Step = Callable[[Array], Learned]  # with the rows of a batch
@@ -143,9 +145,14 @@ class Task:
     def _learn(self, rows: Array, share: float = 1.0) -> Learned:
         """Add the gradients of a batch, times its share. Return its loss, and the number of right answers.
 
-        The graph goes when this returns, before the next one grows.
+        The graph goes when this returns, before the next one grows; that of a large batch before (`Lean`).
         """
-        xb, yb = self.take(rows), self.targets(rows)
+        xb = self.take(rows)
+        with Lean() if getattr(xb, "nbytes", 0) >= LARGE else nullcontext():
+            return self._learn_from(xb, rows, share)
+
+    def _learn_from(self, xb: Any, rows: Array, share: float) -> Learned:
+        yb = self.targets(rows)
         output = self.call(xb)
         right = None if self.read is None else self.read.right(output, yb)
         if not share:  # no weight: the loss would divide by 0
