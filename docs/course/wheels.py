@@ -10,6 +10,7 @@ for its own. So the conditions are read here once more, and what is missing is f
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import zipfile
@@ -59,7 +60,7 @@ def missing(folder: Path, system: str, python: str) -> list[str]:
     for wheel in sorted(folder.glob("*.whl")):
         names.add(canonicalize_name(wheel.name.split("-")[0]))
         with zipfile.ZipFile(wheel) as archive:
-            (path,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+            (path,) = (name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
             about = Parser().parsestr(archive.read(path).decode())
         extra = "all" if about["Name"] == "tinygrad-edu" else ""
         needs += [

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/kernels.py            # needs torch: pip install -e '.[oracle]'
     python tests/benchmarks/kernels.py --rules    # every kernel beside the triad; needs no torch
+    python tests/benchmarks/kernels.py --alone    # the same in one thread, by its processor time: on a busy machine
     python tests/benchmarks/kernels.py --threads  # where a second thread begins to pay
     python tests/benchmarks/kernels.py --first    # the first step: compiled, and from disk
 
@@ -89,7 +90,19 @@ def compare(rounds):
             print("".join(f"{r:>14.2f}" for r in ratios))
 
 
-def rules(rounds):
+def alone(rounds):
+    rules(rounds, alone=True)
+
+
+def processor(call, times):
+    """Microseconds of processor time of a call."""
+    start = time.process_time()
+    for _ in range(times):
+        call()
+    return (time.process_time() - start) / times * 1e6
+
+
+def rules(rounds, alone=False):
     import numpy as np
 
     import tinygrad_edu as tg
@@ -114,11 +127,11 @@ def rules(rounds):
         space = [tg.buffers.aligned(n, np.float32) for _ in range(7)]
         for array in space:
             array[:] = rng.random(n, np.float32)
-        run = {"triad": (threads.bound(triad, space[:3]), (0.5,), 12)}
+        run = {"triad": ((jit.bound if alone else threads.bound)(triad, space[:3]), (0.5,), 12)}
         for name, cls, variant in optimizers:
             optimizer = cls(tg.Tensor(np.ones(2, np.float32), requires_grad=True), **variant)
             lr, _, *hyper = optimizer.groups[0].values()
-            count, bound = 2 + len(optimizer.state), threads.bound
+            count, bound = 2 + len(optimizer.state), jit.bound if alone else threads.bound
             if isinstance(optimizer, Whole):
                 optimizer.rows, optimizer.columns, bound = n // 1000, 1000, jit.bound
             run[name] = (
@@ -126,13 +139,16 @@ def rules(rounds):
                 optimizer.scalars(10, lr, *hyper),
                 4 * (2 * count - 1),
             )
-        one = tg.Tensor(space[0], requires_grad=True)
-        one.grad = space[1]
-        run["adam, step()"] = tg.Adam(one).step, (), 28
+        if not alone:
+            one = tg.Tensor(space[0], requires_grad=True)
+            one.grad = space[1]
+            run["adam, step()"] = tg.Adam(one).step, (), 28
         took = {name: [] for name in run}
         for i in range(rounds + 1):
             for name, (call, numbers, _) in run.items():
-                us = microseconds(partial(call, *numbers), 100 if n < 10**6 else 5)
+                us = (processor if alone else microseconds)(
+                    partial(call, *numbers), 100 if n < 10**6 else 5 - 4 * alone
+                )
                 if i:
                     took[name].append(us)
         for name, (_, _, moved) in run.items():
@@ -203,12 +219,12 @@ def first(rounds):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
-    for name in ("rules", "first", "threads"):
+    for name in ("rules", "alone", "first", "threads"):
         parser.add_argument(f"--{name}", action="store_true", help="this table only")
     options = parser.parse_args()
     machine()
     started = time.perf_counter()
-    only = [table for table in (rules, threads, first) if getattr(options, table.__name__)]
+    only = [table for table in (rules, alone, threads, first) if getattr(options, table.__name__)]
     for table in only or (rules, threads, first, compare):
         table(options.rounds)
     print(f"\n{time.perf_counter() - started:.0f} s")

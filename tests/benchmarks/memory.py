@@ -26,7 +26,7 @@ KEEP = "--keep" in sys.argv
 MB = 2**20
 
 
-def ours(sizes):
+def ours():
     import numpy as np
 
     import tinygrad_edu as tg
@@ -46,7 +46,7 @@ def ours(sizes):
     return train, lambda array: array
 
 
-def torchs(sizes):
+def torchs():
     import torch
 
     torch.set_num_threads(2)
@@ -69,7 +69,36 @@ def torchs(sizes):
     return train, torch.from_numpy
 
 
-LIBRARIES = {"ours": ours, "torch": torchs}
+def fitted(compiled=False):
+    import numpy as np
+
+    import tinygrad_edu as tg
+
+    def train(sizes, X, y, steps):
+        model = tg.mlp(sizes, dtype=np.float32, rng=0)
+        given = {"batch_size": len(X), "compiled": compiled, "progress": False, "rng": 0}
+        tg.fit(model, X, y, optimizer=tg.Adam(model), epochs=steps, **given)
+        return resident("VmRSS")
+
+    return train, lambda array: array
+
+
+def stepped():
+    import numpy as np
+
+    import tinygrad_edu as tg
+
+    def train(sizes, X, y, steps):
+        model = tg.mlp(sizes, dtype=np.float32, rng=0)
+        step = tg.compile_step(model, tg.cross_entropy, tg.Adam(model), X, y, quiet=True)
+        for _ in range(steps):
+            step(X, y)
+        return resident("VmRSS")
+
+    return train, lambda array: array
+
+
+LIBRARIES = {"ours": ours, "fit": fitted, "compiled": stepped, "torch": torchs}
 
 
 def resident(field):
@@ -83,7 +112,7 @@ def measure(library, sizes, batch):
     import numpy as np
 
     rng = np.random.default_rng(0)
-    train, as_theirs = LIBRARIES[library](sizes)
+    train, as_theirs = LIBRARIES[library]()
     for n, widths, steps in [(8, [4, 4, 2], 5), (batch, sizes, 0), (batch, sizes, 5)]:
         X = as_theirs(rng.random((n, widths[0]), dtype=np.float32))
         y = as_theirs(rng.integers(0, widths[-1], n))

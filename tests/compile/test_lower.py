@@ -10,8 +10,9 @@ import random_graphs
 import tinygrad_edu as tg
 from tinygrad_edu.compile import numpy_c
 from tinygrad_edu.compile.lower import BATCHES, lower
+from tinygrad_edu.compile.memory import Memory
 from tinygrad_edu.compile.templates import DTYPES
-from tinygrad_edu.compile.values import CannotCompile, tuple_text
+from tinygrad_edu.compile.values import CannotCompile, Elements, Length, tuple_text
 from tinygrad_edu.core import jit
 
 MODULE = {name: getattr(math, name) for name in ("erf", "erfc", "inf", "sqrt")}
@@ -232,6 +233,17 @@ FUNCTIONS = {
     "a product over the features": lambda X, y, W: (X @ W).prod(axis=1).sum(),
     "running sums": lambda X, y, W: ((X @ W).cumsum(axis=0) * 0.5).sum() + ((X @ W).cumsum() ** 2).mean(),
     "a batch of matrices": lambda X, y, W: ((X.reshape(-1, 3, 1) @ W.reshape(1, 1, -1)) ** 2).mean(),
+    "convolved": lambda X, y, W: (
+        tg.conv2d((X @ W).reshape(-1, 1, 2, 2), W.reshape(2, 1, 2, 3), padding=(1, 2), stride=(1, 2)) ** 2
+    ).sum(),
+    "convolved twice, with gaps": lambda X, y, W: (
+        tg.conv2d(
+            tg.conv2d(X.reshape(-1, 1, 1, 3), W.reshape(3, 1, 2, 2), padding=2), W.reshape(1, 3, 2, 2), dilation=2
+        )
+        ** 2
+    ).mean(),
+    "the largest of windows": lambda X, y, W: (tg.max_pool2d((X @ W).reshape(-1, 1, 2, 2), 2, 1, 1) ** 2).sum(),
+    "the means of windows": lambda X, y, W: (tg.avg_pool2d((X @ W).reshape(-1, 2, 2), (1, 2), 1, (0, 1)) ** 2).sum(),
     "einsum": lambda X, y, W: (tg.einsum("nd,dc,nd->nc", X, W, X) ** 2).sum(),
     "transposed": lambda X, y, W: ((X @ W).T @ X).sum() + ((W.T @ X.T) ** 2).mean(),
     "functions of a transpose": lambda X, y, W: (X @ W).T.tanh().sum() + (W.T @ X.T).T.reshape(-1).exp().mean(),
@@ -541,3 +553,26 @@ def test_names_that_the_module_needs_itself(name):
 def test_names_that_do_no_harm(name):
     tensor = tg.Tensor([1.0, 2.0], True, name)
     check(tg.trace(((tensor * 2).sqrt().abs().erf() * tg.Tensor([3.0, 4.0], True, f"d_{name}")).sum()))
+
+
+def test_arrays_that_are_done_with_lend_their_memory():
+    """In a network of three layers: the backward pass writes where the forward pass has been."""
+    model = tg.mlp([3, 8, 8, 8, 2], rng=0)
+    X, y = np.random.default_rng(0).random((5, 3)), np.arange(5) % 2
+    lines = ["a[...] = X", "for _0 in range(3):", "    b[_0] = a[_0]", "c[...] = b", "d[...] = c", "e[...] = d + b"]
+    memory = Memory(Elements((2, 3)), np.dtype(float), {"X"})
+    for name in "Xabcde":
+        memory.array([np.ones((n, 4)) for n in (2, 3)], name)
+    memory.share(lines, {"X"}, {"e"})
+    # c begins when a is done with, d when a is too, but c is not; e when c is done with
+    assert memory.lent == {"c": "a", "e": "a"}
+    places, size = memory.places()
+    assert places["c"] == places["e"] == places["a"] != places["d"]
+    assert size == Length(3 * 4, 0)
+    numbers = memory.numbers()
+    assert numbers["c"] == numbers["a"] != numbers["b"]
+    assert len(set(numbers.values())) == 4
+    if not numpy_c.PLAIN:
+        step = tg.compile_step(model, tg.cross_entropy, tg.SGD(model, lr=0.1), X, y, quiet=True)
+        cost = tg.cross_entropy(model(X), y)
+        assert abs(step(X, y) - cost.item()) < 1e-12

@@ -388,6 +388,30 @@ def test_slices_in_threads_give_the_same_bits(cls, threads, monkeypatch):
     assert shared.idle  # they were started
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_look_in_quarters_finds_what_is_not_finite_anywhere(dtype):
+    for size in [*range(1, 23), 64, 1001]:
+        g = np.full(size, np.finfo(dtype).max, dtype)
+        assert not shared.not_finite_in_quarters(g)
+        for i in range(size):
+            for bad in (np.nan, np.inf, -np.inf):
+                g[i] = bad
+                assert shared.not_finite_in_quarters(g)
+            g[i] = -np.finfo(dtype).max
+    assert shared.look_at(shared.CACHED) is shared.not_finite_in_quarters is not shared.look_at(shared.CACHED - 1)
+
+
+def test_a_large_gradient_is_looked_at_in_quarters(monkeypatch):
+    monkeypatch.setattr(shared, "CACHED", 1)
+    p = tg.Tensor(np.ones(101), requires_grad=True)
+    optimizer = tg.SGD([p], lr=0.1)
+    p.grad = np.ones(101)
+    optimizer.step()
+    p.grad[100] = np.inf
+    with pytest.raises(ValueError, match="inf"):
+        optimizer.step()
+
+
 def test_after_a_fork_the_child_has_threads_of_its_own():
     code = """
 import os, numpy as np, tinygrad_edu as tg

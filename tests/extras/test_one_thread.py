@@ -249,6 +249,14 @@ def test_no_bit_depends_on_the_number_of_threads(n, k, m, dtype, taken):
         np.testing.assert_allclose(one, other, **close)
 
 
+def test_the_sum_over_a_large_batch_has_one_thread(asked, monkeypatch):
+    monkeypatch.setattr(module, "unbroadcast", lambda g, shape: asked.append(get()) or g.sum(axis=0))
+    x, W, b = (tg.Tensor(rng.random(shape), requires_grad=True) for shape in ((3000, 2), (2, 16), (16,)))
+    tg.Tensor.linear(x, W, b).sum().backward()
+    assert asked == [1] * 5
+    np.testing.assert_allclose(b.grad, 3000)
+
+
 def test_stacks_and_mixed_dtypes(taken):
     a, b = tg.Tensor(rng.random((2, 3, 130, 260)), requires_grad=True), tg.Tensor(rng.random((260, 257)))
     y = a @ b
@@ -275,7 +283,15 @@ def test_the_pieces_make_the_product(sizes):
 
 def test_observers_are_told_of_the_op():
     x, W = tg.Tensor(rng.random((130, 260)), requires_grad=True), tg.Tensor(rng.random((260, 257)), requires_grad=True)
-    y = tg.Tensor.matmul(x, W)
+    seen = []
+
+    class Ops(tg.core.tensor.Observer):
+        def op(self, out, args, kwargs):
+            seen.append((out.op, args))
+
+    with Ops():
+        y = tg.Tensor.matmul(x, W)
+    assert seen == [(tg.ops.matmul, (x, W))]
     assert y.op is tg.ops.matmul
     source = tg.trace(lambda x, W: (x @ W).sum(), x, W).source
     assert "x @ W" in source

@@ -44,6 +44,12 @@ def test_ties_share_the_gradient():
     assert x.grad.tolist() == [[[[0.25, 0.25], [0.25, 0.25]]]]
 
 
+def test_padding_is_never_the_largest_and_counts_in_a_mean():
+    below_0 = -np.ones((1, 1, 2, 2))
+    assert tg.max_pool2d(below_0, 2, padding=1).numpy().tolist() == [[[[-1, -1], [-1, -1]]]]
+    assert tg.avg_pool2d(below_0, 2, padding=1).numpy().tolist() == [[[[-0.25, -0.25], [-0.25, -0.25]]]]
+
+
 def test_a_convolution_is_a_product_of_two_matrices_and_a_window_of_one_pixel_a_linear_layer():
     x, W = rng.standard_normal((3, 4, 5, 5)), rng.standard_normal((2, 4, 1, 1))
     by_hand = np.einsum("nchw,kc->nkhw", x, W[:, :, 0, 0])
@@ -73,8 +79,22 @@ def test_a_network_for_pictures_learns_is_saved_and_is_shown(tmp_path, capsys):
     model.summary(input_shape=(1, 6, 6))
     assert "layers.0  Conv2d     (N, 1, 6, 6)  ->  (N, 2, 6, 6)          20" in capsys.readouterr().out
     loss = tg.cross_entropy(model(X), Y)
-    assert [step.op for step in loss.steps()][-2:] == ["add", "reshape"] or "conv2d" in {s.op for s in loss.steps()}
-    assert tg.explain(loss)
+    assert [step.op for step in loss.steps()] == [
+        *("cross_entropy", "linear", "reshape", "max_pool2d", "relu", "add", "reshape", "conv2d")
+    ]
+    loss.backward()
+    rule = tg.Adam(model, lr=0.01)
+    tg.cross_entropy(model(X), Y).backward()
+    rule.step()
+    assert "layers.0.W[0, 0, 1, 1] went from" in str(rule.why("layers.0.W", (0, 0, 1, 1)))
+
+
+def test_a_channel_that_finds_nothing_is_counted_as_one_unit(capsys):
+    model = network()
+    model[0].b.data = [0.0, -1e3]
+    with tg.debug():
+        tg.cross_entropy(model(X), Y).backward()
+    assert "layers.1                     1 of 2" in capsys.readouterr().out
 
 
 def test_a_layer_prints_what_it_was_made_with():

@@ -197,6 +197,7 @@ def test_threads_give_the_same_bits(decay, debias, monkeypatch):
     assert sizes == [8] * 5
     monkeypatch.setattr(threads, "WORTH_A_THREAD", 1)
     monkeypatch.setattr(threads, "GRAIN", 1)
+    monkeypatch.setattr(threads, "EACH", 1)
     tg.set_num_threads(3)
     shared = end()
     assert sorted(sizes) == [2] * 5 + [3] * 10

@@ -301,7 +301,12 @@ def test_each_run_has_one_thread_of_blas(n_jobs):
     before = blas_threads().get()
     blas_threads().set(2)
     try:
-        found = sweep(lambda seed: blas_threads().get(), [{}], seeds=2, n_jobs=n_jobs, progress=False)
+
+        def run(seed):
+            tg.Tensor(np.ones((100, 100))) @ np.ones((100, 100))  # which has one thread, and ends it
+            return blas_threads().get()
+
+        found = sweep(run, [{}], seeds=2, n_jobs=n_jobs, progress=False)
         assert found["result"] == [1, 1]
         assert blas_threads().get() == 2
     finally:

@@ -51,7 +51,7 @@ def inputs_of(program: Program, optimizer: Optimizer) -> Inputs:
 known = Known[Lowered](64)
 
 
-def loops_of(program: Program, inputs: Inputs, X: Array, y: Array) -> tuple[Lowered, bool]:
+def loops_of(program: Program, inputs: Inputs, X: Array, y: Array, output: str) -> tuple[Lowered, bool]:
     """Return the loops, and whether they are for batches of every size: else they are for the size of X alone.
 
     Loops depend on the program's text, and on shapes and dtypes; an index that counts from the end has none.
@@ -65,11 +65,11 @@ def loops_of(program: Program, inputs: Inputs, X: Array, y: Array) -> tuple[Lowe
         return {**program.inputs, "X": X[rows], "y": y[rows], **masks}
 
     def loops(sizes: Sequence[int]) -> Lowered:
-        return lower(program, [batch(n) for n in sizes], fixed, sizes, not numpy_c.PLAIN)
+        return lower(program, [batch(n) for n in sizes], fixed, sizes, not numpy_c.PLAIN, output)
 
     given = [(name, a.shape, a.dtype, a.dtype.kind == "i" and bool((a < 0).any())) for name, a in batch(len(X)).items()]
     for sizes in [BATCHES] * program.any_size + [(len(X),)]:
-        key = program.source, frozenset(fixed), sizes, numpy_c.PLAIN, len(X), *given
+        key = program.source, frozenset(fixed), sizes, numpy_c.PLAIN, output, len(X), *given
         try:
             lowered = known.of(key, partial(loops, sizes))
             freeze_indices(lowered.checks, inputs.kept)

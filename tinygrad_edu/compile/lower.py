@@ -6,9 +6,10 @@ A step's machine code is made of the result. ``d_z = d_h * np.sign(h)`` becomes:
         d_z[_0] = (d_h[_0] * (float32(1) if h[_0] > 0 else ...))
 
 A line is read from the inside out. Each operator and each function of NumPy in it gives a `Value`, the text of an
-element (`functions` and `values`), and `loops` writes the loops. Matrix products become calls of NumPy's BLAS, and exp,
-tanh and the like calls of NumPy's own inner loops: these have NumPy's speed and NumPy's bits. No array is allocated:
-every result has its place in one workspace (`memory`), gradients have theirs in the flat gradient.
+element (`functions` and `values`), and `loops` writes the loops. Matrix products become calls of NumPy's BLAS, small
+ones loops of vectors (`products`); exp, tanh and the like become calls of NumPy's own inner loops, with NumPy's speed
+and NumPy's bits. No array is allocated: every result has its place in one workspace (`memory`), gradients have theirs
+in the flat gradient.
 
 The shapes are learned by running the program on batches of 3, 5 and 1 samples: a length is a · N + b, and an array that
 does not fit that for every N is refused.
@@ -49,7 +50,7 @@ class Lowered(NamedTuple):
     checks : (name of an array of integers, bound): each of its numbers has to be at least 0 and below
     shapes : name to shape, of all arrays
     numbers : name to a number, the same for arrays that share memory
-    products : (n, m, k) of each product by BLAS
+    products : (n, m, k) of each product of matrices
     """
 
     lines: list[str]
@@ -67,6 +68,7 @@ def lower(
     fixed: set[str],
     sizes: Sequence[int] = BATCHES,
     flat: bool = True,
+    output: str = "",
 ) -> Lowered:
     """Turn the lines of a program into loops.
 
@@ -77,6 +79,7 @@ def lower(
     fixed : names of the inputs and results that lie somewhere already, as gradients in the flat buffer do; all other
         arrays get a place in the workspace
     flat : whether ``a[i]`` may stand for the i-th of all elements
+    output : the name of an array that is read afterwards, beside the loss
 
     Raises
     ------
@@ -94,6 +97,7 @@ def lower(
                 why = str(error) or type(error).__name__
                 raise CannotCompile(f"`{line}` has no compiled form ({why}); train without compiled=True") from error
     loops.close()
+    memory.share(loops.lines, {*program.inputs}, {program.loss, output} & memory.regions.keys())
     places, size = memory.places()
     shapes = {name: region.shape for name, region in memory.regions.items()}
     return Lowered(memory.views() + loops.lines, places, size, reader.checks, shapes, memory.numbers(), loops.products)

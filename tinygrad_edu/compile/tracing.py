@@ -21,6 +21,8 @@ from ..program.trace import Trace, as_input
 from .values import CannotCompile
 from .watch import is_theirs
 
+FEW = 64  # samples
+
 
 class StepTracer:
     """Model, loss and optimizer, with the mode that each layer has now: training or evaluation."""
@@ -54,6 +56,8 @@ class StepTracer:
         Where NumPy reads the labels beside the ops, as in W[y], the loss is traced once more with its arrays, W, as
         Tensors: then nothing is beside the ops.
         """
+        if len(X) >= 2 * FEW and (small := self._of_few(X[:FEW], y[:FEW])) is not None:
+            return small
         found, problem = None, None
         try:
             found = self._program(X, y)
@@ -69,6 +73,20 @@ class StepTracer:
             assert problem is not None
             raise problem
         return found
+
+    def _of_few(self, X: Array, y: Array) -> tuple[Program, str] | None:
+        """Return the program for a part of the batch, whose seven runs take little memory; None if it may not be that
+        of the whole."""
+        try:
+            program, output = self._program(X, y)
+        except Exception:
+            self._tables = {}
+            return None
+        drawn = any("rng" in getattr(leaf, "kwargs", ()) for leaf in program.leaves.values())
+        if program.any_size and not drawn and not self._tables:
+            return program, output
+        self._tables = {}
+        return None
 
     def _program(self, X: Array, y: Array) -> tuple[Program, str]:
         inputs = [as_input("X", X), as_input("y", y)]
@@ -86,14 +104,18 @@ class StepTracer:
 
     @contextmanager
     def _as_in_training(self) -> Iterator[tuple[Callable[[Tensor, Tensor], Tensor], list[Tensor]]]:
-        """Give the loss as a function of a batch, and a list of what the model returned in it. Inside, layers have the
-        modes of the beginning; afterwards modes and generators are as before."""
+        """Give the loss as a function of a batch, and a list of what the model returned at first.
+
+        Inside, layers have the modes of the beginning; afterwards modes and generators are as before.
+        """
         outputs: list[Tensor] = []
 
         def f(X: Tensor, y: Tensor) -> Tensor:
-            outputs.append(self.model(X))
-            cost = self.loss(outputs[-1], y)
+            output = self.model(X)
+            cost = self.loss(output, y)
             require_loss(cost)
+            if not outputs:  # the graphs of further runs go when they have been compared
+                outputs.append(output)
             return cost
 
         inside = [value for layer, _ in self._modes for value in vars(layer).values()]

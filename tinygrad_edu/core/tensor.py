@@ -8,7 +8,8 @@ Time is counted in stamps. A Tensor takes the next one when it is made, and agai
 is younger than its arguments, which gives the order of the backward pass; an argument that is younger than a result was
 changed after it, which `toposort` refuses.
 
-Every loop over ``thread`` tells an `Observer` of an event. In a first reading, pass over these loops.
+Every loop over ``thread`` tells an `Observer` of an event; ``unusual`` says whether there may be one. In a first
+reading, pass over both.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from .ops import VJP, Array, Result
 
 Share = tuple["Tensor", Array, "Tensor", Array, Array]  # see `backward_pass`
 
-next_stamp = count(1).__next__
+next_stamp, stamp_of = count(1).__next__, attrgetter("stamp")
 EVENTS = ("op", "constant", "read", "write", "backward", "step", "stepped")
 
 
@@ -134,8 +135,9 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     out._requires_grad, out.retains_grad = recorded, False
     out.name = out.grad_view = out.checksum = None
     out.parents, out.kwargs, out.vjps = (args, kwargs, vjps) if recorded else ((), {}, ())
-    for observe in thread.op if unusual else ():
-        observe(out, args, kwargs)
+    if unusual:
+        for observe in thread.op:
+            observe(out, args, kwargs)
     return out
 
 
@@ -153,9 +155,9 @@ def backward_pass(root: Tensor, g: Array) -> Iterator[Share]:
         are summed here, those of leaves are left to the caller. A node that keeps its gradient (`Tensor.retain_grad`,
         or a leaf that is the root) is first yielded as (node, g, node, g, g)
     """
-    grads = {root: g}
-    for node in toposort(root):
-        g = grads.pop(node)
+    grads, nodes = {root: g}, toposort(root)[::-1]
+    while nodes:
+        g = grads.pop(node := nodes.pop())
         if node.retains_grad:
             yield node, g, node, g, g
         for parent, vjp in zip(node.parents, node.vjps):
@@ -179,19 +181,18 @@ def accumulate(shares: Iterator[Share]) -> None:
     """
     stamp = next_stamp()
     for node, _, p, share, _ in shares:
-        if p.parents and p is not node:
-            continue
-        if p.stored_grad is not None:
-            if p.grad_stamp != stamp and not p.stored_grad.any():
-                p.grad_from = stamp
-            p.stored_grad += share
-        else:
-            if (view := p.grad_view) is None:
-                view = np.array(share, dtype=p.dtype)
+        if not p.parents or p is node:
+            if p.stored_grad is not None:
+                if p.grad_stamp != stamp and not p.stored_grad.any():
+                    p.grad_from = stamp
+                p.stored_grad += share
             else:
-                view[...] = share
-            p.stored_grad, p.grad_from = view, stamp
-        p.grad_stamp = stamp
+                if (view := p.grad_view) is None:
+                    view = np.array(share, dtype=p.dtype)
+                else:
+                    view[...] = share
+                p.stored_grad, p.grad_from = view, stamp
+            p.grad_stamp = stamp
 
 
 def toposort(root: Tensor) -> list[Tensor]:
@@ -216,7 +217,7 @@ def toposort(root: Tensor) -> list[Tensor]:
                 if parent.parents and parent._requires_grad and parent not in seen:
                     seen.add(parent)
                     nodes.append(parent)
-    nodes.sort(key=attrgetter("stamp"), reverse=True)
+    nodes.sort(key=stamp_of, reverse=True)
     return nodes
 
 
@@ -286,14 +287,14 @@ def unwrap(x: Any) -> Any:
 def in_python(args: tuple[Any, ...]) -> list[Any]:
     """Return args with NumPy's numbers, as np.sqrt(16), as Python's; nothing if no Tensor among them holds floats."""
     floats = any(isinstance(x, Tensor) and x.dtype.kind == "f" for x in args)
-    return [x.item() if isinstance(x, np.generic) and x.nbytes <= 8 else x for x in args] * floats
+    return [x.item() if isinstance(x, np.generic) and x.nbytes <= 8 else x for x in args] if floats else []
 
 
 def real(x: Any, dtype: Any = None) -> Array:
     """Return x as an array. Raise TypeError unless it holds real numbers, and none of them behind a mask."""
     array = np.asarray(x, dtype)
     if (masked := isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x)) or array.dtype.kind not in "fiub":
-        fix = " with numbers behind its mask: choose them, x.filled(value)" * masked
+        fix = " with numbers behind its mask: choose them, x.filled(value)" if masked else ""
         raise TypeError(f"expected real numbers, got {type(x).__name__} of dtype {array.dtype}{fix}")
     return array
 
@@ -416,8 +417,7 @@ class Tensor(TensorMethods):
 
     def notice_change(self) -> None:
         """Take a new stamp if somebody has written into the array that ``data`` returned."""
-        now = checksum(self.array)
-        if now != self.checksum:
+        if (now := checksum(self.array)) != self.checksum:
             self.checksum, self.stamp = now, next_stamp()
 
     shape: tuple[int, ...]
@@ -586,4 +586,5 @@ class Observer:
         for event in EVENTS:
             if getattr(type(self), event) is not getattr(Observer, event):
                 setattr(to, event, (*getattr(to, event), getattr(self, event)))
-                unusual.extend([self] * (event == "op"))
+                if event == "op":
+                    unusual.append(self)

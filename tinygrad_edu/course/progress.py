@@ -28,7 +28,8 @@ def hints(exercise: Exercise, held: Collection = COURSE) -> str:
     with suppress(OSError), replacing(place(path)) as file:  # where nothing can be kept, the first hint comes again
         file.write(json.dumps({**seen, key: min(shown, total)}, indent=1).encode())
     lines = [f"Hint {n} of {total}: {text}" for n, text in enumerate(exercise.hints[:shown], 1)]
-    return "\n".join(lines) if shown <= total else "\n".join([*lines, f"There are no more hints on {exercise.stem}."])
+    end = "The same again gives one more." if shown < total else f"There are no more hints on {exercise.stem}."
+    return "\n".join([*lines, end])
 
 
 def solution(exercise: Exercise, held: Collection = COURSE) -> str:

@@ -43,11 +43,12 @@ def start_exercises(folder: Path, number: int | None = None, force: bool = False
 
 
 def show_hint(number: int, own: Path | None = None) -> int:
-    """Print the next hint of an exercise, below those that were shown, and how to get more."""
+    """Print the next hint of an exercise, below those that were shown, and the way to the solution."""
     held = collection(own)
     exercise = held.numbered(number)
     print(hints(exercise, held))
-    print(f"\nMore: the same again. All of it: tinygrad-edu exercise solution {number}{_from(own)}")
+    if held.solution(exercise).is_file():
+        print(f"All of it: tinygrad-edu exercise solution {number}{_from(own)}")
     return 0
 
 

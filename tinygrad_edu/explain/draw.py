@@ -201,7 +201,9 @@ def _arrow(points: Array, marked: bool) -> Any:
         middle = (a[0] + b[0]) / 2
         curve += [(middle, a[1]), (middle, b[1]), b]
         codes += [Curve.CURVE4] * 3
-    style = {"color": tone(1), "linewidth": 2.0, "zorder": 2} if marked else {"color": ink(0.55), "linewidth": 0.9}
+    style: dict[str, Any] = {"color": ink(0.55), "linewidth": 0.9}
+    if marked:
+        style = {"color": tone(1), "linewidth": 2.0, "zorder": 2}  # above the others
     return FancyArrowPatch(path=Curve(curve, codes), arrowstyle="-|>", mutation_scale=9, **style)
 
 

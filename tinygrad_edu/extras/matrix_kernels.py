@@ -33,14 +33,15 @@ def row_squares(x, columns):
 
 @kernel
 def column_squares(x, columns):
-    """At the place of each element the mean square of its column."""
+    """At the place of each element the mean square of its column. The rows are read one after the other."""
     found, n = empty_like(x), int(columns)
-    for start in range(n):
-        total = 0.0
-        for i in range(start, x.size, n):
-            total += np.float64(x[i]) * np.float64(x[i])
-        for i in range(start, x.size, n):
-            found[i] = total * n / x.size
+    totals = np.zeros(n)
+    for start in range(0, x.size, n):
+        for i in range(n):
+            totals[i] += np.float64(x[start + i]) * np.float64(x[start + i])
+    for start in range(0, x.size, n):
+        for i in range(n):
+            found[start + i] = totals[i] * n / x.size
     return found
 
 
@@ -59,14 +60,16 @@ def row_largest(x, columns):
 
 @kernel
 def column_largest(x, columns):
-    """At the place of each element the largest of its column."""
+    """At the place of each element the largest of its column. The rows are read one after the other."""
     found, n = empty_like(x), int(columns)
-    for start in range(n):
-        most = x[start]
-        for i in range(start, x.size, n):
-            most = maximum(most, x[i])
-        for i in range(start, x.size, n):
-            found[i] = most
+    for i in range(n):
+        found[i] = x[i]
+    for start in range(0, x.size, n):
+        for i in range(n):
+            found[i] = maximum(found[i], x[start + i])
+    for start in range(n, x.size, n):
+        for i in range(n):
+            found[start + i] = found[i]
     return found
 
 

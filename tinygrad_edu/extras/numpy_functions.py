@@ -19,19 +19,23 @@ from ..core.ops import Axis, Result
 from ..core.tensor import Tensor, apply, as_tensor, constant, method, real, unwrap
 from . import composed, ops, products, statistics
 from .misfit import of_shapes, reworded
-from .one_thread import ALONE, product
+from .one_thread import ALONE, SUMMED, product
 from .spellings import TORCHS_METHODS, Elsewhere, python_number
 
 
 def linear(x: Any, W: Any, b: Any) -> Tensor:
     """y = x W + b: `ops.linear` for a batch x (N, D), `ops.matmul` and `ops.add` for other shapes"""
     try:
-        n, _ = x.array.shape if isinstance(x, Tensor) else x.shape
-    except (AttributeError, ValueError):  # a list, or other than two axes
-        return matmul(x, W) + b
-    size = n * (W if isinstance(W, Tensor) else as_tensor(W)).array.size
+        n, d = x.array.shape if isinstance(x, Tensor) else x.shape
+        size = n * W.array.size
+    except (AttributeError, ValueError):  # a list, other than two axes, or weights that are no Tensor
+        if getattr(unwrap(x), "ndim", 0) != 2:
+            return matmul(x, W) + b
+        n, d = unwrap(x).shape
+        size = n * as_tensor(W).array.size
+    large = size > ALONE or size > SUMMED * d  # or the sum over the batch, which is the gradient of b
     try:
-        return product(size, ops.linear, x, W, b) if size > ALONE else apply(ops.linear, x, W, b)
+        return product(size, ops.linear, x, W, b) if large else apply(ops.linear, x, W, b)
     except ValueError as error:
         error.args = (reworded(str(error)),)
         raise

@@ -29,6 +29,7 @@ from .threads import cut, shared
 
 # both are numbers of multiplications: n · k · m for a product of (n, k) and (k, m)
 ALONE = 2**18  # up to here OpenBLAS uses one thread by itself
+SUMMED = 2**13  # elements of a matrix times a vector: up to here it does so too
 SMALL = 2**23  # up to here a second thread gains nothing: see docs/performance.md
 WIDTH = 64  # columns or rows that a piece of a large product has at least
 
@@ -137,11 +138,11 @@ if hasattr(os, "register_at_fork"):
 
 
 def product(size: int, op: Callable[..., Result], *args: Any) -> Tensor:
-    """Return apply(op, ...) for a product of more than ALONE multiplications, or a stack of these.
+    """Return apply(op, ...) for a product of so many multiplications, for which OpenBLAS would use threads.
 
-    Its VJPs are products of the same size.
+    It may be a stack of these. Its VJPs are products of the same size.
     """
-    if blas_threads() is None:
+    if (library := blas_threads()) is None or (size <= SMALL and library.get() == 1):  # then it has one anyway
         return apply(op, *args)
     with one_thread:
         out = apply(op, *args) if size <= SMALL else _cut_up(op, *args)

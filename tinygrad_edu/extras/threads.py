@@ -161,11 +161,11 @@ def set_num_threads(n: int) -> None:
     """Set how many threads share an optimizer's update of large buffers; the bits of the result do not depend on it.
 
     At the start it is the environment variable TINYGRAD_EDU_THREADS, or the number of cores. Where a rule's arrays
-    together have less than WORTH_A_THREAD = 18 MB, as Adam's below 1,125,000 parameters in float32, one does the work.
+    together have less than WORTH_A_THREAD = 6 MB, as Adam's below 375,000 parameters in float32, one does the work.
 
     It governs nothing else. Matrix products have the threads of NumPy's BLAS. OPENBLAS_NUM_THREADS in the environment
     sets their number, or the package threadpoolctl; products of up to 8.4 million multiplications take one, whatever
-    the number is (`one_thread`).
+    the number is, and so does each piece of a larger one (`one_thread`).
 
     Raises
     ------

@@ -12,12 +12,15 @@ from ..core.ops import Array, Axis, Result
 
 Pair: TypeAlias = int | tuple[int, int]  # for height and width: one number stands for both
 
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
 
 def conv2d(x: Array, W: Array, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Result:
     """y = Σ W · x over each window of the pictures x (N, C, H, W), for each kernel of W (K, C, h, w): (N, K, H', W').
     The kernels are the rows of a matrix, the windows the columns of another, and y is their product"""
     seen = windows(x, W.shape[2:], stride, padding, dilation).transpose(3, 0, 1, 2, 4, 5)  # (C, h, w, N, H', W')
-    rows, columns = W.reshape(len(W), -1), seen.reshape(W[0].size, -1)
+    rows = W.reshape(len(W), -1)
+    columns = seen.reshape(W[0].size, -1)
     y = (rows @ columns).reshape(W.shape[:1] + seen.shape[3:]).swapaxes(0, 1)
     return (
         y,

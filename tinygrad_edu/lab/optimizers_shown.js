@@ -98,10 +98,10 @@ function show_rates() {
   $("o-tuned").checked = tuned && known;
   $("o-tuned").disabled = !known;
   const words = {
-    ravine: "the best: rate of sgd, rate and momentum of heavy_ball",
+    ravine: "what theory calls best: the rate of sgd, rate and momentum of heavy_ball",
     own: "no others are known for this formula",
   };
-  $("o-tuned-is").textContent = words[surface] ?? "each its own, chosen by hand for this surface";
+  $("o-tuned-is").textContent = words[surface] ?? "a rate for each rule, chosen by hand for this surface";
   $("o-lr-is").textContent = tuned && known ? "each its own" : figure(lr);
   $("o-lr-says").textContent = tuned && known ? "each rule at a rate of its own" : "the same rate for all";
 }

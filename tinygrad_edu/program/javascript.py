@@ -350,6 +350,8 @@ class Numbers:
                 return f"Number({self.arguments(node)})"
         if f is np.empty_like:
             return f"new Float64Array({self.arguments(node)}.length)"
+        if f is np.zeros:
+            return f"new Float64Array({self.arguments(node)})"
         if f is len:
             return f"{self.arguments(node)}.length"
         if f is array:

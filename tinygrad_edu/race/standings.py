@@ -21,6 +21,7 @@ from ..training.pictures import figure, save
 if TYPE_CHECKING:
     from .on_data import DataRace, Trial
 
+FAR = 10  # times the median of all rules: what is farther away would leave no room for the others
 FAMILIES = (
     "descent and momentum",
     "signs",
@@ -64,14 +65,17 @@ def standings(found: DataRace, path: Any = None) -> Any:
     """Draw each rule of a `DataRace` as a row: its median over seeds, and a line from the smallest to the largest.
 
     Left is the loss on test data, in the middle the accuracy there, right the rank among all rules, seed by seed.
-    Rules are in families, the best first; a cross is a rate at the edge of the grid. A run that diverged is drawn at
-    the right end. Returns the path of the picture, or the figure. Raises ImportError without matplotlib.
+    Rules are in families, the best first; a cross is a rate at the edge of the grid. Losses far from the others, and
+    those of runs that diverged, are drawn at the right end. Returns the path of the picture, or the figure. Raises
+    ImportError without matplotlib.
     """
     groups, ranks = in_families(found), found.ranks()
     rows = len(found.runs) + len(groups)
     page, panels = figure(3, "", size=(3.6, 0.165 * rows + 1.5))
     page.suptitle("\n".join(fill(line, 120) for line in (found.title, found.conditions)), fontsize=9)
-    finite = [loss for run in found.runs for loss in run.held_out if np.isfinite(loss)]
+    losses = np.array([run.held_out for run in found.runs])
+    finite, middles = losses[np.isfinite(losses)], np.median(losses, axis=1)
+    most = min(2 * finite.max(initial=0.5), FAR * np.median(middles))
     labels: list[tuple[int, str, Any]] = []
     y = 0
     for name, runs in groups:
@@ -79,7 +83,7 @@ def standings(found: DataRace, path: Any = None) -> Any:
         y += 1
         for run in runs:
             colour, edge = tone(FAMILIES.index(name)), run.lr in (found.grid[0], found.grid[-1])
-            shown = (np.minimum(run.held_out, 2 * max(finite, default=1.0)), 100 * run.accuracies, ranks[run.rule])
+            shown = (np.minimum(run.held_out, most), 100 * run.accuracies, ranks[run.rule])
             for ax, values in zip(panels, shown, strict=True):
                 ax.plot([np.min(values), np.max(values)], [y, y], color=colour, linewidth=2, alpha=0.45)
                 ax.plot(np.median(values), y, "X" if edge else "o", color=colour, markersize=5)
