@@ -47,7 +47,7 @@ def rows(tab):
 def test_every_rule_on_every_surface_comes_to_where_the_race_of_the_library_comes_to(tab):
     for name in SURFACES:
         if name != "neuron":  # whose mini-batches are drawn in another way here
-            expected = race(name, "classic", lr="stated")
+            expected = race(name, [*CLASSIC], lr="stated")
             go(tab, f"surface={name}&tuned=1&rules={','.join(CLASSIC)}")
             shown = rows(tab)
             assert len(shown) == len(CLASSIC)
