@@ -3,6 +3,7 @@
 import inspect
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import latex2mathml.converter
 from docutils import nodes
@@ -17,8 +18,12 @@ myst_enable_extensions, myst_heading_anchors = ["dollarmath"], 4
 suppress_warnings = ["ref.python"]  # a parameter may be called as an average of several rules is
 default_role, napoleon_use_ivar, autodoc_typehints = "code", True, "none"
 html_theme, html_math_renderer, html_title = "furo", "mathml", f"tinygrad_edu {release}"
+html_static_path, html_css_files = ["_static"], ["book.css"]
 html_show_sphinx = html_show_copyright = False
+html_theme_options = {"light_css_variables": {"code-font-size": "75%"}}  # 100 columns of code beside the sidebar
 
+MATHML = "http://www.w3.org/1998/Math/MathML"
+ElementTree.register_namespace("", MATHML)
 NAMES = [name for name in dir(tg) if not name.startswith("_")]
 TOCTREE = """
 ```{{toctree}}
@@ -82,7 +87,14 @@ def foreign(app, what, name, thing, skip, options):
 def formula(translator, node):
     """Write a formula as MathML, which browsers draw by themselves."""
     block = isinstance(node, nodes.math_block)
-    text = latex2mathml.converter.convert(node.astext(), display="block" if block else "inline")
+    tree = ElementTree.fromstring(latex2mathml.converter.convert(node.astext(), display="block" if block else "inline"))
+    for place in (place for kind in ("msub", "msubsup") for place in tree.iter(f"{{{MATHML}}}{kind}")):
+        base = place[0]  # it gets a depth: without a font for mathematics an index stands as low as its letter reaches
+        place.remove(base)
+        padded = ElementTree.Element(f"{{{MATHML}}}mpadded", depth="0.25em")
+        padded.append(base)
+        place.insert(0, padded)
+    text = ElementTree.tostring(tree, encoding="unicode")
     opened = '<math style="padding: 0.3em 0" ' if block else "<math "  # else a font without mathematics cuts powers off
     translator.body.append(text.replace("<math ", opened, 1))
     raise nodes.SkipNode

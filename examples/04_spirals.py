@@ -41,14 +41,14 @@ history = tg.fit(
 )
 
 print(f"\n{len(X_train)} points to learn from, {len(X_test)} held out. The network while it learns:\n")
-print("  epoch  training loss  held-out loss  held-out accuracy")
+print("  epoch  training loss  validation loss  validation accuracy")
 for row in history.rows:
     if row["epoch"] == 1 or row["epoch"] % (epochs // 5) == 0:
         print(
-            f"  {row['epoch']:5}  {row['loss']:13.4f}  {row['validation_loss']:13.4f}"
-            f"  {row['validation_accuracy']:17.3f}"
+            f"  {row['epoch']:5}  {row['loss']:13.4f}  {row['validation_loss']:15.4f}"
+            f"  {row['validation_accuracy']:19.3f}"
         )
-print("\nHeld-out accuracy (guessing gives 1/3):")
+print("\nValidation accuracy (guessing gives 1/3):")
 print(f"  linear layer  {tg.evaluate(linear, X_test, y_test).accuracy:.3f}")
 print(f"  network       {tg.evaluate(model, X_test, y_test).accuracy:.3f}")
 

@@ -25,7 +25,7 @@ rng = np.random.default_rng(0)  # the order of the samples
 epochs = 5 if args.quick else 30
 
 print(f"{len(X_train)} digits to learn from, {len(X_test)} held out. Loss and accuracy:\n")
-print("  epoch  training loss  held-out accuracy")
+print("  epoch  training loss  test accuracy")
 for epoch in range(1, epochs + 1):
     total = 0.0
     for x, labels in tg.batches(X_train, y_train, batch_size=32, rng=rng):
@@ -38,7 +38,7 @@ for epoch in range(1, epochs + 1):
     if epoch == 1 or epoch % 5 == 0:
         with tg.no_grad():  # no gradient is wanted here, so nothing need be recorded
             accuracy = np.mean(model(X_test).numpy().argmax(axis=1) == y_test)
-        print(f"  {epoch:5}  {total / len(X_train):13.4f}  {accuracy:17.3f}")
+        print(f"  {epoch:5}  {total / len(X_train):13.4f}  {accuracy:13.3f}")
 
 with tg.no_grad():
     probabilities = tg.softmax(model(X_test)).numpy()

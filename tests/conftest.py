@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tinygrad_edu.core.tensor import EVENTS, thread
+from tinygrad_edu.core.tensor import EVENTS, thread, unusual
 
 
 def left_behind():
@@ -19,6 +19,7 @@ def left_behind():
     workers = {t for t in threading.enumerate() if not t.name.startswith(("tinygrad_edu", "execnet", "pydev"))}
     return {
         "grad mode": thread.recording,
+        "no_grad and observers of ops, in all threads": list(unusual),
         **{f"observers of {event}": getattr(thread, event) for event in EVENTS},
         "threads": workers,
         "files": {path.name for path in Path().iterdir() if path.name[0] != "."} | {os.getcwd()},

@@ -41,7 +41,9 @@ def check_contents(wheel, sdist):
     data = ("py.typed", "core/methods.pyi", "training/digits.npz", "program/runtime.js", "lab/training.js")
     data += ("lab/page.html", "lab/page.css", "lab/page.js", "lab/playground.html")
     assert {f"tinygrad_edu/{name}" for name in data} <= files
-    assert any(name.startswith("tinygrad_edu/course/exercises/") for name in files)
+    assert {"1_chain_rule.py", "solutions/1_chain_rule.py"} <= {
+        n.removeprefix("tinygrad_edu/course/exercises/") for n in files
+    }
     in_wheel = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert in_wheel == files, f"the wheel differs from the package in {sorted(in_wheel ^ files)}"
     with tarfile.open(sdist) as archive:

@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 
 import house
 import ops_page
 import rules_page
 
+import tinygrad_edu as tg
 from tinygrad_edu.cli.main import main
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +57,9 @@ def test_the_table_of_ops_is_what_their_source_says():
 
 
 def test_the_table_of_rules_is_what_the_classes_say():
+    for where in rules_page.NAMES.values():
+        for name in re.findall(r"`([A-Z]\w+(?:\.\w+)?)", where):
+            assert attrgetter(name)(tg)
     assert (ROOT / "docs" / "rules.md").read_text() == rules_page.page(), (
         "PYTHONPATH=. python tests/support/rules_page.py > docs/rules.md"
     )

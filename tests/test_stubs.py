@@ -19,6 +19,7 @@ GIVEN = {  # an argument, by its name
         "dtype": "float32",
         "index": 0,
         "indices": [[0], [1]],
+        "kernel_size": 2,
         "labels": np.array([0, 1]),
     },
     **{"pad_width": 1, "shape": (3, 2, 2), "subscripts": "ij->ji"},
@@ -26,6 +27,7 @@ GIVEN = {  # an argument, by its name
 OTHERS = {  # tensor and arguments of a method for which the above will not do
     **{
         "argpartition": (X, 1),
+        "conv2d": (X[None, None], X[None, None]),
         "repeat": (X, 2),
         "reshape": (X, 4),
         "searchsorted": (X[0], 0.25),

@@ -107,6 +107,7 @@ _BOUND = {
         "grouped": "guards.ranges.grouped",
         "refusal": "guards.ranges.not_finite",
         "why": "explain.why.why",
+        "hvp": "program.derivatives.optimizers_hvp",
         "state_dict": "training.states.optimizer_state",
         "load_state_dict": "training.states.load_optimizer_state",
         "__getstate__": "training.copies.optimizer_to_pickle",

@@ -23,12 +23,11 @@ from .core.optimizers import (
     Adadelta as Adadelta,
     Adam as Adam,
     AdamW as AdamW,
-    HeavyBall as HeavyBall,
     Momentum as Momentum,
     Nesterov as Nesterov,
 )
 from .core.tensor import Tensor as Tensor, apply as apply, no_grad as no_grad
-from .course.at_hand import check as check
+from .course.at_hand import check as check, hint as hint
 from .doctor.debug import debug as debug
 from .doctor.gradcheck import gradcheck as gradcheck
 from .doctor.gradients import diagnose as diagnose
@@ -37,7 +36,7 @@ from .doctor.report import Finding as Finding, Report as Report
 from .doctor.rules import diagnose_optimizer as diagnose_optimizer
 from .explain.explanation import explain as explain
 from .extras import kernels as kernels, ops as ops, optimizers as optimizers
-from .extras.evaluating import LBFGS as LBFGS, SAM as SAM, Lookahead as Lookahead, Momo as Momo, PolyakSGD as PolyakSGD
+from .extras.evaluating import LBFGS as LBFGS, Momo as Momo, PolyakSGD as PolyakSGD, Sophia as Sophia
 from .extras.layers import (
     ELU as ELU,
     GELU as GELU,
@@ -69,6 +68,7 @@ from .extras.optimizers import (
     MARS as MARS,
     QHM as QHM,
     SM3 as SM3,
+    SOAP as SOAP,
     AdaBelief as AdaBelief,
     AdaBound as AdaBound,
     Adafactor as Adafactor,
@@ -82,6 +82,7 @@ from .extras.optimizers import (
     DAdaptAdam as DAdaptAdam,
     DoG as DoG,
     Fromage as Fromage,
+    HeavyBall as HeavyBall,
     Lion as Lion,
     Muon as Muon,
     NAdam as NAdam,
@@ -95,11 +96,14 @@ from .extras.optimizers import (
     Rprop as Rprop,
     ScheduleFree as ScheduleFree,
     ScheduleFreeAdamW as ScheduleFreeAdamW,
+    Shampoo as Shampoo,
     SignSGD as SignSGD,
     Signum as Signum,
     Yogi as Yogi,
 )
+from .extras.pictures import AvgPool2d as AvgPool2d, Conv2d as Conv2d, MaxPool2d as MaxPool2d
 from .extras.threads import set_num_threads as set_num_threads
+from .extras.wrappers import SAM as SAM, Lookahead as Lookahead
 from .lab.notebook import Lab as Lab, lab as lab
 from .program.derivatives import grad as grad, hessian as hessian, hvp as hvp, jacobian as jacobian, jvp as jvp
 from .program.program import Program as Program
@@ -181,6 +185,9 @@ def solve(a: Any, b: Any) -> Tensor: ...
 def det(a: Any) -> Tensor: ...
 def cholesky(a: Any) -> Tensor: ...
 def log_abs_det(a: Any) -> Tensor: ...
+def conv2d(x: Any, W: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1) -> Tensor: ...
+def max_pool2d(a: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1) -> Tensor: ...
+def avg_pool2d(a: Any, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Tensor: ...
 def clip(t: Any, low: Any = None, high: Any = None) -> Tensor: ...
 def leaky_relu(a: Any, slope: float = 0.01) -> Tensor: ...
 def erf(a: Any) -> Tensor: ...

@@ -31,7 +31,9 @@ def main():
         cells = [" ".join([cls.__name__, *(name for name, value in hyper.items() if value is True)])]
         if cls is tg.RMSprop and "momentum" in hyper:
             cells[0] += " momentum"
-        cells[0] += "".join(f" {name}" for name in ("weight_decay", "initial") if cls in named and name in hyper)
+        cells[0] += "".join(
+            f" {name}" for name in ("weight_decay", "initial", "dampening") if cls in named and name in hyper
+        )
         named.add(cls)
         cells.append(" ".join(f"{first_step(cls, hyper, g):.4g}" for g in (0.37, 37.0)))
         for dtype in (np.float64, np.float32):

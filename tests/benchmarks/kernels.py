@@ -2,13 +2,15 @@
 
     python tests/benchmarks/kernels.py            # needs torch: pip install -e '.[oracle]'
     python tests/benchmarks/kernels.py --rules    # every kernel beside the triad; needs no torch
+    python tests/benchmarks/kernels.py --alone    # the same in one thread, by its processor time: on a busy machine
     python tests/benchmarks/kernels.py --threads  # where a second thread begins to pay
     python tests/benchmarks/kernels.py --first    # the first step: compiled, and from disk
 
 float32, two threads. step() is all that a user calls: it looks for NaN and infinity in the gradient, which reads it
 once more, finds what there is to update, and runs the kernel. Everyone has a process of its own and they take turns, as
 in step.py. Triad is STREAM's, a[i] = b[i] + s * c[i], 12 bytes an element, run as the kernels are. Share is the bytes
-that a rule has to move (its arrays read, and all but the gradient written) in each second, over the triad's.
+that a rule has to move (its arrays read, and all but the gradient written) in each second, over the triad's. Rules that
+look at a whole parameter have one thread there, and a matrix of 1,000 columns; those of products are left out.
 """
 
 from __future__ import annotations
@@ -88,12 +90,25 @@ def compare(rounds):
             print("".join(f"{r:>14.2f}" for r in ratios))
 
 
-def rules(rounds):
+def alone(rounds):
+    rules(rounds, alone=True)
+
+
+def processor(call, times):
+    """Microseconds of processor time of a call."""
+    start = time.process_time()
+    for _ in range(times):
+        call()
+    return (time.process_time() - start) / times * 1e6
+
+
+def rules(rounds, alone=False):
     import numpy as np
 
     import tinygrad_edu as tg
     from tinygrad_edu.core import jit
     from tinygrad_edu.extras import threads
+    from tinygrad_edu.extras.whole_optimizers import Whole
 
     tg.set_num_threads(2)
 
@@ -102,33 +117,38 @@ def rules(rounds):
         for i in range(a.size):
             a[i] = b[i] + s * c[i]
 
-    optimizers = [(name, cls, {}) for name, cls in tg.optimizers.RULES.items()]
+    optimizers = [(name, cls, {}) for name, cls in tg.optimizers.RULES.items() if hasattr(cls.kernel, "py_func")]
     for variant in ({"centered": True}, {"momentum": 0.9}, {"centered": True, "momentum": 0.9}):
         optimizers.append((f"rmsprop {' '.join(variant)}", tg.RMSprop, variant))
     table = {}
     for size in ("1e5", "1e7"):
         n = int(float(size))
         rng = np.random.default_rng(0)
-        space = [tg.buffers.aligned(n, np.float32) for _ in range(6)]
+        space = [tg.buffers.aligned(n, np.float32) for _ in range(7)]
         for array in space:
             array[:] = rng.random(n, np.float32)
-        run = {"triad": (threads.bound(triad, space[:3]), (0.5,), 12)}
+        run = {"triad": ((jit.bound if alone else threads.bound)(triad, space[:3]), (0.5,), 12)}
         for name, cls, variant in optimizers:
             optimizer = cls(tg.Tensor(np.ones(2, np.float32), requires_grad=True), **variant)
             lr, _, *hyper = optimizer.groups[0].values()
-            count = 2 + len(optimizer.state)
+            count, bound = 2 + len(optimizer.state), jit.bound if alone else threads.bound
+            if isinstance(optimizer, Whole):
+                optimizer.rows, optimizer.columns, bound = n // 1000, 1000, jit.bound
             run[name] = (
-                threads.bound(optimizer.kernel, space[:count]),
+                bound(optimizer.kernel, space[:count]),
                 optimizer.scalars(10, lr, *hyper),
                 4 * (2 * count - 1),
             )
-        one = tg.Tensor(space[0], requires_grad=True)
-        one.grad = space[1]
-        run["adam, step()"] = tg.Adam(one).step, (), 28
+        if not alone:
+            one = tg.Tensor(space[0], requires_grad=True)
+            one.grad = space[1]
+            run["adam, step()"] = tg.Adam(one).step, (), 28
         took = {name: [] for name in run}
         for i in range(rounds + 1):
             for name, (call, numbers, _) in run.items():
-                us = microseconds(partial(call, *numbers), 100 if n < 10**6 else 5)
+                us = (processor if alone else microseconds)(
+                    partial(call, *numbers), 100 if n < 10**6 else 5 - 4 * alone
+                )
                 if i:
                     took[name].append(us)
         for name, (_, _, moved) in run.items():
@@ -199,12 +219,12 @@ def first(rounds):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
-    for name in ("rules", "first", "threads"):
+    for name in ("rules", "alone", "first", "threads"):
         parser.add_argument(f"--{name}", action="store_true", help="this table only")
     options = parser.parse_args()
     machine()
     started = time.perf_counter()
-    only = [table for table in (rules, threads, first) if getattr(options, table.__name__)]
+    only = [table for table in (rules, alone, threads, first) if getattr(options, table.__name__)]
     for table in only or (rules, threads, first, compare):
         table(options.rounds)
     print(f"\n{time.perf_counter() - started:.0f} s")

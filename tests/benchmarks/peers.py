@@ -31,6 +31,15 @@ def data(sizes, batch):
     return rng.random((batch, sizes[0]), dtype=np.float32) - np.float32(0.5), rng.integers(0, sizes[-1], batch)
 
 
+def samples(case):
+    """The data of an epoch, a tenth of the steps in a block, and the order of its rows."""
+    import numpy as np
+
+    (sizes, batch), steps = case, next(steps for *model, steps in MODELS.values() if tuple(model) == case)
+    X, y = data(sizes, batch * (steps // 10))
+    return X, y, np.random.default_rng(2).permutation(len(X))
+
+
 def weights(sizes):
     """[(W, b) of each layer], W of shape (in, out) as He et al. draw it."""
     import numpy as np
@@ -78,6 +87,16 @@ def compiled(case):
     model = network(case[0])
     step = tg.compile_step(model, tg.cross_entropy, tg.Adam(model), X, y)
     return lambda: step(X, y)
+
+
+def epoch(case):
+    """A whole epoch as one call."""
+    import tinygrad_edu as tg
+
+    (X, y, order), batch = samples(case), case[1]
+    model = network(case[0])
+    step = tg.compile_step(model, tg.cross_entropy, tg.Adam(model), X[:batch], y[:batch])
+    return lambda: step.epoch(X, y, order, batch)[0] / len(X)
 
 
 def update(case):
@@ -218,8 +237,51 @@ def jax_jit(case, flat=False):
     return step
 
 
+def jax_scan(case, flat=False):
+    """An epoch in lax.scan, which gathers each batch: one call, as ours."""
+    import jax
+    import optax
+    from jax.flatten_util import ravel_pytree
+
+    X, y, order, params = jax.tree.map(jax.numpy.asarray, (*samples(case), weights(case[0])))
+    if flat:
+        params, _ = ravel_pytree(params)
+    state, order = optax.adam(1e-3).init(params), order.reshape(-1, case[1])
+    epoch = jax_epoch(case, flat)
+
+    def run():
+        nonlocal params, state
+        params, state, loss = epoch(params, state, order, X, y)
+        return loss.block_until_ready()
+
+    return run
+
+
+@cache
+def jax_epoch(case, flat):
+    import jax
+
+    update = jax_one_update(case, flat)
+
+    def epoch(params, state, order, X, y):
+        def body(carry, rows):
+            *carry, loss = update(*carry, X[rows], y[rows])
+            return carry, loss
+
+        (params, state), losses = jax.lax.scan(body, [params, state], order)
+        return params, state, losses.mean()
+
+    return jax.jit(epoch, donate_argnums=(0, 1))
+
+
 @cache
 def jax_update(case, flat):
+    import jax
+
+    return jax.jit(jax_one_update(case, flat), donate_argnums=(0, 1))
+
+
+def jax_one_update(case, flat):
     import jax
     import optax
     from jax.flatten_util import ravel_pytree
@@ -237,7 +299,7 @@ def jax_update(case, flat):
         changes, state = optax.adam(1e-3).update(grads, state)
         return optax.apply_updates(params, changes), state, value
 
-    return jax.jit(update, donate_argnums=(0, 1))
+    return update
 
 
 # --- on NumPy, and by hand --------------------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
     python tests/benchmarks/step.py             # all of peers.py that is installed; six minutes, ten at first
     python tests/benchmarks/step.py --threads 1 # on one core, where the smallest networks are quickest
+    python tests/benchmarks/step.py --epoch     # an epoch in one call, beside JAX's in lax.scan, each step of it
+    python tests/benchmarks/step.py --threads 1 --processor    # the processor's time: for a machine that is busy
     python tests/benchmarks/step.py --growth    # against depth, width and batch; --picture FILE.png draws it
     python tests/benchmarks/step.py --share     # how much of a compiled step is matrix products; needs no peers
-    python tests/benchmarks/step.py --profile   # where our eager time goes, op by op; needs no peers
+    python tests/benchmarks/step.py --profile   # where our eager time goes, a table; needs no peers
     python tests/benchmarks/step.py --checks    # what the checks cost, and debug(); needs no peers
     python tests/benchmarks/step.py --busy      # alone, and beside twice as many busy processes as there are cores
     python tests/benchmarks/step.py --against ../before    # beside the package of another checkout; needs no peers
@@ -13,18 +15,16 @@
 
 A step is zero_grad, forward, cross-entropy, backward and Adam, in float32, from the same weights on the same data.
 Every framework runs in a process of its own, so that their thread pools do not disturb each other, and waits while the
-others are measured. First, untimed, each takes 20 steps, and the run ends with an error if a loss on the way differs
-from ours. Then they take turns: a round is one fresh model, a warm-up, and a block of steps for each. A block ends
-after half a second, or after three steps where those take longer. A figure is the median over the rounds of the median
-step in each block; a ratio is the median of the ratios round by round.
+others are measured. First, untimed, each takes 20 steps (or 3 epochs), and the run ends with an error if a loss on the
+way differs from ours. Then they take turns: a round is one fresh model, a warm-up, and a block of steps for each. A
+block ends after half a second, or after three steps where those take longer. A figure is the median over the rounds of
+the median step in each block; a ratio is the median of the ratios round by round.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import importlib.metadata
-import inspect
 import math
 import multiprocessing
 import os
@@ -41,6 +41,7 @@ from pathlib import Path
 import peers
 from peers import MODELS, data, network, weights
 
+clock = time.process_time if "STEP_PROCESSOR" in os.environ else time.perf_counter  # set by --processor
 FRAMEWORKS = {
     "ours": peers.ours,
     "ours compiled": peers.compiled,
@@ -56,7 +57,15 @@ FRAMEWORKS = {
     "tinygrad": peers.tinygrad,
     "micrograd": peers.micrograd,
 }
-RATIOS = ("torch ", "ours"), ("torch ", "ours compiled"), ("torch.compile", "ours compiled"), ("JAX", "ours compiled")
+EPOCHS = {
+    "ours, epoch": peers.epoch,
+    "JAX lax.scan": peers.jax_scan,
+    "JAX lax.scan flat": partial(peers.jax_scan, flat=True),
+}
+RATIOS = (
+    *(("torch ", "ours"), ("torch ", "ours compiled"), ("torch.compile", "ours compiled")),
+    *(("JAX", "ours compiled"), ("JAX", "ours, epoch")),
+)
 PACKAGES = ("numpy", "numba", "torch", "jax", "optax", "mygrad", "autograd", "tinygrad", "micrograd")
 CASES = {(sizes, batch): steps for sizes, batch, steps in MODELS.values()}
 GROWTH = {  # what is along the axis: {its value: (sizes, batch)}
@@ -68,7 +77,7 @@ BUSY = {"784-128-10, 32": ((784, 128, 10), 32), **{f"{name}, {m[1]}": m[:2] for 
 GROWING = "ours", "ours compiled", "torch ", "JAX"  # the first letters; of several the fastest
 
 
-def take_turns(makers, cases, rounds, seconds=0.5, measured=None):
+def take_turns(makers, cases, rounds, seconds=0.5, measured=None, first=20):
     """Yields each case with {name: medians in microseconds, one a round}; without those that are not installed.
 
     makers is {name: case -> step}, cases {case: steps in a block}. Each of makers has a process of its own, where it
@@ -88,7 +97,7 @@ def take_turns(makers, cases, rounds, seconds=0.5, measured=None):
             pipes[name].send((case, steps, how))
             return pipes[name].recv()
 
-        losses = {name: ask(name, first=20) for name in pipes}
+        losses = {name: ask(name, first=first) for name in pipes}
         blocks = {name: [] for name, values in losses.items() if values is not None}
         agree({name: losses[name] for name in blocks}, case)
         for _ in range(rounds):
@@ -146,8 +155,12 @@ def fastest(blocks, start):
     return min((name for name in blocks if name.startswith(start)), key=lambda name: statistics.median(blocks[name]))
 
 
-def compare(makers, rounds):
-    found = [blocks for _, blocks in take_turns(makers, CASES, rounds)]
+def compare(makers, rounds, each=None, first=20):
+    """each: case -> the number of steps that one call takes; 1 if None."""
+    found = []
+    for case, blocks in take_turns(makers, CASES, rounds, first=first):
+        steps = each[case] if each else 1
+        found.append({name: [us / steps for us in block] for name, block in blocks.items()})
     line("microseconds", MODELS)
     line("batch", (batch for _, batch, _ in MODELS.values()))
     for name in makers:
@@ -333,78 +346,99 @@ def seconds_of_import(folder, before):
 
 
 def profile():
-    """Each node of one step: what NumPy takes in it, and what is left is the engine's bookkeeping."""
+    """Where the time of an eager step goes: NumPy's share, and what the engine does beside it, as a table.
+
+    Of the two smaller networks: from one run to the next, the products of the larger ones differ by more than the rest.
+    """
+    table, models = {}, dict(list(MODELS.items())[:2])
+    for sizes, batch, steps in models.values():
+        us = parts(sizes, batch, min(steps, 1000))
+        ops, nodes = (sum(us[f"{what} {op}"] for op in ("linear", "relu", "cross_entropy")) for what in ("op", "apply"))
+        step = sum(us[name] for name in ("zero_grad", "model", "loss", "backward", "step"))
+        for name, took in {
+            "NumPy: ops": ops,
+            "NumPy: VJPs": us["vjp"],
+            "NumPy: sums over the batch, for biases": us["bias"],
+            "making nodes: the rest of `apply`": nodes - ops,
+            "layers, which check their inputs": us["model"] - us["apply linear"] - us["apply relu"],
+            "the loss, which checks its labels": us["loss"] - us["apply cross_entropy"],
+            "the order of the nodes: `toposort`": us["toposort"],
+            "the way back: the rest of `backward_pass`": us["pass"] - us["toposort"] - us["vjp"] - us["bias"],
+            "gradients into the flat buffer, observers": us["backward"] - us["pass"],
+            "Adam's kernel": us["kernel"],
+            "the look for NaN": us["not_finite"],
+            "the rest of `step`, and `zero_grad`": us["step"] + us["zero_grad"] - us["kernel"] - us["not_finite"],
+            "**a step**": step,
+            "**of it NumPy and Adam's kernel**": 100 * (ops + us["vjp"] + us["bias"] + us["kernel"]) / step,
+        }.items():
+            table.setdefault(name, []).append(f"{took:,.1f}" + " %" * name.startswith("**of"))
+    heads = " | ".join(f"{name}, {batch}" for name, (_, batch, _) in models.items())
+    print(f"\n| microseconds | {heads} |\n|---|{'---:|' * len(models)}")
+    for name, cells in table.items():
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+def parts(sizes, batch, steps):
+    """Each part of a step, the lowest tenth, as other work only adds. Whole steps and their pieces take turns: in a
+    loop of its own a piece would be alone in the processor's caches, and too quick."""
     import tinygrad_edu as tg
     from tinygrad_edu.core import tensor
 
-    for label, (sizes, batch, steps) in MODELS.items():
-        X, y = data(sizes, batch)
-        model = network(sizes)
-        optimizer = tg.Adam(model)
-        output = model(X)
-        loss = tg.cross_entropy(output, y)
-        loss.backward()
-        phases = {
-            "zero_grad": optimizer.zero_grad,
-            "forward": partial(model, X),
-            "loss": partial(tg.cross_entropy, output, y),
-            "backward": loss.backward,
-            "step": optimizer.step,
-        }
-        print(f"\n{label}, batch {batch}: microseconds, and array operations as the source of the op has them")
-        print(f"{'node':<34}{'forward':>9}{'calls':>6}{'backward':>10}{'calls':>6}")
-        sums = [0.0, 0, 0.0, 0]
-        for node, g in incoming(loss):
-            arrays = [tensor.unwrap(a) for a in node.parents]
-            vjps = [f for f, a in zip(node.vjps, node.parents) if isinstance(a, tg.Tensor)]
-            forward, backward = calls(node.op)
-            row = [
-                microseconds(partial(node.op, *arrays, **node.kwargs), steps),
-                forward,
-                sum(microseconds(partial(f, g), steps) for f in vjps),
-                sum(backward[-len(vjps) :]),
-            ]
-            sums = [a + b for a, b in zip(sums, row)]
-            shapes = " ".join("x".join(map(str, a.shape)) for a in arrays)
-            print(f"{node.op.__name__ + ' ' + shapes:<34}{row[0]:>9.1f}{row[1]:>6}{row[2]:>10.1f}{row[3]:>6}")
-        print(f"{'all ops':<34}{sums[0]:>9.1f}{sums[1]:>6}{sums[2]:>10.1f}{sums[3]:>6}")
-        took = {name: microseconds(f, steps) for name, f in phases.items()}
-        total = sum(took.values())
-        print("   ".join(f"{name} {us:.1f} ({us / total:.0%})" for name, us in took.items()) + f"   sum {total:.1f}")
-        print(f"arithmetic in ops {(sums[0] + sums[2]) / total:.0%}, the rest is graph, checks, copies and Adam")
+    X, y = data(sizes, batch)
+    model = network(sizes)
+    optimizer = tg.Adam(model)
+    samples, idle = [], 0.0
 
+    def timed(name, f, *args, **kwargs):
+        start = time.perf_counter()
+        out = f(*args, **kwargs)
+        samples[-1][name] = samples[-1].get(name, 0.0) + time.perf_counter() - start - idle
+        return out
 
-def incoming(loss):
-    """Every computed tensor with its gradient."""
-    from tinygrad_edu.core import tensor
+    def forward(run):
+        h = X
+        for layer in model.layers:
+            h = run(tg.ops.linear, h, layer.W, layer.b) if isinstance(layer, tg.Linear) else run(layer.op, h)
+        return run(tg.ops.cross_entropy, h, labels=y)
 
-    for node in tensor.toposort(loss):
-        node.retain_grad()
-    loss.backward()
-    return [(node, node.grad) for node in tensor.toposort(loss)]
+    def op(op, *args, **labels):
+        return timed(f"op {op.__name__}", op, *map(tensor.unwrap, args), **labels)[0]
 
+    def node(op, *args, **labels):
+        return timed(f"apply {op.__name__}", tensor.apply, op, *args, **labels)
 
-def calls(op):
-    """Array operations in the body of an op and in each of its VJPs, counted in its source."""
-    *_, body = ast.parse(inspect.getsource(op)).body
-    count = lambda tree: sum(
-        isinstance(n, ast.BinOp | ast.UnaryOp | ast.Compare | ast.AugAssign)
-        or (isinstance(n, ast.Call) and ast.unparse(n.func) != "len")
-        for n in ast.walk(tree)
-    )
-    value, *vjps = body.body[-1].value.elts
-    return sum(map(count, body.body[1:-1])) + count(value), [count(vjp) for vjp in vjps]
+    for i in range(steps + 100):
+        samples.append({})
+        timed("idle", bool)
+        timed("zero_grad", optimizer.zero_grad)
+        loss = timed("loss", tg.cross_entropy, timed("model", model, X), y)
+        timed("backward", loss.backward)
+        timed("step", optimizer.step)
+        (update,) = optimizer.last
+        timed("not_finite", update.not_finite)
+        timed("kernel", update.rule, *update.numbers)
+        forward(op)
+        loss = forward(node)
+        timed("toposort", tensor.toposort, loss)
+        for node_, g, parent, _, whole in timed("pass", list, tensor.backward_pass(loss, tensor.seed(loss, None))):
+            timed("vjp", next(vjp for a, vjp in zip(node_.parents, node_.vjps) if a is parent), g)
+            if whole.shape != parent.shape:
+                timed("bias", tensor.unbroadcast, whole, parent.shape, node_)
+        if i == 99:  # it is warm, and how long a look at the clock takes is known
+            idle, samples = statistics.median(sample["idle"] for sample in samples), []
+    lower = {name: sorted(sample[name] for sample in samples)[len(samples) // 10] for name in samples[0]}
+    return {name: seconds * 1e6 for name, seconds in lower.items()}
 
 
 def microseconds(f, steps, seconds=math.inf, of=statistics.median):
     """The median, or mean, of so many steps, or of as many as there is time for, and three at least."""
     f()
     times = []
-    end = time.perf_counter() + seconds
-    while len(times) < 3 or (len(times) < steps and time.perf_counter() < end):
-        start = time.perf_counter()
+    end = clock() + seconds
+    while len(times) < 3 or (len(times) < steps and clock() < end):
+        start = clock()
         f()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return of(times) * 1e6
 
 
@@ -440,11 +474,14 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=peers.THREADS, help="and cores that may be used")
     parser.add_argument("--only", nargs="+", choices=FRAMEWORKS, metavar="NAME", help=", ".join(FRAMEWORKS))
     parser.add_argument("--picture", metavar="FILE.png", help="where --growth draws")
+    parser.add_argument("--processor", action="store_true", help="the time of its processor, not the clock's")
     parser.add_argument("--against", metavar="FOLDER", help="another checkout of this repository")
-    for name in ("growth", "share", "profile", "checks", "busy"):
+    for name in ("epoch", "growth", "share", "profile", "checks", "busy"):
         parser.add_argument(f"--{name}", action="store_true")
     options = parser.parse_args()
     peers.THREADS, os.environ["STEP_THREADS"] = options.threads, str(options.threads)
+    if options.processor:
+        os.environ["STEP_PROCESSOR"] = "1"  # for the processes
     if hasattr(os, "sched_setaffinity"):  # that nobody takes more: not all have a setting, and all look at this
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
     alone = options.share or options.profile or options.checks or options.against
@@ -461,6 +498,8 @@ if __name__ == "__main__":
         compilers()
         if options.growth:
             growth(options.rounds, options.picture)
+        elif options.epoch:
+            compare(EPOCHS, options.rounds, {case: steps // 10 for case, steps in CASES.items()}, 3)
         else:
             chosen = options.only or FRAMEWORKS
             measure = busy if options.busy else compare

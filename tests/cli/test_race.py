@@ -36,7 +36,7 @@ def test_the_command_prints_a_table_and_writes_pictures(tmp_path, monkeypatch, c
 
 def test_all_surfaces_and_all_rules_as_json(tmp_path, monkeypatch, capsys):
     without_matplotlib(monkeypatch)
-    command = ["--surface", "all", "--optimizers", "all", "--steps", "2", "--lr", "same", "--json"]
+    command = ["--surface", "all", "--optimizers", "classic", "--steps", "2", "--lr", "same", "--json"]
     assert race(*command, "--out", str(tmp_path)) == 0
     printed = capsys.readouterr()
     assert printed.out.count("\n") == 1
@@ -74,6 +74,26 @@ def test_an_option_does_what_it_says(tmp_path, capsys, options, expected):
     assert {name: found["adam"][name] for name in expected} == expected
 
 
+def test_a_formula_is_a_surface(tmp_path, capsys):
+    """The path is that of steps by hand, the minimum is found, and the pictures are drawn."""
+    pytest.importorskip("matplotlib")
+    command = ["--surface", (text := "x**2 + 10*(y - 1.03)**2"), "--optimizers", "sgd", "--steps", "40", "--json"]
+    assert race(*command, "--lr", "0.04", "--out", str(tmp_path)) == 0
+    found = json.loads(capsys.readouterr().out)
+    x, y = -4 * 0.92**40, 1.03 + 1.97 * 0.2**40
+    assert found["races"][text]["sgd"]["loss"] == pytest.approx(x**2 + 10 * (y - 1.03) ** 2, rel=1e-9)
+    assert found["races"][text]["sgd"]["closest"] == pytest.approx(-x, abs=1e-7)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["formula-loss.png", "formula.png"]
+    assert race(*command, "--steps", "100", "--out", str(tmp_path)) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["lr"] == "tuned"
+    assert found["races"][text]["sgd"]["arrived"] is not None
+    assert race("--surface", "x*y", "--out", str(tmp_path)) == 2
+    assert "no minimum of x*y is in the picture" in capsys.readouterr().err
+    assert race("--surface", "x*y", "--lr", "0.1", "--steps", "9", "--json", "--out", str(tmp_path)) == 0
+    assert json.loads(capsys.readouterr().out)["races"]["x*y"]["sgd"]["closest"] is None
+
+
 def test_it_races_without_matplotlib_and_says_so(tmp_path, monkeypatch, capsys):
     without_matplotlib(monkeypatch)
     assert race("--steps", "2", "--gif", "--out", str(tmp_path)) == 0
@@ -85,6 +105,10 @@ def test_it_races_without_matplotlib_and_says_so(tmp_path, monkeypatch, capsys):
     ("wrong", "said"),
     [
         (["--surface", "bealle"], ["'bealle'", "beale", "all"]),
+        (["--surface", "x**2 +"], ["is not a formula that can be read"]),
+        (["--surface", "x**2"], ["a formula of x and y"]),
+        (["--surface", "x**2 + z"], ["z has no value"]),
+        (["--surface", "open('a') + x*y"], ["there is no function open"]),
         (["--optimizers", "sgd,adamm"], ["'adamm'", "adam", "all"]),
         (["--optimizers", ""], ["''", "adam"]),
         (["--steps", "0"], ["'0'", "at least 1"]),
@@ -122,7 +146,7 @@ def test_the_command_trains_prints_the_table_and_draws(tmp_path, capsys):
     for line, mine in zip(str(found).splitlines()[2:], printed.out.splitlines()[2:], strict=False):
         assert line.rpartition(" ")[0].strip() == mine.rpartition(" ")[0].strip()  # all but the seconds
     if "matplotlib" in sys.modules:
-        assert [path.name for path in tmp_path.iterdir()] == ["blobs.png"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["blobs-ranks.png", "blobs.png"]
         assert f"wrote   {tmp_path / 'blobs.png'}" in printed.out
 
 
@@ -149,7 +173,8 @@ def test_it_races_on_data_without_matplotlib_and_says_so(tmp_path, monkeypatch, 
         (["--data", "regression"], "y holds N labels"),
         (["--data", "blobs", "--steps", "3"], "--steps does not go with --data"),
         (["--data", "blobs", "--surface", "beale"], "--surface does not go with --data"),
-        (["--data", "blobs", "--lr", "0"], "--lr does not go with --data"),
+        (["--data", "blobs", "--lr", "0"], "--lr does not go with --data, but for --lr tuned"),
+        (["--resume"], "--resume needs --data"),
         (["--data", "blobs", "--gif"], "--gif does not go with --data"),
         (["--seeds", "3"], "--seeds needs --data"),
         (["--epochs", "3"], "--epochs needs --data"),

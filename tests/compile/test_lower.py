@@ -233,6 +233,17 @@ FUNCTIONS = {
     "a product over the features": lambda X, y, W: (X @ W).prod(axis=1).sum(),
     "running sums": lambda X, y, W: ((X @ W).cumsum(axis=0) * 0.5).sum() + ((X @ W).cumsum() ** 2).mean(),
     "a batch of matrices": lambda X, y, W: ((X.reshape(-1, 3, 1) @ W.reshape(1, 1, -1)) ** 2).mean(),
+    "convolved": lambda X, y, W: (
+        tg.conv2d((X @ W).reshape(-1, 1, 2, 2), W.reshape(2, 1, 2, 3), padding=(1, 2), stride=(1, 2)) ** 2
+    ).sum(),
+    "convolved twice, with gaps": lambda X, y, W: (
+        tg.conv2d(
+            tg.conv2d(X.reshape(-1, 1, 1, 3), W.reshape(3, 1, 2, 2), padding=2), W.reshape(1, 3, 2, 2), dilation=2
+        )
+        ** 2
+    ).mean(),
+    "the largest of windows": lambda X, y, W: (tg.max_pool2d((X @ W).reshape(-1, 1, 2, 2), 2, 1, 1) ** 2).sum(),
+    "the means of windows": lambda X, y, W: (tg.avg_pool2d((X @ W).reshape(-1, 2, 2), (1, 2), 1, (0, 1)) ** 2).sum(),
     "einsum": lambda X, y, W: (tg.einsum("nd,dc,nd->nc", X, W, X) ** 2).sum(),
     "transposed": lambda X, y, W: ((X @ W).T @ X).sum() + ((W.T @ X.T) ** 2).mean(),
     "functions of a transpose": lambda X, y, W: (X @ W).T.tanh().sum() + (W.T @ X.T).T.reshape(-1).exp().mean(),

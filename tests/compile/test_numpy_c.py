@@ -72,6 +72,26 @@ def test_products_are_those_of_numpys_blas(dtype):
 
 @needs_numba
 @every_dtype
+@pytest.mark.parametrize("m", [1, 3, 16, 31, 100])
+def test_products_of_known_width_are_right_in_every_order(dtype, m):
+    """Small ones are computed by loops, others by BLAS: of every number of rows that a tile may have left over."""
+    matmul = compiled(PRODUCT.replace("n, m, k, add):", "n, k, add):").replace(" m,", f" {m},"), dtype)
+    for n, k in [(1, 1), (5, 1), (6, 7), (7, 33), (8, 2), (21, 256), (21, 257), (64, 64), (700, 30)]:
+        a, b = rng.standard_normal((n, k)).astype(dtype), rng.standard_normal((k, m)).astype(dtype)
+        expected, room = a @ b, (k + 2) * np.finfo(dtype).eps * (np.abs(a) @ np.abs(b))
+        for turned_a, turned_b in itertools.product((False, True), repeat=2):
+            left, right = (unaligned(x.T if turned else x) for x, turned in ((a, turned_a), (b, turned_b)))
+            whole = np.full((n + 1, m), 9, dtype)
+            out = whole[:n]
+            out[...] = np.nan
+            for times, add in ((1, False), (2, True)):
+                matmul(left.ctypes.data, turned_a, right.ctypes.data, turned_b, out.ctypes.data, n, k, add)
+                assert np.all(np.abs(out - times * expected) <= times * room)
+            assert np.all(whole[n] == 9)
+
+
+@needs_numba
+@every_dtype
 def test_products_without_blas_are_numpys(dtype, through_python):
     products(compiled(PRODUCT, dtype), dtype, exact=True)
 

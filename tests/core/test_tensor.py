@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.tensor import backward_pass, unbroadcast
+from tinygrad_edu.core.tensor import Observer, backward_pass, unbroadcast
 
 
 def leaf(data, **kwargs):
@@ -423,6 +423,26 @@ def test_threads_may_share_a_function_without_recording():
     for thread in threads:
         thread.join()
     assert seen == {"one that records": True, "one that does not": False}
+
+
+def test_an_observer_of_ops_is_told_in_a_thread_while_another_has_left_it():
+    told = []
+
+    class Names(Observer):
+        def op(self, out, args, kwargs):
+            told.append(out.op.__name__)
+
+    def other():
+        with names:
+            leaf(1.0).exp()
+
+    with (names := Names()):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        leaf(1.0).tanh()
+    leaf(1.0).log()
+    assert told == ["exp", "tanh"]
 
 
 def test_parameters_that_are_given_one_array_do_not_share_it_as_their_gradient():

@@ -4,14 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-from exercise_solutions import SOLUTIONS
 
 from tinygrad_edu.cli.main import main
 from tinygrad_edu.course.build import STEPS, in_words, show
 from tinygrad_edu.course.engine_checks import MISTAKES
 from tinygrad_edu.course.grading import judge
 
-MINE = (SOLUTIONS / "mine.py").read_text()
+MINE = (Path(__file__).parents[1] / "support" / "solutions" / "mine.py").read_text()
 NUMBERS = range(1, 13)
 PAGE = (Path(__file__).parents[2] / "docs" / "course" / "build.md").read_text(encoding="utf-8")
 
@@ -62,6 +61,7 @@ PLANTED = [  # step, what is written, what is written wrongly instead, what is s
     (2, MUL, "(lambda g: other.data * 0 + 1, lambda g: g * self.data)", "x: "),
     (2, MUL, "(lambda g: -g * other.data, lambda g: g * self.data)", "x: sign"),
     (2, "node.grad = g if node.grad is None else node.grad + g", "pass", "after backward(), x.grad is None"),
+    (2, "data, parents=(), vjps=()):", "data):\n        parents = vjps = ()", "__init__ has to take what"),
     (3, "grads[parent] + share if parent in grads else share", "share", "x: overwritten"),
     (3, "grads[parent] + share if", "grads[parent] - share if", "x: zero"),
     (4, "reversed(ordered(self))", "breadth_first(self)", "x: order"),

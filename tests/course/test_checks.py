@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from exercise_solutions import NAMES, SOLUTIONS, solution, verdict_on
 
-from tinygrad_edu.course import checks, folders, grading
-from tinygrad_edu.course.submission import Submission
-from tinygrad_edu.course.table import EXERCISES
+from tinygrad_edu.course import checks, grading
+from tinygrad_edu.course.submission import Failed, Submission
+from tinygrad_edu.course.table import COURSE
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -22,7 +22,7 @@ def test_every_solution_passes(name, seed):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_stub_says_that_it_is_not_written(name):
-    verdict = grading.judge(folders.STUBS / f"{name}.py", 0)
+    verdict = grading.judge(COURSE.folder / f"{name}.py", 0)
     assert not verdict.right
     assert verdict.mistakes == "not written"
     assert verdict.note.endswith("is not written yet")
@@ -94,7 +94,7 @@ PLANTED = [  # exercise, what is written, what is written wrongly instead, what 
     (4, "g * (a > 0)", "(a > 0)", "relu: missing"),
     (4, "y * (1 - y)", "y", "sigmoid: value"),
     (4, "1 - np.tanh(a) ** 2", "1 - a ** 2", "tanh: unactivated"),
-    (5, "g.sum(axis=0)", "g.mean(axis=0)", "b: factor"),
+    (5, "g.sum(axis=0)", "g.mean(axis=0)", "(m, k): factor"),
     (6, "dz / len(z)", "dz", "z: factor"),
     (6, ".mean()", ".sum()", "L: factor"),
     (6, "-logs[rows, labels].mean()", "logs[rows, labels].mean()", "L: sign"),
@@ -134,8 +134,8 @@ PLANTED = [  # exercise, what is written, what is written wrongly instead, what 
     (15, "rng.standard_normal", "np.ones", "W: symmetric"),
     (15, "default_rng(seed)", "default_rng(0)", "W: fixed"),
     (15, "default_rng(seed)", "default_rng()", "W: random"),
-    (16, "grads[parent] += ", "grads[parent] = ", "x: overwritten"),
-    (16, "other * -1.0", "other", "L: value"),
+    (16, "grads[parent] += ", "grads[parent] = ", "x * x: overwritten"),
+    (16, "other * -1.0", "other", "x - y * x: value"),
 ]
 
 
@@ -150,13 +150,15 @@ def test_a_planted_mistake_is_named(tmp_path, number, right, wrong, said):
         assert "Hint" in verdict.note
 
 
-@pytest.mark.parametrize("exercise", EXERCISES[:7], ids=NAMES[:7])
+@pytest.mark.parametrize("exercise", COURSE.exercises[:7], ids=NAMES[:7])
 @pytest.mark.parametrize("turn", range(3))
 def test_the_note_holds_all_numbers_that_the_functions_are_given(exercise, turn):
     """To the last digit, and in a form that can be typed in: whoever reads it can work it out by hand."""
     given = []
 
     def ask(name, *args, returns=1):
+        if (name == "unbroadcast" and given) or name in ("sigmoid_backward", "tanh_backward"):
+            raise Failed("error", "the part before it is shown")
         given.extend(args)
         return [np.full(7, 1.5)] * returns
 

@@ -16,7 +16,7 @@ from tinygrad_edu.course import folders, grading, records, runner, submission
 from tinygrad_edu.course.archives import take_out
 from tinygrad_edu.course.grading import Verdict
 from tinygrad_edu.course.records import Run, feedback, file_name, kept, table
-from tinygrad_edu.course.table import EXERCISES
+from tinygrad_edu.course.table import COURSE
 from tinygrad_edu.doctor.report import Finding, Report
 
 # --- full marks by evidence only --------------------------------------------------------------------------------------
@@ -51,7 +51,7 @@ def test_a_check_that_judged_nothing_gives_no_mark(tmp_path, monkeypatch):
         lambda ask, rng, turn: right,
         lambda ask, rng, turn: right if not turn else (_ for _ in ()).throw(OverflowError("one turn")),
     ):
-        first = EXERCISES[0]._replace(check=check)
+        first = COURSE.exercises[0]._replace(check=check)
         monkeypatch.setattr(grading, "which", lambda path, first=first: first)
         verdict = verdict_on(tmp_path, 1, "", seconds=60.0)
         assert not verdict.right
@@ -278,7 +278,7 @@ def judged(work, seed, seconds=10.0):
     text = work.path.read_text()
     right = text.startswith("right")
     return Verdict(work.student, work.shown, number, right, "" if right else "error", f"is {text}", 0.0, "",
-                   grading.digest_of(work.path))  # fmt: skip
+                   grading.digest_of(work.path), float(right) or 0.5 * (text == "in part"))  # fmt: skip
 
 
 def read(path):
@@ -301,7 +301,8 @@ def test_a_row_and_a_text_for_each_student(tmp_path, monkeypatch, capsys):
         {
             "ada/1_chain_rule.py": "wrong",
             "ada/v2/1_chain_rule.py": "right",
-            "ada/3_linear_layer.py": "wrong",
+            "ada/3_linear_layer.py": "in part",
+            "ada/v2/3_linear_layer.py": "wrong",
             "ada/8_adam.py": "right",
             "Ben B_17_assignsubmission_file_/2_shared_variable.py": "right",
             "Ben B_17_assignsubmission_onlinetext_/onlinetext.html": "hello",
@@ -314,11 +315,11 @@ def test_a_row_and_a_text_for_each_student(tmp_path, monkeypatch, capsys):
     assert main(["exercise", "grade", str(folder)]) == 0
     rows = {row["student"]: row for row in read(folder / "students.csv")}
     assert {name: row["total"] for name, row in rows.items()} == {
-        "ada": "2", "Ben B (17)": "1", "Ben B (18)": "1", "Cid": "2", "dan": "0"
+        "ada": "2.5", "Ben B (17)": "1", "Ben B (18)": "1", "Cid": "2", "dan": "0"
     }  # fmt: skip
-    assert [rows["ada"][str(n)] for n in range(1, 17)] == ["1", *"000000", "1", *"00000000"]
+    assert [rows["ada"][str(n)] for n in range(1, 17)] == ["1", "0", "0.5", *"0000", "1", *"00000000"]
     text = (folder / "feedback" / "ada.txt").read_text()
-    assert text.startswith("ada: 2 of 16")
+    assert text.startswith("ada: 2.5 of 16")
     assert "is right" in text
     assert "is wrong" in text  # exercise 3
     assert text.count("1_chain_rule.py") == 1  # the best of two
@@ -382,7 +383,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch, caps
 
 def test_a_table_that_is_damaged_or_another_runs_is_not_gone_on_with(tmp_path):
     verdicts = [
-        Verdict("ada", "a.py", 1, True, "", "right", 0.0, "", "d1"),
+        Verdict("ada", "a.py", 1, True, "", "right", 0.0, "", "d1", 1.0),
         Verdict("ben", "b.py", 1, False, grading.OURS, "", 1.0, "", "d2"),  # broke off by itself: is run again
         Verdict("cid", "c.py", 1, False, "file", "", 1.0),  # was not read
     ]
@@ -398,6 +399,7 @@ def test_a_table_that_is_damaged_or_another_runs_is_not_gone_on_with(tmp_path):
         good | {"verdicts": 3},
         good | {"verdicts": [row | {"mistakes": "x"}]}, good | {"verdicts": [row | {"right": 1}]}, [], {},
         good | {"verdicts": [row | {"more": 1}]}, good | {"verdicts": [[]]},
+        good | {"verdicts": [row | {"credit": 0.5}]},
     ):  # fmt: skip
         (tmp_path / "grades.json").write_text(json.dumps(bad))
         assert kept(tmp_path, None) is None

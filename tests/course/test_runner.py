@@ -13,7 +13,7 @@ from exercise_solutions import NAMES, solution
 import tinygrad_edu as tg
 from tinygrad_edu.cli.main import main
 from tinygrad_edu.course import folders, grading, runner
-from tinygrad_edu.course.table import EXERCISES
+from tinygrad_edu.course.table import COURSE
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_start_copies_stubs_and_overwrites_nothing(tmp_path, capsys):
     ("options", "said"),
     [
         (["start", "3"], "where to?"),
-        (["start", "17", "x"], "invalid choice"),
+        (["start", "17", "x"], "there is no exercise 17; they are 1 to 16"),
         (["check", "nowhere"], "there is no nowhere"),
         (["check", "."], "holds no exercise"),
         (["grade", "nowhere"], "there is no folder nowhere"),
@@ -63,7 +63,7 @@ def test_start_copies_stubs_and_overwrites_nothing(tmp_path, capsys):
         (["grade", ".", "--out", "here"], "holds no submissions"),
         (["check", ".", "--timeout", "0"], "above 0"),
         (["check", ".", "--seed", "-1"], "at least 0"),
-        ([], "required: list|start|check|grade"),
+        ([], "required: list|start|check|hint|solution|grade"),
     ],
 )
 def test_a_mistake_on_the_command_line_gets_a_sentence(tmp_path, monkeypatch, capsys, options, said):
@@ -83,7 +83,7 @@ def test_list_has_a_line_for_each(capsys):
     *lines, empty, hint = capsys.readouterr().out.splitlines()
     assert len(lines) == 16
     assert (empty, "exercise start DIR" in hint) == ("", True)
-    for line, exercise in zip(lines, EXERCISES, strict=True):
+    for line, exercise in zip(lines, COURSE.exercises, strict=True):
         assert line.split()[:2] == [str(exercise.number), exercise.name]
 
 

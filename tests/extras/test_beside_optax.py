@@ -105,6 +105,18 @@ def test_a_200_step_trajectory_equals_optaxs(cls, hyper, make):
     np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("warmup", [1, 30])
+def test_schedule_frees_weights_in_a_warm_up_are_optaxs(warmup):
+    """optax counts from 1 for the mean, and from 0 for the step, so its parts are put together here."""
+    p0, gradients, _ = problem()
+    rate = lambda t: LR * jax.numpy.minimum(jax.numpy.asarray(t, float) / warmup, 1.0)
+    expected = theirs(lambda: contrib.schedule_free(optax.sgd(lambda t: rate(t + 1)), rate, b1=0.9), p0, gradients)
+    p = tg.Tensor(p0, requires_grad=True)
+    rates = [LR * min(1.0, t / warmup) for t in range(1, 201)]
+    np.testing.assert_allclose(run(tg.ScheduleFree([p]), p, gradients, rates), expected, rtol=1e-10, atol=1e-12)
+
+
 MATRICES = (tg.LARS, tg.LAMB, tg.NovoGrad, tg.Fromage, tg.SM3, tg.DAdaptAdam)
 
 

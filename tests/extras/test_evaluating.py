@@ -2,6 +2,7 @@
 
 import copy
 
+import naive
 import numpy as np
 import pytest
 
@@ -243,9 +244,81 @@ def test_noise_is_of_the_stated_variance_and_fades():
         optimizer.step()
 
 
+SIZES = np.array([100.0, 3.0, 0.01, -4.0])  # the curvatures of `bowl` at its middle
+
+
+def bowl(p):
+    return (p * p * SIZES).sum() / 2 + (p**4).sum() / 4
+
+
+def test_sophia_is_the_paper_with_exact_curvatures_and_can_be_resumed():
+    """Where the Hessian is diagonal, u · (H u) is its diagonal, whatever the signs of u."""
+    hyper = {"beta1": 0.8, "beta2": 0.7, "gamma": 0.5, "eps": 1e-3, "weight_decay": 0.1, "every": 4}
+    p = tg.Tensor(np.full(4, 2.0), requires_grad=True, name="p")
+    optimizer, w, gradients, curvatures = tg.Sophia([p], lr=0.05, **hyper), np.full(4, 2.0), [], []
+    for k in range(30):
+        gradients.append(SIZES * w + w**3)
+        curvatures += [SIZES + 3 * w**2] * (k % 4 == 0)
+        w = naive.sophia(np.full(4, 2.0), gradients, [0.05] * 30, curvatures, **hyper)[-1]
+        optimizer.step(closing(optimizer, p, bowl))
+        np.testing.assert_allclose(p.numpy(), w, rtol=1e-12)
+        if k == 10:
+            state = optimizer.state_dict()
+            q = tg.Tensor(p.numpy(), requires_grad=True, name="p")
+            resumed = tg.Sophia([q])
+            resumed.load_state_dict(state)
+    for _ in range(19):
+        resumed.step(closing(resumed, q, bowl))
+    np.testing.assert_array_equal(q.numpy(), p.numpy())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_mean_of_sophias_estimates_is_the_diagonal_of_the_hessian(dtype):
+    """Of a matrix with numbers beside the diagonal an estimate scatters, with a known deviation."""
+    H, found = (A + A.T).astype(dtype), []
+    p = tg.Tensor(np.ones(6, dtype), requires_grad=True, name="p")
+    for seed in range(400):
+        optimizer = tg.Sophia([p], beta2=0.0, seed=seed)
+        optimizer.estimate(closing(optimizer, p, lambda p: ((p @ H) * p).sum() / 2))
+        found.append(optimizer.h.copy())
+    assert found[0].dtype == dtype
+    beside = H - np.diag(np.diag(H))
+    np.testing.assert_allclose(np.std(found, axis=0), np.sqrt((beside**2).sum(axis=1)), rtol=0.2)
+    np.testing.assert_array_less(abs(np.mean(found, axis=0) - np.diag(H)), np.std(found, axis=0) / 4)
+
+
+def test_the_optimizers_hvp_is_the_slope_of_its_gradient():
+    """By central differences, over a network with running means, which it leaves alone."""
+    X, y = tg.data.moons(32, rng=0)
+    model = tg.Sequential(tg.Linear(2, 5, rng=0), tg.BatchNorm1d(5), tg.mlp([5, 4, 2], "tanh", rng=1))
+    optimizer = tg.SGD(model)
+    closure = closing(optimizer, model, lambda model: tg.cross_entropy(model(X), y))
+    w, v, means = optimizer.buffer.data.copy(), rng.standard_normal(optimizer.buffer.data.size), model[1].running_mean
+    before, gradients = means.numpy(), []
+    product = optimizer.hvp(closure, v)
+    np.testing.assert_array_equal(means.numpy(), before)
+    for way in (1e-5, -1e-5):
+        optimizer.buffer.data[:] = w + way * v
+        closure()
+        gradients.append(optimizer.buffer.grad.copy())
+    np.testing.assert_allclose(product, (gradients[0] - gradients[1]) / 2e-5, atol=1e-7)
+    with pytest.raises(ValueError, match=r"the vector has shape \(3,\)"):
+        optimizer.hvp(closure, np.ones(3))
+
+
+def test_a_frozen_parameter_and_one_without_a_gradient_stay_as_they_are():
+    a, b, c = (tg.Tensor([2.0], requires_grad=True, name=name) for name in "abc")
+    optimizer = tg.Sophia([{"params": [a, b]}, {"params": [c], "beta2": 0.5}])
+    optimizer.freeze("b")
+    with pytest.warns(UserWarning, match="no gradient came to c"):
+        optimizer.step(closing(optimizer, a, lambda a: (a * a * b).sum()))
+    assert (b.item(), c.item(), optimizer.h[1:].tolist()) == (2, 2, [0, 0])
+    assert a.item() < 2
+
+
 def test_what_is_missing_is_said():
     p = tg.Tensor([1.0], requires_grad=True)
-    for optimizer in (tg.LBFGS([p]), tg.SAM(tg.SGD([p]))):
+    for optimizer in (tg.LBFGS([p]), tg.SAM(tg.SGD([p])), tg.Sophia([p])):
         with pytest.raises(TypeError, match="evaluates the loss again: step\\(closure\\)"):
             optimizer.step()
     with pytest.raises(TypeError, match="needs the loss of this step"):
@@ -261,6 +334,6 @@ def test_what_is_missing_is_said():
 def test_compile_step_refuses_them_by_name():
     X, y = tg.data.moons(16, rng=0)
     model = tg.mlp([2, 3, 2], rng=0)
-    for cls in (tg.LBFGS, tg.PolyakSGD, tg.Momo):
+    for cls in (tg.LBFGS, tg.PolyakSGD, tg.Momo, tg.Sophia):
         with pytest.raises(tg.CannotCompile, match=f"{cls.__name__} has a step\\(\\) of its own"):
             tg.compile_step(model, tg.cross_entropy, cls(model), X, y, quiet=True)

@@ -39,6 +39,8 @@ def trajectory(params, optimizer, gradients, rates):
         (tg.Adafactor, naive.adafactor, {"power": 0.7, "eps": 1e-3, "least": 0.5, "most": 0.8, "weight_decay": 0.1}),
         (tg.SM3, naive.sm3, {"momentum": 0.8, "eps": 1e-4}),
         (tg.Muon, naive.muon, {"momentum": 0.8, **adam}),
+        (tg.Shampoo, naive.shampoo, {"eps": 0.1}),
+        (tg.SOAP, naive.soap, {**adam, "every": 4}),
     ],
 )
 def test_a_matrix_beside_a_vector_takes_the_steps_of_the_paper(cls, reference, hyper, shape):
@@ -47,7 +49,7 @@ def test_a_matrix_beside_a_vector_takes_the_steps_of_the_paper(cls, reference, h
         gradients[5:8] = 0.1 * W0  # of a direction of length 0 the singular vectors are arbitrary
     W, b = tg.Tensor(W0, requires_grad=True, name="W"), tg.Tensor(W0[0], requires_grad=True, name="b")
     got = trajectory([W, b], cls([W, b], **hyper), [(g, g[0]) for g in gradients], rates)
-    if cls is not tg.Muon or 1 not in shape:  # which is a vector in our eyes
+    if 1 not in shape or cls in (tg.Adafactor, tg.SM3):  # else it is a vector in our eyes
         np.testing.assert_allclose([a for a, _ in got], reference(W0, gradients, rates, **hyper), rtol=1e-9, atol=1e-10)
     vectors = [g[0] for g in gradients]
     np.testing.assert_allclose([c for _, c in got], reference(W0[0], vectors, rates, **hyper), rtol=1e-10, atol=1e-12)
@@ -93,6 +95,49 @@ def test_the_three_points_of_schedule_free():
         np.testing.assert_allclose(ours.z, points[-1], rtol=1e-12)
         np.testing.assert_allclose(ours.x, np.mean(points, axis=0), rtol=1e-12)
         np.testing.assert_allclose(p.numpy(), 0.7 * ours.x + 0.3 * ours.z, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("cls", "beta"), [(tg.ScheduleFree, "beta"), (tg.ScheduleFreeAdamW, "beta1")])
+def test_in_a_warm_up_from_0_the_points_of_schedule_free_weigh_the_square_of_their_rates(cls, beta):
+    rates, points = [0.0, 0.0, 0.01, 0.02, 0.05, 0.05, 0.01], []
+    p = tg.Tensor(np.ones(3), requires_grad=True)
+    optimizer = cls([p], lr=lambda t: rates[t - 1], **{beta: 0.7})
+    for t, g in enumerate(np.random.default_rng(0).standard_normal((7, 3)), start=1):
+        p.grad = g
+        optimizer.step()
+        points.append(optimizer.z.copy())
+        weights = np.square(rates[:t])
+        expected = np.average(points, axis=0, weights=weights) if weights.any() else np.ones(3)
+        np.testing.assert_allclose(optimizer.x, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3)])
+def test_shampoos_and_soaps_matrices_are_those_of_the_gradients(shape):
+    """Sums and averages of products. Gradients that have a pair of bases in common give SOAP these as its bases."""
+    random = np.random.default_rng(0)
+    U, V = (np.linalg.qr(random.standard_normal((n, n)))[0] for n in shape)
+    S = np.zeros(shape)
+    np.fill_diagonal(S, [5.0, 2.0, 1.0])
+    gradients = [U @ (S * size) @ V.T for size in (1.0, -3.0, 0.5, 2.0)]
+    for cls in (tg.Shampoo, tg.SOAP):
+        p = tg.Tensor(random.standard_normal(shape), requires_grad=True)
+        optimizer = cls([p])
+        before = p.numpy()
+        for g in gradients:
+            p.grad = g
+            optimizer.step()
+        share = [1.0] * 4 if cls is tg.Shampoo else [0.05 * 0.95**k for k in (3, 2, 1, 0)]
+        for average, products in (("a", [g @ g.T for g in gradients]), ("b", [g.T @ g for g in gradients])):
+            expected = sum(k * product for k, product in zip(share, products, strict=True))
+            np.testing.assert_allclose(getattr(optimizer, average).reshape(expected.shape), expected, atol=1e-12)
+        step = U.T @ (before - p.numpy()) @ V  # turned into the gradients' own directions it is diagonal
+        if cls is tg.Shampoo:
+            np.testing.assert_allclose(step - np.where(S > 0, step, 0), 0, atol=1e-12)
+            continue
+        for name, basis in (("c", U), ("d", V)):
+            found = getattr(optimizer, name).reshape(basis.shape)
+            np.testing.assert_allclose(found.T @ found, np.eye(len(basis)), atol=1e-12)
+            np.testing.assert_allclose(abs(found.T @ basis)[:3, :3], np.eye(3), atol=1e-7)
 
 
 def test_cautious_rules_never_move_against_the_gradient():

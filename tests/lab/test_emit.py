@@ -10,12 +10,14 @@ from rules_table import ROWS
 import tinygrad_edu as tg
 from tinygrad_edu.core import kernels
 from tinygrad_edu.core.layers import ACTIVATIONS
-from tinygrad_edu.extras.optimizers import CLASSIC
+from tinygrad_edu.extras.optimizers import RULES
 from tinygrad_edu.lab import emit
+from tinygrad_edu.lab.emit import ABSENT, ON_PAGE
+from tinygrad_edu.lab.page import walk_rate
 from tinygrad_edu.lab.programs import Book
 from tinygrad_edu.program.javascript import functions
 from tinygrad_edu.program.trace import Trace
-from tinygrad_edu.race.surfaces import SURFACES, stated
+from tinygrad_edu.race.surfaces import SURFACES
 
 STEPS = 300
 LOSSES = {
@@ -41,10 +43,11 @@ answer(D.runs.map(({ net, rule, hyper, params, batches }) => {
 """
 WALK = """
 answer(D.runs.map(({ surface, rule, lr, start }) => {
-  const { backprop, gradients, data } = surfaces[surface], [x, y] = gradients, path = [start];
-  const optimizer = new Optimizer(rules[rule], { [x]: start[0], [y]: start[1] }, { lr });
+  const { backprop, gradients, data } = surfaces[surface], path = [start];
+  const optimizer = new Optimizer(rules[rule], { p: start }, { lr });
   for (let t = 0; t < D.steps; t++) {
-    optimizer.step(backprop(...optimizer.data, ...Object.values(data).map(np.array))[1]);
+    const slopes = backprop(...optimizer.data, ...Object.values(data).map(np.array))[1];
+    optimizer.step({ p: gradients.map((name) => slopes[name]) });
     path.push([...optimizer.data]);
   }
   return path;
@@ -122,8 +125,8 @@ def test_a_network_emitted_once_trains_at_other_widths_and_batch_sizes_as_the_en
 def test_every_rule_trains_as_the_engine_does_with_each_hyper_parameter_and_with_l2(tmp_path):
     rng = np.random.default_rng(2)
     batches = list(some_batches(rng, "cross_entropy", 2, 3))
-    every = [(cls, hyper) for cls, _, hyper, _ in ROWS if cls in CLASSIC.values()] + [
-        (cls, {"l2": 0.01}) for cls in (tg.SGD, tg.AdamW, tg.Rprop)
+    every = [(cls, hyper) for cls, _, hyper, _ in ROWS if cls in ON_PAGE.values()] + [
+        (cls, {"l2": 0.01}) for cls in (tg.SGD, tg.AdamW, tg.Rprop, tg.LARS, tg.SM3)
     ]
     texts, runs, expected = [], [], []
     for cls, hyper in every:
@@ -144,7 +147,7 @@ def test_every_rule_trains_as_the_engine_does_with_each_hyper_parameter_and_with
 def engine_path(surface, rule, lr, start, last_bit=0.0):
     signs = np.random.default_rng(0)
     p = tg.Tensor(np.array(start, float), requires_grad=True)
-    optimizer, path = CLASSIC[rule]([p], lr=lr), [p.numpy()]
+    optimizer, path = ON_PAGE[rule]([p], lr=lr), [p.numpy()]
     for _ in range(STEPS):
         optimizer.zero_grad()
         SURFACES[surface].f(p[0], p[1]).backward()
@@ -155,15 +158,14 @@ def engine_path(surface, rule, lr, start, last_bit=0.0):
     return np.array(path)
 
 
-ON_SURFACES = [*product(SURFACES, ["adam"]), *product(["valley"], CLASSIC)]
+ON_SURFACES = [*product(SURFACES, ["adam"]), *product(["valley"], ON_PAGE)]
 
 
 @needs_node
-@pytest.mark.parametrize("races", [ON_SURFACES, pytest.param([*product(SURFACES, CLASSIC)], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("races", [ON_SURFACES, pytest.param([*product(SURFACES, ON_PAGE)], marks=pytest.mark.slow)])
 def test_a_rule_walks_a_surface_as_the_engine_does(tmp_path, races):
-    rates = stated()
     starts = {name: list(map(float, place.start)) for name, place in SURFACES.items()}
-    runs = [{"surface": s, "rule": rule, "lr": rates[s][rule], "start": starts[s]} for s, rule in races]
+    runs = [{"surface": s, "rule": rule, "lr": walk_rate(s, rule), "start": starts[s]} for s, rule in races]
     surfaces = ", ".join(f"{name}: {emit.surface(place)}" for name, place in SURFACES.items())
     found = node(tmp_path, emit.rules(), f"const surfaces = {{{surfaces}}};", WALK, runs=runs, steps=STEPS)
     for run, got in zip(runs, found, strict=True):
@@ -200,3 +202,28 @@ def test_an_average_that_begins_elsewhere_is_refused():
         ValueError, match="an average of adagrad begins neither at 0 nor at p nor at one of its numbers"
     ):
         emit.rules({"late": Late([tg.Tensor([1.0], requires_grad=True)])})
+
+
+def test_a_rule_whose_numbers_are_not_those_of_one_parameter_is_refused_by_name():
+    p = tg.Tensor([[1.0, 2.0]], requires_grad=True)
+    assert {"dog", "dadapt_adam", "prodigy", "muon"} <= set(ABSENT)
+    assert set(ABSENT) | set(ON_PAGE) == set(RULES)
+    for name in ABSENT:
+        with pytest.raises(ValueError, match=f"^{RULES[name].__name__} cannot be written in JavaScript: its numbers"):
+            emit.rules({name: RULES[name]([p])})
+
+
+@needs_node
+def test_the_numbers_of_a_step_that_looks_at_a_whole_parameter(tmp_path):
+    """Lamb's as its paper has them: of an element, and one for all."""
+    p, g = np.array([3.0, 4.0]), np.array([0.5, -2.0])
+    text = """const seen = rules.lamb.sets.map(() => []);
+    const arrays = [D.p, D.g, [0, 0], [0, 0]].map((a) => Float64Array.from(a));
+    rules.lamb.telling(...arrays, ...rules.lamb.scalars(1, 0.1, 0.9, 0.999, 0, 0.25), seen);
+    answer([rules.lamb.sets, seen]);"""
+    sets, seen = node(tmp_path, emit.rules(), text, p=p.tolist(), g=g.tolist())
+    u = np.sign(g) + 0.25 * p
+    q = 5 / np.hypot(*u)
+    assert sets == ["m", "v", "u", "q", "p"]
+    for got, expected in zip(seen, [0.1 * g, 0.001 * g**2, u, q, p - 0.1 * q * u], strict=True):
+        np.testing.assert_allclose(got, expected, 1e-12)

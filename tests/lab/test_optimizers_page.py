@@ -47,7 +47,7 @@ def rows(tab):
 def test_every_rule_on_every_surface_comes_to_where_the_race_of_the_library_comes_to(tab):
     for name in SURFACES:
         if name != "neuron":  # whose mini-batches are drawn in another way here
-            expected = race(name, "all", lr="stated")
+            expected = race(name, "classic", lr="stated")
             go(tab, f"surface={name}&tuned=1&rules={','.join(CLASSIC)}")
             shown = rows(tab)
             assert len(shown) == len(CLASSIC)
@@ -191,13 +191,13 @@ def test_a_picture_is_an_svg_by_itself(tab):
 
 
 def test_a_lesson_hides_what_it_does_not_need(tab):
-    for name in tab.evaluate("tabs.optimizers.lessons"):
+    for name in tab.evaluate("Object.keys(tabs.optimizers.lessons)"):
         go(tab, f"lesson={name}")
-        assert tab.is_visible("#o-lesson"), name
+        assert tab.is_visible("#lesson"), name
     assert tab.is_hidden("#o-map")
     go(tab, "")
     assert tab.is_visible("#o-map")
-    assert tab.is_hidden("#o-lesson")
+    assert tab.is_hidden("#lesson")
 
 
 def test_an_address_may_ask_for_a_lesson(browser, with_formula, tmp_path):

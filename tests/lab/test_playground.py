@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 from chromium import opened
+from readable import unreadable
 
 import tinygrad_edu as tg
 
@@ -119,7 +120,7 @@ def test_the_keyboard_reaches_units_weights_the_map_and_the_pad(tab):
     tab.keyboard.press("ArrowDown")
     tab.keyboard.press("ArrowRight")
     assert tab.evaluate("document.activeElement.id") == "pg-unit-2-1"
-    assert tab.inner_text(".pg-name") == "h2[1]"
+    assert tab.inner_text(".pg-name").startswith("h2[1] ")
     assert "z2 = h1 @ W2 + b2" in tab.inner_text("#pg-closer")
     tab.focus("#map")
     before = tab.inner_text("#pg-probe")
@@ -164,11 +165,11 @@ def test_the_output_shows_a_unit_only_the_answer_or_no_test_data_and_is_saved(ta
 def test_a_lesson_hides_what_it_does_not_need(tab):
     for name in ("step", "inputs", "xor", "dead", "overfit"):
         go(tab, f"lesson={name}")
-        assert tab.is_visible("#pg-lesson")
+        assert tab.is_visible("#lesson")
         tab.click("#step")
         assert tab.inner_text("#t") == "1"
     tab.goto(tab.url.split("#")[0] + "?lesson=xor")
-    assert "XOR has no straight boundary" in tab.inner_text("#pg-lesson")
+    assert "XOR has no straight boundary" in tab.inner_text("#lesson")
     tab.goto(tab.url.split("?")[0])
     tab.wait_for_selector("#badge.good", timeout=120_000)
     go(tab, "lesson=step")
@@ -176,7 +177,7 @@ def test_a_lesson_hides_what_it_does_not_need(tab):
     assert tab.is_visible("#pg-line")
     go(tab, "")
     assert tab.is_visible("#pg-sets")
-    assert tab.is_hidden("#pg-lesson")
+    assert tab.is_hidden("#lesson")
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run_and_says_so(tab):
@@ -204,35 +205,6 @@ def test_the_pictures_stand_still_for_those_who_ask_for_it(browser, made, tmp_pa
     assert steps > 10
 
 
-CONTRAST = """() => {
-  const part = (x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
-  const light = (colour) => {
-    const [r, g, b] = colour.match(/[\\d.]+/g).map((x) => part(x / 255));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (place) => {
-    for (; place; place = place.parentElement) {
-      const colour = getComputedStyle(place).backgroundColor;
-      if (/^rgb\\(/.test(colour)) return colour;
-    }
-  };
-  const written = (place) => [...place.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
-  const shown = (place) => place.checkVisibility() && !place.disabled;
-  const ratio = (place) => {
-    const [a, b] = [getComputedStyle(place).color, behind(place)].map(light).sort((x, y) => y - x);
-    return (a + 0.05) / (b + 0.05);
-  };
-  return [...document.querySelectorAll("#playground *")].filter((place) => written(place) && shown(place))
-    .filter((place) => ratio(place) < 4.5).map((place) => place.outerHTML);
-}"""
-SMALL = """() => [...document.querySelectorAll('#playground :is(button, select, input, summary, [tabindex="0"])')]
-  .filter((place) => place.checkVisibility())
-  .filter((place) => Math.min(place.getBoundingClientRect().width, place.getBoundingClientRect().height) < 24)
-  .map((place) => place.outerHTML)"""
-UNNAMED = """() => [...document.querySelectorAll("#playground :is(button, select, input, canvas[tabindex])")]
-  .filter((n) => !(n.textContent.trim() || n.ariaLabel || n.labels?.length)).map((n) => n.outerHTML)"""
-
-
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (760, "dark"), (320, "light"), (320, "dark")])
 def test_it_fits_and_can_be_read(browser, made, tmp_path, width, scheme):
     tab, _, messages = opened(browser, tmp_path, made, viewport={"width": width, "height": 800}, color_scheme=scheme)
@@ -244,6 +216,6 @@ def test_it_fits_and_can_be_read(browser, made, tmp_path, width, scheme):
     ):
         go(tab, link)
         assert tab.evaluate("document.documentElement.scrollWidth") == width, link
-        assert [tab.evaluate(CONTRAST), tab.evaluate(SMALL), tab.evaluate(UNNAMED)] == [[], [], []]
+        assert unreadable(tab, "playground") == {}, link
     assert messages == []
     tab.close()

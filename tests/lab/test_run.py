@@ -7,7 +7,8 @@ import pytest
 from node import LAB, needs_node, node
 
 import tinygrad_edu as tg
-from tinygrad_edu.lab import emit, programs, settings
+from tinygrad_edu.lab import emit, programs, runs, settings
+from tinygrad_edu.program.javascript import functions
 
 STEPS = 60
 RUN = """
@@ -30,7 +31,8 @@ def scripts():
     """What the page has in front of a run."""
     facts = f"const facts = {json.dumps({'seed': 0, **settings.settings()})};"
     own = [(LAB / f"{name}.js").read_text("utf-8") for name in ("random", "samples", "programs", "run", "python")]
-    return [emit.rules(), f"const book = {programs.book()};", settings.rates(), settings.variants(), facts, *own]
+    pull = functions(runs.add_l1)
+    return [emit.rules(), pull, f"const book = {programs.book()};", settings.rates(), settings.variants(), facts, *own]
 
 
 RUNS = [
@@ -53,7 +55,14 @@ RUNS = [
         "rule": "rmsprop",
         "hyper": {"lr": 0.01, "momentum": 0.5},
     },
-    {"data": "digits", "layers": [16], "activation": "softplus", "dropout": 0.5, "l2": 0.001, "batch": 32},
+    {"data": "digits", "layers": [16], "activation": "softplus", "dropout": 0.5, "l1": 0.002, "l2": 0.001, "batch": 32},
+    {"data": "hills", "layers": [4, 3], "loss": "mse_loss", "rule": "sm3", "l1": 0.01, "batch": 32},
+    {
+        "rule": "lamb",
+        "hyper": {"lr": 0.02, "weight_decay": 0.1},
+        "schedule": "step",
+        "numbers": {"steps": 7, "factor": 0.5},
+    },
     {
         "layers": [4, 4],
         "dropout": 0.5,
@@ -79,8 +88,10 @@ SCHEDULED = [
 
 @needs_node
 def test_the_script_of_a_run_does_its_steps_again(tmp_path, scripts):
-    runs = [{"given": given} for given in [*RUNS, *SCHEDULED]] + [{"given": {}, "changes": [[10, 3, 0.5], [20, 7, -2]]}]
-    for made in node(tmp_path, *scripts, RUN, runs=runs, steps=STEPS):
+    given = [{"given": given} for given in [*RUNS, *SCHEDULED]] + [
+        {"given": {}, "changes": [[10, 3, 0.5], [20, 7, -2]]}
+    ]
+    for made in node(tmp_path, *scripts, RUN, runs=given, steps=STEPS):
         again = {}
         exec(made["script"], again)
         np.testing.assert_allclose(made["losses"], again["losses"], 1e-9, err_msg=made["script"])

@@ -29,7 +29,7 @@ SCALE_FREE = {
     tg.Adagrad, tg.RMSprop, tg.Adam, tg.AdamW, tg.AMSGrad, tg.Adamax, tg.NAdam, tg.Rprop, tg.SignSGD, tg.Signum,
     tg.Lion, tg.OptimisticAdam, tg.COCOB, tg.Yogi, tg.QHAdam, tg.AdaBelief, tg.Adan, tg.ADOPT, tg.AdEMAMix,
     tg.LARS, tg.LAMB, tg.NovoGrad, tg.Fromage, tg.CautiousAdamW, tg.CautiousLion, tg.Adafactor, tg.SM3,
-    tg.ScheduleFreeAdamW, tg.DAdaptAdam, tg.Prodigy, tg.Muon, tg.DoG,
+    tg.ScheduleFreeAdamW, tg.DAdaptAdam, tg.Prodigy, tg.Muon, tg.DoG, tg.Shampoo, tg.SOAP,
 }  # fmt: skip
 LINEAR = {tg.SGD, tg.Momentum, tg.HeavyBall, tg.Nesterov, tg.ASGD, tg.OptimisticGradient, tg.QHM, tg.ScheduleFree}
 NEITHER = {tg.Adadelta, tg.RAdam, tg.AdaBound, tg.MARS}  # eps sets the first steps; no v in them; bounds stay

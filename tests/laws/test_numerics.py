@@ -252,7 +252,9 @@ def test_without_t_or_the_moments_the_next_step_would_be_wrong_so_such_a_state_i
 # --- hyper-parameters at their ends ----------------------------------------------------------------------------------
 
 
-NONE_YET = ((tg.COCOB, "r"), (tg.LARS, "v"))  # nothing was won; lr is inside
+NONE_YET = (  # nothing was won; lr is inside, or a weight
+    *((tg.COCOB, "r"), (tg.LARS, "v"), (tg.ScheduleFree, "s"), (tg.ScheduleFreeAdamW, "s")),
+)
 
 
 @every_row
@@ -274,7 +276,7 @@ BAD = {  # value: the hyper-parameters that may not have it
     -0.1: "all",
     float("nan"): "all",
     float("inf"): "all",
-    1.0: "momentum beta beta1 beta2 beta3 rho down up",
+    1.0: "momentum dampening beta beta1 beta2 beta3 rho down up",
     0.0: "eps least most down up gamma d",
     0.9999999999999999: "up",
 }

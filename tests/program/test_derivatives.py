@@ -115,6 +115,11 @@ CURVED = {
     "matmul": [lambda x: (x @ x.T @ x).sum(), lambda x: (x.reshape(1, 3, 2) @ x).exp().sum()],
     "linear": [lambda x: tg.linear(x, x.T, x[:, 0]).tanh().sum()],
     "einsum": [lambda x: tg.einsum("ij,ij,kj->", x, x, x), lambda x: (tg.einsum("ii->i", x @ x.T) ** 2).sum()],
+    "conv2d": [
+        lambda x: (tg.conv2d(x.reshape(1, 1, 2, 3), x.reshape(2, 1, 1, 3), padding=1, stride=(1, 2)) ** 3).sum()
+    ],
+    "max_pool2d": [lambda x: (tg.max_pool2d(x * x, (1, 2), 1, (0, 1)) ** 3).sum()],
+    "avg_pool2d": [lambda x: (tg.avg_pool2d(x * x, 2, 1, 1) ** 3).sum()],
     "arctan2": [lambda x: (np.arctan2(x, x[0] + 7) ** 2).sum()],
     "hypot": [lambda x: (np.hypot(x, x[:, :1]) ** 3).sum()],
     "logaddexp": [lambda x: (np.logaddexp(x, x[:1]) ** 2).sum(), lambda x: np.logaddexp(x, MATRIX).sum()],

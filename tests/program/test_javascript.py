@@ -175,12 +175,15 @@ answer(programs.map((f, i) => {
 NOT_EMITTED = {  # ops without JavaScript, each with what is refused in its programs
     "argmax": "",
     "argmin": "",
+    "avg_pool2d": "sliding_window_view",
     "cholesky": "np.linalg.cholesky",
     "concatenate": "np.concatenate",
+    "conv2d": ".shape[2:]",
     "det": "np.linalg.det",
     "einsum": "np.einsum",
     "inv": "np.linalg.inv",
     "log_abs_det": "np.linalg.slogdet",
+    "max_pool2d": "sliding_window_view",
     "pad": "np.pad",
     "round": "np.round",
     "solve": "np.linalg.solve",
@@ -237,6 +240,30 @@ def test_a_function_comes_with_what_it_calls_and_brackets_where_they_matter(tmp_
     assert text.count("function ") == 2
     got = node(tmp_path, text, "answer(D.a.map(one));", a=[1, 3.5, 4, 6])
     assert got == [one(a) for a in (1, 3.5, 4, 6)]
+
+
+def by_rows(x, columns):
+    """A mean of each row at the place of each element, in the statements that kernels of several loops have."""
+    found, n = np.empty_like(x), int(columns)
+    for start in range(0, x.size, n):
+        total = 0.0
+        for i in range(start, start + n):
+            total += np.float64(x[i])
+        for i in range(start, start + n):
+            found[i] = total / n
+    x[:] = found
+    first, *rest = x[0], x.dtype.type(columns / 2), float(x.size > n), np.finfo(x.dtype).tiny
+    *front, first = rest
+    return [first, front[0] * 2, front[1]]
+
+
+@needs_node
+def test_a_function_of_several_loops_writes_into_its_arrays(tmp_path):
+    text = "const x = Float64Array.from(D.x), rows = by_rows(x, 3.5); answer([[...x], rows]);"
+    x = np.array([1.0, 2.0, 6.0, -1.0, 0.5, 4.0])
+    made, said = node(tmp_path, functions(by_rows), text, x=x.tolist())
+    assert said == by_rows(x, 3.5) == [np.finfo(float).tiny, 3.5, 1.0]
+    assert made == x.tolist() == [3.0] * 3 + [3.5 / 3] * 3
 
 
 def test_words_of_javascript_get_another_name():

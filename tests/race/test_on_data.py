@@ -1,4 +1,4 @@
-"""The race on real data: a loop written apart gives the same numbers, the grid is searched as is said, and the held-out
+"""The race on real data: a loop written apart gives the same numbers, the grid is searched as is said, and the test
 samples choose nothing."""
 
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.extras.optimizers import CLASSIC, RULES
-from tinygrad_edu.race import on_data as trials, pictures as raceplots
+from tinygrad_edu.race import on_data as trials, pictures as raceplots, standings as families
 
 X, Y, X_TEST, Y_TEST = tg.data.split(*tg.data.blobs(90, noise=0.8, rng=0), rng=0)
 DATA = X, Y, X_TEST, Y_TEST
@@ -42,6 +42,8 @@ def test_losses_accuracies_and_rates_are_those_of_a_loop_written_apart():
             expected, model = run_once(rule, run.lr, seed, 4)
             np.testing.assert_allclose(losses, expected, rtol=1e-9)
             assert accuracy == np.mean(model(X_TEST).numpy().argmax(axis=1) == Y_TEST)
+            lost = tg.cross_entropy(model(X_TEST), Y_TEST).item()
+            assert run.held_out[mine.index(seed)] == pytest.approx(lost, rel=1e-9)
         assert run.seconds.shape == (2,)
         assert (run.seconds > 0).all()
 
@@ -90,6 +92,79 @@ def test_a_rate_that_diverges_is_not_chosen_and_if_all_do_the_run_is_infinite(tm
     assert raceplots.loss_bands(found, tmp_path / "a.png").stat().st_size
 
 
+def test_ranks_are_taken_within_a_seed_and_equal_losses_share_theirs():
+    losses = {"sgd": [3.0, 1.0, np.inf], "adam": [1.0, 1.0, 2.0], "lion": [2.0, 5.0, np.inf]}
+    runs = [trials.Trial(rule, 0.1, np.ones((3, 2)), np.ones(3), np.ones(3), np.array(x)) for rule, x in losses.items()]
+    ranks = tg.DataRace("", "", np.ones(1), runs).ranks()
+    assert {rule: mine.tolist() for rule, mine in ranks.items()} == {
+        "sgd": [3, 1.5, 2.5],
+        "adam": [1, 1.5, 1],
+        "lion": [2, 3, 2.5],
+    }
+
+
+def test_schedule_free_is_judged_by_the_mean_of_its_points_and_trains_on():
+    found = tg.race_on_data(*DATA, "schedule_free", seeds=1, epochs=3, grid=[0.1]).runs[0]
+    model, order = tg.mlp([2, 32, 3], rng=(seed := seeds_of(0, 1)[0])), np.random.default_rng([seed, 1])
+    optimizer = tg.ScheduleFree(model, lr=0.1)
+    for _ in range(3):
+        for xb, yb in tg.batches(X, Y, 32, rng=order):
+            optimizer.zero_grad()
+            tg.cross_entropy(model(xb), yb).backward()
+            optimizer.step()
+    at_p = tg.cross_entropy(model(X), Y).item()
+    optimizer.buffer.data[:] = optimizer.x
+    assert found.losses[0, -1] == pytest.approx(tg.cross_entropy(model(X), Y).item(), rel=1e-9) != at_p
+
+
+def test_an_interrupted_race_goes_on_from_its_file(tmp_path, monkeypatch):
+    file, given = tmp_path / "race.jsonl", {"seeds": 2, "epochs": 2, "grid": [0.01, 0.1]}
+    whole = tg.race_on_data(*DATA, ["sgd", "adam"], **given)
+    tg.race_on_data(*DATA, ["sgd"], **given, resume=file)
+    done = file.read_text().splitlines()
+    assert len(done) == 2 * trials.TUNING + 2
+    file.write_text("\n".join(done[:7]) + '\n{"rule": "sg')  # cut off within a line
+    trained = []
+    train = trials._train
+    monkeypatch.setattr(trials, "_train", lambda *a, **k: (trained.append(k["rule"]), train(*a, **k))[1])
+    again = tg.race_on_data(*DATA, ["sgd", "adam"], **given, resume=file)
+    assert [trained.count(rule) for rule in ("sgd", "adam")] == [5, 12]
+    for run, other in zip(whole.runs, again.runs, strict=True):
+        assert run.lr == other.lr
+        np.testing.assert_array_equal(run.losses, other.losses)
+        np.testing.assert_array_equal(run.held_out, other.held_out)
+    trained.clear()
+    tg.race_on_data(X + 1, *DATA[1:], "sgd", **given, resume=file)  # other data
+    tg.race_on_data(*DATA, "sgd", **{**given, "epochs": 3}, resume=file)
+    assert len(trained) == 24
+
+
+def test_every_rule_has_a_family_and_the_standings_a_row_each():
+    pytest.importorskip("matplotlib")
+    assert {families.family(rule) for rule in RULES} == set(families.FAMILIES)
+    expected = {"asgd": 0, "qhm": 0, "rprop": 1, "yogi": 2, "cocob": 2, "adamax": 2, "lars": 3, "mars": 3, "sm3": 4}
+    assert {rule: families.FAMILIES.index(families.family(rule)) for rule in expected} == expected
+    found = two_rules()
+    page = families.standings(found)
+    loss, accuracy, rank, *_ = page.axes
+    texts = [label.get_text() for label in loss.get_yticklabels()]
+    assert texts == ["a scale for each number", "adam  0.01", "descent and momentum", "sgd  1"]
+    for ax, values in ((loss, [[0.1, 0.3], [0.05, 3]]), (accuracy, [[80, 100], [50, 70]]), (rank, [[1, 2], [1, 2]])):
+        spans = [line.get_xdata().tolist() for line in ax.lines if len(line.get_xdata()) == 2 and line.get_alpha()]
+        np.testing.assert_allclose(spans, values)
+    dots = [(line.get_marker(), float(line.get_xdata()[0])) for line in loss.lines if len(line.get_xdata()) == 1]
+    assert dots == [("X", 0.2), ("o", 3.0)]
+
+
+def test_a_rule_that_diverged_stands_at_the_right_end(tmp_path):
+    pytest.importorskip("matplotlib")
+    slow, fast = two_rules().runs
+    found = two_rules()._replace(runs=[slow, fast._replace(held_out=np.full(3, np.inf))])
+    loss = families.standings(found).axes[0]
+    assert max(float(np.max(line.get_xdata())) for line in loss.lines if line.get_alpha()) == 2 * 3
+    assert families.standings(found, tmp_path / "a.png").stat().st_size
+
+
 def test_every_rule_races_and_each_is_reported():
     seen = []
     found = tg.race_on_data(*DATA, seeds=1, epochs=1, grid=[0.01], report=lambda run: seen.append(run.rule))
@@ -98,16 +173,16 @@ def test_every_rule_races_and_each_is_reported():
 
 def two_rules():
     losses = np.array([[2.0, 0.5, 0.1], [2.5, 0.7, 0.3], [2.2, 0.6, 0.2]])
-    fast = trials.Trial("adam", 0.01, losses, np.array([0.9, 1.0, 0.8]), np.array([1.0, 3.0, 2.0]))
-    slow = trials.Trial("sgd", 1.0, 10 * losses, np.array([0.5, 0.6, 0.7]), np.array([1.0, 1.0, 1.0]))
+    fast = trials.Trial("adam", 0.01, losses, np.array([0.9, 1.0, 0.8]), np.array([1.0, 3.0, 2.0]), losses[:, 2])
+    slow = trials.Trial("sgd", 1.0, 10 * losses, np.array([0.5, 0.6, 0.7]), np.ones(3), np.array([0.05, 3, 3]))
     return tg.DataRace("a network", "some epochs", np.array([0.01, 0.1, 1, 10]), [slow, fast])
 
 
 def test_the_table_has_medians_and_ranges_the_best_first_and_marks_the_edge_of_the_grid():
     title, conditions, _, first, second, note = str(two_rules()).splitlines()
     assert (title, conditions) == ("a network", "some epochs")
-    assert first.split() == ["adam", "0.01*", "0.2", "0.1", "to", "0.3", "90.0%", "80.0%", "to", "100.0%", "2.00"]
-    assert second.split() == ["sgd", "1", "2", "1", "to", "3", "60.0%", "50.0%", "to", "70.0%", "1.00"]
+    assert " ".join(first.split()) == "adam 0.01* 0.2 0.1 to 0.3 90.0% 80.0% to 100.0% 1 1 to 2 2.00"
+    assert " ".join(second.split()) == "sgd 1 2 1 to 3 60.0% 50.0% to 70.0% 2 1 to 2 1.00"
     assert "edge of the grid" in note
     assert "edge" not in str(two_rules()._replace(grid=np.array([1e-3, 10])))
 
@@ -118,7 +193,7 @@ def test_the_picture_has_a_panel_with_line_and_band_for_each_rule():
     seeds = np.linspace(1, 2, 11)[:, None]
     found = found._replace(runs=[run._replace(losses=run.losses[0] * seeds) for run in found.runs])
     panels = raceplots.loss_bands(found).axes
-    assert [ax.get_title() for ax in panels] == ["adam  lr 0.01\nheld-out 90.0%", "sgd  lr 1\nheld-out 60.0%"]
+    assert [ax.get_title() for ax in panels] == ["adam  lr 0.01\ntest accuracy 90.0%", "sgd  lr 1\ntest accuracy 60.0%"]
     for ax, run in zip(panels, reversed(found.runs)):
         assert ax.get_yscale() == "log"
         *others, median, end = ax.lines

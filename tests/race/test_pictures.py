@@ -63,7 +63,7 @@ def test_every_surface_has_labelled_levels(tmp_path, plots, name):
 
 
 def test_names_at_the_side_do_not_overlap(tmp_path, plots):
-    plots.contours(tg.race("beale", "all"), tmp_path / "a.png")
+    plots.contours(tg.race("beale", "classic"), tmp_path / "a.png")
     ax = plots.figures[0].axes[0]
     boxes = [text.get_window_extent() for text in ax.texts if " lr " in text.get_text()]
     assert len(boxes) == len(CLASSIC)

@@ -1,12 +1,10 @@
 """Solutions of the exercises, and the verdict on a file with a given text."""
 
-from pathlib import Path
-
 from tinygrad_edu.course import grading
-from tinygrad_edu.course.table import EXERCISES
+from tinygrad_edu.course.table import COURSE
 
-SOLUTIONS = Path(__file__).parent / "solutions"
-NAMES = [f"{e.number}_{e.name}" for e in EXERCISES]
+SOLUTIONS = COURSE.folder / "solutions"
+NAMES = [e.stem for e in COURSE.exercises]
 
 
 def solution(number):

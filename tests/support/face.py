@@ -1,9 +1,9 @@
 """Writes what type checkers and editors cannot see in the source: ``PYTHONPATH=. python tests/support/face.py``.
 
 That is, at the end of each stub, below its line that names this file: the ops as functions of the package
-(tinygrad_edu/__init__.pyi); the methods that are bound to Tensor and Optimizer at run time (core/methods.pyi); and the
-update rules with their hyper-parameters as arguments (optimizers.pyi, beside each file of rules). What stands above
-that line is written by hand.
+(tinygrad_edu/__init__.pyi); the methods that are bound to Tensor, Layer and Optimizer at run time (core/methods.pyi);
+and the update rules with their hyper-parameters as arguments (optimizers.pyi, beside each file of rules). What stands
+above that line is written by hand.
 """
 
 import ast
@@ -15,9 +15,14 @@ import tinygrad_edu as tg
 
 PACKAGE = Path(tg.__file__).parent
 TENSOR = tg.Tensor([[1.0]], requires_grad=True)
+EXAMPLES = (tg.Tensor, TENSOR), (tg.Layer, tg.ReLU()), (tg.Optimizer, tg.SGD([TENSOR]))
 HEAD = "# below this line all is written by tests/support/face.py\n"
 CLASSES = ("Tensor", "apply", "no_grad")
 FOR_OTHERS = ("__copy__", "__deepcopy__", "__setstate__", "__array_function__", "_repr_html_")  # pickle and others call
+RULES = (  # the files of rules in extras
+    *("optimizers", "adam_optimizers", "sign_optimizers", "optimizers_of_papers", "schedule_free"),
+    *("learning_optimizers", "matrix_optimizers", "whole_optimizers"),
+)
 RETURNS = {  # of methods without an annotation, that give no Tensor
     **dict.fromkeys(["all", "any", "argpartition", "argsort", "nonzero", "searchsorted", "tolist"], "Any"),
     **dict.fromkeys(["argmax", "argmin", "__invert__", "__array__"], "Any"),
@@ -35,12 +40,9 @@ def stubs():
     """Each stub's path, and the text that it should have."""
     written = {
         "__init__.pyi": functions,
-        "core/methods.pyi": lambda: methods(tg.Tensor, TENSOR) + methods(tg.Optimizer, tg.SGD([TENSOR])),
+        "core/methods.pyi": lambda: "".join(methods(*of) for of in EXAMPLES),
         "core/optimizers.pyi": lambda: rules("core.optimizers"),
-        "extras/optimizers.pyi": lambda: rules("extras.optimizers"),
-        "extras/learning_optimizers.pyi": lambda: rules("extras.learning_optimizers"),
-        "extras/whole_optimizers.pyi": lambda: rules("extras.whole_optimizers"),
-        "extras/optimizers_of_papers.pyi": lambda: rules("extras.optimizers_of_papers"),
+        **{f"extras/{file}.pyi": lambda file=file: rules(f"extras.{file}") for file in RULES},
     }
     for file, text in written.items():
         path = PACKAGE / file

@@ -28,11 +28,11 @@ def momentum(p, gradients, rates, beta, bias_correction):
     return trajectory
 
 
-def heavy_ball(p, gradients, rates, momentum):
-    """Polyak 1964, with the first velocity equal to the first gradient."""
+def heavy_ball(p, gradients, rates, momentum, dampening=0.0):
+    """Polyak 1964, with the first velocity equal to the first gradient, and dampening as the pages of torch have it."""
     velocity, trajectory = None, []
     for g, lr in zip(gradients, rates):
-        velocity = g if velocity is None else momentum * velocity + g
+        velocity = g if velocity is None else momentum * velocity + (1 - dampening) * g
         p = p - lr * velocity
         trajectory.append(p)
     return trajectory
@@ -459,24 +459,26 @@ def sm3(p, gradients, rates, momentum, eps):
 
 
 def schedule_free(p, gradients, rates, beta):
-    """Defazio et al. 2024, equations 3 to 5, with weights 1 / t: the points y, at which the gradients are."""
+    """Defazio et al. 2024, equations 3 to 5, and equation 23's weights: the points y, at which the gradients are."""
     x = z = p
     trajectory = []
     for t, (g, lr) in enumerate(zip(gradients, rates), start=1):
         z = z - lr * g
-        x = (1 - 1 / t) * x + z / t
+        c = lr**2 / sum(rate**2 for rate in rates[:t])
+        x = (1 - c) * x + c * z
         trajectory.append((1 - beta) * z + beta * x)
     return trajectory
 
 
 def schedule_free_adamw(p, gradients, rates, beta1, beta2, eps, weight_decay):
-    """Defazio et al. 2024, algorithm 1, with weights 1 / t."""
+    """Defazio et al. 2024, algorithm 1."""
     scales = debiased([g**2 for g in gradients], beta2)
     x = y = z = p
     trajectory = []
     for t, (g, v, lr) in enumerate(zip(gradients, scales, rates), start=1):
         z = z - lr * g / (np.sqrt(v) + eps) - lr * weight_decay * y
-        x = (1 - 1 / t) * x + z / t
+        c = lr**2 / sum(rate**2 for rate in rates[:t])
+        x = (1 - c) * x + c * z
         y = (1 - beta1) * z + beta1 * x
         trajectory.append(y)
     return trajectory
@@ -537,6 +539,57 @@ def muon(p, gradients, rates, momentum, weight_decay, beta1, beta2, eps):
         for _ in range(5):  # the polynomial acts on the singular values alone
             values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
         p = p - lr * weight_decay * p - lr * np.sqrt(max(1, p.shape[0] / p.shape[1])) * (U * values) @ Vt
+        trajectory.append(p)
+    return trajectory
+
+
+def symmetric_power(A, exponent):
+    values, vectors = np.linalg.eigh(A)
+    return vectors @ np.diag(values**exponent) @ vectors.T
+
+
+def shampoo(p, gradients, rates, eps):
+    """Gupta, Koren & Singer 2018, algorithm 1; a vector by the diagonal one, which is Adagrad."""
+    if p.ndim < 2:
+        return adagrad(p, gradients, rates, 0.0, eps)
+    L, R, trajectory = eps * np.eye(p.shape[0]), eps * np.eye(p.shape[1]), []
+    for G, lr in zip(gradients, rates):
+        L, R = L + G @ G.T, R + G.T @ G
+        p = p - lr * symmetric_power(L, -1 / 4) @ G @ symmetric_power(R, -1 / 4)
+        trajectory.append(p)
+    return trajectory
+
+
+def soap(p, gradients, rates, beta1, beta2, eps, weight_decay, every):
+    """Vyas et al. 2024, algorithms 3 and 4, with their package's bias correction, first update and decay."""
+    if p.ndim < 2:
+        return adam(p, gradients, rates, beta1, beta2, eps, weight_decay)
+    first, *others = gradients
+    L, R = (1 - beta2) * (first @ first.T), (1 - beta2) * (first.T @ first)  # of which some eigenvalues are 0
+    QL, QR = (np.linalg.eigh(A)[1][:, ::-1] for A in (L, R))
+    M, V, trajectory = np.zeros_like(p), np.zeros_like(p), [p]
+    for k, (G, lr) in enumerate(zip(others, rates[1:]), start=1):
+        M = beta1 * M + (1 - beta1) * G
+        V = beta2 * V + (1 - beta2) * (QL.T @ G @ QR) ** 2
+        step = QL @ ((QL.T @ M @ QR) / (np.sqrt(V) + eps)) @ QR.T
+        p = p - lr * np.sqrt(1 - beta2**k) / (1 - beta1**k) * step
+        p = p - lr * weight_decay * p
+        L, R = beta2 * L + (1 - beta2) * (G @ G.T), beta2 * R + (1 - beta2) * (G.T @ G)
+        if k % every == 0:
+            QL, QR = np.linalg.qr(L @ QL)[0], np.linalg.qr(R @ QR)[0]
+        trajectory.append(p)
+    return trajectory
+
+
+def sophia(p, gradients, rates, curvatures, beta1, beta2, gamma, eps, weight_decay, every):
+    """Liu et al. 2023, algorithm 3; curvatures are estimates of the Hessian's diagonal, of steps 1, 1 + every, ..."""
+    m, h, trajectory = np.zeros_like(p), np.zeros_like(p), []
+    for t, (g, lr) in enumerate(zip(gradients, rates), start=1):
+        m = beta1 * m + (1 - beta1) * g
+        if t % every == 1 or every == 1:
+            h = beta2 * h + (1 - beta2) * curvatures[(t - 1) // every]
+        p = p - lr * weight_decay * p
+        p = p - lr * np.clip(m / np.maximum(gamma * h, eps), -1, 1)
         trajectory.append(p)
     return trajectory
 

@@ -5,16 +5,16 @@ import inspect
 import re
 
 from tinygrad_edu.core import ops as core
-from tinygrad_edu.extras import elementwise, linalg, ops
+from tinygrad_edu.extras import elementwise, linalg, ops, windows
 from tinygrad_edu.program.names import read
 
 HEAD = """\
 # Every op
 
-What [core/ops.py](../tinygrad_edu/core/ops.py), [extras/ops.py](../tinygrad_edu/extras/ops.py), `elementwise.py` and
-`linalg.py` beside it say, as a table: this page is made from their source by `tests/support/ops_page.py`, and a test
-compares them. `g` is the gradient of the loss
-with respect to `y`; the third column has the gradient with respect to each argument, as it is run, before the engine
+What [core/ops.py](../tinygrad_edu/core/ops.py), [extras/ops.py](../tinygrad_edu/extras/ops.py), and `elementwise.py`,
+`linalg.py` and `windows.py` beside it say, as a table: this page is made from their source by
+`tests/support/ops_page.py`, and a test compares them. `g` is the gradient of the loss with respect to `y`; the third
+column has the gradient with respect to each argument, as it is run, before the engine
 undoes broadcasting. Ops take arrays; Tensors have them as functions and methods, `tg.tanh(t)` and `t.tanh()`, with
 NumPy's names for the other arguments.
 """
@@ -27,6 +27,7 @@ def page():
         *sections(ops, "rarer: "),
         *sections(elementwise, "rarer: "),
         *sections(linalg, "rarer: "),
+        *sections(windows, "rarer: "),
     ]
     for title, code in parts:
         functions = [getattr(ops, name) for name in re.findall(r"^def (\w+)", code, re.M)]

@@ -266,6 +266,47 @@ def places(rng, shape):
     return [], {"indices": rng.integers(-n, n, where), "axis": axis}
 
 
+def steps(rng, sizes, padded):
+    """Stride, padding and dilation for a window of these sizes on padded lengths, if it is not larger; else None."""
+    keywords = {
+        "stride": pick(rng, [1, 2, (1, 2), (3, 1)]),
+        "padding": pick(rng, [0, 1, (1, 0)]),
+        "dilation": pick(rng, [1, 1, 2, (2, 1)]),
+    }
+    p, d = both(keywords["padding"]), both(keywords["dilation"])
+    return keywords if all(d[i] * (sizes[i] - 1) < padded[i] + 2 * p[i] for i in (0, 1)) else None
+
+
+def kernels(rng, shape):
+    if len(shape) != 3 or 0 in shape:
+        return None
+    sizes = tuple(int(n) for n in rng.integers(1, 4, 2))
+    keywords = steps(rng, sizes, shape[1:])
+    return keywords and ([(int(rng.integers(1, 4)), shape[0], *sizes)], keywords)
+
+
+def pools(dilated):
+    def drawn(rng, shape):
+        if len(shape) < 2 or 0 in shape:
+            return None
+        sizes = tuple(int(n) for n in rng.integers(1, 4, 2))
+        keywords = steps(rng, sizes, shape[-2:])
+        alone = keywords and both(keywords["padding"]) != (0, 0) and both(keywords["dilation"]) != (1, 1)
+        if not keywords or alone or any(2 * p > n for p, n in zip(both(keywords["padding"]), sizes)):
+            return None
+        if rng.random() < 0.3:
+            keywords["stride"] = None
+        if not dilated and both(keywords.pop("dilation")) != (1, 1):
+            return None
+        return [], {"kernel_size": sizes, **keywords}
+
+    return drawn
+
+
+def both(pair):
+    return pair if isinstance(pair, tuple) else (pair, pair)
+
+
 # --- the same in torch -----------------------------------------------------------------------------------------------
 
 
@@ -302,6 +343,20 @@ def flat_if_none(f):
     return lambda a, axis: f(a.reshape(-1), 0) if axis is None else f(a, axis)
 
 
+def torch_max_pool(a, kernel_size, stride=None, padding=0, dilation=1):
+    return in_4_axes(a, lambda a: F.max_pool2d(a, kernel_size, stride, padding, dilation))
+
+
+def torch_avg_pool(a, kernel_size, stride=None, padding=0):
+    return in_4_axes(a, lambda a: F.avg_pool2d(a, kernel_size, stride, padding))
+
+
+def in_4_axes(a, f):
+    """f of an array of pictures in its last two axes, whatever is before these."""
+    y = f(a.reshape((1, -1, *a.shape[-2:])))
+    return y.reshape((*a.shape[:-2], *y.shape[-2:]))
+
+
 # --- the same in NumPy, where it has no function ---------------------------------------------------------------------
 
 
@@ -318,6 +373,47 @@ def softmax(a, axis):
 
 def nll(z, labels):
     return -np.log(softmax(z, 1)[np.arange(len(z)), labels]).mean()
+
+
+def window_of(a, i, j, sizes, stride, padding, dilation, fill=0.0):
+    """What the window at (i, j) sees of the last two axes of a, element by element."""
+    rows, columns = (
+        [i * s + k * d - p for k in range(n)]
+        for i, s, d, p, n in zip((i, j), *map(both, (stride, dilation, padding)), sizes)
+    )
+    inside = lambda r, c: 0 <= r < a.shape[-2] and 0 <= c < a.shape[-1]
+    seen = [[a[..., r, c] if inside(r, c) else np.full(a.shape[:-2], fill) for c in columns] for r in rows]
+    return np.moveaxis(np.array(seen), (0, 1), (-2, -1))
+
+
+def windows_along(a, sizes, stride, padding, dilation):
+    """Height and width of what a window of these sizes gives."""
+    numbers = zip(a.shape[-2:], sizes, *map(both, (stride, padding, dilation)))
+    return [(n + 2 * p - d * (m - 1) - 1) // s + 1 for n, m, s, p, d in numbers]
+
+
+def over_windows(f, a, sizes, stride, padding, dilation, fill=0.0):
+    """f of what each window sees, in the place of its last two axes."""
+    H, W = windows_along(a, sizes, stride, padding, dilation)
+    y = [[f(window_of(a, i, j, sizes, stride, padding, dilation, fill)) for j in range(W)] for i in range(H)]
+    return np.moveaxis(np.array(y), (0, 1), (-2, -1))
+
+
+def convolve(x, W, stride=1, padding=0, dilation=1):
+    f = lambda seen: (seen[:, None] * W).sum(axis=(2, 3, 4))
+    return over_windows(f, x if x.ndim == 4 else x[None], W.shape[2:], stride, padding, dilation)
+
+
+def pool(f, fill):
+    return lambda a, kernel_size, stride=None, padding=0, dilation=1: over_windows(
+        lambda seen: f(seen, axis=(-2, -1)),
+        a,
+        both(kernel_size),
+        kernel_size if stride is None else stride,
+        padding,
+        dilation,
+        fill,
+    )
 
 
 # --- what is tried in every run ---------------------------------------------------------------------------------------
@@ -418,6 +514,18 @@ PLACES = [
     (np.array([8, 0, 8]), None),
 ]
 
+CONVOLVED = [
+    ((2, 3, 5, 6), (4, 3, 3, 3), {}),
+    ((1, 1, 4, 4), (1, 1, 1, 1), {"stride": 2}),
+    ((3, 2, 7, 5), (2, 2, 3, 2), {"stride": (2, 1), "padding": (1, 2), "dilation": (2, 1)}),
+    ((1, 2, 3, 3), (2, 2, 3, 3), {"padding": 1, "dilation": 2}),
+]
+POOLED = [
+    ((2, 3, 4, 6), {"kernel_size": 2}),
+    ((1, 2, 5, 5), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    ((5, 7), {"kernel_size": (2, 3), "stride": (1, 2)}),
+]
+
 
 F = torch.nn.functional if torch else None
 ROWS = {
@@ -457,6 +565,19 @@ ROWS = {
         lambda *a, subscripts: np.einsum(subscripts, *a),
         lambda *a, subscripts: torch.einsum(subscripts, *a),
         cases=[([normal(*shape) for shape in shapes], {"subscripts": s}) for s, *shapes in SUBSCRIPTS],
+    ),
+    "conv2d": Row(
+        kernels,
+        lambda x, W, **k: tg.conv2d(x if np.ndim(x) == 4 else x.expand_dims(0), W, **k),
+        convolve,
+        lambda x, W, **k: F.conv2d(x[None], W, **k),
+        cases=[((normal(*x), normal(*W)), k) for x, W, k in CONVOLVED],
+    ),
+    "max_pool2d": Row(
+        pools(True), tg.max_pool2d, pool(np.max, -np.inf), torch_max_pool, cases=[((normal(*a),), k) for a, k in POOLED]
+    ),
+    "avg_pool2d": Row(
+        pools(False), tg.avg_pool2d, pool(np.mean, 0.0), torch_avg_pool, cases=[((normal(*a),), k) for a, k in POOLED]
     ),
     "exp": Row(alone, tg.exp, np.exp, lambda a: a.exp(), cases=plain((A,))),
     "expm1": Row(alone, tg.expm1, np.expm1, lambda a: a.expm1(), cases=plain((A,))),

@@ -278,7 +278,7 @@ RANGES = {  # of random hyper-parameters, as powers of ten or as they are
     "down": (0.3, 0.8), "up": (1.1, 2.0), "alpha": (0.5, 1.0), "t0": (1, 30),
     "beta3": (0.9, 0.999), "optimism": (0.3, 1), "nu": (0.3, 0.9), "nu1": (0.3, 0.9), "nu2": (0.3, 0.9),
     "final": (1, 100), "gamma": (-3, 0), "trust": (0.01, 0.1), "power": (0.5, 1),
-    "distance": (-3, 0), "initial": (-3, -1), "d": (-3, 0),
+    "distance": (-3, 0), "initial": (-3, -1), "d": (-3, 0), "dampening": (0, 0.8), "every": (1, 9),
 }  # fmt: skip
 POWERS = [
     "lr",
@@ -305,7 +305,7 @@ def draw(kind, rng):
             hyper[name] = bool(rng.integers(2))
         else:
             drawn = rng.uniform(*RANGES[name])
-            hyper[name] = float(10**drawn if name in POWERS else drawn)
+            hyper[name] = int(drawn) if name == "every" else float(10**drawn if name in POWERS else drawn)
     return hyper
 
 
@@ -331,5 +331,5 @@ def planted(k):
 def plain_variant(reference, hyper):
     """Without the options that make other rules of Momentum and RMSprop, and decay alone of those made for it."""
     options = {"bias_correction": False, "centered": False}
-    options |= {} if reference in ("AdamW", "Lion") else {"weight_decay": 0.0, "initial": 0.0}
+    options |= {} if reference in ("AdamW", "Lion") else {"weight_decay": 0.0, "initial": 0.0, "dampening": 0.0}
     return {name: options.get(name, x) for name, x in hyper.items() if name != "momentum" or "rho" not in hyper}

@@ -18,6 +18,12 @@ ROWS = [
     (tg.Momentum, naive.momentum, {"beta": 0.8, "bias_correction": False}, None),
     (tg.Momentum, naive.momentum, {"beta": 0.8, "bias_correction": True}, None),
     (tg.HeavyBall, naive.heavy_ball, {"momentum": 0.8}, ("SGD", {"momentum": 0.8})),
+    (
+        tg.HeavyBall,
+        naive.heavy_ball,
+        {"momentum": 0.8, "dampening": 0.3},
+        ("SGD", {"momentum": 0.8, "dampening": 0.3}),
+    ),
     (tg.Nesterov, naive.nesterov, {"momentum": 0.8}, ("SGD", {"momentum": 0.8, "nesterov": True})),
     (tg.Adagrad, naive.adagrad, {"lr_decay": 0.01, "eps": 1e-6}, ("Adagrad", {"lr_decay": 0.01, "eps": 1e-6})),
     (
@@ -89,6 +95,8 @@ ROWS = [
     (tg.DAdaptAdam, naive.dadapt_adam, {**adam, **decay, "d": 0.05}, None),
     (tg.Prodigy, naive.prodigy, {**adam, **decay, "d": 0.05}, None),
     (tg.Muon, naive.muon, {"momentum": 0.8, **decay, **adam}, None),
+    (tg.Shampoo, naive.shampoo, {"eps": 1e-3}, None),
+    (tg.SOAP, naive.soap, {**adam, **decay, "every": 3}, None),
 ]
 IDS = [f"{row[0].__name__}{i}" for i, row in enumerate(ROWS)]
 CLASSES = list(dict.fromkeys(row[0] for row in ROWS))

@@ -11,6 +11,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu.compile import module_text, numpy_c  # noqa: F401, loaded before jit.kernel is replaced
 from tinygrad_edu.core import jit
+from tinygrad_edu.training import epochs as of_epochs
 
 X, Y = tg.data.blobs(50, noise=1.5, rng=0)  # three classes that overlap
 W = np.random.default_rng(1).uniform(0, 2, 50).round(1) * (np.arange(50) % 7 > 0)
@@ -114,6 +115,22 @@ def test_sums_of_several_batches_are_the_sum_of_one():
     whole, expected = fit(loss=loss, lr=0.03, batch_size=16)
     assert close(model, whole)
     assert history["loss"] == pytest.approx(expected["loss"], abs=1e-12)
+
+
+@BOTH
+def test_the_history_of_a_sum_is_the_mean_over_the_samples(compiled):
+    """A sum over 25 samples is 25 times their mean, so a rate 25 times as small makes the same updates."""
+    model, history = fit(partial(tg.cross_entropy, reduction="sum"), lr=0.02, batch_size=25, compiled=compiled)
+    mean, expected = fit(lr=0.5, batch_size=25)
+    assert close(model, mean)
+    assert history["loss"] == pytest.approx(expected["loss"], abs=1e-12)
+    assert history["accuracy"] == expected["accuracy"]
+
+
+def test_evaluate_takes_a_sum_for_a_sum():
+    model, loss = tg.mlp([2, 4, 3], rng=0), partial(tg.cross_entropy, reduction="sum")
+    for size in (7, 50):
+        assert tg.evaluate(model, X, Y, loss, size).loss == pytest.approx(tg.evaluate(model, X, Y).loss, abs=1e-12)
 
 
 def test_there_is_one_update_for_each_group():
@@ -344,3 +361,85 @@ def test_a_loss_that_asks_for_values_says_how_to_train_with_it():
 
     with pytest.raises(TypeError, match=r"instead of math\.exp\(x\); or train without compiled=True$"):
         fit(loss=loss, compiled=True)
+
+
+# --- compiled="auto" --------------------------------------------------------------------------------------------------
+
+needs_numba = pytest.mark.skipif(not hasattr(tg.kernels.sgd, "py_func"), reason="nothing is chosen without a compiler")
+
+
+def same_bits(one, other):
+    return all(
+        np.array_equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    )
+
+
+@pytest.fixture
+def four(monkeypatch):
+    """Twelve updates, as fit() above makes, are worth a compiler from then on."""
+    monkeypatch.setattr(of_epochs, "MANY", 12)
+    made = []
+    compiled = of_epochs.Task.compiled
+    monkeypatch.setattr(of_epochs.Task, "compiled", lambda *given: made.append(1) or compiled(*given))
+    return made
+
+
+@needs_numba
+def test_auto_compiles_from_many_updates_on(four, capsys):
+    model, _ = fit(compiled="auto", progress=True)
+    assert "compiled=True: 12 updates are ahead\n" in capsys.readouterr().err
+    assert four == [1]
+    assert same_bits(model, fit(compiled=True)[0])
+
+
+@needs_numba
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"epochs": 2}, "8 updates are ahead, and a compiler is worth its time from 12 on"),
+        ({"loss": lambda z, y: tg.cross_entropy(z, y)}, "<lambda> is not of this package"),
+        ({"sample_weight": W}, "sample_weight: a compiled step takes X and y; class_weight compiles"),
+        ({"epochs": 6, "accumulate": 2}, "accumulate: a compiled step makes an update with each batch"),
+    ],
+)
+def test_auto_says_why_it_does_not_compile(four, capsys, options, why):
+    model, _ = fit(compiled="auto", progress=True, **options)
+    assert f"compiled=False: {why}" in capsys.readouterr().err
+    assert same_bits(model, fit(**options)[0])
+    fit(compiled="auto", **options)
+    assert not capsys.readouterr().err
+
+
+@needs_numba
+def test_auto_lets_a_layer_of_yours_and_debug_see_every_batch(four):
+    seen = []
+
+    class Counted(tg.Linear):
+        def forward(self, x):
+            seen.append(len(x))
+            return super().forward(x)
+
+    model = tg.Sequential(Counted(2, 3, rng=0))
+    tg.fit(model, X, Y, epochs=3, batch_size=16, rng=5, progress=False, compiled="auto")
+    assert len([n for n in seen if n > 1]) == 12
+    with tg.debug(show=False):
+        fit(compiled="auto")
+    assert not four
+
+
+@needs_numba
+@pytest.mark.parametrize(("many", "compiled"), [(12, True), (13, False)])
+def test_auto_goes_on_from_a_checkpoint_as_it_began(monkeypatch, tmp_path, many, compiled):
+    """More epochs, or fewer of them left, would be another choice."""
+    path = tmp_path / "run.npz"
+    monkeypatch.setattr(of_epochs, "MANY", many)
+    fit(compiled="auto", checkpoint=path)
+    monkeypatch.setattr(of_epochs, "MANY", 1000 if compiled else 1)
+    model, _ = fit(compiled="auto", checkpoint=path, epochs=6)
+    assert same_bits(model, fit(compiled=compiled, epochs=6)[0])
+    assert not same_bits(model, fit(compiled=not compiled, epochs=6)[0])
+
+
+def test_compiled_is_true_false_or_auto():
+    with pytest.raises(TypeError, match="compiled is 'auto', or it is True or False, got str 'always'"):
+        fit(compiled="always")

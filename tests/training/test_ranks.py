@@ -179,6 +179,16 @@ def test_a_batch_without_weight_is_refused_as_the_other_ranks_would_wait():
         assert "and the other ranks would wait for its gradient" in str(error)
 
 
+def test_a_sum_is_refused_as_the_ranks_average():
+    def job(comm):
+        model = tg.mlp([2, 3], rng=0)
+        optimizer = tg.distribute(tg.SGD(model), comm)
+        tg.fit(model, *tg.rank_rows(X, Y, comm), partial(tg.cross_entropy, reduction="sum"), optimizer, batch_size=15)
+
+    for error in in_ranks(job):
+        assert "the loss has to be a mean" in str(error)
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 def test_samples_of_all_ranks_count_by_their_weights(compiled):
     loss = partial(tg.cross_entropy, weight=[1.0, 4.0, 20.0], ignore_index=0)

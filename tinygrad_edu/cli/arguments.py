@@ -212,13 +212,17 @@ def load_table(path: str, rng: Any, options: argparse.Namespace) -> tuple[Split,
 
 
 def surface(text: str) -> str:
-    """Read the name of a surface, or all."""
-    return "all" if plain(text) == "all" else choice("surface", text, SURFACES, ", or all")
+    """Read the name of a surface, or all, or a formula of x and y: what is more than letters, - and _."""
+    if re.sub(r"[-_ ]", "", text).isalpha():
+        return (
+            "all" if plain(text) == "all" else choice("surface", text, SURFACES, ', all, or a formula as "x**2 + y**2"')
+        )
+    return formula(text)
 
 
 def formula(text: str) -> str:
     """Read a formula of x and y, as "x**2 + 10*y**2"."""
-    from ..lab.optimizers import own
+    from ..race.formulas import own
 
     try:
         return own(text).title
@@ -237,10 +241,10 @@ def rule(text: str) -> str:
 
 
 def rules(text: str) -> list[str]:
-    """Read the names of update rules, as in "sgd,adam"; or all that courses compare, or every one."""
-    if plain(text) in ("all", "every"):
+    """Read the names of update rules, as in "sgd,adam"; or all, or the classic ones."""
+    if plain(text) in ("all", "classic"):
         return rule_names(plain(text))
-    return [choice("rule", name, RULES, ", all or every") for name in text.split(",")]
+    return [choice("rule", name, RULES, ", all or classic") for name in text.split(",")]
 
 
 def rates(text: str) -> str | float:

@@ -1,4 +1,4 @@
-"""``tinygrad-edu exercise``: list the exercises, hand them out, check or grade what came back."""
+"""``tinygrad-edu exercise``: list the exercises, hand them out, give hints, check or grade what came back."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ names what is wrong."""
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Give the command its four parts, each with its options."""
-    parts = command.add_subparsers(dest="part", required=True, metavar="list|start|check|grade")
+    """Give the command its parts, each with its options."""
+    parts = command.add_subparsers(dest="part", required=True, metavar="list|start|check|hint|solution|grade")
     parts.add_parser("list", help="the exercises, a line each")
     part = parts.add_parser("start", help="copy the exercises into a folder, to be filled in")
-    part.add_argument("number", nargs="?", type=int, choices=range(1, 17), metavar="N", help="only this one (1 to 16)")
+    part.add_argument("number", nargs="?", type=int, metavar="N", help="only this one")
     part.add_argument("folder", type=Path, metavar="DIR", help="where they go")
     part.add_argument("--force", action="store_true", help="begin again: overwrite what is there")
     check = parts.add_parser("check", help="check a file, or all exercises in a folder")
     check.add_argument("target", type=Path, metavar="FILE|DIR", help="what you wrote")
+    for name, text in (("hint", "a hint, and one more each time"), ("solution", "one way to write it")):
+        part = parts.add_parser(name, help=text)
+        part.add_argument("number", type=int, metavar="N", help="of the exercise")
     grade = parts.add_parser("grade", help="check the submissions in a folder, write a table")
     grade.add_argument("folder", type=Path, metavar="DIR", help="holds a folder, or a file, for each student")
     grade.add_argument("--out", type=Path, metavar="DIR", help="for the tables (default: the same DIR)")
@@ -36,6 +39,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
             metavar="S",
             help="seconds of the processor for a file (default: 10)",
         )
+    for part in parts.choices.values():
+        part.add_argument("--from", dest="own", type=Path, metavar="DIR", help="a teacher's folder of exercises")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -43,9 +48,13 @@ def run(options: argparse.Namespace) -> int:
     from ..course import runner
 
     if options.part == "list":
-        return runner.list_exercises()
+        return runner.list_exercises(options.own)
     if options.part == "start":
-        return runner.start_exercises(options.folder, options.number, options.force)
+        return runner.start_exercises(options.folder, options.number, options.force, options.own)
     if options.part == "check":
-        return runner.check_exercises(options.target, options.seed, options.timeout)
-    return runner.grade_submissions(options.folder, options.out, options.seed, options.timeout, options.jobs)
+        return runner.check_exercises(options.target, options.seed, options.timeout, options.own)
+    if options.part in ("hint", "solution"):
+        return (runner.show_hint if options.part == "hint" else runner.show_solution)(options.number, options.own)
+    return runner.grade_submissions(
+        options.folder, options.out, options.seed, options.timeout, options.jobs, options.own
+    )

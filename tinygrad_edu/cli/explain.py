@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from textwrap import fill
 from typing import Any
 
@@ -40,6 +41,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     text = "tables as text, in Markdown or HTML; or the graph, in Mermaid or DOT (default: text)"
     add("--format", default="text", choices=["text", "markdown", "html", "mermaid", "dot"], help=text)
     add("--svg", type=picture, metavar="PATH", help="draw the graph into this file")
+    add("--slides", type=Path, metavar="DIR", help="write slides, one for each new number, and index.html")
     add_json(command)
 
 
@@ -55,11 +57,14 @@ def run(options: argparse.Namespace) -> int:
         found = Explanation(result)
         shown: Any = Graph(result) if options.format in ("mermaid", "dot") else found
         written = str(found) if options.format == "text" else getattr(shown, options.format)()
-        if options.svg:  # what cannot be drawn is said before anything is printed
-            try:
+        try:  # what cannot be drawn is said before anything is printed
+            if options.svg:
                 print(f"wrote   {Graph(result).svg(options.svg)}", file=sys.stderr)
-            except ImportError:
-                raise ValueError(f"--svg needs {NEEDS_MATPLOTLIB}") from None
+            if options.slides:
+                *pages, page = found.slides(options.slides)
+                print(f"wrote   {page}, {len(pages)} slides", file=sys.stderr)
+        except ImportError:
+            raise ValueError(f"--{'svg' if options.svg else 'slides'} needs {NEEDS_MATPLOTLIB}") from None
         out = sys.stderr if options.json else sys.stdout
         print(written, file=out, flush=True)
         right, verdict = check(f, leaves)

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..extras.known import Known
 from ..program.names import parsed
-from . import intrinsics, numpy_c, store
+from . import intrinsics, numpy_c, products, store
 from .kept import SOURCE
 from .store import folder
 
@@ -29,7 +29,8 @@ def key(text: str) -> str:
     versions = [sys.version, numba.__version__, llvmlite.__version__, np.__version__, numpy_c.ready()]
     imported = {line.module for line in parsed(text).body if isinstance(line, ast.ImportFrom)}
     ours = sorted(str(name) for name in imported if str(name).partition(".")[0] == __name__.partition(".")[0])
-    sources = [inspect.getsource(module) for module in (*(sys.modules[name] for name in ours), intrinsics)]
+    modules = (*(sys.modules[name] for name in ours), intrinsics, products)
+    sources = [inspect.getsource(module) for module in modules]
     return hashlib.sha256("\0".join([text, *versions, *sources]).encode()).hexdigest()[:32]
 
 

@@ -37,6 +37,8 @@ class Functions:
                 return self.loops.view(a, numbers, into)
             case "einsum":
                 return self.einsum(numbers, into, a.numbers[0], *args[1:])
+            case "sliding_window_view":
+                return self.elements.windows(numbers, a)
             case "transpose" | "swapaxes":
                 return self.transposed(numbers, name, *args)
             case "broadcast_to":
@@ -64,7 +66,7 @@ class Functions:
         raise CannotCompile(name)
 
     def product(self, numbers: list[Any], into: str, a: Value, b: Value, row: Value | None = None) -> Value:
-        """Return a @ b, plus a row; by BLAS, if they are matrices or vectors of the workspace's dtype."""
+        """Return a @ b, plus a row; by `products`, if they are matrices or vectors of the workspace's dtype."""
         memory, result = self.loops.memory, [x @ y for x, y in zip(a.numbers, b.numbers)]
         if max(len(a.shape), len(b.shape)) > 2 or not a.dtype == b.dtype == memory.dtype or a.shape[-1] == (0, 0):
             i, k = "i" * (len(a.shape) > 1), "k" * (len(b.shape) > 1)

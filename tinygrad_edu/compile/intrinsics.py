@@ -17,11 +17,6 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 from numba.np import arrayobj
 
-from ..extras.one_thread import SMALL
-
-PIECES = "_in_pieces"  # behind the name of BLAS's product
-ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112  # of BLAS
-
 # --- arrays by their address ------------------------------------------------------------------------------------------
 
 
@@ -193,7 +188,7 @@ def repeat(typingctx, row, to, n, size):
 USUAL = 0x1F80
 
 
-def _processor(builder):
+def processor(builder):
     """Return what stores ("st") the mode of the processor or loads ("ld") it, the place for it, and its type."""
     word = ir.IntType(32)
     place = cgutils.alloca_once(builder, word)
@@ -215,7 +210,7 @@ def flush(typingctx, mode):
     one are taken for 0, as they cost a hundred times as long; a returned mode restores it. Only x86 has these modes."""
 
     def code(context, builder, signature, args):
-        control, place, word = _processor(builder)
+        control, place, word = processor(builder)
         control("st")
         before = builder.load(place)
         fast = builder.or_(before, word(0x8040))  # flush to zero, denormals are zero
@@ -227,52 +222,7 @@ def flush(typingctx, mode):
     return types.uint32(mode), code
 
 
-# --- products and functions -------------------------------------------------------------------------------------------
-
-
-def matmul(letter, bits, pieces):
-    """Return the function out = a @ b of one dtype, or out += a @ b, by their addresses: a or aᵀ is (n, k), b or bᵀ is
-    (k, m). bits are those of BLAS's whole numbers. pieces: a step holds BLAS at one thread (`Plan.run`), and a large
-    product is computed in pieces (`numpy_c`)."""
-    real = ir.FloatType() if letter == "s" else ir.DoubleType()
-
-    @intrinsic
-    def by_blas(typingctx, a, a_flipped, b, b_flipped, out, n, m, k, add):
-        def code(context, builder, signature, args):
-            a, a_flipped, b, b_flipped, out, n, m, k, add = (
-                context.cast(builder, x, t, types.boolean if isinstance(t, types.Boolean) else intp)
-                for x, t in zip(args, signature.args)
-            )
-            order, whole = ir.IntType(32), ir.IntType(bits)
-            size = builder.mul(builder.mul(n, m), k)
-            n, m, k = (builder.trunc(x, whole) if bits < 64 else x for x in (n, m, k))
-            turn_a, turn_b = (builder.select(x, order(TRANSPOSED), order(AS_IT_IS)) for x in (a_flipped, b_flipped))
-            width_a, width_b = builder.select(a_flipped, n, k), builder.select(b_flipped, k, m)
-            beta = builder.select(add, real(1), real(0))
-            given = [order(ROW_MAJOR), turn_a, turn_b, n, m, k, real(1), a, width_a, b, width_b, beta, out, m]
-            gemm = ir.FunctionType(ir.VoidType(), [x.type for x in given])
-            multiply = cgutils.get_or_insert_function(builder.module, gemm, f"tinygrad_edu_{letter}gemm")
-            if not pieces:
-                builder.call(multiply, given)
-                return context.get_dummy_value()
-            in_pieces = cgutils.get_or_insert_function(builder.module, gemm, f"tinygrad_edu_{letter}gemm{PIECES}")
-            with builder.if_else(builder.icmp_signed(">", size, size.type(SMALL)), likely=False) as (large, small):
-                with large:  # other threads have the processor's usual mode
-                    control, place, mode = _processor(builder)
-                    control("st")
-                    before = builder.load(place)
-                    builder.store(mode(USUAL), place)
-                    control("ld")
-                    builder.call(in_pieces, given)
-                    builder.store(before, place)
-                    control("ld")
-                with small:
-                    builder.call(multiply, given)
-            return context.get_dummy_value()
-
-        return types.void(a, types.boolean, b, types.boolean, out, n, m, k, types.boolean), code
-
-    return by_blas
+# --- functions --------------------------------------------------------------------------------------------------------
 
 
 def called(name, inner_loop):

@@ -19,6 +19,7 @@ from typing import Any
 import llvmlite
 import numba
 from numba.core.caching import CompileResultCacheImpl, NullCache
+from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
 
 from . import store
@@ -56,7 +57,7 @@ class Kept(NullCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return machine code for a signature, or None: Numba then compiles it. There is no error."""
         with suppress(Exception):
-            target_context.refresh()
+            rtsys.initialize(target_context)  # what code calls; Numba would load all that it can compile, and SciPy
             path = self.path(sig, target_context.codegen().magic_tuple())
             data = store.read(path) if store.trusted(path.parent) else None
             if data is not None:

@@ -33,7 +33,7 @@ class Loops:
     lines : the text so far
     elements, memory : the Values' makers, and the arrays
     flat : whether ``a[i]`` may stand for the i-th of all elements
-    products : (n, m, k) of each product by BLAS
+    products : (n, m, k) of each product of matrices
     """
 
     def __init__(self, elements: Elements, memory: Memory, flat: bool) -> None:
@@ -184,7 +184,7 @@ class Loops:
     # --- calls of `numpy_c` -------------------------------------------------------------------------------------------
 
     def product(self, numbers: list[Any], a: Value, b: Value, row: Value | None, into: str) -> Value:
-        """Write a @ b by BLAS, which takes either side transposed and adds to what is there: the row, in every row."""
+        """Write a @ b by `products`, with either side transposed, added to what is there: the row, in every row."""
         a, b = (side if side.place else self.placed(side) for side in (a, b))
         out = self.memory.array(numbers, into)
         if row is not None:

@@ -6,9 +6,10 @@ A step's machine code is made of the result. ``d_z = d_h * np.sign(h)`` becomes:
         d_z[_0] = (d_h[_0] * (float32(1) if h[_0] > 0 else ...))
 
 A line is read from the inside out. Each operator and each function of NumPy in it gives a `Value`, the text of an
-element (`functions` and `values`), and `loops` writes the loops. Matrix products become calls of NumPy's BLAS, and exp,
-tanh and the like calls of NumPy's own inner loops: these have NumPy's speed and NumPy's bits. No array is allocated:
-every result has its place in one workspace (`memory`), gradients have theirs in the flat gradient.
+element (`functions` and `values`), and `loops` writes the loops. Matrix products become calls of NumPy's BLAS, small
+ones loops of vectors (`products`); exp, tanh and the like become calls of NumPy's own inner loops, with NumPy's speed
+and NumPy's bits. No array is allocated: every result has its place in one workspace (`memory`), gradients have theirs
+in the flat gradient.
 
 The shapes are learned by running the program on batches of 3, 5 and 1 samples: a length is a · N + b, and an array that
 does not fit that for every N is refused.
@@ -49,7 +50,7 @@ class Lowered(NamedTuple):
     checks : (name of an array of integers, bound): each of its numbers has to be at least 0 and below
     shapes : name to shape, of all arrays
     numbers : name to a number, the same for arrays that share memory
-    products : (n, m, k) of each product by BLAS
+    products : (n, m, k) of each product of matrices
     """
 
     lines: list[str]
@@ -116,6 +117,7 @@ class _Reader:
         self.namespace: dict[str, Any] = {}
         exec(program.helpers, self.namespace)
         self.helpers = {f.name: f for f in parsed(program.helpers).body if isinstance(f, ast.FunctionDef)}
+        self.helpers |= {name: DEFINED[there] for name, there in program.own.items() if there in DEFINED}
         self.inputs = set(program.inputs)
         self.checks: list[tuple[str, str]] = []
         self.scope: Scope = {}
@@ -161,6 +163,8 @@ class _Reader:
             return array
         if value.dtype is None or value.dtype.kind != "f" or value.place == name:
             return value
+        if value.of and not value.place and len(value.shape) > len(self.memory.regions[value.of].shape):
+            return value  # windows: a copy would have each number many times
         if not value.shape:
             return loops.scalar(value, name)
         if value.place and not value.flipped:

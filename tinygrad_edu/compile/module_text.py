@@ -280,9 +280,9 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
         lines += [f"if _at[{at['count']}]:", *(f"    {line}" for line in count)]
     if parts.labelled:
         z, (n, classes) = parts.output, shapes[parts.output]
-        here, most = f"{z}[_0, _1]", f"{z}[_0, _best]"  # the first NaN, if there is one, as NumPy's argmax
-        best = [f"if {here} > {most} or ({here} != {here} and {most} == {most}):", "    _best = _1"]
-        row = ["_best = 0", *nested([("_1", classes)], best), f"_right += _best == y[_0] and {most} == {most}"]
+        own = f"_own = {z}[_0, y[_0]] if 0 <= y[_0] < {classes} else {dtype}(inf - inf)"
+        rest = f"_is &= ({z}[_0, _1] < _own) | (({z}[_0, _1] == _own) & (_1 >= y[_0]))"  # the first of the highest
+        row = [own, "_is = True", *nested([("_1", classes)], [rest]), "_right += _is"]
         count = ["_right = 0", *nested([("_0", n)], row), f"_out[{RIGHT}] = _right"]
         lines += [f"if _at[{at['count']}]:", *(f"    {line}" for line in count)]
     return lines

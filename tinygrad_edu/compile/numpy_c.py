@@ -26,7 +26,7 @@ from ..core.ops import Array
 from ..extras.one_thread import SMALL, blas_threads, cuts, libraries, one_thread, own_library
 from ..extras.threads import shared
 from ..guards.frames import warn
-from . import intrinsics
+from . import intrinsics, products
 from .templates import CALLED
 
 NAMES = (  # of BLAS's products, as the builders of NumPy call them; the first three take whole numbers of 64 bits
@@ -184,7 +184,7 @@ def in_pieces() -> bool:
         name, kind = f"tinygrad_edu_{letter}gemm", _product_type(letter, found[1])
         multiply = kind(binding.address_of_symbol(name))
         _piecewise.append(kind(partial(_in_pieces, multiply, SIMPLE[letter].itemsize)))
-        binding.add_symbol(name + intrinsics.PIECES, _address(_piecewise[-1]))
+        binding.add_symbol(name + products.PIECES, _address(_piecewise[-1]))
     return True
 
 
@@ -204,8 +204,8 @@ def _in_pieces(multiply: Any, item: int, *given: Any) -> None:
 def _pieces(item: int, *given: Any) -> list[tuple[Any, ...]]:
     """Return what BLAS is given for each piece of a product; numbers have so many bytes."""
     order, turned, turned_b, n, m, k, alpha, a, width, b, width_b, beta, out, wide = given
-    row = item if turned == intrinsics.TRANSPOSED else item * width  # bytes from one to the next
-    column = item * width_b if turned_b == intrinsics.TRANSPOSED else item
+    row = item if turned == products.TRANSPOSED else item * width  # bytes from one to the next
+    column = item * width_b if turned_b == products.TRANSPOSED else item
 
     def piece(rows: slice, columns: slice) -> tuple[Any, ...]:
         first, second = a + rows.start * row, b + columns.start * column
@@ -241,7 +241,7 @@ def _call_python(name: str, kind: Any, function: Any) -> None:
 def _multiply(dtype: Any, *given: Any) -> None:
     _, turned, turned_b, n, m, k, _, a, _, b, _, add, out, _ = given
     _matmul_plainly(
-        dtype, a, turned == intrinsics.TRANSPOSED, b, turned_b == intrinsics.TRANSPOSED, out, n, m, k, bool(add)
+        dtype, a, turned == products.TRANSPOSED, b, turned_b == products.TRANSPOSED, out, n, m, k, bool(add)
     )
 
 
@@ -299,7 +299,7 @@ def _native(letter: str) -> dict[str, Any]:
     own = {f"_{name}": getattr(intrinsics, name) for name in ("place", "array", "address", "repeat", "flush")}
     bits = (blas() or ("", 64))[1]
     called = {f"_{name}": intrinsics.called(name, inner_loop) for name in CALLED}
-    return called | own | {"_matmul": intrinsics.matmul(letter, bits, in_pieces())}
+    return called | own | {"_matmul": products.matmul(letter, bits, in_pieces())}
 
 
 # --- the same in plain Python ----------------------------------------------------------------------------------------

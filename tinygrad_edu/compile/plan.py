@@ -7,7 +7,7 @@ updates get their numbers and are counted. So compiled and eager steps can take 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import cached_property, partial
 from math import prod
 from struct import Struct
@@ -69,7 +69,8 @@ class Plan:
         self.program, self.optimizer, self.quiet, self._between = program, optimizer, quiet, between
         inputs = inputs_of(program, optimizer)
         lowered, self.any_size = loops_of(program, inputs, X, y, output)
-        buffer, averages = optimizer.buffer, list(optimizer.averages.values())
+        self._by_numpy = is_apart(optimizer)  # then the module's own update is never called, and has no averages
+        buffer, averages = optimizer.buffer, [] if self._by_numpy else list(optimizer.averages.values())
         flat = [buffer.data, buffer.grad, optimizer.regularised, *averages]
         gate.kept(optimizer.kernel.__name__, flat, buffer.data.size, buffer.data.dtype)
         rngs = {id(t.kwargs["rng"]): t.kwargs["rng"] for t in inputs.drawn.values()}
@@ -83,7 +84,6 @@ class Plan:
             kinds,
             condition,
         )
-        self._by_numpy = is_apart(optimizer)  # then the module's own update is never called
         rule: tuple[Any, int] = (sgd, 0) if self._by_numpy else (optimizer.kernel, len(averages))
         self.text = assemble(parts, *rule, buffer.data.size, buffer.data.dtype)
         self.labelled, self.generators = parts.labelled or parts.yes_or_no, list(rngs.values())
@@ -99,7 +99,7 @@ class Plan:
         self._shared = size >= threads.WORTH_A_THREAD and not isinstance(optimizer, Whole)
         self._ranks = optimizer.ranks
         self.apart = self._shared or self._ranks is not None or between is not None or self._by_numpy
-        width = 1 + len(numbers_of(optimizer.kernel, 2 + len(averages)))
+        width = 1 + len(numbers_of(optimizer.kernel, 2 + len(optimizer.state)))
         self._row, self._pack = 8 * width, Struct(f"{width}d").pack_into
         numbers: Any = np.zeros((len(optimizer.params), width))
         out: Any = np.zeros(OUT)
@@ -178,10 +178,7 @@ class Plan:
         optimizer, size = self.optimizer, min(size, len(order))
         try:
             updates = self._begin()
-            table = np.empty((-(-len(order) // size), len(updates) * self._row // 8))
-            for k, row in enumerate(table):
-                optimizer.begin(updates, k)
-                row[:] = [number for update in updates for number in (update.l2, *update.numbers)]
+            table = self._ahead(updates, -(-len(order) // size))
         except Exception:  # as above
             optimizer.zero_grad()
             raise
@@ -239,6 +236,19 @@ class Plan:
             for told in thread.step:
                 told(optimizer)
         return updates
+
+    def _ahead(self, updates: list[Update], steps: int) -> Array:
+        """Return a row for each of so many steps to come: what l2 and numbers of the updates will be."""
+        optimizer, numbers = self.optimizer, list[float]()
+        if type(optimizer).begin is Optimizer.begin and not any(callable(update.group["lr"]) for update in updates):
+            table = np.hstack([constant_rate(optimizer, update, steps) for update in updates])
+            optimizer.begin(updates, steps - 1)  # the last update has its numbers, which `why` reads
+            return table
+        for k in range(steps):
+            optimizer.begin(updates, k)
+            for update in updates:
+                numbers += (update.l2, *update.numbers)
+        return np.array(numbers, float).reshape(steps, -1)
 
     def _renew(self) -> None:
         """Note that no update was made with the gradients yet."""
@@ -304,6 +314,26 @@ class Plan:
         bound = [self.table.at, *self.generators] if draws else [self.table.at]
         code, self.cached = cache.load(self.text, name, [*map(array_type, bound), *given], self.quiet)
         return partial(interruptible(code), *bound)
+
+
+def constant_rate(optimizer: Optimizer, update: Update, steps: int) -> Array:
+    """Return l2 and numbers of an update for so many steps to come, in which no hyper-parameter changes.
+
+    Where a rule's ``scalars`` is arithmetic alone, as nearly always, it takes all t at once.
+    """
+    lr, l2, rest = update.group["lr"], update.group["l2"], update.group.rest
+    t = range(update.t + 1, update.t + 1 + steps)
+
+    def numbers(at: Any) -> tuple[Any, ...]:
+        return l2, *optimizer.scalars(at, lr, *rest)
+
+    with suppress(TypeError, ValueError):  # a rule that asks whether t < 5 cannot take them
+        table = np.empty((steps, 1 + len(optimizer.scalars(t[0], lr, *rest))))
+        for column, value in zip(table.T, numbers(np.array(t))):
+            column[:] = value
+        if all(tuple(table[k].tolist()) == numbers(t[k]) for k in (0, -1)):
+            return table
+    return np.array([numbers(at) for at in t])
 
 
 def array_type(value: Any) -> Any:

@@ -316,7 +316,8 @@ class CompiledStep:
             order, size = gate.rows(unwrap(order), len(X)), _batch_size(size)
             if self._watch.changed():
                 self._again()
-            plans = [self._plan_for(X[order[:n]], y[order[:n]]) for n in {size, len(order) % size or size}]
+            sizes = {size, len(order) % size or size}
+            plans = [self._plans.get(n) or self._plan_for(X[order[:n]], y[order[:n]]) for n in sizes]
             if any(other is not plans[0] for other in plans) or plans[0].apart or thread.stepped:
                 return self._one_by_one(plans, X, y, order, size)
             status = plans[0].run_epoch(X, y, order, size)

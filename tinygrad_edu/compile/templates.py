@@ -81,5 +81,15 @@ def pad(a, pad_width, constant_values=0):
     y = np.full(np.pad(a, pad_width).shape, constant_values, a.dtype)
     y[tuple([slice(i, i + n) for i, n in zip(before, a.shape)])] = a
     return y
+
+def fold(g, a, stride, padding, dilation):
+    s, t = np.broadcast_to(stride, 2)
+    p, q = np.broadcast_to(padding, 2)
+    d, e = np.broadcast_to(dilation, 2)
+    out = np.zeros((*a.shape[:-2], a.shape[-2] + 2 * p, a.shape[-1] + 2 * q), g.dtype)
+    h, w = d * (len(g) - 1) + 1, e * (len(g[0]) - 1) + 1
+    order = (-2, -1, *range(a.ndim))
+    np.add.at(sliding_window_view(out, (h, w), axis=(-2, -1))[..., ::s, ::t, ::d, ::e].transpose(order), ..., g)
+    return out[..., p : p + a.shape[-2], q : q + a.shape[-1]]
 """
 DEFINED = {f.name: f for f in ast.parse(DEFINITIONS).body if isinstance(f, ast.FunctionDef)}

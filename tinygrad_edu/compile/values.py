@@ -217,6 +217,15 @@ class Elements:
             made.place, made.flipped = a.place, not a.flipped
         return made
 
+    def windows(self, numbers: list[Any], a: Value) -> Value:
+        """Return every window over the last two axes of a; the two axes of a window follow those of a."""
+
+        def where(at: Index) -> Index:
+            *before, i, j, k, m = at
+            return (*before, f"({i} + {k})", f"({j} + {m})")
+
+        return a.moved(numbers, self.shape(numbers), where)
+
     def part(self, numbers: list[Any], a: Value, index: Sequence[Steps | Value | None], shape: Shape) -> Value:
         """Return ``a[index]``, of this shape. None is a new axis; arrays in the index are neighbours, and broadcast."""
         block = max((len(item.shape) for item in index if isinstance(item, Value)), default=0)  # axes that arrays make

@@ -16,10 +16,11 @@ import numpy as np
 
 from . import init, ops
 from .init import Initializer, Rng
+from .methods import LayerMethods
 from .tensor import Tensor, apply, as_tensor, no_grad, unwrap
 
 
-class Layer:
+class Layer(LayerMethods):
     """The base of all layers. A subclass sets Tensors and Layers as attributes, and writes ``forward``.
 
     Parameters and sub-layers are found by walking the attributes, and lists, tuples and dicts in them, in the order in
@@ -39,11 +40,6 @@ class Layer:
     """
 
     training = True
-    summary: Callable[..., None]  # `guards.install` binds these two; refuse makes the error for a misfit of shapes
-    refuse: Callable[[type[Exception], str], Exception]
-    state_dict: Callable[[], dict[str, ops.Array]]  # the face, tinygrad_edu/__init__.py, binds these three
-    load_state_dict: Callable[..., Any]
-    predict: Callable[..., Any]
 
     def forward(self, x: Any) -> Tensor:
         """Compute the output of the layer. Called as ``layer(x)``."""

@@ -1,3 +1,3 @@
-"""Bases of Tensor and Optimizer for type checkers: ``methods.pyi`` lists what is bound to them elsewhere."""
+"""Bases of Tensor, Layer and Optimizer for type checkers: ``methods.pyi`` lists what is bound to them elsewhere."""
 
-TensorMethods = OptimizerMethods = object
+TensorMethods = LayerMethods = OptimizerMethods = object

@@ -140,13 +140,7 @@ class Optimizer(OptimizerMethods):
         for observe in thread.step:
             observe(self)
         for update in updates:
-            if update.l2:  # the kernel is given h = g + l2 · p for g
-                p, g, *averages = update.arrays
-                h = self.regularised[update.span]
-                update.bind(kernels.add_l2, [h, g, p])(update.l2)
-                update.bind(self.kernel, [p, h, *averages])(*update.numbers)
-            else:
-                update.rule(*update.numbers)
+            (update.with_l2(self) if update.l2 else update.rule)(*update.numbers)
         self.finish(updates)
 
     def updates(self) -> list[Update]:
@@ -275,6 +269,13 @@ class Update:
     def bind(self, rule: Any, arrays: list[Array]) -> Any:
         """Return a kernel on these arrays, as a function of its numbers. The face puts `extras.threads.bind` here."""
         return bound(rule, arrays)
+
+    def with_l2(self, optimizer: Optimizer) -> Any:
+        """Compute h = g + l2 · p, and return the rule, bound to h in the place of g."""
+        p, g, *averages = self.arrays
+        h = optimizer.regularised[self.span]
+        self.bind(kernels.add_l2, [h, g, p])(self.l2)
+        return self.bind(optimizer.kernel, [p, h, *averages])
 
 
 class Group(dict[str, Any]):

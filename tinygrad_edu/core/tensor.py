@@ -1,14 +1,15 @@
 """The graph: a Tensor remembers how it was computed, and `Tensor.backward` runs the chain rule over that record.
 
 Look first at `apply`, the only place where a node is made, and at `backward_pass`, the only place where the chain rule
-is run. `Tensor.backward` adds what comes out of it to ``grad`` of the leaves: the Tensors that were made by hand, such
-as parameters. The derivative of each function is in `ops`.
+is run. `accumulate` adds what comes out of it to ``grad`` of the leaves: the Tensors that were made by hand, such as
+parameters. The derivative of each function is in `ops`.
 
 Time is counted in stamps. A Tensor takes the next one when it is made, and again when its data is changed. So a result
 is younger than its arguments, which gives the order of the backward pass; an argument that is younger than a result was
 changed after it, which `toposort` refuses.
 
-Every loop over ``thread`` tells an `Observer` of an event. In a first reading, pass over these loops.
+Every loop over ``thread`` tells an `Observer` of an event; ``unusual`` says whether there may be one. In a first
+reading, pass over both.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from .ops import VJP, Array, Result
 
 Share = tuple["Tensor", Array, "Tensor", Array, Array]  # see `backward_pass`
 
-next_stamp = count(1).__next__
+next_stamp, stamp_of = count(1).__next__, attrgetter("stamp")
 EVENTS = ("op", "constant", "read", "write", "backward", "step", "stepped")
 
 
@@ -43,6 +44,8 @@ class _Thread(threading.local):
 
 
 thread = _Thread()
+unusual = list[Any]()  # each `no_grad` and each observer of ops at work, in any thread. Without them `apply` saves a
+# look at ``thread``, which is slow: Python has to find the values of the thread at hand
 
 
 class no_grad(ContextDecorator):
@@ -59,9 +62,11 @@ class no_grad(ContextDecorator):
 
     def __enter__(self) -> None:
         thread.before, thread.recording = [*thread.before, thread.recording], False
+        unusual.append(self)
 
     def __exit__(self, *_: object) -> None:
         *thread.before, thread.recording = thread.before  # of the thread: a decorated function has one no_grad for all
+        unusual.remove(self)
 
 
 def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
@@ -95,15 +100,14 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
         if isinstance(a, Tensor):
             if a.checksum is not None:
                 a.notice_change()
-            if a._requires_grad:
-                wanted = True
+            wanted = wanted or a._requires_grad
             arrays.append(a.array)
         elif isinstance(a, np.generic) and a.nbytes <= 8 and (plain := in_python(args)):
             # NumPy's numbers become Python's, which leave float32 alone; a long double, of over 8 bytes, stays
             return apply(op, *plain, **kwargs)
         else:  # a Python number beside another argument stays one: NumPy then keeps the other's dtype
             arrays.append(a if isinstance(a, (int, float)) and len(args) > 1 else real(a))
-    if kwargs and thread.op:  # an observer may have made a Tensor of a constant, such as a mask
+    if kwargs and unusual:  # an observer may have made a Tensor of a constant, such as a mask
         kwargs = {name: unwrap(value) for name, value in kwargs.items()}
     try:
         result = op(*arrays, **kwargs)
@@ -116,22 +120,24 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     if len(vjps) != len(args):
         message = f"{op.__name__} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each"
         raise TypeError(message)
-    recorded, y = wanted and thread.recording, np.asarray(y)
+    y = y if isinstance(y, np.ndarray) else np.asarray(y)
+    recorded = wanted and (not unusual or thread.recording)
     if kwargs and y.dtype.kind == "c":  # one of them was complex
         real(y)
     if recorded:
         y = y.view()  # op may have returned an argument, which has to stay writable, when y is made read-only below
-    elif y.base is not None or any(y is a for a in arrays):
+    elif y.base is not None or id(y) in map(id, arrays):
         y = y.copy()  # y may share memory with an argument: a change of that would change y, and no record would tell
     # not writeable, as a VJP may read y later; said by position, which is three times as quick
     y.setflags(False)  # type: ignore[call-arg]
     out = object.__new__(Tensor)  # without __init__, which copies
-    out.array, out.op, out.stamp, out._requires_grad = y, op, next_stamp(), recorded
+    out.array, out.op, out.stamp = y, op, next_stamp()
+    out._requires_grad, out.retains_grad = recorded, False
     out.name = out.grad_view = out.checksum = None
-    out.retains_grad = False
     out.parents, out.kwargs, out.vjps = (args, kwargs, vjps) if recorded else ((), {}, ())
-    for observe in thread.op:
-        observe(out, args, kwargs)
+    if unusual:
+        for observe in thread.op:
+            observe(out, args, kwargs)
     return out
 
 
@@ -157,11 +163,36 @@ def backward_pass(root: Tensor, g: Array) -> Iterator[Share]:
         for parent, vjp in zip(node.parents, node.vjps):
             if isinstance(parent, Tensor) and parent._requires_grad:
                 whole = share = vjp(g)
-                if getattr(whole, "shape", None) != parent.array.shape:
-                    share = unbroadcast(whole, parent.array.shape, node)
+                try:
+                    if whole.shape != parent.array.shape:
+                        share = unbroadcast(whole, parent.array.shape, node)
+                except AttributeError:
+                    raise TypeError(f"a VJP of {node.label()} returned {type(whole).__name__}, not an array") from None
                 if parent.parents:
                     grads[parent] = grads[parent] + share if parent in grads else share
                 yield node, g, parent, share, whole
+
+
+def accumulate(shares: Iterator[Share]) -> None:
+    """Add the shares of leaves, and of nodes that keep their gradient, to ``grad`` in place.
+
+    The first share overwrites what an optimizer's flat buffer holds. A gradient that is all 0, as after
+    ``p.grad.fill(0)``, holds no share: the next one is its oldest.
+    """
+    stamp = next_stamp()
+    for node, _, p, share, _ in shares:
+        if not p.parents or p is node:
+            if p.stored_grad is not None:
+                if p.grad_stamp != stamp and not p.stored_grad.any():
+                    p.grad_from = stamp
+                p.stored_grad += share
+            else:
+                if (view := p.grad_view) is None:
+                    view = np.array(share, dtype=p.dtype)
+                else:
+                    view[...] = share
+                p.stored_grad, p.grad_from = view, stamp
+            p.grad_stamp = stamp
 
 
 def toposort(root: Tensor) -> list[Tensor]:
@@ -186,21 +217,22 @@ def toposort(root: Tensor) -> list[Tensor]:
                 if parent.parents and parent._requires_grad and parent not in seen:
                     seen.add(parent)
                     nodes.append(parent)
-    nodes.sort(key=attrgetter("stamp"), reverse=True)
+    nodes.sort(key=stamp_of, reverse=True)
     return nodes
 
 
 def seed(root: Tensor, grad: Any) -> Array:
     """Return the gradient that the chain rule starts from: grad, or 1 if root is a single number and grad is None."""
-    if not root.requires_grad:
+    if not root._requires_grad:
         message = "nothing here requires the gradient of this tensor: was it computed under no_grad(), or from tensors "
         raise RuntimeError(f"{message}without requires_grad=True?")
-    if grad is None and root.size != 1:
-        message = f"the chain rule starts from a single number, this tensor has shape {root.shape}: reduce it, as in "
-        raise ValueError(f"{message}.sum().backward(), or pass grad of shape {root.shape}")
-    g = np.array(unwrap(grad), root.dtype) if grad is not None else ones(root.shape, root.dtype.char)[()]  # a scalar
-    if g.shape != root.shape:
-        raise ValueError(f"grad has shape {g.shape}, the tensor has {root.shape}")
+    shape, dtype = root.array.shape, root.array.dtype
+    if grad is None and root.array.size != 1:
+        message = f"the chain rule starts from a single number, this tensor has shape {shape}: reduce it, as in "
+        raise ValueError(f"{message}.sum().backward(), or pass grad of shape {shape}")
+    g = np.array(unwrap(grad), dtype) if grad is not None else ones(shape, dtype.char)[()]  # a scalar
+    if g.shape != shape:
+        raise ValueError(f"grad has shape {g.shape}, the tensor has {shape}")
     return g
 
 
@@ -212,7 +244,6 @@ def unbroadcast(g: Array, shape: tuple[int, ...], node: Tensor | None = None) ->
     Raises
     ------
     RuntimeError : shape does not broadcast to the shape of g, so a VJP of node is wrong
-    TypeError : g is not an array
 
     Examples
     --------
@@ -224,25 +255,19 @@ def unbroadcast(g: Array, shape: tuple[int, ...], node: Tensor | None = None) ->
            [3.],
            [3.]])
     """
-    if not hasattr(g, "ndim"):
-        raise TypeError(f"{vjp_of(node)} returned {type(g).__name__}, not an array")
     if g.ndim == 2 and shape == g.shape[1:]:  # a bias: its sum over the batch is 1 @ g, and BLAS is quicker at that
-        return ones(g.shape[:1], g.dtype.char).dot(g)
+        return ones(len(g), g.dtype.char).dot(g)
     out = np.add.reduce(g, axis=tuple(range(g.ndim - len(shape)))) if g.ndim > len(shape) else g
     stretched = tuple([i for i, n in enumerate(shape[-out.ndim :]) if n == 1])
     out = np.add.reduce(out, axis=stretched, keepdims=True) if stretched else out
     if out.shape != shape:
-        raise RuntimeError(f"{vjp_of(node)} returned a gradient of shape {g.shape} for an argument of shape {shape}")
+        of = f" of {node.label()}" if node is not None else ""
+        raise RuntimeError(f"a VJP{of} returned a gradient of shape {g.shape} for an argument of shape {shape}")
     return out
 
 
-def vjp_of(node: Tensor | None) -> str:
-    """Return the words with which a message names a VJP of node."""
-    return f"a VJP of {node.label()}" if node is not None else "a VJP"
-
-
 @lru_cache(maxsize=64)
-def ones(shape: tuple[int, ...], dtype: str) -> Array:
+def ones(shape: int | tuple[int, ...], dtype: str) -> Array:
     """Return ones, for reading only: every call with this shape and dtype returns the same array."""
     return np.ones(shape, dtype)
 
@@ -262,14 +287,14 @@ def unwrap(x: Any) -> Any:
 def in_python(args: tuple[Any, ...]) -> list[Any]:
     """Return args with NumPy's numbers, as np.sqrt(16), as Python's; nothing if no Tensor among them holds floats."""
     floats = any(isinstance(x, Tensor) and x.dtype.kind == "f" for x in args)
-    return [x.item() if isinstance(x, np.generic) and x.nbytes <= 8 else x for x in args] * floats
+    return [x.item() if isinstance(x, np.generic) and x.nbytes <= 8 else x for x in args] if floats else []
 
 
 def real(x: Any, dtype: Any = None) -> Array:
     """Return x as an array. Raise TypeError unless it holds real numbers, and none of them behind a mask."""
     array = np.asarray(x, dtype)
     if (masked := isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x)) or array.dtype.kind not in "fiub":
-        fix = " with numbers behind its mask: choose them, x.filled(value)" * masked
+        fix = " with numbers behind its mask: choose them, x.filled(value)" if masked else ""
         raise TypeError(f"expected real numbers, got {type(x).__name__} of dtype {array.dtype}{fix}")
     return array
 
@@ -392,15 +417,11 @@ class Tensor(TensorMethods):
 
     def notice_change(self) -> None:
         """Take a new stamp if somebody has written into the array that ``data`` returned."""
-        now = checksum(self.array)
-        if now != self.checksum:
+        if (now := checksum(self.array)) != self.checksum:
             self.checksum, self.stamp = now, next_stamp()
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.array.shape
-
-    ndim, size, dtype = (property(attrgetter(f"array.{name}")) for name in ("ndim", "size", "dtype"))
+    shape: tuple[int, ...]
+    shape, ndim, size, dtype = (property(attrgetter(f"array.{name}")) for name in ("shape", "ndim", "size", "dtype"))  # type: ignore[assignment]
 
     def read(self, how: str) -> Array:
         """Return the array to Python code that may branch on its numbers, as an ``if`` does; how names it: "item()"."""
@@ -490,28 +511,10 @@ class Tensor(TensorMethods):
         RuntimeError : nothing here requires a gradient; or data that the graph needs was changed since
         ValueError : this tensor is not a single number and grad is missing, or grad has another shape
         """
-        shares, stamp = backward_pass(self, seed(self, grad)), next_stamp()
+        shares = backward_pass(self, seed(self, grad))
         for observe in thread.backward:
             shares = observe(self, shares)
-        for node, _, parent, share, _ in shares:
-            if not parent.parents or parent is node:  # a leaf, or a node that keeps its gradient
-                parent.accumulate(share, stamp)
-
-    def accumulate(self, share: Array, stamp: int) -> None:
-        """Add share to ``grad`` in place, where an optimizer's flat buffer has it; the first share overwrites.
-
-        A gradient that is all 0, as after ``p.grad.fill(0)``, holds no share: this one is its oldest.
-        """
-        if self.stored_grad is not None:
-            if self.grad_stamp != stamp and not self.stored_grad.any():
-                self.grad_from = stamp
-            self.grad_stamp = stamp
-            self.stored_grad += share
-            return
-        self.grad_from = self.grad_stamp = stamp
-        if self.grad_view is not None:
-            self.grad_view[...] = share
-        self.stored_grad = np.array(share, dtype=self.dtype) if self.grad_view is None else self.grad_view
+        accumulate(shares)
 
     # --- ops: here are Python's operators; below, each function of `ops` becomes a method. Then the face, which is
     # --- tinygrad_edu/__init__.py, replaces a few, such as linear and reshape, by those of `extras.numpy_functions`,
@@ -529,11 +532,6 @@ class Tensor(TensorMethods):
     __gt__, __ge__ = comparison(np.greater), comparison(np.greater_equal)
     __hash__ = object.__hash__
     __array_ufunc__: Any = None  # an array on the left leaves the operation to the Tensor
-
-    @property
-    def T(self) -> Tensor:
-        """The tensor with its axes reversed."""
-        return apply(ops.transpose, self)
 
     def __getitem__(self, index: Any) -> Tensor:
         return apply(ops.getitem, self, index=unwrap(index))
@@ -578,6 +576,8 @@ class Observer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self in unusual:
+            unusual.remove(self)
         for event in EVENTS:
             setattr(thread, event, tuple(m for m in getattr(thread, event) if m.__self__ is not self))
 
@@ -586,3 +586,5 @@ class Observer:
         for event in EVENTS:
             if getattr(type(self), event) is not getattr(Observer, event):
                 setattr(to, event, (*getattr(to, event), getattr(self, event)))
+                if event == "op":
+                    unusual.append(self)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import fill
 from typing import NamedTuple
 
+from ..explain.tables import WIDTH
 from . import checks, engine_checks
 from .checks import Exercise
 from .engine_checks import PROBES, Expression, expressions
@@ -53,8 +55,9 @@ _step(
     "y.backward(), which leaves in x.grad the derivative of y by x, an array of x's shape. One operation is enough.",
     "An operation knows its own derivatives: d(x · y)/dx = y. Let the result remember the Tensors that it came from, "
     "its parents, and for each of them how a gradient of the result becomes one of the parent: a function g -> g · y.",
-    "In __mul__: Tensor(self.data * other.data, (self, other), (lambda g: g * other.data, lambda g: g * self.data)). "
-    "backward() begins with g = 1 and gives each parent its share.",
+    "Let __init__ take two more arguments, parents=() and vjps=(), and keep them. Then in __mul__: "
+    "Tensor(self.data * other.data, (self, other), (lambda g: g * other.data, lambda g: g * self.data)). "
+    "backward() begins with g = 1 and goes through zip(self.parents, self.vjps): each parent gets vjp(g) as its grad.",
 )
 _step(
     "used twice: why +=",
@@ -63,7 +66,8 @@ _step(
     "backward() for x * x and x * y + x: several operations, and a Tensor that is used more than once.",
     "If x is used twice, a small change of x moves the result along both ways, and the two effects add up. "
     "So each share is added to what is there. A parent that has parents passes its gradient on.",
-    "self.grad = g if self.grad is None else self.grad + g. Then go on with the parents' parents.",
+    "Let backward take g, 1 at first: self.grad = g if self.grad is None else self.grad + g, then "
+    "parent.backward(vjp(g)) for each parent. (Step 4 will do better than that.)",
 )  # fmt: skip
 _step(
     "in the right order, once",
@@ -76,8 +80,9 @@ _step(
     "right when it is called a second time, which adds the same gradient once more to the leaves' grad.",
     "A node may pass its gradient on only when it is whole. So sort the nodes, each after its parents, and go through "
     "them backwards. Following every path by itself takes 2^40 visits for t = t + t, forty times.",
-    "Sort with a loop and a list as a stack: Python's recursion ends at 1,000. Keep the gradients of this pass in a "
-    "dict, and add to grad only of Tensors without parents.",
+    "Number the Tensors as they are made: a result is younger than its parents. Collect the nodes with a loop and a "
+    "list as a stack, for Python's recursion ends at 1,000; sort them, the youngest first. Keep the gradients of this "
+    "pass in a dict, and add to grad only of Tensors without parents.",
 )  # fmt: skip
 _step(
     "the rest of arithmetic",
@@ -168,6 +173,8 @@ WORDS = [  # of an error, and what they mean here
      r"a number on the left of \1 asks for the method with r in its name, as __radd__"),
     (r"unsupported operand type\(s\) for (\S+): 'Tensor'", r"\1 calls a method of Tensor that is not there yet"),
     (r"bad operand type for unary -", "-x calls __neg__"),
+    (r"__init__\(\) (?:takes|got an unexpected)", "__init__ has to take what the operators hand to it, with "
+     "defaults for a Tensor that is made by hand, as parents=()"),
     (r"'(?:int|float|numpy.ndarray)' object has no attribute '(data|grad|parents)'",
      r"a plain number has no \1: make a Tensor of it first"),
     (r"'Tensor' object has no attribute '(\w+)'", r"Tensor has no \1 yet"),
@@ -197,10 +204,9 @@ def start(file: Path, force: bool = False) -> int:
 def show(number: int) -> str:
     """Return the text of a step: the thing to write, the idea, the hint."""
     step = STEPS[number - 1]
-    return (
-        f"Step {number} of {len(STEPS)}: {step.exercise.title}\n\n"
-        f"Write   {step.write}\n\nIdea    {step.idea}\n\nHint    {step.hint}"
-    )
+    parts = {"Write": step.write, "Idea": step.idea, "Hint": step.hint}
+    texts = [fill(f"{name:<8}{text}", WIDTH, subsequent_indent=" " * 8) for name, text in parts.items()]
+    return "\n\n".join([f"Step {number} of {len(STEPS)}: {step.exercise.title}", *texts])
 
 
 def list_steps() -> int:
@@ -248,7 +254,7 @@ def in_words(verdict: Verdict, step: Step) -> str:
         r", when (?:value|gradients) was given (.+?), ([a-z](?: [a-z])*)(?:, [12](?=,))?, ([^,].*)"  # of an expression
     )
     note = re.sub(asked, lambda m: f"; in L = {m[1]} with {m[2].replace(' ', ', ')} = {m[3]}", verdict.note)
-    note += f"\nThat is: {meaning}." * bool(meaning)
+    note += f"\nThat is: {meaning}{'' if meaning.endswith('?') else '.'}" * bool(meaning)
     if "Hint:" not in note:
         note += f"\nHint: {step.hint}"
     printed = "".join(f"\n  | {line}" for line in verdict.printed.splitlines())

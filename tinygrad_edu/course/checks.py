@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -12,7 +13,8 @@ from ..core import losses
 from ..core.ops import Array
 from ..core.tensor import Tensor
 from ..doctor.gradients import diagnose
-from ..doctor.report import Finding, Report
+from ..doctor.report import NOTHING, Finding, Report
+from .submission import Failed
 
 
 class Ask(Protocol):
@@ -22,14 +24,16 @@ class Ask(Protocol):
 
 
 Check = Callable[[Ask, np.random.Generator, int], Report]
+UNANSWERED = ("missing", "nothing", "number of results", "no numbers", "not written", "error")  # by one function alone
 
 
 class Exercise(NamedTuple):
     """One exercise.
 
-    name : the stub is exercises/{number}_{name}.py
+    name : the stub is {number}_{name}.py
     check : called with ask, a generator and turn = 0, 1, 2, each of which has its own difficulties
     probes : a file whose functions ask calls, if the student's file has classes in place of functions
+    hints : in stages, each says more than the one before it
     """
 
     number: int
@@ -37,6 +41,43 @@ class Exercise(NamedTuple):
     title: str
     check: Check
     probes: Path | None = None
+    hints: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """The name of its files, as 3_linear_layer."""
+        return f"{self.number}_{self.name}"
+
+
+def parts(checks: Mapping[str, Check]) -> Check:
+    """Return a check of several parts, each with a check: a part that has no answer yet does not hide the others.
+
+    The report has a finding for each part, the first that is wrong in it, below the numbers of the first part that is
+    wrong. If no part has an answer, the reason why the first has none is raised.
+    """
+
+    def check(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+        subject, findings, failures = "", list[Finding](), list[Failed]()
+        for name, part in checks.items():
+            try:
+                report = part(ask, rng, turn)
+            except Failed as failed:
+                if failed.key not in UNANSWERED:
+                    raise
+                failures.append(failed)
+                findings.append(Finding(name, failed.key, failed.text, "", NOTHING, NOTHING))
+                continue
+            if report.right:
+                findings.append(report.findings[0]._replace(name=name))
+                continue
+            subject = subject or report.subject
+            wrong = next(found for found in report.findings if found.mistake)
+            findings.append(wrong._replace(name=f"{name}, by {wrong.name}" if len(report.findings) > 1 else name))
+        if len(failures) == len(checks):
+            raise failures[0]
+        return Report(subject or f"{len(checks)} parts", findings)
+
+    return check
 
 
 def normal(rng: np.random.Generator, *shape: int) -> Array:
@@ -106,38 +147,42 @@ def linear_layer(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     return judged(formula, L, {"x": x, "W": W, "b": b}, {"x": dx, "W": dW, "b": db}, rng, g=g)
 
 
-def activations(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
-    """Exercise 4: the VJPs of relu, sigmoid and tanh."""
-    names = ("relu", "sigmoid", "tanh")
-    inputs = {name: normal(rng, 5) for name in names}
-    g = {name: normal(rng, 5) for name in names}
-    said = {name: ask(f"{name}_backward", inputs[name], g[name])[0] for name in names}
+def _activation(name: str) -> Check:
+    """Return the check of one function of exercise 4."""
 
-    def L(a: Any, b: Any, c: Any) -> Any:
-        return (a.relu() * g["relu"] + b.sigmoid() * g["sigmoid"] + c.tanh() * g["tanh"]).sum()
+    def check(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+        a, g = normal(rng, 5), normal(rng, 5)
+        said = ask(f"{name}_backward", a, g)[0]
 
-    formula = (
-        "L = sum(g * y) with y = relu(a), and the same for sigmoid and tanh, added up: of this loss, dL/dy is g\n"
-        "Each function has an a of its own, which has the function's name, and a g of its own."
-    )
-    return judged(formula, L, inputs, said, rng, **{f"g of {name}": g[name] for name in names})
+        def L(a: Any) -> Any:
+            return (getattr(a, name)() * g).sum()
+
+        formula = f"L = sum(g * y) with y = {name}(a): of this loss, dL/dy is g"
+        return judged(formula, L, {"a": a}, {"a": said}, rng, g=g)
+
+    return check
 
 
-def broadcasting(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
-    """Exercise 5: a gradient brought back to the shape that was broadcast."""
-    n, m, k = (int(size) for size in rng.integers(2, 5, 3))
-    g = normal(rng, n, m, k)
+def _unbroadcast(letters: str) -> Check:
+    """Return the check of one shape of exercise 5, where g has the shape (n, m, k)."""
 
-    def L(b: Any) -> Any:
-        return ((b + np.zeros(g.shape)) * g).sum()
+    def check(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+        n, m, k = (int(size) for size in rng.integers(2, 5, 3))
+        g, shape = normal(rng, n, m, k), eval(letters, {"n": n, "m": m, "k": k})
 
-    for shape in [(n, m, k), (m, k), (k,), (), (m, 1), (n, 1, k), (1, 1, 1)]:
+        def L(b: Any) -> Any:
+            return ((b + np.zeros(g.shape)) * g).sum()
+
         formula = f"L = sum(g * y) with y = b + zeros({g.shape}): of this loss, dL/dy is g, and dL/db is asked for"
         b, said = normal(rng, *shape), ask("unbroadcast", g, list(shape))[0]
-        report = judged(f"unbroadcast(g, {shape})\n{formula}", L, {"b": b}, {"b": said}, rng, g=g)
-        if not report.right:
-            break
-    return report
+        return judged(f"unbroadcast(g, {shape})\n{formula}", L, {"b": b}, {"b": said}, rng, g=g)
+
+    return check
+
+
+activations = parts({name: _activation(name) for name in ("relu", "sigmoid", "tanh")})
+SHAPES = ("(n, m, k)", "(m, k)", "(k,)", "()", "(m, 1)", "(n, 1, k)", "(1, 1, 1)")
+broadcasting = parts({letters: _unbroadcast(letters) for letters in SHAPES})
 
 
 def cross_entropy(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
@@ -204,3 +249,25 @@ def _loss_finding(name: str, said: Array, right: Array, N: int) -> Finding:
     elif np.isclose(said, -right):
         found = "sign", "its sign is turned round", "The logarithm of a probability is below 0, the loss is not."
     return Finding(name, *found, said, right)
+
+
+def compared(
+    name: str, said: Array, right: Any, wrong: Mapping[Any, tuple[str, str, str]] = MappingProxyType({})
+) -> Finding:
+    """Return a finding on numbers that are no gradient.
+
+    Parameters
+    ----------
+    name : of the answer
+    said, right : the numbers that were given, and the right ones
+    wrong : numbers, or a tuple of them, that a mistake leads to, and its key, text and hint
+    """
+    right = np.asarray(right, float)
+    if said.shape == right.shape and np.allclose(said, right, rtol=1e-6, atol=1e-9):
+        return Finding(name, None, "", "", said, right)
+    for numbers, found in wrong.items():
+        if said.shape == np.shape(numbers) and np.allclose(said, numbers, rtol=1e-6, atol=1e-9):
+            return Finding(name, *found, said, right)
+    if said.shape != right.shape:
+        return Finding(name, "shape", "its shape is not the right one", "See the task's first lines.", said, right)
+    return Finding(name, "unknown", "this is not it", "Work out one case by hand, as in the task.", said, right)

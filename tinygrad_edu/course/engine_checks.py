@@ -32,7 +32,8 @@ MISTAKES = {  # text, hint
     "turned round": ("the two sides are exchanged", "3.0 - x calls x.__rsub__(3.0): self is the right side there."),
     "value": ("this is not the value", "Work out the forward formula by hand; the gradient comes after."),
     "overwritten": ("only the last share of the gradient is there: = where += belongs",
-                    "Begin with no gradient, and add each share: what is used twice gets the sum of two."),
+                    "Begin with no gradient, and add each share: what is used twice gets the sum of two. If you do "
+                    "add: was the node left before its last share had come?"),
     "order": ("the gradient was passed on before all its shares had arrived, or more than once",
               "Sort the graph first: every node after its parents. Go through it backwards, each node once."),
     "leftovers": ("a second backward() starts from numbers that the first has left in the nodes between",

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from .archives import take_out
 from .checks import Exercise
-from .table import EXERCISES
+from .table import COURSE, Collection
 
-STUBS, NOTEBOOKS = Path(__file__).parent / "exercises", Path(__file__).parent / "notebooks"
+NOTEBOOKS = Path(__file__).parent / "notebooks"
 SUFFIXES = (".py", ".ipynb")  # of the files that are graded
 MOODLE = re.compile(r"(?s)(?P<name>.+)_(?P<id>\d+)_assignsubmission_[a-z]+(_(?P<rest>.*))?")  # as Moodle exports them
 FEEDBACK = "feedback"  # the folder of `records`, which is no student's
@@ -26,7 +26,7 @@ class Work(NamedTuple):
     path : where the file is
     shown : what messages and tables call it
     problem : a key and a sentence if it is not to be run, else empty
-    exercise : None if the file's name says which it is
+    exercise : None if it is not known which
     """
 
     student: str
@@ -36,16 +36,16 @@ class Work(NamedTuple):
     exercise: Exercise | None = None
 
 
-def start(folder: Path, number: int | None = None, force: bool = False) -> list[Path]:
+def start(folder: Path, number: int | None = None, force: bool = False, held: Collection = COURSE) -> list[Path]:
     """Copy the stubs, or the one of that number, into folder, and return the paths of the copies.
 
     Raises
     ------
-    ValueError : one of the files exists and force is not set; then nothing is written
+    ValueError : there is no such number; or one of the files exists and force is not set; then nothing is written
     """
     if number is None and folder.name.isdigit():
         raise ValueError(f"where to? Say tinygrad-edu exercise start {folder.name} DIR")
-    wanted = [STUBS / f"{e.number}_{e.name}.py" for e in EXERCISES if number in (None, e.number)]
+    wanted = map(held.stub, held.exercises if number is None else [held.numbered(number)])
     return copied({folder / stub.name: stub for stub in wanted}, force)
 
 
@@ -57,9 +57,8 @@ def start_course(folder: Path, force: bool = False) -> list[Path]:
     ValueError : as `start`
     """
     notebooks = {folder / path.name: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
-    return copied(
-        {**notebooks, **{folder / "exercises" / path.name: path for path in sorted(STUBS.glob("*.py"))}}, force
-    )
+    stubs = map(COURSE.stub, COURSE.exercises)
+    return copied({**notebooks, **{folder / "exercises" / stub.name: stub for stub in stubs}}, force)
 
 
 def copied(sources: dict[Path, Path], force: bool) -> list[Path]:
@@ -84,13 +83,13 @@ def visible(name: str | Path) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def which(path: Path) -> Exercise | None:
+def which(path: Path, held: Collection = COURSE) -> Exercise | None:
     """Return the exercise that a file's name says, as 3_linear_layer.py, linear_layer.py or ada-3.py; else None."""
     moodle = MOODLE.fullmatch(path.stem)
     stem = moodle["rest"] or "" if moodle else path.stem
-    named = [e for e in EXERCISES if e.name in stem.lower()]
+    named = [e for e in held.exercises if e.name in stem.lower()]
     digits = re.findall(r"\d+", stem)
-    numbered = [e for e in EXERCISES if str(e.number) in digits]
+    numbered = [e for e in held.exercises if str(e.number) in digits]
     found = named or numbered
     return found[0] if len(found) == 1 else None
 
@@ -128,7 +127,7 @@ def is_script(name: str, suffixes: tuple[str, ...] = SUFFIXES) -> bool:
     return name.lower().endswith(suffixes) and not name.startswith((".", "__"))
 
 
-def files(target: Path) -> tuple[list[Path], list[Path]]:
+def files(target: Path, held: Collection = COURSE) -> tuple[list[Path], list[Path]]:
     """Return the paths to check, and the files to skip.
 
     For a file that is the file itself, for a folder its files of exercises, and the folders in it that cannot be read.
@@ -144,13 +143,13 @@ def files(target: Path) -> tuple[list[Path], list[Path]]:
         return [target], []
     os.listdir(target)
     own, closed = scripts(target)
-    named = [path for path in own if which(path)]
+    named = [path for path in own if which(path, held)]
     if not named and not closed:
         raise ValueError(f"{target} holds no exercise; tinygrad-edu exercise start {target} puts them there")
     return named + closed, [path for path in own if path not in named]
 
 
-def submissions(folder: Path, scratch: Path) -> tuple[list[Work], list[str]]:
+def submissions(folder: Path, scratch: Path, held: Collection = COURSE) -> tuple[list[Work], list[str]]:
     """Return the files to grade, in order of the students, and the names of the files to skip.
 
     Every folder in folder, and every script, notebook or .zip in it, belongs to one student; Moodle's names say whose
@@ -186,7 +185,8 @@ def submissions(folder: Path, scratch: Path) -> tuple[list[Work], list[str]]:
         except Exception as error:  # whatever is odd in one student's folder costs the others nothing
             text = visible(f"it cannot be read: {type(error).__name__}: {error}")
             works = [Work(student, entries[0], visible(entries[0]), ("file", text))]
-        named = [work for work in works if not work.problem and which(work.path)]
+        works = [work if work.path.is_dir() else work._replace(exercise=which(work.path, held)) for work in works]
+        named = [work for work in works if work.exercise and not work.problem]
         found += [work for work in works if work.problem or work in named or not named]
         skipped += [work.shown for work in works if not work.problem and work not in named and named]
     return found, skipped

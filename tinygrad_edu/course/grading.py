@@ -35,6 +35,7 @@ class Verdict(NamedTuple):
     student : the name of the student's folder or file
     exercise : its number, 0 if the file's name says none
     right : True only if every check was run on answers of the file, and found them right
+    credit : 1 if right; else the share of its parts that are right, where the first mistake shows
     mistakes : the mistakes, as key or "name: key"; empty if there is none
     note : a text for the student
     printed : the beginning of the file's output
@@ -50,19 +51,21 @@ class Verdict(NamedTuple):
     seconds: float
     printed: str = ""
     digest: str = ""
+    credit: float = 0.0
 
 
 def judge(path: Path, seed: int, seconds: float = 10.0, student: str = "", exercise: Exercise | None = None) -> Verdict:
     """Run the check of the file's exercise. The same seed gives every student the same random numbers."""
+    exercise = exercise or (None if path.is_dir() else which(path))
     return judge_work(Work(student or visible(path.stem), path, visible(path), (), exercise), seed, seconds)
 
 
 def judge_work(work: Work, seed: int, seconds: float = 10.0) -> Verdict:
     """Return the verdict on a file; whatever goes wrong is its verdict, and is not raised."""
     begin, number, submission = time.monotonic(), 0, Submission(work.path, seconds)
-    digest, reports = "", list[Report]()
+    digest, reports, credit = "", list[Report](), 0.0
     try:
-        exercise = work.exercise or (None if work.path.is_dir() else which(work.path))
+        exercise = work.exercise
         number = exercise.number if exercise else 0
         if problem := work.problem or _not_to_be_run(work.path, exercise):
             raise Failed(*problem)
@@ -75,6 +78,7 @@ def judge_work(work: Work, seed: int, seconds: float = 10.0) -> Verdict:
         mistakes = ", ".join(f"{name}: {key}" for name, key in reports[-1].mistakes.items() if key)
         with np.errstate(all="ignore"):  # the note has yours / right
             right_too = "\n".join(found.text for found in reports[-1].findings if found.text)
+            credit = share(reports[-1])
             note = str(reports[-1]) if mistakes else f"right, with {TURNS} sets of random numbers\n{right_too}".rstrip()
     except Failed as failed:
         mistakes, note = failed.key, reworded(failed.text)
@@ -87,8 +91,15 @@ def judge_work(work: Work, seed: int, seconds: float = 10.0) -> Verdict:
     right = checked and submission.answered >= TURNS and not mistakes
     if not right and not mistakes:
         mistakes, note = "no answer", "the checks were not run on its answers"
+        credit = 0.0
     took = time.monotonic() - begin
-    return Verdict(work.student, work.shown, number, right, mistakes, note, took, submission.printed, digest)
+    credit = round(credit, 3)
+    return Verdict(work.student, work.shown, number, right, mistakes, note, took, submission.printed, digest, credit)
+
+
+def share(report: Report) -> float:
+    """Return the share of a report's findings that are right."""
+    return sum(found.mistake is None for found in report.findings) / max(len(report.findings), 1)
 
 
 def _not_to_be_run(path: Path, exercise: Exercise | None) -> tuple[str, str] | None:
@@ -140,11 +151,13 @@ def digest_of(path: Path) -> str:
 def table_line(verdict: Verdict) -> str:
     """Return the verdict as a line of a table."""
     said = "right" if verdict.right else verdict.mistakes if "\n" in verdict.note else verdict.note
-    return f"{verdict.student:<20} {verdict.exercise or '-'}  {said}"
+    part = f"; credit {verdict.credit:.2g}" if 0 < verdict.credit < 1 else ""
+    return f"{verdict.student:<20} {verdict.exercise or '-'}  {said}{part}"
 
 
 def student_note(verdict: Verdict) -> str:
     """Return the verdict as a text for the student: the note, and the file's output."""
-    note = f"not yet\n{verdict.note}" if "\n" in verdict.note and not verdict.right else verdict.note
+    part = f", but {verdict.credit:.0%} of it is right" if 0 < verdict.credit < 1 else ""
+    note = f"not yet{part}\n{verdict.note}" if "\n" in verdict.note and not verdict.right else verdict.note
     printed = "".join(f"\n  | {line}" for line in verdict.printed.splitlines())
     return f"{verdict.file}: {note}" + (f"\nIt printed:{printed}" if printed else "")

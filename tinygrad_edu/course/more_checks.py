@@ -10,12 +10,12 @@ from ..core.ops import Array
 from ..doctor.report import Finding, Report
 from ..doctor.rules import diagnose_optimizer
 from ..training.schedules import cosine, linear_warmup
-from .checks import Ask, judged, normal
+from .checks import Ask, compared, judged, normal, parts
 from .engine_checks import Expression, expressions, given
 
 
-def slope(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
-    """Exercise 9: a difference from both sides, and some steps of descent."""
+def _slope(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 9: a difference from both sides."""
     a, b, x, h = *normal(rng, 2), round(rng.uniform(1, 2), 2), 0.1
 
     def f(w: float) -> float:
@@ -23,16 +23,19 @@ def slope(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
 
     right = (f(x + h) - f(x - h)) / (2 * h)
     said = ask("slope", a, b, x, h)[0]
-    found = _told("slope", said, right, {
+    found = compared("slope", said, right, {
         (f(x + h) - f(x)) / h: ("one side", "it looks to one side only", "Take J(w + h) and J(w - h): the error is "
                                 "of the order h² then."),
         (f(x + h) - f(x - h)) / h: ("factor", "it is twice what it should be", "From w - h to w + h the way is 2h."),
         -right: ("sign", "its sign is turned round", "J(w + h) minus J(w - h), in this order."),
         3 * a * x**2 + b: ("exact", "it is the derivative itself", "Here the slope is to be measured, with this h."),
     })  # fmt: skip
-    subject = given("slope(a, b, w, h) of J(w) = a w³ + b w", {"a": a, "b": b, "w": x, "h": h})
-    if found.mistake:
-        return Report(subject, [found])
+    return Report(given("slope(a, b, w, h) of J(w) = a w³ + b w", {"a": a, "b": b, "w": x, "h": h}), [found])
+
+
+def _descend(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
+    """Exercise 9: some steps of descent."""
+    a, x = normal(rng, 1)[0], round(rng.uniform(1, 2), 2)
     lr, steps = round(rng.uniform(0.01, 0.05), 3), 3 + turn
     ends = {}
     for sign in (-1, 1):
@@ -41,7 +44,7 @@ def slope(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
             w = w + sign * lr * 2 * (w - a)
         ends[sign] = w
     said = ask("descend", a, x, lr, steps)[0]
-    found = _told("descend", said, ends[-1], {
+    found = compared("descend", said, ends[-1], {
         ends[1]: ("sign", "it goes up the slope", "Against the slope: w - lr · slope."),
         x - lr * 2 * (x - a): ("one step", "it has taken one step", "Take the slope anew at each point, steps times."),
         x - steps * lr * 2 * (x - a): ("slope of the start", "all steps have the slope of the start",
@@ -51,13 +54,16 @@ def slope(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     return Report(given("descend(a, w, lr, steps) on J(w) = (w - a)²", values), [found])
 
 
+slope = parts({"slope": _slope, "descend": _descend})
+
+
 def cost(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     """Exercise 10: J of a line, and its gradient."""
     N = int(rng.integers(3, 7))
     x, y, w, b = normal(rng, N), normal(rng, N), *normal(rng, 2)
     J, dw, db = ask("cost", w, b, x, y, returns=3)
     error = w * x + b - y
-    found = _told("J", J, np.mean(error**2), {
+    found = compared("J", J, np.mean(error**2), {
         np.sum(error**2): ("factor", f"it is N = {N} times too large", "Take the mean over the samples, not the sum."),
         np.mean(np.abs(error)): ("abs", "it is the mean of |error|", "Square each error first."),
         np.mean(error) ** 2: ("order", "it is the square of the mean", "Square each error first, then take the mean."),
@@ -81,7 +87,7 @@ def averages(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     for k, x in zip(t, values):
         back.append((beta * back[-1] + (1 - beta) * x) / (1 - beta**k))
     said = ask("averages", values, beta)[0]
-    found = _told("averages", said, V / part, {
+    found = compared("averages", said, V / part, {
         tuple(V): ("uncorrected", "it is not corrected for its start at 0", "Divide by 1 - beta^t, t = 1, 2, ..."),
         tuple(V * part): ("multiplied", "it is multiplied by 1 - beta^t", "The average is too small at first: divide."),
         tuple(np.array(total[1:]) / part): ("sum for average", "x comes in without 1 - beta",
@@ -123,7 +129,7 @@ def schedule(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
     late = np.array([rule(int(k) + 1) for k in t])
     wave = lr * (1 + np.cos(np.pi * (t - 1) / steps)) / 2
     said = np.array([ask("rate", int(k), lr, warmup, steps)[0] for k in t], float)
-    found = _told("rate", said, right, {
+    found = compared("rate", said, right, {
         tuple(late): ("t late", "t is taken for the updates that are done", "Before update t, t - 1 are done."),
         tuple(right / lr): ("lr unused", "it is not multiplied by lr", "Multiply by lr."),
         tuple(wave * np.minimum((t - 1) / warmup, 1)): ("rises again", "behind the end it rises again",
@@ -164,23 +170,10 @@ def initialisation(ask: Ask, rng: np.random.Generator, turn: int) -> Report:
 
 
 ONE = {"x": ()}
-value = expressions(
+value = parts({row.text: expressions(row) for row in (
     Expression("x + y * 2.0 + 1.0", kind="value"),
     Expression("x * y"),
     Expression("x * x", ONE, {"x": "overwritten"}),
     Expression("(a := x * y) * a + 3.0 * a + x", otherwise="order"),
     Expression("x - y * x"),
-)
-
-
-def _told(name: str, said: Array, right: Any, wrong: dict[Any, tuple[str, str, str]]) -> Finding:
-    """Return a finding on numbers; wrong has those that a mistake leads to, and its key, text and hint."""
-    right = np.asarray(right, float)
-    if said.shape == right.shape and np.allclose(said, right, rtol=1e-6, atol=1e-9):
-        return Finding(name, None, "", "", said, right)
-    for numbers, found in wrong.items():
-        if said.shape == np.shape(numbers) and np.allclose(said, numbers, rtol=1e-6, atol=1e-9):
-            return Finding(name, *found, said, right)
-    if said.shape != right.shape:
-        return Finding(name, "shape", "its shape is not the right one", "See the task's first lines.", said, right)
-    return Finding(name, "unknown", "this is not it", "Work out one case by hand, as in the task.", said, right)
+)})  # fmt: skip

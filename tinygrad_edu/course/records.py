@@ -17,24 +17,28 @@ from typing import Any, NamedTuple, get_type_hints
 from ..extras.files import replacing
 from .folders import FEEDBACK
 from .grading import OURS, TURNS, Verdict, student_note
-from .table import EXERCISES
+from .table import COURSE, Collection
 
 Key = tuple[str, str, str]  # of a verdict that is kept: student, file, digest
 
 
 class Run(NamedTuple):
-    """A run of the grader: where its tables go, its seed, its files in all, and the names of those it skips."""
+    """A run of the grader: where its tables go, seed, limit, number of files, names of those it skips, exercises."""
 
     out: Path
     seed: int
     seconds: float
     files: int
     skipped: Sequence[str]
+    held: Collection = COURSE
 
     def save(self, verdicts: Sequence[Verdict]) -> list[Path]:
         """Write grades.csv, a line for each file, and grades.json, with the notes; return the two paths."""
-        columns = ["student", "exercise", "right", "mistakes", "seconds", "file"]
-        lines = [[v.student, v.exercise, int(v.right), v.mistakes, f"{v.seconds:.2f}", v.file] for v in verdicts]
+        columns = ["student", "exercise", "right", "credit", "mistakes", "seconds", "file"]
+        lines = [
+            [v.student, v.exercise, int(v.right), f"{v.credit:g}", v.mistakes, f"{v.seconds:.2f}", v.file]
+            for v in verdicts
+        ]
         content = {
             "seed": self.seed,
             "turns": TURNS,
@@ -53,22 +57,22 @@ class Run(NamedTuple):
         students: dict[str, list[Verdict]] = {}
         for verdict in verdicts:
             students.setdefault(verdict.student, []).append(verdict)
-        rows = [["student", *(e.number for e in EXERCISES), "total"]]
+        rows = [["student", *(e.number for e in self.held.exercises), "total"]]
         folder, taken = self.out / FEEDBACK, set[str]()
         folder.mkdir(exist_ok=True)
         for student, own in students.items():
-            points = [int(any(v.right for v in own if v.exercise == e.number)) for e in EXERCISES]
-            rows.append([student, *points, sum(points)])
+            points = [max([v.credit for v in own if v.exercise == e.number], default=0) for e in self.held.exercises]
+            rows.append([student, *(f"{x:g}" for x in [*points, round(sum(points), 3)])])
             name = file_name(student, taken)
             taken.add(name.casefold())
-            replace(folder / name, feedback(student, own, points))
+            replace(folder / name, feedback(student, own, points, self.held))
         return [replace(self.out / "students.csv", table(rows)), folder]
 
 
-def feedback(student: str, own: Sequence[Verdict], points: Sequence[int]) -> str:
+def feedback(student: str, own: Sequence[Verdict], points: Sequence[float], held: Collection = COURSE) -> str:
     """Return the text for a student: the total, and for each exercise the notes; a right file stands for all others."""
-    parts = [f"{student}: {sum(points)} of {len(points)}"]
-    for exercise in EXERCISES:
+    parts = [f"{student}: {round(sum(points), 3):g} of {len(points)}"]
+    for exercise in held.exercises:
         mine = [v for v in own if v.exercise == exercise.number]
         best = [v for v in mine if v.right][:1] or mine
         notes = "\n\n".join(map(student_note, best)) or "nothing was handed in"
@@ -100,7 +104,7 @@ def _verdict(row: Any) -> Verdict:
         type(row[name]) in (kind, {float: int}.get(kind)) for name, kind in kinds.items()
     ):
         raise ValueError("no verdict")
-    if row["right"] is not (row["mistakes"] == ""):
+    if row["right"] is not (row["mistakes"] == "") or row["right"] is not (row["credit"] == 1) or row["credit"] < 0:
         raise ValueError("no verdict")
     return Verdict(**row)
 

@@ -1,4 +1,4 @@
-"""The exercises as students and teachers run them: list them, start on them, check a file, grade a folder.
+"""The exercises as students and teachers run them: list them, start on them, check a file, get a hint, grade a folder.
 
 Each function prints its result and returns the exit status of the command line, which calls it. `check` is for a file
 that is run by itself.
@@ -15,32 +15,56 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NoReturn
 
-from .folders import Work, files, start, submissions, visible
+from .checks import Exercise
+from .folders import Work, files, start, submissions, visible, which
 from .grading import Verdict, digest_of, judge, judge_work, student_note, table_line
+from .progress import following, hints, solution
 from .records import Run, kept
-from .table import EXERCISES
+from .table import Collection, collection
 
 NO_SANDBOX = "This is no sandbox: submissions may read and write what you may. Grade strangers' work in a container."
 
 
-def list_exercises() -> int:
-    """Print a line for each exercise, and how to begin."""
-    for e in EXERCISES:
+def list_exercises(own: Path | None = None) -> int:
+    """Print a line for each exercise, and how to begin. own is a teacher's folder, here and below; None for ours."""
+    for e in collection(own).exercises:
         print(f"{e.number}  {e.name:<16} {e.title}")
-    print("\nTo begin, say tinygrad-edu exercise start DIR: it copies them into this folder.")
+    print(f"\nTo begin, say tinygrad-edu exercise start DIR{_from(own)}: it copies them into this folder.")
     return 0
 
 
-def start_exercises(folder: Path, number: int | None = None, force: bool = False) -> int:
+def start_exercises(folder: Path, number: int | None = None, force: bool = False, own: Path | None = None) -> int:
     """Copy the stubs into folder, and print how to go on. Arguments and errors as in `folders.start`."""
-    written = start(folder, number, force)
+    written = start(folder, number, force, collection(own))
     print("\n".join(f"wrote   {path}" for path in written))
     print(f"\nRead the task at the top of {written[0]}, write the function, then say")
-    print(f"  tinygrad-edu exercise check {written[0]}")
+    print(f"  tinygrad-edu exercise check {written[0]}{_from(own)}")
     return 0
 
 
-def check_exercises(target: Path, seed: int | None = None, seconds: float = 10.0) -> int:
+def show_hint(number: int, own: Path | None = None) -> int:
+    """Print the next hint of an exercise, below those that were shown, and the way to the solution."""
+    held = collection(own)
+    exercise = held.numbered(number)
+    print(hints(exercise, held))
+    if held.solution(exercise).is_file():
+        print(f"All of it: tinygrad-edu exercise solution {number}{_from(own)}")
+    return 0
+
+
+def show_solution(number: int, own: Path | None = None) -> int:
+    """Print the solution of an exercise."""
+    held = collection(own)
+    print(solution(held.numbered(number), held))
+    return 0
+
+
+def _from(own: Path | None) -> str:
+    """Return the option that names a teacher's folder."""
+    return f" --from {own}" if own else ""
+
+
+def check_exercises(target: Path, seed: int | None = None, seconds: float = 10.0, own: Path | None = None) -> int:
     """Check a file, or a folder of them, and print a tutor's note on each; return 0 if all are right, else 1.
 
     Parameters
@@ -53,18 +77,41 @@ def check_exercises(target: Path, seed: int | None = None, seconds: float = 10.0
     ------
     ValueError, OSError : as `folders.files`
     """
-    paths, skipped = files(target)
+    held = collection(own)
+    paths, skipped = files(target, held)
     seed = new_seed() if seed is None else seed
     verdicts = []
     for path in paths:
-        verdicts.append(judge(path, seed, seconds))
+        verdicts.append(judge(path, seed, seconds, exercise=which(path, held)))
         print(student_note(verdicts[-1]), end="\n\n", flush=True)
     print_summary(verdicts, list(map(visible, skipped)), seed)
-    return 0 if all(verdict.right for verdict in verdicts) else 1
+    wrong = [i for i, verdict in enumerate(verdicts) if not verdict.right]
+    at = wrong[0] if wrong else len(verdicts) - 1
+    if exercise := which(paths[at], held):
+        print(way_on(exercise, not wrong, paths[at].parent, held, own), end="")
+    return 1 if wrong else 0
+
+
+def way_on(exercise: Exercise, right: bool, folder: Path, held: Collection, own: Path | None) -> str:
+    """Return the lines on what to do after a check: a hint, or else a solution to compare with, and the next one."""
+    number, say = exercise.number, "tinygrad-edu exercise"
+    if not right:
+        return f"Stuck? A hint, and one more each time: {say} hint {number}{_from(own)}\n" * bool(exercise.hints)
+    text = f"A solution to compare with: {say} solution {number}{_from(own)}\n" * held.solution(exercise).is_file()
+    if (after := following(exercise, held)) is None:
+        return f"{text}That was the last one.\n"
+    path = folder / held.stub(after).name
+    todo = f"check {path}" if path.exists() else f"start {after.number} {folder}"
+    return f"{text}Next: {after.number}, {after.title}: {say} {todo}{_from(own)}\n"
 
 
 def grade_submissions(
-    folder: Path, out: Path | None = None, seed: int | None = None, seconds: float = 10.0, jobs: int = 1
+    folder: Path,
+    out: Path | None = None,
+    seed: int | None = None,
+    seconds: float = 10.0,
+    jobs: int = 1,
+    own: Path | None = None,
 ) -> int:
     """Grade the submissions in folder, print a line for each file, and write the tables of `records`; return 0.
 
@@ -83,12 +130,13 @@ def grade_submissions(
     ValueError, OSError : as `folders.submissions`, or the tables cannot be written
     """
     with tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) as scratch:
-        works, skipped = submissions(folder, Path(scratch))
+        held = collection(own)
+        works, skipped = submissions(folder, Path(scratch), held)
         out = out or folder
         out.mkdir(parents=True, exist_ok=True)
         before, done = kept(out, seed) or (new_seed() if seed is None else seed, {})
         verdicts = [done.get((work.student, work.shown, digest_of(work.path))) for work in works]
-        run = Run(out, before, seconds, len(works), skipped)
+        run = Run(out, before, seconds, len(works), skipped, held)
         run.save([v for v in verdicts if v])  # a table that cannot be written is an error now, not after an hour
         print(NO_SANDBOX, end="\n\n")
         if already := sum(v is not None for v in verdicts):

@@ -187,6 +187,7 @@ class debug(Observer, ContextDecorator):
     def _count_zeros(self, y: Array, site: Site) -> None:
         """Note the units of a ReLU that are 0 for every sample of this batch."""
         name = site.layer().partition(" (")[0] if site.layers else site.line.partition(", `")[0]
+        y = np.moveaxis(y, 1, -1) if y.ndim == 4 else y  # of pictures (N, C, H, W) the units are the channels
         zero = (y == 0).reshape(-1 if y.ndim > 1 else 1, y.shape[-1]).all(axis=0)
         before = self.dead.get(name)
         self.dead[name] = zero if before is None or before.shape != zero.shape else before & zero

@@ -15,12 +15,12 @@ import numpy as np
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
-from ..extras import whole_kernels
+from ..extras import kernels
 from ..extras.whole_optimizers import is_apart
 
 REDUCTIONS = ("mean", "rms", "norm", "ratio", "row_squares", "column_squares", "row_largest", "column_largest")
 FUNCTIONS = {"sqrt": np.sqrt, "sign": np.sign, "abs": np.abs, "maximum": np.maximum, "minimum": np.minimum}
-FUNCTIONS |= {name: getattr(f, "py_func", f) for name in REDUCTIONS for f in [getattr(whole_kernels, name)]}
+FUNCTIONS |= {name: getattr(f, "py_func", f) for name in REDUCTIONS for f in [getattr(kernels, name)]}
 
 
 @dataclass(frozen=True)

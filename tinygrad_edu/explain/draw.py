@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import pairwise
 from pathlib import Path
 from textwrap import shorten
@@ -16,6 +16,7 @@ from ..extras.colours import ink, tone
 
 UNIT = np.array([0.075, 0.17])  # a character of 9 points, in inches
 GAP, SPACE = 5.0, 0.9  # between columns, in characters; between the boxes of a column, in lines
+CAPTION = 68  # characters of a caption's line
 SWEEPS = 12  # over the columns, to and fro
 
 
@@ -141,33 +142,56 @@ def _heights(columns: list[list[int]], chains: list[list[int]], heights: list[fl
     return y
 
 
-def picture(nodes: Sequence[Node], path: Any) -> Path:
+def picture(
+    nodes: Sequence[Node],
+    path: Any,
+    placed: Layout | None = None,
+    text: Sequence[list[str]] | None = None,
+    boxes_marked: Container[int] = (),
+    lines_marked: Container[int] = (),
+    caption: Sequence[str] = (),
+) -> Path:
     """Draw the nodes: values blue, gradients orange, leaves in a thick frame.
+
+    Parameters
+    ----------
+    placed, text : places, and the lines of each box, if they are not those of `layout` and `Node.lines`
+    boxes_marked, lines_marked : numbers of nodes and edges that stand out
+    caption : lines below the graph
 
     Returns the path of the SVG, or of the PNG if it ends so. Raises ImportError without matplotlib.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    path, placed = Path(path), layout(nodes)
+    path, placed = Path(path), placed or layout(nodes)
     boxes, lines = placed.boxes * np.tile(UNIT, 2), [points * UNIT for points in placed.lines]
     corners = [boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2]
     everything = np.concatenate([*corners, *lines])
     low, high = everything.min(axis=0) - 0.15, everything.max(axis=0) + 0.15
+    below, width = high[1] + UNIT[1] / 2, (high - low)[0]
+    line = 1.2 * UNIT[1] * max(1.0, 0.6 * width / (CAPTION * UNIT[0]))  # below a wide graph the caption is larger
+    if caption:
+        spare = max(0.0, CAPTION * UNIT[0] + 0.3 - width) / 2
+        low, high = low - np.array([spare, 0]), high + np.array([spare, (len(caption) + 1) * line])
     figure = Figure(figsize=tuple(high - low), facecolor=ink(0))
     ax = figure.add_axes((0, 0, 1, 1), xlim=(low[0], high[0]), ylim=(high[1], low[1]))
     ax.set_axis_off()
-    for points in lines:
-        ax.add_patch(_arrow(points))
-    for node, box in zip(nodes, boxes, strict=True):
-        _draw_box(ax, node, *box)
+    for i, points in enumerate(lines):
+        ax.add_patch(_arrow(points, i in lines_marked))
+    written = [node.lines() for node in nodes] if text is None else text
+    for i, (node, box, own) in enumerate(zip(nodes, boxes, written, strict=True)):
+        _draw_box(ax, node.kind, own, i in boxes_marked, *box)
+    style = {"family": "monospace", "color": ink(), "va": "top", "fontsize": 9 * line / (1.2 * UNIT[1])}
+    for k, words in enumerate(caption):
+        ax.text(low[0] + 0.15, below + k * line, words, parse_math=False, **style)
     path.parent.mkdir(parents=True, exist_ok=True)
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tinygrad_edu"}):  # text as text, the same file each time
         figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
     return path
 
 
-def _arrow(points: Array) -> Any:
+def _arrow(points: Array, marked: bool) -> Any:
     """Return a curve through the points, level at each."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Curve
@@ -177,17 +201,21 @@ def _arrow(points: Array) -> Any:
         middle = (a[0] + b[0]) / 2
         curve += [(middle, a[1]), (middle, b[1]), b]
         codes += [Curve.CURVE4] * 3
-    return FancyArrowPatch(path=Curve(curve, codes), arrowstyle="-|>", mutation_scale=9, color=ink(0.55), linewidth=0.9)
+    style: dict[str, Any] = {"color": ink(0.55), "linewidth": 0.9}
+    if marked:
+        style = {"color": tone(1), "linewidth": 2.0, "zorder": 2}  # above the others
+    return FancyArrowPatch(path=Curve(curve, codes), arrowstyle="-|>", mutation_scale=9, **style)
 
 
-def _draw_box(ax: Any, node: Node, x: float, y: float, width: float, height: float) -> None:
+def _draw_box(
+    ax: Any, kind: str, lines: list[str], marked: bool, x: float, y: float, width: float, height: float
+) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    style: dict[str, Any] = {"facecolor": ink(0.05 * (node.kind == "data")), "edgecolor": ink(0.7)}
+    style: dict[str, Any] = {"facecolor": ink(0.05 * (kind == "data")), "edgecolor": tone(1) if marked else ink(0.7)}
     frame = "round,pad=0,rounding_size=0.06"
-    corner, thick = (x - width / 2, y - height / 2), 1.8 if node.kind == "leaf" else 0.9
+    corner, thick = (x - width / 2, y - height / 2), 1.8 if kind == "leaf" or marked else 0.9
     ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=frame, linewidth=thick, **style))
-    lines = node.lines()
     for k, (line, colour) in enumerate(zip(lines, (ink(), tone(0), tone(1)))):
         place = y + (k - (len(lines) - 1) / 2) * UNIT[1]
         style = {"color": colour, "family": "monospace", "ha": "center", "va": "center"}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from ..core.ops import Array
 from ..core.tensor import Tensor, seed
 from ..program.names import forward_order, names, own_name
 from .notebook import displayed
+from .slides import slides
 from .steps import Step, named_steps, origin
 from .tables import Table, brief, norm
 
@@ -68,7 +70,7 @@ class Explanation:
     """
 
     def __init__(self, root: Tensor, grad: Any = None) -> None:
-        self.root, self.called = root, names(root)
+        self.root, self.given, self.called = root, grad, names(root)
         g = seed(root, grad)
         self.nodes = forward_order(root)
         self.steps: list[Step] = []
@@ -117,6 +119,13 @@ class Explanation:
     def html(self) -> str:
         """Return the tables in HTML."""
         return "\n".join(table.html() for table in self.tables())
+
+    def slides(self, folder: Any) -> list[Path]:
+        """Write slides into a folder: a picture for each new number, and index.html, which turns them in a browser.
+
+        Returns the paths, index.html last. Raises ImportError without matplotlib, and ValueError as ``root.graph()``.
+        """
+        return slides(self.root, folder, self.given)
 
     def _repr_html_(self) -> str:
         return displayed(*self.tables())

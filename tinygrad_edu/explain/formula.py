@@ -43,7 +43,8 @@ def evaluate(text: str, values: Mapping[str, Tensor]) -> Tensor:
     ----------
     text : numbers, pi and e, the names of values, + - * / **, brackets, and `FUNCTIONS` as functions or as methods.
         Parts of the formula may get names in front of it, as in the second example
-    values : the Tensors that the names stand for
+    values : the Tensors that the names stand for, of one number each; or arrays of one shape, of which NaN and
+        infinity are not refused
 
     Returns
     -------
@@ -150,7 +151,7 @@ def _run(op: Callable[..., Any], part: ast.expr, *values: Any) -> Any:
     with np.errstate(all="ignore"):
         if any(isinstance(value, Tensor) for value in values):
             result = apply(op, *values)
-            if not np.isfinite(result.numpy()):
+            if not result.ndim and not np.isfinite(result.numpy()):  # of an array, as of many points, all goes on
                 raise ValueError(f"{_shown(part)} is {result.item()} at this point")
             return result
         number = op(*map(np.float64, values))[0]

@@ -7,7 +7,7 @@ They stand apart from `optimizers.RULES`, whose step is one evaluation of a grad
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf, isfinite, sqrt
+from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -121,6 +121,82 @@ class Momo(PolyakSGD):
         super().finish(updates, times)
         for group in self.groups:
             group["loss"], group["dot"] = self.loss, self.dot
+
+
+class Sophia(Optimizer):
+    """Momentum over an estimate of the curvature of each number, with steps of at most lr. Rule: `kernels.sophia`.
+
+    Sophia-H: every k-th ``step(closure)`` first evaluates once more, takes the product of the Hessian with a vector u
+    of random signs (`Optimizer.hvp`, about as long as two gradients), and averages u · (H u), whose mean is the
+    Hessian's diagonal. It returns the loss before the step. The paper draws u from a normal distribution; signs, as
+    optax has them, scatter less, and not at all where the Hessian is diagonal. optax debiases m; its h is a step late.
+
+    Parameters
+    ----------
+    params, l2, nonfinite : see `Optimizer`; the curvature is without l2
+    lr : the longest step of a number; the authors advise 0.8 of AdamW's
+    beta1, beta2 : how much of m is kept at each step, and of h at each estimate, in [0, 1)
+    gamma : the larger, the fewer steps are cut: above 0; 0.01 is the paper's for this estimate
+    eps : the least that gamma · h counts
+    weight_decay : decoupled, as in `AdamW`, at least 0
+    every : k, the steps from one estimate to the next, at least 1
+    seed : the signs of update t are drawn from this and t, so that a resumed run has the same
+
+    References
+    ----------
+    Liu, Li, Hall, Liang & Ma 2023, "Sophia: a scalable stochastic second-order optimizer for language model
+    pre-training", algorithms 1 and 3; Hutchinson 1989.
+
+    Examples
+    --------
+    >>> p = Tensor([1.0, 1.0], requires_grad=True)
+    >>> optimizer = Sophia([p], lr=0.5, beta1=0.0, beta2=0.0, gamma=1.0)
+    >>> def closure():
+    ...     optimizer.zero_grad()
+    ...     loss = (p * p * [1.0, 100.0]).sum()
+    ...     loss.backward()
+    ...     return loss
+    >>> optimizer.step(closure), p  # half of Newton's step in both
+    (101.0, Tensor([0.5, 0.5], requires_grad=True))
+    """
+
+    kernel, state = staticmethod(kernels.sophia), ("m", "h")
+    hyper = {
+        **{"lr": 1e-3, "beta1": 0.96, "beta2": 0.99, "gamma": 0.01, "eps": 1e-12, "weight_decay": 0.0},
+        **{"every": 10, "seed": 0},
+    }
+
+    def scalars(
+        self,
+        t: int,
+        lr: float,
+        beta1: float,
+        beta2: float,
+        gamma: float,
+        eps: float,
+        weight_decay: float,
+        every: int,
+        seed: int,
+    ) -> Numbers:
+        return lr, beta1, 1 - beta1, gamma, eps, 1 - lr * weight_decay, 1.0
+
+    def step(self, closure: Closure | None = None) -> float:  # type: ignore[override]
+        if closure is None:
+            raise TypeError(NEEDS.format("Sophia"))
+        if self.t % int(self.groups[0]["every"]) == 0:
+            self.estimate(closure)
+        loss = float(closure())
+        super().step()
+        return loss
+
+    def estimate(self, closure: Closure) -> None:
+        """Take an estimate of the Hessian's diagonal into the average ``h``; one that is not finite is left out."""
+        signs = np.random.default_rng([int(self.groups[0]["seed"]), self.t]).integers(0, 2, self.buffer.data.size)
+        u = (2 * signs - 1).astype(self.buffer.data.dtype)
+        found, h = u * self.hvp(closure, u), self.averages["h"]
+        for update in self.updates() if np.isfinite(found).all() else ():
+            beta2 = h.dtype.type(update.group["beta2"])
+            h[update.span] = beta2 * h[update.span] + (1 - beta2) * found[update.span]
 
 
 class LBFGS(Optimizer):
@@ -303,129 +379,3 @@ def _between(low: Point, high: Point) -> float:
     found = b - (b - a) * (k + e - d) / (k - g + 2 * e) if k - g + 2 * e else middle
     inside = min(a, b) + 1e-3 * abs(b - a) <= found <= max(a, b) - 1e-3 * abs(b - a)
     return found if inside else middle
-
-
-class SAM:
-    """Step with the gradient of the worst point nearby, so that the minimum that is found is a flat one.
-
-    A wrapper of any optimizer: ``step(closure)`` climbs by rho along the gradient, evaluates again there, goes back,
-    and has the optimizer step. It returns the loss before.
-
-    Parameters
-    ----------
-    optimizer : the optimizer that steps; all else, as ``lr`` or ``state_dict()``, is its own
-    rho : the distance to the worse point, in the length of all parameters together
-
-    References
-    ----------
-    Foret, Kleiner, Mobahi & Neyshabur 2021, "Sharpness-aware minimization for efficiently improving generalization",
-    algorithm 1. rho = 0.05 is its default.
-
-    Examples
-    --------
-    >>> from tinygrad_edu import SGD
-    >>> p = Tensor([1.0], requires_grad=True)
-    >>> optimizer = SAM(SGD([p], lr=0.25), rho=0.5)
-    >>> def closure():
-    ...     optimizer.zero_grad()
-    ...     loss = (p * p).sum()
-    ...     loss.backward()
-    ...     return loss
-    >>> optimizer.step(closure), p  # the slope at 1.5 is 3
-    (1.0, Tensor([0.25], requires_grad=True))
-    """
-
-    def __init__(self, optimizer: Optimizer, rho: float = 0.05) -> None:
-        if not 0 <= rho < inf:
-            raise ValueError(f"rho = {rho}, but it has to be a finite number, at least 0")
-        self.optimizer, self.rho = optimizer, rho
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "optimizer":  # not there yet, as in a copy that is being made
-            raise AttributeError(name)
-        return getattr(self.optimizer, name)
-
-    def step(self, closure: Closure | None = None) -> float:
-        if closure is None:
-            raise TypeError(NEEDS.format("SAM"))
-        loss, data = float(closure()), self.optimizer.buffer.data
-        updates, before = self.optimizer.updates(), data.copy()
-        length = norm_of([update.arrays[1] for update in updates])
-        for update in updates if length else []:
-            update.arrays[0] += update.arrays[0].dtype.type(self.rho / length) * update.arrays[1]
-        self._changed()
-        try:
-            closure()
-        finally:
-            data[:] = before
-            self._changed()
-        self.optimizer.step()
-        return loss
-
-    def _changed(self) -> None:
-        for p in self.optimizer.params:
-            p.stamp, p.checksum = next_stamp(), None
-
-
-class Lookahead:
-    """A slow point that follows the optimizer's, and is where it starts again after every few steps.
-
-    A wrapper of any optimizer: ``step()`` is the optimizer's; after each k-th, the slow point moves by alpha towards
-    the parameters, and these are set to it.
-
-    Parameters
-    ----------
-    optimizer : the optimizer that steps; all else, as ``lr`` or ``zero_grad()``, is its own
-    every : k, the steps between two moves of the slow point
-    alpha : how much of the way it moves, from 0 to 1
-
-    References
-    ----------
-    Zhang, Lucas, Ba & Hinton 2019, "Lookahead optimizer: k steps forward, 1 step back", algorithm 1; k = 5 and
-    alpha = 0.5 are its defaults.
-
-    Examples
-    --------
-    >>> from tinygrad_edu import SGD
-    >>> p = Tensor([1.0], requires_grad=True)
-    >>> optimizer = Lookahead(SGD([p], lr=0.25), every=2)
-    >>> for _ in range(2):  # 0.75 and 0.5, and half of the way back to 1
-    ...     optimizer.zero_grad()
-    ...     p.sum().backward()
-    ...     optimizer.step()
-    >>> p
-    Tensor([0.75], requires_grad=True)
-    """
-
-    def __init__(self, optimizer: Optimizer, every: int = 5, alpha: float = 0.5) -> None:
-        if every < 1 or not 0 <= alpha <= 1:
-            raise ValueError(f"every = {every} and alpha = {alpha}, but every is at least 1, and alpha from 0 to 1")
-        self.optimizer, self.every, self.alpha = optimizer, every, alpha
-        self.slow = optimizer.buffer.data.copy()
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "optimizer":
-            raise AttributeError(name)
-        return getattr(self.optimizer, name)
-
-    def step(self) -> None:
-        self.optimizer.step()
-        if self.optimizer.t % self.every == 0:
-            data = self.optimizer.buffer.data
-            self.slow += data.dtype.type(self.alpha) * (data - self.slow)
-            data[:] = self.slow
-            for p in self.optimizer.params:
-                p.stamp, p.checksum = next_stamp(), None
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the optimizer's state, and the slow point as ``slow``."""
-        state: Any = self.optimizer.state_dict()
-        return {**state, "slow": self.slow.copy()}
-
-    def load_state_dict(self, state: Any) -> None:
-        """Take over what `state_dict` returned."""
-        slow = np.asarray(state["slow"], self.slow.dtype)
-        if slow.shape != self.slow.shape:
-            raise ValueError(f"slow has shape {self.slow.shape}, the state has {slow.shape}")
-        self.optimizer.load_state_dict({key: state[key] for key in state if key != "slow"})
-        self.slow[:] = slow

@@ -1,6 +1,6 @@
 """Every other rule of torch.optim as a kernel, in the form of `core.kernels`, and those that need a sign alone.
 
-The rules of `core.kernels`, `kernels_of_papers` and `whole_kernels` can be had from here too.
+The rules of `core.kernels`, `kernels_of_papers`, `whole_kernels` and `matrix_kernels` can be had from here too.
 
 sign, maximum and minimum are NumPy's: they let a NaN through, as Python's max would not.
 """
@@ -14,6 +14,7 @@ from numpy import float64, maximum, minimum, sign
 from ..core.jit import kernel as kernel
 from ..core.kernels import *  # noqa: F403
 from .kernels_of_papers import *  # noqa: F403
+from .matrix_kernels import *  # noqa: F403
 from .whole_kernels import *  # noqa: F403
 
 

@@ -204,32 +204,52 @@ def ademamix(
 
 
 @kernel
-def schedule_free(p, g, x, z, lr, share, one_minus_beta):
+def sophia(p, g, m, h, lr, beta1, one_minus_beta1, gamma, eps, keep, one):
+    """Liu et al. 2023, algorithm 3: the average of gradients over the curvature, but no step is longer than lr.
+    m <- beta1 · m + one_minus_beta1 · g
+    p <- keep · p - lr · minimum(maximum(m / maximum(gamma · h, eps), -one), one)
+    where one_minus_beta1 = 1 - beta1; keep = 1 - lr · weight_decay; one = 1
+    where every k-th update begins with: h = beta2 · h + (1 - beta2) · u · (H u), with u of random signs
+    note: neither average is debiased, and where the curvature is below eps / gamma, or negative, a sign is left of m
+    """
+    for i in range(p.size):
+        m[i] = beta1 * m[i] + one_minus_beta1 * g[i]
+        p[i] = keep * p[i] - lr * minimum(maximum(m[i] / maximum(gamma * h[i], eps), -one), one)
+
+
+@kernel
+def schedule_free(p, g, x, z, s, lr, weight, one_minus_beta, tiny):
     """Defazio et al. 2024, equations 3 to 5: descent z, its mean x as the answer, and the slope taken between, at p.
     z <- z - lr · g
-    x <- x + share · (z - x)
+    s <- s + weight
+    x <- x + weight / maximum(s, tiny) · (z - x)
     p <- x + one_minus_beta · (z - x)
-    where share = 1 / t; one_minus_beta = 1 - beta
-    note: all points of z have one weight, which is the paper's where lr stays
+    where weight = lr^2; one_minus_beta = 1 - beta
+    note: each point of z has the weight of its lr^2, s is the sum of these, and tiny is there for an lr of 0
     """
     for i in range(p.size):
         z[i] -= lr * g[i]
-        x[i] += share * (z[i] - x[i])
+        s[i] += weight
+        x[i] += weight / maximum(s[i], tiny) * (z[i] - x[i])
         p[i] = x[i] + one_minus_beta * (z[i] - x[i])
 
 
 @kernel
-def schedule_free_adamw(p, g, x, z, v, lr, share, one_minus_beta1, beta2, one_minus_beta2, c2, eps, weight_decay):
+def schedule_free_adamw(
+    p, g, x, z, s, v, lr, weight, one_minus_beta1, beta2, one_minus_beta2, c2, eps, weight_decay, tiny
+):
     """Defazio et al. 2024, algorithm 1: the same three points, with Adam's scale.
     v <- beta2 · v + one_minus_beta2 · g · g
     z <- z - lr · (g / (sqrt(c2 · v) + eps) + weight_decay · p)
-    x <- x + share · (z - x)
+    s <- s + weight
+    x <- x + weight / maximum(s, tiny) · (z - x)
     p <- x + one_minus_beta1 · (z - x)
-    where share = 1 / t; c2 = 1 / (1 - beta2^t); one_minus_beta1 = 1 - beta1; one_minus_beta2 = 1 - beta2
-    note: all points of z have one weight, eps is outside the root, v is debiased, and the decay is that of p
+    where weight = lr^2; c2 = 1 / (1 - beta2^t); one_minus_beta1 = 1 - beta1; one_minus_beta2 = 1 - beta2
+    note: points of z weigh lr^2, tiny is for an lr of 0, eps is outside the root, v debiased, and the decay that of p
     """
     for i in range(p.size):
         v[i] = beta2 * v[i] + one_minus_beta2 * g[i] * g[i]
         z[i] -= lr * (g[i] / (sqrt(c2 * v[i]) + eps) + weight_decay * p[i])
-        x[i] += share * (z[i] - x[i])
+        s[i] += weight
+        x[i] += weight / maximum(s[i], tiny) * (z[i] - x[i])
         p[i] = x[i] + one_minus_beta1 * (z[i] - x[i])

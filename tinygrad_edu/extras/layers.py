@@ -1,4 +1,5 @@
-"""More layers: four activations, the two normalisations, softmax, flatten, embedding. Each is built from ops."""
+"""More layers: four activations, the two normalisations, softmax, flatten, embedding. Each is built from ops. Those for
+pictures are in `pictures`."""
 
 from __future__ import annotations
 

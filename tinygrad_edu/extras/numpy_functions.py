@@ -25,11 +25,15 @@ from .spellings import TORCHS_METHODS, Elsewhere, python_number
 
 def linear(x: Any, W: Any, b: Any) -> Tensor:
     """y = x W + b: `ops.linear` for a batch x (N, D), `ops.matmul` and `ops.add` for other shapes"""
-    a = x.array if isinstance(x, Tensor) else x
-    if getattr(a, "ndim", 0) != 2:
-        return matmul(x, W) + b
-    size = len(a) * (W if isinstance(W, Tensor) else as_tensor(W)).array.size
-    large = size > ALONE or size > SUMMED * a.shape[1]  # or the sum over the batch, which is the gradient of b
+    try:
+        n, d = x.array.shape if isinstance(x, Tensor) else x.shape
+        size = n * W.array.size
+    except (AttributeError, ValueError):  # a list, other than two axes, or weights that are no Tensor
+        if getattr(unwrap(x), "ndim", 0) != 2:
+            return matmul(x, W) + b
+        n, d = unwrap(x).shape
+        size = n * as_tensor(W).array.size
+    large = size > ALONE or size > SUMMED * d  # or the sum over the batch, which is the gradient of b
     try:
         return product(size, ops.linear, x, W, b) if large else apply(ops.linear, x, W, b)
     except ValueError as error:
@@ -379,6 +383,7 @@ METHODS: dict[str, Any] = {  # the face binds them to Tensor
     **FUNCTIONS,
     "dot": products.dot,
     **{name: property(attrgetter(f"array.{name}")) for name in ("nbytes", "itemsize")},
+    "T": property(lambda t: apply(ops.transpose, t), doc="The tensor with its axes reversed."),
     "mT": property(matrix_transpose),
     "detach": detach,
     "__matmul__": matmul,

@@ -142,7 +142,7 @@ def product(size: int, op: Callable[..., Result], *args: Any) -> Tensor:
 
     It may be a stack of these. Its VJPs are products of the same size.
     """
-    if blas_threads() is None:
+    if (library := blas_threads()) is None or (size <= SMALL and library.get() == 1):  # then it has one anyway
         return apply(op, *args)
     with one_thread:
         out = apply(op, *args) if size <= SMALL else _cut_up(op, *args)

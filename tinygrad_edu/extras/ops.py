@@ -13,6 +13,8 @@ from ..core.ops import *  # noqa: F403
 from ..core.ops import Array, Axis, Result, expand_back, scatter_add, sigmoid
 from .elementwise import *  # noqa: F403
 from .linalg import *  # noqa: F403
+from .windows import *  # noqa: F403
+from .windows import equal_shares
 
 # --- elementwise ------------------------------------------------------------------------------------------------------
 
@@ -183,12 +185,6 @@ def einsum(*arrays: Array, subscripts: str) -> Result:
 
 
 # --- helpers that the VJPs share --------------------------------------------------------------------------------------
-
-
-def equal_shares(hit: Array, a: Array, axis: Axis) -> Array:
-    """One part in as many as there are hits along axis, where hit; 0 elsewhere. In a's dtype."""
-    hits = hit.astype(a.dtype)
-    return hits / hits.sum(axis=axis, keepdims=True)
 
 
 def slice_along(g: Array, start: int, stop: int, axis: int) -> Array:

@@ -1,23 +1,56 @@
-"""Every other rule of torch.optim as a class, in the form of `core.optimizers`, and those that need a sign alone.
+"""The rules of torch.optim that are no Adam as classes, in the form of `core.optimizers`, and the tables of all rules.
 
-RULES is the table of all rules, made from the classes: also of `core.optimizers`, `optimizers_of_papers`,
-`whole_optimizers` and `learning_optimizers`, which can be had from here too.
+RULES is made from the classes: of `core.optimizers`, of this file and of those that it imports below. All of them can
+be had from here.
 """
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable
-from functools import lru_cache
-from math import sqrt
 from typing import Any
 
 from ..core import optimizers as course
 from ..core.optimizer import LearningRate, Numbers, Optimizer, parameter_groups
 from ..core.optimizers import *  # noqa: F403
-from ..core.optimizers import AdamW
 from ..core.tensor import Tensor  # noqa: F401, for the examples
 from . import kernels
+from .adam_optimizers import *  # noqa: F403
+
+
+class HeavyBall(course.HeavyBall):  # type: ignore[no-redef]
+    """Polyak's momentum: gradients add up to a velocity, which decays. Rule: `kernels.heavy_ball`.
+
+    As torch.optim.SGD(momentum=...), with lr outside the velocity: a new lr acts on the whole step at once. dampening
+    is torch's: of each gradient but the first, 1 - dampening comes into the velocity. ``v`` then is torch's buffer over
+    1 - dampening, so that the equation stays as it is and lr shrinks by that.
+
+    Parameters
+    ----------
+    params, lr, l2, nonfinite : see `Optimizer`
+    momentum : how much of the velocity is kept at each step, in [0, 1)
+    dampening : in [0, 1). With momentum in its place the steps are those of `Momentum`, but for the first gradient
+
+    References
+    ----------
+    Polyak 1964, "Some methods of speeding up the convergence of iteration methods".
+
+    Examples
+    --------
+    >>> p = Tensor([1.0], requires_grad=True)
+    >>> optimizer = HeavyBall([p], lr=0.1, momentum=0.5)
+    >>> for _ in range(2):  # velocities 1 and 1.5
+    ...     optimizer.zero_grad()
+    ...     p.sum().backward()
+    ...     optimizer.step()
+    >>> print(f"{p.item():.2f}")
+    0.75
+    """
+
+    hyper = {**course.HeavyBall.hyper, "dampening": 0.0}
+
+    def scalars(self, t: int, lr: float, momentum: float, dampening: float) -> Numbers:
+        share = 1 - dampening
+        return (lr * share if t > 1 else lr), (momentum / share if t == 2 else momentum)
 
 
 class Adagrad(course.Adagrad):  # type: ignore[no-redef]
@@ -122,160 +155,6 @@ VARIANTS: dict[tuple[bool, bool], tuple[Any, tuple[str, ...]]] = {  # by (center
 }
 
 
-class AMSGrad(AdamW):
-    """Adam that never forgets a large gradient: x, the largest v so far, takes the place of v. Rule: `kernels.amsgrad`.
-
-    As torch.optim.Adam(amsgrad=True), or AdamW with weight_decay: the largest raw v, then debiased. So x never falls,
-    but c2 · x does, early on.
-    The paper has no bias correction; optax takes the largest debiased v.
-
-    Parameters
-    ----------
-    params, lr, beta1, beta2, eps, l2, nonfinite : see `Adam`
-    weight_decay : decoupled, as in `AdamW`, at least 0
-
-    References
-    ----------
-    Reddi, Kale & Kumar 2018, "On the convergence of Adam and beyond", algorithm 2.
-
-    Examples
-    --------
-    >>> p = Tensor([0.0], requires_grad=True)
-    >>> optimizer = AMSGrad([p], beta1=0.0, beta2=0.5)
-    >>> for g in (4.0, 1.0):
-    ...     optimizer.zero_grad()
-    ...     (g * p).sum().backward()
-    ...     optimizer.step()
-    >>> optimizer.v, optimizer.x
-    (array([4.5]), array([8.]))
-    """
-
-    kernel, state = staticmethod(kernels.amsgrad), ("m", "v", "x")  # type: ignore[assignment]
-    hyper = {**AdamW.hyper, "weight_decay": 0.0}
-
-
-class Adamax(Optimizer):
-    """Adam with the largest |g|, slowly forgotten, in place of the root of v. Rule: `kernels.adamax`.
-
-    As torch.optim.Adamax, and optax.adamaxw with weight_decay. The paper has no eps, and divides 0 by 0 where a
-    gradient was always 0.
-
-    Parameters
-    ----------
-    params, lr, beta1, beta2, l2, nonfinite : see `Adam`
-    eps : added to |g|
-    weight_decay : decoupled, as in `AdamW`, at least 0
-
-    References
-    ----------
-    Kingma & Ba 2015, "Adam: a method for stochastic optimization", algorithm 2.
-
-    Examples
-    --------
-    >>> p = Tensor([1.0], requires_grad=True)
-    >>> optimizer = Adamax([p], lr=0.25)
-    >>> (100 * p).sum().backward()
-    >>> optimizer.step()
-    >>> print(f"{p.item():.4f}")
-    0.7500
-    """
-
-    kernel, state = staticmethod(kernels.adamax), ("m", "u")
-    hyper = {"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0}
-
-    def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float) -> Numbers:
-        return lr, beta1, beta2, 1 - beta1, 1 / (1 - beta1**t), eps, 1 - lr * weight_decay
-
-
-class NAdam(Optimizer):
-    """Adam with Nesterov's look ahead. Rule: `kernels.nadam`.
-
-    As torch.optim.NAdam. The momentum mu_t = beta1 · (1 - 0.96^(t · momentum_decay) / 2) grows from beta1 / 2 to beta1.
-    Other libraries have momentum_decay = 1, or no such growth: three different rules under one name.
-
-    Parameters
-    ----------
-    params, lr, beta1, beta2, eps, l2, nonfinite : see `Adam`
-    momentum_decay : how fast the momentum grows, at least 0
-    weight_decay : decoupled, as in `AdamW`, at least 0; torch calls it decoupled_weight_decay
-
-    References
-    ----------
-    Dozat 2016, "Incorporating Nesterov momentum into Adam", ICLR workshop.
-
-    Examples
-    --------
-    >>> p = Tensor([1.0], requires_grad=True)
-    >>> optimizer = NAdam([p], lr=0.25)
-    >>> (100 * p).sum().backward()
-    >>> optimizer.step()
-    >>> print(f"{(1 - p.item()) / 0.25:.4f}")
-    1.0565
-    """
-
-    kernel, state = staticmethod(kernels.nadam), ("m", "v")
-    hyper = {"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "momentum_decay": 4e-3, "weight_decay": 0.0}
-
-    def scalars(
-        self, t: int, lr: float, beta1: float, beta2: float, eps: float, momentum_decay: float, weight_decay: float
-    ) -> Numbers:
-        mu, following = (beta1 * (1 - 0.96 ** (k * momentum_decay) / 2) for k in (t, t + 1))
-        product = _product(beta1, momentum_decay, t)
-        cg, cm = (1 - mu) / (1 - product), following / (1 - product * following)
-        return lr, beta1, beta2, 1 - beta1, 1 - beta2, cg, cm, 1 / (1 - beta2**t), eps, 1 - lr * weight_decay
-
-
-def _product(beta1: float, momentum_decay: float, t: int) -> float:
-    """mu_1 ··· mu_t of NAdam. A function of t, so that no state has to be saved; the products are remembered."""
-    products = _products(beta1, momentum_decay)
-    while len(products) <= t:
-        products.append(products[-1] * beta1 * (1 - 0.96 ** (len(products) * momentum_decay) / 2))
-    return products[t]
-
-
-@lru_cache(maxsize=64)
-def _products(beta1: float, momentum_decay: float) -> array[float]:
-    return array("d", [1.0])
-
-
-class RAdam(AdamW):
-    """Adam that does not trust v before it has seen enough. Rule: `kernels.radam`.
-
-    As torch.optim.RAdam: with beta2 = 0.999 the first five steps are descent along the debiased average alone, as long
-    as the gradient is large; from t = 6 on v is used and its variance made up for. eps is added to √v before the bias
-    correction.
-
-    Parameters
-    ----------
-    params, lr, beta1, beta2, eps, l2, nonfinite : see `Adam`
-    weight_decay : decoupled, as in `AdamW`, at least 0; torch calls it decoupled_weight_decay
-
-    References
-    ----------
-    Liu et al. 2020, "On the variance of the adaptive learning rate and beyond", algorithm 2, which goes over at t = 5.
-
-    Examples
-    --------
-    >>> p = Tensor([1.0], requires_grad=True)
-    >>> optimizer = RAdam([p], lr=0.25)
-    >>> (2 * p).sum().backward()
-    >>> optimizer.step()
-    >>> p
-    Tensor([0.5], requires_grad=True)
-    """
-
-    kernel = staticmethod(kernels.radam)
-    hyper = {**AdamW.hyper, "weight_decay": 0.0}
-
-    def scalars(self, t: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float) -> Numbers:
-        n = 2 / (1 - beta2) - 1
-        k = n - 2 * t * beta2**t / (1 - beta2**t)
-        r, plain = 0.0, 1.0
-        if k > 5:
-            r, plain = sqrt((1 - beta2**t) * (k - 4) * (k - 2) * n / ((n - 4) * (n - 2) * k)), 0.0
-        return lr, beta1, beta2, 1 - beta1, 1 - beta2, 1 / (1 - beta1**t), eps, r, plain, 1 - lr * weight_decay
-
-
 class Rprop(Optimizer):
     """A step of its own for each parameter, longer while the slope keeps its sign, shorter when it turns.
 
@@ -360,117 +239,29 @@ class ASGD(Optimizer):
         return rate, 1 - lambd * rate, 1 - 1 / max(1, t - 1 - t0)
 
 
-class SignSGD(Optimizer):
-    """Every parameter moves by lr, down its slope, however steep. Rule: `kernels.signsgd`.
-
-    Parameters
-    ----------
-    params, lr, l2, nonfinite : see `Optimizer`
-
-    References
-    ----------
-    Bernstein, Wang, Azizzadenesheli & Anandkumar 2018, "signSGD: compressed optimisation for non-convex problems".
-
-    Examples
-    --------
-    >>> p = Tensor([1.0, 1.0], requires_grad=True)
-    >>> optimizer = SignSGD([p], lr=0.25)
-    >>> (p * [100.0, -0.01]).sum().backward()
-    >>> optimizer.step()
-    >>> p
-    Tensor([0.75, 1.25], requires_grad=True)
-    """
-
-    kernel = staticmethod(kernels.signsgd)
-    hyper = {"lr": 1e-3}
-
-
-class Signum(Optimizer):
-    """SignSGD along a moving average: a vote of the latest gradients. Rule: `kernels.signum`.
-
-    With beta = 0.965 and weight_decay = 0.01 it is Tiger (Su 2023), but for its rates by kind of parameter.
-
-    Parameters
-    ----------
-    params, lr, l2, nonfinite : see `Optimizer`
-    beta : how much of the average is kept at each step, in [0, 1)
-    weight_decay : decoupled, as in `AdamW`, at least 0
-
-    References
-    ----------
-    Bernstein et al. 2018, as `SignSGD`, algorithm 2.
-
-    Examples
-    --------
-    >>> p = Tensor([1.0], requires_grad=True)
-    >>> optimizer = Signum([p], lr=0.25, beta=0.5)
-    >>> for g in (10.0, -1.0):  # averages 5 and 2: the second step goes on
-    ...     optimizer.zero_grad()
-    ...     (g * p).sum().backward()
-    ...     optimizer.step()
-    >>> p
-    Tensor([0.5], requires_grad=True)
-    """
-
-    kernel, state = staticmethod(kernels.signum), ("m",)
-    hyper = {"lr": 1e-3, "beta": 0.9, "weight_decay": 0.0}
-
-    def scalars(self, t: int, lr: float, beta: float, weight_decay: float) -> Numbers:
-        return lr, beta, 1 - beta, 1 - lr * weight_decay
-
-
-class Lion(Optimizer):
-    """The sign of one moving average, while another is kept. Rule: `kernels.lion`.
-
-    Its steps are as long as `SignSGD`'s: take an lr three to ten times smaller than for `AdamW`, and a weight_decay as
-    many times larger.
-
-    Parameters
-    ----------
-    params, lr, l2, nonfinite : see `Optimizer`
-    beta1, beta2 : of the average that is stepped along, and of the one that is kept, in [0, 1)
-    weight_decay : decoupled, as in `AdamW`, at least 0
-
-    References
-    ----------
-    Chen et al. 2023, "Symbolic discovery of optimization algorithms", algorithm 2.
-
-    Examples
-    --------
-    >>> p = Tensor([1.0], requires_grad=True)
-    >>> optimizer = Lion([p], lr=0.25)
-    >>> (100 * p).sum().backward()
-    >>> optimizer.step()
-    >>> p
-    Tensor([0.75], requires_grad=True)
-    """
-
-    kernel, state = staticmethod(kernels.lion), ("m",)
-    hyper = {"lr": 1e-4, "beta1": 0.9, "beta2": 0.99, "weight_decay": 0.0}
-
-    def scalars(self, t: int, lr: float, beta1: float, beta2: float, weight_decay: float) -> Numbers:
-        return lr, beta1, beta2, 1 - beta1, 1 - beta2, 1 - lr * weight_decay
-
-
 def _by_kernel(module: dict[str, Any]) -> dict[str, type[Optimizer]]:
     classes = [cls for cls in module.values() if isinstance(cls, type) and issubclass(cls, Optimizer)]
     return {cls.kernel.__name__: cls for cls in classes if hasattr(cls, "kernel")}
 
 
+from .sign_optimizers import *  # noqa: E402, F403
+
 CLASSIC: dict[str, type[Optimizer]] = _by_kernel(globals())  # what courses compare: those that stand above
 from .learning_optimizers import *  # noqa: E402, F403
+from .matrix_optimizers import *  # noqa: E402, F403
 from .optimizers_of_papers import *  # noqa: E402, F403, behind them in every list
+from .schedule_free import *  # noqa: E402, F403
 from .whole_optimizers import *  # noqa: E402, F403
 
 RULES: dict[str, type[Optimizer]] = _by_kernel(globals())  # all, by the names of the kernels
 
 
 def rule_names(wanted: str | Iterable[str]) -> list[str]:
-    """Return the names in wanted: one, several, "all" of CLASSIC, or "every" one.
+    """Return the names in wanted: one, several, "all" of RULES, or the "classic" ones of CLASSIC.
 
     ValueError if there are none, or one is not in RULES.
     """
-    many = {"all": CLASSIC, "every": RULES}
+    many = {"classic": CLASSIC, "all": RULES}
     names = list(many.get(wanted, [wanted]) if isinstance(wanted, str) else wanted)
     if not names:
         raise ValueError(f"there is no rule to race; choose from {', '.join(RULES)}")

@@ -11,14 +11,26 @@ from ..core.optimizers import (
     Adadelta as Adadelta,
     Adam as Adam,
     AdamW as AdamW,
-    HeavyBall as HeavyBall,
     Momentum as Momentum,
     Nesterov as Nesterov,
+)
+from .adam_optimizers import (
+    Adamax as Adamax,
+    AMSGrad as AMSGrad,
+    NAdam as NAdam,
+    RAdam as RAdam,
 )
 from .learning_optimizers import (
     DAdaptAdam as DAdaptAdam,
     DoG as DoG,
     Prodigy as Prodigy,
+)
+from .matrix_optimizers import (
+    SM3 as SM3,
+    SOAP as SOAP,
+    Adafactor as Adafactor,
+    Muon as Muon,
+    Shampoo as Shampoo,
 )
 from .optimizers_of_papers import (
     ADOPT as ADOPT,
@@ -31,20 +43,24 @@ from .optimizers_of_papers import (
     OptimisticAdam as OptimisticAdam,
     OptimisticGradient as OptimisticGradient,
     QHAdam as QHAdam,
+    Yogi as Yogi,
+)
+from .schedule_free import (
     ScheduleFree as ScheduleFree,
     ScheduleFreeAdamW as ScheduleFreeAdamW,
-    Yogi as Yogi,
+)
+from .sign_optimizers import (
+    Lion as Lion,
+    SignSGD as SignSGD,
+    Signum as Signum,
 )
 from .whole_optimizers import (
     LAMB as LAMB,
     LARS as LARS,
     MARS as MARS,
-    SM3 as SM3,
-    Adafactor as Adafactor,
     CautiousAdamW as CautiousAdamW,
     CautiousLion as CautiousLion,
     Fromage as Fromage,
-    Muon as Muon,
     NovoGrad as NovoGrad,
 )
 
@@ -55,6 +71,20 @@ CLASSIC: dict[str, type[Optimizer]]
 def rule_names(wanted: str | Iterable[str]) -> list[str]: ...
 
 # below this line all is written by tests/support/face.py
+
+class HeavyBall(course.HeavyBall):
+    @property
+    def v(self) -> Array: ...
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 0.001,
+        momentum: float = 0.9,
+        dampening: float = 0.0,
+        *,
+        l2: float = 0.0,
+        nonfinite: str = "raise",
+    ) -> None: ...
 
 class Adagrad(course.Adagrad):
     @property
@@ -91,81 +121,6 @@ class RMSprop(course.RMSprop):
         nonfinite: str = "raise",
     ) -> None: ...
 
-class AMSGrad(AdamW):
-    @property
-    def m(self) -> Array: ...
-    @property
-    def v(self) -> Array: ...
-    @property
-    def x(self) -> Array: ...
-    def __init__(
-        self,
-        params: Any,
-        lr: LearningRate = 0.001,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-08,
-        weight_decay: float = 0.0,
-        *,
-        l2: float = 0.0,
-        nonfinite: str = "raise",
-    ) -> None: ...
-
-class Adamax(Optimizer):
-    @property
-    def m(self) -> Array: ...
-    @property
-    def u(self) -> Array: ...
-    def __init__(
-        self,
-        params: Any,
-        lr: LearningRate = 0.002,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-08,
-        weight_decay: float = 0.0,
-        *,
-        l2: float = 0.0,
-        nonfinite: str = "raise",
-    ) -> None: ...
-
-class NAdam(Optimizer):
-    @property
-    def m(self) -> Array: ...
-    @property
-    def v(self) -> Array: ...
-    def __init__(
-        self,
-        params: Any,
-        lr: LearningRate = 0.002,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-08,
-        momentum_decay: float = 0.004,
-        weight_decay: float = 0.0,
-        *,
-        l2: float = 0.0,
-        nonfinite: str = "raise",
-    ) -> None: ...
-
-class RAdam(AdamW):
-    @property
-    def m(self) -> Array: ...
-    @property
-    def v(self) -> Array: ...
-    def __init__(
-        self,
-        params: Any,
-        lr: LearningRate = 0.001,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-08,
-        weight_decay: float = 0.0,
-        *,
-        l2: float = 0.0,
-        nonfinite: str = "raise",
-    ) -> None: ...
-
 class Rprop(Optimizer):
     @property
     def d(self) -> Array: ...
@@ -194,38 +149,6 @@ class ASGD(Optimizer):
         lambd: float = 0.0001,
         alpha: float = 0.75,
         t0: float = 1000000.0,
-        *,
-        l2: float = 0.0,
-        nonfinite: str = "raise",
-    ) -> None: ...
-
-class SignSGD(Optimizer):
-    def __init__(self, params: Any, lr: LearningRate = 0.001, *, l2: float = 0.0, nonfinite: str = "raise") -> None: ...
-
-class Signum(Optimizer):
-    @property
-    def m(self) -> Array: ...
-    def __init__(
-        self,
-        params: Any,
-        lr: LearningRate = 0.001,
-        beta: float = 0.9,
-        weight_decay: float = 0.0,
-        *,
-        l2: float = 0.0,
-        nonfinite: str = "raise",
-    ) -> None: ...
-
-class Lion(Optimizer):
-    @property
-    def m(self) -> Array: ...
-    def __init__(
-        self,
-        params: Any,
-        lr: LearningRate = 0.0001,
-        beta1: float = 0.9,
-        beta2: float = 0.99,
-        weight_decay: float = 0.0,
         *,
         l2: float = 0.0,
         nonfinite: str = "raise",

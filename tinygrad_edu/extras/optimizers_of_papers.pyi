@@ -210,38 +210,3 @@ class AdEMAMix(Optimizer):
         l2: float = 0.0,
         nonfinite: str = "raise",
     ) -> None: ...
-
-class ScheduleFree(Optimizer):
-    @property
-    def x(self) -> Array: ...
-    @property
-    def z(self) -> Array: ...
-    def __init__(
-        self,
-        params: Any,
-        lr: LearningRate = 1.0,
-        beta: float = 0.9,
-        *,
-        l2: float = 0.0,
-        nonfinite: str = "raise",
-    ) -> None: ...
-
-class ScheduleFreeAdamW(Optimizer):
-    @property
-    def x(self) -> Array: ...
-    @property
-    def z(self) -> Array: ...
-    @property
-    def v(self) -> Array: ...
-    def __init__(
-        self,
-        params: Any,
-        lr: LearningRate = 0.0025,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-08,
-        weight_decay: float = 0.0,
-        *,
-        l2: float = 0.0,
-        nonfinite: str = "raise",
-    ) -> None: ...

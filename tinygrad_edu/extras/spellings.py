@@ -54,7 +54,7 @@ TORCHS_METHODS = {
 }
 
 THEIR_LAYERS = {  # the attribute: whose it is, and what is here
-    "weight": ("PyTorch's", "layer.W has shape (in_features, out_features), its transpose"),
+    "weight": ("PyTorch's", "layer.W has shape (in_features, out_features), its transpose; a Conv2d's is PyTorch's"),
     "bias": ("PyTorch's", "layer.b is the same here"),
     "zero_grad": ("PyTorch's", "optimizer.zero_grad() is the same here"),
     **dict.fromkeys(

@@ -149,7 +149,8 @@ def text_of(shape: Any) -> str:
 
 
 def matched(layer: Any, x: Any, like: Tensor) -> Any:
-    """Return x, checked to have the dtype of like and layer.in_features columns. Whole numbers take the dtype.
+    """Return x, checked to have the dtype of like and layer.in_features columns, or pictures of
+    layer.in_channels. Whole numbers take the dtype.
 
     Another float dtype is refused, not converted: half of a model in another precision is slow and hard to find.
 
@@ -172,6 +173,9 @@ def matched(layer: Any, x: Any, like: Tensor) -> Any:
         if a.dtype != like.dtype:
             other = f", or build the layer with dtype=np.{a.dtype}" if a.dtype in (np.float32, np.float64) else ""
             raise TypeError(f"{layer!r} is {like.dtype} and got {a.dtype}; say x.astype(np.{like.dtype}){other}")
-    if a.shape[-1:] != (layer.in_features,):
+    if (channels := getattr(layer, "in_channels", None)) is not None:
+        if a.ndim != 4 or a.shape[1] != channels:
+            raise ValueError(f"{layer!r} takes pictures of shape (N, {channels}, H, W), got {a.shape}")
+    elif a.shape[-1:] != (layer.in_features,):
         raise ValueError(f"{layer!r} takes inputs of shape (N, {layer.in_features}), got {a.shape}")
     return x

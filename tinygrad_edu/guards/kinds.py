@@ -48,6 +48,15 @@ def whole(name: str, value: Any, least: int = 0) -> None:
         raise ValueError(f"{name} = {value}, but it has to be a whole number, at least {least}")
 
 
+def pair(name: str, value: Any, least: int = 1, none: bool = False) -> None:
+    """Raise unless value is a whole number, at least least, or two, for height and width; or None if that may be."""
+    numbers = value if isinstance(value, (tuple, list)) else (value,)
+    if len(numbers) not in (1, 2):
+        raise TypeError(f"{name} is a whole number or two, (height, width), got {shown(value)}")
+    for n in () if value is None and none else numbers:
+        whole(name, n, least)
+
+
 def yes_or_no(name: str, value: Any) -> None:
     """Raise unless value is True or False."""
     if not isinstance(value, TRUE_OR_FALSE) and not (isinstance(value, (int, np.integer)) and value in (0, 1)):
@@ -156,7 +165,9 @@ at_least_0 = partial(number, least=0)
 size = partial(whole, least=1)
 share = partial(number, least=0, most=1, open_end=True)
 LAYER = {"dtype": dtype, "rng": generator}
-CLASSES: dict[str, dict[str, Check]] = {  # of `core.layers` and `extras.layers`
+WINDOW: dict[str, Check] = {"kernel_size": pair, "stride": pair, "padding": partial(pair, least=0), "dilation": pair}
+POOL: dict[str, Check] = {**WINDOW, "stride": partial(pair, none=True)}
+CLASSES: dict[str, dict[str, Check]] = {  # of `core.layers`, `extras.layers`, `extras.pictures`
     "Linear": {"in_features": size, "out_features": size, "bias": yes_or_no, "init": function, **LAYER},
     "Dropout": {"p": share, "rng": generator},
     "LeakyReLU": {"slope": number},
@@ -164,6 +175,8 @@ CLASSES: dict[str, dict[str, Check]] = {  # of `core.layers` and `extras.layers`
     "LayerNorm": {"eps": at_least_0, "dtype": dtype},
     "BatchNorm1d": {"eps": at_least_0, "momentum": partial(number, least=0, most=1), "dtype": dtype},
     "Embedding": {"count": size, "size": size, **LAYER},
+    "Conv2d": {"in_channels": size, "out_channels": size, **WINDOW, "bias": yes_or_no, "init": function, **LAYER},
+    **dict.fromkeys(["MaxPool2d", "AvgPool2d"], POOL),
 }
 INITIALISERS: dict[str, Check] = {"shape": weights, "rng": generator, "dtype": dtype}
 FUNCTIONS: dict[str, dict[str, Check]] = {  # module.function of the core

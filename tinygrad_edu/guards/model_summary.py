@@ -52,7 +52,12 @@ def summary(model: Layer, input_shape: tuple[int, ...] | None = None, file: Any 
 def _sample(model: Layer, input_shape: tuple[int, ...] | None) -> tuple[tuple[int, ...], Any]:
     """Return shape and dtype of a batch of one sample."""
     if input_shape is None:
-        known = [layer.in_features for _, layer in model.named_layers() if hasattr(layer, "in_features")]
+        layers: list[Any] = [layer for _, layer in model.named_layers()]
+        sized = [layer for layer in layers if hasattr(layer, "in_features") or hasattr(layer, "in_channels")]
+        if sized and hasattr(sized[0], "in_channels"):
+            fix = f"call summary(input_shape=({sized[0].in_channels}, H, W)), without the batch"
+            raise ValueError(f"{sized[0]!r} takes pictures of any height and width: {fix}")
+        known = [layer.in_features for layer in sized[:1]]
         if not known:
             raise ValueError("no layer says what input it takes: call summary(input_shape=(...)), without the batch")
         input_shape = (known[0],)

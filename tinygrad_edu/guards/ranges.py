@@ -20,10 +20,11 @@ BELOW_1 = (lambda x: 0 <= x < 1, "at least 0 and below 1")
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     **dict.fromkeys(["lr", "l2", "lr_decay", "weight_decay", "momentum_decay", "lambd", "alpha", "t0"], AT_LEAST_0),
     **dict.fromkeys(["optimism", "final", "trust", "power", "distance", "initial"], AT_LEAST_0),
-    **dict.fromkeys(["momentum", "beta", "beta1", "beta2", "beta3", "rho"], BELOW_1),
+    **dict.fromkeys(["momentum", "dampening", "beta", "beta1", "beta2", "beta3", "rho"], BELOW_1),
     **dict.fromkeys(["least", "most", "gamma", "d"], ABOVE_0),
     **dict.fromkeys(["nu", "nu1", "nu2"], (lambda x: 0 <= x <= 1, "from 0 to 1")),
-    "history": (lambda x: x >= 1 and x == int(x), "a whole number, at least 1"),
+    **dict.fromkeys(["history", "every"], (lambda x: x >= 1 and float(x).is_integer(), "a whole number, at least 1")),
+    "seed": (lambda x: x >= 0 and float(x).is_integer(), "a whole number, at least 0"),
     "search": (lambda x: x in (False, True), "True or False"),
     "eps": (ABOVE_0[0], "a finite number above 0, also in the parameters' dtype"),
     "down": (lambda x: 0 < x < 1, "above 0 and below 1"),

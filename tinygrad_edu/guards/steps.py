@@ -28,8 +28,8 @@ class StepGuard(Observer):
     """Look at each step of each optimizer. Each kind of warning comes once for an optimizer.
 
     A gradient that has a share from before the latest update of its parameter was used by that update. It is new again
-    after zero_grad(), and after ``p.grad.fill(0)`` (see `Tensor.accumulate`). Gradients that were assigned by hand are
-    left alone. backward() never warns: sums of old and new gradients that no step uses are right, as those that a
+    after zero_grad(), and after ``p.grad.fill(0)`` (see `core.tensor.accumulate`). Gradients that were assigned by hand
+    are left alone. backward() never warns: sums of old and new gradients that no step uses are right, as those that a
     generator's loss leaves in a discriminator.
     """
 

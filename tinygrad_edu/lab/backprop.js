@@ -25,8 +25,19 @@ function is_on({ from, to }, share) {
   const { nodes } = view.graph;
   return nodes[from].name === share.to && nodes[to].name === share.node;
 }
-const edge_of = (share) => view.graph.edges.findIndex((edge) => is_on(edge, share));
-const shares_of = (i) => view.graph.shares.filter((share) => is_on(view.graph.edges[i], share));
+const edge_of = (share) => view.graph.edges.findIndex((_, i) => shares_of(i).includes(share));
+// the shares that go over an edge; where two nodes have as many edges as shares, each has its own
+function shares_of(i) {
+  const { edges } = view.graph, found = pair_of(i), beside = edges.filter((edge) => is_same(edge, edges[i]));
+  return beside.length === found.length ? [found[beside.indexOf(edges[i])]] : found;
+}
+const pair_of = (i) => view.graph.shares.filter((share) => is_on(view.graph.edges[i], share));
+const is_same = (a, b) => a.from === b.from && a.to === b.to;
+// what stands on an edge; of edges side by side the first speaks for all
+function labels_of(i) {
+  const { edges } = view.graph, first = edges.findIndex((edge) => is_same(edge, edges[i]));
+  return first === i ? pair_of(i).map(label) : [];
+}
 function label(share) {
   const number = share.local ? words.brief(view.now[share.local]) : "";
   return [share.formula, number === share.formula ? "" : number];
@@ -38,7 +49,7 @@ function choose(name, inputs = {}) {
   const usable = ([key, { value }]) => [key, fits(inputs[key], value) ? inputs[key] : value];
   const picture = new GraphPicture(graph, { chosen: (kind, i) => view.task?.chosen(kind, i), looked });
   Object.assign(view, { name, graph, picture, inputs: Object.fromEntries(Object.entries(graph.inputs).map(usable)) });
-  $("graph-figure").style.setProperty("--natural", `${picture.svg.getAttribute("width")}px`);
+  size_picture();
   $("graph-frame").replaceChildren(picture.svg);
   $("graph-name").value = name;
   $("graph-about").textContent = graph.about;
@@ -50,6 +61,8 @@ function choose(name, inputs = {}) {
   compute();
   begin_mode(view.mode);
 }
+const size_picture = () =>
+  $("graph-figure").style.setProperty("--natural", `${em * view.picture.svg.getAttribute("width")}px`);
 // inputs of a link have to be numbers, as many as there were
 function fits(a, b) {
   if (!Array.isArray(b)) return Number.isFinite(a);
@@ -93,7 +106,7 @@ function draw() {
     picture.nodes[i].setAttribute("aria-label", spoken(node_words(i)));
   });
   graph.edges.forEach((_, i) => {
-    picture.label(i, shares_of(i).map(label));
+    picture.label(i, labels_of(i));
     picture.edges[i].setAttribute("aria-label", spoken(edge_words(i)));
   });
   const node = graph.nodes.map((node) => node_class(node, last)), edge = graph.edges.map((_, i) => edge_class(i, last));
@@ -239,7 +252,7 @@ function show_table() {
 
 // --- the controls ----------------------------------------------------------------------------------------------------
 function save() {
-  const { graph } = view, labels = graph.edges.map((_, i) => shares_of(i).map(label));
+  const { graph } = view, labels = graph.edges.map((_, i) => labels_of(i));
   const frame = (at) => graph.nodes.map((node) => {
     const parts = box(node, at), [, gradient, dots] = parts;
     return { parts, key: `${words.brief(gradient)} ${dots}` };
@@ -272,11 +285,14 @@ $("backprop").addEventListener("keydown", (event) => {
 choose("meeting");
 
 tabs.backprop = {
+  lessons: LESSONS,
+  parts: PARTS,
   ready(good) {
     view.open = good;
     show_controls();
   },
   show() {
+    size_picture();
     show_lines(); // what is hidden cannot scroll
     keep_in_sight(view.graph.shares[view.at - 1]);
   },
@@ -286,7 +302,8 @@ tabs.backprop = {
     const other = Object.entries(inputs).filter(([key, value]) => String(value) !== String(graph.inputs[key].value));
     return { graph: name, at, mode, ...(other.length ? { inputs: JSON.stringify(Object.fromEntries(other)) } : {}) };
   },
-  restore(kept) {
+  restore(link) {
+    const kept = { ...begun("backprop"), ...link };
     let inputs = {};
     try {
       inputs = JSON.parse(kept.inputs ?? "{}") ?? {};

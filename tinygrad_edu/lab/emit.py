@@ -8,17 +8,22 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
 
 from ..core import kernels
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
-from ..extras.optimizers import CLASSIC
+from ..extras.optimizers import CLASSIC, RULES
+from ..extras.whole_optimizers import Whole, is_apart
 from ..program.javascript import Numbers, functions, name_of
 from ..program.trace import trace
 from ..race.surfaces import Surface
 from .mathml import equations, letter
+
+ON_PAGE = {**CLASSIC, **{name: cls for name, cls in RULES.items() if not getattr(cls, "apart", False)}}
+ABSENT = [name for name in RULES if name not in ON_PAGE]
 
 
 def rules(made: Mapping[str, Optimizer] | None = None) -> str:
@@ -26,43 +31,57 @@ def rules(made: Mapping[str, Optimizer] | None = None) -> str:
 
     Parameters
     ----------
-    made : optimizers by the names that the rules get; default: one of each rule in `CLASSIC`, with its defaults
+    made : optimizers by the names that the rules get; default: one of each rule in `ON_PAGE`, with its defaults
 
     Raises
     ------
-    ValueError : a statement that cannot be written in JavaScript; an average that begins neither at 0 nor p nor lr;
-        two classes, or two variants of one, whose functions have the same name
+    ValueError : a statement that cannot be written in JavaScript; an average that begins neither at 0 nor p nor a
+        number of the rule; a rule whose numbers come from all parameters, or that is none of kernels; two classes, or
+        two variants of one, whose functions have the same name
 
     Examples
     --------
     >>> rules().splitlines()[0]
     'function sgd(p, g, lr) {'
     """
-    made = {name: cls([Tensor([1.0], requires_grad=True)]) for name, cls in CLASSIC.items()} if made is None else made
+    made = {name: cls([Tensor([1.0], requires_grad=True)]) for name, cls in ON_PAGE.items()} if made is None else made
     own: list[Any] = [f for optimizer in made.values() for f in (optimizer.kernel, optimizer.scalars)]
-    rows = [f"  {name}: {rule(optimizer)}," for name, optimizer in made.items()]
+    lines = {line: k for k, line in enumerate(dict.fromkeys(line for o in made.values() for line in lines_of(o)))}
+    math = ["const math = [", *[f"  {compact(line)}," for line in lines], "];"]
+    rows = [f"  {name}: {rule(optimizer, lines)}," for name, optimizer in made.items()]
     told = {name_of(optimizer.kernel): telling(optimizer.kernel) for optimizer in made.values()}
-    return "\n".join([functions(*own, kernels.add_l2), *told.values(), "", "const rules = {", *rows, "};"])
+    return "\n".join([functions(*own, kernels.add_l2), *told.values(), "", *math, "const rules = {", *rows, "};"])
 
 
-def rule(optimizer: Optimizer) -> str:
-    """Return the object of one rule: its functions, the names of its state and where that begins, its equations."""
+def lines_of(optimizer: Optimizer) -> list[str]:
+    """Return the equations of a rule as MathML, line by line: several rules share a line."""
+    return equations(optimizer.kernel).split("\n")
+
+
+def rule(optimizer: Optimizer, lines: Mapping[str, int]) -> str:
+    """Return the object of one rule: its functions, the names of its state and where that begins, its equations by the
+    numbers of their lines."""
+    if is_apart(optimizer):
+        why = "its numbers come from all parameters and from the step before, or its products are NumPy's"
+        raise ValueError(f"{type(optimizer).__name__} cannot be written in JavaScript: {why}")
     hyper = {name: value for name, value in optimizer.groups[0].items() if name != "l2"}
     facts = {
         "name": type(optimizer).__name__,
         "state": optimizer.state,
         "start": starts(optimizer),
         "hyper": hyper,
-        "equations": equations(optimizer.kernel),
+        **({"whole": True} if isinstance(optimizer, Whole) else {}),
         **words(optimizer),
     }
     name = name_of(optimizer.kernel)
     called = f"kernel: {name}, telling: {name}_telling, scalars: {name_of(optimizer.scalars)}"
-    return f"{{{called}, {json.dumps(facts, ensure_ascii=False)[1:]}"
+    called += f", equations: [{', '.join(f'math[{lines[line]}]' for line in lines_of(optimizer))}]"
+    return f"{{{called}, {compact(facts)[1:]}"
 
 
 def words(optimizer: Optimizer) -> dict[str, Any]:
-    """Return the words of a rule: its source, the names of its arguments, what each line sets, its notes.
+    """Return the words of a rule: its source, the names of its arguments, what each line sets, the letters of names
+    that are written in another way, its notes.
 
     Examples
     --------
@@ -74,6 +93,7 @@ def words(optimizer: Optimizer) -> dict[str, Any]:
     arguments = [*inspect.signature(inspect.unwrap(optimizer.kernel)).parameters]
     sets = [line.partition(" <- ")[0] for line in lines if " <- " in line]
     known = {re.sub("<.*?>", "", letter(name)): name for name in {**optimizer.hyper, **dict.fromkeys(arguments + sets)}}
+    known = {text: name for text, name in known.items() if text != name}
     used = {pair for line in lines if " <- " in line for pair in re.findall(r"\b(c\d?) · (\w+)", line)}
     return {
         "about": lines[0],
@@ -97,7 +117,8 @@ def wheres(line: str) -> list[str]:
 
 
 def telling(kernel: Any) -> str:
-    """Return a kernel as JavaScript that also appends to ``seen`` each number that it sets, statement by statement.
+    """Return a kernel as JavaScript that also notes in ``seen`` what each statement sets: the numbers of all elements,
+    or outside of a loop the one number or the array.
 
     Examples
     --------
@@ -105,22 +126,32 @@ def telling(kernel: Any) -> str:
     function sgd_telling(p, g, lr, seen) {
       for (let i = 0; i < p.length; i++) {
         p[i] -= lr * g[i];
-        seen.push(p[i]);
+        seen[0].push(p[i]);
       }
     }
     """
     plain = inspect.unwrap(kernel)
     tree: Any = ast.parse(textwrap.dedent(inspect.getsource(plain))).body[0]
     tree.args.args.append(ast.arg("seen"))
-    loop = tree.body[-1]
-    targets = [getattr(line, "target", None) or line.targets[0] for line in loop.body]
-    told = [ast.parse(f"seen.append({ast.unparse(target)})").body[0] for target in targets]
-    loop.body = [line for pair in zip(loop.body, told, strict=True) for line in pair]
+    number = count()
+    tree.body = [part for line in tree.body for part in noted(line, number)]
     return Numbers({**vars(builtins), **plain.__globals__}).function(tree, f"{name_of(kernel)}_telling")
 
 
+def noted(line: Any, number: Iterator[int], note: str = "seen[{}] = {}") -> list[ast.stmt]:
+    """Return a statement of a kernel and what notes its result in ``seen``; of a loop, for each statement in it."""
+    if isinstance(line, ast.For):
+        line.body = [part for inner in line.body for part in noted(inner, number, "seen[{}].append({})")]
+        return [line]
+    target: Any = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
+    if target is None or "empty_like" in ast.unparse(line):  # a docstring, or room for an array
+        return [line]
+    whole = isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice)  # x[:] = ...
+    return [line, *ast.parse(note.format(next(number), ast.unparse(target.value if whole else target))).body]
+
+
 def starts(optimizer: Optimizer) -> list[str]:
-    """Return "0", "p", "lr" or "initial" for each running average of a rule: its first value, as ``start`` sets it.
+    """Return "0", "p" or a number's name for each running average of a rule: its first value, as ``start`` sets it.
 
     Raises
     ------
@@ -129,10 +160,10 @@ def starts(optimizer: Optimizer) -> list[str]:
     Examples
     --------
     >>> p = Tensor([1.0], requires_grad=True)
-    >>> [starts(CLASSIC[name]([p])) for name in ("adam", "rprop", "asgd")]
-    [['0', '0'], ['lr', '0'], ['p']]
+    >>> [starts(ON_PAGE[name]([p])) for name in ("adam", "rprop", "cocob")]
+    [['0', '0'], ['lr', '0'], ['p', 'eps', '0', '0', '0']]
     """
-    hyper = [name for name in ("lr", "initial") if name in optimizer.hyper]
+    hyper = [name for name in ("lr", "initial", "eps") if name in optimizer.hyper]
     found: list[set[str]] = [{"0", "p", *hyper} for _ in optimizer.state]
     for k, p in ((0.25, 3.0), (0.5, 5.0)):
         numbers: dict[str, Any] = {name: k + i for i, name in enumerate(hyper)}
@@ -152,8 +183,13 @@ def surface(place: Surface, *more: float) -> str:
     arguments of it are such data too."""
     traced = trace(place.f, *[Tensor(value, requires_grad=True) for value in map(float, place.start)], *more)
     data = {name: array.tolist() for name, array in list(traced.inputs.items())[2:]}
-    results = f"backprop, gradients: {json.dumps(traced.gradients)}, data: {json.dumps(data)}"
+    results = f"backprop, gradients: {compact(traced.gradients)}, data: {compact(data)}"
     return wrapped(traced.javascript(), results)
+
+
+def compact(value: Any) -> str:
+    """Return a value as JSON without blanks."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def wrapped(text: str, results: str) -> str:

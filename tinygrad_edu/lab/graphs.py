@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -26,7 +25,7 @@ from ..program.simplify import unexpanded
 from ..program.source import Source
 from ..program.trace import Trace
 from ..program.writer import Line, Writer, takes_gradient
-from .emit import wrapped
+from .emit import compact, wrapped
 
 CHECKS = 3  # inputs beside those of the graph, for which the page is compared with the engine
 MOST = 5_000  # numbers in a graph
@@ -149,7 +148,7 @@ def explorer(root: Tensor, title: str, about: str = "", code: str = "", most: Ma
         "paths": writer.paths,
         "checks": list(checks(root, program, traced.called, writer, limits)),
     }
-    return wrapped(program.javascript(), f"backprop, ...{json.dumps(facts, ensure_ascii=False)}")
+    return wrapped(program.javascript(), f"backprop, ...{compact(facts)}")
 
 
 def picture(root: Tensor, called: Names, sent: Sequence[Sent]) -> dict[str, Any]:

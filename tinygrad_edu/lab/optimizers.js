@@ -70,11 +70,18 @@ function rule_switch(name) {
   label.dataset.says = `${rules[name].name}: ${rules[name].about}`;
   return label;
 }
+// those of courses; the others can be unfolded
+function rule_switches() {
+  const [[, first], ...others] = Object.entries(facts.groups), rest = others.flatMap(([, names]) => names);
+  const more = element("details", { id: "o-more" }, element("summary", { textContent: `${rest.length} more` }));
+  for (const [words, names] of others) more.append(element("p", { textContent: words }), ...names.map(rule_switch));
+  return [...first.map(rule_switch), more];
+}
 function ways_to_steer() {
   const title = (name) => (name === "own" ? facts.places.own.title : facts.places[name].title.split(":")[0]);
   const power = (id) => Number((10 ** Number($(id).value)).toPrecision(3));
   for (const name in facts.places) $("o-surface").append(new Option(title(name), name));
-  $("o-rules").append(...facts.order.map(rule_switch));
+  $("o-rules").append(...rule_switches());
   $("o-surface").onchange = () => choose_surface($("o-surface").value);
   $("o-lr").oninput = () => renew({ lr: power("o-lr"), tuned: false });
   $("o-batch").onchange = () => renew({ batch: Number($("o-batch").value) });
@@ -160,7 +167,8 @@ function ways_on_the_map() {
 
 // --- the tab --------------------------------------------------------------------------------------------------------
 tabs.optimizers = {
-  lessons: Object.keys(LESSONS),
+  lessons: LESSONS,
+  parts: PARTS,
   ready(good) {
     now.good = good;
     for (const part of document.querySelectorAll("#optimizers .transport :disabled")) part.disabled = !good;

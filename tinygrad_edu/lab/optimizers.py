@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..core.ops import Array
-from ..core.tensor import Tensor
-from ..explain.formula import evaluate
-from ..program.names import parsed
+from ..race.formulas import own, slopes
 from ..race.surfaces import SURFACES, Surface
 
 CONDITION = 20.0  # of the ravine, until its slider moves
@@ -24,8 +20,6 @@ RAVINE = Surface(
     (-6, 4, -3, 3),
     60,
 )
-BOX = (-5.0, 5.0, -4.0, 4.0)  # of the picture of a formula
-STARTS = ((-4.0, 3.0), (4.0, 3.0), (2.0, 1.5), (0.5, 0.5), (0.9, 0.3))  # of its paths: the first where it has a value
 CHECKED = 60  # points at which the page computes value and slopes of such a surface again
 
 
@@ -59,46 +53,6 @@ def memory(beta: float) -> tuple[float, float]:
     (1.4426950408889634, 3.0)
     """
     return -1 / math.log(beta), (1 + beta) / (1 - beta)
-
-
-def own(text: str) -> Surface:
-    """Return a formula of x and y as a surface. It has no minima: the page looks for the lowest point.
-
-    Raises
-    ------
-    ValueError : no formula that `explain.formula` can read; one without x or y, or with another name; no value at any
-        of the points from which paths may start
-
-    Examples
-    --------
-    >>> own("x**2 + 10*y**2").start
-    (-4.0, 3.0)
-    """
-
-    def f(x: Tensor, y: Tensor) -> Tensor:
-        return evaluate(text, {"x": x, "y": y})
-
-    refusal: ValueError | None = None
-    for start in STARTS:
-        try:
-            slopes(f, start)
-        except ValueError as error:
-            refusal = refusal or error
-            continue
-        used = {part.id for part in ast.walk(parsed(text.strip())) if isinstance(part, ast.Name)}
-        if not {"x", "y"} <= used:
-            raise ValueError(f"a surface is a formula of x and y, as x**2 + 10*y**2; got {text!r}")
-        return Surface(text, f, start, (), BOX, 100)
-    raise ValueError(str(refusal).partition(". Give it one")[0])
-
-
-def slopes(f: Callable[..., Tensor], point: Any, *more: float) -> list[float]:
-    """Return the value of a function of x and y at a point, and its slopes."""
-    leaves = [Tensor(float(a), requires_grad=True) for a in point]
-    with np.errstate(all="ignore"):
-        value = f(*leaves, *more)
-        value.backward()
-    return [value.item(), *(0.0 if leaf.grad is None else leaf.grad.item() for leaf in leaves)]
 
 
 def checks(place: Surface, *more: float) -> list[list[float]]:

@@ -54,14 +54,14 @@ class Chart {
     return low > high ? [1, 1] : [low, high];
   }
   scale(series, n) {
-    const { width, height } = this, edge = { left: 52, right: 12, top: 10, bottom: 24 };
+    const { width } = this, height = this.height * em, edge = { left: 52 * em, right: 12 * em, top: 10 * em, bottom: 24 * em };
     const of = (z) => (this.log ? Math.log10(Math.max(z, 1e-12)) : z);
     let [low, high] = this.ends(series).map(of);
     [low, high] = this.log ? [Math.floor(low + 1e-9), Math.ceil(high - 1e-9)] : [Math.min(0, low), high];
     if (high <= low) high = low + 1;
     const x = (t) => edge.left + ((width - edge.left - edge.right) * t) / n;
     const y = (z) => edge.top + ((height - edge.top - edge.bottom) * (high - Math.max(low, of(z)))) / (high - low);
-    const key = [width, low, high, n, ...series.map(({ name, kind }) => name + kind)].join();
+    const key = [width, em, low, high, n, ...series.map(({ name, kind }) => name + kind)].join();
     return { width, height, edge, low, high, x, y, key };
   }
   // the axes, and an empty line for each series
@@ -72,7 +72,7 @@ class Chart {
     this.picture.setAttribute("height", height);
     for (const [text, z] of this.marks(scale)) {
       parts.push(svg("path", { class: "grid", d: `M${edge.left} ${y(z)}H${width - edge.right}` }));
-      parts.push(write(text, edge.left - 6, y(z) + 4, "tick", "end"));
+      parts.push(write(text, edge.left - 6, y(z) + 4 * em, "tick", "end"));
     }
     for (const t of ticks(0, n, 5)) {
       const anchor = t === 0 ? "start" : t === n ? "end" : "middle";

@@ -26,14 +26,7 @@ const LESSONS = {
     settings: { beta: "0.9" },
   },
 };
-const asked = new URLSearchParams(location.search).get("lesson");
-// shows what the lesson of this name needs, and returns where it begins
-function begin_lesson(name) {
-  const { hide = [], title, text, settings = {} } = LESSONS[name] ?? {};
-  now.lesson = name in LESSONS ? name : null;
-  for (const part of document.querySelectorAll("#optimizers [data-part]"))
-    part.classList.toggle("left-out", hide.includes(part.dataset.part));
-  $("o-lesson").hidden = !now.lesson;
-  if (now.lesson) $("o-lesson").replaceChildren(element("b", { textContent: `${title} ` }), text);
-  return settings;
-}
+const PARTS = {
+  surface: "Surface, rate", tuned: "Rates by hand", rules: "Rules", ravine: "Stability", race: "Map and curves",
+  numbers: "Equation, numbers", averages: "Moving averages", out: "Python, picture", tabs: "The other tabs",
+};

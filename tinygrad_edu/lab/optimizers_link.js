@@ -1,12 +1,11 @@
 // The link: what is shown as the part of an address, and back. What makes no sense is left out.
 function link_of() {
-  const { plan, t, steps, focus, lesson, race } = now, { surface, lr, start, k, batch } = plan;
+  const { plan, t, steps, focus, race } = now, { surface, lr, start, k, batch } = plan;
   const hyper = Object.entries(plan.hyper).flatMap(([rule, values]) =>
     Object.entries(values).map(([name, value]) => `${rule}.${name}:${value}`),
   );
   return {
     surface, rules: plan.rules, lr, start, t, n: steps, focus, beta: averages.beta, source: averages.source,
-    ...(lesson && { lesson }),
     ...(plan.tuned && { tuned: 1 }),
     ...(surface === "ravine" && { k }),
     ...(race.ground.size && { batch }),
@@ -17,12 +16,12 @@ function hyper_from(text) {
   const hyper = {};
   for (const [, rule, name, value] of text.matchAll(/(\w+)\.(\w+):([^,]+)/g)) {
     const usual = rules[rule]?.hyper[name], given = { true: true, false: false }[value] ?? Number(value);
-    if (typeof given === typeof usual && !Number.isNaN(given)) (hyper[rule] ??= {})[name] = given;
+    if (typeof given === typeof usual && in_range(name, +given)) (hyper[rule] ??= {})[name] = given;
   }
   return hyper;
 }
 function follow_link(link) {
-  const kept = { ...begin_lesson(link.lesson ?? asked), ...link };
+  const kept = { ...begun("optimizers"), ...link };
   const number = (name, usual, least, most) => {
     const given = parseFloat(kept[name]);
     return Number.isFinite(given) ? Math.min(most, Math.max(least, given)) : usual;
@@ -30,7 +29,8 @@ function follow_link(link) {
   const whole = (...about) => Math.round(number(...about));
   const usual = "own" in facts.places ? "own" : FIRST.surface;
   const surface = kept.surface in facts.places ? kept.surface : usual, known = facts.places[surface];
-  const start = (kept.start ?? "").split(",").map(parseFloat), on = kept.rules?.split(",") ?? FIRST.rules;
+  const within = (x) => Math.max(-1e6, Math.min(1e6, x)); // NaN stays NaN
+  const start = (kept.start ?? "").split(",").map(parseFloat).map(within), on = kept.rules?.split(",") ?? FIRST.rules;
   now.steps = whole("n", known.steps, 1, 5000);
   now.t = whole("t", known.steps, 0, 5000);
   now.focus = kept.focus in rules ? kept.focus : now.focus;

@@ -25,7 +25,7 @@ function look_at_land(ground, box) {
   Object.assign(map, { key, n, above, levels, contours, floor, minima: found ? [found.slice(0, 2)] : minima });
 }
 function draw_land() {
-  const host = $("o-map"), width = host.clientWidth, height = Math.round(Math.min(width * 0.78, 560));
+  const host = $("o-map"), width = host.clientWidth, height = Math.round(Math.min(width * 0.78, 560 * em, innerHeight * 0.8));
   if (!width) return;
   const view = (map.view = fitted(now.race.ground.about.box, width, height)), [left, right, bottom, top] = view.box;
   look_at_land(now.race.ground, view.box);
@@ -33,11 +33,11 @@ function draw_land() {
   for (const picture of [map.land, map.paths]) picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const parts = map.contours.flatMap(draw_level);
   for (const a of ticks(left, right, 6))
-    if (view.x(a) > 40 && view.x(a) < width - 12) parts.push(write(short(a), view.x(a), height - 6));
+    if (view.x(a) > 40 * em && view.x(a) < width - 12 * em) parts.push(write(short(a), view.x(a), height - 6));
   for (const b of ticks(bottom, top, 6))
-    if (view.y(b) > 12 && view.y(b) < height - 24) parts.push(write(short(b), 6, view.y(b) + 4, "tick", "start"));
+    if (view.y(b) > 12 * em && view.y(b) < height - 24 * em) parts.push(write(short(b), 6, view.y(b) + 4 * em, "tick", "start"));
   for (const [a, b] of map.minima) {
-    const transform = `translate(${view.x(a)} ${view.y(b)}) scale(1.6)`;
+    const transform = `translate(${view.x(a)} ${view.y(b)}) scale(${1.6 * em})`;
     parts.push(svg("path", { class: "minimum", d: STAR, transform }));
   }
   map.land.replaceChildren(...parts);
@@ -110,7 +110,7 @@ function draw_paths() {
     line.setAttribute("d", d);
     line.classList.toggle("focused", chosen);
     small.setAttribute("d", marks);
-    tip.setAttribute("transform", `translate(${u} ${v}) scale(${chosen ? 1.4 : 1})`);
+    tip.setAttribute("transform", `translate(${u} ${v}) scale(${chosen ? 1.4 * em : em})`);
   }
 }
 // the map, the paths and a list of the rules as one picture

@@ -35,14 +35,15 @@ function math_number(x, inside = true) {
 }
 const result = (x) => [in_math("mo", "="), math_number(x, false)];
 // the letters of an equation: pairs of an element and the name of the number that it stands for
-function letters_of(math, { letters }) {
+function letters_of(math, { letters, arguments: given, sets }) {
   const whole = (part) => part.localName === "msub" || part.parentNode.localName !== "msub";
   const parts = [...math.querySelectorAll("msub, mi")].filter(whole);
-  return parts.map((part) => [part, letters[part.textContent]]).filter(([, name]) => name);
+  const named = parts.map((part) => [part, letters[part.textContent] ?? part.textContent]);
+  return named.filter(([, name]) => given.includes(name) || sets.includes(name) || Object.values(letters).includes(name));
 }
 const right_sides = {}; // of the equations of each rule, read once
 function right_side(rule, line) {
-  right_sides[rule] ??= rules[rule].equations.split("\n").map((text) => {
+  right_sides[rule] ??= rules[rule].equations.map((text) => {
     const math = Object.assign(element("div"), { innerHTML: text }).firstChild, parts = [...math.children];
     for (const part of parts.slice(0, parts.findIndex(({ textContent }) => textContent === "←") + 1)) part.remove();
     math.setAttribute("display", "inline");
@@ -54,9 +55,15 @@ function right_side(rule, line) {
 function with_numbers(rule, line, { known, value }) {
   const math = right_side(rule, line);
   for (const [part, name] of letters_of(math, rules[rule]))
-    if (name in known) part.replaceWith(math_number(known[name]));
+    if (name in known && !is_array(rules[rule], part, name)) part.replaceWith(math_number(known[name]));
   math.append(...result(value));
   return math;
+}
+// in a function of a whole array, such as rms(p), a letter stands for all numbers, not for that of a coordinate
+const OF_NUMBERS = ["max", "min", "sign"];
+function is_array({ state, sets }, part, name) {
+  const f = part.parentNode.previousElementSibling, arrays = ["p", "g", ...state, ...sets];
+  return f?.localName === "mi" && !OF_NUMBERS.includes(f.textContent) && arrays.includes(name);
 }
 function product(a, b, value) {
   const math = in_math("math");
@@ -68,16 +75,27 @@ function product(a, b, value) {
 // the equations in letters; each letter says what it is, and its value among the numbers of the step that is shown
 function show_equations(host, name, numbers) {
   const rule = rules[name];
-  host.innerHTML = rule.equations;
-  for (const [part, word] of letters_of(host, rule)) {
+  host.innerHTML = rule.equations.join("\n");
+  const letters = letters_of(host, rule), first = letters[0]?.[0];
+  for (const [part, word] of letters) {
     part.setAttribute("class", "letter");
-    part.setAttribute("tabindex", 0);
+    part.setAttribute("tabindex", part === first ? 0 : -1);
+    part.onkeydown = (event) => walk_letters(event, host);
     part.says = () => {
       const value = numbers()[word], about = `${part.textContent}: ${meaning(name, word)}`;
       const whose = ["p", "g", ...rule.state].includes(word) ? " of x" : "";
       return Number.isFinite(value) ? `${about}\n${figure(value)}${whose} at this step` : about;
     };
   }
+}
+// arrow keys go from letter to letter
+function walk_letters(event, host) {
+  const all = [...host.querySelectorAll(".letter")], at = all.indexOf(event.currentTarget);
+  const next = all[at + ({ ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key] ?? NaN)];
+  if (!next) return;
+  event.preventDefault();
+  for (const part of all) part.setAttribute("tabindex", part === next ? 0 : -1);
+  next.focus();
 }
 // one row for each number of the step: its name, its value for x and for y, and the formula with the numbers of one
 function show_numbers(body, { name: rule }, steps, chosen) {

@@ -23,7 +23,7 @@ class Ground {
 // the rate of a rule: the same for all, or the one that is known for this surface
 function rate_of({ surface, k, lr, tuned }, rule) {
   if (!tuned) return lr;
-  if (surface !== "ravine") return facts.rates[surface]?.[rule] ?? lr;
+  if (surface !== "ravine") return surface in facts.rates ? rate_on(surface, rule) : lr;
   const [, best, , , , with_momentum] = ravine_facts(k, 0);
   return { sgd: best, heavy_ball: with_momentum }[rule] ?? lr;
 }
@@ -42,8 +42,8 @@ class Race {
     while (this.t < steps) this.step();
   }
   runner(name) {
-    const [x, y] = this.ground.gradients, hyper = hyper_of(this.plan, name), start = [...this.plan.start];
-    const optimizer = new Optimizer(rules[name], { [x]: start[0], [y]: start[1] }, hyper);
+    const hyper = hyper_of(this.plan, name), start = [...this.plan.start];
+    const optimizer = new Optimizer(rules[name], { p: start }, hyper);
     return { name, hyper, optimizer, points: [start], losses: [this.ground.at(start).loss], notes: [], gone: null };
   }
   // the rows of the mini-batch of a step, the same for all rules; null for all rows
@@ -61,7 +61,7 @@ class Race {
   move(runner, rows) {
     const { optimizer, points } = runner, { ground } = this, { slopes } = ground.at(points.at(-1), rows);
     const before = optimizer.averages.map((average) => average.slice()), p = optimizer.data.slice();
-    optimizer.step(Object.fromEntries(ground.gradients.map((name, i) => [name, slopes[i]])));
+    optimizer.step({ p: slopes });
     const point = [...optimizer.data], lost = point.some((a, i) => Math.abs(a - this.middle[i]) >= this.far[i]);
     if (!point.every(Number.isFinite)) return void (runner.gone = points.length - 1);
     runner.notes.push({ p, g: optimizer.grad.slice(), before, numbers: optimizer.numbers });
@@ -79,13 +79,13 @@ function where({ points, losses, gone }, t) {
 // each statement of a rule at one step: the numbers before it and the number that it sets, for each coordinate
 function told({ name, notes }, step) {
   const { telling, arguments: names, sets, state, hyper } = rules[name], { p, g, before, numbers } = notes[step];
-  const seen = [], named = (words, values) => Object.fromEntries(words.map((word, i) => [word, values[i]]));
+  const seen = sets.map(() => []), named = (words, values) => Object.fromEntries(words.map((word, i) => [word, values[i]]));
   telling(p.slice(), g, ...before.map((average) => average.slice()), ...numbers, seen);
   const scalars = { ...hyper, ...named(names.slice(2 + state.length), numbers) };
   return [0, 1].map((i) => {
     let known = { ...scalars, p: p[i], g: g[i], ...named(state, before.map((average) => average[i])) };
     return sets.map((word, line) => {
-      const value = seen[i * sets.length + line], row = { word, known, value };
+      const value = typeof seen[line] === "number" ? seen[line] : seen[line][i], row = { word, known, value };
       known = { ...known, [word]: value };
       return row;
     });

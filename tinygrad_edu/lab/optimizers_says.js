@@ -2,7 +2,7 @@
 function explains(section) {
   const bubble = element("div", { className: "says", id: `${section.id}-says`, hidden: true });
   bubble.setAttribute("role", "tooltip");
-  section.append(bubble);
+  document.body.append(bubble);
   let spoken = null;
   function hide() {
     spoken?.removeAttribute("aria-describedby");

@@ -87,6 +87,7 @@ function show_plan() {
     box.checked = plan.rules.includes(box.value);
     box.nextSibling.replaceWith(swatch(box.value));
   }
+  $("o-more").open ||= $("o-more").querySelector(":checked") !== null;
   $("o-table").replaceChildren(...plan.rules.map(table_row));
   show_hyper();
   if (ravine) show_ravine();
@@ -97,10 +98,10 @@ function show_rates() {
   $("o-tuned").checked = tuned && known;
   $("o-tuned").disabled = !known;
   const words = {
-    ravine: "the best: rate of sgd, rate and momentum of heavy_ball",
+    ravine: "what theory calls best: the rate of sgd, rate and momentum of heavy_ball",
     own: "no others are known for this formula",
   };
-  $("o-tuned-is").textContent = words[surface] ?? "each its own, chosen by hand for this surface";
+  $("o-tuned-is").textContent = words[surface] ?? "a rate for each rule, chosen by hand for this surface";
   $("o-lr-is").textContent = tuned && known ? "each its own" : figure(lr);
   $("o-lr-says").textContent = tuned && known ? "each rule at a rate of its own" : "the same rate for all";
 }
@@ -127,8 +128,9 @@ function hyper_field({ name: rule, hyper }, name) {
   const usual = rules[rule].hyper[name], value = hyper[name] ?? usual, yes = typeof usual === "boolean";
   const field = element("input", yes ? { type: "checkbox", checked: value } : { type: "number", step: "any", value });
   field.onchange = () => {
-    const given = yes ? field.checked : field.valueAsNumber, { [name]: _, ...others } = now.plan.hyper[rule] ?? {};
-    const chosen = yes || Number.isFinite(given) ? { ...others, [name]: given } : others;
+    const given = yes ? field.checked : number_in(field, name), { [name]: _, ...others } = now.plan.hyper[rule] ?? {};
+    if (given === null) return;
+    const chosen = { ...others, [name]: given };
     renew({ hyper: { ...now.plan.hyper, [rule]: chosen } });
   };
   const label = element("label", {}, `${name} `, field);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,25 +14,36 @@ import numpy as np
 from ..core.init import Rng
 from ..core.tensor import Tensor
 from ..extras.numpy_functions import stack
-from ..extras.optimizers import CLASSIC
+from ..extras.optimizers import CLASSIC, RULES
+from ..extras.whole_optimizers import Whole
 from ..program.javascript import functions
 from ..program.javascript_arrays import runtime
 from ..race.pictures import RUNNERS
 from ..race.surfaces import SURFACES, stated
 from . import optimizers
-from .emit import rules, surface
+from .emit import ABSENT, ON_PAGE, compact, rules, surface
 from .examples import EXAMPLES
 from .graphs import explorer
 from .programs import book
-from .runs import RUNS, USUAL, losses
+from .runs import RUNS, USUAL, add_l1, losses
 from .settings import rates, settings, variants
 
 STEPS = 100  # of each run that the page does again
-EVERY = 5  # steps of a training from one loss to the next that is compared
+EVERY = 10  # steps of a training from one loss to the next that is compared
 FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "expm1", "log1p", "sqrt")  # that a browser may round in another way
-NUMBERS = np.random.default_rng(0).uniform(0.01, 4, 200)  # with which it looks
+NUMBERS = np.random.default_rng(0).uniform(0.01, 4, 60)  # with which it looks
 TABS = {"playground": "Playground", "optimizers": "Optimizers", "backprop": "Backprop"}
-SHARED = ("training", "random", "samples", "programs", "run", "python", "common", "proof")  # scripts, in this order
+SHARED = (
+    "training",
+    "random",
+    "samples",
+    "programs",
+    "run",
+    "python",
+    "common",
+    "teaching",
+    "proof",
+)  # scripts, in this order
 HERE = Path(__file__).parent
 
 
@@ -48,7 +59,7 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     start : the link to begin with, as "tab=backprop", where the address has none
     """
     seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
-    usual = {rule: {**USUAL, "rule": rule, "seed": seed, "start": seed} for rule in CLASSIC}
+    usual = {rule: {**USUAL, "rule": rule, "batch": 32, "seed": seed, "start": seed} for rule in ON_PAGE}
     runs = {**usual, **{name: {**USUAL, **run} for name, run in RUNS.items()}}
     trainings = {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in runs.items()}
     if own and own["losses"]:
@@ -56,10 +67,13 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     facts = {
         "seed": seed,
         "rates": stated(),
-        "order": [name for name in RUNNERS if name in CLASSIC],
+        "groups": groups(),
+        "order": [name for names in groups().values() for name in names],
+        "absent": [RULES[name].__name__ for name in ABSENT],
         "start": start,
         "runs": runs,
         "steps": STEPS,
+        "every": EVERY,
         "trainings": trainings,
         "own": own,
         "walks": {name: walks(name) for name in SURFACES},
@@ -73,17 +87,26 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     surfaces = ",\n".join(f"{name}: {surface(*given)}" for name, given in optimizers.places(formula).items())
     emitted = [
         rules(),
-        functions(optimizers.ravine_facts, optimizers.memory),
+        functions(optimizers.ravine_facts, optimizers.memory, add_l1),
         f"const surfaces = {{{surfaces}}};",
         "const graphs = {\n" + ",\n".join(f"{name}: {text}" for name, text in graphs.items()) + "\n};",
         f"const book = {book()};",
         rates(),
         variants(),
-        f"const facts = {json.dumps(facts, ensure_ascii=False)};",
+        f"const facts = {compact(facts)};",
     ]
     shared = [text(f"{name}.js") for name in SHARED]
     tabs = ["\n".join(["{", *texts(name, ".js"), "}"]) for name in TABS]
     return assembled("\n".join(['"use strict";', runtime(), *emitted, *shared, *tabs, text("page.js")]))
+
+
+def groups() -> dict[str, list[str]]:
+    """Return the rules of the page by the words over them: first those of courses, which a class begins with."""
+    found: dict[str, list[str]] = {"of courses": [], "of papers": [], "of papers, on whole layers": []}
+    first, papers, layers = found.values()
+    for name in [name for name in RUNNERS if name in ON_PAGE]:
+        (first if name in CLASSIC else layers if issubclass(ON_PAGE[name], Whole) else papers).append(name)
+    return found
 
 
 def assembled(script: str) -> str:
@@ -109,8 +132,9 @@ def panel(name: str) -> str:
 
 
 def text(name: str) -> str:
-    """Return a file of this room."""
-    return (HERE / name).read_text(encoding="utf-8")
+    """Return a file of this room; of a script without the lines that are comments, which the page has no room for."""
+    written = (HERE / name).read_text(encoding="utf-8")
+    return re.sub(r"(?m)^ *//.*\n", "", written) if name.endswith(".js") else written
 
 
 def texts(tab: str, suffix: str) -> list[str]:
@@ -125,9 +149,9 @@ def digest(source: str) -> str:
 
 def walks(name: str) -> dict[str, list[float]]:
     """Return the point that each rule has come to after `STEPS` steps on a surface, on all of its data."""
-    place, rates = SURFACES[name], stated()[name]
-    points = {rule: Tensor(np.array(place.start, float), requires_grad=True) for rule in CLASSIC}
-    optimizers: list[Any] = [CLASSIC[rule]([p], lr=rates[rule]) for rule, p in points.items()]
+    place = SURFACES[name]
+    points = {rule: Tensor(np.array(place.start, float), requires_grad=True) for rule in ON_PAGE}
+    optimizers = [ON_PAGE[rule]([p], lr=walk_rate(name, rule)) for rule, p in points.items()]
     for _ in range(STEPS):
         for optimizer in optimizers:
             optimizer.zero_grad()
@@ -136,3 +160,9 @@ def walks(name: str) -> dict[str, list[float]]:
         for optimizer in optimizers:
             optimizer.step()
     return {rule: p.numpy().tolist() for rule, p in points.items()}
+
+
+def walk_rate(surface: str, rule: str) -> float:
+    """Return the rate of a rule on a surface: that chosen by hand, or its own, at most a quarter of that of SGD."""
+    rates = stated()[surface]
+    return rates.get(rule, min(ON_PAGE[rule].hyper["lr"], rates["sgd"] / 4))

@@ -2,32 +2,32 @@
 function renew(given = {}) {
   play(false);
   const settings = { ...(pg.run?.settings ?? SETTINGS), ...given };
+  keep_before(settings);
   pg.run = new Run(settings);
-  Object.assign(pg, { history: [], chosen: { k: 1, j: 0, quiet: true }, line: -1, box: box() });
+  Object.assign(pg, { history: [], asked: 0, chosen: { k: 1, j: 0, quiet: true }, line: 0, box: box() });
   const shape = is_picture();
   $("map").hidden = $("pg-views").hidden = shape;
   pg.view.unit = null;
   $("pg-pad-place").hidden = !shape;
-  if (!is_picture() && !inside(pg.probe)) pg.probe = [(pg.box[0] + pg.box[1]) / 2, (pg.box[2] + pg.box[3]) / 2];
+  if (!is_picture() && !inside(pg.probe)) pg.probe = [...pg.run.data.X[0], 0].slice(0, 2);
   if (shape) pg.pixels ??= [...pg.run.data.X_test[0]];
   record();
   take_inks();
   draw_knobs();
   draw_net();
-  $("equations").innerHTML = pg.run.optimizer.rule.equations;
+  $("equations").innerHTML = pg.run.optimizer.rule.equations.join("\n");
   $("kernel").textContent = [pg.run.optimizer.rule.kernel, pg.run.optimizer.rule.scalars].join("\n\n");
   refresh();
 }
 const inside = ([a, b]) => a >= pg.box[0] && a <= pg.box[1] && b >= pg.box[2] && b <= pg.box[3];
-// a rate to begin with: of that which is stated for a rule in the race's valley a tenth, of the list the nearest
+// a rate to begin with: of that which is stated for a rule in the race's valley a tenth, or its own; of the list the nearest
 function suggested(rule) {
-  const lr = Math.min(facts.rates.valley[rule] / 10, 1);
+  const stated = facts.rates.valley[rule], lr = Math.min(stated ? stated / 10 : rules[rule].hyper.lr, 1);
   return RATES_OF_CHOICE.reduce((a, b) => (Math.abs(Math.log(b / lr)) < Math.abs(Math.log(a / lr)) ? b : a));
 }
-// the losses after this step; of the digits, which take longer, after every tenth or so
+// the losses after this step
 function record() {
   const { run } = pg, t = run.losses.length;
-  if (is_picture() && pg.playing && t < (pg.history.at(-1)?.t ?? 0) + 10) return;
   const { train, test } = run.measures();
   pg.latest = { train, test };
   pg.history.push({ t, train: train.loss, test: test.loss });
@@ -38,42 +38,64 @@ function step() {
 }
 function play(on) {
   pg.playing = on && pg.good;
-  pg.frames = 0;
+  Object.assign(pg, { frames: 0, due: 0, last: null });
   $("play").textContent = pg.playing ? "Pause" : "Play";
   if (pg.playing) requestAnimationFrame(frame);
 }
-function frame() {
+// the steps come first: as many as the clock asks for, but that a frame gives them no more than MOST; then the pictures
+const MOST = 25, STEPS = 60; // milliseconds; steps a second at the usual speed
+function frame(time) {
   if (!pg.playing) return;
-  const { t } = pg.run;
-  for (pg.due += Number($("pg-speed").value); pg.due >= 1 && pg.playing; pg.due--) step();
-  if (pg.run.t > t && ++pg.frames % 2) record();
-  if (!pg.playing || !still.matches || pg.frames % 60 === 0) refresh();
+  const past = Math.min(100, time - (pg.last ?? time - 1000 / STEPS)), end = performance.now() + MOST;
+  pg.last = time;
+  pg.due += (Number($("pg-speed").value) * past * STEPS) / 1000;
+  for (; pg.due >= 0.99 && pg.playing && performance.now() < end; pg.due--) step();
+  pg.due = Math.min(pg.due, 1);
+  if (pg.playing) draw_turn();
   if (pg.playing) requestAnimationFrame(frame);
+  else pause();
+}
+function pause() {
+  play(false);
+  if (pg.history.at(-1).t < pg.run.losses.length) record();
+  refresh();
 }
 const still = matchMedia("(prefers-reduced-motion: reduce)"); // then the pictures change once in 60 frames
 
 // --- what is shown ---------------------------------------------------------------------------------------------------
-// while it plays the grid is coarse, and a frame draws the map and one other thing, each in its turn
+// while it plays, the grid is coarse and a frame draws the output or one other thing, each of these in its turn
+const halves = [0, 1].map((half) => () => draw_tiles(half, 2));
+const TURNS = [
+  [halves[0], draw_edges, record, draw_numbers, halves[1], draw_curve, record],
+  [halves[0], draw_edges, draw_now, draw_layers, halves[1], draw_curve, say_probe],
+].flat();
+function draw_turn() {
+  const k = pg.frames++;
+  if (still.matches) return void (k % STEPS === 0 && (record(), refresh()));
+  if (k % 2 === 0) draw_output();
+  else TURNS[(k >> 1) % TURNS.length]();
+  if (k % 4 === 1) draw_count();
+}
 function refresh() {
-  const fine = pg.playing ? TILE : FINE, values = is_picture() ? null : survey(fine);
-  const turn = (k, of) => !pg.playing || still.matches || pg.frames % of === k;
   take_inks();
-  if (is_picture()) draw_pad();
-  else draw_map(values, fine);
-  if (turn(0, 3)) draw_curve();
-  if (turn(1, 3)) draw_tiles(values, fine);
-  if (turn(2, 3)) draw_edges();
-  $("t").textContent = pg.run.t;
-  $("pg-epochs").textContent = (pg.run.t / pg.run.batches).toFixed(1);
-  if (!turn(0, 12)) return;
-  draw_now();
-  draw_layers();
-  say_probe();
-  draw_numbers();
+  draw_output();
+  draw_tiles();
+  for (const draw of [draw_curve, draw_edges, draw_count, draw_now, draw_layers, say_probe, draw_numbers]) draw();
   if (pg.playing) return;
   draw_lines();
   draw_closer();
   $("pg-python").textContent = told(pg.run);
+}
+function draw_count() {
+  $("t").textContent = pg.run.t;
+  $("pg-epochs").textContent = (pg.run.t / pg.run.batches).toFixed(1);
+}
+// the values on the grid are kept for the tiles
+function draw_output() {
+  if (is_picture()) return draw_pad();
+  const fine = pg.playing ? TILE : FINE;
+  pg.seen = { values: survey(fine), fine };
+  draw_map(pg.seen);
 }
 function draw_now() {
   const { run, latest } = pg, share = ({ right, of }) => (right === null ? "" : `${right} of ${of} right`);
@@ -86,7 +108,8 @@ function draw_now() {
   ];
   const made = rows.map((row, r) => element("tr", {}, ...cells(row, r)));
   keep_focus(() => $("pg-now").tBodies[0].replaceChildren(...made));
-  $("pg-halt").textContent = run.broken ? HALTED : "";
+  const asked = run.t < pg.asked ? `The link asks for ${pg.asked} steps: press Play.` : "";
+  $("pg-halt").textContent = run.broken ? HALTED : asked;
   $("pg-legend").textContent = legend();
   const score = share(latest.test) || `loss ${said(latest.test.loss)}`, what = "Data, and what the network says of it.";
   $("map").setAttribute("aria-label", `${what} Step ${run.t}; ${score} in the test data. Arrow keys move the cross.`);
@@ -110,9 +133,9 @@ function loss_words({ loss, of }) {
 const right_words = ({ right, of }) =>
   `${right} / ${of} = ${((100 * right) / of).toFixed(1)} %: the largest output is that of the sample's class`;
 function draw_numbers() {
-  const { rule, t, hyper } = pg.run.optimizer, arrays = 2 + rule.state.length;
+  const { optimizer } = pg.run, { rule, t } = optimizer, arrays = 2 + rule.state.length;
   const head = String(rule.kernel).match(/\((.*?)\)/)[1].split(", ").slice(arrays);
-  const numbers = rule.scalars(t + 1, ...Object.values({ ...hyper, lr: pg.run.rate(t + 1) }));
+  const numbers = optimizer.scalars(t + 1, pg.run.rate(t + 1));
   const list = head.map((name, i) => `${name} = ${Number(numbers[i].toPrecision(6))}`).join(", ");
   $("numbers").textContent = `At step ${t + 1}: ${list}`;
 }
@@ -158,7 +181,7 @@ function dead_units() {
 }
 
 // --- the page --------------------------------------------------------------------------------------------------------
-$("play").onclick = () => (play(!pg.playing), pg.playing || refresh());
+$("play").onclick = () => (pg.playing ? pause() : play(true));
 $("step").onclick = () => (play(false), step(), record(), refresh());
 $("epoch").onclick = () => {
   play(false);
@@ -192,7 +215,9 @@ tabs.playground = {
     refresh();
   },
   hide: () => play(false),
-  lessons: Object.keys(LESSONS),
+  lessons: LESSONS,
+  parts: PARTS,
+  parted: () => (draw_knobs(), draw_net()),
   state: link_state,
   restore: from_link,
 };

@@ -1,6 +1,6 @@
 // What the files of the playground share: the run on the page, and what of it is looked at.
-const pg = { run: null, playing: false, due: 0, good: false, history: [], lesson: null };
-Object.assign(pg, { probe: [0, 0], chosen: { k: 1, j: 0 }, line: -1 }); // a point, a unit or weight, a line
+const pg = { run: null, playing: false, due: 0, good: false, history: [] };
+Object.assign(pg, { probe: [NaN, NaN], chosen: { k: 1, j: 0 }, line: -1 }); // a point, a unit or weight, a line
 const MARKS = ["●", "■", "▲"], CLASS_COLOURS = ["two", "one", "three"];
 const INKS = ["one", "two", "three", "card", "page", "text", "quiet", "line", "faint"];
 const ink = (name) => pg.inks[name]; // a colour of the page, which is asked for them once for each picture

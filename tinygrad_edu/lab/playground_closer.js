@@ -12,7 +12,9 @@ const line_of = (target) => pg.run.plain.lines.find((line) => line.target === ta
 
 function draw_closer() {
   const { k, j } = pg.chosen, words = "The input: what the network is given of a sample.";
+  const where = is_picture() ? " for the picture on the pad" : " for the point under the cross";
   const name = element("p", { className: "pg-name", textContent: k ? unit_name(k, j) : words });
+  if (k) name.append(element("span", { className: "quiet", textContent: where }));
   keep_focus(() => $("pg-closer").replaceChildren(name, ...(k ? [...formulas(k, j), weights_table(k, j)] : [])));
 }
 // the lines that compute a unit, as text and with their numbers

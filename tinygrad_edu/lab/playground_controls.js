@@ -3,6 +3,7 @@ const RATES_OF_CHOICE = [-5, -4, -3, -2, -1, 0, 1].flatMap((e) => [1, 2, 5].map(
 const WORDS = { cross_entropy: "cross-entropy", mse_loss: "squared error", "": "as suits the activation" };
 const options = (values) => values.map((value) => [value, WORDS[value] ?? String(value).replaceAll("_", " ")]);
 const is_drawn = ({ data }) => data !== "digits" && data !== "own"; // by a formula, with noise
+const SHARES = [0, 1e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1];
 // knobs by name: where, label, the values, or the ends and step of a slider; when: whether it has a use
 const KNOBS = {
   n: { at: "data", label: "Samples", values: [50, 100, 200, 300, 500, 1000], when: is_drawn },
@@ -11,10 +12,11 @@ const KNOBS = {
   batch: { at: "data", label: "Batch", values: [1, 2, 4, 8, 16, 32, 64, 0], words: { 0: "all" } },
   activation: { at: "model", label: "Activation", values: Object.keys(facts.names), when: (s) => s.layers.length },
   weights: { at: "model", label: "First weights", values: ["", ...Object.keys(WEIGHTS)] },
-  dropout: { at: "model", label: "Dropout", range: [0, 0.8, 0.1], when: (s) => s.layers.length },
   loss: { at: "model", label: "Loss", values: ["cross_entropy", "mse_loss"], when: (s) => SETS[s.data].classes },
-  rule: { at: "rule", label: "Rule", values: () => Object.keys(rules), id: "rule" },
-  l2: { at: "rule", label: "l2", values: [0, 1e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1] },
+  dropout: { at: "model", label: "Dropout", range: [0, 0.8, 0.1], when: (s) => s.layers.length },
+  rule: { at: "rule", label: "Rule", values: facts.order, id: "rule" },
+  l1: { at: "rule", label: "l1", values: SHARES, part: "l2" },
+  l2: { at: "rule", label: "l2", values: SHARES },
   schedule: { at: "rule", label: "Schedule", values: () => ["", ...Object.keys(schedules)], words: { "": "constant" } },
 };
 const settings_now = () => pg.run.settings;
@@ -38,8 +40,8 @@ function slider([min, max, step], value) {
 function setting_knob(name) {
   const { label, values, range, words, id } = KNOBS[name], value = settings_now()[name];
   const list = values && typeof values === "function" ? values() : values;
-  const input = list ? choice(list, value, name === "rule" ? rule_words() : words) : slider(range, value);
-  const shown = element("output", { textContent: value });
+  const input = name === "rule" ? rule_choice(value) : list ? choice(list, value, words) : slider(range, value);
+  const shown = element("output", { textContent: value, ariaLive: "off" });
   const number = (text) => (typeof SETTINGS[name] === "number" ? Number(text) : text);
   input.id = id ?? `pg-${name}`;
   input.oninput = () => (shown.textContent = input.value);
@@ -51,13 +53,20 @@ function changed(name, value) {
   if (name === "rule") return { rule: value, hyper: { lr: suggested(value) } };
   return name === "schedule" ? { schedule: value, numbers: { ...facts.schedules[value] } } : { [name]: value };
 }
-const rule_words = () => Object.fromEntries(Object.entries(rules).map(([name, { name: title }]) => [name, title]));
+// the rules in their groups, those of courses in front
+function rule_choice(value) {
+  const words = Object.fromEntries(facts.order.map((name) => [name, rules[name].name])), select = element("select");
+  for (const [label, names] of Object.entries(facts.groups))
+    select.append(element("optgroup", { label }, ...choice(names, value, words).children));
+  select.value = value;
+  return select;
+}
 
 // the numbers of the rule and of the schedule, which may be changed under way
 function hyper_knobs() {
   const { rule, schedule } = settings_now(), found = [];
   for (const [name, value] of Object.entries(rules[rule].hyper))
-    found.push(hyper_knob(name, pg.run.hyper[name] ?? value));
+    if (!is_out("playground", name)) found.push(hyper_knob(name, pg.run.hyper[name] ?? value));
   if (rule === "rmsprop") found.push(hyper_knob("centered", Boolean(settings_now().hyper.centered)));
   for (const name of Object.keys(schedule ? facts.schedules[schedule] : {})) found.push(schedule_knob(name));
   return found;
@@ -77,7 +86,7 @@ function hyper_knob(name, value) {
   }
   const input = element("input", { type: "number", step: "any", id: `pg-h-${name}` });
   input.value = value;
-  input.onchange = () => Number.isFinite(input.valueAsNumber) && kept(input.valueAsNumber);
+  input.onchange = () => number_in(input, name) !== null && kept(input.valueAsNumber);
   return why(knob(name.replaceAll("_", " "), input), () => words_of(name));
 }
 function schedule_knob(name) {
@@ -94,24 +103,18 @@ function new_rate(lr) {
   run.change(`optimizer.lr = ${rate_text(run.settings, lr)}`, () => (run.hyper.lr = lr));
   refresh();
 }
-const wanted = (name) => (KNOBS[name].when?.(settings_now()) ?? true) && !pg.lesson?.hide.includes(name);
+const wanted = (name) => (KNOBS[name].when?.(settings_now()) ?? true) && !is_out("playground", KNOBS[name].part ?? name);
 function draw_knobs() {
   for (const place of ["data", "model", "rule"]) {
     const names = Object.keys(KNOBS).filter((name) => KNOBS[name].at === place && wanted(name));
     const made = names.map(setting_knob);
     if (place === "data" && is_drawn(settings_now())) made.push(seed_button("seed", "New data"));
     if (place === "model") made.push(seed_button("start", "New first weights"));
-    if (place === "model") made.unshift(depth_buttons());
+    if (place === "model" && !is_out("playground", "depth")) made.unshift(depth_buttons());
     if (place === "rule") made.splice(1, 0, ...hyper_knobs());
     keep_focus(() => $(`pg-${place}-knobs`).replaceChildren(...made));
   }
   draw_sets();
-}
-// an element with the same name has the focus again when its place was filled anew
-function keep_focus(fill) {
-  const { id } = document.activeElement ?? {};
-  fill();
-  if (id && document.activeElement?.id !== id) $(id)?.focus();
 }
 function seed_button(name, label) {
   const button = element("button", { type: "button", textContent: label, id: `pg-${name}` });

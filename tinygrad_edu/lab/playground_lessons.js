@@ -25,16 +25,25 @@ const LESSONS = {
     text: "Few samples, much noise. When does the loss of the test data rise again? Try l2 and dropout against it.",
     settings: { data: "moons", n: 50, noise: 0.35, test: 0.5, layers: [8, 8], hyper: { lr: 0.02 }, batch: 0 },
   },
+  batch: {
+    title: "What a batch changes", hide: ["lines", "layers", "python", "inputs", "l2", "schedule", "model"],
+    text: "Play some epochs with batches of 1. Then choose 16, then all: the curve of the run before stays. \
+Which one shakes, which one needs the fewest epochs, which one the fewest steps?",
+    settings: { data: "moons", noise: 0.2, rule: "sgd", hyper: { lr: 0.2 }, batch: 1 },
+  },
+  quicker: {
+    title: "Is Adam quicker?", hide: ["lines", "layers", "python", "inputs", "l2", "schedule", "model"],
+    text: "Play 20 epochs of SGD. Choose Adam, and play again: the curve of the run before stays. \
+Then give SGD the rate 1. Was it the rule, or the rate?",
+    settings: { data: "circles", layers: [6], rule: "sgd", hyper: { lr: 0.02 } },
+  },
 };
-function begin_lesson(name) {
-  const lesson = LESSONS[name];
-  pg.lesson = lesson ? { name, ...lesson } : null;
-  const { hide = [], title, text } = lesson ?? {};
-  for (const part of document.querySelectorAll("#playground [data-part]"))
-    part.hidden = hide.includes(part.dataset.part);
-  document.querySelector(".pg-bench").classList.toggle("two", hide.includes("data"));
-  $("pg-model-knobs").hidden = hide.includes("model");
-  $("pg-lesson").hidden = !lesson;
-  if (lesson) $("pg-lesson").replaceChildren(element("b", { textContent: `${title}. ` }), text);
-  return lesson?.settings ?? {};
-}
+// what a lesson may leave out
+const PARTS = {
+  lead: "First sentence", play: "Play", step: "One batch", epoch: "One epoch", reset: "Reset", speed: "Speed",
+  data: "All about the data", n: "Samples", noise: "Noise", test: "Held out to test", batch: "Batch",
+  model: "All about the network", depth: "Layers, units", activation: "Activation", weights: "First weights",
+  dropout: "Dropout", loss: "Loss", inputs: "Other inputs", views: "Test data, only the answer", closer: "Look closer",
+  rule: "The rule", lr: "Learning rate", l2: "l1 and l2", schedule: "Schedule", lines: "What just happened",
+  layers: "Layer by layer", python: "The Python of this", tabs: "The other tabs",
+};

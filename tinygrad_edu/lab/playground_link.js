@@ -1,9 +1,9 @@
-// The link: the settings that differ from those of a new page, the steps that were made, and the lesson.
-const MANY = 2000; // steps that a link may ask for
+// The link: the settings that differ from those of a new page, and the steps that were made.
+const MANY = 2000, LONG = 3000; // steps that a link may ask for, and milliseconds that they may take
 const GROUPS = { hyper: "h", numbers: "s" }; // settings that are several numbers: h.lr, s.steps
 
 function link_state() {
-  const { run, lesson } = pg, found = {}, usual = lesson ? { ...SETTINGS, ...lesson.settings } : SETTINGS;
+  const { run } = pg, found = {}, usual = { ...SETTINGS, ...begun("playground") };
   const text = (value) => (Array.isArray(value) ? value.join("-") || "none" : String(value));
   for (const [name, value] of Object.entries(run.settings))
     if (name in GROUPS) for (const [key, part] of Object.entries(value)) found[`${GROUPS[name]}.${key}`] = text(part);
@@ -11,16 +11,15 @@ function link_state() {
   if (!pg.view.tests) found.tests = 0;
   if (pg.view.hard) found.hard = 1;
   if (run.losses.length) found.t = run.losses.length;
-  return lesson ? { ...found, lesson: lesson.name } : found;
+  return found;
 }
-const asked = new URLSearchParams(location.search).get("lesson"); // lab.html?lesson=xor
 function from_link(kept) {
-  const begun = { ...facts.own?.settings.hyper };
-  const given = { ...SETTINGS, hyper: begun, numbers: {}, ...begin_lesson(kept.lesson ?? asked) };
+  const hyper_own = { ...facts.own?.settings.hyper };
+  const given = { ...SETTINGS, hyper: hyper_own, numbers: {}, ...begun("playground") };
   for (const [name, text] of Object.entries(kept)) {
     const [group, key] = name.split("."), long = Object.keys(GROUPS).find((long) => GROUPS[long] === group);
     const value = text === "true" || text === "false" ? text === "true" : Number(text);
-    if (key && long && !Number.isNaN(value)) given[long] = { ...given[long], [key]: value };
+    if (key && long && (long === "hyper" ? in_range(key, +value) : value > 0)) given[long] = { ...given[long], [key]: value };
     else if (name in SETTINGS && allowed(name, read(name, text))) given[name] = read(name, text);
   }
   const hyper = { ...rules[given.rule].hyper, centered: false };
@@ -28,14 +27,19 @@ function from_link(kept) {
   for (const long in known)
     given[long] = Object.fromEntries(Object.entries(given[long]).filter(([key]) => key in known[long]));
   if (given.schedule) given.numbers = { ...facts.schedules[given.schedule], ...given.numbers };
+  if (!SETS[given.data].classes) given.loss = "mse_loss";
   if (!("lr" in given.hyper)) given.hyper.lr = suggested(given.rule);
   Object.assign(pg.view, { hard: kept.hard === "1", tests: kept.tests !== "0" });
   for (const name of ["hard", "tests"]) $(`pg-${name}`).checked = pg.view[name];
   renew(given);
-  for (let t = Math.min(Number(kept.t) || 0, MANY); t > 0 && !pg.run.broken; t--) {
+  pg.before = null; // a link begins, it compares nothing
+  say_before(given);
+  const asked = Math.min(Number(kept.t) || 0, MANY), end = performance.now() + LONG;
+  while (pg.run.t < asked && !pg.run.broken && performance.now() < end) {
     step();
-    if (t % 10 === 1) record();
+    if ((asked - pg.run.t) % 10 === 0) record();
   }
+  pg.asked = asked;
 }
 function read(name, text) {
   const usual = SETTINGS[name];
@@ -47,11 +51,11 @@ function read(name, text) {
 function allowed(name, value) {
   const whole = (x, low, high) => Number.isInteger(x) && x >= low && x <= high;
   if (name === "data") return value in SETS;
-  if (name === "inputs") return value.length > 0 && value.every((input) => input in INPUTS);
+  if (name === "inputs") return value.length > 0 && value.every((input, i) => input in INPUTS && value.indexOf(input) === i);
   if (name === "layers") return value.length <= 6 && value.every((n) => whole(n, 1, 32));
   if (name === "n") return whole(value, 20, 2000);
   if (name === "batch") return whole(value, 0, 2000);
   if (name === "seed" || name === "start") return whole(value, 0, 2 ** 32 - 1);
   const { values, range } = KNOBS[name], list = typeof values === "function" ? values() : values;
-  return list ? list.includes(value) || (name === "l2" && value >= 0) : value >= range[0] && value <= range[1];
+  return list ? list.includes(value) || (["l1", "l2"].includes(name) && value >= 0) : value >= range[0] && value <= range[1];
 }

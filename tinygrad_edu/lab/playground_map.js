@@ -1,22 +1,19 @@
 // The output: what the network says of every point, the data on it, and the losses so far.
 const shade = element("canvas");
 
-function draw_map(values, fine) {
+function draw_map({ values, fine }) {
   const { pen, width } = pen_of($("map"), 1), spot = place_of(width);
   if (is_plane()) {
     Object.assign(shade, { width: fine, height: fine });
     shade.getContext("2d").putImageData(enlarged(values, fine) ?? backdrop(values.outputs, fine), 0, 0);
     pen.drawImage(shade, 0, 0, width, width);
   } else draw_wave(pen, spot, values.outputs);
-  draw_points(pen, spot);
+  if (width) pen.drawImage(points_seen(width), 0, 0, width, width);
   const [u, v] = spot(is_plane() ? pg.probe : [pg.probe[0], probed().outputs.data[0]]);
-  pen.strokeStyle = ink("text");
-  pen.lineWidth = 1.5;
-  for (const [a, b, c, d] of [[-9, 0, -3, 0], [3, 0, 9, 0], [0, -9, 0, -3], [0, 3, 0, 9]]) {
-    pen.beginPath();
-    pen.moveTo(u + a, v + b);
-    pen.lineTo(u + c, v + d);
-    pen.stroke();
+  for (const [name, wide] of [["card", 5], ["text", 2]]) {
+    pen.lineWidth = wide * em;
+    for (const [a, b, c, d] of [[-11, 0, -4, 0], [4, 0, 11, 0], [0, -11, 0, -4], [0, 4, 0, 11]])
+      trace(pen, [[u + a * em, v + b * em], [u + c * em, v + d * em]], name);
   }
 }
 function place_of(width) {
@@ -35,12 +32,12 @@ function backdrop(outputs, fine) {
   const most = classes || Math.max(...[...pg.run.data.y, ...pg.run.data.y_test].flat().map(Math.abs));
   const { hard } = pg.view;
   for (let k = 0; k < fine * fine; k++) {
-    const scores = row(outputs, k);
-    let kind = Number(scores[0] > 0), much = (0.85 * Math.min(Math.abs(scores[0]) / most, 1)) || 0;
+    const score = outputs.data[k];
+    let kind = Number(score > 0), much = (0.85 * Math.min(Math.abs(score) / most, 1)) || 0;
     if (classes) {
-      const odds = odds_of(scores);
-      kind = odds.indexOf(Math.max(...odds));
-      much = 0.08 + (0.6 * Math.min(1, Math.max(0, odds[kind] - 1 / classes))) / (1 - 1 / classes);
+      kind = best_of(outputs.data, k * classes, classes);
+      const odds = odds_at(outputs.data, k * classes, classes, kind);
+      much = 0.08 + (0.6 * Math.min(1, Math.max(0, odds - 1 / classes))) / (1 - 1 / classes);
     }
     if (hard) much = 0.6;
     for (let c = 0; c < 3; c++) image.data[4 * k + c] = back[c] + much * ((ends[kind] ?? back)[c] - back[c]);
@@ -48,8 +45,34 @@ function backdrop(outputs, fine) {
   }
   return image;
 }
+// the likeliest of the classes whose scores stand from first on, and its odds; no array is made, as there are many points
+function best_of(scores, first, classes) {
+  let kind = 0;
+  for (let c = 1; c < classes; c++) if (scores[first + c] > scores[first + kind]) kind = c;
+  return kind;
+}
+function odds_at(scores, first, classes, kind) {
+  if (pg.run.settings.loss !== "cross_entropy") return scores[first + kind];
+  let sum = 0;
+  for (let c = 0; c < classes; c++) sum += Math.exp(scores[first + c] - scores[first + kind]);
+  return 1 / sum;
+}
+// the data, drawn once for many frames: until they, their marks, a colour or the size are others
+const dots = element("canvas");
+function points_seen(width) {
+  const { data } = pg.run, side = Math.floor(width * devicePixelRatio);
+  const key = [side, em, pg.view.tests, ...marked(), ...Object.values(pg.inks)].join();
+  if (dots.data === data && dots.key === key) return dots;
+  Object.assign(dots, { data, key, width: side, height: side });
+  const pen = dots.getContext("2d");
+  pen.scale(devicePixelRatio, devicePixelRatio);
+  draw_points(pen, place_of(width));
+  return dots;
+}
+// the samples of the last batch; while many go by in a second, none
+const marked = () => (pg.run.at === null || (pg.playing && Number($("pg-speed").value) >= 1) ? [] : pg.run.chosen);
 function draw_points(pen, spot) {
-  const { data, classes } = pg.run, sure = new Set(pg.run.at === null ? [] : pg.run.chosen);
+  const { data, classes } = pg.run, sure = new Set(marked());
   const parts = [[data.X, data.y, false]];
   if (pg.view.tests) parts.unshift([data.X_test, data.y_test, true]);
   for (const [points, labels, hollow] of parts)
@@ -59,7 +82,7 @@ function draw_points(pen, spot) {
       pen.fillStyle = hollow ? ink("card") : ink(name);
       pen.strokeStyle = hollow ? ink(name) : sure.has(i) ? ink("text") : ink("card");
       pen.lineWidth = hollow || sure.has(i) ? 1.75 : 1;
-      mark(pen, kind, u, v, is_plane() ? 4 : 3);
+      mark(pen, kind, u, v, (is_plane() ? 4 : 3) * em);
     });
 }
 function mark(pen, kind, u, v, size) {
@@ -86,7 +109,7 @@ function draw_wave(pen, spot, outputs) {
 function look_at(point) {
   const [left, right, bottom, top] = pg.box, within = (a, low, high) => Math.min(Math.max(a, low), high);
   pg.probe = [within(point[0], left, right), within(point[1], bottom, top)];
-  draw_map(survey(FINE), FINE);
+  draw_output();
   say_probe();
   if (!pg.playing) draw_closer();
 }
@@ -109,7 +132,7 @@ function watch_map() {
 function say_probe() {
   const { classes, settings } = pg.run, scores = [...probed().outputs.data];
   const point = is_plane() ? pg.probe : pg.probe.slice(0, 1);
-  const where = is_picture() ? "Of the picture" : `At (${point.map(short).join(", ")})`;
+  const where = is_picture() ? "Of the picture" : `At the cross, (${point.map(short).join(", ")}),`;
   if (!classes) return ($("pg-probe").textContent = `${where} the network says ${short(scores[0])}.`);
   const odds = odds_of(scores), sum = settings.loss === "cross_entropy";
   const best = odds.indexOf(Math.max(...odds)), name = is_picture() ? best : `${MARKS[best]} ${best}`;
@@ -119,27 +142,30 @@ function say_probe() {
 
 // --- losses ---------------------------------------------------------------------------------------------------------
 function draw_curve() {
-  const { pen, width, height } = pen_of($("curve"), 0.5), left = 38, low = height - 20, { losses } = pg.run;
-  const n = Math.max(50, losses.length), measured = pg.history.flatMap(({ train, test }) => [train, test]);
+  const { pen, width, height } = pen_of($("curve"), 0.5), left = 40 * em, low = height - 20 * em, { losses } = pg.run;
+  const { history: older = [] } = pg.before ?? {}, n = Math.max(50, losses.length, older.at(-1)?.t ?? 0);
+  const measured = [...pg.history, ...older].flatMap(({ train, test }) => [train, test]);
   const top = [...losses.slice(-2000), ...measured].filter(Number.isFinite).reduce((a, b) => Math.max(a, b), 0.1);
-  const place = (t, loss) => [left + ((width - left - 4) * t) / n, low - ((low - 8) * Math.min(loss, top)) / top];
-  pen.font = "12px system-ui, sans-serif";
+  const place = (t, loss) => [left + ((width - left - 4) * t) / n, low - ((low - 8 * em) * Math.min(loss, top)) / top];
+  pen.font = `${12 * em}px system-ui, sans-serif`;
   pen.fillStyle = ink("quiet");
   pen.lineWidth = 1;
   for (let k = 0; k <= 4; k++) {
     const [, v] = place(0, (top * k) / 4);
     trace(pen, [[left, v], [width, v]], "line");
-    pen.fillText(((top * k) / 4).toPrecision(2), 2, v + 4);
+    pen.fillText(((top * k) / 4).toPrecision(2), 2, v + 4 * em);
   }
   pen.fillText("0", left, height - 4);
-  pen.fillText(`step ${n}`, width - 62, height - 4);
+  pen.fillText(`step ${n}`, width - 62 * em, height - 4);
   const every = Math.max(1, Math.ceil(losses.length / 600));
   trace(pen, losses.map((loss, t) => place(t + 1, loss)).filter((_, t) => t % every === 0), "faint");
   const thin = Math.max(1, Math.ceil(pg.history.length / 600)), kept = pg.history.filter((_, i) => i % thin === 0);
-  pen.lineWidth = 2;
+  pen.lineWidth = 2 * em;
   trace(pen, kept.map(({ t, train }) => place(t, train)), "one");
   pen.setLineDash([7, 4]);
   trace(pen, kept.map(({ t, test }) => place(t, test)), "two");
+  pen.setLineDash([2, 3]);
+  trace(pen, older.map(({ t, train }) => place(t, train)), "text");
   pen.setLineDash([]);
 }
 function trace(pen, points, name) {

@@ -18,7 +18,7 @@ function input_column() {
   }
   for (const [name, { title }] of Object.entries(INPUTS)) {
     const { inputs } = pg.run.settings, on = inputs.includes(name), button = element("button", { type: "button" });
-    if (pg.lesson?.hide.includes("inputs") && !on) continue;
+    if (is_out("playground", "inputs") && !on) continue;
     button.id = `pg-input-${name}`;
     button.className = "pg-input";
     button.setAttribute("aria-pressed", on);
@@ -50,12 +50,12 @@ function size_buttons(k, n) {
     button.onclick = () => renew({ layers: pg.run.settings.layers.map((m, i) => (i === k - 1 ? m + by : m)) });
     return button;
   };
-  return element(
-    "span", { className: "pg-head" },
-    element("span", { textContent: `h${k}: ${n}` }),
+  const buttons = [
     make("−", `Take a unit out of layer ${k}`, `pg-less-${k}`, n > 1, -1),
     make("+", `Add a unit to layer ${k}`, `pg-more-${k}`, n < (is_picture() ? 32 : 8), 1),
-  );
+  ];
+  const name = element("span", { textContent: `h${k}: ${n}` });
+  return element("span", { className: "pg-head" }, name, ...(is_out("playground", "depth") ? [] : buttons));
 }
 function unit_button(k, j, text) {
   const facts = { type: "button", className: "pg-unit", id: `pg-unit-${k}-${j}` };
@@ -72,7 +72,7 @@ function unit_button(k, j, text) {
 // the unit's map in place of the output, as long as the pointer or the focus is on it
 function enlarge(unit) {
   pg.view.unit = unit;
-  if (!pg.playing && is_plane()) draw_map(survey(FINE), FINE);
+  if (!pg.playing && is_plane()) draw_output();
   $("pg-output-name").textContent = unit && is_plane() ? unit_name(unit.k, unit.j) : "Output";
 }
 function tile_canvas(name) {
@@ -98,9 +98,12 @@ function place_edges() {
   pg.paths = [];
   pg.edges.replaceChildren();
   if (!here.width) return;
+  const places = new Map(), left = here.left - net.scrollLeft; // all asked before the first edge is drawn: after it,
+  for (const unit of net.querySelectorAll("[data-unit]")) // each question would have the page laid out anew
+    places.set(unit.dataset.unit, unit.querySelector("canvas").getBoundingClientRect());
   const middle = (unit, side) => {
-    const r = net.querySelector(`[data-unit="${unit}"] canvas`).getBoundingClientRect();
-    return [(side ? r.right : r.left) - here.left + net.scrollLeft, r.top + r.height / 2 - here.top];
+    const r = places.get(unit);
+    return [(side ? r.right : r.left) - left, r.top + r.height / 2 - here.top];
   };
   pg.edges.setAttribute("width", net.scrollWidth);
   pg.edges.setAttribute("height", net.scrollHeight);
@@ -131,17 +134,18 @@ function draw_edges() {
   for (const { k, i, j, path } of pg.paths) {
     const { data, shape } = params[names[2 * k - 2]], w = is_picture() && k === 1 ? 0 : data[i * shape[1] + j];
     const chosen = pg.chosen && !pg.chosen.quiet && pg.chosen.k === k && pg.chosen.j === j && (pg.chosen.i ?? i) === i;
-    path.setAttribute("class", `pg-edge ${w < 0 ? "minus" : "plus"}${chosen ? " chosen" : ""}`);
-    path.setAttribute("stroke-width", (0.6 + 3 * Math.min(Math.abs(w), 3) ** 0.8).toFixed(2));
+    set_to(path, "class", `pg-edge ${w < 0 ? "minus" : "plus"}${chosen ? " chosen" : ""}`);
+    set_to(path, "stroke-width", (0.6 + 3 * Math.min(Math.abs(w), 3) ** 0.8).toFixed(1));
   }
 }
 
 // --- maps of the units ----------------------------------------------------------------------------------------------
 const palette = () => ["two", "card", "one"].map((name) => bytes(ink(name)));
 const NAMES_OF = (k) => (k === 0 ? "X" : k === pg.run.sizes.length - 1 ? "outputs" : `h${k}`);
-function draw_tiles(values, fine) {
-  const colours = palette();
-  for (const canvas of $("pg-net").querySelectorAll(".pg-tile")) {
+// the tiles, or of each `of` of them the one in place `turn`
+function draw_tiles(turn = 0, of = 1) {
+  const colours = palette(), { values, fine } = pg.seen, tiles = [...$("pg-net").querySelectorAll(".pg-tile")];
+  for (const canvas of tiles.filter((_, i) => i % of === turn)) {
     const [k, j] = canvas.dataset.tile.split(" ").map(Number), pen = canvas.getContext("2d");
     if (is_picture()) draw_weights(canvas, k, j, colours);
     else if (Number.isNaN(k)) pg.playing || idle_tile(canvas, colours);

@@ -32,6 +32,7 @@ function tell(event) {
 }
 function watch_whys() {
   const panel = $("playground"), hush = () => ($("pg-tip").hidden = true);
+  document.body.append($("pg-tip")); // a container of queries would be what its place is counted from
   for (const kind of ["pointerover", "focusin"]) panel.addEventListener(kind, tell);
   for (const kind of ["pointerleave", "focusout"]) panel.addEventListener(kind, hush);
   panel.addEventListener("keydown", (event) => event.key === "Escape" && hush());
@@ -47,6 +48,7 @@ const WORDS_OF_KNOBS = {
   dropout: ({ dropout: p }) => `In training a value is 0 with probability ${p}, the others are divided by ${1 - p}`,
   loss: () => pg.run.program.loss.map(({ text }) => text).join("; "),
   rule: () => `${pg.run.optimizer.rule.name}: its equations stand beside`,
+  l1: ({ l1 }) => `To each gradient ${l1} · sign(p) is added, which pulls small weights to 0 as hard as large ones`,
   l2: ({ l2 }) => `To each gradient ${l2} · p is added, which pulls the weights to 0`,
   schedule: () => `At step ${pg.run.t + 1} the rate is ${short(pg.run.rate(pg.run.t + 1))}`,
   lr: () => `η = ${short(pg.run.rate(pg.run.t + 1))} at step ${pg.run.t + 1}`,

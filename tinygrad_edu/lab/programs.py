@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import json
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
@@ -25,7 +24,7 @@ from ..program.names import loaded
 from ..program.program import Program
 from ..program.trace import Trace
 from ..program.writer import Line
-from .emit import wrapped
+from .emit import compact, wrapped
 
 DEEPEST = 6
 LOSSES = {"cross_entropy": cross_entropy, "mse_loss": mse_loss}
@@ -40,12 +39,13 @@ class Book:
     written : the lines as JavaScript: [target, function of an object that has the values by name]
     functions : by name, what these call
     runs : lists of numbers of lines, which several programs share, as JSON
-    heads : inputs, helpers and gradients of programs, as JSON
+    helpers : texts of helpers, which several programs share, as JSON
+    heads : inputs, the number of the helpers, and gradients of programs, as JSON
     """
 
     def __init__(self) -> None:
         self.lines, self.runs, self.heads = dict[str, int](), dict[str, int](), dict[str, int]()
-        self.written, self.functions = list[str](), dict[str, str]()
+        self.helpers, self.written, self.functions = dict[str, int](), list[str](), dict[str, str]()
 
     def enter(self, program: Program) -> list[int]:
         """Write a program down. Return the numbers of its head and of its four runs of lines.
@@ -56,8 +56,9 @@ class Book:
         first = 1 + [line.target for line in program.forward].index("outputs")
         last = [line.target.startswith("d_W") for line in program.backward].index(True)
         runs = [program.forward[:first], program.forward[first:], program.backward[:last], program.backward[last:]]
-        numbers = [json.dumps([self.number(line, program.helpers) for line in run]) for run in runs]
-        head = json.dumps([[*program.inputs], program.helpers, program.gradients])
+        numbers = [compact([self.number(line, program.helpers) for line in run]) for run in runs]
+        helpers = self.helpers.setdefault(compact(program.helpers), len(self.helpers))
+        head = compact([[*program.inputs], helpers, program.gradients])
         return [self.heads.setdefault(head, len(self.heads))] + [
             self.runs.setdefault(run, len(self.runs)) for run in numbers
         ]
@@ -94,12 +95,12 @@ class Book:
 
     def javascript(self, programs: Iterable[str]) -> str:
         """Return the book as an expression; programs are the entries of an object, by name what `enter` returned."""
-        parts = {"lines": self.written, "runs": self.runs, "heads": self.heads}
+        parts = {"lines": self.written, "runs": self.runs, "helpers": self.helpers, "heads": self.heads}
         lists = [f"const {name} = [\n{', '.join(part)}\n];".replace("], [", "],\n[") for name, part in parts.items()]
-        lists += [f"const texts = {json.dumps([*self.lines], ensure_ascii=False)};"]
+        lists += [f"const texts = {compact([*self.lines])};"]
         rows = ",\n".join(programs)
         return wrapped(
-            "\n".join([*self.functions.values(), *lists]), f"lines, texts, runs, heads, programs: {{{rows}}}"
+            "\n".join([*self.functions.values(), *lists]), f"lines, texts, runs, helpers, heads, programs: {{{rows}}}"
         )
 
 
@@ -135,5 +136,5 @@ def network(depth: int, activation: str, loss: str, dropout: float = 0.0) -> Pro
 def book() -> str:
     """Return the programs of the playground as an expression in JavaScript."""
     made = Book()
-    rows = [f'"{name}": {json.dumps(made.enter(program))}' for name, program in networks()]
+    rows = [f'"{name}": {compact(made.enter(program))}' for name, program in networks()]
     return made.javascript(rows)

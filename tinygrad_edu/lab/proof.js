@@ -8,15 +8,16 @@ function difference(ours, theirs) {
 function trained(name) {
   const own = { weights: "", test: 0.2, inputs: ["x1", "x2"], schedule: "", numbers: {} }; // what SETTINGS may have else
   const run = new Run({ ...own, ...facts.runs[name] });
-  for (let t = 0; t < facts.steps; t++) run.step();
-  const every = facts.steps / facts.trainings[name].length;
-  return run.losses.filter((_, t) => (t + 1) % every === 0);
+  for (let t = 0; t < facts.every * facts.trainings[name].length; t++) run.step();
+  return run.losses.filter((_, t) => (t + 1) % facts.every === 0);
 }
 function walked(name, rule) {
-  const { backprop, gradients, data } = surfaces[name], [x, y] = gradients, arrays = Object.values(data).map(np.array);
-  const [a, b] = facts.places[name].start, hyper = { lr: facts.rates[name][rule] };
-  const optimizer = new Optimizer(rules[rule], { [x]: a, [y]: b }, hyper);
-  for (let t = 0; t < facts.steps; t++) optimizer.step(backprop(...optimizer.data, ...arrays)[1]);
+  const { backprop, gradients, data } = surfaces[name], arrays = Object.values(data).map(np.array);
+  const optimizer = new Optimizer(rules[rule], { p: facts.places[name].start }, { lr: rate_on(name, rule) });
+  for (let t = 0; t < facts.steps; t++) {
+    const slopes = backprop(...optimizer.data, ...arrays)[1];
+    optimizer.step({ p: gradients.map((name) => slopes[name]) });
+  }
   return [...optimizer.data];
 }
 const flat = (x) => (typeof x === "number" ? [x] : [...x.data]);
@@ -75,6 +76,8 @@ function show_proof({ runs, wrong, worst, same, rounding }) {
       ? "This browser rounds the last bit of some functions in another way than NumPy: " +
         others.map(([name, n, of]) => `${name} (${n} of ${of} numbers)`).join(", ") + "."
       : "All functions of this browser agree with NumPy's to the last bit.",
+    `Not here of the library's rules: ${facts.absent.join(", ")}. Their numbers come from all parameters at once, between ` +
+      "two steps, or from NumPy's products and roots of matrices.",
     ...wrong.slice(0, 12).map(([name, d]) => `${name}: differs by ${d.toExponential(1)}`),
   ];
   $("proof").replaceChildren(...lines.map((line) => Object.assign(document.createElement("p"), { textContent: line })));

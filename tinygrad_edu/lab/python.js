@@ -13,12 +13,13 @@ function data_lines({ data, n, noise, test, seed, inputs, loss }) {
       `X_test, y_test = X_test[:${rest.length}], y_test[:${rest.length}]`,
     ].concat(one_hot(classes, loss));
   }
+  const heights = { plane: "(X[:, :1] + X[:, 1:]) / 2", hills: "np.sin(3 * X[:, :1]) * np.sin(3 * X[:, 1:])" };
   const plane = [
     `rng = np.random.default_rng(${seed})`,
     `X = rng.uniform(-1, 1, (${n}, 2))`,
-    `y = (X[:, :1] + X[:, 1:]) / 2 + ${noise} * rng.standard_normal((${n}, 1))`,
+    `y = ${heights[data]} + ${noise} * rng.standard_normal((${n}, 1))`,
   ];
-  const lines = data === "plane" ? plane : [`X, y = tg.data.${data}(${n}, noise=${noise}, rng=${seed})`];
+  const lines = data in heights ? plane : [`X, y = tg.data.${data}(${n}, noise=${noise}, rng=${seed})`];
   if (data !== "regression" && !standard) {
     const columns = inputs.map((name) => INPUTS[name].python).join(", ");
     lines.push("x1, x2 = X.T", `X = np.stack([${columns}], axis=1)`);
@@ -54,8 +55,9 @@ function rate_text({ schedule, numbers }, lr) {
   return schedule ? `tg.schedules.${schedule}(${lr}${written(numbers)})` : String(lr);
 }
 function script(run) {
-  const { settings, sizes, changes } = run, { rule, batch, loss, start, l2 } = settings, steps = run.losses.length;
+  const { settings, sizes, changes } = run, { rule, batch, loss, start, l1, l2 } = settings, steps = run.losses.length;
   const { lr, ...others } = settings.hyper, size = batch || "None";
+  const pulled = l1 ? `        optimizer.buffer.grad[:] += ${l1} * np.sign(optimizer.buffer.data)\n` : "";
   const changed = changes.map(([t, text]) => `        if len(losses) == ${t}:\n            ${text}`);
   return `"""A run of the lab's playground: its ${steps} steps, number by number."""
 
@@ -73,7 +75,7 @@ while len(losses) < ${steps}:
 ${[...changed, ""].join("\n")}        optimizer.zero_grad()
         loss = tg.${loss}(model(X), y)
         loss.backward()
-        optimizer.step()
+${pulled}        optimizer.step()
         losses.append(loss.item())
         if len(losses) == ${steps}:
             break

@@ -1,7 +1,7 @@
 // A training run: data, network, rule and seeds as settings say, step by step. It knows nothing of the page.
 const SETTINGS = {
   data: "moons", n: 300, noise: 0.1, test: 0.2, seed: 0, inputs: ["x1", "x2"], layers: [4, 3], activation: "tanh",
-  weights: "", dropout: 0, loss: "cross_entropy", rule: "adam", hyper: { lr: 0.01 }, l2: 0, schedule: "",
+  weights: "", dropout: 0, loss: "cross_entropy", rule: "adam", hyper: { lr: 0.01 }, l1: 0, l2: 0, schedule: "",
   numbers: {}, batch: 16, start: 0,
 };
 Object.assign(SETTINGS, { seed: facts.seed, start: facts.seed, ...facts.own?.settings });
@@ -41,7 +41,7 @@ class Run {
     const { centered, ...hyper } = this.settings.hyper, rule = rule_of(this.settings.rule, centered, hyper.momentum);
     this.hyper = { ...rule.hyper, ...hyper };
     this.settings.hyper = { lr: rule.hyper.lr, ...this.settings.hyper };
-    this.optimizer = new Optimizer(rule, params, { ...this.hyper, lr: this.rate(1), l2: this.settings.l2 });
+    this.optimizer = new Optimizer(rule, params, { ...this.hyper, lr: this.rate(1), l1: this.settings.l1, l2: this.settings.l2 });
     this.orders = new Rng(start);
     Object.assign(this, { order: [], batch: batch || made.X.length, at: null, values: null, losses: [], changes: [] });
   }

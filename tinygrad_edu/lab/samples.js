@@ -38,6 +38,10 @@ const sets = {
     const X = drawn(n, () => [rng.uniform(-1, 1), rng.uniform(-1, 1)]);
     return [X, X.map(([a, b]) => [(a + b) / 2 + noise * rng.normal()])];
   },
+  hills(n, noise, rng) {
+    const X = drawn(n, () => [rng.uniform(-1, 1), rng.uniform(-1, 1)]);
+    return [X, X.map(([a, b]) => [Math.sin(3 * a) * Math.sin(3 * b) + noise * rng.normal()])];
+  },
   regression(n, noise, rng) {
     const X = drawn(n, () => [rng.uniform(-1, 1)]);
     return [X, X.map(([a]) => [Math.sin(3 * a) + noise * rng.normal()])];
@@ -50,6 +54,7 @@ const SETS = {
   xor: { title: "XOR", classes: 2, noise: 0.1 },
   blobs: { title: "Blobs", classes: 3, noise: 0.5 },
   plane: { title: "Plane", classes: 0, noise: 0.1 },
+  hills: { title: "Hills", classes: 0, noise: 0.1 },
   regression: { title: "Wave", classes: 0, noise: 0.1 },
   digits: { title: "Digits", classes: 10, noise: 0 },
 };
@@ -84,9 +89,12 @@ function samples({ data, n, noise, test, seed }) {
   const [train, rest] = parts.map((rows) => ({ X: rows.map((i) => X[i]), y: rows.map((i) => y[i]) }));
   return { X: train.X, y: train.y, X_test: rest.X, y_test: rest.y };
 }
-// the first of tg.data.digits(): each pixel is one sign, from 0 to g, which is 16
+// the first of tg.data.digits(): each pixel is one sign, from 0 to g, which is 16; h and above are two and more of 0
 function digits() {
-  const read = (text) => drawn(text.length / 64, (i) => drawn(64, (k) => parseInt(text[64 * i + k], 17) / 16));
+  const read = (short) => {
+    const text = short.replace(/[h-z]/g, (sign) => "0".repeat(sign.charCodeAt() - 102));
+    return drawn(text.length / 64, (i) => drawn(64, (k) => parseInt(text[64 * i + k], 17) / 16));
+  };
   const [train, labels, test, labels_test] = facts.digits, numbers = (text) => [...text].map(Number);
   return { X: read(train), y: numbers(labels), X_test: read(test), y_test: numbers(labels_test) };
 }

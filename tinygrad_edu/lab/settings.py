@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from inspect import signature, unwrap
 from typing import Any
 
@@ -11,10 +12,11 @@ from ..core.layers import ACTIVATIONS
 from ..core.ops import Array
 from ..core.tensor import Tensor
 from ..extras.optimizers import RMSprop
+from ..guards.ranges import in_range
 from ..program.javascript import functions
 from ..training import schedules
 from ..training.data import digits
-from .emit import rules, wrapped
+from .emit import ON_PAGE, rules, wrapped
 
 RATES: dict[str, dict[str, float]] = {  # schedules of the playground, and the numbers that they begin with there
     "step": {"steps": 200, "factor": 0.5},
@@ -56,19 +58,42 @@ def settings() -> dict[str, Any]:
         "activations": {name: kind.weights.__name__ for name, kind in ACTIVATIONS.items()},
         "names": {name: kind.__name__ for name, kind in ACTIVATIONS.items()},
         "digits": pictures(),
+        "ranges": ranges(),
         "widths": widths(),
     }
+
+
+def ranges() -> dict[str, list[str]]:
+    """Return which of -1, 0, 0.5, 1 and 2 a hyper-parameter may be, a sign for each, and the range in words.
+
+    >>> ranges()["beta1"]
+    ['01100', 'at least 0 and below 1']
+    """
+
+    def words(name: str, value: float) -> str:
+        try:
+            in_range(name, value)
+        except ValueError as error:
+            return str(error).partition("it has to be ")[2]
+        return ""
+
+    found = {}
+    for name in sorted({name for rule in ON_PAGE.values() for name in rule.hyper} - {"bias_correction"}):
+        refused = [words(name, value) for value in (-1.0, 0.0, 0.5, 1.0, 2.0)]
+        found[name] = ["".join(str(int(not text)) for text in refused), max(refused)]
+    return found
 
 
 def pictures() -> list[str]:
     """Return the first digits of the training data, their labels, and as much of the test data.
 
-    A pixel, 0 to 16, is one sign; a picture is 64 of them.
+    A pixel, 0 to 16, is one sign, and a picture is 64 of them; but two to twenty pixels of 0 are one sign of h to z.
     """
     X_train, y_train, X_test, y_test = digits()
 
     def signs(pixels: Array) -> str:
-        return "".join("0123456789abcdefg"[int(16 * value)] for value in pixels.ravel())
+        text = "".join("0123456789abcdefg"[int(16 * value)] for value in pixels.ravel())
+        return re.sub("0{2,20}", lambda zeros: chr(ord("h") + len(zeros[0]) - 2), text)
 
     n, m = DIGITS
     labels = ["".join(map(str, y)) for y in (y_train[:n], y_test[:m])]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.ops import Array
+from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor, apply, as_tensor, backward_pass, unwrap
 from ..extras import ops
 from .trace import Trace, parameter_names
@@ -197,6 +198,45 @@ def hvp(f: Callable[..., Any]) -> Callable[[Any, Any], Array]:
         x, v = point_and_direction(x, v)
         return pull_back(grad(f)(x), v, x)
 
+    return product
+
+
+def optimizers_hvp(optimizer: Optimizer, closure: Callable[[], Any], v: Any) -> Array:
+    """Return the product of a loss's Hessian with a vector, both by all parameters of an optimizer, flat.
+
+    The loss is evaluated and differentiated once more by this, on the way to a program; layers keep their means.
+
+    Parameters
+    ----------
+    closure : a function that computes the loss anew, as for `SAM`, and returns it as a Tensor
+    v : numbers in the order of ``optimizer.buffer``, all parameters one after the other
+
+    Raises
+    ------
+    ValueError : v has another length; also as for `trace.trace`
+    TypeError : closure returns no Tensor, or reads the value of one
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> p = Tensor([1.0, 2.0], requires_grad=True)
+    >>> tg.SGD([p]).hvp(lambda: (p * p).sum() + p[0] * p[1], [1.0, 0.0])
+    array([2., 1.])
+    """
+    params, spans = optimizer.params, [slice(*span) for span in optimizer.buffer.spans]
+    v = np.asarray(unwrap(v), optimizer.buffer.data.dtype)
+    if v.shape != optimizer.buffer.data.shape:
+        raise ValueError(f"the vector has shape {v.shape}, the parameters are {optimizer.buffer.data.size} numbers")
+    names = [f"p{i}" for i in range(len(params))]
+    traced = Trace.of(lambda *_: closure(), params, names)
+    program, place = traced.program(names), {id(p): span for p, span in zip(params, spans, strict=True)}
+    there = {traced.called[id(p)]: p for p in params}
+    gradients, product = program.on_tensors(program.leaves | there)[1], np.zeros_like(v)
+    for name, p in there.items():
+        if (g := as_tensor(gradients.get(name, 0.0))).requires_grad:
+            for _, _, parent, share, _ in backward_pass(g, v[place[id(p)]].reshape(p.shape)):
+                if id(parent) in place:
+                    product[place[id(parent)]] += share.ravel()
     return product
 
 

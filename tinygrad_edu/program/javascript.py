@@ -57,6 +57,9 @@ OF_NUMBERS: dict[Any, str] = {  # functions of numbers, for which JavaScript has
     builtins.abs: "Math.abs",
     builtins.max: "Math.max",
     builtins.min: "Math.min",
+    builtins.int: "Math.trunc",
+    builtins.float: "Number",
+    np.float64: "Number",
 }
 VALUES = {math.pi: "Math.PI", math.inf: "Infinity", math.e: "Math.E"}
 
@@ -66,8 +69,9 @@ def functions(*wanted: Callable[..., Any]) -> str:
 
     Parameters
     ----------
-    wanted : functions, kernels, or methods of an object, which may ask for its ``state``. A method gets the name of its
-        class in front, as ``Adam_scalars``. If ``lru_cache`` keeps the results of a function, they are kept there too
+    wanted : functions, kernels, or methods of an object, which may ask for its ``state``, and for the ``rows`` and
+        ``columns`` of a parameter, which are those of ``this`` there. A method gets the name of its class in front, as
+        ``Adam_scalars``. If ``lru_cache`` keeps the results of a function, they are kept there too
 
     Raises
     ------
@@ -165,9 +169,20 @@ class Numbers:
         new = stored(target) - seen
         seen |= new
         word = "" if not new else "let " if new & changed else "const "
-        if isinstance(target, ast.Tuple):
-            return [f"{word}[{', '.join(map(self, target.elts))}] = {self(node.value)};"]
+        match target:
+            case ast.Tuple(parts):
+                return self.unpacked(parts, node.value, new, word if new == stored(target) else "")
+            case ast.Subscript(array, ast.Slice(None, None, None)):
+                return [f"{self(array)}.set({self(node.value)});"]
         return [f"{word}{self(target)} = {self(node.value)};"]
+
+    def unpacked(self, parts: list[ast.expr], value: ast.expr, new: set[str], word: str) -> list[str]:
+        """Return an assignment to several targets. What stands behind a starred one is popped off its end."""
+        k = next((i + 1 for i, part in enumerate(parts) if isinstance(part, ast.Starred)), len(parts))
+        word = word if k == len(parts) else ""
+        lines = [f"let {', '.join(map(self.name, sorted(new)))};"] * bool(new and not word)
+        lines.append(f"{word}[{', '.join(map(self, parts[:k]))}] = {self(value)};")
+        return lines + [f"{self(part)} = {self(parts[k - 1])[3:]}.pop();" for part in reversed(parts[k:])]
 
     def statement_AugAssign(self, node: ast.AugAssign, *_: Any) -> list[str]:
         return [f"{self(node.target)} {ARITHMETIC[type(node.op)][0]}= {self(node.value)};"]
@@ -180,9 +195,11 @@ class Numbers:
 
     def statement_For(self, node: ast.For, seen: set[str], changed: set[str]) -> list[str]:
         match node:
-            case ast.For(ast.Name(i), ast.Call(ast.Name("range"), [stop], []), body, []):
+            case ast.For(ast.Name(i), ast.Call(ast.Name("range"), [*ends], []), body, []):
+                start, stop, *step = map(self, [ast.Constant(0), *ends] if len(ends) == 1 else ends)
                 inside = self.block(body, {*seen, i}, changed, "  ")
-                return [f"for (let {i} = 0; {i} < {self(stop)}; {i}++) {{", *inside, "}"]
+                on = f"{i} += {step[0]}" if step else f"{i}++"  # a step is above 0
+                return [f"for (let {i} = {start}; {i} < {stop}; {on}) {{", *inside, "}"]
         self.refuse(node)
 
     def statement_While(self, node: ast.While, seen: set[str], changed: set[str]) -> list[str]:
@@ -291,8 +308,12 @@ class Numbers:
     def write_Attribute(self, node: ast.Attribute) -> str:
         if ast.unparse(node) == "self.state":
             return str(list(self.scope["self"].state))
+        if ast.unparse(node) in ("self.rows", "self.columns"):
+            return f"this.{node.attr}"
         if node.attr == "size" and self.is_own(node.value):
             return f"{self(node.value)}.length"
+        if isinstance(node.value, ast.Call) and self.value_of(node.value.func) is np.finfo:
+            return repr(float(getattr(np.finfo(np.float64), node.attr)))
         value = self.value_of(node)
         return VALUES[value] if isinstance(value, float) and value in VALUES else self.refuse(node)
 
@@ -307,7 +328,8 @@ class Numbers:
     # --- calls --------------------------------------------------------------------------------------------------------
 
     def is_own(self, node: ast.expr) -> bool:
-        """Tell if an expression is a name that the text itself defines."""
+        """Tell if an expression is a name that the text itself defines, or a part of such an array."""
+        node = node.value if isinstance(node, ast.Subscript) else node
         return isinstance(node, ast.Name) and node.id in self.bound
 
     def value_of(self, node: ast.expr) -> Any:
@@ -324,6 +346,12 @@ class Numbers:
         match node.func:
             case ast.Attribute(value, "append") if self.is_own(value):
                 return f"{self(value)}.push({self.arguments(node)})"
+            case ast.Attribute(ast.Attribute(value, "dtype"), "type") if self.is_own(value):  # float64 there
+                return f"Number({self.arguments(node)})"
+        if f is np.empty_like:
+            return f"new Float64Array({self.arguments(node)}.length)"
+        if f is np.zeros:
+            return f"new Float64Array({self.arguments(node)})"
         if f is len:
             return f"{self.arguments(node)}.length"
         if f is array:

@@ -11,6 +11,7 @@ import numpy as np
 from ..core.ops import Array, scatter_add
 from ..core.tensor import Tensor, apply, unwrap
 from ..extras import ops
+from ..extras.windows import fold, windows
 from .writer import Line
 
 
@@ -42,6 +43,17 @@ def run_on_tensors(
 def put_into(b: Array, *, shape: tuple[int, ...], index: Any) -> ops.Result:
     """y = zeros, with b added at index; its derivative is getitem"""
     return scatter_add(b, np.zeros(shape), index), lambda g: g[index]
+
+
+def all_windows(a: Array, *, size: Any, stride: Any, padding: Any, dilation: Any, fill: float) -> ops.Result:
+    """y = every window of a; its derivative is fold"""
+    return windows(a, size, stride, padding, dilation, fill), lambda g: fold(g, a, stride, padding, dilation)
+
+
+def folded(b: Array, *, shape: tuple[int, ...], stride: Any, padding: Any, dilation: Any) -> ops.Result:
+    """y = the windows b, added where they were seen; its derivative is windows"""
+    y = fold(b, np.zeros(shape), stride, padding, dilation)
+    return y, lambda g: windows(g, b.shape[:2], stride, padding, dilation)
 
 
 def map_with_ops(f: Any, a: Tensor) -> Tensor:
@@ -86,6 +98,12 @@ FOR_TENSORS: dict[str, Any] = {
     "cofactors": cofactors,
     "cumprod_share": cumprod_share,
     "scatter_add": lambda g, a, index: apply(put_into, g, shape=a.shape, index=unwrap(index)),
+    "windows": lambda a, size, stride, padding, dilation, fill=0.0: apply(
+        all_windows, a, size=size, stride=stride, padding=padding, dilation=dilation, fill=fill
+    ),
+    "fold": lambda g, a, stride, padding, dilation: apply(
+        folded, g, shape=a.shape, stride=stride, padding=padding, dilation=dilation
+    ),
     "map_elements": map_with_ops,
     "product_of_others": product_of_others,
 }

@@ -68,10 +68,17 @@ const np = (() => {
   }
   function expanded(x, shape) {
     if (same(x.shape, shape)) return x.data;
-    const added = shape.length - x.shape.length, steps = strides(x.shape);
+    const added = shape.length - x.shape.length, steps = strides(x.shape), n = x.data.length;
     if (added < 0 || x.shape.some((n, i) => n !== 1 && n !== shape[i + added]))
       refuse(`shape (${x.shape}) does not broadcast to (${shape})`);
+    if (n === x.shape.at(-1)) return repeated(x.data, count(shape));
     return gather(x.data, shape, shape.map((_, i) => (x.shape[i - added] > 1 ? steps[i - added] : 0)));
+  }
+  // one row again and again: a bias, for all samples
+  function repeated(row, length) {
+    const out = new Float64Array(length), n = row.length;
+    for (let i = 0; i < length; i += n) for (let j = 0; j < n; j++) out[i + j] = row[j];
+    return out;
   }
   const broadcast_to = (x, shape) => made(shape, expanded(wrap(x), shape), wrap(x).isBool);
   function transpose(x, ...order) {

@@ -1,12 +1,14 @@
 """The race on real data: the same network, the same first weights and the same batches for every update rule.
 
 Each rule gets the best learning rate of one grid, and runs with several seeds, because a difference smaller than
-the spread over seeds says nothing. `pictures.loss_bands` draws the race.
+the spread over seeds says nothing. The trainings are those of a sweep: side by side, and kept in a file if one is
+named. `pictures.loss_bands` draws the race, and `standings.standings` that of many rules.
 """
 
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -23,7 +25,7 @@ from ..extras.optimizers import RULES, rule_names
 from ..guards.kinds import whole
 from ..training.data import batches
 from ..training.fit import evaluate
-from ..training.jobs import side_by_side
+from ..training.sweeps import sweep
 
 GRID = 10.0 ** (np.arange(-8, 5) / 2)  # the learning rates to choose from: 1e-4 to 100, two a decade
 TUNING = 5  # seeds on which a rate is judged, other than those of the race
@@ -39,8 +41,9 @@ class Trial(NamedTuple):
     lr : the learning rate
     losses : loss over all training data, before the first epoch and after each, (seeds, epochs + 1); infinite after
         a run has diverged
-    accuracies : on the held-out data at the end, (seeds,)
+    accuracies : on the test data at the end, (seeds,)
     seconds : of training, without compiling or evaluating, (seeds,)
+    held_out : loss on the test data at the end, (seeds,); infinite after a run has diverged
     """
 
     rule: str
@@ -48,11 +51,12 @@ class Trial(NamedTuple):
     losses: Array
     accuracies: Array
     seconds: Array
+    held_out: Array
 
     @property
     def fate(self) -> str:
         """Return the result in a few words."""
-        return f"held-out {np.median(self.accuracies):.1%}"
+        return f"test accuracy {np.median(self.accuracies):.1%}"
 
 
 class DataRace(NamedTuple):
@@ -70,32 +74,46 @@ class DataRace(NamedTuple):
         return f"DataRace({self.title!r}: {', '.join(run.rule for run in self.runs)}; print it for the table)"
 
     def figures(self) -> dict[str, Any]:
-        """Return for each rule: lr; medians and ranges over seeds of training loss (None if it diverged) and held-out
-        accuracy; median seconds."""
+        """Return for each rule: lr; medians and ranges over seeds of training loss (None if it diverged), test
+        accuracy and `ranks`; medians of test loss and seconds."""
+        ranks = self.ranks()
         return {
             run.rule: {
                 "lr": run.lr,
                 "loss": _finite(np.median(run.losses[:, -1])),
                 "loss_range": [_finite(run.losses[:, -1].min()), _finite(run.losses[:, -1].max())],
+                "held_out_loss": _finite(np.median(run.held_out)),
                 "accuracy": float(np.median(run.accuracies)),
                 "accuracy_range": [float(run.accuracies.min()), float(run.accuracies.max())],
+                "rank": float(np.median(ranks[run.rule])),
+                "rank_range": [float(ranks[run.rule].min()), float(ranks[run.rule].max())],
                 "seconds": float(np.median(run.seconds)),
             }
             for run in self.runs
         }
 
+    def ranks(self) -> dict[str, Array]:
+        """Return the ranks of each rule, one for each seed: 1 has the smallest test loss; equal ones share theirs.
+
+        All rules of a seed have the same start and the same batches, so they are compared within it.
+        """
+        losses = np.array([run.held_out for run in self.runs])
+        lower, equal = ((less(losses[None], losses[:, None])).sum(axis=1) for less in (np.less, np.equal))
+        return {run.rule: 1 + a + (b - 1) / 2 for run, a, b in zip(self.runs, lower, equal, strict=True)}
+
     def table(self) -> Table:
-        """Return the table: for each rule lr, training loss, its range, held-out accuracy, its range, seconds."""
-        rows = []
+        """Return the table: for each rule lr, training loss, its range, test accuracy, its range, rank by the
+        test loss, its range, seconds."""
+        rows, ranks = [], self.ranks()
         for run in sorted(self.runs, key=lambda run: np.median(run.losses[:, -1])):
             edge = "*" if run.lr in (self.grid[0], self.grid[-1]) else " "
             ends, right = run.losses[:, -1], run.accuracies
             loss, losses = f"{np.median(ends):.3g}", f"{ends.min():.3g} to {ends.max():.3g}"
             accuracy, accuracies = f"{np.median(right):.1%}", f"{right.min():.1%} to {right.max():.1%}"
-            rows.append(
-                (run.rule, f"{run.lr:.2g}{edge}", loss, losses, accuracy, accuracies, f"{np.median(run.seconds):.2f}")
-            )
-        columns = ("rule", "lr", "training loss", "range", "held-out accuracy", "range", "seconds")
+            mine, seconds = ranks[run.rule], f"{np.median(run.seconds):.2f}"
+            rank, places = f"{np.median(mine):g}", f"{mine.min():g} to {mine.max():g}"
+            rows.append((run.rule, f"{run.lr:.2g}{edge}", loss, losses, accuracy, accuracies, rank, places, seconds))
+        columns = ("rule", "lr", "training loss", "range", "test accuracy", "range", "rank", "range", "seconds")
         return Table("\n".join([self.title, self.conditions, *self._note()]), columns, rows)
 
     def _note(self) -> list[str]:
@@ -103,8 +121,11 @@ class DataRace(NamedTuple):
         return ["* at the edge of the grid: a rate beyond it may be better"] * edges
 
     def __str__(self) -> str:
-        rows = ["{:<12} {:>8} {:>9}  {:<20} {:>7}  {:<16} {:>7}".format(*cells) for cells in self.table().rows]
-        head = f"{'rule':<12} {'lr':>7}  {'training loss: median, range':<31} {'held-out accuracy':<25} seconds"
+        width = max(12, *(len(run.rule) for run in self.runs))
+        form = f"{{:<{width}}} {{:>8}} {{:>9}}  {{:<20}} {{:>7}}  {{:<16}} {{:>4}}  {{:<10}} {{:>7}}"
+        rows = [form.format(*cells) for cells in self.table().rows]
+        head = f"{'rule':<{width}} {'lr':>7}  {'training loss: median, range':<31} {'test accuracy':<25} "
+        head += f"{'rank by its loss':<17} seconds"
         return "\n".join([self.title, self.conditions, head, *rows, *self._note()])
 
     def _repr_html_(self) -> str:
@@ -125,6 +146,7 @@ def race_on_data(
     rng: Rng = 0,
     report: Callable[[Trial], Any] | None = None,
     n_jobs: int = 1,
+    resume: Any = None,
 ) -> DataRace:
     """Train one network with each rule, several times, and compare.
 
@@ -132,14 +154,14 @@ def race_on_data(
     chosen from the grid on five seeds that are not in the race: for each rate and seed, the mean of the training loss
     after each epoch of the second half; a rate is as good as its worst seed; the smallest wins, among equals the
     smaller rate. So a rate that happens to end low, between two spikes, does not win, and one that diverged cannot. The
-    held-out data choose nothing.
+    test data choose nothing.
 
     Parameters
     ----------
     X, y : samples (N, D) and labels 0 to C - 1 to learn from
-    X_test, y_test : held-out samples and labels
-    optimizers : names in `optimizers.RULES`, None or "all" for `optimizers.CLASSIC`, or "every" one. All numbers but lr
-        are the defaults
+    X_test, y_test : test samples and labels
+    optimizers : names in `optimizers.RULES`, None or "classic" for `optimizers.CLASSIC`, or "all" of them. All numbers
+        but lr are the defaults
     seeds : runs of each rule, at least 1
     epochs : passes over the data, at least 1
     hidden : sizes of the hidden layers of the ReLU network
@@ -149,6 +171,9 @@ def race_on_data(
     report : called with each finished `Trial`
     n_jobs : trainings at a time, -1 for as many as there are cores (with joblib, see `sweep`). The losses are the same;
         the seconds are those of runs that share the machine
+    resume : a file of JSON lines, as "race.jsonl", for the trainings as they end: the same call after a crash goes on,
+        and one with more rules or rates trains what is new. A line names rule, rate, seed, network, epochs and a sum
+        over all data, so others do not get in the way; delete it if the package has changed
 
     Returns
     -------
@@ -168,32 +193,45 @@ def race_on_data(
     >>> [run.rule for run in found.runs], found.runs[0].losses.shape
     (['sgd', 'adam'], (2, 4))
     """
-    rules = rule_names("all" if optimizers is None else optimizers)
+    rules = rule_names("classic" if optimizers is None else optimizers)
     grid = np.array(grid, float)
     X, y = np.asarray(X), np.asarray(y)
     _check(X, y, y_test, {"seeds": seeds, "epochs": epochs, "the number of rates in the grid": grid.size})
     sizes = [X.shape[1], *hidden, int(y.max()) + 1]
     drawn = np.random.default_rng(rng).choice(2**32, size=seeds + TUNING, replace=False).tolist()
 
-    def trials(rule: str, rates: Any, some: list[int]) -> list[Trial]:
-        data = sizes, epochs, batch_size, X, y, X_test, y_test
-        ended = dict(side_by_side([partial(_train, rule, lr, seed, *data) for lr in rates for seed in some], n_jobs))
-        runs = [ended[i] for i in range(len(ended))]
-        each = [runs[i : i + len(some)] for i in range(0, len(runs), len(some))]
-        return [Trial(rule, lr, *map(np.array, zip(*of_rate))) for lr, of_rate in zip(rates, each)]
-
+    network, batch = "-".join(map(str, sizes)), "all" if batch_size is None else batch_size
+    sums = [zlib.crc32(np.ascontiguousarray(part).tobytes()) for part in (X, y, X_test, y_test)]
+    about = f"{network}, {epochs} epochs, batches of {batch}, data {zlib.crc32(repr(sums).encode()):08x}"
+    train = partial(_train, sizes=sizes, epochs=epochs, batch_size=batch_size, data=(X, y, X_test, y_test))
+    trials = partial(_trials, train, about, n_jobs, resume)
     found = []
     for rule in rules:
         tuning = [trial.losses for trial in trials(rule, grid, drawn[seeds:])]
         found += trials(rule, [float(grid[best_rate(np.array(tuning))])], drawn[:seeds])
         if report is not None:
             report(found[-1])
-    title = f"{'-'.join(map(str, sizes))} ReLU network, {len(X):,} samples, {len(X_test):,} held out"
+    title = f"{network} ReLU network, {len(X):,} samples, {len(X_test):,} held out"
     conditions = (
-        f"{epochs} epochs, batches of {'all' if batch_size is None else batch_size}, {seeds} seeds; constant learning "
+        f"{epochs} epochs, batches of {batch}, {seeds} seeds; constant learning "
         f"rates, of {len(grid)} from {grid[0]:g} to {grid[-1]:g} by the training loss on {TUNING} other seeds"
     )
     return DataRace(title, conditions, grid, found)
+
+
+def _trials(
+    train: Callable[..., Any], about: str, n_jobs: int, resume: Any, rule: str, rates: Any, seeds: list[int]
+) -> list[Trial]:
+    """Train with each rate and seed, by a sweep, and return a trial for each rate."""
+    points, runs = [{"rule": rule, "lr": float(lr), "about": about} for lr in rates], []
+    found = sweep(train, points, seeds, n_jobs, resume, progress=False)
+    for row in found.failed:
+        raise ValueError(f"{rule} at lr {row['lr']:g} ended with {row['error']}")
+    for row in found.rows:
+        losses = [loss for name, loss in row.items() if name.startswith("loss ")]
+        runs.append((losses, row["accuracy"], row["trained"], row["test"]))
+    each = [runs[i : i + len(seeds)] for i in range(0, len(runs), len(seeds))]
+    return [Trial(rule, lr, *map(np.array, zip(*of_rate))) for lr, of_rate in zip(rates, each)]
 
 
 def _check(X: Array, y: Array, y_test: Any, counts: dict[str, int]) -> None:
@@ -221,23 +259,23 @@ def best_rate(losses: Array) -> int:
 def _train(
     rule: str,
     lr: float,
+    about: str,
     seed: int,
     sizes: list[int],
     epochs: int,
     batch_size: int | None,
-    X: Array,
-    y: Array,
-    X_test: Any,
-    y_test: Any,
-) -> tuple[Array, float, float]:
-    """Train once. Return the losses, the held-out accuracy and the seconds."""
+    data: tuple[Array, Array, Any, Any],
+) -> dict[str, float]:
+    """Train once. Return the losses by epoch, those and the accuracy on the test data, and the seconds."""
+    X, y, X_test, y_test = data
     model, make = mlp(sizes, dtype=X.dtype if X.dtype.kind == "f" else float, rng=seed), RULES[rule]
     optimizer = make(model, lr=lr, nonfinite="propagate")
     optimizer.compile()
     order = np.random.default_rng([seed, 1])
     losses, seconds = np.full(epochs + 1, np.inf), 0.0
+    judged = partial(_judged, model, optimizer)
     with np.errstate(all="ignore"):  # of a run that diverges
-        losses[0] = evaluate(model, X, y, batch_size=FEW).loss
+        losses[0] = judged(X, y).loss
         for epoch in range(1, epochs + 1):
             start = time.perf_counter()
             for xb, yb in batches(X, y, batch_size, rng=order):
@@ -245,8 +283,21 @@ def _train(
                 cross_entropy(model(xb), yb).backward()
                 optimizer.step()
             seconds += time.perf_counter() - start
-            loss = evaluate(model, X, y, batch_size=FEW).loss
+            loss = judged(X, y).loss
             if not np.isfinite(loss):
                 break
             losses[epoch] = loss
-        return losses, evaluate(model, X_test, y_test, batch_size=FEW).accuracy or 0.0, seconds
+        held_out = judged(X_test, y_test)
+    each = {f"loss {epoch}": float(loss) for epoch, loss in enumerate(losses)}
+    lost = np.inf if np.isinf(losses[-1]) else float(held_out.loss)
+    return {**each, "test": lost, "accuracy": held_out.accuracy or 0.0, "trained": seconds}
+
+
+def _judged(model: Any, optimizer: Any, X: Any, y: Any) -> Any:
+    """Return what `evaluate` says of the rule's answer: the parameters, or the mean of points that the rule keeps."""
+    data, answer = optimizer.buffer.data, getattr(optimizer, "mean_of_points", None)
+    kept = data.copy()
+    data[:] = optimizer.averages[answer] if answer else kept
+    found = evaluate(model, X, y, batch_size=FEW)
+    data[:] = kept
+    return found

@@ -19,6 +19,7 @@ from ..extras.numpy_functions import stack
 from ..extras.optimizers import RULES, rule_names
 from ..extras.whole_optimizers import Whole
 from ..guards.kinds import at_least_0, whole
+from .formulas import own, with_its_minimum
 from .surfaces import SURFACES, Surface, stated
 
 FIELD = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")  # the rules that race by default
@@ -81,13 +82,13 @@ class Race(NamedTuple):
 
     def figures(self) -> dict[str, Any]:
         """Return for each rule: lr, final loss (None if it is no number), the step of arrival, the closest distance to
-        a minimum and the step of divergence."""
+        a minimum (None if there is none) and the step of divergence."""
         return {
             run.rule: {
                 "lr": run.lr,
-                "loss": float(run.losses[run.last]) if np.isfinite(run.losses[run.last]) else None,
+                "loss": _finite(run.losses[run.last]),
                 "arrived": run.arrived,
-                "closest": float(np.nanmin(run.distances)),
+                "closest": _finite(np.nanmin(run.distances)),
                 "diverged": run.diverged,
             }
             for run in self.runs
@@ -101,7 +102,7 @@ class Race(NamedTuple):
                 f"{run.lr:.3g}",
                 f"{run.losses[run.last]:.4g}",
                 "diverged" if run.diverged is not None else "-" if run.arrived is None else str(run.arrived),
-                f"{np.nanmin(run.distances):.2g}",
+                f"{np.nanmin(run.distances):.2g}" if self.surface.minima else "-",
             )
             for run in self.runs
         ]
@@ -118,22 +119,27 @@ class Race(NamedTuple):
         return displayed(self.table())
 
 
+def _finite(x: Any) -> float | None:
+    return float(x) if np.isfinite(x) else None
+
+
 def race(
     surface: str | Surface = "beale",
     optimizers: str | Sequence[str] | None = None,
     steps: int | None = None,
-    lr: str | float = "stated",
+    lr: str | float | None = None,
     rng: Rng = 0,
 ) -> Race:
     """Let the rules run on a surface, from one start, and keep their paths.
 
     Parameters
     ----------
-    surface : a name in `surfaces.SURFACES`, or a `surfaces.Surface` of your own
-    optimizers : names in `optimizers.RULES`, "all" of `optimizers.CLASSIC`, "every" one, or None for `FIELD`, the
-        rules that courses compare
+    surface : a name in `surfaces.SURFACES`; a formula of x and y, as "x**2 + 10*y**2", which is drawn from -5 to 5 and
+        -4 to 4, and whose minimum is looked for there; or a `surfaces.Surface` of your own
+    optimizers : names in `optimizers.RULES`, "all" of them, the "classic" ones of `optimizers.CLASSIC`, or None for
+        `FIELD`, seven that courses compare
     steps : at least 1; None for the number that suits the surface
-    lr : a number, for all rules; or one of these words.
+    lr : a number, for all rules; or one of these words. None is "stated", or "tuned" on a surface without a table
         "same": 0.01 for all rules;
         "stated": from a table, chosen by hand by looking at the pictures; not for a surface of your own;
         "tuned": for each rule the best of 29 rates, 1e-4 to 1e3 and four a decade, each run from 5 starts (the
@@ -150,7 +156,8 @@ def race(
     Raises
     ------
     TypeError : surface is neither a name nor a Surface; steps is no whole number, or lr no number and no word
-    ValueError : an unknown surface or rule; steps below 1; lr that is no word above and no finite number of at least 0
+    ValueError : an unknown surface or rule, or no formula that can be read; steps below 1; lr that is no word above and
+        no finite number of at least 0, or "tuned" where there is no minimum to arrive at
 
     Examples
     --------
@@ -160,19 +167,16 @@ def race(
            [-6.335   , -1.8     ],
            [-5.733175,  1.62    ]])
     """
-    if isinstance(surface, str) and surface not in SURFACES:
-        raise ValueError(f"there is no surface {surface!r}; choose from {', '.join(SURFACES)}")
-    if not isinstance(surface, (str, Surface)):
-        raise TypeError(
-            f"surface is a name such as 'beale', or a tg.surfaces.Surface, made of a title, your function, a start, "
-            f"the minima and a box; got {type(surface).__name__}"
-        )
-    place = SURFACES[surface] if isinstance(surface, str) else surface
+    place = _surface(surface)
+    stating = isinstance(surface, str) and surface in SURFACES
     rules = rule_names(FIELD if optimizers is None else optimizers)
     steps = place.steps if steps is None else steps
     whole("steps", steps, 1)
     seed = int(np.random.default_rng(rng).integers(2**32))
+    lr = ("stated" if stating else "tuned") if lr is None else lr
     if lr == "tuned":
+        if not place.minima:
+            raise ValueError(f"no minimum of {place.title} is in the picture, so no rate is the best; lr is a number")
         near = np.random.default_rng([seed, 1]).standard_normal((STARTS - 1, 2)) * place.size / 50
         starts = np.concatenate([[place.start], place.start + near])
         rates = [_best(place, rule, starts, steps, [seed, 2]) for rule in rules]
@@ -181,9 +185,9 @@ def race(
             f"{STARTS} starts, to stay within {place.tolerance:g}"
         )
     elif lr == "stated":
-        if not isinstance(surface, str):
+        if not stating:
             raise ValueError('no rates are stated for a surface of your own; lr is "same", "tuned" or a number')
-        by_hand = stated()[surface]
+        by_hand = stated()[str(surface)]
         rates = [by_hand.get(rule, RULES[rule].hyper["lr"]) for rule in rules]
         how = "stated, chosen by hand"
     elif isinstance(lr, str) and lr != "same":
@@ -193,6 +197,22 @@ def race(
             at_least_0("lr", lr)
         rates, how = [SAME if lr == "same" else float(lr)] * len(rules), "the same for all"
     return Race(place, how, [_run(place, rule, rate, steps, seed) for rule, rate in zip(rules, rates)])
+
+
+def _surface(surface: str | Surface) -> Surface:
+    """Return the surface of that name, or of that formula, or the surface itself."""
+    if isinstance(surface, Surface):
+        return surface
+    if not isinstance(surface, str):
+        raise TypeError(
+            f"surface is a name such as 'beale', a formula such as 'x**2 + y**2', or a tg.surfaces.Surface, made of a "
+            f"title, your function, a start, the minima and a box; got {type(surface).__name__}"
+        )
+    if surface in SURFACES:
+        return SURFACES[surface]
+    if surface.isidentifier():
+        raise ValueError(f"there is no surface {surface!r}; choose from {', '.join(SURFACES)}, or write a formula")
+    return with_its_minimum(own(surface))
 
 
 def paths(surface: Surface, rule: str, rates: Any, starts: Any, steps: int, seed: Any) -> Array:

@@ -12,6 +12,7 @@ import numpy as np
 from ..extras.colours import COLOURS, ink, tone
 from ..extras.optimizers import RULES
 from ..training.pictures import MARKERS, figure, film, in_few_colours, save
+from .standings import standings as standings
 
 if TYPE_CHECKING:
     from .on_data import DataRace
@@ -114,7 +115,7 @@ def _save(page: Any, path: Any, runs: Any) -> Any:
 def loss_bands(found: DataRace, path: Any = None) -> Any:
     """Draw each rule's training loss by epoch on real data, on a logarithmic axis.
 
-    Each rule has a panel, the smallest final loss first, with learning rate and held-out accuracy. The line is the
+    Each rule has a panel, the smallest final loss first, with learning rate and test accuracy. The line is the
     median over seeds, the band the range, and grey lines are the medians of the other rules. Returns the path of the
     PNG, or the figure. Raises ImportError without matplotlib.
     """
@@ -207,6 +208,8 @@ def _points(race: Race) -> Any:
 
 def _close_up(race: Race) -> Any:
     """Return the box around the minimum at which most runs end close together, or None if fewer than `KNOT` do."""
+    if not race.surface.minima:
+        return None
     ends = np.array([run.path[run.last] for run in race.runs])
     apart = (abs(ends - np.array(race.surface.minima)[:, None]) / race.surface.size).max(axis=-1)
     close = apart < CLOSE
@@ -239,7 +242,7 @@ def _ground(ax: Any, surface: Any, box: Any, drawn: Any = None, corner: Any = No
     if drawn is not None:
         ax.clabel(lines, fmt=_short, fontsize=7, colors=ink(0.7), manual=_one_each(lines, box, drawn, corner))
     size = 10 if drawn is None else 17
-    ax.plot(*np.transpose(surface.minima), "*", color="none", markeredgecolor=ink(), markersize=size, zorder=4)
+    ax.plot(*np.reshape(surface.minima, (-1, 2)).T, "*", color="none", markeredgecolor=ink(), markersize=size, zorder=4)
     ax.set(xlim=(left, right), ylim=(bottom, top))
 
 

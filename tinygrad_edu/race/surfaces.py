@@ -27,7 +27,7 @@ class Surface(NamedTuple):
     title : name and formula
     f : the loss of Tensors x and y of one shape, element by element: of a point, of a grid, of many runners
     start : the first point of every path
-    minima : the points to reach. Of several the nearest counts
+    minima : the points to reach. Of several the nearest counts; there may be none
     box : left, right, bottom and top of the picture
     steps : the default number of steps
     tolerance : a point is at a minimum when it is at most this far from it
@@ -65,11 +65,16 @@ class Surface(NamedTuple):
 
     @property
     def lowest(self) -> float:
-        """Return the loss at the best of the minima."""
-        return float(self.values(self.minima).min())
+        """Return the loss at the best of the minima; without one, the lowest of a grid of points of the picture."""
+        left, right, bottom, top = self.box
+        grid = np.stack(np.meshgrid(np.linspace(left, right), np.linspace(bottom, top)), axis=-1)
+        losses = self.values(self.minima or grid)
+        return float(losses[np.isfinite(losses)].min(initial=np.inf))
 
     def distances(self, points: Array) -> Array:
-        """Return the distances of points (..., 2) from the nearest minimum."""
+        """Return the distances of points (..., 2) from the nearest minimum; infinite if there is none."""
+        if not self.minima:
+            return np.full(points.shape[:-1], np.inf)
         to_each = points[..., None, :] - np.array(self.minima)
         return np.hypot(to_each[..., 0], to_each[..., 1]).min(axis=-1)
 

@@ -1,4 +1,5 @@
-"""Data: mini-batches, toy sets that are drawn, real digits that come with the package, and your own MNIST files.
+"""Data: mini-batches, toy sets that are drawn, real digits that come with the package, and your own files of MNIST,
+CIFAR-10 and IMDB.
 
 Every function that draws takes ``rng``, a generator or a seed; the same seed gives the same data.
 """
@@ -19,6 +20,7 @@ from ..core.init import Rng
 from ..core.ops import Array
 from ..guards.kinds import at_least_0, generator, is_whole, number, whole, yes_or_no
 from ..guards.samples import finite as finite, table
+from .folders import cifar10 as cifar10, imdb as imdb
 from .splits import Split as Split, Standardize as Standardize, require_rows, split as split
 from .tables import Encoder as Encoder, Table as Table, csv as csv
 

@@ -1,29 +1,37 @@
-"""An epoch of training, in Python or in machine code: what `fit` repeats."""
+"""An epoch of training, in Python or in machine code: what `fit` repeats.
+
+`Task.begin` chooses between the two if it may. The choice depends on the call alone, and on nothing that differs from
+one run of it to the next, as the same call gives the same bits.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from functools import partial
-from math import isfinite
+from math import ceil, isfinite
 from typing import Any
 
 import numpy as np
 
+from ..core.kernels import sgd
 from ..core.layers import Layer
 from ..core.losses import NoLoss
 from ..core.ops import Array
 from ..core.optimizer import Optimizer
-from ..core.tensor import Tensor
+from ..core.tensor import EVENTS, Tensor, thread
 from ..guards.loss_hints import about_fit
-from ..guards.samples import Data, caller, is_several, rows_of, taker
+from ..guards.names import is_ours
+from ..guards.samples import Data, caller, is_several, parts_of, rows_of, taker
 from ..program.trace import ValueRead
 from .evaluation import cost_of, means
 from .history import Evaluation
 from .lean import Lean
 from .scores import Loss, reader
-from .weights import counts_of, require_counts
+from .weights import adds, counts_of, require_counts
 
+MANY = 10_000  # updates: machine code saves a tenth of a millisecond in each, and takes a second to make
 LARGE = 2**20  # bytes of a batch
 Train = Callable[[Array, int], Evaluation]  # of the rows in their order, and the size of a batch
 Learned = tuple[float, int | None]  # from a batch: its loss, and the number of right answers
@@ -40,6 +48,10 @@ class Task:
     counts : how much each sample counts in the loss of its batch (see `counts_of`), from the epoch's beginning
     accumulate : number of batches whose mean gradient makes one update
     clip : bounds for the gradients, by the name of the optimizer's method
+
+    Attributes
+    ----------
+    is_compiled : whether epochs are machine code; None if that is to be chosen
     """
 
     def __init__(
@@ -56,10 +68,13 @@ class Task:
     ) -> None:
         self.model, self.X, self.y, self.loss, self.optimizer = model, X, y, loss, optimizer
         self.weights, self.classes, self.accumulate, self.bounds = weights, classes, accumulate, clip or {}
+        self.is_compiled: bool | None = False
         self.targets = partial(rows_of, y) if is_several(y) else y.__getitem__
-        self.adds = getattr(loss, "keywords", {}).get("reduction") == "sum"
+        self.adds = adds(loss)
         self.read, self.counts = reader(loss, y), counts_of(loss, y, weights)
         require_counts("y", self.counts)
+        if self.adds and optimizer.ranks is not None:
+            raise ValueError('the ranks average their gradients, so the loss has to be a mean; omit reduction="sum"')
 
     # --- in Python ----------------------------------------------------------------------------------------------------
 
@@ -71,9 +86,11 @@ class Task:
 
     def _eager(self, interrupted: list[bool], order: Array, size: int) -> Evaluation:
         """Train on the rows of order: ``size`` of them at a time, or a group of so many batches."""
-        if self.accumulate == 1:
-            return self._in_batches(self._step, interrupted, order, size)
-        return self._in_batches(self._in_parts(size), interrupted, order, size * self.accumulate)
+        step = self._step if self.accumulate == 1 else self._in_parts(size)
+        self.model.train()
+        found = self._in_batches(step, interrupted, order, size * self.accumulate)
+        self.model.eval()
+        return found
 
     def _in_batches(self, step: Step, interrupted: list[bool], order: Array, size: int) -> Evaluation:
         """Take a step with each ``size`` rows of order that count, and return the means over all."""
@@ -94,7 +111,7 @@ class Task:
                 ranks.weight = count
             value, counted = step(rows)
             if isfinite(value) or policy == "propagate":  # else the batch was skipped
-                total, seen = total + value * count, seen + count
+                total, seen = total + value * (1 if self.adds else count), seen + count
                 if counted is not None and self.read is not None:
                     right, asked = right + counted, asked + self.read.asked(self.y, rows)
             if interrupted:
@@ -159,6 +176,29 @@ class Task:
 
     # --- in machine code ----------------------------------------------------------------------------------------------
 
+    def begin(self, epochs: int, batch_size: int | None, quiet: bool, interrupted: list[bool]) -> Train:
+        """Return what `compiled` or `eager` does, by ``is_compiled``. Where that is None it becomes what pays."""
+        if self.is_compiled is None:
+            return self._chosen(epochs, batch_size, quiet, interrupted)
+        return self.compiled(batch_size, quiet, interrupted) if self.is_compiled else self.eager(interrupted)
+
+    def _chosen(self, epochs: int, batch_size: int | None, quiet: bool, interrupted: list[bool]) -> Train:
+        """Compile if so many epochs are worth it and nothing speaks against it; say which and why, unless quiet."""
+        from ..compile.values import CannotCompile
+
+        n = len(parts_of(self.X)[0])
+        updates, train = epochs * ceil(n / min(batch_size or n, n)), None
+        why = objection(self, updates)
+        if not why:
+            try:
+                train = self.compiled(batch_size, quiet, interrupted)
+            except CannotCompile as error:
+                why = str(error).partition("; or train")[0]
+        self.is_compiled = train is not None
+        if not quiet:
+            print(f"compiled={self.is_compiled}: {why or f'{updates:,} updates are ahead'}", file=sys.stderr)
+        return train or self.eager(interrupted)
+
     def compiled(self, batch_size: int | None, quiet: bool, interrupted: list[bool]) -> Train:
         """Return a function that does what that of `eager` does, in machine code, which an interrupt does not end.
 
@@ -189,6 +229,8 @@ class Task:
         model.train()
         if self.classes is not None:
             loss = ClassWeighted(loss, self.classes)
+        if self.adds and counts is None:
+            counts = np.ones(len(y))
         between, function = self.clip if self.bounds else None, "step" if self.bounds or counts is not None else "epoch"
         some = slice(batch_size) if counts is None else np.argsort(counts == 0, kind="stable")[:batch_size]
         first = (model, loss, self.optimizer, X[some], y[some])
@@ -196,6 +238,7 @@ class Task:
             step = of_all(CompiledStep, *first, quiet, function, between, counts is not None)
         except ValueRead as error:
             raise ValueRead(f"{error}; or train without compiled=True") from None
+        model.eval()  # a compiled step has the layers' modes of its beginning
         if counts is not None:
             return partial(self._in_batches, lambda rows: of_all(step.counted, X[rows], y[rows]), interrupted)
 
@@ -204,6 +247,21 @@ class Task:
             return means(total, right, seen, seen * (self.read.each if self.read else 0))
 
         return train
+
+
+def objection(task: Task, updates: int) -> str:
+    """Return why this training is better not compiled without being asked to; "" if nothing speaks against it."""
+    if updates < MANY:
+        return f"{updates:,} updates are ahead, and a compiler is worth its time from {MANY:,} on"
+    layers = [type(layer) for _, layer in task.model.named_layers()]
+    for kind in (*layers, getattr(task.loss, "func", task.loss)):
+        if not is_ours(kind):  # its forward() may print or count, which it would do once
+            return f"{getattr(kind, '__name__', kind)} is not of this package"
+    if any(getattr(thread, event) != getattr(type(thread), event) for event in EVENTS):
+        return "debug() or another observer looks at each op"
+    if task.optimizer.ranks is not None:
+        return "each rank would choose for itself"
+    return "" if hasattr(sgd, "py_func") else "NUMBA_DISABLE_JIT is set"
 
 
 def refuse(task: Task) -> None:

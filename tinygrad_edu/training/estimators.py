@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import ceil
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -80,7 +80,7 @@ class Network(BaseEstimator):
         early_stopping: bool | int = False,
         standardize: bool = True,
         random_state: Any = None,
-        compiled: bool = False,
+        compiled: bool | Literal["auto"] = False,
         verbose: bool = False,
     ) -> None:
         self.hidden = hidden
@@ -219,7 +219,7 @@ class MLPClassifier(ClassifierMixin, Network):
     standardize : learn the mean and deviation of each feature, of the training data alone, and bring features to mean
         0 and deviation 1 before the network, in fit as in predict
     random_state : a seed; None, or a RandomState, for another run each time
-    compiled : train in machine code: the same numbers, sooner if many updates have the same shapes (see `fit`)
+    compiled : train in machine code: the same numbers, sooner if there are many updates; or "auto" (see `fit`)
     verbose : show progress
 
     Attributes
@@ -253,7 +253,7 @@ class MLPClassifier(ClassifierMixin, Network):
         class_weight: Any = None,
         standardize: bool = True,
         random_state: Any = None,
-        compiled: bool = False,
+        compiled: bool | Literal["auto"] = False,
         verbose: bool = False,
     ) -> None:
         super().__init__(

@@ -16,7 +16,7 @@ from ..guards.loss_hints import about_fit, require_loss
 from ..guards.samples import Data, caller, each, is_several, numbers, parts_of, rows_of, taker
 from .history import Evaluation
 from .scores import Loss, reader
-from .weights import counts_of, require_counts
+from .weights import adds, counts_of, require_counts
 
 
 def predict(model: Layer, X: Any, batch_size: int = 1024) -> Any:
@@ -53,14 +53,15 @@ def evaluation(
 ) -> tuple[Evaluation, Any]:
     """Return the mean loss and the accuracy on data that have been checked; and all outputs, if they are to be kept."""
     total, seen, asked, right, read, outputs = 0.0, 0.0, 0, None, reader(loss, y), list[Any]()
-    counts = counts_of(loss, y)
+    counts, summed = counts_of(loss, y), adds(loss)
     require_counts("y", counts)
     with model.evaluating():
         for rows, output in forward(model, X, batch_size):
             yb = rows_of(y, rows)
             count = len(rows) if counts is None else float(counts[rows].sum())
             if count:
-                total, seen = total + cost_of(loss, output, yb, y).item() * count, seen + count
+                total += cost_of(loss, output, yb, y).item() * (1 if summed else count)
+                seen += count
             if read is not None and (counted := read.right(output, yb)) is not None:
                 right, asked = (right or 0) + counted, asked + read.asked(y, rows)
             outputs += [unwrapped(output)] * keep

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def fit(
     rng: Rng = None,
     progress: bool = True,
     callback: Callback | Sequence[Callback] | None = None,
-    compiled: bool = False,
+    compiled: bool | Literal["auto"] = False,
     *,
     sample_weight: Any = None,
     class_weight: Any = None,
@@ -80,7 +80,9 @@ def fit(
         in a notebook, which would show that in red, on standard output
     callback : called with each epoch's row, or with the row and the `Run`; or a list of such. Training stops when one
         returns something true (see `callbacks`)
-    compiled : run each epoch as one call of machine code (see `compile_step`): the same numbers, much sooner
+    compiled : run each epoch as one call of machine code (see `compile_step`): the same numbers, much sooner. "auto"
+        does so if 10,000 updates or more are ahead, and layers and loss are of this package; otherwise, and where a
+        step cannot be compiled or debug() looks on, it trains without. A line before the progress says which
     sample_weight : at least 0, one for each sample; the loss gets those of the batch as its keyword sample_weight.
         Accuracy and validation are not weighted. Batches whose weights are all 0, or whose labels are all ignored by
         the loss, are skipped
@@ -129,8 +131,10 @@ def fit(
     True
     """
     require_kinds(model, loss, optimizer)
-    for name, value in (("progress", progress), ("drop_last", drop_last), ("compiled", compiled)):
+    for name, value in (("progress", progress), ("drop_last", drop_last)):
         yes_or_no(name, value)
+    if compiled != "auto":
+        yes_or_no("compiled is 'auto', or it", compiled)
     X, y, validation = each("X", finite, X), each("y", finite, y), _checked_validation(validation, loss)
     _check(X, y, epochs, batch_size, rng, accumulate)
     told, clip, metrics = Told(callback), _bounds(clip_value=clip_value, clip_norm=clip_norm), checked_metrics(metrics)
@@ -152,9 +156,10 @@ def fit(
     kept.resume(run, told, rng)
     with _left_in_evaluation(model):
         if run.history.stopped == "all epochs" and run.epoch < epochs:
-            begin = partial(task.compiled, batch_size, not progress) if compiled else task.eager
+            task.is_compiled = kept.compiled if compiled == "auto" else bool(compiled)  # None: a choice is to be made
+            begin = partial(task.begin, epochs, batch_size, not progress)
             draw = partial(in_order, parts_of(X)[0], parts_of(y)[0], batch_size, rng=rng, drop_last=drop_last)
-            measure, save = partial(_measured, task, validation, metrics), partial(kept.save, run, told, rng)
+            measure, save = partial(_measured, task, validation, metrics), partial(kept.save, run, told, rng, task)
             _train(run, begin, draw, measure, told, save, epochs, progress)
             if task.weights is None and not is_several(y):
                 warn_if_nothing_learned(run.history, X, y, loss)
@@ -309,7 +314,6 @@ def _epoch(
 ) -> Row:
     """Train for an epoch, and return its row."""
     start, lr = time.perf_counter(), run.optimizer.lr
-    run.model.train()
     try:
         means = train(*draw())
     except NoLoss as error:
@@ -318,7 +322,6 @@ def _epoch(
     except NotFinite as error:
         error.args = (f"{error}. {finite_until.put_back()}",)
         raise
-    run.model.eval()
     if (ranks := run.optimizer.ranks) is not None:
         ranks.share_statistics(run.model)
     columns = _columns(means) | measure()

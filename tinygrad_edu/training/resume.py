@@ -19,6 +19,7 @@ from ..extras.files import place
 from ..guards.kinds import is_whole, path as a_path
 from ..guards.names import is_ours
 from .callbacks import Run, Told
+from .epochs import Task
 from .history import History
 from .ranks import Ranks
 from .saved import Parts, load, save
@@ -42,6 +43,7 @@ class Resumable:
         those of all
     rules : the optimizer's hyper-parameters at the beginning, and those that it came to have: each is of this call
     models : the same of the model, the lines that `lines_of` returns
+    compiled : whether the epochs in the file were machine code; None without a file
 
     Raises
     ------
@@ -52,6 +54,7 @@ class Resumable:
         self.path: Path | None = None
         self.epoch, self.rows, self.ranks = 0, list[Array](), ranks
         self.rules, self.models, self.every_rows = list[Any](), list[list[str]](), list[Any]()
+        self.compiled: bool | None = None
         if path is None:
             return
         a_path("checkpoint", path)
@@ -79,6 +82,7 @@ class Resumable:
             if theirs.get(name) != self.call.get(name):
                 raise self.refusal(f"{name} is {theirs.get(name)!r} there and {self.call.get(name)!r} here")
         self.epoch, self.every_rows, self.rules, self.models = epoch, rows, rules, models
+        self.compiled = None if (compiled := parts.get("compiled")) is None else bool(compiled)
         if self.ranks is not None and len(rows) != self.ranks.comm.size:
             raise self.refusal(f"it has the rows of {len(rows)} ranks")
         self.rows = rows if self.ranks is None else rows[self.ranks.comm.rank]
@@ -108,13 +112,14 @@ class Resumable:
             reason = str(error)
             raise self.refusal(reason.partition(" does not fit: ")[2] or reason) from None
 
-    def save(self, run: Run, told: Told, rng: np.random.Generator) -> None:
+    def save(self, run: Run, told: Told, rng: np.random.Generator, task: Task) -> None:
         """Write the file anew: whatever happens, the old one is there or the new one."""
         if self.path is None or (self.ranks is not None and self.ranks.comm.rank):
             return
         self.rules += [here] if (here := rule_of(run.optimizer)) not in self.rules else []
         self.models += [model] if (model := lines_of(run.model)) not in self.models else []
         more = {"epoch": run.epoch, "rows": self.every_rows, "rules": self.rules, "models": self.models}
+        more["compiled"] = task.is_compiled
         save(self.path, **self._parts(run, told, rng), call=self.call, **more)
 
     def _parts(self, run: Run, told: Told, rng: np.random.Generator) -> Parts:

@@ -81,6 +81,11 @@ def counts_of(loss: Loss, y: Data, weights: Array | None = None) -> Array | None
     return counts if weights is None else counts * weights
 
 
+def adds(loss: Loss) -> bool:
+    """Return True if the loss of a batch is the sum over its samples: a loss of ours with reduction="sum"."""
+    return getattr(loss, "keywords", {}).get("reduction") == "sum"
+
+
 def require_counts(name: str, counts: Array | None) -> None:
     """Raise ValueError if no sample counts."""
     if counts is not None and not counts.any():

@@ -15,6 +15,8 @@ import numpy as np
 
 
 class Value:
+    """A number that remembers where it came from, and gets its gradient from backward()."""
+
     def __init__(self, data):
         raise NotImplementedError
 

@@ -1,0 +1,120 @@
+"""The cost of a frame: counted with a clock of the test's own, and measured on a processor four times as slow."""
+
+import pytest
+from chromium import opened
+
+pytestmark = pytest.mark.slow
+
+BY_HAND = """() => {
+  window.frames_drawn = [];
+  let time = 0, next = null;
+  performance.now = () => 0;  // no step takes any time, however busy the machine is
+  window.requestAnimationFrame = (callback) => (next = callback);
+  window.pass = (frames, each) => {
+    for (let k = 0; k < frames; k++) {
+      const callback = next;
+      frames_drawn.push([]);
+      callback(time += each);
+    }
+  };
+  const note = (name, of) => {
+    const own = CanvasRenderingContext2D.prototype[name];
+    CanvasRenderingContext2D.prototype[name] = function (...given) {
+      frames_drawn.at(-1)?.push(of(this.canvas));
+      return own.apply(this, given);
+    };
+  };
+  note("clearRect", (canvas) => canvas.id);
+  note("putImageData", (canvas) => (canvas.className === "pg-tile" ? `tile ${canvas.dataset.tile}` : ""));
+}"""
+
+
+@pytest.fixture
+def tab(browser, made, tmp_path):
+    page, _, messages = opened(browser, tmp_path, made, viewport={"width": 1280, "height": 900})
+    yield page
+    assert messages == []
+    page.close()
+
+
+def go(tab, link):
+    tab.evaluate(f"location.hash = '#{link}'")
+    tab.wait_for_timeout(100)
+
+
+def test_there_are_sixty_steps_a_second_however_late_frames_come_and_each_draws_one_thing(tab):
+    go(tab, "tab=playground&layers=8-8")
+    tab.evaluate(BY_HAND)
+    tab.click("#play")
+    tab.evaluate("pass(60, 1000 / 60)")
+    frames = [{name.partition(" ")[0] for name in names if name} for names in tab.evaluate("frames_drawn")]
+    assert all(len(names) <= 1 for names in frames)
+    assert sum("map" in names for names in frames) == 30
+    assert sum("curve" in names for names in frames) >= 4
+    often = [name for names in tab.evaluate("frames_drawn") for name in set(names) if name.startswith("tile")]
+    assert {often.count(name) for name in often} <= {4, 5}
+    assert len(set(often)) == 2 + 8 + 8 + 2
+    tab.evaluate("pass(20, 50)")
+    tab.click("#play")
+    assert tab.inner_text("#t") == "120"
+    shown = [float(tab.inner_text(f"#pg-now-{row}-0")) for row in range(3)]
+    tab.click("#reset")
+    for _ in range(8):
+        tab.click("#epoch")  # 15 steps
+    assert [float(tab.inner_text(f"#pg-now-{row}-0")) for row in range(3)] == shown
+
+
+def per_second(tab, of, milliseconds=2000):
+    """How much a number of the page grows in a second of the page's own clock; frames stands for those drawn."""
+    count = f"""(wait) => new Promise((go) => {{
+      let frames = 0;
+      const value = () => {of}, begin = performance.now(), first = value();
+      (function next() {{
+        const past = performance.now() - begin;
+        past < wait ? (frames++, requestAnimationFrame(next)) : go((1000 * (value() - first)) / past);
+      }})();
+    }})"""
+    return tab.evaluate(count, milliseconds)
+
+
+def test_a_school_laptop_trains_sixty_steps_a_second(tab):
+    go(tab, "tab=playground&layers=8-8")
+    session = tab.context.new_cdp_session(tab)
+    session.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    if per_second(tab, "frames", 1000) < 50:
+        pytest.skip("this machine is so busy that a page at rest has no 50 frames a second")
+    tab.click("#play")
+    tab.wait_for_timeout(1000)  # the compiler of JavaScript has to know what is called often
+    step = "Number(document.getElementById('t').textContent)"
+    found = [(per_second(tab, step), per_second(tab, "frames", 1000)) for _ in range(3)]
+    assert max(steps for steps, _ in found) >= 54, found
+    assert max(frames for _, frames in found) >= 12, found  # the steps come first; a quiet machine has 60
+
+
+@pytest.mark.parametrize(
+    ("link", "button", "most"),
+    [
+        (
+            "tab=optimizers&surface=beale&rules=sgd,momentum,nesterov,adagrad,rmsprop,adam,adamw,lion&t=0&n=500",
+            "#o-play",
+            16,
+        ),
+        ("tab=playground&layers=8-8", "#play", 7),
+    ],
+    ids=["eight paths", "2-8-8-2"],
+)
+def test_a_frame_takes_few_milliseconds_of_the_processor(tab, link, button, most):
+    go(tab, link)
+    session = tab.context.new_cdp_session(tab)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def seconds():
+        return {m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]}["TaskDuration"]
+
+    tab.click(button)
+    found = []
+    for _ in range(3):
+        before = seconds()
+        frames = 2 * per_second(tab, "frames")
+        found.append(1000 * (seconds() - before) / frames)
+    assert min(found) < most, found
