@@ -253,7 +253,7 @@ def test_the_schedule_ends_with_the_last_epoch_where_samples_are_held_out():
 def test_an_optimizer_is_a_name_a_class_or_a_function(rule):
     model = tg.MLPRegressor(**SMALL, optimizer=rule).fit(X, T)
     assert isinstance(model.optimizer_, tg.HeavyBall)
-    assert model.optimizer_.groups[0] == {"lr": 0.05, "l2": 0.001, "momentum": 0.9}
+    assert model.optimizer_.groups[0] == {"lr": 0.05, "l2": 0.001, "momentum": 0.9, "dampening": 0.0}
 
 
 @pytest.mark.parametrize(("given", "patience"), [(True, 10), (4, 4)])
