@@ -110,7 +110,7 @@ REFUSED = {  # what is called: the call, the error, a part of the sentence
     "weights for a lambda": (
         lambda: fit(loss=lambda p, t: 0, sample_weight=np.ones(40)),
         TypeError,
-        "which loss does not take; tg.cross_entropy does, or write def loss(output, y, sample_weight)",
+        "which <lambda> does not take; tg.cross_entropy does, or write def loss(output, y, sample_weight)",
     ),
     "a list of unlike inputs": (lambda: fit(X=[X, X[:, 0]]), ValueError, "several arrays are a tuple, as (a, b)"),
     "a list of inputs": (lambda: fit(X=[X, X]), ValueError, "several inputs are a tuple, as (a, b)"),

@@ -19,7 +19,7 @@ OPTIMIZERS = {  # the name in torch or Keras, or a wish: what to do here
     "learning_rate": "it is lr",
     "momentum": "HeavyBall is SGD with torch's momentum, Nesterov with nesterov=True",
     "nesterov": "Nesterov is the rule",
-    "dampening": "Momentum is the rule whose velocity is an average",
+    "dampening": "HeavyBall has it, and Momentum is the rule whose velocity is an average",
     "weight_decay": "it is l2, which is added to the gradient; AdamW has a weight_decay of its own",
     "betas": "they are beta1 and beta2, a number each",
     "beta_1": "it is beta1",

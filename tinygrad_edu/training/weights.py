@@ -99,8 +99,8 @@ def take_weights(loss: Loss) -> None:
     except (TypeError, ValueError):
         return
     if not any(p.name == "sample_weight" or p.kind is Parameter.VAR_KEYWORD for p in taken):
-        name = getattr(loss, "__name__", type(loss).__name__).replace("<lambda>", "loss")
+        name = getattr(loss, "__name__", type(loss).__name__)
         raise TypeError(
             f"weights reach the loss as sample_weight=, which {name} does not take; tg.cross_entropy does, or write "
-            f"def {name}(output, y, sample_weight)"
+            f"def {name.replace('<lambda>', 'loss')}(output, y, sample_weight)"
         )
