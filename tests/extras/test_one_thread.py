@@ -163,6 +163,18 @@ def test_a_number_that_is_set_within_a_block_stays():
     set_threads(USERS)
 
 
+def test_a_run_that_ends_within_a_block_does_not_keep_the_number():
+    """A run's end restores the number, while a block of another thread goes on, and a third begins."""
+    one_throughout.__enter__()
+    in_a_thread(one_thread.__enter__)
+    one_throughout.__exit__()
+    with one_thread:
+        assert get() == 1
+        assert one_thread.users == USERS
+        one_thread._inside &= {threading.get_ident()}  # the other thread has left
+    assert get() == USERS
+
+
 def test_a_process_that_is_forked_off_leaves_the_blocks_of_threads_that_it_has_not():
     in_a_thread(one_thread.__enter__)
     assert get() == 1
@@ -311,6 +323,17 @@ def test_a_thread_that_does_not_come_holds_up_nobody(monkeypatch):
     got = threads.shared(lambda i: (i, threading.get_ident()), [(i,) for i in range(5)], 2)
     assert got == [(i, here) for i in range(5)]
     assert not sleeping.job.first.acquire(False)  # when it comes it finds nothing to do
+
+
+def test_two_may_ask_for_the_last_helper(monkeypatch):
+    class Taken(list):
+        """Another thread takes the last one between a look and the next."""
+
+        def __bool__(self):
+            return True
+
+    monkeypatch.setattr(threads, "idle", Taken())
+    assert sorted(threads.shared(abs, [(-1,), (-2,)], 2)) == [1, 2]
 
 
 def test_threads_share_the_calls():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from math import prod
 from struct import Struct
 from typing import Any
@@ -324,17 +324,24 @@ def constant_rate(optimizer: Optimizer, update: Update, steps: int) -> Array:
     """
     lr, l2, rest = update.group["lr"], update.group["l2"], update.group.rest
     t = range(update.t + 1, update.t + 1 + steps)
+    every: Any = np.array(t, int if powers_agree() else object)  # of Python's numbers, else
 
     def numbers(at: Any) -> tuple[Any, ...]:
         return l2, *optimizer.scalars(at, lr, *rest)
 
     with suppress(TypeError, ValueError):  # a rule that asks whether t < 5 cannot take them
         table = np.empty((steps, 1 + len(optimizer.scalars(t[0], lr, *rest))))
-        for column, value in zip(table.T, numbers(np.array(t))):
+        for column, value in zip(table.T, numbers(every)):
             column[:] = value
         if all(tuple(table[k].tolist()) == numbers(t[k]) for k in (0, -1)):
             return table
     return np.array([numbers(at) for at in t])
+
+
+@lru_cache
+def powers_agree(power: Callable[..., Array] = np.power) -> bool:
+    """Return whether NumPy's powers have the bits of Python's. With AVX-512 it has a function of its own for them."""
+    return power(0.999, np.arange(1000)).tolist() == [0.999**t for t in range(1000)]
 
 
 def array_type(value: Any) -> Any:

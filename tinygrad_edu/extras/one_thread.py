@@ -99,7 +99,7 @@ class _OneThread:
     def __enter__(self) -> None:
         if (library := blas_threads()) is not None:
             with self._lock:
-                if not self._inside:
+                if not self._inside or library.get() != 1:  # somebody has set it since: a user, or another block
                     self.users = library.get()
                 self._inside.add(get_ident())
                 library.set(1)

@@ -114,7 +114,10 @@ class _Job:
         self.first, self.end, self.ended = Lock(), Lock(), False
         self.results, self.error = list[Any](), cast(BaseException | None, None)
         self.end.acquire()
-        helper = idle.pop() if idle else _Helper()
+        try:
+            helper = idle.pop()
+        except IndexError:  # another thread may have taken the last one
+            helper = _Helper()
         helper.job = self
         helper.asked.release()
 
