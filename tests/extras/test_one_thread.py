@@ -344,6 +344,15 @@ def test_threads_share_the_calls():
     assert threads.shared(abs, [], 2) == []
 
 
+def test_errstate_holds_in_all_threads():
+    met = threading.Barrier(2, timeout=30)
+    call = lambda a: (met.wait(), a * a)[1]
+    with np.errstate(over="ignore"):
+        assert threads.shared(call, [(np.float64(1e200),)] * 2, 2) == [np.inf] * 2
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        threads.shared(call, [(np.float64(1e200),)] * 2, 2)
+
+
 def test_an_error_in_either_thread_is_raised():
     met = threading.Barrier(2, timeout=30)
     for place in (True, False):
