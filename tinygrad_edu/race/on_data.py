@@ -289,8 +289,13 @@ def _train(
             losses[epoch] = loss
         held_out = judged(X_test, y_test)
     each = {f"loss {epoch}": float(loss) for epoch, loss in enumerate(losses)}
-    lost = np.inf if np.isinf(losses[-1]) else float(held_out.loss)
-    return {**each, "test": lost, "accuracy": held_out.accuracy or 0.0, "trained": seconds}
+    finite = np.isfinite(losses[-1]) and np.isfinite(held_out.loss)  # NaN has no rank
+    return {
+        **each,
+        "test": float(held_out.loss) if finite else np.inf,
+        "accuracy": held_out.accuracy or 0.0,
+        "trained": seconds,
+    }
 
 
 def _judged(model: Any, optimizer: Any, X: Any, y: Any) -> Any:
