@@ -195,7 +195,9 @@ def turned_back(x, a, b):
 
 
 def power(a, exponent, eps):
-    """Return (A + eps · I)^exponent of a flat symmetric matrix without negative eigenvalues, by these."""
+    """Return (A + eps · I)^exponent of a flat symmetric matrix without negative eigenvalues, by these; of NaN NaN."""
+    if not np.isfinite(a).all():
+        return np.full_like(a, np.nan)
     values, basis = np.linalg.eigh(square(a))
     return (basis * (maximum(values, 0) + a.dtype.type(eps)) ** a.dtype.type(exponent) @ basis.T).ravel()
 
@@ -203,10 +205,12 @@ def power(a, exponent, eps):
 def eigenvectors(a, q, renew):
     """Return q; or if it is to be renewed the eigenvectors of A, flat: at first these, later one step towards them.
 
-    The step is a power iteration, A Q, whose columns are made orthogonal by QR.
+    The step is a power iteration, A Q, whose columns are made orthogonal by QR. Where A has NaN, all is NaN.
     """
     if not renew:
         return q
+    if not np.isfinite(a).all():
+        return np.full_like(a, np.nan)
     return (np.linalg.qr(square(a) @ square(q))[0] if q.any() else np.linalg.eigh(square(a))[1][:, ::-1]).ravel()
 
 
