@@ -261,6 +261,48 @@ def test_no_bit_depends_on_the_number_of_threads(n, k, m, dtype, taken):
         np.testing.assert_allclose(one, other, **close)
 
 
+def convolved():
+    draw = np.random.default_rng(0).standard_normal
+    x = tg.Tensor(draw((32, 16, 20, 20)).astype(np.float32), requires_grad=True)
+    W = tg.Tensor(draw((32, 16, 3, 3)).astype(np.float32), requires_grad=True)
+    y = x.conv2d(W, 1, padding=1)
+    assert y.op is tg.ops.conv2d
+    assert y.kwargs == {"stride": 1, "padding": 1}
+    (y * y).sum().backward()
+    return y.data, W.grad, x.grad
+
+
+def stepped(rule, shape):
+    p = tg.Tensor(np.random.default_rng(0).standard_normal(shape).astype(np.float32), requires_grad=True)
+    optimizer = tg.optimizers.RULES[rule]([p], lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        (p * p * p).sum().backward()
+        optimizer.step()
+    return [p.data]
+
+
+@pytest.mark.parametrize(
+    ("compute", "given"),
+    [
+        (convolved, ()),
+        (stepped, ("muon", (300, 400))),
+        (stepped, ("soap", (120, 130))),
+        (stepped, ("shampoo", (120, 130))),
+    ],
+)
+def test_nor_does_a_bit_of_a_convolution_or_of_a_rule_of_products(compute, given):
+    found = []
+    for n in (1, 2, 3):
+        set_threads(n)
+        found.append([a.copy() for a in compute(*given)])
+        assert get() == n
+    set_threads(USERS)
+    for one, *others in zip(*found):
+        for other in others:
+            np.testing.assert_array_equal(one, other)
+
+
 def test_the_sum_over_a_large_batch_has_one_thread(asked, monkeypatch):
     monkeypatch.setattr(module, "unbroadcast", lambda g, shape: asked.append(get()) or g.sum(axis=0))
     x, W, b = (tg.Tensor(rng.random(shape), requires_grad=True) for shape in ((3000, 2), (2, 16), (16,)))

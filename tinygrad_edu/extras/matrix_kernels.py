@@ -13,6 +13,7 @@ from numpy import empty_like, maximum, minimum
 
 from ..core.jit import kernel
 from ..core.kernels import adagrad as diagonal, adamw
+from .one_thread import pieces_of
 from .whole_kernels import mean, rms
 
 # --- rows and columns -----------------------------------------------------------------------------------------------
@@ -137,11 +138,11 @@ def orthogonal(u, columns):
     between 0.68 and 1.14, which is as good as 1 and sooner there.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = u.reshape(-1, int(columns))
+    x = pieces_of(u.reshape(-1, int(columns)))
     x = x / max(np.sqrt(np.square(x).sum()), 1e-7)
     x = x.T if x.shape[0] > x.shape[1] else x
     for _ in range(5):
-        square = x @ x.T
+        square = pieces_of(x @ x.T)
         x = a * x + (b * square + c * (square @ square)) @ x
     return (x if u.size // int(columns) == len(x) else x.T).ravel()
 
@@ -169,19 +170,19 @@ def muon(
 
 def by_rows(x, columns):
     """Return the products of the rows of a flat matrix with each other, X Xᵀ, flat."""
-    x = x.reshape(-1, int(columns))
+    x = pieces_of(x.reshape(-1, int(columns)))
     return (x @ x.T).ravel()
 
 
 def by_columns(x, columns):
     """Return the products of its columns with each other, Xᵀ X, flat."""
-    x = x.reshape(-1, int(columns))
+    x = pieces_of(x.reshape(-1, int(columns)))
     return (x.T @ x).ravel()
 
 
 def square(a):
     """Return a flat square matrix in its shape."""
-    return a.reshape(round(a.size**0.5), -1)
+    return pieces_of(a.reshape(round(a.size**0.5), -1))
 
 
 def turned(x, a, b):
