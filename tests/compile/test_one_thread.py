@@ -2,7 +2,11 @@
 
 import ctypes
 import itertools
+import signal
+import sys
+from contextlib import nullcontext
 
+import numba
 import numpy as np
 import pytest
 
@@ -178,3 +182,40 @@ def test_ctrl_c_in_a_large_product_is_raised_after_the_step(monkeypatch):
     expected = end("")
     for when in ("before", "after"):
         np.testing.assert_array_equal(end(when), expected)
+
+
+@needs_numba
+@pytest.mark.skipif(sys.platform == "win32", reason="there raise() is elsewhere")
+@pytest.mark.parametrize("pressed", [0, 1, 2])
+def test_ctrl_c_in_machine_code_waits_for_its_end(pressed):
+    """It comes before the first line of the function that machine code calls next."""
+    press, called = ctypes.CDLL(None)["raise"], []
+    press.argtypes, press.restype = [ctypes.c_int], ctypes.c_int
+    product = ctypes.CFUNCTYPE(None)(lambda: called.append(1))
+
+    @numba.njit
+    def step(times):
+        for _ in range(times):
+            press(2)
+        product()
+        return times
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt) if pressed else nullcontext():
+            assert numpy_c.interrupted_late(step, pressed) == pressed
+        assert called == [1]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@needs_numba
+def test_an_error_in_a_large_product_is_raised_after_the_step(monkeypatch):
+    X, y = rng.random((128, 260)), np.arange(128) % 5
+    model = tg.mlp([260, 260, 5], rng=0)
+    step = tg.compile_step(model, tg.cross_entropy, tg.SGD(model, lr=0.1), X, y, quiet=True)
+    monkeypatch.setattr(numpy_c, "_pieces", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        step(X, y)
+    assert not numpy_c._late

@@ -15,7 +15,7 @@ import pytest
 import rules_table
 
 import tinygrad_edu as tg
-from tinygrad_edu.compile import cache, module_text, numpy_c  # noqa: F401, loaded before a test replaces jit.kernel
+from tinygrad_edu.compile import cache, module_text, numpy_c, plan  # noqa: F401, loaded before a test replaces jit.kernel
 from tinygrad_edu.compile.inputs import freeze_indices
 from tinygrad_edu.compile.values import CannotCompile
 from tinygrad_edu.core import jit
@@ -1040,8 +1040,7 @@ def epoch(size, *, rule, build=None, loss=tg.cross_entropy, X=X, y=LABELS):
 
 @pytest.mark.parametrize("name", tg.optimizers.RULES)
 def test_an_epoch_has_the_numbers_of_its_steps(name):
-    """To a last bit, as NumPy's powers may be of another library than Python's: of groups, whose rates do not change.
-    The numbers of the last update stay, which `why` reads."""
+    """Of groups, whose rates do not change. The numbers of the last update stay, which `why` reads."""
 
     def rule(model):
         first, *rest = model.parameters()
@@ -1056,8 +1055,35 @@ def test_an_epoch_has_the_numbers_of_its_steps(name):
     one, other = at_once.optimizers[0], one_by_one.optimizers[0]
     assert [(u.t, u.l2, *u.numbers) for u in one.last] == [(u.t, u.l2, *u.numbers) for u in other.last]
     a, b = one.state_dict(), other.state_dict()
-    assert all(np.array_equal(a[key], b[key]) or close(a[key], b[key], 1e-13) for key in a)
-    assert close(one.buffer.data, other.buffer.data, 1e-13)
+    assert all(np.array_equal(a[key], b[key]) for key in a)
+    np.testing.assert_array_equal(one.buffer.data, other.buffer.data)
+
+
+@pytest.mark.parametrize("agree", [True, False])
+def test_numbers_of_steps_to_come_have_pythons_bits(monkeypatch, agree):
+    """NumPy has other powers than Python where the processor has AVX-512."""
+    assert not plan.powers_agree(lambda b, t: np.nextafter(np.power(b, t), 1))
+    if agree:
+        if not plan.powers_agree():
+            pytest.skip("they do not here")
+    else:
+        monkeypatch.setattr(plan, "powers_agree", lambda: False)
+    given = []
+
+    class Seen(tg.Adam):
+        def scalars(self, t, *rest):
+            given.append(t)
+            return super().scalars(t, *rest)
+
+    p = tg.Tensor([1.0], requires_grad=True)
+    optimizer = Seen([p])
+    p.sum().backward()
+    (update,) = optimizer.updates()
+    found = plan.constant_rate(optimizer, update, 300)
+    every = [t for t in given if isinstance(t, np.ndarray)]
+    assert [t.dtype for t in every] == [np.dtype(int if agree else object)]
+    rest = optimizer.lr, *update.group.rest
+    np.testing.assert_array_equal(found, [(0.0, *tg.Adam.scalars(optimizer, t, *rest)) for t in range(1, 301)])
 
 
 def test_what_an_epoch_leaves_after_skipped_batches():

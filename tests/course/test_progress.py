@@ -1,6 +1,7 @@
 """The way on from an exercise: hints, a solution, the next one, partial credit; and a teacher's own folder."""
 
 import csv
+from pathlib import Path
 
 import pytest
 from exercise_solutions import solution, verdict_on
@@ -41,8 +42,9 @@ def test_a_hint_more_each_time_then_the_solution(capsys, cache):
     assert "Hint 1 of 3" in said(capsys, "hint", 4)[1]
     assert "Hint 2" not in said(capsys, "hint", 5)[1]
     assert said(capsys, "solution", 3) == (0, solution(3))
-    (cache / "hints.json").write_text("damaged")
-    assert "Hint 2" not in said(capsys, "hint", 3)[1]
+    for text in ("damaged", "[]", '{"3_linear_layer": null}', '{"3_linear_layer": -2}'):
+        (cache / "hints.json").write_text(text)
+        assert said(capsys, "hint", 3)[1].startswith("Hint 1 of 3")
     assert main(["exercise", "hint", "17"]) == 2
     assert "there is no exercise 17" in capsys.readouterr().err
 
@@ -51,6 +53,12 @@ def test_a_cache_that_cannot_be_written_costs_the_count_alone(capsys, cache):
     cache.write_text("a file in its place")
     for _ in range(2):
         assert said(capsys, "hint", 3)[1].startswith("Hint 1 of 3")
+
+
+def test_a_user_without_a_home_gets_the_first_hint(capsys, monkeypatch):
+    monkeypatch.delenv("TINYGRAD_EDU_CACHE")
+    monkeypatch.setattr(Path, "expanduser", lambda path: (_ for _ in ()).throw(RuntimeError("no home")))
+    assert said(capsys, "hint", 3)[1].startswith("Hint 1 of 3")
 
 
 def test_the_notebook_counts_the_same_hints(capsys):

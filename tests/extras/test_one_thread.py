@@ -163,6 +163,18 @@ def test_a_number_that_is_set_within_a_block_stays():
     set_threads(USERS)
 
 
+def test_a_run_that_ends_within_a_block_does_not_keep_the_number():
+    """A run's end restores the number, while a block of another thread goes on, and a third begins."""
+    one_throughout.__enter__()
+    in_a_thread(one_thread.__enter__)
+    one_throughout.__exit__()
+    with one_thread:
+        assert get() == 1
+        assert one_thread.users == USERS
+        one_thread._inside &= {threading.get_ident()}  # the other thread has left
+    assert get() == USERS
+
+
 def test_a_process_that_is_forked_off_leaves_the_blocks_of_threads_that_it_has_not():
     in_a_thread(one_thread.__enter__)
     assert get() == 1
@@ -249,6 +261,48 @@ def test_no_bit_depends_on_the_number_of_threads(n, k, m, dtype, taken):
         np.testing.assert_allclose(one, other, **close)
 
 
+def convolved():
+    draw = np.random.default_rng(0).standard_normal
+    x = tg.Tensor(draw((32, 16, 20, 20)).astype(np.float32), requires_grad=True)
+    W = tg.Tensor(draw((32, 16, 3, 3)).astype(np.float32), requires_grad=True)
+    y = x.conv2d(W, 1, padding=1)
+    assert y.op is tg.ops.conv2d
+    assert y.kwargs == {"stride": 1, "padding": 1}
+    (y * y).sum().backward()
+    return y.data, W.grad, x.grad
+
+
+def stepped(rule, shape):
+    p = tg.Tensor(np.random.default_rng(0).standard_normal(shape).astype(np.float32), requires_grad=True)
+    optimizer = tg.optimizers.RULES[rule]([p], lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        (p * p * p).sum().backward()
+        optimizer.step()
+    return [p.data]
+
+
+@pytest.mark.parametrize(
+    ("compute", "given"),
+    [
+        (convolved, ()),
+        (stepped, ("muon", (300, 400))),
+        (stepped, ("soap", (120, 130))),
+        (stepped, ("shampoo", (120, 130))),
+    ],
+)
+def test_nor_does_a_bit_of_a_convolution_or_of_a_rule_of_products(compute, given):
+    found = []
+    for n in (1, 2, 3):
+        set_threads(n)
+        found.append([a.copy() for a in compute(*given)])
+        assert get() == n
+    set_threads(USERS)
+    for one, *others in zip(*found):
+        for other in others:
+            np.testing.assert_array_equal(one, other)
+
+
 def test_the_sum_over_a_large_batch_has_one_thread(asked, monkeypatch):
     monkeypatch.setattr(module, "unbroadcast", lambda g, shape: asked.append(get()) or g.sum(axis=0))
     x, W, b = (tg.Tensor(rng.random(shape), requires_grad=True) for shape in ((3000, 2), (2, 16), (16,)))
@@ -313,12 +367,32 @@ def test_a_thread_that_does_not_come_holds_up_nobody(monkeypatch):
     assert not sleeping.job.first.acquire(False)  # when it comes it finds nothing to do
 
 
+def test_two_may_ask_for_the_last_helper(monkeypatch):
+    class Taken(list):
+        """Another thread takes the last one between a look and the next."""
+
+        def __bool__(self):
+            return True
+
+    monkeypatch.setattr(threads, "idle", Taken())
+    assert sorted(threads.shared(abs, [(-1,), (-2,)], 2)) == [1, 2]
+
+
 def test_threads_share_the_calls():
     for k in (2, 3, 2):
         met = threading.Barrier(k, timeout=30)
         call = lambda i, met=met: i + 0 * met.wait()
         assert sorted(threads.shared(call, [(i,) for i in range(k)], k)) == [*range(k)]
     assert threads.shared(abs, [], 2) == []
+
+
+def test_errstate_holds_in_all_threads():
+    met = threading.Barrier(2, timeout=30)
+    call = lambda a: (met.wait(), a * a)[1]
+    with np.errstate(over="ignore"):
+        assert threads.shared(call, [(np.float64(1e200),)] * 2, 2) == [np.inf] * 2
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        threads.shared(call, [(np.float64(1e200),)] * 2, 2)
 
 
 def test_an_error_in_either_thread_is_raised():

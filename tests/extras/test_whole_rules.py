@@ -222,3 +222,17 @@ def test_in_float32_all_stays_float32(cls):
     optimizer.step()
     assert {a.dtype for a in (optimizer.buffer.data, *optimizer.averages.values())} == {np.dtype(np.float32)}
     assert np.isfinite(optimizer.buffer.data).all()
+
+
+@pytest.mark.parametrize("name", ["shampoo", "soap", "muon"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_go_on_as_nan(name, bad):
+    """NumPy's eigenvalues of such a matrix are an error, and "propagate" asks for none."""
+    p = tg.Tensor(np.ones((3, 2)), requires_grad=True)
+    optimizer = tg.optimizers.RULES[name]([p], lr=0.1, nonfinite="propagate")
+    with np.errstate(all="ignore"):
+        for _ in range(12):
+            optimizer.zero_grad()
+            (p * [1.0, bad]).sum().backward()
+            optimizer.step()
+    assert np.isnan(p.data).all()

@@ -250,3 +250,10 @@ def test_labels_and_rules_are_checked_before_anything_is_trained():
         tg.race_on_data(X, y, X, np.full(60, 3))
     with pytest.raises(ValueError, match="there is no rule to race"):
         tg.race_on_data(X, y, X, y, [])
+
+
+def test_a_test_loss_that_is_no_number_is_the_last():
+    """A rank counts how many losses are smaller, and none is smaller than NaN."""
+    X, y = np.random.default_rng(0).standard_normal((20, 2)), np.arange(20) % 2
+    data = X, y, X * 5e307, y
+    assert trials._train("sgd", 0.1, "", 0, [2, 8, 8, 2], 1, None, data)["test"] == np.inf

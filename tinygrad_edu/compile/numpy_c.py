@@ -12,10 +12,13 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -199,6 +202,8 @@ def _in_pieces(multiply: Any, item: int, *given: Any) -> None:
             return
         except KeyboardInterrupt as error:  # the pieces are done, or none is begun
             _late.append(error)
+        except BaseException as error:
+            return _late.append(error)
 
 
 def _pieces(item: int, *given: Any) -> list[tuple[Any, ...]]:
@@ -260,13 +265,32 @@ def interruptible(code: Any) -> Any:
 
 
 def interrupted_late(code: Any, *given: Any) -> Any:
-    """Call machine code; raise what was raised in a function of Python that it called."""
-    status = code(*given)
+    """Call machine code; raise what was raised in a function of Python that it called. Ctrl-C waits for the end."""
+    with _ctrl_c_waits():
+        status = code(*given)
     if _late:
         error = _late[-1]
         _late.clear()
         raise error
     return status
+
+
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Have Ctrl-C wait for the end of the block. It is noticed where a function begins, before its first line: in one
+    that C called no ``try`` would see it, and the function would not be run."""
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before) or current_thread() is not main_thread():  # which alone is told of signals
+        yield
+        return
+    pressed = list[tuple[Any, ...]]()
+    signal.signal(signal.SIGINT, lambda *given: pressed.append(given))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        for given in pressed[:1]:
+            before(*given)
 
 
 def functions(dtype: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from math import prod
 from struct import Struct
 from typing import Any
@@ -24,7 +24,7 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer, Update
 from ..core.tensor import Tensor, checksum, next_stamp, thread
 from ..extras import gate, threads
-from ..extras.one_thread import ALONE, one_thread
+from ..extras.one_thread import ALONE, SMALL, one_thread
 from ..extras.whole_optimizers import Whole, is_apart
 from ..program.program import Program
 from . import cache
@@ -107,7 +107,7 @@ class Plan:
         self.out: Any = memoryview(out)  # quicker than the array for a single number
         self._spans = np.zeros((len(optimizer.params), 2), np.int64)
         self._room, self._work, self._policy = -1, lowered.size, ""
-        self._products, self._switches = lowered.products, False
+        self._products, self._switches, self._cuts = lowered.products, False, False
         self._kinds = {name: kinds[name] for name in parts.indices}
         self.table = Table(slots(len(averages), inputs.kept))
         self.table.put(data=buffer.data, grad=buffer.grad, out=out, numbers=numbers, spans=self._spans)
@@ -122,7 +122,8 @@ class Plan:
             self._room = n
             padded = -(-n // 16) * 16
             sizes = [prod(length.a * n + length.b for length in product) for product in self._products]
-            self._switches = in_pieces() and max(sizes, default=0) > ALONE
+            largest = max(sizes, default=0) if in_pieces() else 0
+            self._switches, self._cuts = largest > ALONE, largest > SMALL
             self.table.put(
                 **{f"own_{name}": np.empty((n, *shape), dtype) for name, (dtype, shape) in self._kinds.items()}
             )
@@ -204,7 +205,7 @@ class Plan:
     def _switching(self, code: Any, *given: Any) -> Any:
         """Call machine code whose products take one thread of BLAS each."""
         with one_thread if self._switches else nullcontext():
-            return interrupted_late(code, *given)
+            return interrupted_late(code, *given) if self._cuts else code(*given)
 
     # --- around the call ----------------------------------------------------------------------------------------------
 
@@ -323,17 +324,24 @@ def constant_rate(optimizer: Optimizer, update: Update, steps: int) -> Array:
     """
     lr, l2, rest = update.group["lr"], update.group["l2"], update.group.rest
     t = range(update.t + 1, update.t + 1 + steps)
+    every: Any = np.array(t, int if powers_agree() else object)  # of Python's numbers, else
 
     def numbers(at: Any) -> tuple[Any, ...]:
         return l2, *optimizer.scalars(at, lr, *rest)
 
     with suppress(TypeError, ValueError):  # a rule that asks whether t < 5 cannot take them
         table = np.empty((steps, 1 + len(optimizer.scalars(t[0], lr, *rest))))
-        for column, value in zip(table.T, numbers(np.array(t))):
+        for column, value in zip(table.T, numbers(every)):
             column[:] = value
         if all(tuple(table[k].tolist()) == numbers(t[k]) for k in (0, -1)):
             return table
     return np.array([numbers(at) for at in t])
+
+
+@lru_cache
+def powers_agree(power: Callable[..., Array] = np.power) -> bool:
+    """Return whether NumPy's powers have the bits of Python's. With AVX-512 it has a function of its own for them."""
+    return power(0.999, np.arange(1000)).tolist() == [0.999**t for t in range(1000)]
 
 
 def array_type(value: Any) -> Any:

@@ -21,11 +21,12 @@ def hints(exercise: Exercise, held: Collection = COURSE) -> str:
     True
     """
     key = exercise.stem if held is COURSE else str(held.folder.resolve() / exercise.stem)
-    path, seen = folder() / FILE, dict[str, int]()
-    with suppress(OSError, ValueError):
-        seen = {str(name): int(n) for name, n in json.loads(path.read_text(encoding="utf-8")).items()}
-    total, shown = len(exercise.hints), seen.get(key, 0) + 1
-    with suppress(OSError), replacing(place(path)) as file:  # where nothing can be kept, the first hint comes again
+    seen = dict[str, int]()
+    with suppress(OSError, ValueError, TypeError, AttributeError, RuntimeError):  # damaged, or the user has no home
+        kept = json.loads((folder() / FILE).read_text(encoding="utf-8"))
+        seen = {str(name): int(n) for name, n in kept.items()}
+    total, shown = len(exercise.hints), max(seen.get(key, 0), 0) + 1
+    with suppress(OSError, RuntimeError), replacing(place(folder() / FILE)) as file:  # else the first one comes again
         file.write(json.dumps({**seen, key: min(shown, total)}, indent=1).encode())
     lines = [f"Hint {n} of {total}: {text}" for n, text in enumerate(exercise.hints[:shown], 1)]
     end = "The same again gives one more." if shown < total else f"There are no more hints on {exercise.stem}."

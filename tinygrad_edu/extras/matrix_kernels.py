@@ -13,6 +13,7 @@ from numpy import empty_like, maximum, minimum
 
 from ..core.jit import kernel
 from ..core.kernels import adagrad as diagonal, adamw
+from .one_thread import pieces_of
 from .whole_kernels import mean, rms
 
 # --- rows and columns -----------------------------------------------------------------------------------------------
@@ -137,11 +138,11 @@ def orthogonal(u, columns):
     between 0.68 and 1.14, which is as good as 1 and sooner there.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = u.reshape(-1, int(columns))
+    x = pieces_of(u.reshape(-1, int(columns)))
     x = x / max(np.sqrt(np.square(x).sum()), 1e-7)
     x = x.T if x.shape[0] > x.shape[1] else x
     for _ in range(5):
-        square = x @ x.T
+        square = pieces_of(x @ x.T)
         x = a * x + (b * square + c * (square @ square)) @ x
     return (x if u.size // int(columns) == len(x) else x.T).ravel()
 
@@ -169,19 +170,19 @@ def muon(
 
 def by_rows(x, columns):
     """Return the products of the rows of a flat matrix with each other, X Xᵀ, flat."""
-    x = x.reshape(-1, int(columns))
+    x = pieces_of(x.reshape(-1, int(columns)))
     return (x @ x.T).ravel()
 
 
 def by_columns(x, columns):
     """Return the products of its columns with each other, Xᵀ X, flat."""
-    x = x.reshape(-1, int(columns))
+    x = pieces_of(x.reshape(-1, int(columns)))
     return (x.T @ x).ravel()
 
 
 def square(a):
     """Return a flat square matrix in its shape."""
-    return a.reshape(round(a.size**0.5), -1)
+    return pieces_of(a.reshape(round(a.size**0.5), -1))
 
 
 def turned(x, a, b):
@@ -195,7 +196,9 @@ def turned_back(x, a, b):
 
 
 def power(a, exponent, eps):
-    """Return (A + eps · I)^exponent of a flat symmetric matrix without negative eigenvalues, by these."""
+    """Return (A + eps · I)^exponent of a flat symmetric matrix without negative eigenvalues, by these; of NaN NaN."""
+    if not np.isfinite(a).all():
+        return np.full_like(a, np.nan)
     values, basis = np.linalg.eigh(square(a))
     return (basis * (maximum(values, 0) + a.dtype.type(eps)) ** a.dtype.type(exponent) @ basis.T).ravel()
 
@@ -203,10 +206,12 @@ def power(a, exponent, eps):
 def eigenvectors(a, q, renew):
     """Return q; or if it is to be renewed the eigenvectors of A, flat: at first these, later one step towards them.
 
-    The step is a power iteration, A Q, whose columns are made orthogonal by QR.
+    The step is a power iteration, A Q, whose columns are made orthogonal by QR. Where A has NaN, all is NaN.
     """
     if not renew:
         return q
+    if not np.isfinite(a).all():
+        return np.full_like(a, np.nan)
     return (np.linalg.qr(square(a) @ square(q))[0] if q.any() else np.linalg.eigh(square(a))[1][:, ::-1]).ravel()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from inspect import signature
 from operator import attrgetter
 from typing import Any
@@ -39,6 +40,14 @@ def linear(x: Any, W: Any, b: Any) -> Tensor:
     except ValueError as error:
         error.args = (reworded(str(error)),)
         raise
+
+
+@wraps(method(ops.conv2d))
+def conv2d(*args: Any, **kwargs: Any) -> Tensor:
+    given = signature(conv2d).bind(*args, **kwargs).arguments
+    x, W = given.pop("x"), given.pop("W")
+    size = np.size(unwrap(W)) * np.size(unwrap(x)) // max(np.shape(unwrap(x))[1], 1)  # with a window at each place
+    return product(size, ops.conv2d, x, W, **given) if size > ALONE else apply(ops.conv2d, x, W, **given)
 
 
 def matmul(a: Any, b: Any) -> Tensor:
@@ -382,6 +391,7 @@ METHODS: dict[str, Any] = {  # the face binds them to Tensor
     **composed.METHODS,
     **FUNCTIONS,
     "dot": products.dot,
+    "conv2d": conv2d,
     **{name: property(attrgetter(f"array.{name}")) for name in ("nbytes", "itemsize")},
     "T": property(lambda t: apply(ops.transpose, t), doc="The tensor with its axes reversed."),
     "mT": property(matrix_transpose),

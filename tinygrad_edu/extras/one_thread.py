@@ -99,7 +99,7 @@ class _OneThread:
     def __enter__(self) -> None:
         if (library := blas_threads()) is not None:
             with self._lock:
-                if not self._inside:
+                if not self._inside or library.get() != 1:  # somebody has set it since: a user, or another block
                     self.users = library.get()
                 self._inside.add(get_ident())
                 library.set(1)
@@ -137,15 +137,15 @@ if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=block.forked)
 
 
-def product(size: int, op: Callable[..., Result], *args: Any) -> Tensor:
+def product(size: int, op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     """Return apply(op, ...) for a product of so many multiplications, for which OpenBLAS would use threads.
 
     It may be a stack of these. Its VJPs are products of the same size.
     """
     if (library := blas_threads()) is None or (size <= SMALL and library.get() == 1):  # then it has one anyway
-        return apply(op, *args)
+        return apply(op, *args, **kwargs)
     with one_thread:
-        out = apply(op, *args) if size <= SMALL else _cut_up(op, *args)
+        out = apply(op, *args, **kwargs) if size <= SMALL else _cut_up(op, *args, **kwargs)
     out.vjps = [partial(_in_one_thread, vjp, np.shape(unwrap(a))) for vjp, a in zip(out.vjps, args)]
     return out
 
@@ -160,26 +160,27 @@ def _in_one_thread(vjp: Callable[..., Any], shape: tuple[int, ...], g: Any) -> A
 # --- large products ---------------------------------------------------------------------------------------------------
 
 
-def _cut_up(op: Callable[..., Result], *args: Any) -> Tensor:
+def _cut_up(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     """Return apply(op, ...), computed in pieces."""
 
     @wraps(op)
-    def in_pieces(*arrays: Array) -> Any:
-        y, *vjps = op(*map(_pieces_of, arrays))
-        return y, *[lambda g, vjp=vjp: np.asarray(vjp(_pieces_of(g))) for vjp in vjps]
+    def in_pieces(*arrays: Array, **kwargs: Any) -> Any:
+        y, *vjps = op(*map(pieces_of, arrays), **kwargs)
+        return y, *[lambda g, vjp=vjp: np.asarray(vjp(pieces_of(g))) for vjp in vjps]
 
     told, thread.op = thread.op, ()  # observers are told of op
     try:
-        out = apply(in_pieces, *args)
+        out = apply(in_pieces, *args, **kwargs)
     finally:
         thread.op = told
     out.op = op
     for observe in told:
-        observe(out, args, {})
+        observe(out, args, kwargs)
     return out
 
 
-def _pieces_of(a: Array) -> Array:
+def pieces_of(a: Array) -> Array:
+    """Return an array as one whose large products are computed in pieces: within ``with one_thread:``."""
     return a.view(InPieces) if a.ndim > 1 else a
 
 
@@ -190,7 +191,7 @@ class InPieces(np.ndarray[Any, Any]):
         """Return self @ b."""
         a, b = np.asarray(self), np.asarray(b)
         (n, k), (rows, m) = a.shape[-2:], b.shape[-2:]
-        if k != rows or a.dtype != b.dtype or a.dtype.char not in "fd":
+        if n * k * m <= SMALL or k != rows or a.dtype != b.dtype or a.dtype.char not in "fd":
             return a.dot(b) if a.ndim == b.ndim == 2 else a @ b
         many = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         a, b, out = (
@@ -204,6 +205,9 @@ class InPieces(np.ndarray[Any, Any]):
         return out
 
     __matmul__ = dot  # type: ignore[assignment]
+
+    def __rmatmul__(self, a: Array) -> Array:  # type: ignore[override]
+        return pieces_of(a).dot(self)
 
 
 def cuts(n: int, m: int, k: int) -> list[tuple[slice, slice]]:

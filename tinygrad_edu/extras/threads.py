@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from contextvars import copy_context
 from functools import lru_cache, partial
 from itertools import pairwise, starmap
 from operator import length_hint
@@ -110,11 +111,14 @@ class _Job:
     """What a helper is asked for. Whoever acquires ``first`` is first: the helper, or the one who needs him no more."""
 
     def __init__(self, function: Callable[..., Any], todo: Iterator[tuple[Any, ...]]) -> None:
-        self.function, self.todo = function, todo
+        self.function, self.todo, self.context = function, todo, copy_context()  # np.errstate is there
         self.first, self.end, self.ended = Lock(), Lock(), False
         self.results, self.error = list[Any](), cast(BaseException | None, None)
         self.end.acquire()
-        helper = idle.pop() if idle else _Helper()
+        try:
+            helper = idle.pop()
+        except IndexError:  # another thread may have taken the last one
+            helper = _Helper()
         helper.job = self
         helper.asked.release()
 
@@ -145,7 +149,7 @@ class _Helper:
             job = self.job
             if job.first.acquire(False):
                 try:
-                    job.results = _take(job.function, job.todo)
+                    job.results = job.context.run(_take, job.function, job.todo)
                 except BaseException as error:
                     job.error = error
                 job.ended = True

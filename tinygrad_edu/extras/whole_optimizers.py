@@ -14,6 +14,7 @@ from ..core.optimizer import Numbers, Optimizer, Update
 from ..core.optimizers import Adam, AdamW
 from ..core.tensor import Tensor
 from . import gate, kernels
+from .one_thread import one_thread
 
 
 class Whole(Optimizer):
@@ -56,7 +57,14 @@ class Uncut(Update):
     def bind(self, rule: Any, arrays: list[Array]) -> Any:
         if hasattr(rule, "py_func"):  # machine code, which looks at nothing itself
             gate.kept(rule.__name__, arrays, arrays[0].size, arrays[0].dtype)
-        return bound(rule, arrays)
+            return bound(rule, arrays)
+        run = bound(rule, arrays)
+
+        def of_products(*numbers: float) -> Any:
+            with one_thread:
+                return run(*numbers)
+
+        return of_products
 
 
 def is_apart(optimizer: Optimizer) -> bool:
