@@ -237,6 +237,13 @@ def test_a_teachers_exercises_are_checked_and_marked(tmp_path, capsys, teacher):
     assert repr(report).endswith(f"folder={str(teacher)!r})\nNext: 2, the number in the middle")
 
 
+def test_a_file_of_another_exercise_is_not_taken_for_one_of_ours(tmp_path, capsys, teacher):
+    (tmp_path / "3_linear_layer.py").write_text("")
+    status, shown = said(capsys, "check", tmp_path / "3_linear_layer.py", "--from", teacher)
+    assert status == 1
+    assert "which exercise is this?" in shown
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
