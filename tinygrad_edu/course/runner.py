@@ -135,7 +135,7 @@ def grade_submissions(
         works, skipped = submissions(folder, Path(scratch), held)
         out = out or folder
         out.mkdir(parents=True, exist_ok=True)
-        before, done = kept(out, seed) or (new_seed() if seed is None else seed, {})
+        before, done = kept(out, seed, held) or (new_seed() if seed is None else seed, {})
         verdicts = [done.get((work.student, work.shown, digest_of(work.path))) for work in works]
         run = Run(out, before, seconds, len(works), skipped, held)
         run.save([v for v in verdicts if v])  # a table that cannot be written is an error now, not after an hour
