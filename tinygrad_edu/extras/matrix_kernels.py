@@ -203,7 +203,7 @@ def turned_back(x, a, b):
 
 
 def power(a, exponent, eps):
-    """Return (A + eps · I)^exponent of a flat symmetric matrix without negative eigenvalues, by these. NaN gives NaN."""
+    """Return (A + eps · I)^exponent of a flat symmetric matrix without negative eigenvalues. NaN gives NaN."""
     if not np.isfinite(a).all():
         return np.full_like(a, np.nan)
     values, basis = np.linalg.eigh(square(a))
