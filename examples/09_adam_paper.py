@@ -156,7 +156,7 @@ print(f"best rate, it is worse without in {worse[0]} of 6 cases after {short} ep
 rules = ["Adagrad", "Nesterov", "Adam", "RMSprop", "Adadelta"]  # a colour and a marker each, the same in all panels
 
 
-def draw(ax, curves, title):
+def draw(ax, curves, title, **where):
     """Draw losses over epochs; dotted where dropout is one of two cases."""
     for name, curve in curves.items():
         k, dotted = rules.index(name.partition(",")[0]), name.endswith("with dropout")
@@ -164,7 +164,7 @@ def draw(ax, curves, title):
         ax.semilogy(range(1, len(curve) + 1), curve, **look, markevery=[-1], label=name)
     ax.set(title=title, xlabel="epoch", ylabel="training loss")
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, **where)
 
 
 try:
@@ -184,11 +184,11 @@ for (beta1, beta2, rule), losses in sweep.items():
         ax.loglog(rates, np.minimum(f, 3), "-" if beta1 else ":", color=colour, label=label)
         ax.set(title=f"beta2 = {beta2}, {after} epochs", xlabel="learning rate", ylabel="loss", ylim=(0.01, 4))
 figure.legend(*panels[0, 1].get_legend_handles_labels(), loc="outside lower right", ncols=4, frameon=False)
-second = Figure(figsize=(10, 4), layout="constrained")
+second = Figure(figsize=(13, 4), layout="constrained")
 for ax, curves, title in zip(
     second.subplots(1, 2), (bags, three), ("Sparse features, half of them dropped", "Convolutions")
 ):
-    draw(ax, curves, title)
+    draw(ax, curves, title, loc="upper left", bbox_to_anchor=(1, 1))
 out = Path(args.out)
 out.mkdir(parents=True, exist_ok=True)
 for name, made in (("adam_paper.png", figure), ("adam_paper_2.png", second)):

@@ -559,13 +559,21 @@ def test_arrays_that_are_done_with_lend_their_memory():
     """In a network of three layers: the backward pass writes where the forward pass has been."""
     model = tg.mlp([3, 8, 8, 8, 2], rng=0)
     X, y = np.random.default_rng(0).random((5, 3)), np.arange(5) % 2
-    lines = ["a[...] = X", "for _0 in range(3):", "    b[_0] = a[_0]", "c[...] = b", "d[...] = c", "e[...] = d + b"]
+    lines = [
+        "a[...] = X",
+        "for _0 in range(3):",
+        "    b[_0] = a[_0]",
+        "    f[_0] = b[_0]",
+        "c[...] = b",
+        "d[...] = c",
+        "e[...] = d + b",
+    ]
     memory = Memory(Elements((2, 3)), np.dtype(float), {"X"})
-    for name in "Xabcde":
+    for name in "Xabcdef":
         memory.array([np.ones((n, 4)) for n in (2, 3)], name)
     memory.share(lines, {"X"}, {"e"})
-    # c begins when a is done with, d when a is too, but c is not; e when c is done with
-    assert memory.lent == {"c": "a", "e": "a"}
+    # c begins when a and f are done with, e when c is; f is of the same loop as a
+    assert memory.lent == {"c": "a", "d": "f", "e": "a"}
     places, size = memory.places()
     assert places["c"] == places["e"] == places["a"] != places["d"]
     assert size == Length(3 * 4, 0)

@@ -103,7 +103,7 @@ def test_loading_keeps_numbers_as_they_are_and_refuses_bad_ones_before_changing_
     state = tg.HeavyBall([a, b], lr=0.25, momentum=0.9).state_dict()
     other = tg.HeavyBall([a, b], lr=1, momentum=0)
     other.load_state_dict(state)
-    assert list(other.groups) == [{"lr": 0.25, "l2": 0.0, "momentum": 0.9}]
+    assert list(other.groups) == [{"lr": 0.25, "l2": 0.0, "momentum": 0.9, "dampening": 0.0}]
     schedule = tg.HeavyBall([a, b], lr=lambda t: 1.0)
     schedule.load_state_dict(state)
     assert schedule.lr == 1
@@ -451,7 +451,8 @@ class Plain(tg.Optimizer):
 
 
 def test_hyper_parameters_are_data_and_shown_as_a_signature():
-    assert str(inspect.signature(tg.HeavyBall)) == "(params, lr=0.001, momentum=0.9, *, l2=0.0, nonfinite='raise')"
+    shown = "(params, lr=0.001, momentum=0.9, dampening=0.0, *, l2=0.0, nonfinite='raise')"
+    assert str(inspect.signature(tg.HeavyBall)) == shown
     a, b = two()
     assert Plain([a, b]).lr == 0.5
     assert Plain([a, b], 0.25, l2=0.1).groups == ({"lr": 0.25, "l2": 0.1},)

@@ -43,7 +43,7 @@ def test_losses_accuracies_and_rates_are_those_of_a_loop_written_apart():
             np.testing.assert_allclose(losses, expected, rtol=1e-9)
             assert accuracy == np.mean(model(X_TEST).numpy().argmax(axis=1) == Y_TEST)
             lost = tg.cross_entropy(model(X_TEST), Y_TEST).item()
-            assert run.held_out[mine.index(seed)] == pytest.approx(lost, rel=1e-9)
+            assert run.test_losses[mine.index(seed)] == pytest.approx(lost, rel=1e-9)
         assert run.seconds.shape == (2,)
         assert (run.seconds > 0).all()
 
@@ -73,7 +73,7 @@ def test_all_rules_start_from_the_same_weights_and_see_the_same_batches():
     assert not set(sgd.losses[:, 0]) & set(other.runs[0].losses[:, 0])
 
 
-def test_the_held_out_data_choose_nothing():
+def test_the_test_data_choose_nothing():
     found = tg.race_on_data(*DATA, "adam", seeds=1, epochs=3, grid=[0.001, 0.01, 0.1])
     shuffled = tg.race_on_data(X, Y, X_TEST, (Y_TEST + 1) % 3, "adam", seeds=1, epochs=3, grid=[0.001, 0.01, 0.1])
     assert found.runs[0].lr == shuffled.runs[0].lr
@@ -132,7 +132,7 @@ def test_an_interrupted_race_goes_on_from_its_file(tmp_path, monkeypatch):
     for run, other in zip(whole.runs, again.runs, strict=True):
         assert run.lr == other.lr
         np.testing.assert_array_equal(run.losses, other.losses)
-        np.testing.assert_array_equal(run.held_out, other.held_out)
+        np.testing.assert_array_equal(run.test_losses, other.test_losses)
     trained.clear()
     tg.race_on_data(X + 1, *DATA[1:], "sgd", **given, resume=file)  # other data
     tg.race_on_data(*DATA, "sgd", **{**given, "epochs": 3}, resume=file)
@@ -159,7 +159,7 @@ def test_every_rule_has_a_family_and_the_standings_a_row_each():
 def test_a_rule_that_diverged_stands_at_the_right_end(tmp_path):
     pytest.importorskip("matplotlib")
     slow, fast = two_rules().runs
-    found = two_rules()._replace(runs=[slow, fast._replace(held_out=np.full(3, np.inf))])
+    found = two_rules()._replace(runs=[slow, fast._replace(test_losses=np.full(3, np.inf))])
     loss = families.standings(found).axes[0]
     assert max(float(np.max(line.get_xdata())) for line in loss.lines if line.get_alpha()) == 2 * 3
     assert families.standings(found, tmp_path / "a.png").stat().st_size

@@ -152,7 +152,8 @@ def test_a_surface_of_ones_own():
     run = tg.race(bowl, "sgd", lr=0.25).runs[0]
     assert run.path[:, 0] == pytest.approx([1, 0.5, 0.25, 0.125, 0.0625, 0.03125])
     with pytest.raises(ValueError, match="no rates are stated for a surface of your own"):
-        tg.race(bowl)
+        tg.race(bowl, lr="stated")
+    assert tg.race(bowl, ["sgd"]).rates.startswith("tuned")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ def test_what_a_race_refuses(options, said):
     ("options", "said"),
     [
         ({"steps": 2.5}, "steps is a whole number, at least 1, got float 2.5"),
-        ({"lr": None}, "lr is a number, got NoneType"),
+        ({"lr": [0.1]}, "lr is a number, got list"),
     ],
 )
 def test_what_is_no_number_is_refused(options, said):

@@ -253,7 +253,7 @@ def test_the_schedule_ends_with_the_last_epoch_where_samples_are_held_out():
 def test_an_optimizer_is_a_name_a_class_or_a_function(rule):
     model = tg.MLPRegressor(**SMALL, optimizer=rule).fit(X, T)
     assert isinstance(model.optimizer_, tg.HeavyBall)
-    assert model.optimizer_.groups[0] == {"lr": 0.05, "l2": 0.001, "momentum": 0.9}
+    assert model.optimizer_.groups[0] == {"lr": 0.05, "l2": 0.001, "momentum": 0.9, "dampening": 0.0}
 
 
 @pytest.mark.parametrize(("given", "patience"), [(True, 10), (4, 4)])
@@ -381,10 +381,10 @@ def test_the_first_fit_of_a_newcomer_is_good():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"optimizer": "adamm"}, "there is no optimizer 'adamm'; choose from .*adamw"),
+        ({"optimizer": "adamm"}, r"there is no optimizer 'adamm'; is it 'adam'\? choose from .*adamw"),
         ({"schedule": "step"}, "there is no schedule 'step'; choose from cosine, one_cycle, polynomial"),
-        ({"optimizer": 3}, "optimizer is a function, got int 3"),
-        ({"schedule": ()}, r"schedule is a function, got tuple \(\)"),
+        ({"optimizer": 3}, "optimizer is a name, as 'sgd', or a function that makes it, got int 3"),
+        ({"schedule": ()}, r"schedule is a name, as 'cosine', or a function that makes it, got tuple \(\)"),
         ({"optimizer": lambda model, lr, l2: None}, "optimizer is a function that returns one, .* got NoneType"),
         ({"hidden": 0}, "hidden = 0, but it has to be a whole number, at least 1"),
         ({"hidden": "64"}, "hidden is a whole number, at least 1, got str '64'"),
@@ -395,6 +395,7 @@ def test_the_first_fit_of_a_newcomer_is_good():
         ({"dropout": 1}, "dropout = 1, but it has to be at least 0 and below 1"),
         ({"lr": -1.0}, "lr = -1.0"),
         ({"early_stopping": -1}, "early_stopping = -1, but it has to be a whole number, at least 1"),
+        ({"standardize": 3}, "standardize is True or False, got int 3"),
         ({"verbose": "yes"}, "verbose is True or False, got str"),
     ],
 )
@@ -402,6 +403,15 @@ def test_the_first_fit_of_a_newcomer_is_good():
 def test_arguments_are_refused_when_fit_needs_them(kind, y, given, said):
     with pytest.raises((ValueError, TypeError), match=said):
         kind(**given).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "advice"),
+    [("warm_start", r"partial_fit\(X, y\) goes on"), ("momentum", "HeavyBall"), ("weight_decay", "l2=, not")],
+)
+def test_what_has_no_argument_of_its_own_is_answered_with_another_way(theirs, advice):
+    with pytest.raises(TypeError, match=f"'{theirs}'; .*{advice}"):
+        tg.MLPClassifier(**{theirs: 1})
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,17 @@ def test_what_cannot_be_read_is_refused_by_name(file, case):
     assert said in str(error.value)
 
 
+def test_a_column_without_a_name_is_left_out_or_named(file):
+    """The row numbers that a DataFrame's to_csv writes are no feature: they say in which order the rows lie."""
+    path = file(",age,species\n0,3,x\n1,9,y\n2,4,x\n")
+    with pytest.raises(ValueError, match=r"column 1 has no name, as that of row numbers .* leave it out with drop="):
+        tg.data.csv(path, target="species")
+    assert tg.data.csv(path, target="species", drop=[""]).features == ["age"]
+    assert tg.data.csv(path, target="species", kinds={"": "number"}).features == ["", "age"]
+    with pytest.raises(TypeError, match=r"split got an unexpected keyword argument 'random_state'; rng=, not"):
+        tg.data.csv(path, drop=[""], target="species").split(random_state=0)
+
+
 def test_arguments_of_another_kind_are_refused(file):
     for arguments, said in (
         ({"drop": "age"}, r"drop is a list of names, got str 'age'; say drop=\['age'\]"),

@@ -64,6 +64,8 @@ THEIR_LAYERS = {  # the attribute: whose it is, and what is here
     "fit": ("Keras's", "tg.fit(model, X, y, loss, optimizer) trains"),
     "evaluate": ("Keras's", "tg.evaluate(model, X, y, loss) has loss and accuracy"),
     "compile": ("Keras's", "tg.fit takes loss and optimizer; compiled=True trains in machine code"),
+    "save": ("Keras's", "tg.save(path, model=model) writes a file, tg.load(path, model=model) reads it"),
+    "predict_proba": ("scikit-learn's", "tg.softmax(model.predict(X), axis=1).numpy() of one score for each class"),
     "add": ("Keras's", "tg.Sequential(*model.layers, layer) is a longer model"),
     "kernel": ("Keras's", "layer.W is the same here"),
     "get_weights": ("Keras's", "model.state_dict() has the numbers by name"),

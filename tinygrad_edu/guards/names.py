@@ -19,7 +19,7 @@ OPTIMIZERS = {  # the name in torch or Keras, or a wish: what to do here
     "learning_rate": "it is lr",
     "momentum": "HeavyBall is SGD with torch's momentum, Nesterov with nesterov=True",
     "nesterov": "Nesterov is the rule",
-    "dampening": "Momentum is the rule whose velocity is an average",
+    "dampening": "HeavyBall has it, and Momentum is the rule whose velocity is an average",
     "weight_decay": "it is l2, which is added to the gradient; AdamW has a weight_decay of its own",
     "betas": "they are beta1 and beta2, a number each",
     "beta_1": "it is beta1",
@@ -51,7 +51,31 @@ ESTIMATORS = {  # the names that scikit-learn's own networks have
     "alpha": "it is l2",
     "max_iter": "it is epochs",
     "n_iter_no_change": "it is early_stopping, True or this number",
+    "validation_fraction": "early_stopping=True holds a tenth of the samples back",
+    "tol": "early_stopping waits for epochs without any gain",
+    "warm_start": "partial_fit(X, y) goes on with the network as it is, one epoch",
+    "momentum": "optimizer=functools.partial(tg.HeavyBall, momentum=0.9) has it",
+    "weight_decay": "it is l2",
     **dict.fromkeys(["seed", "rng"], "it is random_state"),
+}
+FIT = {  # the names that trainers of torch, Keras and scikit-learn have
+    **dict.fromkeys(["max_iter", "max_epochs"], "it is epochs"),
+    **dict.fromkeys(["criterion", "loss_fn"], "it is loss"),
+    "solver": "it is optimizer",
+    "weight_decay": "it belongs to the optimizer: optimizer=tg.AdamW(model, weight_decay=0.01)",
+    **dict.fromkeys(
+        ["scheduler", "lr_scheduler"],
+        "lr of the optimizer may be a function: tg.Adam(model, lr=tg.schedules.cosine(0.01, steps))",
+    ),
+    **dict.fromkeys(["early_stopping", "patience", "monitor"], "callback=tg.EarlyStopping(patience=10) stops early"),
+    **dict.fromkeys(["gradient_accumulation_steps", "accumulate_grad_batches"], "it is accumulate"),
+    **dict.fromkeys(["clipnorm", "max_norm", "max_grad_norm"], "it is clip_norm"),
+    "clipvalue": "it is clip_value",
+    **dict.fromkeys(["resume", "save_path"], "it is checkpoint, a file from which the same call goes on"),
+    "initial_epoch": "with checkpoint= a file, the same call goes on, and epochs counts all",
+    "steps_per_epoch": "an epoch is once through the data, in batches of batch_size",
+    "shuffle": "each epoch has a new order; in a loop of yours tg.batches(X, y, shuffle=False) has none",
+    "device": "everything is on the processor",
 }
 OTHERS = {
     "lr": "the learning rate belongs to the optimizer: optimizer=tg.Adam(model, lr=0.01)",
@@ -76,6 +100,11 @@ OTHERS = {
     "eta_min": "it is low",
     "n_samples": "it is n",
     "test_size": "it is test_share",
+    "stratify": "leave it out, both parts get the same share of every class",
+    "sep": "it is delimiter",
+    "index_col": "it is drop, a list of columns that are left out",
+    **dict.fromkeys(["save_best_only", "monitor"], "it is best, a column, as 'validation_loss'"),
+    "filepath": "it is path",
     "retain_graph": "leave it out, a second backward() is right here",
     "create_graph": "tg.hessian and tg.hvp are the second derivatives",
 }
@@ -126,6 +155,7 @@ def fix_of(what: str, name: str, known: list[str]) -> str:
     of_kinds = [
         (OPTIMIZERS, "params" in known),
         (ESTIMATORS, "random_state" in known),
+        (FIT, what == "fit"),
         (LOSSES, what.endswith(("_loss", "cross_entropy", "logits", "kl_div"))),
         ({}, True),
     ]
@@ -196,13 +226,17 @@ def arguments_fit(what: str, shape: Signature, args: tuple[Any, ...], kwargs: di
     except TypeError as error:
         if not kwargs.keys() <= shape.parameters.keys():
             raise no_such_name(what, kwargs, [name for name in shape.parameters if name != "self"]) from None
-        raise TypeError(f"{what}{shape_text(shape)}: {error}") from None
+        named = [p.name for p in shape.parameters.values() if p.kind is Parameter.KEYWORD_ONLY]
+        hint = f"; give by name: {named[0]}=..." if named and "too many positional" in str(error) else ""
+        raise TypeError(f"{what}{shape_text(shape)}: {error}{hint}") from None
 
 
 def shape_text(shape: Signature) -> str:
     """Return the names of a signature in brackets, those with a default as name=value."""
     shown = [
-        p.name if p.default is Parameter.empty else f"{p.name}={getattr(p.default, '__name__', repr(p.default))}"
+        str(p.replace(annotation=Parameter.empty, default=Parameter.empty))  # with the stars of *args and **more
+        if p.default is Parameter.empty
+        else f"{p.name}={getattr(p.default, '__name__', repr(p.default))}"
         for p in shape.parameters.values()
     ]
     return f"({', '.join(shown)})"

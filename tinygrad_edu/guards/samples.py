@@ -51,7 +51,9 @@ def table(name: str, values: Any) -> Array:
     try:
         return np.asarray(unwrap(values))
     except ValueError as error:
-        raise ValueError(f"{name} is no array: its rows have different lengths ({error})") from None
+        several = isinstance(values, list) and all(isinstance(part, np.ndarray) for part in values)
+        hint = "; several arrays are a tuple, as (a, b)" * several
+        raise ValueError(f"{name} is no array: its rows have different lengths ({error}){hint}") from None
 
 
 def numbers(name: str, values: Any) -> Array:

@@ -287,13 +287,13 @@ def _train(
             if not np.isfinite(loss):
                 break
             losses[epoch] = loss
-        held_out = judged(X_test, y_test)
+        tested = judged(X_test, y_test)
     each = {f"loss {epoch}": float(loss) for epoch, loss in enumerate(losses)}
-    finite = np.isfinite(losses[-1]) and np.isfinite(held_out.loss)  # NaN has no rank
+    finite = np.isfinite(losses[-1]) and np.isfinite(tested.loss)  # NaN has no rank
     return {
         **each,
-        "test": float(held_out.loss) if finite else np.inf,
-        "accuracy": held_out.accuracy or 0.0,
+        "test": float(tested.loss) if finite else np.inf,
+        "accuracy": tested.accuracy or 0.0,
         "trained": seconds,
     }
 

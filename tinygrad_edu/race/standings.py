@@ -54,7 +54,7 @@ def family(rule: str) -> str:
 
 def in_families(found: DataRace) -> list[tuple[str, list[Trial]]]:
     """Return the families and their runs, both in the order of the medians of the test losses."""
-    middle = lambda run: np.median(run.held_out)
+    middle = lambda run: np.median(run.test_losses)
     groups: dict[str, list[Trial]] = {}
     for run in sorted(found.runs, key=middle):
         groups.setdefault(family(run.rule), []).append(run)
@@ -73,7 +73,7 @@ def standings(found: DataRace, path: Any = None) -> Any:
     rows = len(found.runs) + len(groups)
     page, panels = figure(3, "", size=(3.6, 0.165 * rows + 1.5))
     page.suptitle("\n".join(fill(line, 120) for line in (found.title, found.conditions)), fontsize=9)
-    losses = np.array([run.held_out for run in found.runs])
+    losses = np.array([run.test_losses for run in found.runs])
     finite, middles = losses[np.isfinite(losses)], np.median(losses, axis=1)
     most = min(2 * finite.max(initial=0.5), FAR * np.median(middles))
     labels: list[tuple[int, str, Any]] = []
@@ -83,7 +83,7 @@ def standings(found: DataRace, path: Any = None) -> Any:
         y += 1
         for run in runs:
             colour, edge = tone(FAMILIES.index(name)), run.lr in (found.grid[0], found.grid[-1])
-            shown = (np.minimum(run.held_out, most), 100 * run.accuracies, ranks[run.rule])
+            shown = (np.minimum(run.test_losses, most), 100 * run.accuracies, ranks[run.rule])
             for ax, values in zip(panels, shown, strict=True):
                 ax.plot([np.min(values), np.max(values)], [y, y], color=colour, linewidth=2, alpha=0.45)
                 ax.plot(np.median(values), y, "X" if edge else "o", color=colour, markersize=5)

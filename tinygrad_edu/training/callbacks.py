@@ -67,8 +67,14 @@ class Told:
             if isinstance(one, type):
                 name = one.__name__
                 raise TypeError(f"callback is a function or an object, got the class {name}: say {name}(...)")
+            if hasattr(one, "on_epoch_end") and not callable(one):
+                raise TypeError(
+                    f"callback is called with (row, run), but {shown(one)} has on_epoch_end: name it __call__"
+                )
             function("callback", one)
         self.wide = [takes_run(one) for one in self.all]
+        for one, wide in zip(self.all, self.wide):
+            fits_call(one, 2 if wide else 1)
         self.names = [about(one) for one in self.all]
 
     def __call__(self, row: Row, run: Run) -> str:
@@ -133,6 +139,21 @@ def takes_run(callback: Any) -> bool:
         return False
     places = [p for p in taken if p.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)]
     return len(places) > 1 and (places[1].default is Parameter.empty or places[1].name == "run")
+
+
+def fits_call(callback: Any, count: int) -> None:
+    """Raise TypeError if a callback cannot be called with so many arguments."""
+    try:
+        shape = signature(callback)
+    except (TypeError, ValueError):
+        return
+    try:
+        shape.bind(*range(count))
+    except TypeError as error:
+        raise TypeError(
+            f"callback {about(callback)} takes {shape}, but is called with the row of the history, or with the row and "
+            f"the run: {error}; write def callback(row, run)"
+        ) from None
 
 
 class Monitor:

@@ -8,6 +8,7 @@ estimators is used, and scikit-learn with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from math import ceil
 from typing import Any, Literal, TypeVar
 
@@ -19,7 +20,7 @@ from ..core.ops import Array
 from ..core.optimizer import LearningRate, Optimizer
 from ..core.tensor import Tensor, no_grad
 from ..extras.optimizers import RULES
-from ..guards.kinds import function, number, shown, whole, yes_or_no
+from ..guards.kinds import number, shown, whole, yes_or_no
 from ..guards.samples import finite
 from .callbacks import EarlyStopping
 from .fit import fit
@@ -51,9 +52,11 @@ def chosen(name: str, value: Any, table: Mapping[str, Callable[..., Any]]) -> Ca
     """Return the function that a table has under this value, or value itself, if it is a function."""
     if isinstance(value, str):
         if value not in table:
-            raise ValueError(f"there is no {name} {value!r}; choose from {', '.join(table)}")
+            near = "".join(f"is it {one!r}? " for one in get_close_matches(value, table, 1))
+            raise ValueError(f"there is no {name} {value!r}; {near}choose from {', '.join(table)}")
         return table[value]
-    function(name, value)
+    if not callable(value):
+        raise TypeError(f"{name} is a name, as {next(iter(table))!r}, or a function that makes it, got {shown(value)}")
     return value
 
 
@@ -166,6 +169,7 @@ class Network(BaseEstimator):
 
     def _scaler(self, columns: Array, weight: Array | None) -> Any:
         """Return what brings columns to mean 0 and deviation 1, or, if not wanted, leaves them as they are."""
+        yes_or_no("standardize", self.standardize)
         scaler = StandardScaler(with_mean=self.standardize, with_std=self.standardize)
         with np.errstate(over="ignore", invalid="ignore"):
             scaler.fit(columns, sample_weight=weight)

@@ -203,7 +203,7 @@ def _check(X: Data, y: Data, epochs: Any, batch_size: Any, rng: Any, accumulate:
     """Raise what is wrong with the data and the counts, before anything is trained."""
     generator("rng", rng)
     if not is_whole(epochs) or epochs < 0:
-        raise ValueError(f"epochs = {epochs}, but it has to be a whole number, at least 0")
+        raise ValueError(f"epochs = {epochs!r}, but it has to be a whole number, at least 0")
     _of_one_length(X, y, batch_size)
     whole("accumulate", accumulate, 1)
 

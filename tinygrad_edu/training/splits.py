@@ -10,6 +10,7 @@ import numpy as np
 from ..core.init import Rng
 from ..core.ops import Array
 from ..guards.kinds import generator, real
+from ..guards.names import helped
 from ..guards.samples import numbers, table
 from .states import fitting, loads, require
 
@@ -25,6 +26,7 @@ class Split(NamedTuple):
     y_test: Array
 
 
+@helped
 def split(X: Any, y: Any, test_share: float = 0.2, rng: Rng = None) -> Split:
     """Split X and y into training and test data. If y holds labels, both get the same share of every class.
 
@@ -67,7 +69,8 @@ def split(X: Any, y: Any, test_share: float = 0.2, rng: Rng = None) -> Split:
 def require_rows(X: Array, y: Array, both: str = "X and y") -> None:
     """Raise unless X and y have equally many rows. both : their names in the error."""
     if X.shape[:1] != y.shape[:1] or not X.ndim:
-        raise ValueError(f"{both} need one row for each sample, got shapes {X.shape} and {y.shape}")
+        several = "; samples are rows, and several inputs are a tuple, as (a, b)" * (X.shape[1:2] == y.shape[:1])
+        raise ValueError(f"{both} need one row for each sample, got shapes {X.shape} and {y.shape}{several}")
 
 
 def _classes(y: Array) -> Array | None:

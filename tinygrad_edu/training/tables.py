@@ -221,6 +221,7 @@ class Table(NamedTuple):
         target = self.encoder.target
         return None if target is None or target.kind == "number" else list(target.words)
 
+    @helped
     def split(self, test_share: float = 0.2, rng: Rng = None, standardize: bool = True) -> tuple[Table, Table]:
         """Return a training and a test table, each with the same share of every class.
 
@@ -371,6 +372,11 @@ def csv(
     for name in [*([] if target is None else [target]), *drop, *kinds]:
         if name not in names:
             raise _no_column(path, name, cells)
+    if "" in names and "" not in (target, *drop, *kinds):
+        raise ValueError(
+            f"{_called(path)}: column {names.index('') + 1} has no name, as that of row numbers in a file of pandas; "
+            "leave it out with drop=['']"
+        )
     if target in drop:
         raise ValueError(f"{target!r} is the target, so that drop=[{target!r}] leaves nothing to predict")
     if bad := [kind for kind in kinds.values() if kind not in KINDS]:

@@ -102,5 +102,5 @@ def take_weights(loss: Loss) -> None:
         name = getattr(loss, "__name__", type(loss).__name__)
         raise TypeError(
             f"weights reach the loss as sample_weight=, which {name} does not take; tg.cross_entropy does, or write "
-            f"def {name.strip('<>')}(output, y, sample_weight)"
+            f"def {name.replace('<lambda>', 'loss')}(output, y, sample_weight)"
         )
