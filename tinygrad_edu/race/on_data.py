@@ -43,7 +43,7 @@ class Trial(NamedTuple):
         a run has diverged
     accuracies : on the test data at the end, (seeds,)
     seconds : of training, without compiling or evaluating, (seeds,)
-    held_out : loss on the test data at the end, (seeds,); infinite after a run has diverged
+    test_losses : loss on the test data at the end, (seeds,); infinite after a run has diverged
     """
 
     rule: str
@@ -51,7 +51,7 @@ class Trial(NamedTuple):
     losses: Array
     accuracies: Array
     seconds: Array
-    held_out: Array
+    test_losses: Array
 
     @property
     def fate(self) -> str:
@@ -82,7 +82,7 @@ class DataRace(NamedTuple):
                 "lr": run.lr,
                 "loss": _finite(np.median(run.losses[:, -1])),
                 "loss_range": [_finite(run.losses[:, -1].min()), _finite(run.losses[:, -1].max())],
-                "held_out_loss": _finite(np.median(run.held_out)),
+                "test_loss": _finite(np.median(run.test_losses)),
                 "accuracy": float(np.median(run.accuracies)),
                 "accuracy_range": [float(run.accuracies.min()), float(run.accuracies.max())],
                 "rank": float(np.median(ranks[run.rule])),
@@ -97,7 +97,7 @@ class DataRace(NamedTuple):
 
         All rules of a seed have the same start and the same batches, so they are compared within it.
         """
-        losses = np.array([run.held_out for run in self.runs])
+        losses = np.array([run.test_losses for run in self.runs])
         lower, equal = ((less(losses[None], losses[:, None])).sum(axis=1) for less in (np.less, np.equal))
         return {run.rule: 1 + a + (b - 1) / 2 for run, a, b in zip(self.runs, lower, equal, strict=True)}
 
