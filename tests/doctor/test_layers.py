@@ -15,7 +15,7 @@ WITHOUT_KEYWORDS = [
     for op in ops.defined_in(ops)
     if not any(p.default is p.empty for p in inspect.signature(op).parameters.values() if p.kind == p.KEYWORD_ONLY)
     and not any(p.kind == p.VAR_POSITIONAL for p in inspect.signature(op).parameters.values())
-    and op is not ops.linear
+    and op not in (ops.linear, ops.conv2d)
 ]
 
 

@@ -26,7 +26,7 @@ def test_a_file_and_a_frame_hold_the_same_page(of_a_network, tmp_path):
 
 
 def test_it_opens_where_it_is_told_to(of_a_network, monkeypatch):
-    assert '"start": "tab=backprop&graph=own"' in of_a_network.html
+    assert '"start":"tab=backprop&graph=own"' in of_a_network.html
     monkeypatch.setattr(notebook, "page", lambda rng, formula, start: start)
     assert tg.lab("race").html == "tab=optimizers"
     assert tg.lab("#tab=backprop&graph=mlp&mode=quiz").html == "tab=backprop&graph=mlp&mode=quiz"

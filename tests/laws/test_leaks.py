@@ -24,4 +24,4 @@ def test_what_a_test_leaves_behind_is_named(pytester, leak, named):
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, errors=int(named is not None))
     if named is not None:
-        result.stdout.fnmatch_lines([f"*left something behind: {{'{named}':*"])
+        result.stdout.fnmatch_lines([f"*left something behind: {{*'{named}':*"])

@@ -161,9 +161,9 @@ plain = {"m_hat": lambda m, t, b1, b2: m, "v_hat": lambda v, t, b1, b2: v}
 hatted = {"m_hat": lambda m, t, a, b: m * np.sqrt(1 - b**t) / (1 - a**t), "v_hat": plain["v_hat"]}
 
 
-def torch_sgd(p, g, state, t, lr, momentum, dampening=0.4):
+def torch_sgd(p, g, state, t, lr, momentum):
     """As torch.optim.SGD has it: the first gradient is not damped."""
-    state["v"] = momentum * state["v"] + (1 - dampening) * g if "v" in state else g
+    state["v"] = momentum * state["v"] + (1 - 0.4) * g if "v" in state else g
     return p - lr * state["v"]
 
 

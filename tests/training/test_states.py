@@ -140,7 +140,7 @@ def test_which_averages_are_never_negative_is_read_from_the_rule():
     squares |= dict.fromkeys(
         ["lamb", "novo_grad", "cautious_adamw", "schedule_free_adamw", "dadapt_adam", "prodigy"], "v"
     )
-    squares["dog"] = "s"
+    squares |= {"dog": "s", "soap": "v"}
     squares |= {f"rmsprop_{variant}": "v" for variant in ("momentum", "centered", "centered_momentum")}
     assert {rule: names for rule, names in found.items() if names} == {
         rule: {*names} for rule, names in squares.items()

@@ -19,6 +19,7 @@ from ..core.ops import Array
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
 from ..extras.optimizers import RULES
+from ..guards.names import parameters_of
 from .report import Finding, Report, quiet
 from .rule_mistakes import RULE_MISTAKES, VARIANTS, Mistake
 from .rule_text import RuleText
@@ -155,7 +156,7 @@ def _named(
 def _dampening(right: RuleText, start: Array, gradients: Array, said: Array) -> list[Mistake]:
     """Return torch's dampening as a variant: from the second step on g comes into the velocity with 1 - dampening.
 
-    The first two steps tell the number, which the reference does not have.
+    The first two steps tell the number; that of the reference is 0.
     """
     if len(said) < 2 or "v <- momentum · v + g" not in right.equations:
         return []
@@ -217,7 +218,8 @@ def _taken(rule: Callable[..., Any], kind: type[Optimizer], hyper: dict[str, flo
     """Return the numbers that the rule has parameters for."""
     own = list(inspect.signature(rule).parameters.values())[1 if isinstance(rule, type) else 4 :]
     if any(p.kind is p.VAR_KEYWORD for p in own):
-        return hyper
+        known = parameters_of(rule) if isinstance(rule, type) else None
+        return {name: value for name, value in hyper.items() if known is None or name in known}
     strange = [p.name for p in own if p.default is p.empty and p.name not in hyper and p.kind is not p.VAR_POSITIONAL]
     if strange:
         raise TypeError(f"the rule needs {strange[0]!r}; the numbers of {kind.__name__} are {', '.join(hyper)}")

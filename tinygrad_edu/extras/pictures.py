@@ -102,7 +102,7 @@ class MaxPool2d(Layer):
     Examples
     --------
     >>> MaxPool2d(2)([[[[1.0, 2.0, 5.0, 0.0], [4.0, 3.0, 0.0, 0.0]]]])
-    Tensor([[[[4., 5.]]]], op=max_pool2d)
+    Tensor([[[[4., 5.]]]])
     """
 
     def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0, dilation: Pair = 1) -> None:
@@ -132,7 +132,7 @@ class AvgPool2d(MaxPool2d):
     Examples
     --------
     >>> AvgPool2d(2)([[[[1.0, 2.0, 5.0, 0.0], [4.0, 3.0, 0.0, 0.0]]]])
-    Tensor([[[[2.5 , 1.25]]]], op=avg_pool2d)
+    Tensor([[[[2.5 , 1.25]]]])
     """
 
     def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> None:
