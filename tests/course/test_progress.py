@@ -8,7 +8,8 @@ from exercise_solutions import solution, verdict_on
 
 import tinygrad_edu as tg
 from tinygrad_edu.cli.main import main
-from tinygrad_edu.course.table import COURSE
+from tinygrad_edu.course import records
+from tinygrad_edu.course.table import COURSE, collection
 
 
 @pytest.fixture(autouse=True)
@@ -235,6 +236,22 @@ def test_a_teachers_exercises_are_checked_and_marked(tmp_path, capsys, teacher):
     exec(RIGHT, place)
     report = tg.check(1, place["softplus_backward"], folder=teacher)
     assert repr(report).endswith(f"folder={str(teacher)!r})\nNext: 2, the number in the middle")
+
+
+def test_verdicts_of_other_exercises_are_not_kept(tmp_path, teacher):
+    found = records.Run(tmp_path, 7, 10.0, 2, [], collection(teacher))
+    found.save([])
+    assert records.kept(tmp_path, None, collection(teacher)) == (7, {})
+    assert records.kept(tmp_path, None) is None
+    (teacher / "exercises.py").write_text(f"{OURS}# another check")
+    assert records.kept(tmp_path, None, collection(teacher)) is None
+
+
+def test_a_file_of_another_exercise_is_not_taken_for_one_of_ours(tmp_path, capsys, teacher):
+    (tmp_path / "3_linear_layer.py").write_text("")
+    status, shown = said(capsys, "check", tmp_path / "3_linear_layer.py", "--from", teacher)
+    assert status == 1
+    assert "which exercise is this?" in shown
 
 
 @pytest.mark.parametrize(

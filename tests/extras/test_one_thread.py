@@ -272,6 +272,14 @@ def convolved():
     return y.data, W.grad, x.grad
 
 
+def times_a_vector():
+    draw = np.random.default_rng(0).standard_normal
+    a, b = (tg.Tensor(draw(shape).astype(np.float32), requires_grad=True) for shape in ((1000, 1000), 1000))
+    y = a @ b
+    (y * y).sum().backward()
+    return y.data, a.grad, b.grad
+
+
 def stepped(rule, shape):
     p = tg.Tensor(np.random.default_rng(0).standard_normal(shape).astype(np.float32), requires_grad=True)
     optimizer = tg.optimizers.RULES[rule]([p], lr=0.1)
@@ -286,6 +294,7 @@ def stepped(rule, shape):
     ("compute", "given"),
     [
         (convolved, ()),
+        (times_a_vector, ()),
         (stepped, ("muon", (300, 400))),
         (stepped, ("soap", (120, 130))),
         (stepped, ("shampoo", (120, 130))),

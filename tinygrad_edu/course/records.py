@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, get_type_hints
 
 from ..extras.files import replacing
 from .folders import FEEDBACK
-from .grading import OURS, TURNS, Verdict, student_note
-from .table import COURSE, Collection
+from .grading import OURS, TURNS, Verdict, digest_of, student_note
+from .table import COURSE, FILE, Collection
 
 Key = tuple[str, str, str]  # of a verdict that is kept: student, file, digest
 
@@ -42,6 +42,7 @@ class Run(NamedTuple):
         content = {
             "seed": self.seed,
             "turns": TURNS,
+            "exercises": exercises_of(self.held),
             "timeout": self.seconds,
             "finished": len(verdicts) == self.files,
             "skipped": list(self.skipped),
@@ -81,8 +82,14 @@ def feedback(student: str, own: Sequence[Verdict], points: Sequence[float], held
     return "\n\n".join([*parts, *(["--- other files", *others] if others else [])]) + "\n"
 
 
-def kept(out: Path, seed: int | None) -> tuple[int, dict[Key, Verdict]] | None:
-    """Return the seed and the verdicts of the run in out that was interrupted; None if there is none, or another seed.
+def exercises_of(held: Collection) -> str:
+    """Return a hash of the list of a teacher's exercises; "" of ours."""
+    return "" if held is COURSE else digest_of(held.folder / FILE)
+
+
+def kept(out: Path, seed: int | None, held: Collection = COURSE) -> tuple[int, dict[Key, Verdict]] | None:
+    """Return the seed and the verdicts of the run in out that was interrupted; None if there is none, or another seed,
+    or if the exercises were others.
 
     A check that broke off by itself is run again, and so is a file that has changed since.
     """
@@ -93,7 +100,7 @@ def kept(out: Path, seed: int | None) -> tuple[int, dict[Key, Verdict]] | None:
         verdicts = [_verdict(row) for row in content["verdicts"]]
     except (OSError, ValueError, TypeError, KeyError, RecursionError):  # no table, another program's, or damaged
         return None
-    if seed not in (None, content["seed"]):
+    if seed not in (None, content["seed"]) or content.get("exercises", "") != exercises_of(held):
         return None
     return content["seed"], {(v.student, v.file, v.digest): v for v in verdicts if v.digest and v.mistakes != OURS}
 

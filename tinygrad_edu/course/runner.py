@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from .checks import Exercise
 from .folders import Work, files, start, submissions, visible, which
-from .grading import Verdict, digest_of, judge, judge_work, student_note, table_line
+from .grading import Verdict, digest_of, judge_work, student_note, table_line
 from .progress import following, hints, solution
 from .records import Run, kept
 from .table import Collection, collection
@@ -82,7 +82,8 @@ def check_exercises(target: Path, seed: int | None = None, seconds: float = 10.0
     seed = new_seed() if seed is None else seed
     verdicts = []
     for path in paths:
-        verdicts.append(judge(path, seed, seconds, exercise=which(path, held)))
+        work = Work(visible(path.stem), path, visible(path), exercise=None if path.is_dir() else which(path, held))
+        verdicts.append(judge_work(work, seed, seconds))
         print(student_note(verdicts[-1]), end="\n\n", flush=True)
     print_summary(verdicts, list(map(visible, skipped)), seed)
     wrong = [i for i, verdict in enumerate(verdicts) if not verdict.right]
@@ -134,7 +135,7 @@ def grade_submissions(
         works, skipped = submissions(folder, Path(scratch), held)
         out = out or folder
         out.mkdir(parents=True, exist_ok=True)
-        before, done = kept(out, seed) or (new_seed() if seed is None else seed, {})
+        before, done = kept(out, seed, held) or (new_seed() if seed is None else seed, {})
         verdicts = [done.get((work.student, work.shown, digest_of(work.path))) for work in works]
         run = Run(out, before, seconds, len(works), skipped, held)
         run.save([v for v in verdicts if v])  # a table that cannot be written is an error now, not after an hour

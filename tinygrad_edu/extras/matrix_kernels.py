@@ -13,7 +13,7 @@ from numpy import empty_like, maximum, minimum
 
 from ..core.jit import kernel
 from ..core.kernels import adagrad as diagonal, adamw
-from .one_thread import pieces_of
+from .one_thread import SMALL, pieces_of
 from .whole_kernels import mean, rms
 
 # --- rows and columns -----------------------------------------------------------------------------------------------
@@ -131,6 +131,11 @@ def sm3(p, g, r, c, m, lr, momentum, one_minus_momentum, eps, columns):
 # --- a rule of products ---------------------------------------------------------------------------------------------
 
 
+def in_pieces(x):
+    """Return a matrix as one whose products with itself, or with a square one, are computed in pieces if large."""
+    return pieces_of(x) if x.size * max(x.shape) > SMALL else x
+
+
 def orthogonal(u, columns):
     """Return a flat matrix with its singular values brought near 1, by five steps of Newton and Schulz (Jordan 2024).
 
@@ -138,11 +143,11 @@ def orthogonal(u, columns):
     between 0.68 and 1.14, which is as good as 1 and sooner there.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = pieces_of(u.reshape(-1, int(columns)))
+    x = in_pieces(u.reshape(-1, int(columns)))
     x = x / max(np.sqrt(np.square(x).sum()), 1e-7)
     x = x.T if x.shape[0] > x.shape[1] else x
     for _ in range(5):
-        square = pieces_of(x @ x.T)
+        square = in_pieces(x @ x.T)
         x = a * x + (b * square + c * (square @ square)) @ x
     return (x if u.size // int(columns) == len(x) else x.T).ravel()
 
@@ -170,37 +175,40 @@ def muon(
 
 def by_rows(x, columns):
     """Return the products of the rows of a flat matrix with each other, X Xᵀ, flat."""
-    x = pieces_of(x.reshape(-1, int(columns)))
+    x = in_pieces(x.reshape(-1, int(columns)))
     return (x @ x.T).ravel()
 
 
 def by_columns(x, columns):
     """Return the products of its columns with each other, Xᵀ X, flat."""
-    x = pieces_of(x.reshape(-1, int(columns)))
+    x = in_pieces(x.reshape(-1, int(columns)))
     return (x.T @ x).ravel()
 
 
 def square(a):
     """Return a flat square matrix in its shape."""
-    return pieces_of(a.reshape(round(a.size**0.5), -1))
+    return a.reshape(round(a.size**0.5), -1)
 
 
 def turned(x, a, b):
     """Return Aᵀ X B, flat: a matrix in the basis of the columns of A and of B."""
-    return (square(a).T @ x.reshape(-1, square(b).shape[0]) @ square(b)).ravel()
+    b = square(b)
+    return (in_pieces(square(a).T @ in_pieces(x.reshape(-1, len(b)))) @ b).ravel()
 
 
 def turned_back(x, a, b):
     """Return A X Bᵀ, flat: out of that basis."""
-    return (square(a) @ x.reshape(-1, square(b).shape[0]) @ square(b).T).ravel()
+    b = square(b)
+    return (in_pieces(square(a) @ in_pieces(x.reshape(-1, len(b)))) @ b.T).ravel()
 
 
 def power(a, exponent, eps):
-    """Return (A + eps · I)^exponent of a flat symmetric matrix without negative eigenvalues, by these; of NaN NaN."""
+    """Return (A + eps · I)^exponent of a flat symmetric matrix without negative eigenvalues. NaN gives NaN."""
     if not np.isfinite(a).all():
         return np.full_like(a, np.nan)
     values, basis = np.linalg.eigh(square(a))
-    return (basis * (maximum(values, 0) + a.dtype.type(eps)) ** a.dtype.type(exponent) @ basis.T).ravel()
+    scaled = basis * (maximum(values, 0) + a.dtype.type(eps)) ** a.dtype.type(exponent)
+    return (in_pieces(scaled) @ basis.T).ravel()
 
 
 def eigenvectors(a, q, renew):
@@ -212,7 +220,9 @@ def eigenvectors(a, q, renew):
         return q
     if not np.isfinite(a).all():
         return np.full_like(a, np.nan)
-    return (np.linalg.qr(square(a) @ square(q))[0] if q.any() else np.linalg.eigh(square(a))[1][:, ::-1]).ravel()
+    return (
+        np.linalg.qr(in_pieces(square(a)) @ square(q))[0] if q.any() else np.linalg.eigh(square(a))[1][:, ::-1]
+    ).ravel()
 
 
 def shampoo(p, g, s, a, b, lr, eps, columns, vector):

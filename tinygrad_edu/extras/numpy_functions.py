@@ -56,14 +56,15 @@ def matmul(a: Any, b: Any) -> Tensor:
     if not (a.ndim and b.ndim):
         raise ValueError(f"matmul takes vectors and matrices, got shapes {a.shape} and {b.shape}; use * for numbers")
     try:
-        if a.ndim > 1 and b.ndim > 1:
-            size = a.shape[-2] * a.shape[-1] * b.shape[-1]
-            return product(size, ops.matmul, a, b) if size > ALONE else apply(ops.matmul, a, b)
-        y = apply(ops.matmul, a if a.ndim > 1 else reshape(a, 1, -1), b if b.ndim > 1 else reshape(b, -1, 1))
+        left, right = a if a.ndim > 1 else reshape(a, 1, -1), b if b.ndim > 1 else reshape(b, -1, 1)
+        size = left.shape[-2] * left.shape[-1] * right.shape[-1]
+        y = product(size, ops.matmul, left, right) if size > ALONE else apply(ops.matmul, left, right)
     except ValueError as error:
         if said := of_shapes(a.shape, b.shape):
             error.args = (said,)
         raise
+    if left is a and right is b:
+        return y
     return reshape(y, y.shape[:-2] + y.shape[-2:-1] * (a.ndim > 1) + y.shape[-1:] * (b.ndim > 1))
 
 

@@ -14,7 +14,7 @@ from ..core.optimizer import Numbers, Optimizer, Update
 from ..core.optimizers import Adam, AdamW
 from ..core.tensor import Tensor
 from . import gate, kernels
-from .one_thread import one_thread
+from .one_thread import ALONE, one_thread
 
 
 class Whole(Optimizer):
@@ -57,8 +57,9 @@ class Uncut(Update):
     def bind(self, rule: Any, arrays: list[Array]) -> Any:
         if hasattr(rule, "py_func"):  # machine code, which looks at nothing itself
             gate.kept(rule.__name__, arrays, arrays[0].size, arrays[0].dtype)
-            return bound(rule, arrays)
-        run = bound(rule, arrays)
+        run, (rows, columns) = bound(rule, arrays), matrix(self.params[0])
+        if hasattr(rule, "py_func") or rows == 1 or rows * columns * max(rows, columns) <= ALONE:
+            return run
 
         def of_products(*numbers: float) -> Any:
             with one_thread:
