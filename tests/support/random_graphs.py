@@ -89,7 +89,8 @@ def random_graph(rng, without=()):
         near_a_corner = name in ("std", "norm") and ((y > 0) & (y < 0.01)).any()
         if 0 < y.size <= 60 and not near_a_corner:
             leaves += more
-            factor = min(1.0, 4 / max(np.abs(y).max(), 1e-300))
+            most = 4 - len(steps) / 100  # another one in each step: the largest numbers of two are no tie
+            factor = min(1.0, most / max(np.abs(y).max(), 1e-300))
             steps.append((name, arguments, keywords, factor))
             done.append(y * factor)
     used = {i for _, arguments, *_ in steps for i in arguments}
