@@ -94,7 +94,8 @@ print(f"{two['Adam'][-1] / others:.2f} times the loss of the best other rule.")
 
 # --- Figure 3: a network of convolutions, with and without dropout of its input and of its last hidden layer.
 if args.cifar10:
-    pictures, channels, dense, passes = tg.data.cifar10(args.cifar10)[:2], (64, 64, 128), 1000, 45
+    pictures = tg.data.cifar10(args.cifar10)[:2]
+    channels, dense, passes = (64, 64, 128), 1000, 2 if args.quick else 45
 else:
     images, labels, *_ = tg.data.digits(rng=0)
     pictures = images[: len(X)].reshape(-1, 1, 8, 8), labels[: len(X)]
