@@ -109,9 +109,17 @@ def take_turns(makers, cases, rounds, seconds=0.5, measured=None, first=20):
         process.join(timeout=10)
 
 
+def asked(pipe):
+    """Return the next request; None when the other side is done."""
+    try:
+        return pipe.recv()
+    except EOFError:
+        return None
+
+
 def worker(make, pipe):
     """Measure a block of steps for each request, or return the first losses: None if there is no such framework."""
-    while request := pipe.recv():
+    while request := asked(pipe):
         case, steps, how = request
         try:
             step = make(case)
