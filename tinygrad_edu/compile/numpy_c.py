@@ -171,6 +171,28 @@ def _named() -> str:
     return f"{product} {in_pieces() and SMALL} {sys.byteorder} {entries}"
 
 
+# --- functions of Python that machine code calls ----------------------------------------------------------------------
+
+_late: list[BaseException] = []  # errors in them, Ctrl-C for one: C passes none on
+
+
+def to_the_end(function: Any) -> Any:
+    """Return function for a caller in C: its errors are kept, and after Ctrl-C it is called again, as the step goes on
+    with its result."""
+
+    def call(*given: Any) -> None:
+        for _ in range(100):
+            try:
+                function(*given)
+                return
+            except KeyboardInterrupt as error:
+                _late.append(error)
+            except BaseException as error:
+                return _late.append(error)
+
+    return call
+
+
 # --- large products, in pieces ----------------------------------------------------------------------------------------
 
 
@@ -186,24 +208,14 @@ def in_pieces() -> bool:
     for letter in "sd":
         name, kind = f"tinygrad_edu_{letter}gemm", _product_type(letter, found[1])
         multiply = kind(binding.address_of_symbol(name))
-        _piecewise.append(kind(partial(_in_pieces, multiply, SIMPLE[letter].itemsize)))
+        _piecewise.append(kind(to_the_end(partial(_in_pieces, multiply, SIMPLE[letter].itemsize))))
         binding.add_symbol(name + products.PIECES, _address(_piecewise[-1]))
     return True
 
 
 def _in_pieces(multiply: Any, item: int, *given: Any) -> None:
-    """Compute a product as BLAS does, in pieces that threads share."""
-    todo: Any = None
-    for _ in range(100):
-        try:
-            if todo is None:
-                todo = iter(_pieces(item, *given))
-            shared(multiply, todo, one_thread.users)
-            return
-        except KeyboardInterrupt as error:  # the pieces are done, or none is begun
-            _late.append(error)
-        except BaseException as error:
-            return _late.append(error)
+    """Compute a product as BLAS does, in pieces that threads share. None is computed twice, as it may be a sum's."""
+    to_the_end(shared)(multiply, iter(_pieces(item, *given)), one_thread.users)
 
 
 def _pieces(item: int, *given: Any) -> list[tuple[Any, ...]]:
@@ -224,22 +236,11 @@ def _pieces(item: int, *given: Any) -> list[tuple[Any, ...]]:
 # --- NumPy through Python, where its own function was not found -------------------------------------------------------
 
 _alive: list[Any] = []  # functions that machine code may call
-_late: list[BaseException] = []  # errors in them, Ctrl-C for one: C passes none on
 
 
 def _call_python(name: str, kind: Any, function: Any) -> None:
     """Give a name to a function of Python."""
-
-    def call(*given: Any) -> None:
-        for _ in range(100):  # interrupted, it is done again: the step goes on with its result
-            try:
-                return function(*given)
-            except KeyboardInterrupt as error:
-                _late.append(error)
-            except BaseException as error:
-                return _late.append(error)
-
-    _alive.append(kind(call))
+    _alive.append(kind(to_the_end(function)))
     binding.add_symbol(name, _address(_alive[-1]))
 
 

@@ -37,13 +37,13 @@ class HeavyBall(course.HeavyBall):  # type: ignore[no-redef]
     Examples
     --------
     >>> p = Tensor([1.0], requires_grad=True)
-    >>> optimizer = HeavyBall([p], lr=0.1, momentum=0.5)
-    >>> for _ in range(2):  # velocities 1 and 1.5
+    >>> optimizer = HeavyBall([p], lr=0.1, momentum=0.5, dampening=0.5)
+    >>> for _ in range(2):  # velocities 1, and 0.5 · 1 + 0.5 · 1
     ...     optimizer.zero_grad()
     ...     p.sum().backward()
     ...     optimizer.step()
     >>> print(f"{p.item():.2f}")
-    0.75
+    0.80
     """
 
     hyper = {**course.HeavyBall.hyper, "dampening": 0.0}

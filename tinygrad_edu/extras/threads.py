@@ -108,7 +108,7 @@ def _take(function: Callable[..., Any], todo: Iterator[tuple[Any, ...]]) -> list
 
 
 class _Job:
-    """What a helper is asked for. Whoever acquires ``first`` is first: the helper, or the one who needs him no more."""
+    """Calls that a helper is asked to make, unless the one who asks acquires ``first`` before the helper does."""
 
     def __init__(self, function: Callable[..., Any], todo: Iterator[tuple[Any, ...]]) -> None:
         self.function, self.todo, self.context = function, todo, copy_context()  # np.errstate is there
@@ -123,7 +123,7 @@ class _Job:
         helper.asked.release()
 
     def wait(self) -> None:
-        """Wait for the helper, also after Ctrl-C; raise what he raised."""
+        """Wait for the helper, also after Ctrl-C; raise what it raised."""
         while not self.ended:
             try:
                 self.end.acquire()

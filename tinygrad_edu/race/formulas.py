@@ -20,7 +20,7 @@ FINE = 161  # points of the picture in each direction, among which the lowest is
 
 
 def own(text: str) -> Surface:
-    """Return a formula of x and y as a surface. It has no minima: see `lowest_point`.
+    """Return a formula of x and y as a surface. It has no minima: see `with_its_minimum`.
 
     Raises
     ------
