@@ -69,7 +69,7 @@ RATES = {  # what suits these small networks, if it is not the rule's own defaul
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Give the command its options."""
+    """Give the command its options, one after the other."""
     add = command.add_argument
     sets = ", ".join(TOY_SETS)
     add(
@@ -115,7 +115,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train, show how it went, check the gradient, write pictures. Return the exit status: 1 for a wrong gradient."""
+    """Train, show how it went, check the gradient, write pictures: the whole command, a line for each of its parts.
+
+    Return the exit status: 1 for a wrong gradient.
+    """
     import numpy as np
 
     import tinygrad_edu as tg
