@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import intp, types
 from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import NativeValue, intrinsic, lower_builtin, models, register_model, unbox
 from numba.np import arrayobj
 
 # --- arrays by their address ------------------------------------------------------------------------------------------
@@ -180,6 +180,28 @@ def repeat(typingctx, row, to, n, size):
         return context.get_dummy_value()
 
     return types.void(row, to, n, size), code
+
+
+class Object(types.Type):
+    """An object of Python that machine code is given as it is. An array takes Numba 0.1 microseconds to unpack."""
+
+    def __init__(self):
+        super().__init__("Object")
+
+
+OBJECT = Object()
+register_model(Object)(models.OpaqueModel)
+
+
+@unbox(Object)
+def _as_it_is(kind, value, c):
+    return NativeValue(value)
+
+
+@intrinsic
+def identity(typingctx, given):
+    """Return the address of an `Object`, as Python's id does."""
+    return intp(given), lambda context, builder, signature, args: builder.ptrtoint(args[0], ir.IntType(64))
 
 
 # --- numbers too small to be normal -----------------------------------------------------------------------------------

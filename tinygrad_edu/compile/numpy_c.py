@@ -323,7 +323,8 @@ if hasattr(os, "register_at_fork"):
 
 @lru_cache
 def _native(letter: str) -> dict[str, Any]:
-    own = {f"_{name}": getattr(intrinsics, name) for name in ("place", "array", "address", "repeat", "flush")}
+    names = "place", "array", "address", "identity", "repeat", "flush"
+    own = {f"_{name}": getattr(intrinsics, name) for name in names}
     bits = (blas() or ("", 64))[1]
     called = {f"_{name}": intrinsics.called(name, inner_loop) for name in CALLED}
     return called | own | {"_matmul": products.matmul(letter, bits, in_pieces())}
@@ -338,6 +339,7 @@ def _plain(dtype: Any) -> dict[str, Any]:
         "_place": _array_plainly,
         "_array": _array_plainly,
         "_address": lambda a: a.ctypes.data,
+        "_identity": id,
         "_matmul": partial(_matmul_plainly, dtype),
         "_repeat": _repeat_plainly,
         "_flush": lambda mode: np.seterr(**(mode or {"all": "ignore"})),  # machine code warns of nothing
