@@ -93,7 +93,7 @@ def aligned(size: int, dtype: Any) -> Array:
 def together(params: list[Tensor]) -> list[Array] | None:
     """Return the parts of data and of grad of an older buffer that params fill in this order without a gap, or None."""
     parts = []
-    for views in ([p.array for p in params], [p.grad_view for p in params]):
+    for views in ([getattr(p, name) for p in params] for name in ("array", "grad_view")):
         flat = getattr(views[0], "base", None)  # the whole array; there is none if the first one is no view
         if flat is None or any(v is None or v.base is not flat for v in views):
             return None

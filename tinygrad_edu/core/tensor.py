@@ -10,6 +10,9 @@ changed after it, which `toposort` refuses.
 
 Every loop over ``thread`` tells an `Observer` of an event; ``unusual`` says whether there may be one. In a first
 reading, pass over both.
+
+The file is longer than the others, as a Tensor, `apply`, the two functions of the backward pass and the stamps explain
+each other: half of it is docstrings, and in parts each would send its reader to the next.
 """
 
 from __future__ import annotations
