@@ -144,11 +144,8 @@ def _columns(module, letter, lanes, count, given):
     for rows, times in ((6, sixes), (5, fives), (2, builder.sdiv(rest, WORD(2))), (1, builder.srem(rest, WORD(2)))):
         with cgutils.for_range(builder, times) as loop:
             i = builder.add(first, builder.mul(loop.index, WORD(rows)))
-            places = [
-                [builder.gep(side, [builder.mul(builder.add(i, WORD(r)), by)]) for r in range(rows)]
-                for side, by in ((a, line), (start, step), (out, m))
-            ]
-            _tile(wide, *places, column, b, down, k, add)
+            places = [builder.gep(side, [builder.mul(i, by)]) for side, by in ((a, line), (start, step), (out, m))]
+            _tile(wide, rows, *places, line, step, m, column, b, down, k, add)
         first = builder.add(first, builder.mul(times, WORD(rows)))
     builder.ret_void()
     return function
@@ -258,25 +255,28 @@ def _squares(wide, rows, side):
     return rows
 
 
-def _tile(wide, sides, starts, ends, column, b, down, k, add):
+def _tile(wide, rows, a, start, out, line, step, m, column, b, down, k, add):
     """Add up the products for some rows, a vector of columns at once."""
-    builder, vector = wide.builder, wide.vector
+    builder, vector, byte = wide.builder, wide.vector, ir.IntType(8).as_pointer()
     kind = ir.FunctionType(vector, [vector] * 3)
     name = f"llvm.fmuladd.v{wide.lanes}{wide.real.intrinsic_name}"  # one rounding where the processor has that
     fused = cgutils.get_or_insert_function(builder.module, kind, name)
-    totals = [cgutils.alloca_once(builder, vector) for _ in ends]
+    totals = [cgutils.alloca_once(builder, vector) for _ in range(rows)]
     with builder.if_else(add) as (go_on, begin):
         with go_on:
-            for total, start in zip(totals, starts):
-                builder.store(wide.load(start), total)
+            for r, total in enumerate(totals):
+                builder.store(wide.load(builder.gep(start, [builder.mul(WORD(r), step)])), total)
         with begin:
             for total in totals:
                 builder.store(vector(None), total)
-    with cgutils.for_range(builder, k) as loop:
-        row = wide.load(builder.gep(b, [builder.mul(loop.index, down)]), wide.lanes)
-        at = builder.mul(loop.index, column)
-        for total, side in zip(totals, sides):
-            element = wide.repeated(builder.gep(side, [at]))
-            builder.store(builder.call(fused, [element, row, builder.load(total)]), total)
-    for total, end in zip(totals, ends):
-        wide.store(builder.load(total), end)
+    ways = [builder.mul(WORD(r * wide.bytes), line) for r in range(rows)]
+    left, right = (cgutils.alloca_once_value(builder, side) for side in (a, b))
+    with cgutils.for_range(builder, k):
+        here, row = builder.load(left), wide.load(builder.load(right), wide.lanes)
+        for total, way in zip(totals, ways):
+            place = builder.bitcast(builder.gep(builder.bitcast(here, byte), [way]), here.type)
+            builder.store(builder.call(fused, [wide.repeated(place), row, builder.load(total)]), total)
+        builder.store(builder.gep(here, [column]), left)
+        builder.store(builder.gep(builder.load(right), [down]), right)
+    for r, total in enumerate(totals):
+        wide.store(builder.load(total), builder.gep(out, [builder.mul(WORD(r), m)]))
