@@ -26,6 +26,7 @@ from llvmlite import binding
 
 from ..core.kernels import sgd
 from ..core.ops import Array
+from ..core.tensor import next_stamp
 from ..extras.one_thread import SMALL, blas_threads, cuts, libraries, one_thread, own_library
 from ..extras.threads import shared
 from ..guards.frames import warn
@@ -313,6 +314,7 @@ def wake_blas() -> None:
 
 def _forked() -> None:
     asleep[:] = [True]
+    next_stamp()  # time moves on: a compiled step then looks at what has changed
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,14 +1,4 @@
 // Parts of pictures: how a rule looks, round numbers for axes, and an SVG that is a file of its own.
-// the name of SVG's or MathML's elements, looked up so that no address stands in the page
-function space_of(tag) {
-  return (space_of[tag] ??= element("div", { innerHTML: `<${tag}></${tag}>` }).firstChild.namespaceURI);
-}
-function svg(tag, attributes = {}, ...children) {
-  const made = document.createElementNS(space_of("svg"), tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
 const write = (text, x, y, kind = "tick", anchor = "middle") =>
   svg("text", { class: kind, x, y, "text-anchor": anchor }, text);
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..core.layers import ACTIVATIONS, Activation, Dropout, Layer, Linear, contents, mlp
 from ..core.optimizer import Optimizer
+from ..extras.optimizers import RULES
 from ..guards import kinds
 from ..training.data import Split, split
-from .emit import ON_PAGE
 from .page import EVERY, STEPS
 from .programs import DEEPEST
 from .runs import followed
@@ -96,12 +96,12 @@ def classes_of(X: Any, y: Any, sizes: list[int]) -> int:
 
 
 def rule_of(optimizer: Optimizer | None) -> tuple[str, dict[str, Any], float]:
-    """Return the name of a rule in `ON_PAGE`, those of the page, its numbers and its l2."""
+    """Return the name of a rule in `RULES`, its numbers and its l2."""
     if optimizer is None:
-        return "adam", dict(ON_PAGE["adam"].hyper), 0.0
+        return "adam", dict(RULES["adam"].hyper), 0.0
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer is one that was made, as tg.Adam(model); got {kinds.shown(optimizer)}")
-    name = next((name for name, cls in ON_PAGE.items() if type(optimizer) is cls), "")
+    name = next((name for name, cls in RULES.items() if type(optimizer) is cls), "")
     group = dict(optimizer.groups[0])
     l2 = float(group.pop("l2", 0.0))
     if not name or len(optimizer.groups) > 1:

@@ -6,7 +6,7 @@ function renew(given = {}) {
   pg.run = new Run(settings);
   Object.assign(pg, { history: [], asked: 0, chosen: { k: 1, j: 0, quiet: true }, line: 0, box: box() });
   const shape = is_picture();
-  $("map").hidden = $("pg-views").hidden = shape;
+  $("map").parentNode.hidden = $("pg-views").hidden = shape;
   pg.view.unit = null;
   $("pg-pad-place").hidden = !shape;
   if (!is_picture() && !inside(pg.probe)) pg.probe = [...pg.run.data.X[0], 0].slice(0, 2);
@@ -133,11 +133,11 @@ function loss_words({ loss, of }) {
 const right_words = ({ right, of }) =>
   `${right} / ${of} = ${((100 * right) / of).toFixed(1)} %: the largest output is that of the sample's class`;
 function draw_numbers() {
-  const { optimizer } = pg.run, { rule, t } = optimizer, arrays = 2 + rule.state.length;
-  const head = String(rule.kernel).match(/\((.*?)\)/)[1].split(", ").slice(arrays);
-  const numbers = optimizer.scalars(t + 1, pg.run.rate(t + 1));
-  const list = head.map((name, i) => `${name} = ${Number(numbers[i].toPrecision(6))}`).join(", ");
-  $("numbers").textContent = `At step ${t + 1}: ${list}`;
+  const { optimizer } = pg.run, { rule } = optimizer, t = optimizer.t + !rule.measure; // which need its gradients
+  const head = arguments_of(rule).slice(2 + rule.state.length);
+  const numbers = rule.measure ? optimizer.numbers ?? [] : optimizer.scalars(t, pg.run.rate(t));
+  const list = head.slice(0, numbers.length).map((name, i) => `${name} = ${Number(numbers[i].toPrecision(6))}`).join(", ");
+  $("numbers").textContent = list && `At step ${t}: ${list}`;
 }
 const COLUMNS = ["layer", "units", "weights", "length of gradient", "length of step", "step / weights", "dead units"];
 function draw_layers() {

@@ -35,7 +35,8 @@ function math_number(x, inside = true) {
 }
 const result = (x) => [in_math("mo", "="), math_number(x, false)];
 // the letters of an equation: pairs of an element and the name of the number that it stands for
-function letters_of(math, { letters, arguments: given, sets }) {
+function letters_of(math, { letters, kernel, sets }) {
+  const given = arguments_of({ kernel });
   const whole = (part) => part.localName === "msub" || part.parentNode.localName !== "msub";
   const parts = [...math.querySelectorAll("msub, mi")].filter(whole);
   const named = parts.map((part) => [part, letters[part.textContent] ?? part.textContent]);
@@ -55,8 +56,8 @@ function right_side(rule, line) {
 function with_numbers(rule, line, { known, value }) {
   const math = right_side(rule, line);
   for (const [part, name] of letters_of(math, rules[rule]))
-    if (name in known && !is_array(rules[rule], part, name)) part.replaceWith(math_number(known[name]));
-  math.append(...result(value));
+    if (known[name] !== undefined && !is_array(rules[rule], part, name)) part.replaceWith(math_number(known[name]));
+  if (value !== undefined) math.append(...result(value));
   return math;
 }
 // in a function of a whole array, such as rms(p), a letter stands for all numbers, not for that of a coordinate
