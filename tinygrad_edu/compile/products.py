@@ -103,9 +103,7 @@ def _by_loops(builder, letter, width, a, a_flipped, b, b_flipped, out, n, m, k, 
     down, along = builder.select(b_flipped, one, m), builder.select(b_flipped, k, one)
     blocks = builder.add(builder.sdiv(builder.sub(k, one), WORD(DEEP)), one)
     with cgutils.for_range(builder, blocks) as block:
-        begin, end = (
-            builder.sdiv(builder.mul(k, i), blocks) for i in (block.index, builder.add(block.index, one))
-        )
+        begin, end = (builder.sdiv(builder.mul(k, i), blocks) for i in (block.index, builder.add(block.index, one)))
         again = builder.icmp_signed(">", block.index, WORD(0))
         start, step = builder.select(again, out, row), builder.select(again, m, WORD(0))
         add = builder.or_(again, builder.icmp_unsigned("!=", builder.ptrtoint(row, WORD), WORD(0)))

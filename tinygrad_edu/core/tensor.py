@@ -206,12 +206,11 @@ def toposort(root: Tensor) -> list[Tensor]:
     """
     nodes, seen = [root], {root}
     for node in nodes:  # the list grows inside the loop, which visits what was added too
-        stamp = node.stamp
         for parent in node.parents:
             if isinstance(parent, Tensor):
                 if parent.checksum is not None:
                     parent.notice_change()
-                if parent.stamp > stamp:
+                if parent.stamp > node.stamp:
                     changed = f"{parent.label()} was changed after {node.label()} was computed from it"
                     fix = "run the forward pass again, then backward()"
                     raise RuntimeError(f"{changed}, so the gradient would be that of another function; {fix}")
