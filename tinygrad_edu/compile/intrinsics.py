@@ -158,28 +158,32 @@ def repeat(typingctx, row, to, n, size):
     """Copy a row of so many bytes to n rows, by their addresses. Each copy takes all rows that are there already."""
 
     def code(context, builder, signature, args):
-        row, to, n, size = (context.cast(builder, x, t, intp) for x, t in zip(args, signature.args))
-
-        def copy(to, start, size):
-            cgutils.raw_memcpy(builder, *[builder.inttoptr(x, cgutils.voidptr_t) for x in (to, start)], size, 1)
-
-        copy(to, row, size)
-        rows = cgutils.alloca_once_value(builder, context.get_constant(intp, 1))
-        test, body, end = (builder.append_basic_block(name) for name in ("repeat.test", "repeat.body", "repeat.end"))
-        builder.branch(test)
-        builder.position_at_end(test)
-        done = builder.load(rows)
-        builder.cbranch(builder.icmp_signed("<", done, n), body, end)
-        builder.position_at_end(body)
-        left = builder.sub(n, done)
-        more = builder.select(builder.icmp_signed("<", done, left), done, left)
-        copy(builder.add(to, builder.mul(done, size)), to, builder.mul(more, size))
-        builder.store(builder.add(done, more), rows)
-        builder.branch(test)
-        builder.position_at_end(end)
+        copies(builder, *(context.cast(builder, x, t, intp) for x, t in zip(args, signature.args)))
         return context.get_dummy_value()
 
     return types.void(row, to, n, size), code
+
+
+def copies(builder, row, to, n, size):
+    """Write what `repeat` does."""
+
+    def copy(to, start, size):
+        cgutils.raw_memcpy(builder, *[builder.inttoptr(x, cgutils.voidptr_t) for x in (to, start)], size, 1)
+
+    copy(to, row, size)
+    rows = cgutils.alloca_once_value(builder, ir.IntType(64)(1))
+    test, body, end = (builder.append_basic_block(name) for name in ("repeat.test", "repeat.body", "repeat.end"))
+    builder.branch(test)
+    builder.position_at_end(test)
+    done = builder.load(rows)
+    builder.cbranch(builder.icmp_signed("<", done, n), body, end)
+    builder.position_at_end(body)
+    left = builder.sub(n, done)
+    more = builder.select(builder.icmp_signed("<", done, left), done, left)
+    copy(builder.add(to, builder.mul(done, size)), to, builder.mul(more, size))
+    builder.store(builder.add(done, more), rows)
+    builder.branch(test)
+    builder.position_at_end(end)
 
 
 class Object(types.Type):

@@ -256,13 +256,13 @@ class Plan:
     def _begin(self) -> list[Update]:
         """Look whether everything is where it was, have every gradient where machine code writes it, and have the
         optimizer number its updates."""
-        for p, data, g in self._trained:
-            if p.array is not data or not p.retains_grad:  # a leaf retains a gradient if it requires one
-                raise _moved(p)
+        for t in self.moved():
+            raise RuntimeError(
+                f"{t.label()} was moved to another buffer since the step was compiled, or requires no gradient any "
+                "more; compile the step again"
+            )
+        for p, _, g in self._trained:
             p.stored_grad = g
-        for t, array in self._others:
-            if t.array is not array:
-                raise _moved(t)
         for p in self._without:
             p.stored_grad = None
         if asleep:
@@ -282,6 +282,11 @@ class Plan:
                 told(optimizer)
         self.steady = self._alone and not (self._switches or any(callable(update.group["lr"]) for update in updates))
         return updates
+
+    def moved(self) -> list[Tensor]:
+        """Return the Tensors whose numbers are no longer where machine code looks for them, or that were trained."""
+        trained = [p for p, data, _ in self._trained if p.array is not data or not p.retains_grad]  # it is a leaf
+        return trained + [t for t, array in self._others if t.array is not array]
 
     def _ahead(self, updates: list[Update], steps: int) -> Array:
         """Return a row for each of so many steps to come: what l2 and numbers of the updates will be."""
@@ -394,10 +399,3 @@ def array_type(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return types.Array(numba.from_dtype(value.dtype), value.ndim, "C")
     return numba.typeof(value)  # type: ignore[no-untyped-call]
-
-
-def _moved(t: Tensor) -> Exception:
-    return RuntimeError(
-        f"{t.label()} was moved to another buffer since the step was compiled, or requires no gradient any more; "
-        "compile the step again"
-    )

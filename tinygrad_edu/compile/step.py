@@ -167,6 +167,10 @@ class CompiledStep:
                 "does not have them, so no step changes them; build the optimizer from the model again, then compile"
             )
 
+    def changed(self) -> bool:
+        """Return whether something is another now, so that the next call compiles anew or refuses."""
+        return self._watch.changed() or any(plan.moved() for plan in self._plans.values())
+
     def __getstate__(self) -> dict[str, Any]:
         """Return what a pickle or a copy takes along. The step is traced and compiled again, or loaded from disk."""
         inputs, modes = self.program.inputs, self._tracer.modes(self.model)
