@@ -53,10 +53,10 @@ def adam(model):
 class Twin:
     """A model, its optimizer and its steps."""
 
-    def __init__(self, rule=adam, disturbed=False, build=network, X=X):
+    def __init__(self, rule=adam, disturbed=False, build=network, X=X, loss=tg.cross_entropy):
         self.model, self.disturbed, self.X = build(), disturbed, X
         self.optimizer = rule(self.model)
-        self.step = tg.compile_step(self.model, tg.cross_entropy, self.optimizer, X, LABELS, quiet=True)
+        self.step = tg.compile_step(self.model, loss, self.optimizer, X, LABELS, quiet=True)
 
     def take(self, times):
         """Take so many steps. Return of each the loss, t, and what the kernels were given."""
@@ -223,6 +223,31 @@ def test_what_is_not_finite(nonfinite):
     assert "not finite" in str(seen[9]) if nonfinite == "raise" else "nan" in str(seen[9])
 
 
+def test_a_loss_that_is_no_number_is_no_second_step():
+    without = np.full(1, np.nan)
+
+    def loss(output, y):
+        return tg.cross_entropy(output, y) + without.sum()
+
+    twin, seen = alike(9, loss=loss)
+    assert all(np.isnan(value) for value, *_ in seen)
+    assert np.isfinite(twin.optimizer.buffer.data).all()
+
+
+def test_a_schedule_is_asked_when_its_step_comes():
+    rate, asked = [0.1], []
+
+    def schedule(t):
+        asked.append(t)
+        return rate[0]
+
+    twin = Twin(lambda model: tg.SGD(model, lr=schedule))
+    twin.take(5)
+    rate[0] = 0.3
+    assert [numbers[0][2] for *_, numbers in twin.take(3)] == [0.3] * 3
+    assert asked == list(range(1, 9))
+
+
 # --- the batch --------------------------------------------------------------------------------------------------------
 
 
@@ -245,19 +270,35 @@ def batches():
 
 def test_a_batch_is_looked_at_by_machine_code():
     def all_forms(twin):
-        return [twin.step(batch, labels) for batch in batches() for labels in (LABELS, LABELS.astype(np.int32))]
+        forms = [(batch, LABELS) for batch in batches()] + [(X, LABELS.astype(np.int32)), (X, LABELS.tolist())]
+        return [(twin.take(2), twin.step(*form)) for form in forms]
 
     alike(5, all_forms, 3)
     twin = Twin()
     twin.take(5)
     masked = np.ma.array(X, mask=X > 1)
     swapped = X.astype(X.dtype.newbyteorder())
-    for wrong in (X.astype(np.float32), swapped, X[:, :2], X[0], X.ravel(), masked, None, 3, "x", object(), ()):
-        before = twin.take(2) and twin.found()
+    for wrong in (
+        X.astype(np.float32),
+        swapped,
+        X[:, :2],
+        X[:, :, None],
+        X[0],
+        X.ravel(),
+        masked,
+        None,
+        3,
+        "x",
+        object(),
+        (),
+    ):
+        twin.take(2)
+        before = twin.optimizer.t, twin.optimizer.buffer.data.tolist()
         with pytest.raises((TypeError, ValueError)):
             twin.step(wrong, LABELS)
-        assert twin.found()[:2] == before[:2]
-    for wrong in (LABELS[:5], LABELS[:, None], LABELS.astype(float), None):
+        assert before == (twin.optimizer.t, twin.optimizer.buffer.data.tolist())
+    for wrong in (LABELS[:5], LABELS[:, None], LABELS.astype(float) / 2, None):
+        twin.take(2)
         with pytest.raises((TypeError, ValueError)):
             twin.step(X, wrong)
 
