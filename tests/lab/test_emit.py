@@ -123,27 +123,25 @@ def test_a_network_emitted_once_trains_at_other_widths_and_batch_sizes_as_the_en
 @needs_node
 def test_every_rule_trains_as_the_engine_does_with_each_hyper_parameter_and_with_l2(tmp_path):
     rng = np.random.default_rng(2)
-    usual, narrow = (list(some_batches(rng, loss, 2, n)) for loss, n in (("cross_entropy", 3), ("mse", 2)))
+    batches = list(some_batches(rng, "cross_entropy", 2, 3))
     every = [(cls, hyper) for cls, _, hyper, _ in ROWS] + [
         (cls, {"l2": 0.01}) for cls in (tg.SGD, tg.AdamW, tg.Rprop, tg.LARS, tg.SM3)
     ]
     texts, runs, expected = [], [], []
     for cls, hyper in every:
-        special = cls is tg.SOAP  # where a matrix has directions without a gradient, a last bit decides: here none has
-        batches, loss = (narrow, tg.mse_loss) if special else (usual, tg.cross_entropy)
-        model = tg.mlp([2, 2, 2] if special else [2, 5, 3], activation="tanh", rng=0)
+        model = tg.mlp([2, 5, 3], activation="tanh", rng=0)
         params = [p.numpy().tolist() for p in model.parameters()]
         optimizer = cls(model, **hyper)
         numbers = {name: value for name, value in hyper.items() if name != "centered"}  # a kernel of its own
-        run = {"net": int(special), "hyper": numbers, "params": params, "batches": as_lists(batches)}
-        runs.append({**run, "rule": len(runs)})
+        runs.append({"net": 0, "rule": len(runs), "hyper": numbers, "params": params, "batches": as_lists(batches)})
         texts.append(emit.wrapped(emit.rules({"it": optimizer}), "...rules.it"))
-        expected.append(trained(model, loss, optimizer, batches))
+        expected.append(trained(model, tg.cross_entropy, optimizer, batches))
     own = [functions(kernels.add_l2), f"const rules = [{chr(44).join(texts)}];"]
-    found = node(tmp_path, *own, *emitted([(1, "tanh", "cross_entropy"), (1, "tanh", "mse")]), TRAIN, runs=runs)
+    found = node(tmp_path, *own, *emitted([(1, "tanh", "cross_entropy")]), TRAIN, runs=runs)
     for (cls, hyper), got, (losses, data, _) in zip(every, found, expected, strict=True):
-        np.testing.assert_allclose(got["losses"], losses, 1e-12, err_msg=f"{cls} {hyper}")
-        np.testing.assert_allclose(got["data"], data, 1e-12, 1e-12, err_msg=f"{cls} {hyper}")
+        around = 1e-11 if cls is tg.SOAP else 1e-12  # where softmax has no slope, a rounding of 1e-17 is divided by eps
+        np.testing.assert_allclose(got["losses"], losses, 1e-12, around, err_msg=f"{cls} {hyper}")
+        np.testing.assert_allclose(got["data"], data, 1e-12, around, err_msg=f"{cls} {hyper}")
 
 
 def engine_path(surface, rule, lr, start, last_bit=0.0):

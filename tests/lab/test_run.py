@@ -79,6 +79,19 @@ RUNS = [
         "numbers": {"steps": 7, "factor": 0.5},
         "activation": "elu",
     },
+    {
+        "rule": "muon",
+        "layers": [8, 8],
+        "hyper": {"lr": 0.02, "momentum": 0.9},
+        "schedule": "cosine",
+        "numbers": {"steps": 40},
+    },
+    {"rule": "shampoo", "data": "blobs", "loss": "mse_loss", "hyper": {"lr": 0.1, "eps": 0.01}, "l2": 0.01},
+    {"rule": "soap", "layers": [5, 4], "hyper": {"lr": 0.01, "every": 7}, "activation": "relu"},
+    {"rule": "dog", "l2": 0.01, "layers": [6]},
+    {"rule": "dadapt_adam", "hyper": {"lr": 0.1, "d": 0.001}, "l1": 0.001},
+    {"rule": "prodigy", "activation": "linear", "dropout": 0.25, "data": "circles", "batch": 7},
+    {"activation": "linear", "weights": "he_uniform", "data": "plane", "loss": "mse_loss", "layers": [3, 2, 2]},
     {"rule": "rprop", "batch": 0, "schedule": "linear_warmup", "numbers": {"steps": 5}, "activation": "sigmoid"},
 ]
 SCHEDULED = [
