@@ -87,7 +87,8 @@ RUNS = [
         "numbers": {"steps": 40},
     },
     {"rule": "shampoo", "data": "blobs", "loss": "mse_loss", "hyper": {"lr": 0.1, "eps": 0.01}, "l2": 0.01},
-    {"rule": "soap", "layers": [5, 4], "hyper": {"lr": 0.01, "every": 7}, "activation": "relu"},
+    # eps: where nothing has a slope, SOAP divides a rounding by it
+    {"rule": "soap", "layers": [5, 4], "loss": "mse_loss", "hyper": {"lr": 0.01, "eps": 1e-4, "every": 7}},
     {"rule": "dog", "l2": 0.01, "layers": [6]},
     {"rule": "dadapt_adam", "hyper": {"lr": 0.1, "d": 0.001}, "l1": 0.001},
     {"rule": "prodigy", "activation": "linear", "dropout": 0.25, "data": "circles", "batch": 7},
