@@ -1,11 +1,5 @@
 // The picture of a graph, as SVG. Places come from the library, in characters and lines.
-const NS = "http://www.w3.org/2000/svg", CHARACTER = 7.9, LINE = 20;
-function drawn(tag, attributes = {}, ...children) {
-  const made = document.createElementNS(NS, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
+const CHARACTER = 7.9, LINE = 20;
 // a number in as many characters as a box has room for
 function short(x) {
   if (!Number.isFinite(x)) return Number.isNaN(x) ? "nan" : x > 0 ? "inf" : "−inf";
@@ -31,7 +25,7 @@ function curve(points) {
 }
 const corners = ({ box: [x, y, w, h] }) => [(x - w / 2) * CHARACTER, (y - h / 2) * LINE, w * CHARACTER, h * LINE];
 function text_at(x, y, words, kind, anchor = "middle") {
-  return drawn("text", { x, y, class: kind, "text-anchor": anchor }, words);
+  return svg("text", { x, y, class: kind, "text-anchor": anchor }, words);
 }
 
 function view_of({ nodes, edges }) {
@@ -47,7 +41,7 @@ class GraphPicture {
   constructor(graph, { chosen, looked }) {
     const aria = { role: "group", "aria-label": "The graph. Up and down go through its parts." };
     this.graph = graph;
-    this.svg = drawn("svg", { ...view_of(graph), ...aria });
+    this.svg = svg("svg", { ...view_of(graph), ...aria });
     this.edges = graph.edges.map((edge) => this.edge(edge));
     this.nodes = graph.nodes.map((node) => this.node(node));
     this.svg.append(...this.edges, ...this.nodes);
@@ -77,18 +71,18 @@ class GraphPicture {
   edge(edge) {
     const line = curve(edge.points), i = this.graph.edges.indexOf(edge), [a, b] = edge.points.slice(-2);
     const x = ((a[0] + b[0]) / 2) * CHARACTER, y = ((a[1] + b[1]) / 2) * LINE;
-    const made = drawn("g", { class: "edge", role: "button", "data-kind": "edge", "data-i": i });
-    made.append(drawn("path", { d: line, class: "reach" }), drawn("path", { d: line, class: "line" }));
+    const made = svg("g", { class: "edge", role: "button", "data-kind": "edge", "data-i": i });
+    made.append(svg("path", { d: line, class: "reach" }), svg("path", { d: line, class: "line" }));
     const [u, v] = edge.points.at(-1).map((value, k) => value * [CHARACTER, LINE][k]);
-    made.append(drawn("path", { d: `M${u} ${v}l-9 -4.5v9z`, class: "head" }));
-    return Object.assign(made, { label: made.appendChild(drawn("g", { transform: `translate(${x} ${y})` })) });
+    made.append(svg("path", { d: `M${u} ${v}l-9 -4.5v9z`, class: "head" }));
+    return Object.assign(made, { label: made.appendChild(svg("g", { transform: `translate(${x} ${y})` })) });
   }
   node(node) {
     const [x, y, width, height] = corners(node), i = this.graph.nodes.indexOf(node);
-    const made = drawn("g", { class: `node ${node.kind}`, role: "button", "data-kind": "node", "data-i": i });
-    made.append(drawn("rect", { x, y, width, height, rx: 8 }));
+    const made = svg("g", { class: `node ${node.kind}`, role: "button", "data-kind": "node", "data-i": i });
+    made.append(svg("rect", { x, y, width, height, rx: 8 }));
     made.append(text_at(x + width / 2, y + 18, node.title, "title"));
-    return Object.assign(made, { inside: made.appendChild(drawn("g")) });
+    return Object.assign(made, { inside: made.appendChild(svg("g")) });
   }
   // the texts in a box: its value, and the part of its gradient that is known; counted: as ●○, a dot for each share
   fill(i, value, gradient, counted) {
@@ -114,7 +108,7 @@ class GraphPicture {
     const numbers = once.map(([, number]) => [number, "number"]).filter(([number]) => number);
     const lines = [...formulas.flatMap(folded).map((text) => [text, "formula"]), ...numbers];
     const width = Math.max(0, ...lines.map(([text]) => text.length)) * 7.4 + 6, height = lines.length * 15 + 2;
-    const back = lines.length ? [drawn("rect", { x: -width / 2, y: -height / 2, width, height, rx: 4 })] : [];
+    const back = lines.length ? [svg("rect", { x: -width / 2, y: -height / 2, width, height, rx: 4 })] : [];
     const texts = lines.map(([text, kind], k) => text_at(0, (k + 0.5) * 15 - height / 2 + 5.5, text, kind));
     this.edges[i].label.replaceChildren(...back, ...texts);
   }
@@ -127,7 +121,7 @@ class GraphPicture {
   send(i) {
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
     const line = this.edges[i].querySelector(".line"), far = line.getTotalLength(), begin = performance.now();
-    const dot = this.svg.appendChild(drawn("circle", { r: 6, class: "dot" }));
+    const dot = this.svg.appendChild(svg("circle", { r: 6, class: "dot" }));
     const move = (now) => {
       const { x, y } = line.getPointAtLength(far * (1 - Math.min(1, (now - begin) / 450)));
       dot.setAttribute("cx", x);

@@ -35,14 +35,14 @@ const SECONDS = 1.4; // for a share
 // labels : for each edge; frames : for each number of shares that are sent and each node, { parts, key } of its box
 function animation(graph, labels, frames) {
   const film = new Film(graph.shares.length), picture = new GraphPicture(graph, { chosen() {}, looked() {} });
-  const { svg } = picture;
+  const { svg: made } = picture;
   labels.forEach((label, i) => picture.label(i, label));
   graph.nodes.forEach((_, i) => {
     const boxes = frames.map((frame) => frame[i]), parts = [];
     for (let from = 0, to; from < boxes.length; from = to) {
       for (to = from + 1; to < boxes.length && boxes[to].key === boxes[from].key; ) to++;
       picture.fill(i, ...boxes[from].parts);
-      const part = drawn("g", {}, ...picture.nodes[i].inside.childNodes);
+      const part = svg("g", {}, ...picture.nodes[i].inside.childNodes);
       parts.push(film.shown(part, from, to < boxes.length ? to : Infinity));
     }
     picture.nodes[i].inside.replaceChildren(...parts);
@@ -51,13 +51,13 @@ function animation(graph, labels, frames) {
     const name = (i) => graph.nodes[i].name;
     const edge = graph.edges.find((edge) => name(edge.from) === to && name(edge.to) === node);
     const d = curve(edge.points);
-    svg.insertBefore(film.shown(drawn("path", { d, class: "sent" }), k + 1, Infinity), picture.edges[0]);
-    svg.append(film.dot(d, k + 0.4, k + 1));
+    made.insertBefore(film.shown(svg("path", { d, class: "sent" }), k + 1, Infinity), picture.edges[0]);
+    made.append(film.dot(d, k + 0.4, k + 1));
   });
-  const y = svg.getAttribute("viewBox").split(" ")[1];
-  svg.prepend(drawn("style", {}, LOOK), drawn("rect", { x: -10, y, width: "100%", height: "100%", fill: "#fff" }));
-  for (const part of svg.querySelectorAll("[tabindex]")) part.removeAttribute("tabindex");
-  return new XMLSerializer().serializeToString(svg);
+  const y = made.getAttribute("viewBox").split(" ")[1];
+  made.prepend(svg("style", {}, LOOK), svg("rect", { x: -10, y, width: "100%", height: "100%", fill: "#fff" }));
+  for (const part of made.querySelectorAll("[tabindex]")) part.removeAttribute("tabindex");
+  return new XMLSerializer().serializeToString(made);
 }
 
 // parts of an SVG with times, which are counted in shares; it ends two shares after the last one, and begins again
@@ -75,13 +75,13 @@ class Film {
     const values = words.slice(from > 0 ? 0 : 1).slice(0, times.length).join(";");
     const keys = { values, keyTimes: times.map((time) => this.at(time)).join(";") };
     part.setAttribute("visibility", to === Infinity ? "visible" : "hidden");
-    part.append(drawn("animate", { attributeName: "visibility", calcMode: "discrete", ...this.always, ...keys }));
+    part.append(svg("animate", { attributeName: "visibility", calcMode: "discrete", ...this.always, ...keys }));
     return part;
   }
   // a dot that goes back along a curve
   dot(path, from, to) {
     const keys = { keyPoints: "1;1;0;0", keyTimes: `0;${this.at(from)};${this.at(to)};1`, calcMode: "linear" };
-    const dot = drawn("circle", { r: 6, class: "dot" }, drawn("animateMotion", { path, ...this.always, ...keys }));
+    const dot = svg("circle", { r: 6, class: "dot" }, svg("animateMotion", { path, ...this.always, ...keys }));
     return this.shown(dot, from, to);
   }
 }

@@ -27,6 +27,16 @@ function element(tag, properties = {}, ...children) {
   made.append(...children);
   return made;
 }
+// the name of SVG's or MathML's elements, looked up so that no address stands in the page
+function space_of(tag) {
+  return (space_of[tag] ??= element("div", { innerHTML: `<${tag}></${tag}>` }).firstChild.namespaceURI);
+}
+function svg(tag, attributes = {}, ...children) {
+  const made = document.createElementNS(space_of("svg"), tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
 // an attribute, written if it changes: to write one makes the browser look at all styles again
 const set_to = (part, name, value) => part.getAttribute(name) === value || part.setAttribute(name, value);
 // as many dots as the screen has for it; returns the pen and the size to draw in

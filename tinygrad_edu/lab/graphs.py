@@ -19,7 +19,8 @@ from ..core.tensor import Tensor, apply, seed, unwrap
 from ..explain.draw import Node, edges, layout
 from ..explain.graph import Graph
 from ..explain.steps import named_steps
-from ..program.names import Names, call, forward_order, parsed, unparsed
+from ..program.expressions import call, parsed, unparsed
+from ..program.names import Names, forward_order
 from ..program.program import Program
 from ..program.simplify import unexpanded
 from ..program.source import Source

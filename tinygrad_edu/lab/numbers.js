@@ -24,11 +24,6 @@ function figure(x, digits = 4) {
   return String(Number(x.toPrecision(digits)));
 }
 
-// the name of SVG's or MathML's elements, looked up so that no address stands in the page
-function space_of(tag) {
-  return (space_of[tag] ??= element("div", { innerHTML: `<${tag}></${tag}>` }).firstChild.namespaceURI);
-}
-
 // --- MathML ---------------------------------------------------------------------------------------------------------
 function in_math(tag, textContent = "") {
   return Object.assign(document.createElementNS(space_of("math"), tag), { textContent });

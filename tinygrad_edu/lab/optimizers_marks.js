@@ -1,10 +1,4 @@
 // Parts of pictures: how a rule looks, round numbers for axes, and an SVG that is a file of its own.
-function svg(tag, attributes = {}, ...children) {
-  const made = document.createElementNS(space_of("svg"), tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
 const write = (text, x, y, kind = "tick", anchor = "middle") =>
   svg("text", { class: kind, x, y, "text-anchor": anchor }, text);
 
@@ -33,7 +27,8 @@ function choose_colours(chosen) {
 }
 function look(rule) {
   const k = facts.order.indexOf(rule), shape = SHAPES[(k + Math.floor(k / 8)) % 8];
-  return { kind: `rule r${colours[rule] ?? k % 8}`, dash: DASHES[k % 3], shape };
+  const ink = `r${colours[rule] ?? k % 8}`;
+  return { kind: `rule ${ink}`, ink, dash: DASHES[k % 3], shape };
 }
 // a piece of a rule's line with its mark
 function sample_of(rule, u, v) {

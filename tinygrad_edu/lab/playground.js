@@ -6,7 +6,7 @@ function renew(given = {}) {
   pg.run = new Run(settings);
   Object.assign(pg, { history: [], asked: 0, chosen: { k: 1, j: 0, quiet: true }, line: 0, box: box() });
   const shape = is_picture();
-  $("map").hidden = $("pg-views").hidden = shape;
+  $("map").parentNode.hidden = $("pg-views").hidden = shape;
   pg.view.unit = null;
   $("pg-pad-place").hidden = !shape;
   if (!is_picture() && !inside(pg.probe)) pg.probe = [...pg.run.data.X[0], 0].slice(0, 2);

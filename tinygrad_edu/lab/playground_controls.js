@@ -140,7 +140,7 @@ function depth_buttons() {
 function draw_sets() {
   const now = settings_now().data;
   const buttons = Object.entries(SETS).map(([name, { title }]) => {
-    const button = element("button", { type: "button", id: `pg-set-${name}` }, thumbnail(name), title);
+    const button = element("button", { type: "button", id: `pg-set-${name}` }, (thumbnails[name] ??= thumbnail(name)), title);
     button.setAttribute("role", "radio");
     button.setAttribute("aria-checked", name === now);
     button.tabIndex = name === now ? 0 : -1;
@@ -166,19 +166,18 @@ function choose_set(name) {
 }
 const thumbnails = {};
 function thumbnail(name) {
-  const canvas = element("canvas", { width: 44, height: 44, className: "pg-thumb" }), pen = canvas.getContext("2d");
-  canvas.setAttribute("aria-hidden", true);
-  const { X, y } = (thumbnails[name] ??= samples({ data: name, n: 120, noise: SETS[name].noise, test: 0.1, seed: 0 }));
-  if (name === "digits") {
-    pen.fillStyle = ink("text");
-    X[1].forEach((a, k) => ((pen.globalAlpha = a), pen.fillRect(6 + 4 * (k % 8), 6 + 4 * (k >> 3), 4, 4)));
-    return canvas;
-  }
-  const points = X.map((point, i) => (point.length === 2 ? point : [point[0], y[i][0]])), flat = points.flat();
-  const low = Math.min(...flat), high = Math.max(...flat), place = (a) => 3 + (38 * (a - low)) / (high - low);
+  const { X, y } = samples({ data: name, n: 120, noise: SETS[name].noise, test: 0.1, seed: 0 });
+  const square = (a, k) => svg("path", { d: `M${6 + 4 * (k % 8)} ${8 + 4 * (k >> 3)}h4`, class: "text", opacity: a });
+  const points = X.map((point, i) => (point.length === 2 ? point : [point[0], y[i][0]]));
+  const parts = name === "digits" ? X[1].map(square) : thumb_dots(points, y);
+  return svg("svg", { class: "pg-thumb", viewBox: "0 0 44 44", "aria-hidden": true }, ...parts);
+}
+// a path for each class
+function thumb_dots(points, y) {
+  const flat = points.flat(), low = Math.min(...flat), high = Math.max(...flat), paths = ["", "", ""];
+  const place = (a) => 3 + (38 * (a - low)) / (high - low), kind = (label) => (label.length ? Number(label[0] > 0) : label);
   points.forEach(([a, b], i) => {
-    pen.fillStyle = ink(CLASS_COLOURS[Array.isArray(y[i]) ? Number(y[i][0] > 0) : y[i]]);
-    pen.fillRect(place(a) - 1, 44 - place(b) - 1, 2.4, 2.4);
+    paths[kind(y[i])] += `M${(place(a) - 1).toFixed(1)} ${(44 - place(b)).toFixed(1)}h2.4`;
   });
-  return canvas;
+  return paths.map((d, k) => svg("path", { d, class: CLASS_COLOURS[k] }));
 }

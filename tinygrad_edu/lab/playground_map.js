@@ -1,13 +1,19 @@
 // The output: what the network says of every point, the data on it, and the losses so far.
-const shade = element("canvas");
-
+// Two canvases: behind, a pixel for each point of the grid, which the browser spreads out; before it, the data and the cross.
 function draw_map({ values, fine }) {
-  const { pen, width } = pen_of($("map"), 1), spot = place_of(width);
   if (is_plane()) {
-    Object.assign(shade, { width: fine, height: fine });
-    shade.getContext("2d").putImageData(enlarged(values, fine) ?? backdrop(values.outputs, fine), 0, 0);
-    pen.drawImage(shade, 0, 0, width, width);
-  } else draw_wave(pen, spot, values.outputs);
+    const back = $("pg-back");
+    if (back.width !== fine) Object.assign(back, { width: fine, height: fine });
+    back.getContext("2d").putImageData(enlarged(values, fine) ?? backdrop(values.outputs, fine), 0, 0);
+  }
+  const seen = $("map"), { data } = pg.run, key = [pg.probe, points_key(seen.clientWidth)].join();
+  if (is_plane() && seen.data === data && seen.key === key) return;
+  Object.assign(seen, { data, key });
+  draw_front(values.outputs);
+}
+function draw_front(outputs) {
+  const { pen, width } = pen_of($("map"), 1), spot = place_of(width);
+  if (!is_plane()) draw_wave(pen, spot, outputs);
   if (width) pen.drawImage(points_seen(width), 0, 0, width, width);
   const [u, v] = spot(is_plane() ? pg.probe : [pg.probe[0], probed().outputs.data[0]]);
   for (const [name, wide] of [["card", 5], ["text", 2]]) {
@@ -60,8 +66,7 @@ function odds_at(scores, first, classes, kind) {
 // the data, drawn once for many frames: until they, their marks, a colour or the size are others
 const dots = element("canvas");
 function points_seen(width) {
-  const { data } = pg.run, side = Math.floor(width * devicePixelRatio);
-  const key = [side, em, pg.view.tests, ...marked(), ...Object.values(pg.inks)].join();
+  const { data } = pg.run, side = Math.floor(width * devicePixelRatio), key = points_key(width);
   if (dots.data === data && dots.key === key) return dots;
   Object.assign(dots, { data, key, width: side, height: side });
   const pen = dots.getContext("2d");
@@ -69,6 +74,7 @@ function points_seen(width) {
   draw_points(pen, place_of(width));
   return dots;
 }
+const points_key = (width) => [width, devicePixelRatio, em, pg.view.tests, ...marked(), ...Object.values(pg.inks)].join();
 // the samples of the last batch; while many go by in a second, none
 const marked = () => (pg.run.at === null || (pg.playing && Number($("pg-speed").value) >= 1) ? [] : pg.run.chosen);
 function draw_points(pen, spot) {

@@ -5,7 +5,7 @@ function draw_net() {
   const { sizes } = pg.run, net = $("pg-net");
   const columns = [input_column(), ...sizes.slice(1).map((n, k) => unit_column(k + 1, n))];
   pg.edges ??= net.querySelector("svg"); // hidden from readers: the panel below has each weight in a field of its own
-  keep_focus(() => net.replaceChildren(pg.edges, ...columns));
+  keep_focus(() => net.replaceChildren(tiles, pg.edges, ...columns));
   place_edges();
 }
 function input_column() {
@@ -22,7 +22,7 @@ function input_column() {
     button.id = `pg-input-${name}`;
     button.className = "pg-input";
     button.setAttribute("aria-pressed", on);
-    button.append(tile_canvas(on ? `0 ${inputs.indexOf(name)}` : name), element("span", { textContent: title }));
+    button.append(tile_place(on ? `0 ${inputs.indexOf(name)}` : name), element("span", { textContent: title }));
     button.dataset.unit = on ? `0 ${inputs.indexOf(name)}` : "";
     button.onclick = () => toggle_input(name);
     button.onkeydown = walk;
@@ -59,7 +59,7 @@ function size_buttons(k, n) {
 }
 function unit_button(k, j, text) {
   const facts = { type: "button", className: "pg-unit", id: `pg-unit-${k}-${j}` };
-  const button = element("button", facts, tile_canvas(`${k} ${j}`));
+  const button = element("button", facts, tile_place(`${k} ${j}`));
   if (text) button.append(element("span", { textContent: text }));
   button.dataset.unit = `${k} ${j}`;
   button.setAttribute("aria-label", k ? `${unit_name(k, j)}: how it comes about` : "The input");
@@ -75,10 +75,10 @@ function enlarge(unit) {
   if (!pg.playing && is_plane()) draw_output();
   $("pg-output-name").textContent = unit && is_plane() ? unit_name(unit.k, unit.j) : "Output";
 }
-function tile_canvas(name) {
-  const canvas = element("canvas", { width: TILE, height: TILE, className: "pg-tile" });
-  canvas.dataset.tile = name;
-  return canvas;
+function tile_place(name) {
+  const place = element("i", { className: "pg-tile" });
+  place.dataset.tile = name;
+  return place;
 }
 // arrow keys go from unit to unit
 function walk(event) {
@@ -96,33 +96,33 @@ function walk(event) {
 function place_edges() {
   const net = $("pg-net"), here = net.getBoundingClientRect(), { sizes } = pg.run;
   pg.paths = [];
+  pg.places = new Map();
   pg.edges.replaceChildren();
   if (!here.width) return;
-  const places = new Map(), left = here.left - net.scrollLeft; // all asked before the first edge is drawn: after it,
-  for (const unit of net.querySelectorAll("[data-unit]")) // each question would have the page laid out anew
-    places.set(unit.dataset.unit, unit.querySelector("canvas").getBoundingClientRect());
-  const middle = (unit, side) => {
-    const r = places.get(unit);
-    return [(side ? r.right : r.left) - left, r.top + r.height / 2 - here.top];
+  const left = here.left - net.scrollLeft, size = { width: net.scrollWidth, height: net.scrollHeight };
+  for (const tile of net.querySelectorAll(".pg-tile")) { // all asked before the first edge is drawn: after it, each
+    const { x, y, width, height } = tile.getBoundingClientRect(); // question would have the page laid out anew
+    pg.places.set(tile.dataset.tile, { x: x - left, y: y - here.top, width, height });
+  }
+  const middle = (tile, side) => {
+    const { x, y, width, height } = pg.places.get(tile);
+    return [x + side * width, y + height / 2];
   };
-  pg.edges.setAttribute("width", net.scrollWidth);
-  pg.edges.setAttribute("height", net.scrollHeight);
+  for (const [name, value] of Object.entries(size)) {
+    pg.edges.setAttribute(name, value);
+    tiles[name] = Math.floor(value * devicePixelRatio);
+    tiles.style[name] = `${value}px`;
+  }
   for (let k = 1; k < sizes.length; k++)
     for (let i = 0; i < (is_picture() && k === 1 ? 1 : sizes[k - 1]); i++)
       for (let j = 0; j < sizes[k]; j++) {
-        const [a, b] = middle(`${k - 1} ${i}`, true), [c, d] = middle(`${k} ${j}`, false), bend = (c - a) / 2;
+        const [a, b] = middle(`${k - 1} ${i}`, 1), [c, d] = middle(`${k} ${j}`, 0), bend = (c - a) / 2;
         const curve = `M${a} ${b}C${a + bend} ${b} ${c - bend} ${d} ${c} ${d}`;
         pg.paths.push({ k, i, j, path: edge_path(curve, k, i, j) });
       }
 }
 function edge_path(curve, k, i, j) {
-  const make = (name) => {
-    const path = document.createElementNS(pg.edges.namespaceURI, "path");
-    path.setAttribute("d", curve);
-    path.setAttribute("class", name);
-    pg.edges.append(path);
-    return path;
-  };
+  const make = (name) => pg.edges.appendChild(svg("path", { d: curve, class: name }));
   const path = make("pg-edge"), touch = make("pg-touch"); // the second is wide and unseen, so that a pointer can hit it
   touch.onpointerenter = () => choose({ k, j, i });
   why(touch, () => weight_words(k, i, j));
@@ -142,16 +142,30 @@ function draw_edges() {
 // --- maps of the units ----------------------------------------------------------------------------------------------
 const palette = () => ["two", "card", "one"].map((name) => bytes(ink(name)));
 const NAMES_OF = (k) => (k === 0 ? "X" : k === pg.run.sizes.length - 1 ? "outputs" : hidden(k));
-// the tiles, or of each `of` of them the one in place `turn`
+// One canvas for all: each costs the browser time in each frame, whether it changes or not.
+const tiles = element("canvas", { id: "pg-tiles", ariaHidden: true }), tile = element("canvas");
+// the tiles, or of each `of` of them the one in place `turn`; while it plays, those that are no input stay
 function draw_tiles(turn = 0, of = 1) {
-  const colours = palette(), { values, fine } = pg.seen, tiles = [...$("pg-net").querySelectorAll(".pg-tile")];
-  for (const canvas of tiles.filter((_, i) => i % of === turn)) {
-    const [k, j] = canvas.dataset.tile.split(" ").map(Number), pen = canvas.getContext("2d");
-    if (is_picture()) draw_weights(canvas, k, j, colours);
-    else if (Number.isNaN(k)) pg.playing || idle_tile(canvas, colours);
-    else pen.putImageData(image_of(values[NAMES_OF(k)], j, fine, colours), 0, 0);
-  }
+  const pen = tiles.getContext("2d"), dots = devicePixelRatio, colours = palette();
+  pen.setTransform(dots, 0, 0, dots, 0, 0);
+  pen.imageSmoothingEnabled = false;
+  [...pg.places].filter((_, i) => i % of === turn).forEach(([name, { x, y, width, height }]) => {
+    const idle = name in INPUTS;
+    if (idle && pg.playing) return;
+    draw_tile(name, colours);
+    pen.globalAlpha = idle ? 0.4 : 1;
+    if (idle) pen.clearRect(x, y, width, height);
+    pen.drawImage(tile, x, y, width, height);
+  });
 }
+function draw_tile(name, colours) {
+  const [k, j] = name.split(" ").map(Number);
+  const of_unit = () => (is_picture() ? weights_image : unit_image)(k, j, colours);
+  const image = name in INPUTS ? idle_image(name, colours) : of_unit();
+  Object.assign(tile, { width: image.width, height: image.height });
+  tile.getContext("2d").putImageData(image, 0, 0);
+}
+const unit_image = (k, j, colours) => image_of(pg.seen.values[NAMES_OF(k)], j, pg.seen.fine, colours);
 // the colours of a column of values on the grid: the largest is as strong as the colour can be
 function image_of(array, j, fine, palette, side = TILE) {
   const image = new ImageData(side, side), { data, shape } = array, n = shape[1], line = shape[0] < fine * fine;
@@ -170,19 +184,17 @@ function tint(pixels, at, share, [minus, none, plus]) {
   for (let c = 0; c < 3; c++) pixels[at + c] = none[c] + much * (end[c] - none[c]);
   pixels[at + 3] = 255;
 }
-function idle_tile(canvas, palette) {
-  const { of } = INPUTS[canvas.dataset.tile], values = grid(TILE).map(([a, b]) => of(a, b));
-  const array = { data: Float64Array.from(values), shape: [TILE * TILE, 1] };
-  canvas.getContext("2d").putImageData(image_of(array, 0, TILE, palette), 0, 0);
+function idle_image(name, palette) {
+  const values = grid(TILE).map(([a, b]) => INPUTS[name].of(a, b));
+  return image_of({ data: Float64Array.from(values), shape: [TILE * TILE, 1] }, 0, TILE, palette);
 }
 // of pictures: the digit itself, what the units of the first layer look for, and how much the others say
-function draw_weights(canvas, k, j, palette) {
-  const pen = canvas.getContext("2d"), image = new ImageData(8, 8), values = probed();
-  Object.assign(canvas, { width: 8, height: 8 });
+function weights_image(k, j, palette) {
+  const image = new ImageData(8, 8), values = probed();
   const { data, shape } = pg.run.optimizer.params[pg.run.program.params[0]];
   const own = k === 0 ? pg.pixels : Array.from({ length: 64 }, (_, p) => data[p * shape[1] + j]);
   const shown = k > 1 ? Array(64).fill(values[NAMES_OF(k)].data[j]) : own;
   const most = k > 1 ? Math.max(...values[NAMES_OF(k)].data.map(Math.abs)) : Math.max(...shown.map(Math.abs), 1e-9);
   shown.forEach((a, p) => tint(image.data, 4 * p, a / most, palette));
-  pen.putImageData(image, 0, 0);
+  return image;
 }

@@ -7,9 +7,9 @@ function save_picture() {
 function picture() {
   const net = $("pg-net"), here = net.getBoundingClientRect(), side = is_picture() ? $("pg-pad") : $("map");
   const wide = net.scrollWidth + 320, high = Math.max(net.scrollHeight, 300);
-  const tiles = [...net.querySelectorAll(":is(.pg-unit, [aria-pressed=true]) canvas")].map((canvas) => {
-    const { left, top, width, height } = canvas.getBoundingClientRect();
-    return image_text(canvas, left - here.left + net.scrollLeft, top - here.top, width, height);
+  const images = [...pg.places].filter(([name]) => !(name in INPUTS)).map(([name, { x, y, width, height }]) => {
+    draw_tile(name, palette());
+    return image_text(tile, x, y, width, height);
   });
   const words = [...net.querySelectorAll(":is(.pg-head, .pg-unit, [aria-pressed=true]) span")].map((span) => {
     const { left, top, width } = span.getBoundingClientRect(), x = left - here.left + net.scrollLeft + width / 2;
@@ -19,9 +19,9 @@ function picture() {
   const size = `viewBox="0 0 ${wide} ${high}" width="${wide}" height="${high}"`;
   const look = `font-family="system-ui, sans-serif" font-size="12" fill="${ink("text")}"`;
   const back = `<rect width="100%" height="100%" fill="${ink("card")}"/>`, edges = pg.paths.map(edge_text);
-  const output = image_text(side, wide - 300, 8, 284, 284);
+  const output = [...(is_plane() ? [$("pg-back")] : []), side].map((canvas) => image_text(canvas, wide - 300, 8, 284, 284));
   const head = `<svg xmlns="${pg.edges.namespaceURI}" ${look} ${size}>`;
-  return [head, back, ...edges, ...tiles, ...words, output, "</svg>"].join("\n");
+  return [head, back, ...edges, ...images, ...words, ...output, "</svg>"].join("\n");
 }
 function edge_text({ path }) {
   const style = getComputedStyle(path), names = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity"];

@@ -19,9 +19,9 @@ from ..core.layers import ACTIVATIONS, Sequential, Tanh, mlp
 from ..core.losses import cross_entropy, mse_loss
 from ..core.ops import Array
 from ..core.tensor import Tensor
+from ..program.expressions import loaded
 from ..program.javascript import RESERVED
 from ..program.javascript_arrays import Arrays
-from ..program.names import loaded
 from ..program.program import Program
 from ..program.trace import Trace
 from ..program.writer import Line

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from .names import stored
+from .expressions import stored
 from .preamble import importable_anywhere
 
 WORDS = """

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from .expressions import stored
 from .javascript import Numbers
-from .names import stored
 
 IN_ARRAYS: dict[type[ast.AST], str] = {  # operator of arrays: the function of NumPy and of runtime.js
     ast.Add: "add",
