@@ -30,8 +30,8 @@ function draw_charts(only) {
   const moves = (runner) => grown(runner, "moves", (i) => where(runner, i + 1).move, 1);
   const lines = (values_of, first) =>
     race.runners.map((runner) => {
-      const values = values_of(runner);
-      return { name: runner.name, ...look(runner.name), values, first, upto: Math.min(t - first, values.length - 1) };
+      const { name, gone } = runner, values = values_of(runner);
+      return { name, ...look(name), values, first, gone, upto: Math.min(t - first, values.length - 1) };
     });
   if (only !== charts.moves) charts.loss.draw(lines(above, 0), steps, t);
   if (only !== charts.loss) charts.moves.draw(lines(moves, 1), steps, t);
