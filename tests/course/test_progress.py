@@ -190,7 +190,7 @@ EXERCISES = [
 
 @pytest.fixture
 def teacher(tmp_path):
-    folder = tmp_path / "own"
+    folder = tmp_path / "my own"
     (folder / "solutions").mkdir(parents=True)
     (folder / "exercises.py").write_text(OURS)
     (folder / "1_softplus.py").write_text(SOFTPLUS)
@@ -203,7 +203,7 @@ def test_a_teachers_exercises_are_handed_out_without_solutions(tmp_path, capsys,
     assert "2  median " in said(capsys, "list", "--from", teacher)[1]
     work = tmp_path / "work"
     status, shown = said(capsys, "start", work, "--from", teacher)
-    assert (status, f"exercise check {work / '1_softplus.py'} --from {teacher}" in shown) == (0, True)
+    assert (status, f'exercise check {work / "1_softplus.py"} --from "{teacher}"' in shown) == (0, True)
     assert sorted(path.name for path in work.rglob("*")) == ["1_softplus.py", "2_median.py"]
     assert "slope of log" in said(capsys, "hint", 1, "--from", teacher)[1]
     assert said(capsys, "solution", 1, "--from", teacher)[1].strip() == RIGHT.strip()
@@ -223,7 +223,7 @@ def test_a_teachers_exercises_are_checked_and_marked(tmp_path, capsys, teacher):
         (work / name).write_text(text)
     status, shown = said(capsys, "check", work / "ada" / "1_softplus.py", "--from", teacher)
     assert status == 0
-    assert f"exercise solution 1 --from {teacher}\nNext: 2, the number in the middle" in shown
+    assert f'exercise solution 1 --from "{teacher}"\nNext: 2, the number in the middle' in shown
     status, shown = said(capsys, "check", work / "ben", "--from", teacher)
     assert (status, "it is the mean" in shown, "exercise hint" in shown) == (1, True, False)
     assert said(capsys, "grade", work, "--from", teacher, "--out", tmp_path / "out")[0] == 0
@@ -259,6 +259,7 @@ def test_a_file_of_another_exercise_is_not_taken_for_one_of_ours(tmp_path, capsy
     [
         (None, "holds no exercises.py"),
         ("1 / 0", "cannot be run: ZeroDivisionError"),
+        ("raise SystemExit(3)", "cannot be run: SystemExit: 3"),
         ("EXERCISES = 3", "has to set EXERCISES"),
         (OURS.replace('"median"', '"mode"'), "holds no 2_mode.py"),
         (OURS.replace("Exercise(2, ", "Exercise(1, ").replace('"median"', '"softplus"'), "two exercises one number"),

@@ -12,8 +12,8 @@ from node import LAB, needs_node, node
 import tinygrad_edu as tg
 from tinygrad_edu.cli.main import main
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.extras.optimizers import RULES
 from tinygrad_edu.lab import emit, optimizers
-from tinygrad_edu.lab.emit import ON_PAGE
 from tinygrad_edu.program.javascript import functions
 from tinygrad_edu.race.surfaces import stated
 
@@ -49,8 +49,8 @@ PLANS = [
     plan("ravine", lr=0.05),
     plan("ravine", lr=0.6),  # both leave the picture
     plan("ravine", tuned=True),
-    plan("own", list(ON_PAGE), lr=0.003),
-    plan("beale", list(ON_PAGE), tuned=True, start=(1, 1.5)),
+    plan("own", list(RULES), lr=0.003),
+    plan("beale", list(RULES), tuned=True, start=(1, 1.5)),
     plan("rosenbrock", ["adam", "momentum"], hyper={"adam": {"beta1": 0.5}, "momentum": {"bias_correction": True}}),
     plan("neuron", ["sgd", "rmsprop"], lr=0.5, batch=4),
     plan("neuron", ["sgd", "nesterov"], lr=0.5, batch=0),
@@ -68,7 +68,7 @@ def test_the_copied_python_ends_where_the_page_does(tmp_path, tab):
         with contextlib.redirect_stdout(said):
             exec(race["python"], {})
         lines = [line.split() for line in said.getvalue().splitlines()]
-        assert [name for name, *_ in lines] == [ON_PAGE[rule].__name__ for rule in given["rules"]]
+        assert [name for name, *_ in lines] == [RULES[rule].__name__ for rule in given["rules"]]
         for (name, *text), end in zip(lines, race["ends"], strict=True):
             point = [float(part.strip("[,]")) for part in text]
             assert np.allclose(point, [end["x"], end["y"]], 1e-9, 1e-9), (given["surface"], name)
@@ -79,7 +79,7 @@ def test_the_numbers_of_a_step_are_those_of_the_rule_statement_by_statement(tmp_
     text = """const race = new Race(D.plan, 9);
     answer(Object.fromEntries(race.runners.map((runner) => [runner.name, { points: runner.points,
       told: [...runner.notes.keys()].map((step) => told(runner, step)) }])));"""
-    found = node(tmp_path, tab, text, plan=plan("ravine", list(ON_PAGE), lr=0.02))
+    found = node(tmp_path, tab, text, plan=plan("ravine", list(RULES), lr=0.02))
     for rule, run in found.items():
         for step, both in enumerate(run["told"]):
             for i, lines in enumerate(both):
@@ -200,7 +200,7 @@ def test_every_surface_outside_the_race_is_checked_at_points():
     x, y, k, value, dx, dy = slopes["ravine"][0]
     assert np.allclose([value, dx, dy], [(x**2 + k * y**2) / 2, x, k * y])
     p = Tensor([1.0], requires_grad=True)
-    assert isinstance(ON_PAGE["adam"]([p]), tg.Adam)
+    assert isinstance(RULES["adam"]([p]), tg.Adam)
 
 
 def test_lines_and_labels_stand_out_from_every_shade_of_the_map():

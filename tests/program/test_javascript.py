@@ -10,7 +10,7 @@ from ops_table import ROWS
 
 import tinygrad_edu as tg
 from tinygrad_edu.program.javascript import functions
-from tinygrad_edu.program.javascript_arrays import IN_ARRAYS, METHODS, NUMPY
+from tinygrad_edu.program.javascript_arrays import IN_ARRAYS, LINALG, METHODS, NUMPY
 
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 0.5, 2.5, -2.5, np.inf, -np.inf, np.nan])
 UNARY = """
@@ -53,6 +53,7 @@ def cases():
                     how = {"axis": axis, "keepdims": keepdims} | ({"ddof": 0} if name in ("var", "std") else {})
                     yield name, [x, how], getattr(np, name)(x, **how)
     yield "max", [SPECIAL], np.max(SPECIAL)
+    yield "square", [SPECIAL], np.square(SPECIAL)
     for name, x, y in [("bitwise_and", True, False), ("bitwise_or", True, False)]:
         a, b = rng.random((3, 4)) < 0.5, rng.random(4) < 0.5
         yield name, [a, b], getattr(np, name)(a, b)
@@ -84,6 +85,8 @@ def cases():
             for axis in (None, 0, -1):
                 yield "cumsum", [x, axis], np.cumsum(x, axis)
                 yield "cumprod", [x, axis], np.cumprod(x, axis)
+        yield "ravel", [x], x.ravel()
+        yield "norm", [x], np.sqrt(np.sum(x * x))
     x = draw((2, 3, 4))
     yield "mT", [x], x.mT
     yield "squeeze", [x[:, :1], 1], x[:, 0]
@@ -146,7 +149,36 @@ def test_each_function_of_the_runtime_gives_what_numpys_does(tmp_path):
         around = 1e-14 * np.max(np.abs(expected)) if name == "matmul" else 1e-300
         np.testing.assert_allclose(found, expected, 4e-15, around, err_msg=f"{name} {args}")
     tried = {name for name, *_ in every}
-    assert {*NUMPY, *METHODS, *IN_ARRAYS.values()} <= tried
+    assert {*NUMPY, *METHODS, *IN_ARRAYS.values(), *LINALG} <= {*tried, "eigh", "qr"}  # these two: see below
+
+
+SQUARES = """answer(D.squares.map((given) => { const a = np.array(given), [values, vectors] = np.eigh(a), [q, r] = np.qr(a);
+return [values, vectors, q, r].map(np.tolist); }));"""
+
+
+@needs_node
+def test_eigenvectors_and_qr_are_numpys(tmp_path):
+    """To 1e-14 of the matrix, as far as LAPACK is from the truth; vectors of equal eigenvalues are any ones."""
+    rng, squares = np.random.default_rng(0), []
+    for n in (1, 2, 3, 8, 17, 32):
+        for scale in (1e-9, 1.0, 1e6):
+            x = scale * rng.standard_normal((n, n + 2))
+            squares += [x @ x.T, x[:, :n] + x[:, :n].T, x[:, :1] @ x[:, :1].T, np.diag(x[0, :n])]
+    squares += [np.zeros((3, 3)), np.eye(4), np.array([[0.0, 1.0], [1.0, 0.0]])]
+    for a, found in zip(squares, node(tmp_path, SQUARES, squares=[a.tolist() for a in squares]), strict=True):
+        values, vectors, q, r = map(np.array, found)
+        around = 1e-14 * max(np.abs(a).sum(), 1e-300)
+        expected, basis = np.linalg.eigh(a)
+        np.testing.assert_allclose(values, expected, 0, around)
+        np.testing.assert_allclose(vectors @ np.diag(values) @ vectors.T, a, 0, around)
+        np.testing.assert_allclose(vectors.T @ vectors, np.eye(len(a)), 0, 1e-13)
+        gaps = np.diff(expected).min() if len(a) > 1 else np.inf
+        if gaps > 0.01 * np.abs(expected).max() > 0:
+            np.testing.assert_allclose(np.abs(np.sum(vectors * basis, axis=0)), 1, 1e-13)
+        np.testing.assert_allclose(q @ r, a, 0, around)
+        np.testing.assert_allclose(q.T @ q, np.eye(len(a)), 0, 1e-13)
+        if np.linalg.matrix_rank(a) == len(a) and np.linalg.cond(a) < 1e6:  # with the signs of LAPACK
+            np.testing.assert_allclose(q, np.linalg.qr(a)[0], 0, 1e-8)
 
 
 @needs_node
@@ -178,7 +210,7 @@ NOT_EMITTED = {  # ops without JavaScript, each with what is refused in its prog
     "avg_pool2d": "np.pad",
     "cholesky": "np.linalg.cholesky",
     "concatenate": "np.concatenate",
-    "conv2d": ".shape[2:]",
+    "conv2d": ".swapaxes",
     "det": "np.linalg.det",
     "einsum": "np.einsum",
     "inv": "np.linalg.inv",
@@ -281,7 +313,7 @@ def chained(a):
 
 
 def slices(a):
-    return a[1:]
+    return a[:1]
 
 
 def unknown(a):
@@ -301,7 +333,7 @@ def formatted(a):
     [
         (comprehension, "[b + 1 for b in a]"),
         (chained, "0 < a < 1"),
-        (slices, "a[1:]"),
+        (slices, "a[:1]"),
         (unknown, "np.einsum"),
         (keywords, "a, *, b"),
         (formatted, "lambda: a"),

@@ -212,8 +212,9 @@ def load_table(path: str, rng: Any, options: argparse.Namespace) -> tuple[Split,
 
 
 def surface(text: str) -> str:
-    """Read the name of a surface, or all, or a formula of x and y: what is more than letters, - and _."""
-    if re.sub(r"[-_ ]", "", text).isalpha():
+    """Read the name of a surface, or all, or a formula of x and y: what is more than words, or "x - y"."""
+    words = re.split(r"[-_ ]+", text.strip())
+    if all(map(str.isalpha, words)) and not {"x", "y"}.issuperset(words):
         return (
             "all" if plain(text) == "all" else choice("surface", text, SURFACES, ', all, or a formula as "x**2 + y**2"')
         )

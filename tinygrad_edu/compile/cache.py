@@ -17,7 +17,7 @@ import numba
 import numpy as np
 
 from ..extras.known import Known
-from ..program.names import parsed
+from ..program.expressions import parsed
 from . import intrinsics, numpy_c, products, store
 from .kept import SOURCE
 from .store import folder

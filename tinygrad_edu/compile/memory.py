@@ -70,29 +70,53 @@ class Memory:
         return row is not None and len(shape) == 2 and not shape[1].a and row[:2] == (shape[1:], self.dtype)
 
     def share(self, lines: list[str], begun: set[str], kept: set[str]) -> None:
-        """Have arrays of one size share memory, where one is done with before the other begins.
+        """Have arrays of one size share memory, where one is done with before the other begins, or as it does.
 
         lines : statements, loops among them; begun : arrays that are filled before; kept : read afterwards
         """
-        first, last, at = dict.fromkeys(begun & self.regions.keys(), -1), dict[str, int](), -1
+        first, last, statements = dict.fromkeys(begun & self.regions.keys(), -1), dict[str, int](), list[list[str]]()
         for line in lines:
-            at += not line.startswith(" ")  # a loop is one statement
+            if not line.startswith(" "):  # a loop is one statement
+                statements.append([])
+            statements[-1].append(line)
             for name in {self.root(word) for word in re.findall(r"\w+", line) if word in self.regions}:
-                first.setdefault(name, at)
-                last[name] = at
-        last.update(dict.fromkeys((self.root(name) for name in kept), at + 1))
-        free = list[str]()  # of arrays that have memory of their own, the one that was begun last is last
+                first.setdefault(name, len(statements) - 1)
+                last[name] = len(statements) - 1
+        last.update(dict.fromkeys((self.root(name) for name in kept), len(statements)))
+        tenants = dict[str, str]()  # array with memory of its own to the one that has it now; the youngest is last
         for name in sorted(first, key=first.__getitem__):
             region = self.regions[name]
             if name in self.fixed or region.base or not size_of(region.shape).a:
                 continue
-            at, size = first[name], size_of(region.shape)
-            before = [a for a in free if size_of(self.regions[a].shape) == size and last[a] < at]
-            if before and region.dtype == self.dtype == self.regions[before[0]].dtype:
-                self.lent[name] = before[0]
-                last[before[0]] = last.get(name, at)
+            for owner, tenant in tenants.items() if region.dtype == self.dtype else ():
+                if last[tenant] < first[name]:
+                    fits = size_of(self.regions[owner].shape) == size_of(region.shape)
+                else:
+                    ends = last[tenant] == first[name] and self.regions[owner].shape == region.shape
+                    fits = ends and self._in_place(statements[first[name]], name, tenant)
+                if fits and self.regions[owner].dtype == self.dtype:
+                    self.lent[name], tenants[owner] = owner, name
+                    break
             else:
-                free.append(name)
+                tenants[name] = name
+
+    def _in_place(self, statement: list[str], name: str, old: str) -> bool:
+        """Return whether a statement writes each element of an array where it has read that of the old one, and then
+        reads nothing of the old one."""
+        loops = [line.split()[1] for line in statement if line.lstrip().startswith("for ")]
+        at, written = f"[{', '.join(loops)}]", False
+        for line in statement[len(loops) :]:
+            target, _, text = line.strip().partition(" = ")
+            read = [word for word in re.findall(r"\w+", line) if word in self.regions and self.root(word) == old]
+            if len(read) != len(re.findall(rf"\b{re.escape(old + at)}", text)) or (written and read):
+                return False
+            written |= target == f"{name}{at}"
+        return written
+
+    def _renamed(self) -> dict[str, str]:
+        """Return the arrays that take all of the memory that they are lent: they are another name for its owner, so
+        that the compiler sees that what is read and what is written are one."""
+        return {name: of for name, of in self.lent.items() if self.regions[name].shape == self.regions[of].shape}
 
     def places(self) -> tuple[dict[str, tuple[Length, Shape]], Length]:
         """Return where each array begins in the workspace, at multiples of 16, and its shape; and the length of all."""
@@ -102,7 +126,8 @@ class Memory:
                 size = size_of(region.shape)
                 places[name] = at, region.shape
                 at = Length(at.a + size.a, at.b + -(-size.b // 16) * 16)
-        return places | {name: (places[of][0], self.regions[name].shape) for name, of in self.lent.items()}, at
+        lent = self.lent.keys() - self._renamed()
+        return places | {name: (places[self.lent[name]][0], self.regions[name].shape) for name in sorted(lent)}, at
 
     def numbers(self) -> dict[str, int]:
         """Return a number for each array, the same for arrays that share memory."""
@@ -114,7 +139,7 @@ class Memory:
         """Return the lines that give shared memory its further names."""
         numbers = self.numbers()
         many = len(set(numbers.values()))
-        return [
+        return [f"{name} = {of}" for name, of in self._renamed().items()] + [
             f"{name} = _place(_address({r.base}), 0, ({tuple_text(r.shape)}), {r.dtype}, {numbers[name]}, {many})"
             for name, r in self.regions.items()
             if r.base

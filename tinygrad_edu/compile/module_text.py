@@ -23,12 +23,17 @@ from .values import names_of, tuple_text
 
 LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT, STATUS = range(8)  # the places in the array ``out``
 OUT = 8  # the length of ``out``
+# An array in memory, as NumPy's header ndarraytypes.h has it: a head as of each object, which ends with its class; the
+# address of its numbers, how many axes, their lengths, the steps along them, the array whose numbers these are, the
+# dtype, and flags
+HEAD = object.__basicsize__
+WHOLE = 0x101  # the flags of an array without gaps (0x1), with each number at a multiple of its size (0x100)
 RAISE, SKIP, PROPAGATE = range(3)  # policies: the answers to a gradient that is not finite
 
 TEMPLATE = '''\
 """A training step that tinygrad_edu made out of the program of a gradient."""
 
-from math import erf, erfc, inf, isfinite, sqrt
+from math import erf, erfc, inf, isfinite, nan, sqrt
 
 import numpy as _np
 from numpy import bool, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64
@@ -104,15 +109,52 @@ def update(_at):
 
 
 @_kernel
-def step({rest}, _X, _y):
-    """One batch."""
-    _mode = _flush(0)
-    _status = gradients({rest}, _X, _y)
+def passes(_object, _class, _dtype, _shape):
+    """True if there is an array of that class, dtype and shape at this address, without gaps: see HEAD."""
+    if _array(_object + {HEAD} - 8, 0, (1,), int64)[0] != _class:
+        return False
+    _words, _halves = _array(_object + {HEAD}, 0, (6,), int64), _array(_object + {HEAD}, 0, (13,), int32)
+    if _words[5] != _dtype or _halves[2] != len(_shape) or _halves[12] & {WHOLE} != {WHOLE}:
+        return False
+    _lengths = _array(_words[2], 0, (len(_shape),), int64)
+    for _i in range(len(_shape)):
+        if _lengths[_i] != _shape[_i]:
+            return False
+    return True
+
+
+@_kernel
+def one({rest}, _x, _y):
+    """One batch, its arrays at these addresses, if it is as the one before and there are numbers for it."""
+    _n = _at[{at[n]}]
+    if not (
+        _at[{at[left]}] > 0
+        and passes(_x, _at[{at[class]}], _at[{at[dtype_X]}], (_n, {x_shape}))
+        and passes(_y, _at[{at[class]}], _at[{at[dtype_y]}], (_n, {y_shape}))
+    ):
+        return {OTHER}
+    _width = _at[{at[runs]}] * {width} * 8
+    _repeat(_at[{at[rows]}], _at[{at[numbers]}], 1, _width)
+    _xb = _array(_array(_x + {HEAD}, 0, (1,), int64)[0], 0, (_n, {x_shape}), {x_dtype})
+    _yb = _array(_array(_y + {HEAD}, 0, (1,), int64)[0], 0, (_n, {y_shape}), {y_dtype})
+    _status = gradients({rest}, _xb, _yb)
     if _status == {DONE} and not _at[{at[apart]}]:
         _status = update(_at)
-    _array(_at[{at[out]}], 0, ({OUT},), float64)[{STATUS}] = _status
-    _flush(_mode)
+    if _status == {DONE}:
+        _at[{at[rows]}] += _width
+        _at[{at[left]}] -= 1
     return _status
+
+
+@_kernel
+def step(_table, {generators}_X, _y):
+    """One batch: return its loss, or NaN, and why in _out. _table : the address of _at."""
+    _at = _array(_table, 0, ({slots},), int64)
+    _out = _array(_at[{at[out]}], 0, ({OUT},), float64)
+    _mode = _flush(0)
+    _out[{STATUS}] = _status = one({rest}, _identity(_X), _identity(_y))
+    _flush(_mode)
+    return float(_out[{LOSS}]) if _status == {DONE} else nan
 
 
 @_kernel
@@ -217,6 +259,8 @@ def assemble(parts: Parts, rule: Any, states: int, size: int, dtype: Any) -> str
         at=at,
         dtype=dtype,
         rest=", ".join(["_at", *generators]),
+        generators="".join(f"{name}, " for name in generators),
+        slots=len(at),
         body="\n".join(f"    {line}" for line in _body(parts, at, dtype)),
         size=size,
         states="\n".join(f"    _s{i} = _array(_at[{at[f'state{i}']}], 0, ({size},), {dtype})" for i in range(states)),

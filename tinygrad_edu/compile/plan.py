@@ -29,12 +29,14 @@ from ..extras.whole_optimizers import Whole, is_apart
 from ..program.program import Program
 from . import cache
 from .inputs import inputs_of, loops_of
+from .intrinsics import OBJECT
 from .module_text import APPLIED, LEFT_OUT, OUT, PROPAGATE, RAISE, SKIP, STATUS, Drawn, Kinds, Parts, assemble
 from .numpy_c import asleep, in_pieces, interrupted_late, interruptible, wake_blas
 from .table import DONE, NOT_FINITE, SKIPPED, Table, slots
 from .values import CannotCompile
 
 POLICIES = {"raise": RAISE, "skip": SKIP, "propagate": PROPAGATE}
+AHEAD = 1024  # for so many steps to come numbers are computed at once, after as many steps with nothing between
 
 
 class Plan:
@@ -48,9 +50,13 @@ class Plan:
     apart : whether the update is a call of its own: threads share it, ranks do, or something comes before it
     cached : whether the machine code that was asked for last was on disk
     out : the results of the latest call, see `module_text`
+    updates : those that the table is for
+    steady : whether machine code can take steps on its own: no number of those to come depends on what happens until
+        then, and the update is all that they leave behind
     """
 
     cached: bool
+    steady, _steps, _until = False, 1, 0
 
     def __init__(
         self,
@@ -93,27 +99,32 @@ class Plan:
         self._others = [(t, t.array) for t in inputs.rest.values() if isinstance(t, Tensor)]
         written = [line.target.removesuffix("[...]") for line in program.forward if "[" in line.target]
         self._written = [inputs.rest[name] for name in written]
-        self._bound = list[Update]()  # the updates that the table is for
+        self.updates = list[Update]()
 
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
         self._shared = size >= threads.WORTH_A_THREAD and not isinstance(optimizer, Whole)
         self._ranks = optimizer.ranks
         self.apart = self._shared or self._ranks is not None or between is not None or self._by_numpy
         width = 1 + len(numbers_of(optimizer.kernel, 2 + len(optimizer.state)))
-        self._row, self._pack = 8 * width, Struct(f"{width}d").pack_into
+        self._width, self._pack = 8 * width, Struct(f"{width}d").pack_into
         numbers: Any = np.zeros((len(optimizer.params), width))
+        row: Any = np.zeros_like(numbers)
         out: Any = np.zeros(OUT)
-        self._numbers = memoryview(numbers).cast("B")
+        self._numbers: list[Any] = [memoryview(each[1:]) for each in numbers]
+        self._row, self._row_at = memoryview(row).cast("B"), row.ctypes.data
         self.out: Any = memoryview(out)  # quicker than the array for a single number
         self._spans = np.zeros((len(optimizer.params), 2), np.int64)
         self._room, self._work, self._policy = -1, lowered.size, ""
         self._products, self._switches, self._cuts = lowered.products, False, False
         self._kinds = {name: kinds[name] for name in parts.indices}
+        self._alone = type(optimizer).finish is Optimizer.finish and not (self._written or self.apart)
         self.table = Table(slots(len(averages), inputs.kept))
         self.table.put(data=buffer.data, grad=buffer.grad, out=out, numbers=numbers, spans=self._spans)
-        self.table.put(l2=optimizer.regularised, apart=self.apart)
+        self.table.put(**{"l2": optimizer.regularised, "apart": self.apart, "class": id(np.ndarray)})
         self.table.put(**{f"state{i}": a for i, a in enumerate(averages)})
         self.table.put(**{f"kept {name}": a for name, a in inputs.kept.items()})
+        self._slots = self.table.view
+        self._rows, self._left = (self.table.slots[name] for name in ("rows", "left"))
         self._types = [array_type(X), array_type(y)]
 
     def make_room(self, n: int) -> None:
@@ -131,32 +142,36 @@ class Plan:
 
     # --- a batch ------------------------------------------------------------------------------------------------------
 
-    def run(self, X: Array, y: Array) -> int:
-        """Take a step with a batch. Return its status; what else there is to know is in ``out``."""
-        optimizer, updates, (p, _, g) = self.optimizer, self._bound, self._trained[0]
+    def expect(self, X: Array, y: Array) -> None:
+        """Have machine code take batches as this one."""
+        self._dtypes = X.dtype, y.dtype  # which live as long as their addresses are in use
+        self.table.put(n=len(X), dtype_X=id(X.dtype), dtype_y=id(y.dtype))
+
+    def run(self, X: Array, y: Array, going_on: bool) -> int:
+        """Take a step with a batch. Return its status; what else there is to know is in ``out``.
+
+        going_on : whether nothing has happened to model and optimizer since the step before
+        """
+        optimizer, updates = self.optimizer, self.updates
         try:
-            if (
-                updates is optimizer.cached_updates
-                and next_stamp() == updates[0].stamp + 1  # the engine has done nothing since
-                and p.stored_grad is g  # there was no zero_grad()
-                and not (asleep or thread.stepped)
-            ):
+            if going_on:
                 optimizer.begin(updates)
             else:
                 updates = self._begin()
+            self._number(updates, going_on)
         except Exception:  # a schedule, say; no gradient was computed, so none is left
             optimizer.zero_grad()
             raise
-        at = 0
-        for update in updates:
-            self._pack(self._numbers, at, update.l2, *update.numbers)
-            at += self._row
         if self._policy is not optimizer.nonfinite:
             self._obey(optimizer.nonfinite)
         code = self.step  # which is compiled now, if it is new
         self.out[STATUS] = -1.0
         try:
-            status: int = self._switching(code, X, y) if self._switches else code(X, y)
+            if self._switches:
+                self._switching(code, X, y)
+            else:
+                code(X, y)
+            status = int(self.out[STATUS])
             if status == DONE and self.apart:
                 status = self._update()
         except BaseException:  # an interrupt, which is raised when machine code returns: the step has been taken
@@ -164,15 +179,44 @@ class Plan:
             if self.out[STATUS] == DONE and not self.apart:
                 optimizer.finish(updates)
             raise
+        return self.conclude(status)
+
+    def conclude(self, status: int) -> int:
+        """Leave model and optimizer as the eager step of this status does. Return it."""
+        optimizer = self.optimizer
         if self._written:
             self._note_written()
         if status == DONE:
-            optimizer.finish(updates)
+            optimizer.finish(self.updates)
         else:
             self._renew()
             optimizer.last = []
             optimizer.skipped += status == SKIPPED
         return status
+
+    def catch_up(self) -> None:
+        """Count the step that machine code has taken if an interrupt came before it was counted."""
+        taken = self._until - self._slots[self._left] - self.updates[0].t
+        if self.steady and taken:
+            self.optimizer.finish(self.updates, taken)
+
+    def _number(self, updates: list[Update], going_on: bool) -> None:
+        """Write down the numbers of this step. Of a step that goes on, also those of steps to come: twice as many each
+        time, so that nothing is lost where something else happens after a few."""
+        self._steps = min(2 * self._steps, AHEAD) if going_on and self.steady else 1
+        if self._steps > 1:
+            rows = self._ahead(updates, self._steps)
+            self.table.put(rows=rows)
+            for update, numbers in zip(updates, self._numbers):
+                update.numbers = numbers  # always those of the latest update, for `why`
+        else:
+            at = 0
+            for update in updates:
+                self._pack(self._row, at, update.l2, *update.numbers)
+                at += self._width
+            self._slots[self._rows] = self._row_at
+        self._slots[self._left] = self._steps
+        self._until = updates[0].t + self._steps
 
     def run_epoch(self, X: Array, y: Array, order: Array, size: int) -> int:
         """Take a step with each batch: so many rows at a time, in this order. Return the status of the last."""
@@ -212,13 +256,13 @@ class Plan:
     def _begin(self) -> list[Update]:
         """Look whether everything is where it was, have every gradient where machine code writes it, and have the
         optimizer number its updates."""
-        for p, data, g in self._trained:
-            if p.array is not data or not p.retains_grad:  # a leaf retains a gradient if it requires one
-                raise _moved(p)
+        for t in self.moved():
+            raise RuntimeError(
+                f"{t.label()} was moved to another buffer since the step was compiled, or requires no gradient any "
+                "more; compile the step again"
+            )
+        for p, _, g in self._trained:
             p.stored_grad = g
-        for t, array in self._others:
-            if t.array is not array:
-                raise _moved(t)
         for p in self._without:
             p.stored_grad = None
         if asleep:
@@ -226,17 +270,23 @@ class Plan:
         optimizer = self.optimizer
         updates = optimizer.updates()
         optimizer.begin(updates)
-        if updates is not self._bound or thread.stepped:
+        if updates is not self.updates or thread.stepped:
             if self._ranks is not optimizer.ranks:
                 raise CannotCompile("this step was compiled before distribute(optimizer, comm); compile it afterwards")
-            self._bound = updates
+            self.updates = updates
             self._spans[: len(updates)] = [(update.span.start, update.span.stop) for update in updates]
             self.table.put(runs=len(updates))
             self._renew()
             optimizer.last = updates
             for told in thread.step:
                 told(optimizer)
+        self.steady = self._alone and not (self._switches or any(callable(update.group["lr"]) for update in updates))
         return updates
+
+    def moved(self) -> list[Tensor]:
+        """Return the Tensors whose numbers are no longer where machine code looks for them, or that were trained."""
+        trained = [p for p, data, _ in self._trained if p.array is not data or not p.retains_grad]  # it is a leaf
+        return trained + [t for t, array in self._others if t.array is not array]
 
     def _ahead(self, updates: list[Update], steps: int) -> Array:
         """Return a row for each of so many steps to come: what l2 and numbers of the updates will be."""
@@ -286,10 +336,10 @@ class Plan:
     def _apply(self) -> int:
         """Do the same with a rule that is no machine code, or whose numbers come from the gradient."""
         optimizer: Any = self.optimizer
-        optimizer.begin(self._bound)
-        if self._policy != "propagate" and any(update.not_finite() for update in self._bound):
+        optimizer.begin(self.updates)
+        if self._policy != "propagate" and any(update.not_finite() for update in self.updates):
             return SKIPPED if self._policy == "skip" else NOT_FINITE
-        optimizer.apply(self._bound)
+        optimizer.apply(self.updates)
         return DONE
 
     # --- machine code -------------------------------------------------------------------------------------------------
@@ -297,22 +347,22 @@ class Plan:
     @cached_property
     def step(self) -> Any:
         """The machine code for one batch."""
-        return self._load("step", self._types)
+        table, generators = self.table.at.ctypes.data, self.generators
+        return self._load("step", [table, *generators], [OBJECT, OBJECT])
 
     @cached_property
     def piece(self) -> Any:
         """The machine code for one thread's part in the update."""
-        return self._load("piece", [types.boolean, types.int64, types.int64], False)
+        return self._load("piece", [self.table.at], [types.boolean, types.int64, types.int64])
 
     @cached_property
     def epoch(self) -> Any:
         """The machine code for all batches of an epoch."""
         order, table = (types.Array(dtype, n, "C") for n, dtype in ((1, types.int64), (2, types.float64)))
-        return self._load("epoch", [*self._types, order, table])
+        return self._load("epoch", [self.table.at, *self.generators], [*self._types, order, table])
 
-    def _load(self, name: str, given: list[Any], draws: bool = True) -> Any:
-        """Return a function of the module, for what is given at each call; the table and generators are bound to it."""
-        bound = [self.table.at, *self.generators] if draws else [self.table.at]
+    def _load(self, name: str, bound: list[Any], given: list[Any]) -> Any:
+        """Return a function of the module, for what is given at each call; what is bound is given at all calls."""
         code, self.cached = cache.load(self.text, name, [*map(array_type, bound), *given], self.quiet)
         return partial(interruptible(code), *bound)
 
@@ -349,10 +399,3 @@ def array_type(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return types.Array(numba.from_dtype(value.dtype), value.ndim, "C")
     return numba.typeof(value)  # type: ignore[no-untyped-call]
-
-
-def _moved(t: Tensor) -> Exception:
-    return RuntimeError(
-        f"{t.label()} was moved to another buffer since the step was compiled, or requires no gradient any more; "
-        "compile the step again"
-    )

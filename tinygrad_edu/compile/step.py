@@ -20,16 +20,16 @@ from ..core import losses
 from ..core.layers import Layer
 from ..core.losses import NoLoss
 from ..core.ops import Array
-from ..core.optimizer import Optimizer
-from ..core.tensor import Tensor, no_grad, thread, unwrap
+from ..core.optimizer import Optimizer, Update
+from ..core.tensor import Tensor, next_stamp, no_grad, thread, unusual, unwrap
 from ..extras import gate
 from ..guards.frames import warn
 from ..guards.lost import LOST, fresh, lost, recorded
 from ..guards.samples import numbers
 from ..program.program import Program
-from .module_text import APPLIED, LEFT_OUT, LOSS, RIGHT, RIGHT_TOTAL, SEEN, TOTAL, YES_OR_NO
+from .module_text import APPLIED, LEFT_OUT, LOSS, RIGHT, RIGHT_TOTAL, SEEN, STATUS, TOTAL, YES_OR_NO
 from .plan import Plan
-from .table import DONE, NO_LOSS, NOT_FINITE, REFUSED
+from .table import DONE, NO_LOSS, NOT_FINITE, OTHER, REFUSED
 from .tracing import StepTracer, set_modes
 from .values import CannotCompile
 from .watch import Watch
@@ -107,7 +107,11 @@ class CompiledStep:
     program: Program
     source: str
     labelled: bool
-    _last: Any  # dtypes and shapes of the batch before, and its plan
+    _plan: Plan  # of the batch before
+    _last: Any  # its dtypes and shapes
+    _code: Any = None  # machine code that takes the next step on its own,
+    _stamp = -1  # if the engine's clock shows this plus 1
+    _busy = False  # whether a thread does that now
 
     def __init__(
         self,
@@ -131,6 +135,7 @@ class CompiledStep:
         y_dtype = dtype if y.dtype.kind == "f" else np.dtype(y.dtype.type)
         self.kinds = {"X": (x_dtype, X.shape[1:]), "y": (y_dtype, y.shape[1:])}
         self._lock = threading.RLock()  # machine code runs without Python's own
+        self._updates = list[Update]()
         self._begin()
         start = time.perf_counter()
         try:
@@ -155,12 +160,16 @@ class CompiledStep:
         """Forget all plans: a number, a layer or a Tensor that they were made with is another now."""
         before = self._missing
         self._begin(self._tracer.modes(self.model))
-        self._last = None, (), None, (), None  # no batch is as the one before
+        self._last = None, (), None, ()  # no batch is as the one before
         if new := [name for name in self._missing if name not in before]:
             warn(
                 f"{', '.join(new)}: the model has other parameters than when the step was compiled, and the optimizer "
                 "does not have them, so no step changes them; build the optimizer from the model again, then compile"
             )
+
+    def changed(self) -> bool:
+        """Return whether something is another now, so that the next call compiles anew or refuses."""
+        return self._watch.changed() or any(plan.moved() for plan in self._plans.values())
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a pickle or a copy takes along. The step is traced and compiled again, or loaded from disk."""
@@ -183,38 +192,79 @@ class CompiledStep:
     # --- a batch ------------------------------------------------------------------------------------------------------
 
     def __call__(self, X: Any, y: Any) -> float:
-        self._lock.acquire()  # quicker than with
-        try:
-            x_dtype, x_shape, y_dtype, y_shape, plan = self._last
-            if not (  # as the batch before: the `gate`, without a call
-                X.__class__ is ndarray
-                and y.__class__ is ndarray
-                and X.shape == x_shape
-                and y.shape == y_shape
-                and X.dtype is x_dtype
-                and y.dtype is y_dtype
-                and X.flags.carray
-                and y.flags.carray
-                and not self._watch.changed()
-            ):
-                self.optimizer.zero_grad()  # a batch that is refused leaves no gradient
-                if self._watch.changed():
-                    self._again()
-                X, y, plan = self._taken(X, y)
-            status = plan.run(X, y)
-            value: float = plan.out[LOSS]
-            if status >= REFUSED:
-                raise self._error(status, X, y, value)
-            return value
-        finally:
-            self._lock.release()
+        """Take a step with a batch, and return the loss.
+
+        As long as nothing else happens, machine code does all of it: it looks at the batch, and has the numbers of the
+        next updates. What changes anything, as a new learning rate does, moves the engine's clock on, `next_stamp`.
+        """
+        code = self._code
+        same = code is not None and (self._now == self._then or not self._watch.changed())
+        stamp = next_stamp()
+        if same and stamp - self._stamp == 1 and self._updates is self.optimizer.cached_updates and not unusual:
+            self._busy = True  # no other thread comes in between, as nothing was called since the look at the stamp
+            try:
+                value: float = code(X, y)
+                if value == value:
+                    self._stamp = stamp
+                    self.optimizer.t += 1
+                    for update in self._updates:
+                        update.t += 1
+                    return value
+                if (status := int(self._plan.out[STATUS])) != OTHER:
+                    return self._result(self._plan.conclude(status), X, y)
+            except BaseException:  # an interrupt, which is raised when machine code returns
+                self._plan.catch_up()
+                raise
+            finally:
+                self._busy = False
+        with self._lock:
+            return self._looked_at(X, y, stamp)
+
+    def _looked_at(self, X: Any, y: Any, stamp: int) -> float:
+        """Take a step after a look at everything. stamp : what the engine's clock shows."""
+        going_on = stamp - self._stamp == 1 and self._updates is self.optimizer.cached_updates and not unusual
+        self._hold()
+        x_dtype, x_shape, y_dtype, y_shape = self._last
+        if not (  # as the batch before: the `gate`, without a call
+            X.__class__ is ndarray
+            and y.__class__ is ndarray
+            and X.shape == x_shape
+            and y.shape == y_shape
+            and X.dtype is x_dtype
+            and y.dtype is y_dtype
+            and X.flags.carray
+            and y.flags.carray
+            and not self._watch.changed()
+        ):
+            self.optimizer.zero_grad()  # a batch that is refused leaves no gradient
+            if self._watch.changed():
+                self._again()
+            X, y, _ = self._taken(X, y)
+            going_on = False
+        return self._result(self._plan.run(X, y, going_on), X, y)
+
+    def _hold(self) -> None:
+        """Wait for the thread that takes a step without the lock, and have no other begin."""
+        while self._busy:
+            time.sleep(1e-5)
+        self._stamp = -1
+
+    def _result(self, status: int, X: Array, y: Array) -> float:
+        """Return the loss, or raise the error of a step that was refused."""
+        plan, value = self._plan, float(self._plan.out[LOSS])
+        if status >= REFUSED:
+            raise self._error(status, X, y, value)
+        self._updates, self._code = plan.updates, plan.step if plan.steady else None
+        self._stamp = plan.updates[0].stamp
+        return value
 
     def _taken(self, X: Any, y: Any) -> tuple[Array, Array, Plan]:
         """Return X and y as machine code takes them, and the plan for so many samples."""
         X, y = self._checked(X, y)
         plan = self._plan_for(X, y)
         (x_dtype, _), (y_dtype, _) = self.kinds.values()
-        self._last = x_dtype, X.shape, y_dtype, y.shape, plan
+        self._last, self._plan = (x_dtype, X.shape, y_dtype, y.shape), plan
+        plan.expect(X, y)
         return X, y, plan
 
     def _checked(self, X: Any, y: Any) -> tuple[Array, Array]:
@@ -253,7 +303,8 @@ class CompiledStep:
             self.program, self.source, self.labelled = program, plan.text, plan.labelled
             plan.table.put(count=int(self.counts))
             self._warn_if_lost(program)
-            self._watch = Watch(self.model, self.loss)  # now, as forward() may have kept something
+            self._watch = watch = Watch(self.model, self.loss)  # now, as forward() may have kept something
+            self._now, self._then = (None if watch.read else watch.now), watch.then
         self._plans[len(X)] = plan
         plan.make_room(len(X))
         return plan
@@ -275,6 +326,8 @@ class CompiledStep:
                     return self.optimizer.refusal(update)
         self.optimizer.last = []
         self.optimizer.zero_grad()
+        if status == OTHER:
+            return RuntimeError("X or y became another array during the step: does a second thread change them?")
         if status == NO_LOSS:
             return NoLoss(f"loss became {loss}")
         with no_grad():
@@ -284,8 +337,9 @@ class CompiledStep:
     def counted(self, X: Any, y: Any) -> tuple[float, int | None]:
         """Take a step that counts. Return its loss, and the number of right answers; None if there are none in y."""
         with self._lock:
+            self._hold()  # or another thread's number would be read
             value = self(X, y)
-            return value, int(self._last[-1].out[RIGHT]) if self.labelled else None
+            return value, int(self._plan.out[RIGHT]) if self.labelled else None
 
     # --- an epoch -----------------------------------------------------------------------------------------------------
 
@@ -312,6 +366,7 @@ class CompiledStep:
         IndexError : order names a row that is not there
         """
         with self._lock:
+            self._hold()
             X, y = self._checked(X, y)
             order, size = gate.rows(unwrap(order), len(X)), _batch_size(size)
             if self._watch.changed():

@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
-DONE, SKIPPED, REFUSED, NOT_FINITE, NO_LOSS = range(5)  # the status that a call returns: errors from REFUSED on
+DONE, SKIPPED, REFUSED, NOT_FINITE, NO_LOSS, OTHER = range(6)  # the status of a call: errors from REFUSED on
 FIXED = ("data", "grad", "l2", "numbers", "spans", "runs", "policy", "work", "out", "count", "apart")
+CALL = ("rows", "left", "n", "class", "dtype_X", "dtype_y")  # what the next call takes, see `Plan.number`
 EPOCH = ("batch", "batch_X", "batch_y")  # the number of samples, and the arrays where a batch is brought together
 OWN = ("own_X", "own_y")  # copies of labels and of other indices: what was looked at is what is used
 
 
 def slots(states: int, kept: Iterable[str]) -> dict[str, int]:
     """Return name -> number of the slot, for so many running averages and the arrays of these names."""
-    names = [*FIXED, *EPOCH, *OWN, *(f"state{i}" for i in range(states)), *(f"kept {name}" for name in kept)]
+    names = [*FIXED, *CALL, *EPOCH, *OWN, *(f"state{i}" for i in range(states)), *(f"kept {name}" for name in kept)]
     return {name: i for i, name in enumerate(names)}
 
 
@@ -27,11 +28,12 @@ class Table:
 
     Attributes
     ----------
-    at : the array that machine code reads
+    at, view : the array that machine code reads, and the same for Python, as it is quicker for a single number
     """
 
     def __init__(self, slots: dict[str, int]) -> None:
-        self.slots, self.at = slots, np.zeros(len(slots), np.int64)
+        at: Any = np.zeros(len(slots), np.int64)
+        self.slots, self.at, self.view = slots, at, memoryview(at)
         self._kept: dict[str, Any] = {}
 
     def put(self, **given: Any) -> None:

@@ -216,6 +216,7 @@ class Optimizer(OptimizerMethods):
 
     def zero_grad(self) -> None:
         """Forget the gradients: the next `backward` overwrites them. ``param.grad`` is None until then."""
+        next_stamp()  # time moves on, as in `Tensor.requires_grad`
         self.cleared = True
         for p in self.params:
             p.stored_grad = None

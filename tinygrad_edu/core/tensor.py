@@ -44,8 +44,8 @@ class _Thread(threading.local):
 
 
 thread = _Thread()
-unusual = list[Any]()  # each `no_grad` and each observer of ops at work, in any thread. Without them `apply` saves a
-# look at ``thread``, which is slow: Python has to find the values of the thread at hand
+unusual = list[Any]()  # each `no_grad` and each observer of ops or steps at work, in any thread. Without them `apply`
+# saves a look at ``thread``, which is slow: Python has to find the values of the thread at hand
 
 
 class no_grad(ContextDecorator):
@@ -206,11 +206,12 @@ def toposort(root: Tensor) -> list[Tensor]:
     """
     nodes, seen = [root], {root}
     for node in nodes:  # the list grows inside the loop, which visits what was added too
+        stamp = node.stamp
         for parent in node.parents:
             if isinstance(parent, Tensor):
                 if parent.checksum is not None:
                     parent.notice_change()
-                if parent.stamp > node.stamp:
+                if parent.stamp > stamp:
                     changed = f"{parent.label()} was changed after {node.label()} was computed from it"
                     fix = "run the forward pass again, then backward()"
                     raise RuntimeError(f"{changed}, so the gradient would be that of another function; {fix}")
@@ -396,7 +397,7 @@ class Tensor(TensorMethods):
     def data(self) -> Array:
         """The array itself. Assign to it, or write into it, to change a leaf; a computed tensor's is read-only."""
         if self.checksum is None and self.array.flags.writeable:
-            self.checksum = checksum(self.array)
+            self.checksum, _ = checksum(self.array), next_stamp()  # as in `requires_grad`
         return self.array
 
     @data.setter
@@ -586,5 +587,5 @@ class Observer:
         for event in EVENTS:
             if getattr(type(self), event) is not getattr(Observer, event):
                 setattr(to, event, (*getattr(to, event), getattr(self, event)))
-                if event == "op":
+                if event == "op" or (event == "stepped" and type(self).op is Observer.op):  # once
                     unusual.append(self)

@@ -38,7 +38,7 @@ def start_exercises(folder: Path, number: int | None = None, force: bool = False
     written = start(folder, number, force, collection(own))
     print("\n".join(f"wrote   {path}" for path in written))
     print(f"\nRead the task at the top of {written[0]}, write the function, then say")
-    print(f"  tinygrad-edu exercise check {written[0]}{_from(own)}")
+    print(f"  tinygrad-edu exercise check {_quoted(written[0])}{_from(own)}")
     return 0
 
 
@@ -61,7 +61,12 @@ def show_solution(number: int, own: Path | None = None) -> int:
 
 def _from(own: Path | None) -> str:
     """Return the option that names a teacher's folder."""
-    return f" --from {own}" if own else ""
+    return f" --from {_quoted(own)}" if own else ""
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as one word of a command, for any shell."""
+    return f'"{path}"' if " " in str(path) else str(path)
 
 
 def check_exercises(target: Path, seed: int | None = None, seconds: float = 10.0, own: Path | None = None) -> int:
@@ -102,7 +107,7 @@ def way_on(exercise: Exercise, right: bool, folder: Path, held: Collection, own:
     if (after := following(exercise, held)) is None:
         return f"{text}That was the last one.\n"
     path = folder / held.stub(after).name
-    todo = f"check {path}" if path.exists() else f"start {after.number} {folder}"
+    todo = f"check {_quoted(path)}" if path.exists() else f"start {after.number} {_quoted(folder)}"
     return f"{text}Next: {after.number}, {after.title}: {say} {todo}{_from(own)}\n"
 
 

@@ -267,11 +267,7 @@ def serve(questions: IO[str], answers: IO[str]) -> None:
         reply(message)
 
     def load() -> dict[str, Any]:
-        sources = _cells(path) if path.suffix.lower() == ".ipynb" else [("", path.read_bytes())]
-        for where, source in sources:
-            name = f"{path}{': ' * bool(where)}{where}"
-            parts[name] = f"{where}, " if where else ""
-            exec(compile(source, name, "exec"), namespace)
+        _run(path, namespace, parts)
         if task.get("probes"):
             exec(compile(Path(task["probes"]).read_bytes(), task["probes"], "exec"), probes)
         return {}
@@ -287,6 +283,14 @@ def serve(questions: IO[str], answers: IO[str]) -> None:
     for line in questions:
         question = json.loads(line)
         attempt(lambda: call(**question))  # noqa: B023, it is called at once
+
+
+def _run(path: Path, namespace: dict[str, Any], parts: dict[str, str]) -> None:
+    """Run a file, a notebook cell by cell, and enter under which name each part of it is compiled."""
+    for where, source in _cells(path) if path.suffix.lower() == ".ipynb" else [("", path.read_bytes())]:
+        name = f"{path}{': ' * bool(where)}{where}"
+        parts[name] = f"{where}, " if where else ""
+        exec(compile(source, name, "exec"), namespace)
 
 
 class Names:

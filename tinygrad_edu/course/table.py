@@ -56,7 +56,7 @@ def collection(folder: Path | None = None) -> Collection:
         raise ValueError(f"{folder} holds no {FILE}, which lists a teacher's exercises as EXERCISES")
     try:
         exercises = runpy.run_path(str(path)).get("EXERCISES")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
     if not isinstance(exercises, list) or not exercises or not all(isinstance(e, Exercise) for e in exercises):
         raise ValueError(f"{path} has to set EXERCISES = [Exercise(...), ...]")

@@ -35,8 +35,9 @@ def kept(what: str, arrays: list[Array], size: int, dtype: np.dtype[Any]) -> lis
 
 
 def taken(a: Array, dtype: np.dtype[Any]) -> Array:
-    """Return an array as machine code reads it: itself, or a copy of this dtype, without gaps and aligned."""
-    return np.require(a, dtype, ["C", "ALIGNED"])
+    """Return an array as machine code reads it: itself, or a copy of this dtype, without gaps and aligned. It is
+    NumPy's own class, as others may hold more than their numbers, a mask for one."""
+    return np.require(a, dtype, ["C", "ALIGNED", "ENSUREARRAY"])
 
 
 def rows(order: Any, n: int) -> Array:

@@ -80,12 +80,21 @@ class DoG(Learning):
         super().start()
         self.averages["o"][:] = self.buffer.data
         for group in self.groups:
-            group["distance"] = group["distance"] or 1e-6 * (1 + float(np.linalg.norm(self.buffer.data)))
+            group["distance"] = group["distance"] or self.guess()
+
+    def guess(self) -> float:
+        """Return the distance to begin with."""
+        return 1e-6 * (1 + float(np.linalg.norm(self.buffer.data)))
 
     def begin(self, updates: list[Update], ahead: int = 0) -> None:
-        now = [u.arrays[1] + u.arrays[1].dtype.type(u.group["l2"]) * u.arrays[0] for u in updates]
-        self.squares = self.total("s") + norm_of(now) ** 2
+        self.squares = self.measure(
+            [u.arrays[1] + u.arrays[1].dtype.type(u.group["l2"]) * u.arrays[0] for u in updates]
+        )
         super().begin(updates, ahead)
+
+    def measure(self, gradients: list[Array]) -> float:
+        """Return the sum of the squares of all gradients, with these, which are those of this step."""
+        return self.total("s") + norm_of(gradients) ** 2
 
     def scalars(self, t: int, lr: float, eps: float, distance: float) -> Numbers:
         return (lr * distance / (self.squares + eps) ** 0.5,)

@@ -44,10 +44,13 @@ def linear(x: Any, W: Any, b: Any) -> Tensor:
 
 @wraps(method(ops.conv2d))
 def conv2d(*args: Any, **kwargs: Any) -> Tensor:
-    given = signature(conv2d).bind(*args, **kwargs).arguments
+    given = of_conv2d.bind(*args, **kwargs).arguments
     x, W = given.pop("x"), given.pop("W")
     size = np.size(unwrap(W)) * np.size(unwrap(x)) // max(np.shape(unwrap(x))[1], 1)  # with a window at each place
     return product(size, ops.conv2d, x, W, **given) if size > ALONE else apply(ops.conv2d, x, W, **given)
+
+
+of_conv2d = signature(conv2d)
 
 
 def matmul(a: Any, b: Any) -> Tensor:
@@ -222,13 +225,6 @@ def one_number(t: Tensor, how: str) -> Any:
     return array.item()
 
 
-def matrix_transpose(t: Any) -> Tensor:
-    """The tensor with its last two axes swapped: each matrix of a stack transposed."""
-    if t.ndim < 2:
-        raise AttributeError(f"{t.label()} has no mT: a matrix has at least two axes")
-    return apply(ops.transpose, t, axes=(*range(t.ndim - 2), t.ndim - 1, t.ndim - 2))
-
-
 def plain_array(t: Any, dtype: Any = None, copy: bool | None = None) -> Any:
     """Do ``Tensor.__array__``: an array of a constant; TypeError where a gradient would be lost."""
     if t.requires_grad:
@@ -311,28 +307,14 @@ COMPOSED: dict[np.ufunc, Callable[..., Tensor]] = {
     np.logaddexp: lambda a, b: softplus(b) if isinstance(a, int) and a == 0 else apply(ops.logaddexp, a, b),
     **{getattr(np, name): ours for name, ours in composed.UFUNCS.items() if hasattr(np, name)},
 }
-PLAIN = {
-    np.equal,
-    np.not_equal,
-    np.less,
-    np.less_equal,
-    np.greater,
-    np.greater_equal,
-    np.isfinite,
-    np.isnan,
-    np.isinf,
-    np.sign,
-    np.signbit,
-    np.heaviside,
-    np.bitwise_and,
-    np.bitwise_or,
-    np.bitwise_xor,
-    np.invert,
-    np.logical_and,
-    np.logical_or,
-    np.logical_xor,
-    np.logical_not,
+# fmt: off
+PLAIN = {  # their results have no gradient
+    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
+    np.isfinite, np.isnan, np.isinf, np.sign, np.signbit, np.heaviside,
+    np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert,
+    np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
 }
+# fmt: on
 # in NumPy's order; after axis by name, because NumPy has dtype and out there
 NUMPYS_FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.sum: lambda a, axis=None, *, keepdims=False: reduced(ops.sum, a, axis, keepdims),
@@ -395,7 +377,7 @@ METHODS: dict[str, Any] = {  # the face binds them to Tensor
     "conv2d": conv2d,
     **{name: property(attrgetter(f"array.{name}")) for name in ("nbytes", "itemsize")},
     "T": property(lambda t: apply(ops.transpose, t), doc="The tensor with its axes reversed."),
-    "mT": property(matrix_transpose),
+    "mT": property(products.matrix_transpose),
     "detach": detach,
     "__matmul__": matmul,
     "__rmatmul__": lambda b, a: matmul(a, b),

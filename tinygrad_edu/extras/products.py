@@ -38,6 +38,13 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return diagonal(a, offset, axis1, axis2).sum(axis=-1)
 
 
+def matrix_transpose(t: Any) -> Tensor:
+    """The tensor with its last two axes swapped: each matrix of a stack transposed."""
+    if t.ndim < 2:
+        raise AttributeError(f"{t.label()} has no mT: a matrix has at least two axes")
+    return apply(ops.transpose, t, axes=(*range(t.ndim - 2), t.ndim - 1, t.ndim - 2))
+
+
 # --- products ---------------------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from ..core import ops
 from ..core.layers import Layer
 from ..core.ops import Result
 from ..core.optimizer import Optimizer
-from ..core.tensor import Tensor, apply, unwrap
+from ..core.tensor import Tensor, apply, next_stamp, unwrap
 from .kinds import yes_or_no
 from .samples import refuse_masked
 from .words import numbers
@@ -45,6 +45,7 @@ def assign(layer: Layer, name: str, value: Any) -> None:
     object.__setattr__(layer, name, value)
     if name != "training":
         assigned[0] += 1
+        next_stamp()  # time moves on: a compiled step then looks at what has changed
 
 
 def assign_requires_grad(t: Tensor, value: Any) -> None:

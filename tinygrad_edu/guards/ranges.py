@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.buffers import FlatBuffer
 from ..core.optimizer import Group, Optimizer, Update
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, next_stamp
 from .construction import rule_fits
 from .lost import fresh
 
@@ -88,10 +88,15 @@ class CheckedGroup(Group):
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, self.check(name, value))
         self.rest = tuple(self.values())[2:]
+        next_stamp()  # time moves on: a compiled step then looks at what has changed
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         for name, value in dict(*args, **kwargs).items():
             self[name] = value
+
+    def __ior__(self, other: Any) -> CheckedGroup:  # type: ignore[override, misc]
+        self.update(other)
+        return self
 
 
 def grouped(optimizer: Optimizer, hyper: dict[str, Any]) -> Group:
@@ -106,6 +111,7 @@ def set_nonfinite(optimizer: Optimizer, value: str) -> None:
     if not isinstance(value, str) or value not in ("raise", "skip", "propagate"):
         raise ValueError(f'nonfinite = {value!r}, but it has to be "raise", "skip" or "propagate"')
     optimizer.answer = value  # type: ignore[attr-defined]
+    next_stamp()  # time moves on: a compiled step then looks at what has changed
 
 
 def check_parameters(buffer: FlatBuffer, params: list[Any]) -> list[Tensor]:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import inspect
 import json
 import re
-import textwrap
 from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
-from ..core import kernels
+import numpy as np
+
+from ..core.kernels import add_l2
 from ..core.optimizer import Optimizer
 from ..core.tensor import Tensor
-from ..extras.optimizers import CLASSIC, RULES
-from ..extras.whole_optimizers import Whole, is_apart
-from ..program.javascript import Numbers, functions, name_of
+from ..extras.learning_optimizers import Learning
+from ..extras.matrix_kernels import in_pieces
+from ..extras.matrix_optimizers import Squares
+from ..extras.optimizers import RULES
+from ..extras.whole_optimizers import Whole
+from ..program.javascript import Numbers, functions, is_kernel, name_of, scope_of, tree_of
+from ..program.javascript_arrays import Arrays
 from ..program.trace import trace
 from ..race.surfaces import Surface
-from .mathml import equations, letter
-
-ON_PAGE = {**CLASSIC, **{name: cls for name, cls in RULES.items() if not getattr(cls, "apart", False)}}
-ABSENT = [name for name in RULES if name not in ON_PAGE]
+from .mathml import equations, letter, short
 
 
 def rules(made: Mapping[str, Optimizer] | None = None) -> str:
@@ -31,26 +32,57 @@ def rules(made: Mapping[str, Optimizer] | None = None) -> str:
 
     Parameters
     ----------
-    made : optimizers by the names that the rules get; default: one of each rule in `ON_PAGE`, with its defaults
+    made : optimizers by the names that the rules get; default: one of each rule of the library, with its defaults
 
     Raises
     ------
     ValueError : a statement that cannot be written in JavaScript; an average that begins neither at 0 nor p nor a
-        number of the rule; a rule whose numbers come from all parameters, or that is none of kernels; two classes, or
-        two variants of one, whose functions have the same name
+        number of the rule; two classes, or two variants of one, whose functions have the same name
 
     Examples
     --------
     >>> rules().splitlines()[0]
     'function sgd(p, g, lr) {'
     """
-    made = {name: cls([Tensor([1.0], requires_grad=True)]) for name, cls in ON_PAGE.items()} if made is None else made
+    made = {name: cls([Tensor([1.0], requires_grad=True)]) for name, cls in RULES.items()} if made is None else made
+    kernels = [kernel for optimizer in made.values() for kernel in kernels_of(optimizer)]
+    products = [f for f in kernels if not is_kernel(tree_of(f))]
     own: list[Any] = [f for optimizer in made.values() for f in (optimizer.kernel, optimizer.scalars)]
+    learned = [method for optimizer in made.values() for method in between_steps(optimizer).values()]
     lines = {line: k for k, line in enumerate(dict.fromkeys(line for o in made.values() for line in lines_of(o)))}
-    math = ["const math = [", *[f"  {compact(line)}," for line in lines], "];"]
+    math = ["const math = [", *[f"  {compact(short(line))}," for line in lines], "].map(spelled);"]
     rows = [f"  {name}: {rule(optimizer, lines)}," for name, optimizer in made.items()]
-    told = {name_of(optimizer.kernel): telling(optimizer.kernel) for optimizer in made.values()}
-    return "\n".join([functions(*own, kernels.add_l2), *told.values(), "", *math, "const rules = {", *rows, "};"])
+    told = {name_of(kernel): telling(kernel) for kernel in kernels}
+    numbers = [f for f in own if f not in products]
+    text = functions(*numbers, add_l2, arrays=[*products, *learned], writer=OfRules)
+    return "\n".join([text, *told.values(), "", *math, "const rules = {", *rows, "};"])
+
+
+class OfRules(Arrays):
+    """Write what rules do with whole arrays."""
+
+    known = {**Arrays.known, in_pieces: "np.array"}  # a product is the same number by number, in pieces or not
+
+
+def kernels_of(optimizer: Optimizer) -> list[Any]:
+    """Return the kernel of a rule, and behind it that for vectors if it has another one for these."""
+    return [optimizer.kernel, *filter(None, [of_vectors(optimizer.kernel)])]
+
+
+def of_vectors(kernel: Any) -> Any:
+    """Return the kernel that a kernel of matrices leaves vectors to, None if there is none."""
+    for line in getattr(tree_of(kernel), "body", []):
+        match line:
+            case ast.If(ast.Name("vector"), [ast.Return(ast.Call(ast.Name(name)))]):
+                return scope_of(kernel)[name]
+    return None
+
+
+def between_steps(optimizer: Optimizer) -> dict[str, Any]:
+    """Return the methods of a rule that look at all parameters: before the first step, before each, behind each."""
+    if not isinstance(optimizer, Learning):
+        return {}
+    return {name: getattr(optimizer, name) for name in ("guess", "measure", "learn") if hasattr(optimizer, name)}
 
 
 def lines_of(optimizer: Optimizer) -> list[str]:
@@ -61,27 +93,29 @@ def lines_of(optimizer: Optimizer) -> list[str]:
 def rule(optimizer: Optimizer, lines: Mapping[str, int]) -> str:
     """Return the object of one rule: its functions, the names of its state and where that begins, its equations by the
     numbers of their lines."""
-    if is_apart(optimizer):
-        why = "its numbers come from all parameters and from the step before, or its products are NumPy's"
-        raise ValueError(f"{type(optimizer).__name__} cannot be written in JavaScript: {why}")
-    hyper = {name: value for name, value in optimizer.groups[0].items() if name != "l2"}
+    hyper = {name: value for name, value in optimizer.hyper.items() if name != "l2"}
+    vectors = of_vectors(optimizer.kernel)
     facts = {
         "name": type(optimizer).__name__,
         "state": optimizer.state,
         "start": starts(optimizer),
         "hyper": hyper,
         **({"whole": True} if isinstance(optimizer, Whole) else {}),
+        **({"squares": optimizer.squares} if isinstance(optimizer, Squares) else {}),
+        **({"learned": optimizer.learned} if isinstance(optimizer, Learning) else {}),
+        **({"vectors": next(name for name, cls in RULES.items() if cls.kernel is vectors)} if vectors else {}),
         **words(optimizer),
     }
-    name = name_of(optimizer.kernel)
+    name, methods = name_of(optimizer.kernel), between_steps(optimizer)
     called = f"kernel: {name}, telling: {name}_telling, scalars: {name_of(optimizer.scalars)}"
+    called += "".join(f", {word}: {name_of(method)}" for word, method in methods.items())
     called += f", equations: [{', '.join(f'math[{lines[line]}]' for line in lines_of(optimizer))}]"
     return f"{{{called}, {compact(facts)[1:]}"
 
 
 def words(optimizer: Optimizer) -> dict[str, Any]:
-    """Return the words of a rule: its source, the names of its arguments, what each line sets, the letters of names
-    that are written in another way, its notes.
+    """Return the words of a rule: its source, what each line sets, the letters of names that are written in another
+    way, its notes.
 
     Examples
     --------
@@ -97,7 +131,6 @@ def words(optimizer: Optimizer) -> dict[str, Any]:
     used = {pair for line in lines if " <- " in line for pair in re.findall(r"\b(c\d?) · (\w+)", line)}
     return {
         "about": lines[0],
-        "arguments": arguments,
         "sets": sets,
         "letters": known,
         "corrected": [list(pair) for pair in sorted(used) if pair[1] in optimizer.state],
@@ -130,18 +163,24 @@ def telling(kernel: Any) -> str:
       }
     }
     """
-    plain = inspect.unwrap(kernel)
-    tree: Any = ast.parse(textwrap.dedent(inspect.getsource(plain))).body[0]
+    tree: Any = tree_of(kernel)
+    kind, vectors = Numbers if is_kernel(tree) else OfRules, of_vectors(kernel)
     tree.args.args.append(ast.arg("seen"))
     number = count()
     tree.body = [part for line in tree.body for part in noted(line, number)]
-    return Numbers({**vars(builtins), **plain.__globals__}).function(tree, f"{name_of(kernel)}_telling")
+    writer = kind(scope_of(kernel))
+    if vectors:
+        writer.known = {**writer.known, vectors: f"{name_of(vectors)}_telling"}
+    return writer.function(tree, f"{name_of(kernel)}_telling")
 
 
 def noted(line: Any, number: Iterator[int], note: str = "seen[{}] = {}") -> list[ast.stmt]:
     """Return a statement of a kernel and what notes its result in ``seen``; of a loop, for each statement in it."""
     if isinstance(line, ast.For):
         line.body = [part for inner in line.body for part in noted(inner, number, "seen[{}].append({})")]
+        return [line]
+    if isinstance(line, ast.If):  # vectors, which another kernel does, and tells
+        line.body[0].value.args.append(ast.Name("seen", ast.Load()))
         return [line]
     target: Any = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
     if target is None or "empty_like" in ast.unparse(line):  # a docstring, or room for an array
@@ -160,7 +199,7 @@ def starts(optimizer: Optimizer) -> list[str]:
     Examples
     --------
     >>> p = Tensor([1.0], requires_grad=True)
-    >>> [starts(ON_PAGE[name]([p])) for name in ("adam", "rprop", "cocob")]
+    >>> [starts(RULES[name]([p])) for name in ("adam", "rprop", "cocob")]
     [['0', '0'], ['lr', '0'], ['p', 'eps', '0', '0', '0']]
     """
     hyper = [name for name in ("lr", "initial", "eps") if name in optimizer.hyper]
@@ -170,7 +209,8 @@ def starts(optimizer: Optimizer) -> list[str]:
         again = type(optimizer)([Tensor([p], requires_grad=True)], **numbers)
         known: dict[str, float] = {"0": 0.0, "p": p, **numbers}
         for name, words in zip(optimizer.state, found):
-            words -= {word for word in words if name in again.averages and again.averages[name] != known[word]}
+            average = again.averages.get(name, np.empty(0))  # of the squares of a vector, which are none
+            words -= {word for word in words if (average != known[word]).any()}
     if not all(found):
         raise ValueError(
             f"an average of {name_of(optimizer.kernel)} begins neither at 0 nor at p nor at one of its numbers"

@@ -41,6 +41,20 @@ def equation(line: str) -> str:
     return f'<math display="block">{"<mo>←</mo>".join(sides)}</math>'
 
 
+def short(math: str) -> str:
+    """Return an equation with words, numbers and signs without their tags, which ``spelled`` of the page puts back.
+
+    A bracket that does not grow is a round one there, one that does a square one.
+
+    >>> short(equation("v <- v + (1 - rho) · g"))
+    'v←v+(1−ρ)·g'
+    """
+    math = math.removeprefix('<math display="block">').removesuffix("</math>")
+    for grows, round_one in zip(("<mo>(</mo>", "<mo>)</mo>"), "[]"):
+        math = math.replace(grows, round_one)
+    return re.sub(r'<(m[ino]|mtext)(?: stretchy="false")?> ?([^<]*?) ?</\1>', r"\2", math)
+
+
 def written(node: ast.expr, least: int = 0) -> str:
     """Return an expression; in brackets if it binds less close than least."""
     match node:

@@ -3,8 +3,8 @@ function averaged(series, beta) {
   const optimizer = new Optimizer(rules.momentum, { p: 0 }, { beta, bias_correction: true }), raw = [], corrected = [];
   for (const x of series) {
     optimizer.step({ p: x });
-    raw.push(optimizer.averages[0][0]);
-    corrected.push(optimizer.numbers[3] * optimizer.averages[0][0]);
+    raw.push(optimizer.averages.v[0]);
+    corrected.push(optimizer.numbers[3] * optimizer.averages.v[0]);
   }
   return { raw, corrected };
 }

@@ -60,11 +60,12 @@ class Race {
   }
   move(runner, rows) {
     const { optimizer, points } = runner, { ground } = this, { slopes } = ground.at(points.at(-1), rows);
-    const before = optimizer.averages.map((average) => average.slice()), p = optimizer.data.slice();
+    const before = Object.values(optimizer.averages).map((average) => average.slice()), p = optimizer.data.slice();
     optimizer.step({ p: slopes });
     const point = [...optimizer.data], lost = point.some((a, i) => Math.abs(a - this.middle[i]) >= this.far[i]);
     if (!point.every(Number.isFinite)) return void (runner.gone = points.length - 1);
-    runner.notes.push({ p, g: optimizer.grad.slice(), before, numbers: optimizer.numbers });
+    const g = optimizer.grad.slice();
+    runner.notes.push({ p, g, arrays: [p, g, ...before], numbers: optimizer.numbers });
     points.push(point);
     runner.losses.push(ground.at(point).loss);
     if (lost) runner.gone = points.length - 1;
@@ -76,18 +77,5 @@ function where({ points, losses, gone }, t) {
   const move = last ? Math.hypot(x - a, y - b) : NaN;
   return { last, x, y, loss: losses[last], move, ended: gone !== null && t >= gone };
 }
-// each statement of a rule at one step: the numbers before it and the number that it sets, for each coordinate
-function told({ name, notes }, step) {
-  const { telling, arguments: names, sets, state, hyper } = rules[name], { p, g, before, numbers } = notes[step];
-  const seen = sets.map(() => []), named = (words, values) => Object.fromEntries(words.map((word, i) => [word, values[i]]));
-  telling(p.slice(), g, ...before.map((average) => average.slice()), ...numbers, seen);
-  const scalars = { ...hyper, ...named(names.slice(2 + state.length), numbers) };
-  return [0, 1].map((i) => {
-    let known = { ...scalars, p: p[i], g: g[i], ...named(state, before.map((average) => average[i])) };
-    return sets.map((word, line) => {
-      const value = typeof seen[line] === "number" ? seen[line] : seen[line][i], row = { word, known, value };
-      known = { ...known, [word]: value };
-      return row;
-    });
-  });
-}
+// the statements of a rule at one step, for each coordinate
+const told = ({ name, notes }, step) => told_of(rules[name], notes[step], [0, 1]);

@@ -55,20 +55,21 @@ function show_rule() {
   const runner = focused(), { axes } = place();
   $("o-numbers").replaceChildren();
   if (!runner) return;
-  const rule = rules[runner.name], last = Math.min(now.t, runner.notes.length);
+  const { name } = rules[runner.name], shown = rules[runner.name].vectors ?? runner.name, rule = rules[shown], last = Math.min(now.t, runner.notes.length);
   const steps = last ? told(runner, last - 1) : null;
-  $("o-which").textContent = steps ? `step ${last} of ${rule.name}` : "none yet: take a step";
+  $("o-which").textContent = steps ? `step ${last} of ${name}` : "none yet: take a step";
   $("o-chosen-is").textContent = `with the numbers of ${axes[now.chosen]}`;
   $("o-chosen").textContent = `show ${axes[1 - now.chosen]}`;
-  if (steps) show_numbers($("o-numbers"), runner, steps, now.chosen);
+  if (steps) show_numbers($("o-numbers"), { name: shown }, steps, now.chosen);
   if (averages.source === "run") show_averages();
   now.numbers = steps?.[0].at(-1).known ?? { ...rule.hyper, ...runner.hyper };
-  if ($("o-focus").textContent === rule.name) return; // its equations stand there
+  if ($("o-focus").textContent === name) return; // its equations stand there
   const notes = [...rule.where.map((text) => `with ${text}`), rule.note].filter(Boolean);
-  $("o-focus").textContent = rule.name;
-  $("o-about").textContent = rule.about;
+  const vectors = name === rule.name ? "" : ` Here x and y are a vector, which ${name} moves as ${rule.name} does.`;
+  $("o-focus").textContent = name;
+  $("o-about").textContent = rules[runner.name].about + vectors;
   $("o-notes").replaceChildren(...notes.map((text) => element("li", { textContent: in_greek(text) })));
-  show_equations($("o-equations"), runner.name, () => now.numbers);
+  show_equations($("o-equations"), shown, () => now.numbers);
 }
 
 // --- all that changes with the plan alone ---------------------------------------------------------------------------

@@ -21,11 +21,11 @@ from ..program.javascript_arrays import runtime
 from ..race.pictures import RUNNERS
 from ..race.surfaces import SURFACES, stated
 from . import optimizers
-from .emit import ABSENT, ON_PAGE, compact, rules, surface
+from .emit import compact, rules, surface
 from .examples import EXAMPLES
 from .graphs import explorer
 from .programs import book
-from .runs import RUNS, USUAL, add_l1, losses
+from .runs import FITTING, RUNS, USUAL, add_l1, losses
 from .settings import rates, settings, variants
 
 STEPS = 100  # of each run that the page does again
@@ -41,6 +41,7 @@ SHARED = (
     "run",
     "python",
     "common",
+    "numbers",
     "teaching",
     "proof",
 )  # scripts, in this order
@@ -59,8 +60,8 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     start : the link to begin with, as "tab=backprop", where the address has none
     """
     seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
-    usual = {rule: {**USUAL, "rule": rule, "batch": 32, "seed": seed, "start": seed} for rule in ON_PAGE}
-    runs = {**usual, **{name: {**USUAL, **run} for name, run in RUNS.items()}}
+    usual = {"batch": 32, "seed": seed, "start": seed}
+    runs = {rule: {**usual, "rule": rule, **FITTING.get(rule, {})} for rule in RULES} | RUNS
     trainings = {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in runs.items()}
     if own and own["losses"]:
         runs["your network"], trainings["your network"] = own["settings"], own["losses"]
@@ -69,8 +70,8 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
         "rates": stated(),
         "groups": groups(),
         "order": [name for names in groups().values() for name in names],
-        "absent": [RULES[name].__name__ for name in ABSENT],
         "start": start,
+        "usual": USUAL,
         "runs": runs,
         "steps": STEPS,
         "every": EVERY,
@@ -104,8 +105,8 @@ def groups() -> dict[str, list[str]]:
     """Return the rules of the page by the words over them: first those of courses, which a class begins with."""
     found: dict[str, list[str]] = {"of courses": [], "of papers": [], "of papers, on whole layers": []}
     first, papers, layers = found.values()
-    for name in [name for name in RUNNERS if name in ON_PAGE]:
-        (first if name in CLASSIC else layers if issubclass(ON_PAGE[name], Whole) else papers).append(name)
+    for name in RUNNERS:
+        (first if name in CLASSIC else layers if issubclass(RULES[name], Whole) else papers).append(name)
     return found
 
 
@@ -150,8 +151,8 @@ def digest(source: str) -> str:
 def walks(name: str) -> dict[str, list[float]]:
     """Return the point that each rule has come to after `STEPS` steps on a surface, on all of its data."""
     place = SURFACES[name]
-    points = {rule: Tensor(np.array(place.start, float), requires_grad=True) for rule in ON_PAGE}
-    optimizers = [ON_PAGE[rule]([p], lr=walk_rate(name, rule)) for rule, p in points.items()]
+    points = {rule: Tensor(np.array(place.start, float), requires_grad=True) for rule in RULES}
+    optimizers = [RULES[rule]([p], lr=walk_rate(name, rule)) for rule, p in points.items()]
     for _ in range(STEPS):
         for optimizer in optimizers:
             optimizer.zero_grad()
@@ -165,4 +166,4 @@ def walks(name: str) -> dict[str, list[float]]:
 def walk_rate(surface: str, rule: str) -> float:
     """Return the rate of a rule on a surface: that chosen by hand, or its own, at most a quarter of that of SGD."""
     rates = stated()[surface]
-    return rates.get(rule, min(ON_PAGE[rule].hyper["lr"], rates["sgd"] / 4))
+    return rates.get(rule, min(RULES[rule].hyper["lr"], rates["sgd"] / 4))

@@ -133,11 +133,11 @@ function loss_words({ loss, of }) {
 const right_words = ({ right, of }) =>
   `${right} / ${of} = ${((100 * right) / of).toFixed(1)} %: the largest output is that of the sample's class`;
 function draw_numbers() {
-  const { optimizer } = pg.run, { rule, t } = optimizer, arrays = 2 + rule.state.length;
-  const head = String(rule.kernel).match(/\((.*?)\)/)[1].split(", ").slice(arrays);
-  const numbers = optimizer.scalars(t + 1, pg.run.rate(t + 1));
-  const list = head.map((name, i) => `${name} = ${Number(numbers[i].toPrecision(6))}`).join(", ");
-  $("numbers").textContent = `At step ${t + 1}: ${list}`;
+  const { optimizer } = pg.run, { rule } = optimizer, t = optimizer.t + !rule.measure; // which need its gradients
+  const head = arguments_of(rule).slice(2 + rule.state.length);
+  const numbers = rule.measure ? optimizer.numbers ?? [] : optimizer.scalars(t, pg.run.rate(t));
+  const list = head.slice(0, numbers.length).map((name, i) => `${name} = ${Number(numbers[i].toPrecision(6))}`).join(", ");
+  $("numbers").textContent = list && `At step ${t}: ${list}`;
 }
 const COLUMNS = ["layer", "units", "weights", "length of gradient", "length of step", "step / weights", "dead units"];
 function draw_layers() {
@@ -145,7 +145,7 @@ function draw_layers() {
   const heads = COLUMNS.map((text) => element("th", { scope: "col", textContent: text }));
   table.tHead.replaceChildren(element("tr", {}, ...heads));
   const rows = sizes.slice(1).map((n, k) => {
-    const name = element("th", { scope: "row", textContent: k < sizes.length - 2 ? `h${k + 1}` : "outputs" });
+    const name = element("th", { scope: "row", textContent: k < sizes.length - 2 ? hidden(k + 1) : "outputs" });
     return element("tr", {}, name, ...layer_cells(k, n, dead[k]));
   });
   keep_focus(() => table.tBodies[0].replaceChildren(...rows));
@@ -172,7 +172,7 @@ function layer_cells(k, n, dead) {
 function dead_units() {
   const values = pg.run.outputs(pg.run.train[0]);
   return pg.run.settings.layers.map((n, k) => {
-    const { data } = values[`h${k + 1}`];
+    const { data } = values[hidden(k + 1)];
     return drawn(n, (j) => {
       for (let i = j; i < data.length; i += n) if (Math.abs(data[i] - data[j]) > 1e-9) return 0;
       return 1;

@@ -11,12 +11,13 @@ import numpy as np
 from ..core.layers import ACTIVATIONS
 from ..core.ops import Array
 from ..core.tensor import Tensor
-from ..extras.optimizers import RMSprop
+from ..extras.optimizers import RULES, RMSprop
 from ..guards.ranges import in_range
 from ..program.javascript import functions
 from ..training import schedules
 from ..training.data import digits
-from .emit import ON_PAGE, rules, wrapped
+from .emit import rules, wrapped
+from .programs import LINEAR
 
 RATES: dict[str, dict[str, float]] = {  # schedules of the playground, and the numbers that they begin with there
     "step": {"steps": 200, "factor": 0.5},
@@ -47,16 +48,15 @@ def variants() -> str:
         "centered": RMSprop(p, centered=True),
         "both": RMSprop(p, momentum=0.9, centered=True),
     }
-    rows = [f"  {name}: {wrapped(rules({name: it}), f'...rules.{name}')}," for name, it in made.items()]
-    return "\n".join(["const variants = {", *rows, "};"])
+    return f"const variants = {wrapped(rules(made), '...rules')};"
 
 
 def settings() -> dict[str, Any]:
     """Return what is a number or a name, for the page's ``facts``."""
     return {
         "schedules": RATES,
-        "activations": {name: kind.weights.__name__ for name, kind in ACTIVATIONS.items()},
-        "names": {name: kind.__name__ for name, kind in ACTIVATIONS.items()},
+        "activations": {name: kind.weights.__name__ for name, kind in ACTIVATIONS.items()} | {LINEAR: "glorot_uniform"},
+        "names": {name: kind.__name__ for name, kind in ACTIVATIONS.items()} | {LINEAR: ""},
         "digits": pictures(),
         "ranges": ranges(),
         "widths": widths(),
@@ -78,7 +78,7 @@ def ranges() -> dict[str, list[str]]:
         return ""
 
     found = {}
-    for name in sorted({name for rule in ON_PAGE.values() for name in rule.hyper} - {"bias_correction"}):
+    for name in sorted({name for rule in RULES.values() for name in rule.hyper} - {"bias_correction"}):
         refused = [words(name, value) for value in (-1.0, 0.0, 0.5, 1.0, 2.0)]
         found[name] = ["".join(str(int(not text)) for text in refused), max(refused)]
     return found

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from .names import stored
+from .expressions import stored
 from .preamble import importable_anywhere
 
 WORDS = """
@@ -61,17 +61,18 @@ OF_NUMBERS: dict[Any, str] = {  # functions of numbers, for which JavaScript has
     builtins.float: "Number",
     np.float64: "Number",
 }
-VALUES = {math.pi: "Math.PI", math.inf: "Infinity", math.e: "Math.E"}
+VALUES = {math.pi: "Math.PI", math.inf: "Infinity", math.e: "Math.E", np.nan: "NaN"}
+OF_SELF = ("state", "rows", "columns", "squares", "buffer", "averages", "groups")  # of an optimizer; of ``this`` there
 
 
-def functions(*wanted: Callable[..., Any]) -> str:
+def functions(*wanted: Callable[..., Any], arrays: Iterable[Any] = (), writer: type[Numbers] | None = None) -> str:
     """Return functions of numbers, and all that they call, as JavaScript.
 
     Parameters
     ----------
-    wanted : functions, kernels, or methods of an object, which may ask for its ``state``, and for the ``rows`` and
-        ``columns`` of a parameter, which are those of ``this`` there. A method gets the name of its class in front, as
-        ``Adam_scalars``. If ``lru_cache`` keeps the results of a function, they are kept there too
+    wanted : functions, kernels, or methods of an optimizer, which may ask for what `OF_SELF` names. A method gets the name of its class in front, as ``Adam_scalars``. If
+        ``lru_cache`` keeps the results of a function, they are kept there too
+    arrays, writer : functions of whole arrays, and who writes these and what they call, but for kernels
 
     Raises
     ------
@@ -88,19 +89,35 @@ def functions(*wanted: Callable[..., Any]) -> str:
       }
     }
     """
-    todo, texts, known = list(wanted), dict[str, str](), dict[str, Any]()
-    for f in todo:  # the list grows while it is read
+    todo, texts, known = [(f, Numbers) for f in wanted], dict[str, str](), dict[str, Any]()
+    todo += [(f, writer or Numbers) for f in arrays]
+    for f, kind in todo:  # the list grows while it is read
         plain, name = inspect.unwrap(f), name_of(f)
-        writer = Numbers({**vars(builtins), **plain.__globals__, "self": getattr(f, "__self__", None)})
-        try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(plain))).body[0]
-        except (OSError, SyntaxError):
-            raise ValueError(f"the source of {name} cannot be read") from None
-        text = writer.function(tree, name, kept=hasattr(type(f), "cache_info"))
+        tree = tree_of(f)
+        made = (Numbers if is_kernel(tree) else kind)(scope_of(f))
+        text = made.function(tree, name, kept=hasattr(type(f), "cache_info"))
         if texts.setdefault(name, text) != text or known.setdefault(name, plain.__code__) is not plain.__code__:
             raise ValueError(f"there are two functions with the name {name}")
-        todo += [g for g in writer.called if inspect.unwrap(g).__code__ is not known.get(name_of(g))]
+        todo += [(g, kind) for g in made.called if inspect.unwrap(g).__code__ is not known.get(name_of(g))]
     return "\n\n".join(texts.values())
+
+
+def tree_of(f: Any) -> ast.stmt:
+    """Return the source of a function as Python's parser reads it."""
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(f)))).body[0]
+    except (OSError, SyntaxError):
+        raise ValueError(f"the source of {name_of(f)} cannot be read") from None
+
+
+def is_kernel(tree: ast.stmt) -> bool:
+    """Tell if a function is decorated as a kernel: its arrays are read and written number by number."""
+    return "kernel" in [ast.unparse(part) for part in getattr(tree, "decorator_list", [])]
+
+
+def scope_of(f: Any) -> dict[str, Any]:
+    """Return the values of the names that a function does not define."""
+    return {**vars(builtins), **inspect.unwrap(f).__globals__, "self": getattr(f, "__self__", None)}
 
 
 def name_of(f: Any) -> str:
@@ -306,10 +323,9 @@ class Numbers:
         self.refuse(node)
 
     def write_Attribute(self, node: ast.Attribute) -> str:
-        if ast.unparse(node) == "self.state":
-            return str(list(self.scope["self"].state))
-        if ast.unparse(node) in ("self.rows", "self.columns"):
-            return f"this.{node.attr}"
+        if self.is_of_self(node) and node.attr not in ("size", "dtype"):
+            owner = "this" if ast.unparse(node.value) == "self" else self(node.value)
+            return f"{owner}.{node.attr}"
         if node.attr == "size" and self.is_own(node.value):
             return f"{self(node.value)}.length"
         if isinstance(node.value, ast.Call) and self.value_of(node.value.func) is np.finfo:
@@ -321,9 +337,20 @@ class Numbers:
         match node.slice:
             case ast.UnaryOp(ast.USub(), ast.Constant(int())):
                 return f"{self(node.value)}.at({self(node.slice)})"
+            case ast.Slice(ast.Constant(builtins.int()), None, None):
+                return f"{self(node.value)}.slice({self(node.slice.lower)})"
             case ast.Slice() | ast.Tuple():
                 self.refuse(node)
         return f"{self(node.value)}[{self(node.slice)}]"
+
+    def is_of_self(self, node: ast.expr) -> bool:
+        """Tell if an expression is a part of an optimizer in `OF_SELF`, or a part of that."""
+        match node:
+            case ast.Attribute(ast.Name("self"), attribute):
+                return attribute in OF_SELF
+            case ast.Attribute(value) | ast.Subscript(value):
+                return self.is_of_self(value)
+        return False
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
@@ -364,11 +391,14 @@ class Numbers:
             known = self.known.get(f)
         except TypeError:  # of what cannot be hashed
             known = None
-        plain = inspect.unwrap(f)
+        plain = inspect.unwrap(getattr(f, "__func__", f))
         if known is None and inspect.isfunction(plain) and not importable_anywhere(plain.__module__ or ""):
             self.called.append(f)
             known = self.name(name_of(f))
-        return f"{known}({self.arguments(node)})" if known else self.refuse(node.func)
+        if known is None:
+            self.refuse(node.func)
+        method = inspect.ismethod(f) and f.__self__ is self.scope.get("self")
+        return f"{known}.call(this, {self.arguments(node)})" if method else f"{known}({self.arguments(node)})"
 
     def arguments(self, node: ast.Call) -> str:
         """Return the arguments of a call; those with names in one object at the end."""

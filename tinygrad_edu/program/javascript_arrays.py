@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .javascript import VALUES, Numbers
-from .names import stored
+from .expressions import stored
+from .javascript import Numbers
 
 IN_ARRAYS: dict[type[ast.AST], str] = {  # operator of arrays: the function of NumPy and of runtime.js
     ast.Add: "add",
@@ -41,12 +41,19 @@ IN_ARRAYS: dict[type[ast.AST], str] = {  # operator of arrays: the function of N
 NUMPY = """
 exp log sqrt abs tanh sin cos tan sinh cosh expm1 log1p cbrt log2 log10 floor ceil trunc exp2 rint sign arcsin arccos
 arctan arcsinh arccosh arctanh arctan2 hypot fmod maximum minimum logaddexp isinf where clip power mod floor_divide
-broadcast_to expand_dims flip full_like ones_like zeros_like arange cumsum cumprod isfinite
+broadcast_to expand_dims flip full_like ones_like zeros_like arange cumsum cumprod isfinite square
 """.split()  # noqa: SIM905, functions of NumPy that runtime.js has under the same name
-METHODS = "sum mean max min prod any all var std reshape transpose cumsum cumprod squeeze astype".split()  # noqa: SIM905
+METHODS = "sum mean max min prod any all var std reshape transpose cumsum cumprod squeeze astype ravel".split()  # noqa: SIM905
 MEASURES = ("T", "mT", "shape", "size", "ndim")
+LINALG = ("eigh", "qr", "norm")  # functions of np.linalg, below np there
 OF_ARRAYS = {getattr(np, name): f"np.{name}" for name in NUMPY} | {
+    **{getattr(np.linalg, name): f"np.{name}" for name in LINALG},
+    builtins.abs: "np.abs",
     builtins.len: "np.len",
+    builtins.int: "Math.trunc",
+    builtins.float: "Number",
+    builtins.round: "np.rint",
+    builtins.max: "Math.max",
     math.log: "Math.log",
     math.erf: "np.erf",
     math.erfc: "np.erfc",
@@ -100,6 +107,8 @@ class Arrays(Numbers):
     def write_UnaryOp(self, node: ast.UnaryOp) -> str:
         if isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
             return f"-{self(node.operand)}"
+        if isinstance(node.op, ast.Not):
+            return super().write_UnaryOp(node)
         return self.in_arrays(node, node.op, [node.operand])
 
     def in_arrays(self, node: ast.expr, op: ast.AST, parts: Sequence[ast.expr]) -> str:
@@ -111,11 +120,15 @@ class Arrays(Numbers):
     def write_Attribute(self, node: ast.Attribute) -> str:
         if node.attr in MEASURES and self.value_of(node) is None:
             return f"np.{node.attr}({self(node.value)})"
-        value = self.value_of(node)
-        return VALUES[value] if isinstance(value, float) and value in VALUES else self.refuse(node)
+        return super().write_Attribute(node)
 
     def write_Subscript(self, node: ast.Subscript) -> str:
-        if isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
+        match node.value:
+            case ast.Attribute(_, "shape"):
+                return super().write_Subscript(node)
+            case ast.Call(f) if self.value_of(f) in (np.linalg.eigh, np.linalg.qr):  # which return two arrays
+                return super().write_Subscript(node)
+        if self.is_of_self(node):
             return super().write_Subscript(node)
         return f"np.getitem({self(node.value)}, {self.index(node.slice)})"
 
@@ -137,8 +150,8 @@ class Arrays(Numbers):
         return '"..."' if isinstance(part, ast.Constant) and part.value is ... else self(part)
 
     def write_Dict(self, node: ast.Dict) -> str:
-        pairs = [f"{ast.literal_eval(key)!r}: {self(value)}" for key, value in zip(node.keys, node.values) if key]
-        return f"{{{', '.join(pairs)}}}"
+        pairs = [(ast.literal_eval(key), self(value)) for key, value in zip(node.keys, node.values) if key]
+        return f"{{{', '.join(value if value == key else f'{key!r}: {value}' for key, value in pairs)}}}"
 
     def write_Call(self, node: ast.Call) -> str:
         f, func = self.value_of(node.func), node.func
@@ -147,13 +160,26 @@ class Arrays(Numbers):
                 self.refuse(node)
             given = self.arguments(node) if func.attr != "astype" else ""
             return f"np.{func.attr}({self(func.value)}{', ' * bool(given)}{given})"
+        if ast.unparse(func).endswith(".dtype.type"):  # float64, as all arrays there
+            return f"Number({self.arguments(node)})"
         match getattr(f, "__name__", ""), node.args:
+            case "sum", [ast.GeneratorExp(part, [ast.comprehension(ast.Name(x), ast.Name() as each, [], 0)])]:
+                inside = type(self)({**self.scope})
+                inside.bound, inside.where = self.bound | {x}, self.where
+                return f"{self(each)}.reduce((sum, {x}) => sum + {inside(part)}, 0)"
             case "map_elements", [function, a]:
                 known = self.known.get(self.value_of(function))
                 return f"np.map({known}, {self(a)})" if known else self.refuse(node)
             case "scatter_add", [g, a, index]:
                 return f"np.scatter_add({self(g)}, {self(a)}, {self.index(index)})"
         return self.called_by_name(node, f)
+
+    def arguments(self, node: ast.Call) -> str:
+        """Return the arguments of a call, without a dtype, which is float64."""
+        if any(keyword.arg == "dtype" and not self.is_float64(keyword.value) for keyword in node.keywords):
+            self.refuse(node)
+        given = [keyword for keyword in node.keywords if keyword.arg != "dtype"]
+        return super().arguments(ast.Call(node.func, node.args, given))
 
     def is_float64(self, node: ast.expr) -> bool:
         """Tell if an expression is float64, as the dtype of every array is that is computed here."""
@@ -163,6 +189,15 @@ class Arrays(Numbers):
         match node.targets[0]:
             case ast.Subscript(value, ast.Constant(x)) if x is ...:
                 return [f"np.set({self(value)}, {self(node.value)});"]
+            case ast.Subscript(value, ast.Slice(None, None, None)):
+                return [f"np.set({self(value)}, {self(node.value)});"]
+            case ast.Subscript(ast.Name(name), ast.Constant(int(k))):  # of a list
+                return [f"{self.name(name)}[{k}] = {self(node.value)};"]
             case ast.Subscript():
                 self.refuse(node)
         return super().statement_Assign(node, seen, changed)
+
+    def statement_AugAssign(self, node: ast.AugAssign, *_: Any) -> list[str]:
+        """Return x += a for an array, which changes in place."""
+        changed = self.in_arrays(node.value, node.op, [node.target, node.value])
+        return [f"np.set({self(node.target)}, {changed});"]

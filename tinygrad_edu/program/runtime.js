@@ -1,5 +1,6 @@
 // A small NumPy for the programs that javascript_arrays.py writes. An array is {shape, data, isBool}: its numbers are
-// float64 in C order, and true is 1. An array without axes is a plain number. Only set changes an argument.
+// float64 in C order, and true is 1. An array without axes is a plain number, and a Float64Array is one of one axis. Only
+// set changes an argument.
 const np = (() => {
   class NDArray {
     constructor(shape, data, isBool = false) {
@@ -9,7 +10,10 @@ const np = (() => {
   const count = (shape) => shape.reduce((a, b) => a * b, 1);
   const same = (a, b) => a.length === b.length && a.every((n, i) => n === b[i]);
   const isNumber = (x) => typeof x === "number" || typeof x === "boolean";
-  const wrap = (x) => (isNumber(x) ? new NDArray([], Float64Array.of(+x), typeof x === "boolean") : x);
+  function wrap(x) {
+    if (isNumber(x)) return new NDArray([], Float64Array.of(+x), typeof x === "boolean");
+    return x instanceof Float64Array ? new NDArray([x.length], x) : x;
+  }
   const made = (shape, data, isBool = false) =>
     shape.length ? new NDArray(shape, data, isBool) : isBool ? data[0] !== 0 : data[0];
   const axes_of = (x, axis) =>
@@ -36,7 +40,7 @@ const np = (() => {
   const size = (x) => wrap(x).data.length;
   const full_like = (x, value) => broadcast_to(+value, shape(x));
   const arange = (n) => made([n], Float64Array.from({ length: n }, (_, i) => i));
-  const set = (x, value) => x.data.set(expanded(wrap(value), x.shape));
+  const set = (x, value) => wrap(x).data.set(expanded(wrap(value), shape(x)));
   const astype = (x) => (isNumber(x) ? +x : made(x.shape, x.data));
 
   // --- views: one loop for a broadcast, a transpose, a slice ----------------------------------------------------------
@@ -169,10 +173,13 @@ const np = (() => {
   }
 
   // --- elementwise ----------------------------------------------------------------------------------------------------
-  const map = (f, x) => (isNumber(x) ? f(+x) : made(x.shape, x.data.map((a) => f(a))));
+  const map = (f, x) => (isNumber(x) ? f(+x) : made(shape(x), wrap(x).data.map((a) => f(a))));
   function zip(f, x, y, isBool = false) {
-    if (isNumber(y) && !isNumber(x)) return made(x.shape, x.data.map((a) => f(a, +y)), isBool);
-    if (isNumber(x) && !isNumber(y)) return made(y.shape, y.data.map((b) => f(+x, b)), isBool);
+    const [one, other] = [isNumber(x), isNumber(y)];
+    if (!one) x = wrap(x);
+    if (!other) y = wrap(y);
+    if (other && !one) return made(x.shape, x.data.map((a) => f(a, +y)), isBool);
+    if (one && !other) return made(y.shape, y.data.map((b) => f(+x, b)), isBool);
     [x, y] = [wrap(x), wrap(y)];
     const shape = broadcast_shapes(x.shape, y.shape), out = new Float64Array(count(shape));
     const a = expanded(x, shape), b = expanded(y, shape);
@@ -292,6 +299,55 @@ const np = (() => {
     return made([...stack, n, m], out);
   }
 
+  // the root of the sum of all squares
+  const norm = (x) => Math.sqrt(sum(operators.multiply(x, x)));
+  // the eigenvalues of a symmetric matrix, the smallest first, and their vectors as columns: after Jacobi, who turns two
+  // axes at a time until nothing is left beside the diagonal
+  function eigh({ shape, data }) {
+    const n = shape[0], a = data.slice(), v = identity(n), least = 1e-16 * norm(a);
+    for (let sweep = 0, turns = 1; turns && sweep < 30; sweep++) {
+      turns = 0;
+      for (let p = 0; p < n; p++)
+        for (let q = p + 1; q < n; q++) {
+          if (!(Math.abs(a[p * n + q]) > least)) continue;
+          const half = (a[q * n + q] - a[p * n + p]) / (2 * a[p * n + q]);
+          const t = (half < 0 ? -1 : 1) / (Math.abs(half) + Math.hypot(1, half)), c = 1 / Math.hypot(1, t);
+          turn(a, n, p, q, 1, n, c, t * c);
+          turn(a, n, p, q, n, 1, c, t * c);
+          turn(v, n, p, q, n, 1, c, t * c);
+          turns++;
+        }
+    }
+    const order = Array.from({ length: n }, (_, i) => i).sort((i, j) => a[i * n + i] - a[j * n + j]);
+    const vectors = v.map((_, k) => v[k - (k % n) + order[k % n]]);
+    return [made([n], Float64Array.from(order, (i) => a[i * n + i])), made([n, n], vectors)];
+  }
+  const identity = (n) => new Float64Array(n * n).map((_, k) => Number(k % (n + 1) === 0));
+  // rows p and q of a matrix, or its columns, turned by an angle of cosine c and sine s
+  function turn(a, n, p, q, along, across, c, s) {
+    for (let k = 0; k < n; k++) {
+      const i = p * across + k * along, j = q * across + k * along, x = a[i], y = a[j];
+      [a[i], a[j]] = [c * x - s * y, s * x + c * y];
+    }
+  }
+  // QR of a square matrix: each column is mirrored onto an axis, after Householder, with LAPACK's signs
+  function qr({ shape, data }) {
+    const n = shape[0], r = data.slice(), q = identity(n);
+    for (let k = 0; k < n - 1; k++) {
+      const v = new Float64Array(n), head = r[k * n + k];
+      for (let i = k; i < n; i++) v[i] = r[i * n + k];
+      if (v.subarray(k + 1).every((x) => x === 0)) continue;
+      v[k] += (head < 0 ? -1 : 1) * norm(v);
+      const half = sum(operators.multiply(v, v)) / 2;
+      for (let j = 0; j < n; j++) {
+        let down = 0, across = 0;
+        for (let i = k; i < n; i++) (down += v[i] * r[i * n + j]), (across += v[i] * q[j * n + i]);
+        for (let i = k; i < n; i++) (r[i * n + j] -= (v[i] * down) / half), (q[j * n + i] -= (v[i] * across) / half);
+      }
+    }
+    return [made([n, n], q), made([n, n], r.map((x, k) => (k % n < Math.floor(k / n) ? 0 : x)))];
+  }
+
   // a function whose results are kept
   function cached(f) {
     const known = new Map();
@@ -322,17 +378,20 @@ const np = (() => {
   const elementwise = Object.fromEntries(names.map((name) => [name, unary(Math[name])]));
   for (const name of "sin cos tan sinh cosh tanh".split(" ")) elementwise[`arc${name}`] = unary(Math[`a${name}`]);
   Object.assign(elementwise, { sign: unary(sign), rint: unary(rint), exp2: unary((a) => 2 ** a), where });
+  elementwise.square = unary((a) => a * a);
   Object.assign(elementwise, { maximum: binary(larger), minimum: binary(smaller), logaddexp: binary(logaddexp) });
   Object.assign(elementwise, { arctan2: binary(Math.atan2), hypot: binary(Math.hypot), fmod: binary((a, b) => a % b) });
   elementwise.isinf = (x) => test((a) => Math.abs(a) === Infinity)(x, 0);
   elementwise.isfinite = (x) => test(Number.isFinite)(x, 0);
   return {
     NDArray, array, tolist, shape, size, set, astype, full_like, arange, broadcast_to, transpose, mT, reshape, squeeze,
-    expand_dims, flip, slice, getitem, scatter_add, map, erf, erfc, sum, mean, max, min, prod, any, all, std, cached,
+    expand_dims, flip, slice, getitem, scatter_add, map, erf, erfc, sum, mean, max, min, prod, any, all, std, norm, eigh, qr,
+    cached,
     ...operators, ...elementwise,
     var: variance,
     T: (x) => transpose(x),
-    len: (x) => x.shape[0],
+    ravel: (x) => reshape(x, -1),
+    len: (x) => shape(x)[0],
     ndim: (x) => wrap(x).shape.length,
     ones_like: (x) => full_like(x, 1),
     zeros_like: (x) => full_like(x, 0),
