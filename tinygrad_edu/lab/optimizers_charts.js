@@ -45,7 +45,7 @@ class Chart {
     const x = (t) => edge.left + ((width - edge.left - edge.right) * t) / n;
     const y = (z) => edge.top + ((height - edge.top - edge.bottom) * (high - Math.min(high, Math.max(low, of(z))))) / (high - low);
     const key = [width, em, low, high, n, ...series.map(({ name, kind }) => name + kind)].join();
-    return { width, height, edge, low, high, x, y, key };
+    return { width, height, edge, low, high, x, y, key, empty: !series.length };
   }
   // a line at the step that is shown
   clock(pen, now) {
@@ -64,7 +64,7 @@ class Chart {
     Object.assign(this, { measures: scale, ink: colour("text"), places: new WeakMap() });
     this.picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.picture.setAttribute("height", height);
-    for (const [text, z] of this.marks(scale)) {
+    for (const [text, z] of scale.empty ? [] : this.marks(scale)) {
       parts.push(svg("path", { class: "grid", d: `M${edge.left} ${y(z)}H${width - edge.right}` }));
       parts.push(write(text, edge.left - 6, y(z) + 4 * em, "tick", "end"));
     }

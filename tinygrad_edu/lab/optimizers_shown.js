@@ -92,7 +92,8 @@ function show_plan() {
     box.nextSibling.replaceWith(swatch(box.value));
   }
   $("o-more").open ||= $("o-more").querySelector(":checked") !== null;
-  $("o-table").replaceChildren(...plan.rules.map(table_row));
+  const none = element("td", { colSpan: 5, className: "quiet", textContent: "No rule is on: choose one above." });
+  $("o-table").replaceChildren(...(plan.rules.length ? plan.rules.map(table_row) : [element("tr", {}, none)]));
   show_hyper();
   if (ravine) show_ravine();
 }
