@@ -44,8 +44,8 @@ class _Thread(threading.local):
 
 
 thread = _Thread()
-unusual = list[Any]()  # each `no_grad` and each observer of ops or of steps, in any thread. Without them `apply` saves a
-# look at ``thread``, which is slow: Python has to find the values of the thread at hand
+unusual = list[Any]()  # each `no_grad` and each observer of ops or steps at work, in any thread. Without them `apply`
+# saves a look at ``thread``, which is slow: Python has to find the values of the thread at hand
 
 
 class no_grad(ContextDecorator):
@@ -586,5 +586,5 @@ class Observer:
         for event in EVENTS:
             if getattr(type(self), event) is not getattr(Observer, event):
                 setattr(to, event, (*getattr(to, event), getattr(self, event)))
-                if event in ("op", "stepped") and self not in unusual:
+                if event == "op" or (event == "stepped" and type(self).op is Observer.op):  # once
                     unusual.append(self)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import partial
 from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any
@@ -155,7 +155,9 @@ class Task:
         The graph goes when this returns, before the next one grows; that of a large batch before (`Lean`).
         """
         xb = self.take(rows)
-        with Lean() if getattr(xb, "nbytes", 0) >= LARGE else nullcontext():
+        if getattr(xb, "nbytes", 0) < LARGE:
+            return self._learn_from(xb, rows, share)
+        with Lean():
             return self._learn_from(xb, rows, share)
 
     def _learn_from(self, xb: Any, rows: Array, share: float) -> Learned:
@@ -166,7 +168,7 @@ class Task:
             return 0.0, right
         more = {} if self.weights is None else {"sample_weight": self.weights[rows]}
         cost = cost_of(self.loss, output, yb, self.y, **more)
-        value = cost.item()
+        value: float = cost.array.item()
         if not isfinite(value) and self.optimizer.nonfinite == "raise":
             raise NoLoss(f"loss became {value}")
         cost.backward(None if share == 1 else np.full(cost.shape, share, cost.dtype))
