@@ -6,6 +6,7 @@
     python tests/benchmarks/step.py --threads 1 --processor    # the processor's time: for a machine that is busy
     python tests/benchmarks/step.py --growth    # against depth, width and batch; --picture FILE.png draws it
     python tests/benchmarks/step.py --share     # how much of a compiled step is matrix products; needs no peers
+    python tests/benchmarks/step.py --call      # how much of one call of a compiled step is Python; needs no peers
     python tests/benchmarks/step.py --checks    # what the checks cost, and debug(); needs no peers
     python tests/benchmarks/step.py --busy      # alone, and beside twice as many busy processes as there are cores
     python tests/benchmarks/step.py --against ../before    # beside the package of another checkout; needs no peers
@@ -33,6 +34,7 @@ import statistics
 import subprocess
 import sys
 import time
+import timeit
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -297,6 +299,34 @@ def share(rounds):
         print(f"{label:<18}{batch:>6}{alone:>14,.1f}{whole:>14,.1f}{ratio(blocks, 'step', 'products'):>8.0%}")
 
 
+def call(rounds):
+    """A call of a compiled step, and its machine code called directly, with numbers for as many updates: what is
+    between the two is Python's. Least times of blocks of calls, as other work only adds."""
+    import numpy as np
+
+    import tinygrad_edu as tg
+
+    print(f"{'MLP':<18}{'batch':>6}{'one call us':>14}{'machine code us':>18}{'Python us':>12}")
+    for label, (sizes, batch, steps) in list(MODELS.items())[:2]:
+        (X, y), model = data(sizes, batch), network(sizes)
+        optimizer = tg.Adam(model)
+        step = tg.compile_step(model, tg.cross_entropy, optimizer, X, y)
+        step(X, y)
+        (update,), plan = optimizer.last, next(iter(step._plans.values()))
+        rows, took = np.tile([update.l2, *update.numbers], (steps, 1)), {"step": [], "code": []}
+        for _ in range(rounds):
+            for name, block in took.items():
+                warm = min(steps // 2, 1000)
+                for _ in range(warm):
+                    step(X, y)
+                if name == "code":
+                    plan.table.put(rows=rows, left=steps)
+                names = {"step": step, "code": plan.step, "X": X, "y": y}
+                block.append(timeit.timeit(f"{name}(X, y)", globals=names, number=steps) / steps * 1e6)
+        whole, alone = map(min, took.values())
+        print(f"{label:<18}{batch:>6}{whole:>14,.2f}{alone:>18,.2f}{whole - alone:>12,.2f}")
+
+
 def checks(rounds):
     makers = {"as it is": peers.ours, "unchecked": peers.unchecked, "debug()": peers.debugged}
     print(f"\n{'MLP':<18}{'batch':>6}" + "".join(f"{name + ' us':>16}" for name in makers) + f"{'checks cost':>14}")
@@ -398,7 +428,7 @@ if __name__ == "__main__":
     parser.add_argument("--picture", metavar="FILE.png", help="where --growth draws")
     parser.add_argument("--processor", action="store_true", help="the time of its processor, not the clock's")
     parser.add_argument("--against", metavar="FOLDER", help="another checkout of this repository")
-    for name in ("epoch", "growth", "share", "checks", "busy"):
+    for name in ("epoch", "growth", "share", "call", "checks", "busy"):
         parser.add_argument(f"--{name}", action="store_true")
     options = parser.parse_args()
     peers.THREADS, os.environ["STEP_THREADS"] = options.threads, str(options.threads)
@@ -406,7 +436,7 @@ if __name__ == "__main__":
         os.environ["STEP_PROCESSOR"] = "1"  # for the processes
     if hasattr(os, "sched_setaffinity"):  # that nobody takes more: not all have a setting, and all look at this
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
-    alone = options.share or options.checks or options.against
+    alone = options.share or options.call or options.checks or options.against
     machine(PACKAGES[:2] if alone else PACKAGES)
     if options.checks:
         checks(options.rounds)
@@ -414,6 +444,8 @@ if __name__ == "__main__":
         against(options.against, options.rounds)
     elif options.share:
         share(options.rounds)
+    elif options.call:
+        call(options.rounds)
     else:
         compilers()
         if options.growth:
