@@ -135,17 +135,17 @@ def explorer(root: Tensor, title: str, about: str = "", code: str = "", most: Ma
         )
     program.results = {name: name for name in numbers}
     program.source = program.text()
-    products, sent = {path["name"] for path in writer.paths}, [line for share in writer.sent for line in share["lines"]]
-    backward = [str(line) for line in program.backward if line.target not in products]
-    begin = backward[: len(backward) - len(sent)]
-    assert backward == begin + sent  # so that the page needs no second copy of these
+    products = {path["name"] for path in writer.paths}
     facts = {
         **{"title": title, "about": about, "code": code, "source": source, "loss": program.loss},
         "inputs": {name: {"value": a.tolist(), "whole": a.dtype.kind != "f"} for name, a in program.inputs.items()},
         "most": limits,
         **picture(root, traced.called, writer.sent),
         "shares": writer.sent,
-        "lines": [[*map(str, program.forward)], begin],
+        "lines": [
+            [*map(str, program.forward)],
+            [str(line) for line in program.backward if line.target not in products],
+        ],
         "paths": writer.paths,
         "checks": list(checks(root, program, traced.called, writer, limits)),
     }
