@@ -42,7 +42,7 @@ class Reader(NamedTuple):
         answers = self.answers(output)
         if answers is None:
             return None
-        return np.count_nonzero(answers == yb if self.ignored is None else (answers == yb) & (yb != self.ignored))
+        return int(np.count_nonzero(answers == yb if self.ignored is None else (answers == yb) & (yb != self.ignored)))
 
 
 def reader(loss: Loss, y: Data) -> Reader | None:
