@@ -219,3 +219,48 @@ def test_it_fits_and_can_be_read(browser, made, tmp_path, width, scheme):
         assert unreadable(tab, "playground") == {}, link
     assert messages == []
     tab.close()
+
+
+def told(tab, weight):
+    """The lines of what a weight says, when it has the focus."""
+    tab.focus(f"#pg-w-{weight}")
+    return tab.evaluate("[...document.querySelectorAll('#pg-tip > div')].map((line) => line.textContent)")
+
+
+def results(lines):
+    """The names that equations set, and the numbers behind their last signs of equality."""
+    numbers = [line.rpartition("=")[2].replace("−", "-").strip() for line in lines]
+    return [line.partition("=")[0].strip() for line in lines], np.array(numbers, float)
+
+
+def test_a_weight_says_how_the_rule_moved_it_with_its_numbers_in_the_equations(tab):
+    go(tab, "rule=adam&h.lr=0.05&l2=0.01")
+    assert len(told(tab, 0)) == 1  # no step yet
+    for _ in range(3):
+        tab.click("#step")
+    optimizer = again(tab)["optimizer"]
+    words, *lines = told(tab, 0)
+    assert words.startswith("W1[0,0] from x₁ = ")
+    assert "Adam moved it by" in words
+    names, numbers = results(lines)
+    assert names == ["g", "m", "v", "p"]
+    averages = [optimizer.m[0], optimizer.v[0], optimizer.buffer.data[0]]
+    np.testing.assert_allclose(numbers[1:], averages, 5e-3)
+    g, before = optimizer.buffer.grad[0], float(lines[3].partition("=")[2].partition("−0.05")[0].replace("−", "-"))
+    np.testing.assert_allclose(numbers[0], g + 0.01 * before, 5e-3)
+    go(tab, "rule=muon")
+    tab.click("#step")
+    assert results(told(tab, 0)[1:])[0] == ["m", "u", "p"]
+    assert results(told(tab, "b")[1:])[0] == ["p", "m", "v", "p"]  # a vector, which is AdamW's
+
+
+def test_a_linear_network_has_no_activation_and_its_script_says_so(tab):
+    go(tab, "activation=linear&layers=3-2")
+    tab.click("#step")
+    assert tab.input_value("#pg-activation") == "linear"
+    assert "z1 = X @ W1 + b1" in tab.inner_text("#pg-closer")
+    assert tab.inner_text(".pg-name").startswith("z1[0] ")
+    script = tab.inner_text("#pg-python")
+    assert "Tanh" not in script
+    assert "tg.Linear(2, 3, init=tg.init.glorot_uniform, rng=rng)," in script
+    assert abs(again(tab)["losses"][-1] - float(tab.inner_text("#pg-now-0-0"))) < 1e-5

@@ -77,8 +77,12 @@ function equation_of(rule, line, row) {
 // in a function of a whole array, such as rms(p), a letter stands for all numbers, not for that of a coordinate
 const OF_NUMBERS = ["max", "min", "sign"];
 function is_array({ state, sets }, part, name) {
-  const f = part.parentNode.previousElementSibling, arrays = ["p", "g", ...state, ...sets];
-  return f?.localName === "mi" && !OF_NUMBERS.includes(f.textContent) && arrays.includes(name);
+  if (!["p", "g", ...state, ...sets].includes(name)) return false;
+  for (let up = part.parentNode; up; up = up.parentNode) {
+    const f = up.previousElementSibling;
+    if (f?.localName === "mi" && !OF_NUMBERS.includes(f.textContent)) return true;
+  }
+  return false;
 }
 function product(a, b, value) {
   const math = in_math("math");

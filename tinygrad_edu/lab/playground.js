@@ -15,7 +15,10 @@ function renew(given = {}) {
   take_inks();
   draw_knobs();
   draw_net();
-  $("equations").innerHTML = pg.run.optimizer.rule.equations.join("\n");
+  const { rule } = pg.run.optimizer, vectors = rules[rule.vectors];
+  const others = vectors ? ['<p class="quiet">of a vector:</p>', ...vectors.equations] : [];
+  $("equations").innerHTML = [...rule.equations, ...others].join("\n");
+  $("equations").append(element("p", { className: "quiet", textContent: in_greek(rule.note) }));
   $("kernel").textContent = [pg.run.optimizer.rule.kernel, pg.run.optimizer.rule.scalars].join("\n\n");
   refresh();
 }
