@@ -308,7 +308,7 @@ def call(rounds):
 
     print(f"{'MLP':<18}{'batch':>6}{'one call us':>14}{'machine code us':>18}{'Python us':>12}")
     for label, (sizes, batch, steps) in list(MODELS.items())[:2]:
-        (X, y), model = data(sizes, batch), network(sizes)
+        (X, y), model = data(sizes, batch), peers.network(sizes)
         optimizer = tg.Adam(model)
         step = tg.compile_step(model, tg.cross_entropy, optimizer, X, y)
         step(X, y)
