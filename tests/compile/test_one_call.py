@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.compile import module_text, numpy_c, plan
+from tinygrad_edu.compile import intrinsics, module_text, numpy_c, plan  # noqa: F401, loaded before jit.kernel is replaced
 from tinygrad_edu.core import jit
 from tinygrad_edu.core.tensor import Observer, next_stamp
 
@@ -268,7 +268,8 @@ def batches():
     yield from (tg.Tensor(X), np.ma.array(X), X.astype(np.float64, copy=True))
 
 
-def test_a_batch_is_looked_at_by_machine_code():
+@pytest.mark.parametrize("by", ["plainly", pytest.param("by_machine", marks=needs_numba)])
+def test_each_batch_is_looked_at(by):
     def all_forms(twin):
         forms = [(batch, LABELS) for batch in batches()] + [(X, LABELS.astype(np.int32)), (X, LABELS.tolist())]
         return [(twin.take(2), twin.step(*form)) for form in forms]
@@ -304,7 +305,7 @@ def test_a_batch_is_looked_at_by_machine_code():
 
 
 def test_the_header_of_an_array_is_as_machine_code_reads_it():
-    head = module_text.HEAD // 8
+    head = intrinsics.HEAD // 8
     for a in (np.zeros((3, 4)), np.zeros(5, np.int32), np.zeros((2, 3, 4), np.float32)):
         words = numpy_c._array_plainly(id(a), 0, (head + 7,), np.int64)
         assert words[head - 1] == id(np.ndarray)
