@@ -201,14 +201,13 @@ def _upright(wide, b, down, along, n, k):
     room = cgutils.alloca_once(builder, wide.vector, DEEP)
     turned = builder.icmp_signed("!=", along, WORD(1))
     whole = wide.count == lanes
-    with builder.if_else(turned) as (across, straight):
-        with across:
-            _turn(wide, b, along, k, room)
-        with straight, builder.if_then(builder.icmp_signed(">=", n, WORD(MANY if whole else 0))):
-            with cgutils.for_range(builder, k) as loop:
-                row = wide.load(builder.gep(b, [builder.mul(loop.index, down)]))
-                builder.store(row, builder.gep(room, [loop.index]))
-    copied = builder.or_(turned, builder.icmp_signed(">=", n, WORD(MANY if whole else 0)))
+    many = builder.icmp_signed(">=", n, WORD(MANY if whole else 0))
+    with builder.if_then(turned):
+        _turn(wide, b, along, k, room)
+    with builder.if_then(builder.and_(many, builder.not_(turned))), cgutils.for_range(builder, k) as loop:
+        row = wide.load(builder.gep(b, [builder.mul(loop.index, down)]))
+        builder.store(row, builder.gep(room, [loop.index]))
+    copied = builder.or_(turned, many)
     room = builder.bitcast(room, b.type)
     return builder.select(copied, room, b), builder.select(copied, WORD(lanes), down)
 
