@@ -8,12 +8,14 @@ rows meet them, or where there are fewer than a vector has.
 
 from __future__ import annotations
 
-from llvmlite import ir
+from contextlib import suppress
+
+from llvmlite import binding, ir
 from numba import intp, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..extras.one_thread import SMALL
+from ..extras.one_thread import ALONE, SMALL
 from .intrinsics import USUAL, copies, processor
 
 PIECES = "_in_pieces"  # behind the name of BLAS's product
@@ -22,6 +24,18 @@ VECTOR = 64  # bytes: two registers of a processor with AVX2, one with AVX-512
 DEEP = 400  # the most rows of b at once: what is copied of them stays in the processor's first cache
 MANY = 256  # rows of a that make a copy of b worth its while
 WORD, NUMBER = ir.IntType(64), ir.IntType(32)
+
+
+def limit():
+    """Return how many multiplications a product by loops may have. With AVX-512 BLAS is quicker from 2**18 on, as it is
+    without FMA, and with registers of less than 32 bytes."""
+    has = {}
+    with suppress(RuntimeError):  # nobody knows this processor
+        has = binding.get_host_cpu_features()
+    return SMALL if has.get("avx2") and has.get("fma") and not has.get("avx512f") else ALONE
+
+
+LIMIT = limit()
 
 
 def matmul(letter, bits, pieces):
@@ -41,7 +55,7 @@ def matmul(letter, bits, pieces):
                 _by_blas(builder, letter, bits, pieces, *args)
                 return context.get_dummy_value()
             size = builder.mul(builder.mul(n, m), k)
-            with builder.if_else(builder.icmp_signed("<=", size, WORD(SMALL)), likely=True) as (small, large):
+            with builder.if_else(builder.icmp_signed("<=", size, WORD(LIMIT)), likely=True) as (small, large):
                 with small:
                     _by_loops(builder, letter, width, *args)
                 with large:
@@ -201,14 +215,13 @@ def _upright(wide, b, down, along, n, k):
     room = cgutils.alloca_once(builder, wide.vector, DEEP)
     turned = builder.icmp_signed("!=", along, WORD(1))
     whole = wide.count == lanes
-    with builder.if_else(turned) as (across, straight):
-        with across:
-            _turn(wide, b, along, k, room)
-        with straight, builder.if_then(builder.icmp_signed(">=", n, WORD(MANY if whole else 0))):
-            with cgutils.for_range(builder, k) as loop:
-                row = wide.load(builder.gep(b, [builder.mul(loop.index, down)]))
-                builder.store(row, builder.gep(room, [loop.index]))
-    copied = builder.or_(turned, builder.icmp_signed(">=", n, WORD(MANY if whole else 0)))
+    many = builder.icmp_signed(">=", n, WORD(MANY if whole else 0))
+    with builder.if_then(turned):
+        _turn(wide, b, along, k, room)
+    with builder.if_then(builder.and_(many, builder.not_(turned))), cgutils.for_range(builder, k) as loop:
+        row = wide.load(builder.gep(b, [builder.mul(loop.index, down)]))
+        builder.store(row, builder.gep(room, [loop.index]))
+    copied = builder.or_(turned, many)
     room = builder.bitcast(room, b.type)
     return builder.select(copied, room, b), builder.select(copied, WORD(lanes), down)
 
