@@ -143,9 +143,10 @@ def contents(layer: Layer, below: bool = False) -> Iterator[tuple[str, Any]]:
 
 def held(value: Any) -> Iterable[tuple[Any, Any]]:
     """Return what a layer, a list, a tuple or a dict holds: (attribute, index or key, value) of each; else nothing."""
-    if isinstance(value, (list, tuple)):
-        return enumerate(value)
-    return vars(value).items() if isinstance(value, Layer) else value.items() if isinstance(value, dict) else ()
+    inside = vars(value) if isinstance(value, Layer) else value
+    return (
+        inside.items() if isinstance(inside, dict) else enumerate(inside) if isinstance(inside, (list, tuple)) else ()
+    )
 
 
 class Linear(Layer):

@@ -26,9 +26,6 @@ USUAL |= {
     "seed": 0,
     "start": 0,
 }
-FITTING: dict[str, dict[str, Any]] = {  # where a matrix has directions without a gradient, SOAP's basis is a last bit's
-    "soap": {"layers": [2], "loss": "mse_loss"},
-}
 RUNS: dict[str, dict[str, Any]] = {
     "no hidden layer": {"data": "circles", "layers": [], "rule": "sgd", "hyper": {"lr": 0.3}, "batch": 16},
     "1 of relu, squared error": {"data": "blobs", "layers": [5], "activation": "relu", "loss": "mse_loss", "batch": 16},
