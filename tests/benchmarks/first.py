@@ -44,7 +44,10 @@ def measure(sizes):
     trained(1, True), trained(1, False)  # which bring kernels from disk
     eager, compiled = trained(30, False) / 30 / 32, (trained(201, True) - trained(1, True)) / 200 / 32
     pays = first / (eager - compiled)
-    print(f"{loaded:7.2f} {first:7.2f} {1e3 * again:7.1f} {1e6 * eager:8.0f} {1e6 * compiled:9.1f} {pays:10,.0f}", flush=True)
+    print(
+        f"{loaded:7.2f} {first:7.2f} {1e3 * again:7.1f} {1e6 * eager:8.0f} {1e6 * compiled:9.1f} {pays:10,.0f}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
