@@ -28,7 +28,7 @@ class Part(JITCodeLibrary):  # type: ignore[misc]
     """LLVM's module of an inner function, as it was written. No machine code is made of it alone."""
 
     def _optimize_functions(self, ll_module: Any) -> None:
-        ll_module.data_layout = self._codegen._data_layout
+        pass
 
     def _optimize_final_module(self) -> None:
         pass
