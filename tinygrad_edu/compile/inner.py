@@ -12,8 +12,13 @@ from typing import Any
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, PassManager
 from numba.core.compiler_machinery import register_pass
-from numba.core.typed_passes import IRLegalization, NativeLowering, NoPythonBackend, NopythonTypeInference
-from numba.core.typed_passes import PreLowerStripPhis
+from numba.core.typed_passes import (
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+)
 from numba.core.untyped_passes import FixupArgs, GenericRewrites, IRProcessing, ReconstructSSA, TranslateByteCode
 
 from ..core.jit import compiled
@@ -23,7 +28,7 @@ class Part(JITCodeLibrary):  # type: ignore[misc]
     """LLVM's module of an inner function, as it was written. No machine code is made of it alone."""
 
     def _optimize_functions(self, ll_module: Any) -> None:
-        ll_module.data_layout = self._codegen._data_layout
+        pass
 
     def _optimize_final_module(self) -> None:
         pass

@@ -106,7 +106,12 @@ def library_of(address: int) -> str:
         return ""
     found = _Found()
     known = dladdr(ctypes.c_void_p(address), ctypes.byref(found))
-    return os.path.realpath(found.file.decode(errors="replace")) if known and found.file else "unknown"
+    return _real_path(found.file) if known and found.file else "unknown"
+
+
+@lru_cache
+def _real_path(name: bytes) -> str:
+    return os.path.realpath(name.decode(errors="replace"))
 
 
 def _address(function: Any) -> int:
