@@ -384,9 +384,8 @@ def test_neighbours_share_a_loop_and_short_rows_are_repeated():
     program = tg.trace(lambda X, W, b, s: (tg.Tensor.linear(X, W, b) * s).relu().mean(axis=0).sum(), X, *params)
     lowered = lower(program, [program.inputs | {"X": X[:n]} for n in (3, 6)], fixed(program), (3, 6))
     lines = [line for line in lowered.lines if not re.fullmatch(r"\w+ = \w+", line)]  # names of shared memory
-    assert lines[:12] == [
-        "_repeat(_address(b), _address(z), _N, 32)",
-        "_matmul(_address(X), False, _address(W), False, _address(z), _N, 4, 3, True)",
+    assert lines[:11] == [
+        "_matmul(_address(X), False, _address(W), False, _address(z), _N, 4, 3, _address(b))",
         "_repeat(_address(s), _address(_rows_1), _N, 32)",
         "for _0 in range((4 * _N)):",
         "    v[_0] = (z[_0] * _rows_1[_0])",

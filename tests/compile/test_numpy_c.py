@@ -37,7 +37,7 @@ def unaligned(array):
 # --- products ---------------------------------------------------------------------------------------------------------
 
 PRODUCT = (
-    "def f(a, turned_a, b, turned_b, out, n, m, k, add):\n    _matmul(a, turned_a, b, turned_b, out, n, m, k, add)"
+    "def f(a, turned_a, b, turned_b, out, n, m, k, row):\n    _matmul(a, turned_a, b, turned_b, out, n, m, k, row)"
 )
 
 
@@ -50,12 +50,13 @@ def products(matmul, dtype, exact):
         room = (k + 2) * np.finfo(dtype).eps * (np.abs(left) @ np.abs(right))  # in whatever order k numbers are added
         a, b, out = place(a), place(b), place(np.full((n, m), np.nan, dtype))
         given = [a.ctypes.data, turned_a, b.ctypes.data, turned_b, out.ctypes.data, n, m, k]
-        matmul(*given, False)
+        matmul(*given, 0)
         if exact and min(n, m, k) > 1 and place is np.array:  # else NumPy takes another function of BLAS, or copies
             np.testing.assert_array_equal(out, expected)
         assert np.all(np.abs(out - expected) <= room)
-        matmul(*given, True)
-        assert np.all(np.abs(out - 2 * expected) <= 2 * room)
+        row = place(rng.standard_normal(m).astype(dtype))
+        matmul(*given, row.ctypes.data)
+        assert np.all(np.abs(out - expected - row) <= 2 * room + 2 * np.finfo(dtype).eps * np.abs(row))
 
 
 @every_dtype
@@ -74,9 +75,9 @@ def test_products_are_those_of_numpys_blas(dtype):
 @every_dtype
 @pytest.mark.parametrize("m", [1, 3, 16, 31, 100])
 def test_products_of_known_width_are_right_in_every_order(dtype, m):
-    """Small ones are computed by loops, others by BLAS: of every number of rows that a tile may have left over."""
-    matmul = compiled(PRODUCT.replace("n, m, k, add):", "n, k, add):").replace(" m,", f" {m},"), dtype)
-    for n, k in [(1, 1), (5, 1), (6, 7), (7, 33), (8, 2), (21, 256), (21, 257), (64, 64), (700, 30)]:
+    """By loops: of every number of rows and columns that a tile may have left over, in several blocks of rows of b."""
+    matmul = compiled(PRODUCT.replace("n, m, k, row):", "n, k, row):").replace(" m,", f" {m},"), dtype)
+    for n, k in [(1, 1), (5, 1), (6, 7), (7, 33), (8, 2), (21, 400), (21, 401), (64, 64), (700, 30)]:
         a, b = rng.standard_normal((n, k)).astype(dtype), rng.standard_normal((k, m)).astype(dtype)
         expected, room = a @ b, (k + 2) * np.finfo(dtype).eps * (np.abs(a) @ np.abs(b))
         for turned_a, turned_b in itertools.product((False, True), repeat=2):
@@ -84,9 +85,11 @@ def test_products_of_known_width_are_right_in_every_order(dtype, m):
             whole = np.full((n + 1, m), 9, dtype)
             out = whole[:n]
             out[...] = np.nan
-            for times, add in ((1, False), (2, True)):
-                matmul(left.ctypes.data, turned_a, right.ctypes.data, turned_b, out.ctypes.data, n, k, add)
-                assert np.all(np.abs(out - times * expected) <= times * room)
+            for row in (None, unaligned(rng.standard_normal(m).astype(dtype))):
+                start = 0 if row is None else row.ctypes.data
+                matmul(left.ctypes.data, turned_a, right.ctypes.data, turned_b, out.ctypes.data, n, k, start)
+                whole_row = 0 if row is None else row
+                assert np.all(np.abs(out - expected - whole_row) <= 2 * room + np.finfo(dtype).eps * np.abs(whole_row))
             assert np.all(whole[n] == 9)
 
 
@@ -185,9 +188,9 @@ def test_ctrl_c_in_numpy_through_python_is_raised_when_the_step_is_done(through_
     a, b, out = np.ones((2, 3)), np.ones((3, 4)), np.zeros((2, 4))
     run = numpy_c.interruptible(compiled(PRODUCT, np.float64))
     with pytest.raises(KeyboardInterrupt):
-        run(a.ctypes.data, False, b.ctypes.data, False, out.ctypes.data, 2, 4, 3, False)
+        run(a.ctypes.data, False, b.ctypes.data, False, out.ctypes.data, 2, 4, 3, 0)
     assert np.all(out == 3)
-    run(a.ctypes.data, False, b.ctypes.data, False, out.ctypes.data, 2, 4, 3, False)
+    run(a.ctypes.data, False, b.ctypes.data, False, out.ctypes.data, 2, 4, 3, 0)
 
 
 # --- NumPy's functions ------------------------------------------------------------------------------------------------

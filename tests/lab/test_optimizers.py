@@ -12,8 +12,8 @@ from node import LAB, needs_node, node
 import tinygrad_edu as tg
 from tinygrad_edu.cli.main import main
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.lab import emit, optimizers
 from tinygrad_edu.extras.optimizers import RULES
+from tinygrad_edu.lab import emit, optimizers
 from tinygrad_edu.program.javascript import functions
 from tinygrad_edu.race.surfaces import stated
 

@@ -80,7 +80,7 @@ def test_time_goes_on_back_and_to_any_step(tab):
     tab.focus("#o-time")
     tab.keyboard.press("ArrowLeft")
     assert tab.inner_text("#o-t") == "29"
-    tab.click("#o-loss svg", position={"x": 100, "y": 60})
+    tab.click("#o-loss .chart", position={"x": 100, "y": 60})
     assert 0 < int(tab.inner_text("#o-t")) < 20
     tab.click("#o-reset")
     assert tab.inner_text("#o-t") == "0"
@@ -122,7 +122,7 @@ def test_losses_are_above_the_minimum_of_the_surface_that_was_chosen(tab):
     tab.select_option("#o-surface", "two_holes")
     tab.select_option("#o-surface", "own")
     tab.click("#o-reset")
-    tab.focus("#o-loss svg")
+    tab.focus("#o-loss .chart")
     said = re.search(r"adam: (\S+)", tab.inner_text("#optimizers-says"))
     x, y = -4, 3
     grid = np.meshgrid(np.linspace(-2, 0, 401), np.linspace(-1, 1, 401))
@@ -164,13 +164,13 @@ def test_what_is_pointed_at_or_focused_explains_itself(tab):
     go(tab, "surface=beale&rules=adam,sgd&t=5")
     for place, said in (
         ("#o-map", "gradient \\("),
-        ("#o-loss svg", "step \\d+\nsgd: "),
+        ("#o-loss .chart", "step \\d+\nsgd: "),
         (".letter >> nth=1", "β1: the share of m"),
         ("#o-table button >> nth=0", "SGD: Gradient descent"),
     ):
         tab.hover(place)
         assert re.search(said, tab.inner_text("#optimizers-says")), place
-    tab.focus("#o-moves svg")
+    tab.focus("#o-moves .chart")
     assert "step 5" in tab.inner_text("#optimizers-says")
     tab.keyboard.press("ArrowLeft")
     assert tab.inner_text("#o-t") == "4"

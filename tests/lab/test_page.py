@@ -63,6 +63,8 @@ def test_the_page_proves_itself_and_trains_by_mouse_and_by_keyboard(browser, tmp
     ("right", "wrong"),
     [
         ("p[i] = keep * p[i] - lr * (c1 * m[i]) / u[i];", "p[i] = keep * p[i] + lr * (c1 * m[i]) / u[i];"),
+        ("const u = np.add(g, np.multiply(momentum,", "const u = np.subtract(g, np.multiply(momentum,"),
+        ("turn(v, n, p, q, n, 1, c, t * c);", "turn(v, n, p, q, n, 1, c, -t * c);"),
         ("const dv_2_dh = h;", "const dv_2_dh = np.negative(h);"),
         ("const d_v3 = np.multiply(np.multiply(d_v4, 2), v3);", "const d_v3 = np.multiply(np.multiply(d_v4, -2), v3);"),
         (
@@ -71,7 +73,7 @@ def test_the_page_proves_itself_and_trains_by_mouse_and_by_keyboard(browser, tmp
         ),
         ("0.5 - Math.sin(t)", "0.6 - Math.sin(t)"),
     ],
-    ids=["rule", "derivative of a graph", "derivative", "network", "data"],
+    ids=["rule", "rule of matrices", "eigenvectors", "derivative of a graph", "derivative", "network", "data"],
 )
 def test_a_wrong_sign_is_seen_and_turns_free_play_off(browser, tmp_path, made, right, wrong):
     tab, _, _ = opened(browser, tmp_path, planted(made, right, wrong))

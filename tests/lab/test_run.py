@@ -79,6 +79,20 @@ RUNS = [
         "numbers": {"steps": 7, "factor": 0.5},
         "activation": "elu",
     },
+    {
+        "rule": "muon",
+        "layers": [8, 8],
+        "hyper": {"lr": 0.02, "momentum": 0.9},
+        "schedule": "cosine",
+        "numbers": {"steps": 40},
+    },
+    {"rule": "shampoo", "data": "blobs", "loss": "mse_loss", "hyper": {"lr": 0.1, "eps": 0.01}, "l2": 0.01},
+    # eps: where nothing has a slope, SOAP divides a rounding by it
+    {"rule": "soap", "layers": [5, 4], "loss": "mse_loss", "hyper": {"lr": 0.01, "eps": 1e-4, "every": 7}},
+    {"rule": "dog", "l2": 0.01, "layers": [6]},
+    {"rule": "dadapt_adam", "hyper": {"lr": 0.1, "d": 0.001}, "l1": 0.001},
+    {"rule": "prodigy", "activation": "linear", "dropout": 0.25, "data": "circles", "batch": 7},
+    {"activation": "linear", "weights": "he_uniform", "data": "plane", "loss": "mse_loss", "layers": [3, 2, 2]},
     {"rule": "rprop", "batch": 0, "schedule": "linear_warmup", "numbers": {"steps": 5}, "activation": "sigmoid"},
 ]
 SCHEDULED = [

@@ -13,7 +13,8 @@ from ops_table import every_case
 import tinygrad_edu as tg
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.extras import ops
-from tinygrad_edu.program.names import forward_order, names, parsed, read, renamed, unparsed
+from tinygrad_edu.program.expressions import parsed, renamed, unparsed
+from tinygrad_edu.program.names import forward_order, names, read
 from tinygrad_edu.program.source import computed_as, written
 
 

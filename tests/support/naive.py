@@ -560,13 +560,21 @@ def shampoo(p, gradients, rates, eps):
     return trajectory
 
 
+def directions(A):
+    """Eigenvectors, the largest first; of the null space those that diag(1, 2, ...) has in it."""
+    U, rank = np.linalg.svd(A)[0], np.linalg.matrix_rank(A)
+    null = U[:, rank:]
+    inside = np.linalg.eigh(null.T @ np.diag(np.arange(1.0, len(A) + 1)) @ null)[1]
+    return np.hstack([U[:, :rank], null @ inside])
+
+
 def soap(p, gradients, rates, beta1, beta2, eps, weight_decay, every):
     """Vyas et al. 2024, algorithms 3 and 4, with their package's bias correction, first update and decay."""
     if p.ndim < 2:
         return adam(p, gradients, rates, beta1, beta2, eps, weight_decay)
     first, *others = gradients
-    L, R = (1 - beta2) * (first @ first.T), (1 - beta2) * (first.T @ first)  # of which some eigenvalues are 0
-    QL, QR = (np.linalg.eigh(A)[1][:, ::-1] for A in (L, R))
+    L, R = (1 - beta2) * (first @ first.T), (1 - beta2) * (first.T @ first)
+    QL, QR = (directions(A) for A in (L, R))
     M, V, trajectory = np.zeros_like(p), np.zeros_like(p), [p]
     for k, (G, lr) in enumerate(zip(others, rates[1:]), start=1):
         M = beta1 * M + (1 - beta1) * G

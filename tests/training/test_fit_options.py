@@ -3,6 +3,7 @@
 Machine code is tried as Python (`_plainly`): what is compiled is the same text.
 """
 
+import signal
 from functools import partial
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.compile import module_text, numpy_c  # noqa: F401, loaded before jit.kernel is replaced
+from tinygrad_edu.compile.step import CompiledStep
 from tinygrad_edu.core import jit
 from tinygrad_edu.training import epochs as of_epochs
 
@@ -385,29 +387,75 @@ def four(monkeypatch):
 
 
 @needs_numba
-def test_auto_compiles_from_many_updates_on(four, capsys):
-    model, _ = fit(compiled="auto", progress=True)
+def test_fit_compiles_from_many_updates_on(four, capsys):
+    model, _ = fit(progress=True)
     assert "compiled=True: 12 updates are ahead\n" in capsys.readouterr().err
     assert four == [1]
     assert same_bits(model, fit(compiled=True)[0])
+    assert not same_bits(model, fit(compiled=False)[0])
+
+
+@needs_numba
+def test_fit_says_nothing_of_few_updates(four, capsys):
+    model, _ = fit(epochs=2, progress=True)
+    assert "compiled" not in capsys.readouterr().err
+    assert not four
+    assert same_bits(model, fit(epochs=2, compiled=False)[0])
 
 
 @needs_numba
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"epochs": 2}, "8 updates are ahead, and a compiler is worth its time from 12 on"),
         ({"loss": lambda z, y: tg.cross_entropy(z, y)}, "<lambda> is not of this package"),
         ({"sample_weight": W}, "sample_weight: a compiled step takes X and y; class_weight compiles"),
         ({"epochs": 6, "accumulate": 2}, "accumulate: a compiled step makes an update with each batch"),
     ],
 )
-def test_auto_says_why_it_does_not_compile(four, capsys, options, why):
-    model, _ = fit(compiled="auto", progress=True, **options)
+def test_fit_says_why_it_does_not_compile(four, capsys, options, why):
+    model, _ = fit(progress=True, **options)
     assert f"compiled=False: {why}" in capsys.readouterr().err
-    assert same_bits(model, fit(**options)[0])
-    fit(compiled="auto", **options)
+    assert same_bits(model, fit(compiled=False, **options)[0])
+    fit(**options)
     assert not capsys.readouterr().err
+
+
+@needs_numba
+@pytest.mark.parametrize("options", [{"y": Y + 1}, {"loss": tg.hinge_loss}])
+def test_what_is_wrong_is_said_as_without_compiling(four, capsys, options):
+    said = []
+    for compiled in (False, "auto"):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            fit(compiled=compiled, **options)
+        said.append((type(caught.value), str(caught.value), getattr(caught.value, "__notes__", [])))
+    assert said[0] == said[1]
+    assert four == [1]
+
+
+@needs_numba
+@pytest.mark.parametrize("interrupted_after", [None, 3])
+def test_what_a_callback_changes_is_followed_without_compiling_again(four, tmp_path, capsys, interrupted_after):
+    """The checkpoint behind a change has the choice of the epoch behind it, so a run that goes on has its bits."""
+
+    def train(epochs, **options):
+        model = tg.Sequential(tg.Linear(2, 4, rng=0), drop := tg.Dropout(0.2, rng=1), tg.Linear(4, 3, rng=2))
+        change = lambda row: setattr(drop, "p", 0.2 if row["epoch"] < 3 else 0.5)
+        if options.get("checkpoint", path).exists():
+            drop.p = 0.5
+        optimizer = tg.SGD(model, lr=0.5)
+        tg.fit(model, X, Y, tg.cross_entropy, optimizer, epochs, 16, rng=5, progress=False, callback=change, **options)
+        return model
+
+    path = tmp_path / "none"
+    by_hand = train(3, compiled=True)
+    assert same_bits(train(3), by_hand)
+    whole = train(6)
+    assert four == [1] * 3
+    assert not same_bits(whole, train(6, compiled=True))
+    if interrupted_after:
+        path = tmp_path / "run.npz"
+        train(interrupted_after, checkpoint=path)
+        assert same_bits(train(6, checkpoint=path), whole)
 
 
 @needs_numba
@@ -428,16 +476,44 @@ def test_auto_lets_a_layer_of_yours_and_debug_see_every_batch(four):
 
 
 @needs_numba
+@pytest.mark.parametrize("asked", ["auto", None])
 @pytest.mark.parametrize(("many", "compiled"), [(12, True), (13, False)])
-def test_auto_goes_on_from_a_checkpoint_as_it_began(monkeypatch, tmp_path, many, compiled):
-    """More epochs, or fewer of them left, would be another choice."""
+def test_auto_goes_on_from_a_checkpoint_as_it_began(monkeypatch, tmp_path, many, compiled, asked):
+    """More epochs, or fewer of them left, would be another choice. A run with compiled=False, say, goes on so, too."""
     path = tmp_path / "run.npz"
     monkeypatch.setattr(of_epochs, "MANY", many)
-    fit(compiled="auto", checkpoint=path)
+    fit(compiled=asked or compiled, checkpoint=path)
     monkeypatch.setattr(of_epochs, "MANY", 1000 if compiled else 1)
-    model, _ = fit(compiled="auto", checkpoint=path, epochs=6)
+    model, _ = fit(checkpoint=path, epochs=6)
     assert same_bits(model, fit(compiled=compiled, epochs=6)[0])
     assert not same_bits(model, fit(compiled=not compiled, epochs=6)[0])
+    with pytest.raises(ValueError, match="compiled is"):
+        fit(compiled=not compiled, checkpoint=path, epochs=7)
+
+
+@pytest.mark.parametrize("press", [False, True])
+def test_a_long_epoch_is_several_calls_between_which_ctrl_c_is_heard(monkeypatch, press):
+    calls, epoch, before = [], CompiledStep.epoch, signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def noted(step, X, y, order, size):
+        calls.append(len(order))
+        if press:
+            signal.raise_signal(signal.SIGINT)
+        return epoch(step, X, y, order, size)
+
+    whole, rows = fit(compiled=True)
+    monkeypatch.setattr(of_epochs, "AT_ONCE", 3.5 * 16 * sum(p.size for p in whole.parameters()))
+    monkeypatch.setattr(CompiledStep, "epoch", noted)
+    model, history = fit(compiled=True)
+    signal.signal(signal.SIGINT, before)
+    if press:
+        assert calls == [48]
+        assert history.stopped == "interrupted"
+        return
+    assert calls == [48, 2] * 3
+    assert same_bits(model, whole)
+    assert history["accuracy"] == rows["accuracy"]
+    np.testing.assert_allclose(history["loss"], rows["loss"], rtol=1e-15)
 
 
 def test_compiled_is_true_false_or_auto():

@@ -85,8 +85,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add("--activation", type=activation, default="relu", metavar="NAME", help=text)
     text = "share of hidden values to drop in training (default: 0.25, toy sets and tables 0)"
     add("--dropout", type=share, metavar="P", help=text)
-    text = "make machine code of the whole step and run each epoch in one call: the same numbers, sooner"
-    add("--compiled", action="store_true", help=text)
+    text = "make machine code of the whole step: the same numbers to rounding, sooner (default: where that pays)"
+    add("--compiled", action=argparse.BooleanOptionalAction, help=text)
     text = f"the update rule: {', '.join(RULES)} (default: adam)"
     add("--optimizer", type=rule, default="adam", metavar="NAME", help=text)
     add("--lr", type=real, help="learning rate (default: one that suits the rule)")
@@ -291,7 +291,8 @@ def learn(
     import tinygrad_edu as tg
 
     folder, test = options.out, (data.X_test, data.y_test)
-    how: dict[str, Any] = {"epochs": options.epochs, "batch_size": options.batch_size, "compiled": options.compiled}
+    how: dict[str, Any] = {"epochs": options.epochs, "batch_size": options.batch_size}
+    how["compiled"] = "auto" if options.compiled is None else options.compiled
     how |= {"validation": test, "rng": rng, "checkpoint": folder / MODEL, "callback": [one for one in callbacks if one]}
     history = tg.fit(model, data.X_train, data.y_train, loss, optimizer, **how)
     if history.stopped != "interrupted":

@@ -187,12 +187,11 @@ class Loops:
         """Write a @ b by `products`, with either side transposed, added to what is there: the row, in every row."""
         a, b = (side if side.place else self.placed(side) for side in (a, b))
         out = self.memory.array(numbers, into)
-        if row is not None:
-            self._repeat(row.place, out.place)
         n, m = a.shape[0] if len(a.shape) > 1 else ONE, b.shape[1] if len(b.shape) > 1 else ONE
         sides = ", ".join(f"_address({side.place}), {side.flipped}" for side in (a, b))
+        start = 0 if row is None else f"_address({row.place})"
         self.products.append((n, m, a.shape[-1]))
-        self.write(f"_matmul({sides}, _address({out.place}), {n}, {m}, {a.shape[-1]}, {row is not None})")
+        self.write(f"_matmul({sides}, _address({out.place}), {n}, {m}, {a.shape[-1]}, {start})")
         return out
 
     def called(self, name: str, numbers: list[Any], parts: Sequence[Value], into: str) -> Value:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..program.names import loaded, parsed, renamed, unparsed
+from ..program.expressions import loaded, parsed, renamed, unparsed
 from ..program.program import Program
 from .functions import Functions
 from .loops import Loops, nested

@@ -23,8 +23,9 @@ from .values import names_of, tuple_text
 
 LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT, STATUS = range(8)  # the places in the array ``out``
 OUT = 8  # the length of ``out``
-# An array in memory, as NumPy's header ndarraytypes.h has it. Behind the head of each object, which ends with its class:
-# the address of its numbers, how many axes, their lengths, the steps along them, the base, the dtype; and flags
+# An array in memory, as NumPy's header ndarraytypes.h has it: a head as of each object, which ends with its class; the
+# address of its numbers, how many axes, their lengths, the steps along them, the array whose numbers these are, the
+# dtype, and flags
 HEAD = object.__basicsize__
 WHOLE = 0x101  # the flags of an array without gaps (0x1), with each number at a multiple of its size (0x100)
 RAISE, SKIP, PROPAGATE = range(3)  # policies: the answers to a gradient that is not finite
@@ -124,7 +125,7 @@ def passes(_object, _class, _dtype, _shape):
 
 @_kernel
 def one({rest}, _x, _y):
-    """One batch, if it is as the one before and there are numbers for it. _x, _y : the addresses of its arrays."""
+    """One batch, its arrays at these addresses, if it is as the one before and there are numbers for it."""
     _n = _at[{at[n]}]
     if not (
         _at[{at[left]}] > 0
@@ -146,12 +147,12 @@ def one({rest}, _x, _y):
 
 
 @_kernel
-def step(_table, {generators}_x, _y):
+def step(_table, {generators}_X, _y):
     """One batch: return its loss, or NaN, and why in _out. _table : the address of _at."""
     _at = _array(_table, 0, ({slots},), int64)
     _out = _array(_at[{at[out]}], 0, ({OUT},), float64)
     _mode = _flush(0)
-    _out[{STATUS}] = _status = one({rest}, _x, _y)
+    _out[{STATUS}] = _status = one({rest}, _identity(_X), _identity(_y))
     _flush(_mode)
     return float(_out[{LOSS}]) if _status == {DONE} else nan
 

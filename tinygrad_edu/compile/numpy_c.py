@@ -247,9 +247,8 @@ def _call_python(name: str, kind: Any, function: Any) -> None:
 
 def _multiply(dtype: Any, *given: Any) -> None:
     _, turned, turned_b, n, m, k, _, a, _, b, _, add, out, _ = given
-    _matmul_plainly(
-        dtype, a, turned == products.TRANSPOSED, b, turned_b == products.TRANSPOSED, out, n, m, k, bool(add)
-    )
+    row = out if add else 0  # every row of out is that one
+    _matmul_plainly(dtype, a, turned == products.TRANSPOSED, b, turned_b == products.TRANSPOSED, out, n, m, k, row)
 
 
 def _run_loop(ufunc: Any, dtype: Any, pointers: int, length: int, steps: int, _: Any) -> None:
@@ -323,7 +322,8 @@ if hasattr(os, "register_at_fork"):
 
 @lru_cache
 def _native(letter: str) -> dict[str, Any]:
-    own = {f"_{name}": getattr(intrinsics, name) for name in ("place", "array", "address", "repeat", "flush")}
+    names = "place", "array", "address", "identity", "repeat", "flush"
+    own = {f"_{name}": getattr(intrinsics, name) for name in names}
     bits = (blas() or ("", 64))[1]
     called = {f"_{name}": intrinsics.called(name, inner_loop) for name in CALLED}
     return called | own | {"_matmul": products.matmul(letter, bits, in_pieces())}
@@ -338,6 +338,7 @@ def _plain(dtype: Any) -> dict[str, Any]:
         "_place": _array_plainly,
         "_array": _array_plainly,
         "_address": lambda a: a.ctypes.data,
+        "_identity": id,
         "_matmul": partial(_matmul_plainly, dtype),
         "_repeat": _repeat_plainly,
         "_flush": lambda mode: np.seterr(**(mode or {"all": "ignore"})),  # machine code warns of nothing
@@ -351,13 +352,12 @@ def _array_plainly(address: int, offset: int, shape: tuple[int, ...], dtype: Any
 
 
 def _matmul_plainly(
-    dtype: Any, a: int, a_flipped: bool, b: int, b_flipped: bool, out: int, n: int, m: int, k: int, add: bool
+    dtype: Any, a: int, a_flipped: bool, b: int, b_flipped: bool, out: int, n: int, m: int, k: int, row: int
 ) -> None:
     left = _array_plainly(a, 0, (k, n) if a_flipped else (n, k), dtype)
     right = _array_plainly(b, 0, (m, k) if b_flipped else (k, m), dtype)
     product = (left.T if a_flipped else left) @ (right.T if b_flipped else right)
-    total = _array_plainly(out, 0, (n, m), dtype)
-    total[...] = product + total if add else product
+    _array_plainly(out, 0, (n, m), dtype)[...] = product + _array_plainly(row, 0, (m,), dtype) if row else product
 
 
 def _repeat_plainly(row: int, to: int, n: int, size: int) -> None:

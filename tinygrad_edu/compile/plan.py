@@ -29,6 +29,7 @@ from ..extras.whole_optimizers import Whole, is_apart
 from ..program.program import Program
 from . import cache
 from .inputs import inputs_of, loops_of
+from .intrinsics import OBJECT
 from .module_text import APPLIED, LEFT_OUT, OUT, PROPAGATE, RAISE, SKIP, STATUS, Drawn, Kinds, Parts, assemble
 from .numpy_c import asleep, in_pieces, interrupted_late, interruptible, wake_blas
 from .table import DONE, NOT_FINITE, SKIPPED, Table, slots
@@ -109,7 +110,7 @@ class Plan:
         numbers: Any = np.zeros((len(optimizer.params), width))
         row: Any = np.zeros_like(numbers)
         out: Any = np.zeros(OUT)
-        self._numbers = [memoryview(each[1:]) for each in numbers]
+        self._numbers: list[Any] = [memoryview(each[1:]) for each in numbers]
         self._row, self._row_at = memoryview(row).cast("B"), row.ctypes.data
         self.out: Any = memoryview(out)  # quicker than the array for a single number
         self._spans = np.zeros((len(optimizer.params), 2), np.int64)
@@ -122,7 +123,7 @@ class Plan:
         self.table.put(**{"l2": optimizer.regularised, "apart": self.apart, "class": id(np.ndarray)})
         self.table.put(**{f"state{i}": a for i, a in enumerate(averages)})
         self.table.put(**{f"kept {name}": a for name, a in inputs.kept.items()})
-        self._slots: Any = memoryview(self.table.at)
+        self._slots = self.table.view
         self._rows, self._left = (self.table.slots[name] for name in ("rows", "left"))
         self._types = [array_type(X), array_type(y)]
 
@@ -167,9 +168,9 @@ class Plan:
         self.out[STATUS] = -1.0
         try:
             if self._switches:
-                self._switching(code, id(X), id(y))
+                self._switching(code, X, y)
             else:
-                code(id(X), id(y))
+                code(X, y)
             status = int(self.out[STATUS])
             if status == DONE and self.apart:
                 status = self._update()
@@ -255,13 +256,13 @@ class Plan:
     def _begin(self) -> list[Update]:
         """Look whether everything is where it was, have every gradient where machine code writes it, and have the
         optimizer number its updates."""
-        for p, data, g in self._trained:
-            if p.array is not data or not p.retains_grad:  # a leaf retains a gradient if it requires one
-                raise _moved(p)
+        for t in self.moved():
+            raise RuntimeError(
+                f"{t.label()} was moved to another buffer since the step was compiled, or requires no gradient any "
+                "more; compile the step again"
+            )
+        for p, _, g in self._trained:
             p.stored_grad = g
-        for t, array in self._others:
-            if t.array is not array:
-                raise _moved(t)
         for p in self._without:
             p.stored_grad = None
         if asleep:
@@ -281,6 +282,11 @@ class Plan:
                 told(optimizer)
         self.steady = self._alone and not (self._switches or any(callable(update.group["lr"]) for update in updates))
         return updates
+
+    def moved(self) -> list[Tensor]:
+        """Return the Tensors whose numbers are no longer where machine code looks for them, or that were trained."""
+        trained = [p for p, data, _ in self._trained if p.array is not data or not p.retains_grad]  # it is a leaf
+        return trained + [t for t, array in self._others if t.array is not array]
 
     def _ahead(self, updates: list[Update], steps: int) -> Array:
         """Return a row for each of so many steps to come: what l2 and numbers of the updates will be."""
@@ -342,7 +348,7 @@ class Plan:
     def step(self) -> Any:
         """The machine code for one batch."""
         table, generators = self.table.at.ctypes.data, self.generators
-        return self._load("step", [table, *generators], [types.int64, types.int64])
+        return self._load("step", [table, *generators], [OBJECT, OBJECT])
 
     @cached_property
     def piece(self) -> Any:
@@ -393,10 +399,3 @@ def array_type(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return types.Array(numba.from_dtype(value.dtype), value.ndim, "C")
     return numba.typeof(value)  # type: ignore[no-untyped-call]
-
-
-def _moved(t: Tensor) -> Exception:
-    return RuntimeError(
-        f"{t.label()} was moved to another buffer since the step was compiled, or requires no gradient any more; "
-        "compile the step again"
-    )

@@ -1,8 +1,9 @@
-"""Matrix products in compiled steps: by BLAS, and small ones of known width by loops of vectors.
+"""Matrix products in compiled steps: by BLAS, and those of known width, up to a size, by loops of vectors.
 
 BLAS brings both sides into an order of its own, and multiplies by zero what is there: for 32 x 16 times 16 x 16 that is
-three quarters of a microsecond of one. The loops do nothing of the kind. They go through the result in tiles of six
-rows and one vector, and add up each tile in registers.
+three quarters of a microsecond of one. The loops go through the result in tiles of six rows, or five, and one vector,
+and add up each tile in registers. Only columns of b are copied, where their elements are not neighbours, where many
+rows meet them, or where there are fewer than a vector has.
 """
 
 from __future__ import annotations
@@ -12,62 +13,64 @@ from numba import intp, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..extras.one_thread import ALONE, SMALL
-from .intrinsics import USUAL, processor
+from ..extras.one_thread import SMALL
+from .intrinsics import USUAL, copies, processor
 
 PIECES = "_in_pieces"  # behind the name of BLAS's product
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112  # of BLAS
 VECTOR = 64  # bytes: two registers of a processor with AVX2, one with AVX-512
-ROWS = 6, 2, 1  # of a tile: as many as there are left
-DEEP = 256  # the most rows of a transposed b, as columns of it are copied
-WORD = ir.IntType(64)
+DEEP = 400  # the most rows of b at once: what is copied of them stays in the processor's first cache
+MANY = 256  # rows of a that make a copy of b worth its while
+WORD, NUMBER = ir.IntType(64), ir.IntType(32)
 
 
 def matmul(letter, bits, pieces):
-    """Return the function out = a @ b of one dtype, or out += a @ b, by their addresses: a or aᵀ is (n, k), b or bᵀ is
-    (k, m). bits are those of BLAS's whole numbers. pieces: a step holds BLAS at one thread (`Plan.run`), and a large
-    product is computed in pieces (`numpy_c`)."""
+    """Return the function out = a @ b + row of one dtype, by their addresses: a or aᵀ is (n, k), b or bᵀ is (k, m), and
+    at address 0 there is no row. bits are those of BLAS's whole numbers. pieces: a step holds BLAS at one thread
+    (`Plan.run`), and a large product is computed in pieces (`numpy_c`)."""
 
     @intrinsic(prefer_literal=True)
-    def multiply(typingctx, a, a_flipped, b, b_flipped, out, n, m, k, add):
+    def multiply(typingctx, a, a_flipped, b, b_flipped, out, n, m, k, row):
         width = m.literal_value if isinstance(m, types.IntegerLiteral) else 0
 
         def code(context, builder, signature, args):
-            def in_loops():
-                small = builder.icmp_signed("<=", builder.mul(builder.mul(n, m), k), n.type(ALONE))
-                shallow = builder.icmp_signed("<=", k, k.type(DEEP))
-                return builder.and_(small, builder.or_(shallow, builder.not_(b_flipped)))
-
-            a, a_flipped, b, b_flipped, out, n, given, k, add = args
+            a, a_flipped, b, b_flipped, out, n, given, k, row = args
             m = WORD(width) if width else given
-            args = a, a_flipped, b, b_flipped, out, n, m, k, add
+            args = a, a_flipped, b, b_flipped, out, n, m, k, row
             if not width:
                 _by_blas(builder, letter, bits, pieces, *args)
                 return context.get_dummy_value()
-            with builder.if_else(in_loops()) as (then, otherwise):
-                with then:
+            size = builder.mul(builder.mul(n, m), k)
+            with builder.if_else(builder.icmp_signed("<=", size, WORD(SMALL)), likely=True) as (small, large):
+                with small:
                     _by_loops(builder, letter, width, *args)
-                with otherwise:
+                with large:
                     _by_blas(builder, letter, bits, pieces, *args)
             return context.get_dummy_value()
 
         flag, known = types.boolean, m if width else intp  # Numba keeps the code by these types
-        return types.void(intp, flag, intp, flag, intp, intp, known, intp, flag), code
+        return types.void(intp, flag, intp, flag, intp, intp, known, intp, intp), code
 
     return multiply
+
+
+def _real(letter):
+    return ir.FloatType() if letter == "s" else ir.DoubleType()
 
 
 # --- by BLAS ----------------------------------------------------------------------------------------------------------
 
 
-def _by_blas(builder, letter, bits, pieces, a, a_flipped, b, b_flipped, out, n, m, k, add):
+def _by_blas(builder, letter, bits, pieces, a, a_flipped, b, b_flipped, out, n, m, k, row):
     """Write a call of BLAS, or of what computes a large product in pieces."""
     real, order, whole = _real(letter), ir.IntType(32), ir.IntType(bits)
-    size = builder.mul(builder.mul(n, m), k)
+    size, starts = builder.mul(builder.mul(n, m), k), builder.icmp_unsigned("!=", row, WORD(0))
+    with builder.if_then(starts):
+        copies(builder, row, out, n, builder.mul(m, WORD(4 if letter == "s" else 8)))
     n, m, k = (builder.trunc(x, whole) if bits < 64 else x for x in (n, m, k))
     turn_a, turn_b = (builder.select(x, order(TRANSPOSED), order(AS_IT_IS)) for x in (a_flipped, b_flipped))
     width_a, width_b = builder.select(a_flipped, n, k), builder.select(b_flipped, k, m)
-    beta = builder.select(add, real(1), real(0))
+    beta = builder.select(starts, real(1), real(0))
     given = [order(ROW_MAJOR), turn_a, turn_b, n, m, k, real(1), a, width_a, b, width_b, beta, out, m]
     gemm = ir.FunctionType(ir.VoidType(), [x.type for x in given])
     multiply = cgutils.get_or_insert_function(builder.module, gemm, f"tinygrad_edu_{letter}gemm")
@@ -89,98 +92,219 @@ def _by_blas(builder, letter, bits, pieces, a, a_flipped, b, b_flipped, out, n, 
             builder.call(multiply, given)
 
 
-def _real(letter):
-    return ir.FloatType() if letter == "s" else ir.DoubleType()
-
-
 # --- by loops ---------------------------------------------------------------------------------------------------------
 
 
-def _by_loops(builder, letter, width, a, a_flipped, b, b_flipped, out, n, m, k, add):
-    """Write a product of so many columns: whole vectors, then halves, quarters ... of one."""
-    pointer, one = _real(letter).as_pointer(), WORD(1)
-    a, b, out = (builder.inttoptr(address, pointer) for address in (a, b, out))
-    row, column = builder.select(a_flipped, one, k), builder.select(a_flipped, n, one)
+def _by_loops(builder, letter, width, a, a_flipped, b, b_flipped, out, n, m, k, row):
+    """Write a product of so many columns: at most DEEP rows of b at once, whole vectors of them, and then the rest."""
+    pointer, one, lanes = _real(letter).as_pointer(), WORD(1), VECTOR // (4 if letter == "s" else 8)
+    a, b, out, row = (builder.inttoptr(address, pointer) for address in (a, b, out, row))
+    line, column = builder.select(a_flipped, one, k), builder.select(a_flipped, n, one)
     down, along = builder.select(b_flipped, one, m), builder.select(b_flipped, k, one)
+    blocks = builder.add(builder.sdiv(builder.sub(k, one), WORD(DEEP)), one)
+    with cgutils.for_range(builder, blocks) as block:
+        begin, end = (builder.sdiv(builder.mul(k, i), blocks) for i in (block.index, builder.add(block.index, one)))
+        again = builder.icmp_signed(">", block.index, WORD(0))
+        start, step = builder.select(again, out, row), builder.select(again, m, WORD(0))
+        add = builder.or_(again, builder.icmp_unsigned("!=", builder.ptrtoint(row, WORD), WORD(0)))
+        left, top = builder.gep(a, [builder.mul(begin, column)]), builder.gep(b, [builder.mul(begin, down)])
 
-    def columns(first, count):
-        given = [a, row, column, builder.gep(b, [builder.mul(first, along)]), down, along]
-        given += [builder.gep(out, [first]), m, n, k, add]
-        builder.call(_columns(builder.module, letter, count, given), given)
+        def columns(first, count):
+            given = [left, line, column, builder.gep(top, [builder.mul(first, along)]), down, along]
+            given += [builder.gep(out, [first]), m, builder.gep(start, [first]), step, n, builder.sub(end, begin), add]
+            builder.call(_columns(builder.module, letter, lanes, count, given), given)
 
-    lanes = VECTOR // (4 if letter == "s" else 8)
-    with cgutils.for_range(builder, WORD(width // lanes)) as loop:
-        columns(builder.mul(loop.index, WORD(lanes)), lanes)
-    first, rest = width // lanes * lanes, width % lanes
-    while lanes := lanes // 2:
-        if rest & lanes:
-            columns(WORD(first), lanes)
-            first += lanes
+        if width >= lanes:
+            with cgutils.for_range(builder, WORD(width // lanes)) as loop:
+                columns(builder.mul(loop.index, WORD(lanes)), lanes)
+        if width % lanes:
+            columns(WORD(width // lanes * lanes), width % lanes)
 
 
-def _columns(module, letter, count, given):
+def _columns(module, letter, lanes, count, given):
     """Return the function that computes so many columns of a product: element (i, j) of a side is at i · its first
     number + j · its second."""
     name = f"tinygrad_edu_columns_{letter}{count}"
     if name in module.globals:
         return module.globals[name]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [x.type for x in given]), name)
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    a, row, column, b, down, along, out, m, n, k, add = function.args
+    function = _internal(module, name, [x.type for x in given])
+    a, line, column, b, down, along, out, m, start, step, n, k, add = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    b, down = _upright(builder, count, b, down, along, k)
-    start, left = WORD(0), n
-    for rows in ROWS:
-        with cgutils.for_range(builder, builder.sdiv(left, WORD(rows))) as loop:
-            i = builder.add(start, builder.mul(loop.index, WORD(rows)))
-            lines = [builder.add(i, WORD(r)) for r in range(rows)]
-            sides = [builder.gep(a, [builder.mul(line, row)]) for line in lines]
-            ends = [builder.gep(out, [builder.mul(line, m)]) for line in lines]
-            _tile(builder, count, sides, column, b, down, ends, k, add)
-        left = builder.srem(left, WORD(rows))
-        start = builder.sub(n, left)
+    wide = _Wide(builder, a.type.pointee, lanes, count)
+    b, down = _upright(wide, b, down, along, n, k)
+    fives = builder.srem(builder.sub(WORD(6), builder.srem(n, WORD(6))), WORD(6))  # so that no row is left
+    fives = builder.select(builder.icmp_signed("<=", builder.mul(fives, WORD(5)), n), fives, WORD(0))
+    sixes = builder.sdiv(builder.sub(n, builder.mul(fives, WORD(5))), WORD(6))
+    rest = builder.sub(n, builder.add(builder.mul(fives, WORD(5)), builder.mul(sixes, WORD(6))))
+    first = WORD(0)
+    for rows, times in ((6, sixes), (5, fives), (1, rest)):
+        with cgutils.for_range(builder, times) as loop:
+            i = builder.add(first, builder.mul(loop.index, WORD(rows)))
+            given = [builder.gep(side, [builder.mul(i, by)]) for side, by in ((a, line), (start, step), (out, m))]
+            _tiles(wide, rows, *given, line, step, m, column, b, down, k, add)
+        first = builder.add(first, builder.mul(times, WORD(rows)))
     builder.ret_void()
     return function
 
 
-def _upright(builder, count, b, down, along, k):
+class _Wide:
+    """Loads and stores of so many numbers, as a vector that may have more."""
+
+    def __init__(self, builder, real, lanes, count):
+        self.builder, self.real, self.lanes, self.count = builder, real, lanes, count
+        self.vector, self.bytes = ir.VectorType(real, lanes), 4 if real == ir.FloatType() else 8
+
+    def shuffled(self, a, b, order):
+        """Return the vector of these elements of a and b together."""
+        return self.builder.shuffle_vector(a, b, ir.VectorType(NUMBER, len(order))([*order]))
+
+    def parts(self):
+        """Yield the first and the length of runs that make up the vector: of the lengths that registers have."""
+        first, length = 0, self.lanes
+        while length:
+            if self.count - first >= length:
+                yield first, length
+                first += length
+            length //= 2
+
+    def load(self, place, length=None):
+        """Return the numbers at a place, and zeros behind them; or a vector of that length."""
+        if length is None:
+            total = self.vector(None)
+            for first, length in self.parts():
+                part = self.load(self.builder.gep(place, [WORD(first)]), length)
+                if length == self.lanes:
+                    return part
+                part = self.shuffled(part, part.type(None), [min(i, length) for i in range(self.lanes)])
+                order = [i - first + self.lanes if first <= i < first + length else i for i in range(self.lanes)]
+                total = self.shuffled(total, part, order)
+            return total
+        pointer = ir.VectorType(self.real, length).as_pointer()
+        return self.builder.load(self.builder.bitcast(place, pointer), align=self.bytes)
+
+    def store(self, value, place):
+        """Store the numbers, without those behind them."""
+        for first, length in self.parts():
+            part = value if length == self.lanes else self.shuffled(value, value, range(first, first + length))
+            to = self.builder.bitcast(self.builder.gep(place, [WORD(first)]), part.type.as_pointer())
+            self.builder.store(part, to, align=self.bytes)
+
+    def repeated(self, place):
+        """Return the number at a place, as often as the vector has room."""
+        one = self.builder.insert_element(self.vector(ir.Undefined), self.builder.load(place), NUMBER(0))
+        return self.shuffled(one, one, [0] * self.lanes)
+
+
+def _upright(wide, b, down, along, n, k):
     """Return columns of b whose elements of one row are neighbours, and the way from row to row: b's own, or copies."""
-    vector, number = ir.VectorType(b.type.pointee, count), ir.IntType(32)
-    room = builder.bitcast(cgutils.alloca_once(builder, vector, DEEP), b.type)
-    neighbours = builder.icmp_signed("==", along, WORD(1))
-    with builder.if_then(builder.not_(neighbours)), cgutils.for_range(builder, k) as loop:
-        first = builder.gep(b, [builder.mul(loop.index, down)])
-        line = vector(ir.Undefined)
-        for j in range(count):
-            element = builder.load(builder.gep(first, [builder.mul(WORD(j), along)]))
-            line = builder.insert_element(line, element, number(j))
-        to = builder.gep(room, [builder.mul(loop.index, WORD(count))])
-        builder.store(line, builder.bitcast(to, vector.as_pointer()))  # in one piece, as it is read
-    return builder.select(neighbours, b, room), builder.select(neighbours, down, WORD(count))
+    builder, lanes = wide.builder, wide.lanes
+    room = cgutils.alloca_once(builder, wide.vector, DEEP)
+    turned = builder.icmp_signed("!=", along, WORD(1))
+    whole = wide.count == lanes
+    with builder.if_else(turned) as (across, straight):
+        with across:
+            _turn(wide, b, along, k, room)
+        with straight, builder.if_then(builder.icmp_signed(">=", n, WORD(MANY if whole else 0))):
+            with cgutils.for_range(builder, k) as loop:
+                row = wide.load(builder.gep(b, [builder.mul(loop.index, down)]))
+                builder.store(row, builder.gep(room, [loop.index]))
+    copied = builder.or_(turned, builder.icmp_signed(">=", n, WORD(MANY if whole else 0)))
+    room = builder.bitcast(room, b.type)
+    return builder.select(copied, room, b), builder.select(copied, WORD(lanes), down)
 
 
-def _tile(builder, count, sides, column, b, down, ends, k, add):
-    """Add up the products for some rows, a vector of columns at once."""
-    real = b.type.pointee
-    vector, number = ir.VectorType(real, count), ir.IntType(32)
+def _turn(wide, b, along, k, room):
+    """Copy columns whose elements lie side by side: squares of a register's part, and the rows that are left."""
+    builder, lanes, side = wide.builder, wide.lanes, 16 // wide.bytes
+    done = WORD(0)
+    if wide.count == lanes:
+        squares = builder.sdiv(k, WORD(side))
+        done = builder.mul(squares, WORD(side))
+        with cgutils.for_range(builder, squares) as loop:
+            i = builder.mul(loop.index, WORD(side))
+            rows = []
+            for r in range(side):
+                places = [builder.gep(b, [builder.add(builder.mul(WORD(j), along), i)]) for j in range(r, lanes, side)]
+                parts = [wide.load(place, side) for place in places]
+                while len(parts) > 1:
+                    length = 2 * parts[0].type.count
+                    parts = [wide.shuffled(*pair, range(length)) for pair in zip(parts[::2], parts[1::2])]
+                rows += parts
+            for r, row in enumerate(_squares(wide, rows, side)):
+                builder.store(row, builder.gep(room, [builder.add(i, WORD(r))]))
+    with cgutils.for_range(builder, builder.sub(k, done)) as loop:
+        i = builder.add(done, loop.index)
+        row = wide.vector(None)
+        for j in range(wide.count):
+            element = builder.load(builder.gep(b, [builder.add(builder.mul(WORD(j), along), i)]))
+            row = builder.insert_element(row, element, NUMBER(j))
+        builder.store(row, builder.gep(room, [i]))
+
+
+def _squares(wide, rows, side):
+    """Return the vectors in which part q of the r-th has the r-th elements of part q of all rows."""
+    parts = range(0, wide.lanes, side)
+    halves = [[q + half + i // 2 + i % 2 * wide.lanes for q in parts for i in range(side)] for half in (0, side // 2)]
+    for _ in range(side.bit_length() - 1):
+        pairs = zip(rows[: side // 2], rows[side // 2 :])
+        rows = [wide.shuffled(*pair, half) for pair in pairs for half in halves]
+    return rows
+
+
+def _tiles(wide, rows, a, start, out, line, step, m, column, b, down, k, add):
+    """Write a call for some rows of the result. A part of a vector has a whole one's room meanwhile."""
+    builder = wide.builder
+    if wide.count == wide.lanes:
+        builder.call(_tile(wide, rows), [a, start, out, line, step, m, column, b, down, k, add])
+        return
+    room = builder.bitcast(cgutils.alloca_once(builder, wide.vector, rows), a.type)
+    lanes = WORD(wide.lanes)
+    with builder.if_then(add), cgutils.for_range(builder, WORD(rows)) as loop:
+        row = wide.load(builder.gep(start, [builder.mul(loop.index, step)]))
+        builder.store(row, builder.bitcast(builder.gep(room, [builder.mul(loop.index, lanes)]), row.type.as_pointer()))
+    builder.call(_tile(wide, rows), [a, room, room, line, lanes, lanes, column, b, down, k, add])
+    with cgutils.for_range(builder, WORD(rows)) as loop:
+        row = wide.load(builder.gep(room, [builder.mul(loop.index, lanes)]), wide.lanes)
+        wide.store(row, builder.gep(out, [builder.mul(loop.index, m)]))
+
+
+def _tile(wide, rows):
+    """Return the function that adds up the products for some rows, a vector of columns at once."""
+    module, pointer = wide.builder.module, wide.real.as_pointer()
+    name = f"tinygrad_edu_tile_{wide.real.intrinsic_name}_{rows}"
+    if name in module.globals:
+        return module.globals[name]
+    given = [pointer] * 3 + [WORD] * 4 + [pointer, WORD, WORD, ir.IntType(1)]
+    function = _internal(module, name, given)
+    a, start, out, line, step, m, column, b, down, k, add = function.args
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    vector, byte = wide.vector, ir.IntType(8).as_pointer()
+    wide = _Wide(builder, wide.real, wide.lanes, wide.lanes)
     kind = ir.FunctionType(vector, [vector] * 3)
-    name = f"llvm.fmuladd.v{count}{real.intrinsic_name}"  # one rounding where the processor has that
-    fused = cgutils.get_or_insert_function(builder.module, kind, name)
-    ends = [builder.bitcast(end, vector.as_pointer()) for end in ends]
-    align = 4 if real == ir.FloatType() else 8
-    totals = [cgutils.alloca_once(builder, vector) for _ in ends]
-    for total, end in zip(totals, ends):
-        builder.store(vector(None), total)
-        with builder.if_then(add):
-            builder.store(builder.load(end, align=align), total)
-    with cgutils.for_range(builder, k) as loop:
-        place = builder.gep(b, [builder.mul(loop.index, down)])
-        line = builder.load(builder.bitcast(place, vector.as_pointer()), align=align)
-        for total, side in zip(totals, sides):
-            element = builder.load(builder.gep(side, [builder.mul(loop.index, column)]))
-            first = builder.insert_element(vector(ir.Undefined), element, number(0))
-            many = builder.shuffle_vector(first, vector(ir.Undefined), ir.VectorType(number, count)(None))
-            builder.store(builder.call(fused, [many, line, builder.load(total)]), total)
-    for total, end in zip(totals, ends):
-        builder.store(builder.load(total), end, align=align)
+    name = f"llvm.fmuladd.v{wide.lanes}{wide.real.intrinsic_name}"  # one rounding where the processor has that
+    fused = cgutils.get_or_insert_function(module, kind, name)
+    totals = [cgutils.alloca_once_value(builder, vector(None)) for _ in range(rows)]
+    with builder.if_then(add):
+        for r, total in enumerate(totals):
+            builder.store(wide.load(builder.gep(start, [builder.mul(WORD(r), step)])), total)
+    ways = [builder.mul(WORD(r * wide.bytes), line) for r in range(rows)]
+    left, right = (cgutils.alloca_once_value(builder, side) for side in (a, b))
+    with cgutils.for_range(builder, k):
+        here, row = builder.load(left), wide.load(builder.load(right))
+        for total, way in zip(totals, ways):
+            place = builder.bitcast(builder.gep(builder.bitcast(here, byte), [way]), pointer)
+            builder.store(builder.call(fused, [wide.repeated(place), row, builder.load(total)]), total)
+        builder.store(builder.gep(here, [column]), left)
+        builder.store(builder.gep(builder.load(right), [down]), right)
+    for r, total in enumerate(totals):
+        wide.store(builder.load(total), builder.gep(out, [builder.mul(WORD(r), m)]))
+    builder.ret_void()
+    return function
+
+
+def _internal(module, name, given):
+    """Return a function of the module's own, for arguments of these types."""
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), given), name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    return function

@@ -167,6 +167,10 @@ class CompiledStep:
                 "does not have them, so no step changes them; build the optimizer from the model again, then compile"
             )
 
+    def changed(self) -> bool:
+        """Return whether something is another now, so that the next call compiles anew or refuses."""
+        return self._watch.changed() or any(plan.moved() for plan in self._plans.values())
+
     def __getstate__(self) -> dict[str, Any]:
         """Return what a pickle or a copy takes along. The step is traced and compiled again, or loaded from disk."""
         inputs, modes = self.program.inputs, self._tracer.modes(self.model)
@@ -199,7 +203,7 @@ class CompiledStep:
         if same and stamp - self._stamp == 1 and self._updates is self.optimizer.cached_updates and not unusual:
             self._busy = True  # no other thread comes in between, as nothing was called since the look at the stamp
             try:
-                value: float = code(id(X), id(y))
+                value: float = code(X, y)
                 if value == value:
                     self._stamp = stamp
                     self.optimizer.t += 1

@@ -28,11 +28,12 @@ class Table:
 
     Attributes
     ----------
-    at : the array that machine code reads
+    at, view : the array that machine code reads, and the same for Python, as it is quicker for a single number
     """
 
     def __init__(self, slots: dict[str, int]) -> None:
-        self.slots, self.at = slots, np.zeros(len(slots), np.int64)
+        at: Any = np.zeros(len(slots), np.int64)
+        self.slots, self.at, self.view = slots, at, memoryview(at)
         self._kept: dict[str, Any] = {}
 
     def put(self, **given: Any) -> None:

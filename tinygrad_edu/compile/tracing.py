@@ -92,7 +92,7 @@ class StepTracer:
         inputs = [as_input("X", X), as_input("y", y)]
         with self._as_in_training() as (f, outputs):
             recorded = Trace.of(f, inputs, ["X", "y"], self._tables)
-            recorded.program()
+            recorded.name()
             params = [p for p in self.optimizer.params if p.requires_grad and id(p) in recorded.called]
             trained = [recorded.called[id(p)] for p in params]
             if not trained:

@@ -6,7 +6,7 @@ the parameters of any layer, and saves and loads them. `mlp` builds a whole netw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from reprlib import recursive_repr
@@ -131,17 +131,22 @@ def contents(layer: Layer, below: bool = False) -> Iterator[tuple[str, Any]]:
 
     below : walk into these layers too. Each layer and container is walked once, even if it contains itself.
     """
-    todo, walked = [("", layer)], set[int]()  # a stack, which pops from its end: hence reversed
+    todo, walked = [("", layer)], set[int]()
     while todo:
-        path, value = todo.pop()
+        path, value = todo.pop()  # the last one: what a value holds, put there in reverse, comes before what follows it
         if path and isinstance(value, (Tensor, Layer)):
             yield path, value
-        if id(value) not in walked:
+        if id(value) not in walked and (below or value is layer or not isinstance(value, Layer)):
             walked.add(id(value))
-            inner: Any = vars(value) if value is layer or (below and isinstance(value, Layer)) else value
-            inner = dict(enumerate(inner)) if isinstance(inner, (list, tuple)) else inner
-            items = inner.items() if isinstance(inner, dict) else ()
-            todo += [(f"{path}.{key}" if path else str(key), x) for key, x in items][::-1]
+            todo += [(f"{path}.{name}" if path else str(name), x) for name, x in held(value)][::-1]
+
+
+def held(value: Any) -> Iterable[tuple[Any, Any]]:
+    """Return what a layer, a list, a tuple or a dict holds: (attribute, index or key, value) of each; else nothing."""
+    inside = vars(value) if isinstance(value, Layer) else value
+    return (
+        inside.items() if isinstance(inside, dict) else enumerate(inside) if isinstance(inside, (list, tuple)) else ()
+    )
 
 
 class Linear(Layer):

@@ -24,7 +24,7 @@ import numpy as np
 from ..core.tensor import Tensor, apply, as_tensor, unwrap
 from ..extras import ops
 from ..guards.frames import PACKAGE
-from ..program.names import parsed
+from ..program.expressions import parsed
 
 LIBRARIES = tuple(os.path.realpath(sysconfig.get_paths()[name]) + os.sep for name in ("stdlib", "purelib", "platlib"))
 

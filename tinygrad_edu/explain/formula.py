@@ -17,7 +17,7 @@ import numpy as np
 from ..core.layers import ACTIVATIONS
 from ..core.tensor import Tensor, apply
 from ..extras import ops
-from ..program.names import parsed
+from ..program.expressions import parsed
 
 LENGTH, DEPTH = 500, 100  # of a formula: characters, and levels of brackets or operators
 OPERATORS: dict[type[ast.operator], tuple[str, Callable[..., Any]]] = {

@@ -20,7 +20,8 @@ import numpy as np
 
 from ..core.ops import Array
 from ..core.tensor import Tensor, backward_pass, seed, unwrap
-from ..program.names import Names, forward_order, loaded, names, own_name, read, renamed, unparsed
+from ..program.expressions import loaded, renamed, unparsed
+from ..program.names import Names, forward_order, names, own_name, read
 from ..program.source import Written, computed_as, written
 from .notebook import displayed
 from .tables import WIDTH, brief, sized

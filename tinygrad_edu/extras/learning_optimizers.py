@@ -87,7 +87,9 @@ class DoG(Learning):
         return 1e-6 * (1 + float(np.linalg.norm(self.buffer.data)))
 
     def begin(self, updates: list[Update], ahead: int = 0) -> None:
-        self.squares = self.measure([u.arrays[1] + u.arrays[1].dtype.type(u.group["l2"]) * u.arrays[0] for u in updates])
+        self.squares = self.measure(
+            [u.arrays[1] + u.arrays[1].dtype.type(u.group["l2"]) * u.arrays[0] for u in updates]
+        )
         super().begin(updates, ahead)
 
     def measure(self, gradients: list[Array]) -> float:

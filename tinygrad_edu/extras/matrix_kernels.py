@@ -220,9 +220,20 @@ def eigenvectors(a, q, renew):
         return q
     if not np.isfinite(a).all():
         return np.full_like(a, np.nan)
-    return (
-        np.linalg.qr(in_pieces(square(a)) @ square(q))[0] if q.any() else np.linalg.eigh(square(a))[1][:, ::-1]
-    ).ravel()
+    return (np.linalg.qr(in_pieces(square(a)) @ square(q))[0] if q.any() else first_basis(square(a))).ravel()
+
+
+def first_basis(a):
+    """Return the eigenvectors of a symmetric matrix without negative eigenvalues, the largest first.
+
+    Where A is 0, all directions are eigenvectors, and a last bit would choose some. Here diag(1, 2, ...) chooses: its
+    eigenvectors in that space, which stand last.
+    """
+    values, basis = np.linalg.eigh(a)
+    largest = maximum(values[-1], np.finfo(a.dtype).tiny)
+    free = basis * (values <= 1000 * np.finfo(a.dtype).eps * largest)
+    inside = in_pieces(free) @ free.T  # the projection into that space
+    return np.linalg.eigh((inside * (np.arange(len(a)) + 1)) @ inside - a / largest)[1]
 
 
 def shampoo(p, g, s, a, b, lr, eps, columns, vector):

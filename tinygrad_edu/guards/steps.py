@@ -43,8 +43,9 @@ class StepGuard(Observer):
     def step(self, optimizer: Any) -> None:
         if optimizer.cleared and optimizer.last[0].stamp >= 0:  # new gradients, for the same parameters as before
             return
-        updates, used, told = optimizer.last, None, self.told.get(optimizer, ())
+        updates, used = optimizer.last, None
         if not (optimizer.cleared or optimizer.assigned):
+            told = self.told.get(optimizer, ())
             for update in updates:
                 stamp = update.stamp
                 for p in update.params:

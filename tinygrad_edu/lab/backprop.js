@@ -183,7 +183,8 @@ function explaining(part, kind, i) {
 }
 function make_lines() {
   const head = (text) => element("span", { textContent: `# ${text}`, className: "remark" });
-  const [forward, backward] = view.graph.lines.map((lines) => lines.map(line_of));
+  const { lines: [first, begin], shares } = view.graph, sent = shares.flatMap(({ lines }) => lines);
+  const [forward, backward] = [first, [...begin, ...sent]].map((lines) => lines.map(line_of));
   $("graph-lines").replaceChildren(head("forward"), ...forward, head("backward"), ...backward);
 }
 function line_of(textContent) {
@@ -195,7 +196,7 @@ function line_of(textContent) {
 }
 function show_lines() {
   const { graph, at } = view, list = $("graph-lines");
-  const here = at ? graph.shares[at - 1].lines : graph.lines[1].slice(0, 1);
+  const here = at ? graph.shares[at - 1].lines : graph.lines[1];
   for (const span of list.children) {
     const marked = here.includes(span.textContent);
     span.classList.toggle("marked", marked);

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import inspect
 import json
 import re
@@ -19,7 +18,7 @@ from ..core.tensor import Tensor
 from ..extras.learning_optimizers import Learning
 from ..extras.matrix_kernels import in_pieces
 from ..extras.matrix_optimizers import Squares
-from ..extras.optimizers import CLASSIC, RULES
+from ..extras.optimizers import RULES
 from ..extras.whole_optimizers import Whole
 from ..program.javascript import Numbers, functions, is_kernel, name_of, scope_of, tree_of
 from ..program.javascript_arrays import Arrays

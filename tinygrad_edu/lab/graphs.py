@@ -19,7 +19,8 @@ from ..core.tensor import Tensor, apply, seed, unwrap
 from ..explain.draw import Node, edges, layout
 from ..explain.graph import Graph
 from ..explain.steps import named_steps
-from ..program.names import Names, call, forward_order, parsed, unparsed
+from ..program.expressions import call, parsed, unparsed
+from ..program.names import Names, forward_order
 from ..program.program import Program
 from ..program.simplify import unexpanded
 from ..program.source import Source
@@ -134,17 +135,17 @@ def explorer(root: Tensor, title: str, about: str = "", code: str = "", most: Ma
         )
     program.results = {name: name for name in numbers}
     program.source = program.text()
-    products = {path["name"] for path in writer.paths}
+    products, sent = {path["name"] for path in writer.paths}, [line for share in writer.sent for line in share["lines"]]
+    backward = [str(line) for line in program.backward if line.target not in products]
+    begin = backward[: len(backward) - len(sent)]
+    assert backward == begin + sent  # so that the page needs no second copy of these
     facts = {
         **{"title": title, "about": about, "code": code, "source": source, "loss": program.loss},
         "inputs": {name: {"value": a.tolist(), "whole": a.dtype.kind != "f"} for name, a in program.inputs.items()},
         "most": limits,
         **picture(root, traced.called, writer.sent),
         "shares": writer.sent,
-        "lines": [
-            [*map(str, program.forward)],
-            [str(line) for line in program.backward if line.target not in products],
-        ],
+        "lines": [[*map(str, program.forward)], begin],
         "paths": writer.paths,
         "checks": list(checks(root, program, traced.called, writer, limits)),
     }

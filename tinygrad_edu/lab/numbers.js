@@ -42,23 +42,37 @@ function letters_of(math, { letters, kernel, sets }) {
   const named = parts.map((part) => [part, letters[part.textContent] ?? part.textContent]);
   return named.filter(([, name]) => given.includes(name) || sets.includes(name) || Object.values(letters).includes(name));
 }
-const right_sides = {}; // of the equations of each rule, read once
-function right_side(rule, line) {
-  right_sides[rule] ??= rules[rule].equations.map((text) => {
-    const math = Object.assign(element("div"), { innerHTML: text }).firstChild, parts = [...math.children];
-    for (const part of parts.slice(0, parts.findIndex(({ textContent }) => textContent === "←") + 1)) part.remove();
-    math.setAttribute("display", "inline");
-    return math;
-  });
-  return right_sides[rule][line].cloneNode(true);
+const sides = new Map(); // of the equations of each rule, read once: what stands left of the arrow, and right of it
+function sides_of(rule, line) {
+  if (!sides.has(rule))
+    sides.set(rule, rule.equations.map((text) => {
+      const math = Object.assign(element("div"), { innerHTML: text }).firstChild, parts = [...math.children];
+      const arrow = parts.findIndex(({ textContent }) => textContent === "←"), left = parts.slice(0, arrow);
+      for (const part of parts.slice(0, arrow + 1)) part.remove();
+      math.setAttribute("display", "inline");
+      return { left, right: math };
+    }));
+  const { left, right } = sides.get(rule)[line];
+  return [left.map((part) => part.cloneNode(true)), right.cloneNode(true)];
 }
 // the right side of an equation with numbers for its letters, and the number that it makes
 function with_numbers(rule, line, { known, value }) {
-  const math = right_side(rule, line);
-  for (const [part, name] of letters_of(math, rules[rule]))
-    if (known[name] !== undefined && !is_array(rules[rule], part, name)) part.replaceWith(math_number(known[name]));
+  const [, math] = sides_of(rule, line);
+  for (const [part, name] of letters_of(math, rule))
+    if (known[name] !== undefined && !is_array(rule, part, name)) part.replaceWith(math_number(known[name]));
   if (value !== undefined) math.append(...result(value));
   return math;
+}
+// the same as an equation, in pieces between which a line may break
+function equation_of(rule, line, row) {
+  const math = with_numbers(rule, line, row), [left] = sides_of(rule, line), pieces = [in_math("math")];
+  for (const part of [...left, in_math("mo", "="), ...math.children]) {
+    const breaks = part.localName === "mo" && "=+−".includes(part.textContent);
+    if (breaks) pieces.push(in_math("math"));
+    if (breaks) part.setAttribute("form", "infix");
+    pieces.at(-1).append(part);
+  }
+  return pieces;
 }
 // in a function of a whole array, such as rms(p), a letter stands for all numbers, not for that of a coordinate
 const OF_NUMBERS = ["max", "min", "sign"];
@@ -111,7 +125,7 @@ function show_numbers(body, { name: rule }, steps, chosen) {
   row("g", steps.map((lines) => lines[0].known.g), "the gradient at this point");
   steps[chosen].forEach(({ word }, line) => {
     const values = steps.map((lines) => lines[line].value);
-    row(shown(word), values, with_numbers(rule, line, steps[chosen][line]));
+    row(shown(word), values, with_numbers(rules[rule], line, steps[chosen][line]));
     for (const [factor] of corrected.filter(([, name]) => name === word)) {
       const factors = steps.map((lines) => lines[line].known[factor]), made = values.map((x, i) => factors[i] * x);
       const formula = product(factors[chosen], values[chosen], made[chosen]);

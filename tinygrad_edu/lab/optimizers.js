@@ -22,7 +22,7 @@ function go_to(t) {
   now.t = now.good ? Math.max(0, t) : 0;
   now.steps = Math.max(now.steps, now.t);
   while (now.race.t < now.t) now.race.step();
-  draw();
+  now.playing && Number($("o-speed").value) > 20 ? draw_turn() : draw();
 }
 function go_and_stay(t) {
   play(false);
@@ -31,7 +31,7 @@ function go_and_stay(t) {
 function play(on) {
   if (on && now.t >= now.steps) go_to(0);
   if (on && still.matches) return go_to(now.steps);
-  Object.assign(now, { playing: on, due: 0, last: performance.now() });
+  Object.assign(now, { playing: on, frames: 0, due: 0, last: performance.now() });
   $("o-play").textContent = on ? "Pause" : "Play";
   if (on) requestAnimationFrame(frame);
   else draw();
@@ -138,7 +138,7 @@ function ways_below() {
 }
 function ways_on_the_map() {
   const host = $("o-map"), TURNS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-  host.append(map.land, map.paths);
+  host.append(map.land, ...map.trails.canvases);
   const point = ({ clientX, clientY }) => {
     const { left, top } = host.getBoundingClientRect();
     return map.view.back(clientX - left - 1, clientY - top - 1);

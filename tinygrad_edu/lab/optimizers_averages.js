@@ -19,9 +19,9 @@ function signal() {
 function show_averages() {
   const { beta } = averages, values = signal(), { raw, corrected } = averaged(values, beta);
   const lines = [
-    { name: "the values", values, kind: "raw", dots: true, first: 1 },
-    { name: "average from 0", values: raw, kind: "rule r1", dash: "7 4", first: 1 },
-    { name: "corrected", values: corrected, kind: "rule r0", first: 1 },
+    { name: "the values", values, kind: "raw", ink: "quiet", dots: true, first: 1 },
+    { name: "average from 0", values: raw, kind: "rule r1", ink: "r1", dash: "7 4", first: 1 },
+    { name: "corrected", values: corrected, kind: "rule r0", ink: "r0", first: 1 },
   ];
   charts.averages.draw(lines, Math.max(2, values.length));
   $("o-beta-is").textContent = beta;

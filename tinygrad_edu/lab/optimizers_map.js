@@ -1,7 +1,7 @@
 // The map: contours, shades, the minimum, the start; above it the paths.
 const SMALL_MARKS = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000]; // the steps that are marked on a path
 const layer = (name) => svg("svg", { class: name, "aria-hidden": true });
-const map = { land: layer("land"), paths: layer("paths"), lines: new Map() };
+const map = { land: layer("land"), trails: new Trails() };
 
 // how numbers lie on the screen: to scale, if that leaves room in the picture
 function fitted([left, right, bottom, top], width, height) {
@@ -30,7 +30,7 @@ function draw_land() {
   const view = (map.view = fitted(now.race.ground.about.box, width, height)), [left, right, bottom, top] = view.box;
   look_at_land(now.race.ground, view.box);
   host.style.height = `${height}px`;
-  for (const picture of [map.land, map.paths]) picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  map.land.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const parts = map.contours.flatMap(draw_level);
   for (const a of ticks(left, right, 6))
     if (view.x(a) > 40 * em && view.x(a) < width - 12 * em) parts.push(write(short(a), view.x(a), height - 6));
@@ -41,6 +41,7 @@ function draw_land() {
     parts.push(svg("path", { class: "minimum", d: STAR, transform }));
   }
   map.land.replaceChildren(...parts);
+  Object.assign(map, { drawn: (map.drawn ?? 0) + 1, inks: ["card", "text"].map(colour) }); // so that the paths are, too
   draw_shades(view);
 }
 // the lines of a level, and its height written on the longest; another share of the way along for each level
@@ -77,51 +78,43 @@ function draw_shades({ width, height }) {
 }
 
 // --- the paths ------------------------------------------------------------------------------------------------------
-// a path up to step t, and its small marks
-function path_of(runner, t, view) {
-  const within = (u) => Math.max(-1e4, Math.min(1e4, u)), { points } = runner;
+// a path up to step t; its tip stands at the edge if it is outside
+function path_of(runner, t) {
+  const { view } = map, { points, name } = runner, { ink, dash, shape } = look(name), chosen = name === now.focus;
+  const within = (u) => Math.max(-1e4, Math.min(1e4, u)), inside = (u, most) => Math.max(2, Math.min(most - 2, u));
   const at = (i) => [within(view.x(points[i][0])), within(view.y(points[i][1]))];
-  if (runner.view !== view) Object.assign(runner, { view, trail: new Trail(at) });
-  const last = Math.min(t, points.length - 1), marked = SMALL_MARKS.filter((i) => i <= last);
-  return [runner.trail.upto(last), marked.map((i) => dot(at(i))).join("")];
-}
-function new_lines(runners) {
-  map.start = svg("circle", { class: "start", r: 7 });
-  map.lines = new Map(runners.map(({ name }) => {
-    const { kind, dash, shape } = look(name);
-    const line = svg("path", { class: `${kind} path`, "stroke-dasharray": dash });
-    const tip = svg("path", { class: `${kind} mark`, d: shape });
-    return [name, { line, small: svg("path", { class: `${kind} small` }), tip }];
-  }));
-  map.paths.replaceChildren(map.start, ...[...map.lines.values()].flatMap((parts) => Object.values(parts)));
+  if (runner.view !== view) Object.assign(runner, { view, at });
+  const upto = Math.min(t, points.length - 1), [u, v] = at(upto);
+  const tip = [shape, [inside(u, view.width), inside(v, view.height)], chosen ? 1.4 * em : em];
+  return { at: runner.at, upto, ink, dash, wide: chosen ? 3 : 2, marked: SMALL_MARKS, tip };
 }
 function draw_paths() {
-  const { view } = map, { runners } = now.race, [a, b] = now.plan.start;
+  const { view } = map, { runners } = now.race, start = now.plan.start;
   if (!view) return;
-  const shown = runners.map(({ name }) => name + colours[name]).join();
-  if (map.shown !== shown) new_lines(runners);
-  map.shown = shown;
-  map.start.setAttribute("transform", `translate(${view.x(a)} ${view.y(b)})`);
-  for (const runner of runners) {
-    const { line, small, tip } = map.lines.get(runner.name), [d, marks] = path_of(runner, now.t, view);
-    const { x, y } = where(runner, now.t), chosen = runner.name === now.focus;
-    const inside = (z, most) => Math.max(2, Math.min(most - 2, z)); // at the edge, if it is outside
-    const [u, v] = [inside(view.x(x), view.width), inside(view.y(y), view.height)];
-    line.setAttribute("d", d);
-    line.classList.toggle("focused", chosen);
-    small.setAttribute("d", marks);
-    tip.setAttribute("transform", `translate(${u} ${v}) scale(${chosen ? 1.4 * em : em})`);
-  }
+  const shown = runners.map(({ name }) => name + colours[name]), ring = (pen) => draw_start(pen, view.x(start[0]), view.y(start[1]));
+  map.trails.draw([map.drawn, now.focus, shown].join(), view, runners.map((runner) => path_of(runner, now.t)), ring);
+}
+function draw_start(pen, u, v) {
+  const thick = pen.lineWidth;
+  pen.beginPath();
+  pen.arc(u, v, 7, 0, 7);
+  Object.assign(pen, { fillStyle: map.inks[0], strokeStyle: map.inks[1], lineWidth: 2 * thick });
+  pen.fill();
+  pen.stroke();
+  pen.lineWidth = thick;
 }
 // the map, the paths and a list of the rules as one picture
 function picture_of_map() {
-  const both = standing_alone(map.land), { width, height } = map.view, wide = width + 140, list = svg("g");
-  now.race.runners.forEach(({ name }, i) => {
-    list.append(sample_of(name, width + 30, 20 + 20 * i), write(name, width + 56, 24 + 20 * i, "tick", "start"));
-  });
-  map.paths.append(list); // for a moment: only what is on the page has a style
-  both.append(...standing_alone(map.paths).childNodes);
-  list.remove();
+  const both = standing_alone(map.land), { width, height } = map.view, wide = width + 140, [a, b] = now.plan.start;
+  const start = svg("circle", { class: "start", r: 7, cx: map.view.x(a), cy: map.view.y(b) });
+  const paths = svg("svg", {}, start, ...now.race.runners.flatMap((runner, i) => {
+    const { name } = runner, { kind } = look(name), v = 20 + 20 * i, chosen = name === now.focus ? " focused" : "";
+    const label = write(name, width + 56, v + 4, "tick", "start");
+    return [...as_parts(path_of(runner, now.t), kind + chosen), sample_of(name, width + 30, v), label];
+  }));
+  $("o-map").append(paths); // for a moment: only what is on the page has a style
+  both.append(...standing_alone(paths).childNodes);
+  paths.remove();
   for (const [name, value] of Object.entries({ viewBox: `0 0 ${wide} ${height}`, width: wide, height }))
     both.setAttribute(name, value);
   // as text: the page itself may load no picture

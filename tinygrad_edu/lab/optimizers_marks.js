@@ -27,7 +27,8 @@ function choose_colours(chosen) {
 }
 function look(rule) {
   const k = facts.order.indexOf(rule), shape = SHAPES[(k + Math.floor(k / 8)) % 8];
-  return { kind: `rule r${colours[rule] ?? k % 8}`, dash: DASHES[k % 3], shape };
+  const ink = `r${colours[rule] ?? k % 8}`;
+  return { kind: `rule ${ink}`, ink, dash: DASHES[k % 3], shape };
 }
 // a piece of a rule's line with its mark
 function sample_of(rule, u, v) {

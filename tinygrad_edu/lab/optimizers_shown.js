@@ -6,13 +6,16 @@ const focused = () => now.race.runners.find(({ name }) => name === now.focus);
 function draw() {
   draw_paths();
   draw_charts();
-  $("o-t").value = $("o-time").value = now.t;
-  if (!now.playing) say_step();
-  if (now.playing && performance.now() - now.told < 200) return; // nobody reads numbers that fast
-  now.told = performance.now();
-  fill_table();
-  show_rule();
+  for (const tell of [say_time, say_step, fill_table, show_rule]) tell();
 }
+// while it plays: the paths, and one other thing. Each chart changes 20 times a second, the numbers 4 times: nobody reads faster
+function draw_turn() {
+  const k = now.frames++ % 15;
+  draw_paths();
+  if (k % 3) return draw_charts([charts.loss, charts.moves][k % 3 - 1]);
+  [say_time, fill_table, say_time, show_rule, say_time][k / 3]();
+}
+const say_time = () => ($("o-t").value = $("o-time").value = now.t);
 // for those who listen: where the rule is that is shown
 function say_step() {
   const runner = focused();
@@ -21,17 +24,17 @@ function say_step() {
   const at = `${a} ${figure(x, 3)}, ${b} ${figure(y, 3)}, loss ${figure(loss, 3)}`;
   $("o-spoken").textContent = `Step ${now.t}, ${runner.name}: ${at}`;
 }
-function draw_charts() {
+function draw_charts(only) {
   const { race, t, steps } = now, { floor = 0 } = map;
   const above = (runner) => grown(runner, `above ${floor}`, (i) => Math.max(runner.losses[i] - floor, 0), 0);
   const moves = (runner) => grown(runner, "moves", (i) => where(runner, i + 1).move, 1);
   const lines = (values_of, first) =>
     race.runners.map((runner) => {
-      const values = values_of(runner);
-      return { name: runner.name, ...look(runner.name), values, first, upto: Math.min(t - first, values.length - 1) };
+      const { name, gone } = runner, values = values_of(runner);
+      return { name, ...look(name), values, first, gone, upto: Math.min(t - first, values.length - 1) };
     });
-  charts.loss.draw(lines(above, 0), steps, t);
-  charts.moves.draw(lines(moves, 1), steps, t);
+  if (only !== charts.moves) charts.loss.draw(lines(above, 0), steps, t);
+  if (only !== charts.loss) charts.moves.draw(lines(moves, 1), steps, t);
 }
 // numbers of a runner, one for each step, that are kept as they come
 function grown(runner, name, number, less) {
@@ -89,7 +92,8 @@ function show_plan() {
     box.nextSibling.replaceWith(swatch(box.value));
   }
   $("o-more").open ||= $("o-more").querySelector(":checked") !== null;
-  $("o-table").replaceChildren(...plan.rules.map(table_row));
+  const none = element("td", { colSpan: 5, className: "quiet", textContent: "No rule is on: choose one above." });
+  $("o-table").replaceChildren(...(plan.rules.length ? plan.rules.map(table_row) : [element("tr", {}, none)]));
   show_hyper();
   if (ravine) show_ravine();
 }

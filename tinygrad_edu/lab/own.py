@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..core.layers import ACTIVATIONS, Activation, Dropout, Layer, Linear, contents, mlp
+from ..core.layers import ACTIVATIONS, Activation, Dropout, Layer, Linear, contents
 from ..core.optimizer import Optimizer
 from ..extras.optimizers import RULES
 from ..guards import kinds
 from ..training.data import Split, split
 from .page import EVERY, STEPS
-from .programs import DEEPEST
+from .programs import DEEPEST, LINEAR, perceptron
 from .runs import followed
 
 WIDEST, MANY, COLOURS = 32, 2000, 3  # units in a layer, samples and classes on the page
@@ -24,7 +24,7 @@ def own(model: Layer, X: Any, y: Any, optimizer: Optimizer | None = None, seed: 
 
     Parameters
     ----------
-    model : as `mlp` builds them; its weights are the first ones on the page
+    model : as `mlp` builds them, or without activations; its weights are the first ones on the page
     X, y : points of two numbers, with labels of up to 3 classes or with one number each; or points of one number with
         one number each. A fifth of them is held out
     optimizer : its class, numbers and l2 are those on the page, its averages begin anew; None for Adam
@@ -66,10 +66,11 @@ def built(model: Layer) -> tuple[list[int], str, float]:
     layers = [layer for _, layer in contents(model)]
     linear = [layer for layer in layers if isinstance(layer, Linear)]
     sizes = [*(layer.in_features for layer in linear), *(layer.out_features for layer in linear[-1:])]
-    activation = next((type(layer).op.__name__ for layer in layers if isinstance(layer, Activation)), "relu")
+    usual = LINEAR if len(linear) > 1 else "relu"
+    activation = next((type(layer).op.__name__ for layer in layers if isinstance(layer, Activation)), usual)
     dropout = next((layer.p for layer in layers if isinstance(layer, Dropout)), 0.0)
-    known = len(sizes) > 1 and activation in ACTIVATIONS
-    if not known or repr(model) != repr(mlp(sizes, activation, dropout, rng=0)):
+    known = len(sizes) > 1 and activation in [*ACTIVATIONS, LINEAR]
+    if not known or repr(model) != repr(perceptron(sizes, activation, dropout, rng=0)):
         raise ValueError(f"the playground has networks as tg.mlp builds them, and this is {model!r}"[:300])
     if any(p.dtype != np.float64 for p in model.parameters()):
         raise ValueError("the numbers of the page are float64, and this network is float32")

@@ -25,7 +25,7 @@ from .emit import compact, rules, surface
 from .examples import EXAMPLES
 from .graphs import explorer
 from .programs import book
-from .runs import FITTING, RUNS, USUAL, add_l1, losses
+from .runs import RUNS, USUAL, add_l1, losses
 from .settings import rates, settings, variants
 
 STEPS = 100  # of each run that the page does again
@@ -61,7 +61,7 @@ def page(rng: Rng = 0, formula: str | None = None, graph: str = "", start: str =
     """
     seed = rng if isinstance(rng, int) else int(np.random.default_rng(rng).integers(2**32))
     usual = {"batch": 32, "seed": seed, "start": seed}
-    runs = {rule: {**usual, "rule": rule, **FITTING.get(rule, {})} for rule in RULES} | RUNS
+    runs = {rule: {**usual, "rule": rule} for rule in RULES} | RUNS
     trainings = {name: losses(run, STEPS)[EVERY - 1 :: EVERY] for name, run in runs.items()}
     if own and own["losses"]:
         runs["your network"], trainings["your network"] = own["settings"], own["losses"]

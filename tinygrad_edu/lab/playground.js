@@ -145,7 +145,7 @@ function draw_layers() {
   const heads = COLUMNS.map((text) => element("th", { scope: "col", textContent: text }));
   table.tHead.replaceChildren(element("tr", {}, ...heads));
   const rows = sizes.slice(1).map((n, k) => {
-    const name = element("th", { scope: "row", textContent: k < sizes.length - 2 ? `h${k + 1}` : "outputs" });
+    const name = element("th", { scope: "row", textContent: k < sizes.length - 2 ? hidden(k + 1) : "outputs" });
     return element("tr", {}, name, ...layer_cells(k, n, dead[k]));
   });
   keep_focus(() => table.tBodies[0].replaceChildren(...rows));
@@ -172,7 +172,7 @@ function layer_cells(k, n, dead) {
 function dead_units() {
   const values = pg.run.outputs(pg.run.train[0]);
   return pg.run.settings.layers.map((n, k) => {
-    const { data } = values[`h${k + 1}`];
+    const { data } = values[hidden(k + 1)];
     return drawn(n, (j) => {
       for (let i = j; i < data.length; i += n) if (Math.abs(data[i] - data[j]) > 1e-9) return 0;
       return 1;

@@ -53,7 +53,9 @@ function probed() {
 // a number in four digits; in brackets where a minus would stand beside an operator
 const short = (x) => (Number.isFinite(x) ? String(Number(x.toPrecision(4))).replace("-", "−") : "–");
 const factor = (x) => (x < 0 ? `(${short(x)})` : short(x));
-const unit_name = (k, j) => (k === 0 ? input_name(j) : k === pg.run.sizes.length - 1 ? `outputs[${j}]` : `h${k}[${j}]`);
+const unit_name = (k, j) => (k === 0 ? input_name(j) : k === pg.run.sizes.length - 1 ? `outputs[${j}]` : `${hidden(k)}[${j}]`);
+// what the program calls the values of a hidden layer: the sums themselves where there is no activation
+const hidden = (k) => `${pg.run.settings.activation === "linear" ? "z" : "h"}${k}`;
 const input_name = (i) => {
   if (is_picture()) return `pixel ${i}`;
   return INPUTS[pg.run.data.X[0].length === 2 ? pg.run.settings.inputs[i] : "x1"].title;

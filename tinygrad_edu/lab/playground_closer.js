@@ -20,7 +20,7 @@ function draw_closer() {
 // the lines that compute a unit, as text and with their numbers
 function formulas(k, j) {
   const values = probed(), last = k === pg.run.sizes.length - 1, [W, b] = params_of(k), { data, shape } = values[W];
-  const sum = last ? "outputs" : `z${k}`, ins = row(values[k === 1 ? "X" : `h${k - 1}`], 0);
+  const sum = last ? "outputs" : `z${k}`, ins = row(values[k === 1 ? "X" : hidden(k - 1)], 0);
   const terms = ins.map((x, i) => `${factor(x)} · ${factor(data[i * shape[1] + j])}`).slice(0, 6);
   if (ins.length > 6) terms.push(`… ${ins.length - 6} more`);
   const total = short(values[sum].data[j]), bias = factor(values[b].data[j]);
@@ -35,7 +35,7 @@ function formulas(k, j) {
 // what stands between a layer's sums and its values
 function lines_of_layer(k) {
   const targets = pg.run.plain.forward.map((line) => line.target);
-  return targets.slice(targets.indexOf(`z${k}`) + 1, targets.indexOf(`h${k}`) + 1);
+  return targets.slice(targets.indexOf(`z${k}`) + 1, targets.indexOf(hidden(k)) + 1);
 }
 function weights_table(k, j) {
   const { optimizer, sizes } = pg.run, [W, b] = params_of(k), first = optimizer.spans[W][0];
@@ -56,7 +56,7 @@ function weight_row([label, at, index]) {
   const cells = [input, short(slope_of(at)), short(moved_by(at))].map((part) => element("td", {}, part));
   const made = element("tr", {}, element("th", { scope: "row", textContent: label }), ...cells);
   made.className = pg.chosen.i === index ? "chosen" : "";
-  return made;
+  return why(made, () => words_at(label, at));
 }
 const slope_of = (at) => (pg.run.t ? pg.run.optimizer.grad[at] : NaN);
 const moved_by = (at) => (pg.run.before ? pg.run.optimizer.data[at] - pg.run.before[at] : NaN);
@@ -68,10 +68,24 @@ function set_weight(at, value) {
 }
 // a weight in words, with its numbers
 function weight_words(k, i, j) {
-  if (is_picture() && k === 1) return `The 64 weights from the pixels to h1[${j}]; its tile shows them`;
+  if (is_picture() && k === 1) return `The 64 weights from the pixels to ${unit_name(1, j)}; its tile shows them`;
   const { optimizer, sizes } = pg.run, [W] = params_of(k), at = optimizer.spans[W][0] + i * sizes[k] + j;
-  const name = `${W}[${i},${j}] = ${short(optimizer.data[at])}`;
-  if (!pg.run.t) return `${name}. Click to set it.`;
-  const last = `its gradient was ${short(slope_of(at))}, the rule moved it by ${short(moved_by(at))}`;
-  return `${name}; ${last}. Click to set it.`;
+  const [first, ...others] = words_at(`${W}[${i},${j}]`, at);
+  return [`${first} Click to set it.`, ...others];
+}
+// the number at a place among all parameters: its value and gradient, and the rule's last step with its numbers in it
+function words_at(name, at) {
+  const { t, optimizer } = pg.run, said = `${name} = ${short(optimizer.data[at])}`;
+  if (!t) return [`${said}.`];
+  const moved = `its gradient was ${short(slope_of(at))}, ${optimizer.rule.name} moved it by ${short(moved_by(at))}`;
+  return [`${said}; ${moved}.`, ...equations_at(at)];
+}
+function equations_at(at) {
+  const { kept, optimizer } = pg.run, { rule, pieces, l2 } = optimizer;
+  const n = kept ? pieces.findIndex(({ span: [first, last] }) => at >= first && at < last) : -1;
+  if (n < 0) return [];
+  const { span: [first], rows, numbers } = pieces[n], by = of_rows(rule, rows), arrays = kept[n], [p, g] = arrays;
+  const [lines] = told_of(rule, { arrays, numbers, rows }, [at - first]), slope = factor(slope_of(at));
+  const with_l2 = `g = ${slope} + ${short(l2)} · ${factor(p[at - first])} = ${short(g[at - first])}`;
+  return [...(l2 ? [with_l2] : []), ...lines.map((row, line) => equation_of(by, line, row))];
 }

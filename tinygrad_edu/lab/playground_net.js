@@ -54,7 +54,7 @@ function size_buttons(k, n) {
     make("−", `Take a unit out of layer ${k}`, `pg-less-${k}`, n > 1, -1),
     make("+", `Add a unit to layer ${k}`, `pg-more-${k}`, n < (is_picture() ? 32 : 8), 1),
   ];
-  const name = element("span", { textContent: `h${k}: ${n}` });
+  const name = element("span", { textContent: `${hidden(k)}: ${n}` });
   return element("span", { className: "pg-head" }, name, ...(is_out("playground", "depth") ? [] : buttons));
 }
 function unit_button(k, j, text) {
@@ -141,7 +141,7 @@ function draw_edges() {
 
 // --- maps of the units ----------------------------------------------------------------------------------------------
 const palette = () => ["two", "card", "one"].map((name) => bytes(ink(name)));
-const NAMES_OF = (k) => (k === 0 ? "X" : k === pg.run.sizes.length - 1 ? "outputs" : `h${k}`);
+const NAMES_OF = (k) => (k === 0 ? "X" : k === pg.run.sizes.length - 1 ? "outputs" : hidden(k));
 // One canvas for all: each costs the browser time in each frame, whether it changes or not.
 const tiles = element("canvas", { id: "pg-tiles", ariaHidden: true }), tile = element("canvas");
 // the tiles, or of each `of` of them the one in place `turn`; while it plays, those that are no input stay

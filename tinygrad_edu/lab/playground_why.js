@@ -23,7 +23,7 @@ function tell(event) {
   let place = event.target;
   while (place && place !== panel && !whys.has(place)) place = place.parentNode;
   if (!whys.has(place)) return tip.hidden || event.type === "focusin" || (tip.hidden = true);
-  tip.textContent = whys.get(place)();
+  tip.replaceChildren(...[whys.get(place)() ?? []].flat().map((part) => element("div", {}, ...[part].flat())));
   tip.hidden = false;
   const r = place.getBoundingClientRect(), wide = place instanceof SVGElement; // an edge: beside the pointer
   const [x, y] = wide ? [event.clientX, event.clientY] : [r.left, r.bottom], { offsetWidth, offsetHeight } = tip;
@@ -43,7 +43,7 @@ const WORDS_OF_KNOBS = {
   noise: ({ noise }) => `To each coordinate a normal random number of deviation ${noise} is added`,
   test: ({ test }) => `${test} of the samples are held out: the network never learns from them`,
   batch: () => `A gradient is the mean over ${pg.run.batch} samples; ${pg.run.batches} steps are an epoch`,
-  activation: () => lines_of_layer(1).map((name) => line_of(name).text).join("; "),
+  activation: () => lines_of_layer(1).map((name) => line_of(name).text).join("; ") || "The sums are the values: in all a linear function",
   weights: ({ activation: name, weights, start }) => `tg.init.${weights || facts.activations[name]}, seed ${start}`,
   dropout: ({ dropout: p }) => `In training a value is 0 with probability ${p}, the others are divided by ${1 - p}`,
   loss: () => pg.run.program.loss.map(({ text }) => text).join("; "),

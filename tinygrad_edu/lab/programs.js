@@ -7,9 +7,9 @@ class Program {
   }
   constructor(name) {
     const [head, ...runs] = book.programs[name];
-    const [inputs, helpers, gradients] = book.heads[head];
-    Object.assign(this, { inputs, helpers: book.helpers[helpers], gradients });
-    this.params = this.inputs.filter((name) => /^[Wb]\d*$/.test(name));
+    const [inputs, helpers] = book.heads[head];
+    Object.assign(this, { inputs, helpers: book.helpers[helpers] });
+    this.params = this.gradients = this.inputs.filter((name) => /^[Wb]\d*$/.test(name));
     this.masks = this.inputs.filter((name) => name.startsWith("mask"));
     runs.forEach((run, k) => (this[SECTIONS[k]] = book.runs[run].map((i) => new Line(i, SECTIONS[k]))));
     this.lines = SECTIONS.flatMap((section) => this[section]);

@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from ..core.layers import ACTIVATIONS, mlp
+from ..core.init import Rng
+from ..core.layers import ACTIVATIONS, Sequential, Tanh, mlp
 from ..core.losses import cross_entropy, mse_loss
 from ..core.ops import Array
 from ..core.tensor import Tensor
+from ..program.expressions import loaded
 from ..program.javascript import RESERVED
 from ..program.javascript_arrays import Arrays
-from ..program.names import loaded
 from ..program.program import Program
 from ..program.trace import Trace
 from ..program.writer import Line
 from .emit import compact, wrapped
 
 DEEPEST = 6
+LINEAR = "linear"  # on the page: no activation between the layers
 LOSSES = {"cross_entropy": cross_entropy, "mse_loss": mse_loss}
 
 
@@ -40,7 +42,7 @@ class Book:
     functions : by name, what these call
     runs : lists of numbers of lines, which several programs share, as JSON
     helpers : texts of helpers, which several programs share, as JSON
-    heads : inputs, the number of the helpers, and gradients of programs, as JSON
+    heads : inputs and the number of the helpers of programs, as JSON
     """
 
     def __init__(self) -> None:
@@ -58,7 +60,8 @@ class Book:
         runs = [program.forward[:first], program.forward[first:], program.backward[:last], program.backward[last:]]
         numbers = [compact([self.number(line, program.helpers) for line in run]) for run in runs]
         helpers = self.helpers.setdefault(compact(program.helpers), len(self.helpers))
-        head = compact([[*program.inputs], helpers, program.gradients])
+        assert program.gradients == [name for name in program.inputs if name[0] in "Wb"]  # as programs.js has it
+        head = compact([[*program.inputs], helpers])
         return [self.heads.setdefault(head, len(self.heads))] + [
             self.runs.setdefault(run, len(self.runs)) for run in numbers
         ]
@@ -109,7 +112,7 @@ def networks() -> Iterator[tuple[str, Program]]:
     for loss in LOSSES:
         yield f"0 - {loss}", network(0, "tanh", loss)
     for depth in range(1, DEEPEST + 1):
-        for activation in ACTIVATIONS:
+        for activation in [*ACTIVATIONS, LINEAR]:
             for loss in LOSSES:
                 for dropout in (0.0, 0.5):
                     yield (
@@ -120,7 +123,7 @@ def networks() -> Iterator[tuple[str, Program]]:
 
 def network(depth: int, activation: str, loss: str, dropout: float = 0.0) -> Program:
     """Return the program of a network with so many hidden layers and a loss. It serves every width and batch size."""
-    model = mlp([2, *[4] * depth, 3], activation=activation, dropout=dropout, rng=0)
+    model = perceptron([2, *[4] * depth, 3], activation, dropout, rng=0)
     X = np.random.default_rng(0).standard_normal((4, 2))
     y: Array = np.array([0, 1, 2, 0]) if loss == "cross_entropy" else np.linspace(-2, 2, 12).reshape(4, 3)
 
@@ -130,6 +133,14 @@ def network(depth: int, activation: str, loss: str, dropout: float = 0.0) -> Pro
         return LOSSES[loss](outputs, y)
 
     return Trace.of(compute, [Tensor(X, name="X"), Tensor(y, name="y")], ["X", "y"]).program()
+
+
+def perceptron(sizes: Sequence[int], activation: str, dropout: float, rng: Rng) -> Sequential:
+    """Return a network of `mlp`, or for "linear" one without activations, whose weights begin as those of Linear do."""
+    if activation != LINEAR:
+        return mlp(sizes, activation, dropout, rng=rng)
+    layers = mlp(sizes, "tanh", dropout, rng=rng).layers
+    return Sequential(*[layer for layer in layers if not isinstance(layer, Tanh)])
 
 
 @cache

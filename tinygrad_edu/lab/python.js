@@ -40,13 +40,13 @@ function one_hot(classes, loss) {
 }
 function model_lines({ activation, weights, dropout, start }, sizes) {
   const kind = facts.names[activation];
-  if (!weights) {
+  if (!weights && kind) {
     const more = dropout ? `, dropout=${dropout}` : "";
     return [`model = tg.mlp([${sizes.join(", ")}], activation="${activation}"${more}, rng=${start})`];
   }
   const layers = sizes.slice(1).flatMap((size, k) => [
-    `tg.Linear(${sizes[k]}, ${size}, init=tg.init.${weights}, rng=rng)`,
-    ...(k < sizes.length - 2 ? [`tg.${kind}()`, ...(dropout ? [`tg.Dropout(${dropout}, rng=rng)`] : [])] : []),
+    `tg.Linear(${sizes[k]}, ${size}, init=tg.init.${weights || facts.activations[activation]}, rng=rng)`,
+    ...(k < sizes.length - 2 ? [...(kind ? [`tg.${kind}()`] : []), ...(dropout ? [`tg.Dropout(${dropout}, rng=rng)`] : [])] : []),
   ]);
   const rng = `rng = np.random.default_rng(${start})`;
   return [rng, "model = tg.Sequential(", ...layers.map((line) => `    ${line},`), ")"];

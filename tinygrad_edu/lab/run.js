@@ -120,6 +120,8 @@ class Run {
     this.broken = gradients.some(([, g]) => !(g.data ?? [g]).every(Number.isFinite));
     if (this.broken) return;
     this.before = optimizer.data.slice();
+    const kept = ({ arrays: [p, g, ...averages] }) => [p.slice(), g, ...averages.map((average) => average.slice())];
+    this.kept = optimizer.pieces.map(kept); // what the kernel is given, for those who ask what it made of it
     optimizer.hyper.lr = this.rate(optimizer.t + 1);
     optimizer.step(Object.fromEntries(gradients));
   }

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy import sign
 
-from ..core.layers import Layer, mlp
+from ..core.layers import Layer
 from ..core.ops import Array
 from ..extras.optimizers import RULES
 from ..training import schedules
 from ..training.data import TOY_SETS, batches, digits, split
-from .programs import LOSSES
+from .programs import LOSSES, perceptron
 from .settings import DIGITS
 
 USUAL: dict[str, Any] = {"data": "moons", "n": 200, "noise": 0.1, "layers": [8], "activation": "tanh", "batch": 0}
@@ -25,9 +25,6 @@ USUAL |= {
     "l2": 0.0,
     "seed": 0,
     "start": 0,
-}
-FITTING: dict[str, dict[str, Any]] = {  # where a matrix has directions without a gradient, SOAP's basis is a last bit's
-    "soap": {"layers": [2], "loss": "mse_loss"},
 }
 RUNS: dict[str, dict[str, Any]] = {
     "no hidden layer": {"data": "circles", "layers": [], "rule": "sgd", "hyper": {"lr": 0.3}, "batch": 16},
@@ -48,6 +45,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "4 of softplus": {"layers": [3, 3, 3, 3], "activation": "softplus", "rule": "momentum", "hyper": {"lr": 0.1}},
     "5 of silu, one by one": {"data": "xor", "layers": [4, 4, 4, 4, 4], "activation": "silu", "batch": 1, "seed": 7},
     "6 of tanh": {"layers": [3, 3, 3, 3, 3, 3], "rule": "lion", "hyper": {"lr": 0.01}, "batch": 16},
+    "2 of no activation": {"data": "spirals", "layers": [4, 3], "activation": "linear", "dropout": 0.25, "batch": 16},
     "digits, dropout": {"data": "digits", "layers": [16], "activation": "relu", "dropout": 0.25, "batch": 32},
     "a schedule": {"rule": "heavy_ball", "hyper": {"lr": 0.3}, "schedule": "cosine", "numbers": {"steps": 60}},
 }
@@ -69,7 +67,7 @@ def losses(given: dict[str, Any], steps: int) -> list[float]:
     outputs = int(y.max()) + 1 if y.ndim == 1 else 1
     if s["loss"] == "mse_loss" and y.ndim == 1:
         y = np.eye(outputs)[y]
-    model = mlp([X.shape[1], *s["layers"], outputs], s["activation"], s["dropout"], rng=s["start"])
+    model = perceptron([X.shape[1], *s["layers"], outputs], s["activation"], s["dropout"], rng=s["start"])
     return followed(model, X, y, s, steps)
 
 

@@ -17,6 +17,7 @@ from ..program.javascript import functions
 from ..training import schedules
 from ..training.data import digits
 from .emit import rules, wrapped
+from .programs import LINEAR
 
 RATES: dict[str, dict[str, float]] = {  # schedules of the playground, and the numbers that they begin with there
     "step": {"steps": 200, "factor": 0.5},
@@ -54,8 +55,8 @@ def settings() -> dict[str, Any]:
     """Return what is a number or a name, for the page's ``facts``."""
     return {
         "schedules": RATES,
-        "activations": {name: kind.weights.__name__ for name, kind in ACTIVATIONS.items()},
-        "names": {name: kind.__name__ for name, kind in ACTIVATIONS.items()},
+        "activations": {name: kind.weights.__name__ for name, kind in ACTIVATIONS.items()} | {LINEAR: "glorot_uniform"},
+        "names": {name: kind.__name__ for name, kind in ACTIVATIONS.items()} | {LINEAR: ""},
         "digits": pictures(),
         "ranges": ranges(),
         "widths": widths(),

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from .names import stored
+from .expressions import stored
 from .preamble import importable_anywhere
 
 WORDS = """
@@ -70,8 +70,9 @@ def functions(*wanted: Callable[..., Any], arrays: Iterable[Any] = (), writer: t
 
     Parameters
     ----------
-    wanted : functions, kernels, or methods of an optimizer, which may ask for what `OF_SELF` names. A method gets the name of its class in front, as ``Adam_scalars``. If
-        ``lru_cache`` keeps the results of a function, they are kept there too
+    wanted : functions, kernels, or methods of an optimizer, which may ask for what `OF_SELF` names. A method gets the
+        name of its class in front, as ``Adam_scalars``. If ``lru_cache`` keeps the results of a function, they are kept
+        there too
     arrays, writer : functions of whole arrays, and who writes these and what they call, but for kernels
 
     Raises

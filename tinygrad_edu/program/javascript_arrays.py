@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .javascript import VALUES, Numbers
-from .names import stored
+from .expressions import stored
+from .javascript import Numbers
 
 IN_ARRAYS: dict[type[ast.AST], str] = {  # operator of arrays: the function of NumPy and of runtime.js
     ast.Add: "add",
@@ -150,8 +150,8 @@ class Arrays(Numbers):
         return '"..."' if isinstance(part, ast.Constant) and part.value is ... else self(part)
 
     def write_Dict(self, node: ast.Dict) -> str:
-        pairs = [f"{ast.literal_eval(key)!r}: {self(value)}" for key, value in zip(node.keys, node.values) if key]
-        return f"{{{', '.join(pairs)}}}"
+        pairs = [(ast.literal_eval(key), self(value)) for key, value in zip(node.keys, node.values) if key]
+        return f"{{{', '.join(value if value == key else f'{key!r}: {value}' for key, value in pairs)}}}"
 
     def write_Call(self, node: ast.Call) -> str:
         f, func = self.value_of(node.func), node.func

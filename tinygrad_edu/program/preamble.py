@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .names import Recipe, literal, loaded, parsed, read, renamed, stored, unparsed
+from .expressions import literal, loaded, parsed, renamed, stored, unparsed
+from .names import Recipe, read
 
 PACKAGE = __name__.partition(".")[0]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .names import call, copied, parsed, renamed, unparsed
+from .expressions import call, copied, parsed, renamed, unparsed
 from .preamble import Helpers, name_in_package
 
 Known = dict[str, ast.expr]

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..core.tensor import Tensor, unwrap
-from .names import Names, literal, loaded, read, renamed, stored, unparsed
+from .expressions import literal, loaded, renamed, stored, unparsed
+from .names import Names, read
 from .preamble import global_names
 from .simplify import Known, Simplify
 

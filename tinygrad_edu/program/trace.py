@@ -16,8 +16,7 @@ from ..core import ops
 from ..core.layers import Layer
 from ..core.ops import Array, Result
 from ..core.tensor import Observer, Tensor, apply, next_stamp, no_grad, seed, thread
-from . import by_label
-from .by_label import read_by, row_column, row_numbers, table_of, with_arrays
+from .by_label import node as new_node, read_by, row_column, row_numbers, table_of, with_arrays
 from .lines import Named, lines_of
 from .names import TAKEN, Names, names
 from .preamble import global_names
@@ -225,7 +224,7 @@ class Trace:
         if samples is None or array.shape[:1] != samples.shape[:1]:
             return array
         if node.op is ops.getitem and array.ndim < 3 and np.array_equal(array.ravel(), np.arange(len(samples))):
-            made = by_label.node(self.since + 1, row_numbers if array.ndim == 1 else row_column, samples)
+            made = new_node(self.since + 1, row_numbers if array.ndim == 1 else row_column, samples)
         elif self.labels is not None and (table := self.tables.get(number)) is not None and len(array) == len(samples):
             read = read_by(self.labels, table, self.since + 1)
             made = read if np.array_equal(read.array, array, equal_nan=array.dtype.kind == "f") else None
@@ -283,11 +282,7 @@ class Trace:
         wanted : names of the inputs that get a gradient; default: all that require one
         by : the class that writes the lines
         """
-        self._check()
-        reserved = TAKEN.union(*{global_names(node.op) for node in self.nodes if node.op})
-        targets = [target for target, _ in self.writes]
-        inputs = dict(zip(self.given, self.inputs))
-        called = self.called = names(self.root, self.nodes, inputs, self.same, reserved, targets)
+        called, targets = self.name(), [target for target, _ in self.writes]
         computed = {called[id(node)] for node in self.nodes}
         uses = [value for node in self.nodes for value in used_by(node) if id(value) in called] + targets
         leaves: dict[str, Any] = {called[id(t)]: t for t in self.inputs}
@@ -304,6 +299,14 @@ class Trace:
         leaves = {name: value for name, value in leaves.items() if name in used}
         return Program(leaves, lines.forward, lines.backward, called[id(self.root)], wanted, lines.helpers, lines.own)
 
+    def name(self) -> Names:
+        """Return the names of the graph, which are ``called`` from then on."""
+        self._check()
+        reserved = TAKEN.union(*{global_names(node.op) for node in self.nodes if node.op})
+        targets, inputs = [target for target, _ in self.writes], dict(zip(self.given, self.inputs))
+        self.called = names(self.root, self.nodes, inputs, self.same, reserved, targets)
+        return self.called
+
     def _check(self) -> None:
         """Refuse a root that `Tensor.backward` would refuse, and one that was not computed."""
         if self.root.size != 1:
@@ -318,26 +321,18 @@ class Trace:
     def checked_program(self, f: Callable[..., Any], wanted: list[str] | None = None) -> Program:
         """Write the program of f, and check that it is the same for other numbers and for more samples.
 
-        Other numbers are the inputs in another order, with the other sign, with other labels, and with rows that come
-        twice. More samples decide `Program.any_size`.
+        More samples decide `Program.any_size`.
 
         Raises
         ------
         ValueError : the program is another one for other numbers
         """
         program = self.program(wanted)
-        reverse = [t.array.ravel()[::-1].reshape(t.shape) for t in self.inputs]
-        negative = [-a if a.dtype.kind == "f" else a for a in reverse]
-        labels = [np.where(a > 0, a - 1, a + 1).astype(a.dtype) if a.dtype.kind in "iu" else a for a in reverse]
-        others = [reverse, negative] + [labels] * any(a.dtype.kind in "iu" for a in reverse)
-        twice = [t.array[np.arange(len(t)) // 2] if t.ndim else t.array for t in self.inputs]
-        for numbers in (*others, twice):
-            second = self.again(f, numbers, program.gradients)
-            if second is not None:
-                name = self.difference(program, second) if second.source == program.source else None
-                if name is not None and self.learned(f, program, name):
-                    return self.checked_program(f, wanted)
-                self.refuse_if_different(program, second)
+        for second in self.others(f, program.gradients):
+            name = self.difference(program, second) if second.source == program.source else None
+            if name is not None and self.learned(f, program, name):
+                return self.checked_program(f, wanted)
+            self.refuse_if_different(program, second)
         n = next((len(t) for t in self.inputs if t.ndim), 0)
         for rows in (n + 1, 2 * n):  # f may not take an odd number of samples
             more = [
@@ -347,6 +342,21 @@ class Trace:
             if larger is not None and (larger.source != program.source or self.difference(program, larger) is not None):
                 program.any_size = False
         return program
+
+    def others(self, f: Callable[..., Any], wanted: list[str]) -> Iterator[Program]:
+        """Yield the programs of f for other numbers, as far as f takes them: in another order, with the other sign and
+        with other labels, at once if it can be; and for rows that come twice."""
+        reverse = [t.array.ravel()[::-1].reshape(t.shape) for t in self.inputs]
+        negative = [-a if a.dtype.kind == "f" else a for a in reverse]
+        labels, both = (
+            [np.where(a > 0, a - 1, a + 1).astype(a.dtype) if a.dtype.kind in "iu" else a for a in given]
+            for given in (reverse, negative)
+        )
+        at_once = self.again(f, both, wanted)
+        twice = [t.array[np.arange(len(t)) // 2] if t.ndim else t.array for t in self.inputs]
+        each = [twice] if at_once else [reverse, negative, labels, twice]
+        found = [at_once] + [self.again(f, numbers, wanted) for numbers in each]
+        yield from (program for program in found if program is not None)
 
     def again(self, f: Callable[..., Any], numbers: Sequence[Array], wanted: list[str]) -> Program | None:
         """Return the program of f for other numbers; None if f does not take them."""

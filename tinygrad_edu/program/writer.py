@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor, unwrap
-from .names import Names, call, forward_order, loaded, parsed, unparsed
+from .expressions import call, loaded, parsed, unparsed
+from .names import Names, forward_order
 from .preamble import Helpers, free, global_names
 from .simplify import PlainNumpy, unexpanded
 from .source import Source

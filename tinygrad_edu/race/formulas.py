@@ -11,7 +11,7 @@ import numpy as np
 from ..core.tensor import Tensor
 from ..explain.formula import evaluate
 from ..extras.evaluating import LBFGS
-from ..program.names import parsed
+from ..program.expressions import parsed
 from .surfaces import Surface
 
 BOX = (-5.0, 5.0, -4.0, 4.0)  # of the picture of a formula

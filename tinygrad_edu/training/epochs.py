@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import partial
 from math import ceil, isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,7 +31,11 @@ from .lean import Lean
 from .scores import Loss, reader
 from .weights import adds, counts_of, require_counts
 
-MANY = 10_000  # updates: machine code saves a tenth of a millisecond in each, and takes a second to make
+if TYPE_CHECKING:
+    from ..compile.step import CompiledStep
+
+MANY = 20_000  # updates: machine code saves a tenth of a millisecond in each, and takes some seconds to make
+AT_ONCE = 5e8  # multiplications of parameters and samples in one call, a tenth of a second; then Ctrl-C is heard
 LARGE = 2**20  # bytes of a batch
 Train = Callable[[Array, int], Evaluation]  # of the rows in their order, and the size of a batch
 Learned = tuple[float, int | None]  # from a batch: its loss, and the number of right answers
@@ -52,6 +56,7 @@ class Task:
     Attributes
     ----------
     is_compiled : whether epochs are machine code; None if that is to be chosen
+    is_free : whether that was not asked for: then nothing is compiled a second time
     """
 
     def __init__(
@@ -69,6 +74,8 @@ class Task:
         self.model, self.X, self.y, self.loss, self.optimizer = model, X, y, loss, optimizer
         self.weights, self.classes, self.accumulate, self.bounds = weights, classes, accumulate, clip or {}
         self.is_compiled: bool | None = False
+        self.is_free = False
+        self.step: CompiledStep | None = None
         self.targets = partial(rows_of, y) if is_several(y) else y.__getitem__
         self.adds = adds(loss)
         self.read, self.counts = reader(loss, y), counts_of(loss, y, weights)
@@ -148,7 +155,9 @@ class Task:
         The graph goes when this returns, before the next one grows; that of a large batch before (`Lean`).
         """
         xb = self.take(rows)
-        with Lean() if getattr(xb, "nbytes", 0) >= LARGE else nullcontext():
+        if getattr(xb, "nbytes", 0) < LARGE:
+            return self._learn_from(xb, rows, share)
+        with Lean():
             return self._learn_from(xb, rows, share)
 
     def _learn_from(self, xb: Any, rows: Array, share: float) -> Learned:
@@ -159,7 +168,7 @@ class Task:
             return 0.0, right
         more = {} if self.weights is None else {"sample_weight": self.weights[rows]}
         cost = cost_of(self.loss, output, yb, self.y, **more)
-        value = cost.item()
+        value: float = cost.array.item()
         if not isfinite(value) and self.optimizer.nonfinite == "raise":
             raise NoLoss(f"loss became {value}")
         cost.backward(None if share == 1 else np.full(cost.shape, share, cost.dtype))
@@ -184,25 +193,32 @@ class Task:
 
     def _chosen(self, epochs: int, batch_size: int | None, quiet: bool, interrupted: list[bool]) -> Train:
         """Compile if so many epochs are worth it and nothing speaks against it; say which and why, unless quiet."""
-        from ..compile.values import CannotCompile
-
         n = len(parts_of(self.X)[0])
         updates, train = epochs * ceil(n / min(batch_size or n, n)), None
-        why = objection(self, updates)
-        if not why:
-            try:
-                train = self.compiled(batch_size, quiet, interrupted)
-            except CannotCompile as error:
-                why = str(error).partition("; or train")[0]
+        if updates >= MANY:
+            why = objection(self)
+            if not why:
+                try:
+                    train = self.compiled(batch_size, quiet, interrupted)
+                except Exception as error:  # one of the call's the first batch will raise, in the same words as ever
+                    why = str(error).partition("; or train")[0]
+            if not quiet:
+                print(f"compiled={not why}: {why or f'{updates:,} updates are ahead'}", file=sys.stderr)
         self.is_compiled = train is not None
-        if not quiet:
-            print(f"compiled={self.is_compiled}: {why or f'{updates:,} updates are ahead'}", file=sys.stderr)
         return train or self.eager(interrupted)
 
-    def compiled(self, batch_size: int | None, quiet: bool, interrupted: list[bool]) -> Train:
-        """Return a function that does what that of `eager` does, in machine code, which an interrupt does not end.
+    def goes_on(self) -> bool | None:
+        """Return ``is_compiled``, which is no longer true if that was not asked for and the code would be made anew: a
+        callback, say, has changed a number that is a part of it."""
+        if self.is_free and self.step is not None and self.step.changed():
+            self.is_compiled = False
+        return self.is_compiled
 
-        It is one call for each epoch; where samples do not count the same, one for each batch.
+    def compiled(self, batch_size: int | None, quiet: bool, interrupted: list[bool]) -> Train:
+        """Return a function that does what that of `eager` does, in machine code.
+
+        It is one call for each epoch, or for so many batches that an interrupt is heard soon; where samples do not
+        count the same, one for each batch.
 
         Raises
         ------
@@ -235,24 +251,33 @@ class Task:
         some = slice(batch_size) if counts is None else np.argsort(counts == 0, kind="stable")[:batch_size]
         first = (model, loss, self.optimizer, X[some], y[some])
         try:
-            step = of_all(CompiledStep, *first, quiet, function, between, counts is not None)
+            self.step = step = of_all(CompiledStep, *first, quiet, function, between, counts is not None)
         except ValueRead as error:
             raise ValueRead(f"{error}; or train without compiled=True") from None
         model.eval()  # a compiled step has the layers' modes of its beginning
-        if counts is not None:
-            return partial(self._in_batches, lambda rows: of_all(step.counted, X[rows], y[rows]), interrupted)
+        at_once = max(1, int(AT_ONCE / len(first[3]) / self.optimizer.buffer.data.size)) * len(first[3])
 
-        def train(order: Array, size: int) -> Evaluation:
-            total, right, seen = of_all(step.epoch, X, y, order, size)
+        def epoch(order: Array, size: int) -> Evaluation:
+            total, right, seen = 0.0, None, 0
+            taken = [np.ascontiguousarray(a, step.kinds[name][0]) for name, a in (("X", X), ("y", y))]  # once
+            for start in range(0, len(order), at_once):
+                part, counted, count = of_all(step.epoch, *taken, order[start : start + at_once], size)
+                total, right, seen = total + part, None if counted is None else (right or 0) + counted, seen + count
+                if interrupted:
+                    break
             return means(total, right, seen, seen * (self.read.each if self.read else 0))
 
-        return train
+        def batches(order: Array, size: int) -> Evaluation:
+            return self._in_batches(lambda rows: of_all(step.counted, X[rows], y[rows]), interrupted, order, size)
+
+        code = epoch if counts is None else batches
+        return lambda order, size: (code if self.goes_on() else self.eager(interrupted))(order, size)
 
 
-def objection(task: Task, updates: int) -> str:
+def objection(task: Task) -> str:
     """Return why this training is better not compiled without being asked to; "" if nothing speaks against it."""
-    if updates < MANY:
-        return f"{updates:,} updates are ahead, and a compiler is worth its time from {MANY:,} on"
+    if not hasattr(sgd, "py_func"):
+        return "NUMBA_DISABLE_JIT is set"
     layers = [type(layer) for _, layer in task.model.named_layers()]
     for kind in (*layers, getattr(task.loss, "func", task.loss)):
         if not is_ours(kind):  # its forward() may print or count, which it would do once
@@ -261,7 +286,7 @@ def objection(task: Task, updates: int) -> str:
         return "debug() or another observer looks at each op"
     if task.optimizer.ranks is not None:
         return "each rank would choose for itself"
-    return "" if hasattr(sgd, "py_func") else "NUMBA_DISABLE_JIT is set"
+    return ""
 
 
 def refuse(task: Task) -> None:

@@ -83,7 +83,7 @@ class Network(BaseEstimator):
         early_stopping: bool | int = False,
         standardize: bool = True,
         random_state: Any = None,
-        compiled: bool | Literal["auto"] = False,
+        compiled: bool | Literal["auto"] = "auto",
         verbose: bool = False,
     ) -> None:
         self.hidden = hidden
@@ -223,7 +223,8 @@ class MLPClassifier(ClassifierMixin, Network):
     standardize : learn the mean and deviation of each feature, of the training data alone, and bring features to mean
         0 and deviation 1 before the network, in fit as in predict
     random_state : a seed; None, or a RandomState, for another run each time
-    compiled : train in machine code: the same numbers, sooner if there are many updates; or "auto" (see `fit`)
+    compiled : train in machine code: the same numbers to rounding, sooner if there are many updates; "auto" where that
+        pays (see `fit`)
     verbose : show progress
 
     Attributes
@@ -257,7 +258,7 @@ class MLPClassifier(ClassifierMixin, Network):
         class_weight: Any = None,
         standardize: bool = True,
         random_state: Any = None,
-        compiled: bool | Literal["auto"] = False,
+        compiled: bool | Literal["auto"] = "auto",
         verbose: bool = False,
     ) -> None:
         super().__init__(

@@ -50,7 +50,7 @@ def fit(
     rng: Rng = None,
     progress: bool = True,
     callback: Callback | Sequence[Callback] | None = None,
-    compiled: bool | Literal["auto"] = False,
+    compiled: bool | Literal["auto"] = "auto",
     *,
     sample_weight: Any = None,
     class_weight: Any = None,
@@ -80,9 +80,10 @@ def fit(
         in a notebook, which would show that in red, on standard output
     callback : called with each epoch's row, or with the row and the `Run`; or a list of such. Training stops when one
         returns something true (see `callbacks`)
-    compiled : run each epoch as one call of machine code (see `compile_step`): the same numbers, much sooner. "auto"
-        does so if 10,000 updates or more are ahead, and layers and loss are of this package; otherwise, and where a
-        step cannot be compiled or debug() looks on, it trains without. A line before the progress says which
+    compiled : run each epoch as one call of machine code (see `compile_step`): the same numbers to rounding, much
+        sooner. "auto" does so if 20,000 updates or more are ahead, and layers and loss are of this package; otherwise,
+        and where a step cannot be compiled or debug() looks on, it trains without. Where so many are ahead, a line
+        before the progress says which
     sample_weight : at least 0, one for each sample; the loss gets those of the batch as its keyword sample_weight.
         Accuracy and validation are not weighted. Batches whose weights are all 0, or whose labels are all ignored by
         the loss, are skipped
@@ -97,8 +98,9 @@ def fit(
         validation_f1; without validation data the training data, and the column is f1
     checkpoint : path of a file that keeps, after each epoch, what is needed to go on: model, optimizer, generators,
         history, and the callbacks that have a ``state_dict``. The same call goes on from there after a crash, and ends
-        with the same bits as if there had been none; more epochs go on, too. A run that is finished, or that a callback
-        has stopped, returns its history at once. Build model and optimizer as before, and do not load them yourself
+        with the same bits as if there had been none; more epochs go on, too, compiled or not as the run began. One that
+        is finished, or that a callback has stopped, returns its history at once. Build model and optimizer as before,
+        and do not load them yourself
 
     Returns
     -------
@@ -112,9 +114,9 @@ def fit(
     ValueError : NaN or infinity in the data; lengths that differ; epochs or batch_size out of range; labels that the
         loss refuses; an optimizer over another model; a loss that became NaN or infinite, unless the optimizer's
         ``nonfinite`` says otherwise: then the model and the optimizer's averages are as after the last epoch whose
-        loss was finite; no sample that counts; a checkpoint of another call. If compiled, also the errors of
+        loss was finite; no sample that counts; a checkpoint of another call. With compiled=True, also the errors of
         `compile_step`
-    CannotCompile : compiled, with several inputs or targets, accumulate, or sample_weight
+    CannotCompile : compiled=True, with several inputs or targets, accumulate, or sample_weight
 
     Warns
     -----
@@ -156,7 +158,8 @@ def fit(
     kept.resume(run, told, rng)
     with _left_in_evaluation(model):
         if run.history.stopped == "all epochs" and run.epoch < epochs:
-            task.is_compiled = kept.compiled if compiled == "auto" else bool(compiled)  # None: a choice is to be made
+            task.is_free = compiled == "auto"
+            task.is_compiled = kept.compiled if task.is_free else bool(compiled)  # None: a choice is to be made
             begin = partial(task.begin, epochs, batch_size, not progress)
             draw = partial(in_order, parts_of(X)[0], parts_of(y)[0], batch_size, rng=rng, drop_last=drop_last)
             measure, save = partial(_measured, task, validation, metrics), partial(kept.save, run, told, rng, task)

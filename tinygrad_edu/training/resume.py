@@ -78,11 +78,14 @@ class Resumable:
         right = lists and isinstance(theirs, dict) and isinstance(history, History) and is_whole(epoch)
         if not right or not all(map(are_texts, (rules, *models))) or not is_of(history, epoch):
             raise ValueError(f"checkpoint: {path} is a file of another kind; give another path")
+        compiled = parts.get("compiled", theirs.get("compiled"))
+        if self.call["compiled"] == "auto":  # which goes on as it began
+            theirs = theirs | {"compiled": "auto"}
         for name in [*self.call, *theirs]:
             if theirs.get(name) != self.call.get(name):
                 raise self.refusal(f"{name} is {theirs.get(name)!r} there and {self.call.get(name)!r} here")
         self.epoch, self.every_rows, self.rules, self.models = epoch, rows, rules, models
-        self.compiled = None if (compiled := parts.get("compiled")) is None else bool(compiled)
+        self.compiled = None if compiled is None else bool(compiled)
         if self.ranks is not None and len(rows) != self.ranks.comm.size:
             raise self.refusal(f"it has the rows of {len(rows)} ranks")
         self.rows = rows if self.ranks is None else rows[self.ranks.comm.rank]
@@ -119,7 +122,7 @@ class Resumable:
         self.rules += [here] if (here := rule_of(run.optimizer)) not in self.rules else []
         self.models += [model] if (model := lines_of(run.model)) not in self.models else []
         more = {"epoch": run.epoch, "rows": self.every_rows, "rules": self.rules, "models": self.models}
-        more["compiled"] = task.is_compiled
+        more["compiled"] = task.goes_on()
         save(self.path, **self._parts(run, told, rng), call=self.call, **more)
 
     def _parts(self, run: Run, told: Told, rng: np.random.Generator) -> Parts:

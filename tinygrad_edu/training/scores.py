@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import prod
+from math import isnan, prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -76,8 +76,8 @@ def best_class(output: Any) -> Array | None:
     scores = unwrap(output)
     if isinstance(scores, (tuple, list, dict)) or len(scores.shape) != 2 or scores.shape[1] < 2:
         return None
-    answers: Array = scores.argmax(axis=1)  # which is where the first NaN is, if there is one
-    if scores.size and np.isnan(scores.max()):
+    answers: Array = scores.argmax(axis=1)
+    if scores.size and isnan(scores.item(scores.argmax())):  # the place of the first NaN, if there is one
         answers[np.isnan(scores).any(axis=1)] = -1
     return answers
 
