@@ -40,7 +40,7 @@ from functools import partial
 from pathlib import Path
 
 import peers
-from peers import MODELS, data, network, weights
+from peers import MODELS, data, weights
 
 clock = time.process_time if "STEP_PROCESSOR" in os.environ else time.perf_counter  # set by --processor
 FRAMEWORKS = {
