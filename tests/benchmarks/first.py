@@ -5,7 +5,8 @@ how many updates on that pays in `fit`.
     python tests/benchmarks/first.py 64 64 32 10
 
 Each line is a process of its own. The first finds an empty cache, the others what the first has left there. "eager" and
-"compiled" are microseconds of an update in `fit`, of one thread; "pays from" is how many updates save what it took to get ready.
+"compiled" are microseconds of an update in `fit`, of one thread; "pays from" is how many updates save what it took to
+get ready.
 """
 
 import os

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-call"
 """Functions that only machine code calls: one that Numba types and lowers, and leaves to the function that calls it.
 
 Numba makes each function whole: it optimizes it, together with all that it calls, makes machine code and two functions
@@ -10,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, PassManager
-from numba.core.compiler_machinery import register_pass
+from numba.core.compiler import CompilerBase
+from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.typed_passes import (
     IRLegalization,
     NativeLowering,
@@ -24,7 +25,7 @@ from numba.core.untyped_passes import FixupArgs, GenericRewrites, IRProcessing, 
 from ..core.jit import compiled
 
 
-class Part(JITCodeLibrary):  # type: ignore[misc]
+class Part(JITCodeLibrary):
     """LLVM's module of an inner function, as it was written. No machine code is made of it alone."""
 
     def _optimize_functions(self, ll_module: Any) -> None:
@@ -38,8 +39,8 @@ class Part(JITCodeLibrary):  # type: ignore[misc]
         self._finalized = True
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[untyped-decorator]
-class Lowering(NativeLowering):  # type: ignore[misc]
+@register_pass(mutates_CFG=True, analysis_only=False)
+class Lowering(NativeLowering):
     """Numba's last but one pass, into a `Part`."""
 
     _name = "lowering_of_an_inner_function"
@@ -54,7 +55,7 @@ class Lowering(NativeLowering):  # type: ignore[misc]
         return True
 
 
-class Pipeline(CompilerBase):  # type: ignore[misc]
+class Pipeline(CompilerBase):
     """The passes that a text of ours needs: it has no closures, contexts, or functions to be put in line."""
 
     def define_pipelines(self) -> list[Any]:
