@@ -180,7 +180,8 @@ def noted(line: Any, number: Iterator[int], note: str = "seen[{}] = {}") -> list
         line.body = [part for inner in line.body for part in noted(inner, number, "seen[{}].append({})")]
         return [line]
     if isinstance(line, ast.If):  # vectors, which another kernel does, and tells
-        line.body[0].value.args.append(ast.Name("seen", ast.Load()))
+        returned: Any = line.body[0]
+        returned.value.args.append(ast.Name("seen", ast.Load()))
         return [line]
     target: Any = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
     if target is None or "empty_like" in ast.unparse(line):  # a docstring, or room for an array
