@@ -27,6 +27,7 @@ import step
 
 CASES = {  # data: hidden layers, batch, epochs
     "moons, batch 32": ("moons", (16, 16), 32, 100),
+    "digits, two layers": ("digits", (64, 32), 32, 50),
     "digits, batch 32": ("digits", (100,), 32, 50),
     "digits, batch 200": ("digits", (100,), 200, 100),  # the sizes that scikit-learn's network has by default
 }

@@ -6,7 +6,7 @@
     python tests/benchmarks/step.py --threads 1 --processor    # the processor's time: for a machine that is busy
     python tests/benchmarks/step.py --growth    # against depth, width and batch; --picture FILE.png draws it
     python tests/benchmarks/step.py --share     # how much of a compiled step is matrix products; needs no peers
-    python tests/benchmarks/step.py --profile   # where our eager time goes, a table; needs no peers
+    python tests/benchmarks/step.py --call      # how much of one call of a compiled step is Python; needs no peers
     python tests/benchmarks/step.py --checks    # what the checks cost, and debug(); needs no peers
     python tests/benchmarks/step.py --busy      # alone, and beside twice as many busy processes as there are cores
     python tests/benchmarks/step.py --against ../before    # beside the package of another checkout; needs no peers
@@ -34,12 +34,13 @@ import statistics
 import subprocess
 import sys
 import time
+import timeit
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import peers
-from peers import MODELS, data, network, weights
+from peers import MODELS, data, weights
 
 clock = time.process_time if "STEP_PROCESSOR" in os.environ else time.perf_counter  # set by --processor
 FRAMEWORKS = {
@@ -298,6 +299,34 @@ def share(rounds):
         print(f"{label:<18}{batch:>6}{alone:>14,.1f}{whole:>14,.1f}{ratio(blocks, 'step', 'products'):>8.0%}")
 
 
+def call(rounds):
+    """A call of a compiled step, and its machine code called directly, with numbers for as many updates: what is
+    between the two is Python's. Least times of blocks of calls, as other work only adds."""
+    import numpy as np
+
+    import tinygrad_edu as tg
+
+    print(f"{'MLP':<18}{'batch':>6}{'one call us':>14}{'machine code us':>18}{'Python us':>12}")
+    for label, (sizes, batch, steps) in list(MODELS.items())[:2]:
+        (X, y), model = data(sizes, batch), peers.network(sizes)
+        optimizer = tg.Adam(model)
+        step = tg.compile_step(model, tg.cross_entropy, optimizer, X, y)
+        step(X, y)
+        (update,), plan = optimizer.last, next(iter(step._plans.values()))
+        rows, took = np.tile([update.l2, *update.numbers], (steps, 1)), {"step": [], "code": []}
+        for _ in range(rounds):
+            for name, block in took.items():
+                warm = min(steps // 2, 1000)
+                for _ in range(warm):
+                    step(X, y)
+                if name == "code":
+                    plan.table.put(rows=rows, left=steps)
+                names = {"step": step, "code": plan.step, "X": X, "y": y}
+                block.append(timeit.timeit(f"{name}(X, y)", globals=names, number=steps) / steps * 1e6)
+        whole, alone = map(min, took.values())
+        print(f"{label:<18}{batch:>6}{whole:>14,.2f}{alone:>18,.2f}{whole - alone:>12,.2f}")
+
+
 def checks(rounds):
     makers = {"as it is": peers.ours, "unchecked": peers.unchecked, "debug()": peers.debugged}
     print(f"\n{'MLP':<18}{'batch':>6}" + "".join(f"{name + ' us':>16}" for name in makers) + f"{'checks cost':>14}")
@@ -353,91 +382,6 @@ def seconds_of_import(folder, before):
     return float(subprocess.run(command, capture_output=True, check=True, cwd=folder, env=environment).stdout)
 
 
-def profile():
-    """Where the time of an eager step goes: NumPy's share, and what the engine does beside it, as a table.
-
-    Of the two smaller networks: from one run to the next, the products of the larger ones differ by more than the rest.
-    """
-    table, models = {}, dict(list(MODELS.items())[:2])
-    for sizes, batch, steps in models.values():
-        us = parts(sizes, batch, min(steps, 1000))
-        ops, nodes = (sum(us[f"{what} {op}"] for op in ("linear", "relu", "cross_entropy")) for what in ("op", "apply"))
-        step = sum(us[name] for name in ("zero_grad", "model", "loss", "backward", "step"))
-        for name, took in {
-            "NumPy: ops": ops,
-            "NumPy: VJPs": us["vjp"],
-            "NumPy: sums over the batch, for biases": us["bias"],
-            "making nodes: the rest of `apply`": nodes - ops,
-            "layers, which check their inputs": us["model"] - us["apply linear"] - us["apply relu"],
-            "the loss, which checks its labels": us["loss"] - us["apply cross_entropy"],
-            "the order of the nodes: `toposort`": us["toposort"],
-            "the way back: the rest of `backward_pass`": us["pass"] - us["toposort"] - us["vjp"] - us["bias"],
-            "gradients into the flat buffer, observers": us["backward"] - us["pass"],
-            "Adam's kernel": us["kernel"],
-            "the look for NaN": us["not_finite"],
-            "the rest of `step`, and `zero_grad`": us["step"] + us["zero_grad"] - us["kernel"] - us["not_finite"],
-            "**a step**": step,
-            "**of it NumPy and Adam's kernel**": 100 * (ops + us["vjp"] + us["bias"] + us["kernel"]) / step,
-        }.items():
-            table.setdefault(name, []).append(f"{took:,.1f}" + " %" * name.startswith("**of"))
-    heads = " | ".join(f"{name}, {batch}" for name, (_, batch, _) in models.items())
-    print(f"\n| microseconds | {heads} |\n|---|{'---:|' * len(models)}")
-    for name, cells in table.items():
-        print(f"| {name} | {' | '.join(cells)} |")
-
-
-def parts(sizes, batch, steps):
-    """Each part of a step, the lowest tenth, as other work only adds. Whole steps and their pieces take turns: in a
-    loop of its own a piece would be alone in the processor's caches, and too quick."""
-    import tinygrad_edu as tg
-    from tinygrad_edu.core import tensor
-
-    X, y = data(sizes, batch)
-    model = network(sizes)
-    optimizer = tg.Adam(model)
-    samples, idle = [], 0.0
-
-    def timed(name, f, *args, **kwargs):
-        start = time.perf_counter()
-        out = f(*args, **kwargs)
-        samples[-1][name] = samples[-1].get(name, 0.0) + time.perf_counter() - start - idle
-        return out
-
-    def forward(run):
-        h = X
-        for layer in model.layers:
-            h = run(tg.ops.linear, h, layer.W, layer.b) if isinstance(layer, tg.Linear) else run(layer.op, h)
-        return run(tg.ops.cross_entropy, h, labels=y)
-
-    def op(op, *args, **labels):
-        return timed(f"op {op.__name__}", op, *map(tensor.unwrap, args), **labels)[0]
-
-    def node(op, *args, **labels):
-        return timed(f"apply {op.__name__}", tensor.apply, op, *args, **labels)
-
-    for i in range(steps + 100):
-        samples.append({})
-        timed("idle", bool)
-        timed("zero_grad", optimizer.zero_grad)
-        loss = timed("loss", tg.cross_entropy, timed("model", model, X), y)
-        timed("backward", loss.backward)
-        timed("step", optimizer.step)
-        (update,) = optimizer.last
-        timed("not_finite", update.not_finite)
-        timed("kernel", update.rule, *update.numbers)
-        forward(op)
-        loss = forward(node)
-        timed("toposort", tensor.toposort, loss)
-        for node_, g, parent, _, whole in timed("pass", list, tensor.backward_pass(loss, tensor.seed(loss, None))):
-            timed("vjp", next(vjp for a, vjp in zip(node_.parents, node_.vjps) if a is parent), g)
-            if whole.shape != parent.shape:
-                timed("bias", tensor.unbroadcast, whole, parent.shape, node_)
-        if i == 99:  # it is warm, and how long a look at the clock takes is known
-            idle, samples = statistics.median(sample["idle"] for sample in samples), []
-    lower = {name: sorted(sample[name] for sample in samples)[len(samples) // 10] for name in samples[0]}
-    return {name: seconds * 1e6 for name, seconds in lower.items()}
-
-
 def microseconds(f, steps, seconds=math.inf, of=statistics.median):
     """The median, or mean, of so many steps, or of as many as there is time for, and three at least."""
     f()
@@ -484,7 +428,7 @@ if __name__ == "__main__":
     parser.add_argument("--picture", metavar="FILE.png", help="where --growth draws")
     parser.add_argument("--processor", action="store_true", help="the time of its processor, not the clock's")
     parser.add_argument("--against", metavar="FOLDER", help="another checkout of this repository")
-    for name in ("epoch", "growth", "share", "profile", "checks", "busy"):
+    for name in ("epoch", "growth", "share", "call", "checks", "busy"):
         parser.add_argument(f"--{name}", action="store_true")
     options = parser.parse_args()
     peers.THREADS, os.environ["STEP_THREADS"] = options.threads, str(options.threads)
@@ -492,16 +436,16 @@ if __name__ == "__main__":
         os.environ["STEP_PROCESSOR"] = "1"  # for the processes
     if hasattr(os, "sched_setaffinity"):  # that nobody takes more: not all have a setting, and all look at this
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
-    alone = options.share or options.profile or options.checks or options.against
+    alone = options.share or options.call or options.checks or options.against
     machine(PACKAGES[:2] if alone else PACKAGES)
-    if options.profile:
-        profile()
-    elif options.checks:
+    if options.checks:
         checks(options.rounds)
     elif options.against:
         against(options.against, options.rounds)
     elif options.share:
         share(options.rounds)
+    elif options.call:
+        call(options.rounds)
     else:
         compilers()
         if options.growth:

@@ -48,6 +48,8 @@ def test_machine_code_is_found_by_the_next_process_and_what_is_damaged_is_made_a
     assert other == value
     assert cached == "True" or said.startswith("compiling the training step ... ")
     assert finish(start(tmp_path, 3)) == ("True", value, "")
+    made = {path.name.partition("-")[0].rpartition(".")[2] for path in (tmp_path / "__pycache__").glob("*.nbc")}
+    assert made == {"step", "sgd", "not_finite"}  # and none of the functions that the step alone calls
     for path in (tmp_path / "__pycache__").glob("*.nb*"):
         path.write_bytes(b"damaged")
     assert finish(start(tmp_path, 4))[1] == value

@@ -11,6 +11,7 @@ from rules_table import every_dtype
 from tinygrad_edu.compile import numpy_c
 from tinygrad_edu.compile.templates import CALLED
 from tinygrad_edu.core import jit
+from tinygrad_edu.extras.one_thread import ALONE, SMALL
 
 needs_numba = pytest.mark.skipif(numpy_c.PLAIN, reason="there is no machine code without Numba")
 rng = np.random.default_rng(0)
@@ -91,6 +92,20 @@ def test_products_of_known_width_are_right_in_every_order(dtype, m):
                 whole_row = 0 if row is None else row
                 assert np.all(np.abs(out - expected - whole_row) <= 2 * room + np.finfo(dtype).eps * np.abs(whole_row))
             assert np.all(whole[n] == 9)
+
+
+@pytest.mark.parametrize(
+    ("has", "most"),
+    [("avx2 fma", SMALL), ("avx2 fma avx512f", ALONE), ("avx2", ALONE), ("", ALONE), (None, ALONE)],
+)
+def test_how_large_a_product_by_loops_may_be(has, most, monkeypatch):
+    def features():
+        if has is None:
+            raise RuntimeError
+        return dict.fromkeys(has.split(), True)
+
+    monkeypatch.setattr(numpy_c.products.binding, "get_host_cpu_features", features)
+    assert numpy_c.products.limit() == most
 
 
 @needs_numba

@@ -1,6 +1,7 @@
 """The page: one file, one request, and a proof that fails when a rule or a derivative on it is wrong."""
 
 import re
+from pathlib import Path
 
 import pytest
 from chromium import opened
@@ -43,6 +44,9 @@ def test_the_page_proves_itself_and_trains_by_mouse_and_by_keyboard(browser, tmp
     assert re.fullmatch(r"✓ (\d+) of \1 runs are the library's, to \de-1\d", tab.inner_text("#verdict"))
     assert (len(requests), messages) == (1, [])
     assert tab.evaluate("document.documentElement.scrollWidth") == width
+    count = tab.inner_text("#verdict").split(" runs")[0].removeprefix("✓ ")
+    for picture in sorted(Path("docs").glob("lab*.png")):
+        assert f"runs\0{count}".encode() in picture.read_bytes(), f"python docs/lab_pictures.py  # {picture} is old"
     tab.click("#step")
     assert tab.inner_text("#t") == "1"
     tab.focus("#epoch")

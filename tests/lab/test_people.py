@@ -209,7 +209,7 @@ def test_two_edges_side_by_side_have_one_label_and_each_its_own_share(tab):
     assert [tab.locator(f"#backprop g.edge.{kind}").count() for kind in ("current", "sent", "part")] == [1, 4, 0]
 
 
-@pytest.mark.parametrize(("name", "most"), [("playground", 62), ("optimizers", 55), ("backprop", 26)])
+@pytest.mark.parametrize(("name", "most"), [("playground", 62), ("optimizers", 38), ("backprop", 26)])
 def test_the_keyboard_alone_reaches_all_in_few_stops_each_of_which_has_a_name_and_is_seen(tab, name, most):
     go(tab, f"tab={name}&t=3")
     tab.focus("#badge summary")
@@ -225,6 +225,55 @@ def test_the_keyboard_alone_reaches_all_in_few_stops_each_of_which_has_a_name_an
     assert 10 < len(stops) <= most
     assert [stop for stop in stops if stop[1] != "solid" or not stop[2]] == []
     assert not [stop for stop in stops if "<math" in stop[0]]
+
+
+def test_a_race_from_a_chosen_point_a_step_back_and_a_quiz_by_the_keyboard_alone(tab):
+    def press(keys, until):
+        for _ in range(60):
+            tab.keyboard.press(keys)
+            if tab.evaluate(f"document.activeElement.matches({until!r})"):
+                return
+        raise AssertionError(f"{until} is not reached by {keys}")
+
+    go(tab, "tab=playground")
+    tab.focus("#badge summary")
+    press("Tab", "[role=tab]")
+    tab.keyboard.press("ArrowRight")
+    press("Tab", "#o-rules input")
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("Space")  # momentum off
+    press("Tab", "#o-map")
+    tab.keyboard.press("ArrowUp")
+    press("Tab", "#o-play")
+    tab.keyboard.press("Enter")
+    tab.wait_for_timeout(1500)
+    found = tab.evaluate("link()")
+    assert "rules=sgd%2Crmsprop%2Cadam&" in found and "start=-7%2C2.187&" in found and "t=30&" in found
+    press("Shift+Tab", "[role=tab]")
+    tab.keyboard.press("ArrowRight")
+    press("Tab", "#graph-frame [tabindex='0']")
+    for key, at in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1)):
+        tab.keyboard.press(key)
+        assert f"at={at}" in tab.evaluate("link()")
+    press("Shift+Tab", "[type=radio]")
+    tab.keyboard.press("ArrowLeft")
+    press("Tab", "#graph-task input")
+    tab.keyboard.press("Enter")
+    assert "Write a number first" in tab.inner_text("#graph-task")
+    tab.keyboard.type("1")
+    tab.keyboard.press("Enter")
+    assert "Question 2 of 4; 1 right at once" in tab.inner_text("#graph-task")
+    tab.keyboard.press("Escape")
+
+
+def test_a_run_that_diverged_and_a_race_without_rules_say_so(tab):
+    go(tab, "tab=playground&data=regression&layers=8-8&activation=leaky_relu&rule=sgd&h.lr=10&t=400")
+    assert "no longer finite" in tab.inner_text("#pg-halt")
+    assert tab.inner_text("#pg-probe").endswith("the network has no finite number.")
+    go(tab, "tab=playground&weights=zeros&activation=relu&t=3")
+    assert tab.inner_text("#pg-dead") == "Dead: 7 units say the same of every sample, and learn no more."
+    go(tab, "tab=optimizers&rules=")
+    assert tab.inner_text("#o-table") == "No rule is on: choose one above."
 
 
 def test_arrow_keys_go_through_tabs_and_letters_and_no_clock_is_read_aloud(tab):

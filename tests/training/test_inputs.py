@@ -6,6 +6,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu.compile import module_text, numpy_c  # noqa: F401, loaded before jit.kernel is replaced
 from tinygrad_edu.core import jit
+from tinygrad_edu.guards.samples import taker
 
 BYTES = np.random.default_rng(0).integers(0, 256, (12, 3)).astype(np.uint8)
 Y = np.arange(12) % 2
@@ -68,3 +69,18 @@ def test_looking_leaves_no_trace():
     tg.lr_find(model, BYTES, Y, steps=10, rng=0)
     assert all(np.array_equal(value, before[name]) for name, value in model.state_dict().items())
     model[0].W.data[0, 0] = 3.0  # as writable as before
+
+
+def test_a_batch_has_its_rows_however_the_samples_lie_in_memory():
+    model, rows = tg.mlp([2, 3], rng=0), np.array([4, 0, 4])
+    whole = np.arange(12.0).reshape(6, 2)
+    for X in (
+        whole,
+        np.asfortranarray(whole),
+        whole[:, ::-1],
+        np.repeat(whole, 2, axis=0)[::2],
+        whole.astype(np.uint8),
+    ):
+        batch = taker(model, X)(rows)
+        assert batch.dtype == np.float64
+        np.testing.assert_array_equal(batch, [X[4], X[0], X[4]])

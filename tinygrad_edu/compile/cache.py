@@ -16,9 +16,11 @@ import llvmlite
 import numba
 import numpy as np
 
+from ..core.jit import Kernel
 from ..extras.known import Known
 from ..program.expressions import parsed
 from . import intrinsics, numpy_c, products, store
+from .inner import inner
 from .kept import SOURCE
 from .store import folder
 
@@ -55,21 +57,29 @@ def load(text: str, name: str, types: Sequence[Any], quiet: bool) -> tuple[Any, 
 
 def _load(text: str, name: str, signature: tuple[Any, ...], quiet: bool) -> tuple[Any, bool]:
     """Return what `load` does, from disk, or from the compiler."""
-    module = f"tinygrad_edu_step_{key(text)}"
-    function = getattr(_run(module, text, _readable(f"{module}.py", text)), name)
-    start = 0.0
+    title = f"tinygrad_edu_step_{key(text)}"
+    module = _run(title, text, _readable(f"{title}.py", text))
+    function, start = getattr(module, name), 0.0
 
-    def say() -> None:
+    def missed() -> None:
         nonlocal start
-        start = time.perf_counter()
-        print("compiling the training step ... ", end="", file=sys.stderr, flush=True)
+        if not quiet:
+            start = time.perf_counter()
+            print("compiling the training step ... ", end="", file=sys.stderr, flush=True)
+        _turn_inwards(vars(module))
 
-    if not quiet:
-        function.kept.missed = say
+    function.kept.missed = missed
     function.compile(signature)
     if start:
         print(f"{time.perf_counter() - start:.1f} s", file=sys.stderr)
     return function.overloads[signature].entry_point, bool(function.stats.cache_hits)
+
+
+def _turn_inwards(space: dict[str, Any]) -> None:
+    """Have the functions of a module that others of it call made machine code with these."""
+    functions = {name: value for name, value in space.items() if isinstance(value, Kernel)}
+    called = {name for f in functions.values() for name in f.py_func.__code__.co_names}
+    space.update({name: inner(f.py_func) for name, f in functions.items() if name in called})
 
 
 def _readable(name: str, text: str) -> str:
@@ -84,7 +94,9 @@ def _readable(name: str, text: str) -> str:
 
 
 def _run(name: str, text: str, path: str) -> ModuleType:
-    """Run the text as a module, which knows its own text."""
+    """Run the text as a module, which knows its own text; or return the one that was made of it before."""
+    if name in sys.modules:
+        return sys.modules[name]
     module = sys.modules[name] = ModuleType(name)  # Numba looks here when it loads machine code
     vars(module)[SOURCE] = text
     exec(compile(text, path or f"<{name}>", "exec"), vars(module))

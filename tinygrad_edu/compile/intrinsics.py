@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 import platform
+from functools import partial
 
 import numpy as np
 from llvmlite import ir
@@ -202,10 +203,46 @@ def _as_it_is(kind, value, c):
     return NativeValue(value)
 
 
+# An array in memory, as NumPy's header ndarraytypes.h has it: a head as of each object, which ends with its class; the
+# address of its numbers, how many axes, their lengths, the steps along them, the array whose numbers these are, the
+# dtype, and flags
+HEAD = object.__basicsize__
+WHOLE = 0x101  # the flags of an array without gaps (0x1), with each number at a multiple of its size (0x100)
+
+
+def _loaded(builder, start, offset, bits=64):
+    """Return the whole number that lies so many bytes after a pointer."""
+    place = builder.gep(start, [ir.Constant(ir.IntType(64), offset)])
+    return builder.load(builder.bitcast(place, ir.IntType(bits).as_pointer()))
+
+
 @intrinsic
-def identity(typingctx, given):
-    """Return the address of an `Object`, as Python's id does."""
-    return intp(given), lambda context, builder, signature, args: builder.ptrtoint(args[0], ir.IntType(64))
+def passes(typingctx, given, kind, dtype, shape):
+    """Return whether an `Object` is an array of a class, a dtype (their addresses) and a shape, without gaps."""
+
+    def code(context, builder, signature, args):
+        given, kind, dtype, shape = args
+        same, found = partial(builder.icmp_unsigned, "=="), cgutils.alloca_once_value(builder, cgutils.false_bit)
+        with builder.if_then(same(_loaded(builder, given, HEAD - 8), kind)):
+            axes, flags = (_loaded(builder, given, HEAD + at, 32) for at in (8, 48))
+            fits = same(axes, axes.type(len(signature.args[3])))
+            fits = builder.and_(fits, same(_loaded(builder, given, HEAD + 40), dtype))
+            fits = builder.and_(fits, same(builder.and_(flags, flags.type(WHOLE)), flags.type(WHOLE)))
+            with builder.if_then(fits):
+                lengths = builder.inttoptr(_loaded(builder, given, HEAD + 16), cgutils.voidptr_t)
+                for i, n in enumerate(cgutils.unpack_tuple(builder, shape)):
+                    wanted = context.cast(builder, n, signature.args[3][i], intp)
+                    fits = builder.and_(fits, same(_loaded(builder, lengths, 8 * i), wanted))
+                builder.store(fits, found)
+        return builder.load(found)
+
+    return types.boolean(given, kind, dtype, shape), code
+
+
+@intrinsic
+def numbers_of(typingctx, given):
+    """Return the address of the numbers of an `Object` that is an array."""
+    return intp(given), lambda context, builder, signature, args: _loaded(builder, args[0], HEAD)
 
 
 # --- numbers too small to be normal -----------------------------------------------------------------------------------

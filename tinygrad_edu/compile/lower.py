@@ -6,8 +6,8 @@ A step's machine code is made of the result. ``d_z = d_h * np.sign(h)`` becomes:
         d_z[_0] = (d_h[_0] * (float32(1) if h[_0] > 0 else ...))
 
 A line is read from the inside out. Each operator and each function of NumPy in it gives a `Value`, the text of an
-element (`functions` and `values`), and `loops` writes the loops. Matrix products become calls of NumPy's BLAS, small
-ones loops of vectors (`products`); exp, tanh and the like become calls of NumPy's own inner loops, with NumPy's speed
+element (`functions` and `values`), and `loops` writes the loops. Matrix products become loops of vectors, large ones
+calls of NumPy's BLAS (`products`); exp, tanh and the like become calls of NumPy's own inner loops, with NumPy's speed
 and NumPy's bits. No array is allocated: every result has its place in one workspace (`memory`), gradients have theirs
 in the flat gradient.
 
@@ -24,13 +24,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..program.expressions import loaded, parsed, renamed, unparsed
+from ..program.expressions import loaded, parsed, unparsed
 from ..program.program import Program
 from .functions import Functions
 from .loops import Loops, nested
 from .memory import Memory
 from .table import REFUSED
-from .templates import DEFINED, LOGICAL, RESERVED, SIGNS
+from .templates import DEFINED, LOGICAL, RESERVED, SIGNS, apart
 from .values import CannotCompile, Elements, Length, Shape, Steps, Value, names_of, size_of
 
 BATCHES = (3, 5, 1)
@@ -370,26 +370,6 @@ class _Reader:
         else:
             self.checks += [check] * (check not in self.checks)
         return item
-
-
-def apart(f: ast.FunctionDef, given: list[ast.expr]) -> tuple[ast.FunctionDef, list[ast.expr]]:
-    """Return a function and its arguments, with each tuple among these as so many arguments."""
-    names, parts, tuples = list[str](), list[ast.expr](), dict[str, ast.expr]()
-    for arg, part in zip(f.args.args, given):
-        if not isinstance(part, ast.Tuple):
-            names.append(arg.arg)
-            parts.append(part)
-            continue
-        own = [f"{arg.arg}_{i}" for i in range(len(part.elts))]
-        tuples[arg.arg] = ast.Tuple([ast.Name(name) for name in own])
-        names += own
-        parts += part.elts
-    body = [renamed(line, tuples) for line in f.body]
-    rest = f.args.args[len(given) :]
-    args = ast.arguments(
-        [], [*map(ast.arg, names), *rest], None, f.args.kwonlyargs, f.args.kw_defaults, None, f.args.defaults
-    )
-    return ast.FunctionDef(f.name, args, body, [], None), parts
 
 
 def _one_hot(mask: ast.Compare) -> ast.expr | None:

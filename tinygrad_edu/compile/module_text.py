@@ -23,11 +23,6 @@ from .values import names_of, tuple_text
 
 LOSS, RIGHT, TOTAL, RIGHT_TOTAL, SEEN, APPLIED, LEFT_OUT, STATUS = range(8)  # the places in the array ``out``
 OUT = 8  # the length of ``out``
-# An array in memory, as NumPy's header ndarraytypes.h has it: a head as of each object, which ends with its class; the
-# address of its numbers, how many axes, their lengths, the steps along them, the array whose numbers these are, the
-# dtype, and flags
-HEAD = object.__basicsize__
-WHOLE = 0x101  # the flags of an array without gaps (0x1), with each number at a multiple of its size (0x100)
 RAISE, SKIP, PROPAGATE = range(3)  # policies: the answers to a gradient that is not finite
 
 TEMPLATE = '''\
@@ -109,52 +104,32 @@ def update(_at):
 
 
 @_kernel
-def passes(_object, _class, _dtype, _shape):
-    """True if there is an array of that class, dtype and shape at this address, without gaps: see HEAD."""
-    if _array(_object + {HEAD} - 8, 0, (1,), int64)[0] != _class:
-        return False
-    _words, _halves = _array(_object + {HEAD}, 0, (6,), int64), _array(_object + {HEAD}, 0, (13,), int32)
-    if _words[5] != _dtype or _halves[2] != len(_shape) or _halves[12] & {WHOLE} != {WHOLE}:
-        return False
-    _lengths = _array(_words[2], 0, (len(_shape),), int64)
-    for _i in range(len(_shape)):
-        if _lengths[_i] != _shape[_i]:
-            return False
-    return True
+def step(_table, {generators}_X, _y):
+    """One batch, if it is as the one before and there are numbers for it. _table : the address of _at.
 
-
-@_kernel
-def one({rest}, _x, _y):
-    """One batch, its arrays at these addresses, if it is as the one before and there are numbers for it."""
-    _n = _at[{at[n]}]
-    if not (
-        _at[{at[left]}] > 0
-        and passes(_x, _at[{at[class]}], _at[{at[dtype_X]}], (_n, {x_shape}))
-        and passes(_y, _at[{at[class]}], _at[{at[dtype_y]}], (_n, {y_shape}))
-    ):
-        return {OTHER}
-    _width = _at[{at[runs]}] * {width} * 8
+    Return the loss, or NaN, and why in _out."""
+    _at = _array(_table, 0, ({slots},), int64)
+    _out = _array(_at[{at[out]}], 0, ({OUT},), float64)
+    _out[{STATUS}] = {OTHER}
+    _n, _width = _at[{at[n]}], _at[{at[runs]}] * {width} * 8
+    if _at[{at[left]}] < 1 or not _passes(_X, _at[{at[class]}], _at[{at[dtype_X]}], (_n, {x_shape})):
+        return nan
+    if not _passes(_y, _at[{at[class]}], _at[{at[dtype_y]}], (_n, {y_shape})):
+        return nan
+    _mode = _flush(0)
+    _xb = _array(_numbers_of(_X), 0, (_n, {x_shape}), {x_dtype})
+    _yb = _array(_numbers_of(_y), 0, (_n, {y_shape}), {y_dtype})
     _repeat(_at[{at[rows]}], _at[{at[numbers]}], 1, _width)
-    _xb = _array(_array(_x + {HEAD}, 0, (1,), int64)[0], 0, (_n, {x_shape}), {x_dtype})
-    _yb = _array(_array(_y + {HEAD}, 0, (1,), int64)[0], 0, (_n, {y_shape}), {y_dtype})
     _status = gradients({rest}, _xb, _yb)
     if _status == {DONE} and not _at[{at[apart]}]:
         _status = update(_at)
-    if _status == {DONE}:
-        _at[{at[rows]}] += _width
-        _at[{at[left]}] -= 1
-    return _status
-
-
-@_kernel
-def step(_table, {generators}_X, _y):
-    """One batch: return its loss, or NaN, and why in _out. _table : the address of _at."""
-    _at = _array(_table, 0, ({slots},), int64)
-    _out = _array(_at[{at[out]}], 0, ({OUT},), float64)
-    _mode = _flush(0)
-    _out[{STATUS}] = _status = one({rest}, _identity(_X), _identity(_y))
     _flush(_mode)
-    return float(_out[{LOSS}]) if _status == {DONE} else nan
+    _out[{STATUS}] = _status
+    if _status != {DONE}:
+        return nan
+    _at[{at[rows]}] += _width
+    _at[{at[left]}] -= 1
+    return float(_out[{LOSS}])
 
 
 @_kernel

@@ -106,7 +106,12 @@ def library_of(address: int) -> str:
         return ""
     found = _Found()
     known = dladdr(ctypes.c_void_p(address), ctypes.byref(found))
-    return os.path.realpath(found.file.decode(errors="replace")) if known and found.file else "unknown"
+    return _real_path(found.file) if known and found.file else "unknown"
+
+
+@lru_cache
+def _real_path(name: bytes) -> str:
+    return os.path.realpath(name.decode(errors="replace"))
 
 
 def _address(function: Any) -> int:
@@ -322,7 +327,7 @@ if hasattr(os, "register_at_fork"):
 
 @lru_cache
 def _native(letter: str) -> dict[str, Any]:
-    names = "place", "array", "address", "identity", "repeat", "flush"
+    names = "place", "array", "address", "passes", "numbers_of", "repeat", "flush"
     own = {f"_{name}": getattr(intrinsics, name) for name in names}
     bits = (blas() or ("", 64))[1]
     called = {f"_{name}": intrinsics.called(name, inner_loop) for name in CALLED}
@@ -338,7 +343,8 @@ def _plain(dtype: Any) -> dict[str, Any]:
         "_place": _array_plainly,
         "_array": _array_plainly,
         "_address": lambda a: a.ctypes.data,
-        "_identity": id,
+        "_passes": _passes_plainly,
+        "_numbers_of": lambda a: a.ctypes.data,
         "_matmul": partial(_matmul_plainly, dtype),
         "_repeat": _repeat_plainly,
         "_flush": lambda mode: np.seterr(**(mode or {"all": "ignore"})),  # machine code warns of nothing
@@ -358,6 +364,12 @@ def _matmul_plainly(
     right = _array_plainly(b, 0, (m, k) if b_flipped else (k, m), dtype)
     product = (left.T if a_flipped else left) @ (right.T if b_flipped else right)
     _array_plainly(out, 0, (n, m), dtype)[...] = product + _array_plainly(row, 0, (m,), dtype) if row else product
+
+
+def _passes_plainly(a: Any, kind: int, dtype: int, shape: tuple[int, ...]) -> bool:
+    return (
+        id(type(a)) == kind and id(a.dtype) == dtype and a.shape == shape and a.flags.c_contiguous and a.flags.aligned
+    )
 
 
 def _repeat_plainly(row: int, to: int, n: int, size: int) -> None:

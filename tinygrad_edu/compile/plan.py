@@ -32,6 +32,7 @@ from .inputs import inputs_of, loops_of
 from .intrinsics import OBJECT
 from .module_text import APPLIED, LEFT_OUT, OUT, PROPAGATE, RAISE, SKIP, STATUS, Drawn, Kinds, Parts, assemble
 from .numpy_c import asleep, in_pieces, interrupted_late, interruptible, wake_blas
+from .products import LIMIT
 from .table import DONE, NOT_FINITE, SKIPPED, Table, slots
 from .values import CannotCompile
 
@@ -131,14 +132,12 @@ class Plan:
         """Have a workspace for batches of n."""
         if n > self._room:
             self._room = n
-            padded = -(-n // 16) * 16
-            sizes = [prod(length.a * n + length.b for length in product) for product in self._products]
-            largest = max(sizes, default=0) if in_pieces() else 0
-            self._switches, self._cuts = largest > ALONE, largest > SMALL
-            self.table.put(
-                **{f"own_{name}": np.empty((n, *shape), dtype) for name, (dtype, shape) in self._kinds.items()}
-            )
-            self.table.put(work=aligned(self._work.a * padded + self._work.b + 1, self.optimizer.buffer.data.dtype))
+            sizes = [(prod(length.a * n + length.b for length in each), each[1].a) for each in self._products]
+            by_blas = [size for size, grows in sizes if in_pieces() and (grows or size > LIMIT)]
+            self._switches, self._cuts = (max(by_blas, default=0) > least for least in (ALONE, SMALL))
+            own = {f"own_{name}": np.empty((n, *shape), dtype) for name, (dtype, shape) in self._kinds.items()}
+            work = aligned(self._work.a * (-(-n // 16) * 16) + self._work.b + 1, self.optimizer.buffer.data.dtype)
+            self.table.put(**own, work=work)
 
     # --- a batch ------------------------------------------------------------------------------------------------------
 

@@ -8,12 +8,14 @@ rows meet them, or where there are fewer than a vector has.
 
 from __future__ import annotations
 
-from llvmlite import ir
+from contextlib import suppress
+
+from llvmlite import binding, ir
 from numba import intp, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..extras.one_thread import SMALL
+from ..extras.one_thread import ALONE, SMALL
 from .intrinsics import USUAL, copies, processor
 
 PIECES = "_in_pieces"  # behind the name of BLAS's product
@@ -22,6 +24,18 @@ VECTOR = 64  # bytes: two registers of a processor with AVX2, one with AVX-512
 DEEP = 400  # the most rows of b at once: what is copied of them stays in the processor's first cache
 MANY = 256  # rows of a that make a copy of b worth its while
 WORD, NUMBER = ir.IntType(64), ir.IntType(32)
+
+
+def limit():
+    """Return how many multiplications a product by loops may have. With AVX-512 BLAS is quicker from 2**18 on, as it is
+    without FMA, and with registers of less than 32 bytes."""
+    has = {}
+    with suppress(RuntimeError):  # nobody knows this processor
+        has = binding.get_host_cpu_features()
+    return SMALL if has.get("avx2") and has.get("fma") and not has.get("avx512f") else ALONE
+
+
+LIMIT = limit()
 
 
 def matmul(letter, bits, pieces):
@@ -41,7 +55,7 @@ def matmul(letter, bits, pieces):
                 _by_blas(builder, letter, bits, pieces, *args)
                 return context.get_dummy_value()
             size = builder.mul(builder.mul(n, m), k)
-            with builder.if_else(builder.icmp_signed("<=", size, WORD(SMALL)), likely=True) as (small, large):
+            with builder.if_else(builder.icmp_signed("<=", size, WORD(LIMIT)), likely=True) as (small, large):
                 with small:
                     _by_loops(builder, letter, width, *args)
                 with large:
@@ -127,9 +141,7 @@ def _columns(module, letter, lanes, count, given):
     name = f"tinygrad_edu_columns_{letter}{count}"
     if name in module.globals:
         return module.globals[name]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [x.type for x in given]), name)
-    function.linkage = "internal"
-    function.attributes.add("noinline")
+    function = _internal(module, name, [x.type for x in given])
     a, line, column, b, down, along, out, m, start, step, n, k, add = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     wide = _Wide(builder, a.type.pointee, lanes, count)
@@ -139,11 +151,11 @@ def _columns(module, letter, lanes, count, given):
     sixes = builder.sdiv(builder.sub(n, builder.mul(fives, WORD(5))), WORD(6))
     rest = builder.sub(n, builder.add(builder.mul(fives, WORD(5)), builder.mul(sixes, WORD(6))))
     first = WORD(0)
-    for rows, times in ((6, sixes), (5, fives), (2, builder.sdiv(rest, WORD(2))), (1, builder.srem(rest, WORD(2)))):
+    for rows, times in ((6, sixes), (5, fives), (1, rest)):
         with cgutils.for_range(builder, times) as loop:
             i = builder.add(first, builder.mul(loop.index, WORD(rows)))
-            places = [builder.gep(side, [builder.mul(i, by)]) for side, by in ((a, line), (start, step), (out, m))]
-            _tile(wide, rows, *places, line, step, m, column, b, down, k, add)
+            given = [builder.gep(side, [builder.mul(i, by)]) for side, by in ((a, line), (start, step), (out, m))]
+            _tiles(wide, rows, *given, line, step, m, column, b, down, k, add)
         first = builder.add(first, builder.mul(times, WORD(rows)))
     builder.ret_void()
     return function
@@ -203,14 +215,13 @@ def _upright(wide, b, down, along, n, k):
     room = cgutils.alloca_once(builder, wide.vector, DEEP)
     turned = builder.icmp_signed("!=", along, WORD(1))
     whole = wide.count == lanes
-    with builder.if_else(turned) as (across, straight):
-        with across:
-            _turn(wide, b, along, k, room)
-        with straight, builder.if_then(builder.icmp_signed(">=", n, WORD(MANY if whole else 0))):
-            with cgutils.for_range(builder, k) as loop:
-                row = wide.load(builder.gep(b, [builder.mul(loop.index, down)]))
-                builder.store(row, builder.gep(room, [loop.index]))
-    copied = builder.or_(turned, builder.icmp_signed(">=", n, WORD(MANY if whole else 0)))
+    many = builder.icmp_signed(">=", n, WORD(MANY if whole else 0))
+    with builder.if_then(turned):
+        _turn(wide, b, along, k, room)
+    with builder.if_then(builder.and_(many, builder.not_(turned))), cgutils.for_range(builder, k) as loop:
+        row = wide.load(builder.gep(b, [builder.mul(loop.index, down)]))
+        builder.store(row, builder.gep(room, [loop.index]))
+    copied = builder.or_(turned, many)
     room = builder.bitcast(room, b.type)
     return builder.select(copied, room, b), builder.select(copied, WORD(lanes), down)
 
@@ -253,28 +264,60 @@ def _squares(wide, rows, side):
     return rows
 
 
-def _tile(wide, rows, a, start, out, line, step, m, column, b, down, k, add):
-    """Add up the products for some rows, a vector of columns at once."""
-    builder, vector, byte = wide.builder, wide.vector, ir.IntType(8).as_pointer()
+def _tiles(wide, rows, a, start, out, line, step, m, column, b, down, k, add):
+    """Write a call for some rows of the result. A part of a vector has a whole one's room meanwhile."""
+    builder = wide.builder
+    if wide.count == wide.lanes:
+        builder.call(_tile(wide, rows), [a, start, out, line, step, m, column, b, down, k, add])
+        return
+    room = builder.bitcast(cgutils.alloca_once(builder, wide.vector, rows), a.type)
+    lanes = WORD(wide.lanes)
+    with builder.if_then(add), cgutils.for_range(builder, WORD(rows)) as loop:
+        row = wide.load(builder.gep(start, [builder.mul(loop.index, step)]))
+        builder.store(row, builder.bitcast(builder.gep(room, [builder.mul(loop.index, lanes)]), row.type.as_pointer()))
+    builder.call(_tile(wide, rows), [a, room, room, line, lanes, lanes, column, b, down, k, add])
+    with cgutils.for_range(builder, WORD(rows)) as loop:
+        row = wide.load(builder.gep(room, [builder.mul(loop.index, lanes)]), wide.lanes)
+        wide.store(row, builder.gep(out, [builder.mul(loop.index, m)]))
+
+
+def _tile(wide, rows):
+    """Return the function that adds up the products for some rows, a vector of columns at once."""
+    module, pointer = wide.builder.module, wide.real.as_pointer()
+    name = f"tinygrad_edu_tile_{wide.real.intrinsic_name}_{rows}"
+    if name in module.globals:
+        return module.globals[name]
+    given = [pointer] * 3 + [WORD] * 4 + [pointer, WORD, WORD, ir.IntType(1)]
+    function = _internal(module, name, given)
+    a, start, out, line, step, m, column, b, down, k, add = function.args
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    vector, byte = wide.vector, ir.IntType(8).as_pointer()
+    wide = _Wide(builder, wide.real, wide.lanes, wide.lanes)
     kind = ir.FunctionType(vector, [vector] * 3)
     name = f"llvm.fmuladd.v{wide.lanes}{wide.real.intrinsic_name}"  # one rounding where the processor has that
-    fused = cgutils.get_or_insert_function(builder.module, kind, name)
-    totals = [cgutils.alloca_once(builder, vector) for _ in range(rows)]
-    with builder.if_else(add) as (go_on, begin):
-        with go_on:
-            for r, total in enumerate(totals):
-                builder.store(wide.load(builder.gep(start, [builder.mul(WORD(r), step)])), total)
-        with begin:
-            for total in totals:
-                builder.store(vector(None), total)
+    fused = cgutils.get_or_insert_function(module, kind, name)
+    totals = [cgutils.alloca_once_value(builder, vector(None)) for _ in range(rows)]
+    with builder.if_then(add):
+        for r, total in enumerate(totals):
+            builder.store(wide.load(builder.gep(start, [builder.mul(WORD(r), step)])), total)
     ways = [builder.mul(WORD(r * wide.bytes), line) for r in range(rows)]
     left, right = (cgutils.alloca_once_value(builder, side) for side in (a, b))
     with cgutils.for_range(builder, k):
-        here, row = builder.load(left), wide.load(builder.load(right), wide.lanes)
+        here, row = builder.load(left), wide.load(builder.load(right))
         for total, way in zip(totals, ways):
-            place = builder.bitcast(builder.gep(builder.bitcast(here, byte), [way]), here.type)
+            place = builder.bitcast(builder.gep(builder.bitcast(here, byte), [way]), pointer)
             builder.store(builder.call(fused, [wide.repeated(place), row, builder.load(total)]), total)
         builder.store(builder.gep(here, [column]), left)
         builder.store(builder.gep(builder.load(right), [down]), right)
     for r, total in enumerate(totals):
         wide.store(builder.load(total), builder.gep(out, [builder.mul(WORD(r), m)]))
+    builder.ret_void()
+    return function
+
+
+def _internal(module, name, given):
+    """Return a function of the module's own, for arguments of these types."""
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), given), name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    return function

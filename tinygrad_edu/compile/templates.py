@@ -10,6 +10,8 @@ import ast
 
 import numpy as np
 
+from ..program.expressions import renamed
+
 DTYPES = {np.dtype(letter) for letter in "?bhiqBHIQfd"}  # bool, int8 to int64, uint8 to uint64, float32, float64
 RESERVED = {"range", "inf", "erf", "erfc", *map(str, DTYPES)}  # names that the templates and the loops need
 
@@ -93,3 +95,23 @@ def fold(g, a, stride, padding, dilation):
     return out[..., p : p + a.shape[-2], q : q + a.shape[-1]]
 """
 DEFINED = {f.name: f for f in ast.parse(DEFINITIONS).body if isinstance(f, ast.FunctionDef)}
+
+
+def apart(f: ast.FunctionDef, given: list[ast.expr]) -> tuple[ast.FunctionDef, list[ast.expr]]:
+    """Return a function and its arguments, with each tuple among these as so many arguments."""
+    names, parts, tuples = list[str](), list[ast.expr](), dict[str, ast.expr]()
+    for arg, part in zip(f.args.args, given):
+        if not isinstance(part, ast.Tuple):
+            names.append(arg.arg)
+            parts.append(part)
+            continue
+        own = [f"{arg.arg}_{i}" for i in range(len(part.elts))]
+        tuples[arg.arg] = ast.Tuple([ast.Name(name) for name in own])
+        names += own
+        parts += part.elts
+    body = [renamed(line, tuples) for line in f.body]
+    rest = f.args.args[len(given) :]
+    args = ast.arguments(
+        [], [*map(ast.arg, names), *rest], None, f.args.kwonlyargs, f.args.kw_defaults, None, f.args.defaults
+    )
+    return ast.FunctionDef(f.name, args, body, [], None), parts

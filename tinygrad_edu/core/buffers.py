@@ -6,6 +6,7 @@ Look at the example of `FlatBuffer`. `aligned` and `together` are about the plac
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -91,14 +92,13 @@ def aligned(size: int, dtype: Any) -> Array:
 
 def together(params: list[Tensor]) -> list[Array] | None:
     """Return the parts of data and of grad of an older buffer that params fill in this order without a gap, or None."""
-    stretches = []
-    for views in ([p.array for p in params], [p.grad_view for p in params]):
-        base = None if views[0] is None else views[0].base
-        if base is None or any(v is None or v.base is not base for v in views):
+    parts = []
+    for views in ([getattr(p, name) for p in params] for name in ("array", "grad_view")):
+        flat = getattr(views[0], "base", None)  # the whole array; there is none if the first one is no view
+        if flat is None or any(v is None or v.base is not flat for v in views):
             return None
-        starts = [(v.ctypes.data - base.ctypes.data) // v.itemsize for v in views]  # type: ignore[union-attr]
-        ends = np.cumsum([starts[0], *(p.size for p in params)]).tolist()
-        if starts != ends[:-1]:
+        if any(v.ctypes.data + v.nbytes != following.ctypes.data for v, following in pairwise(views)):
             return None
-        stretches.append(base[starts[0] : ends[-1]])
-    return stretches
+        first = (views[0].ctypes.data - flat.ctypes.data) // flat.itemsize
+        parts.append(flat[first : first + sum(v.size for v in views)])
+    return parts

@@ -157,14 +157,14 @@ class Optimizer(OptimizerMethods):
         return self.cached_updates
 
     def new_updates(self) -> list[Update]:
-        """Look which parameters have gradients, bring assigned ones into the buffer, and group the neighbours.
+        """Bring assigned gradients into the buffer; of neighbours in one group, with as many updates, make one Update.
 
         Raises
         ------
         RuntimeError : no parameter has a gradient, or one lies in another optimizer's buffer
         """
-        awake = [(i, *views) for i, views in enumerate(self.buffer.views) if i not in self.frozen]
-        ready = {i: (p, data, view) for i, p, data, view in awake if p.stored_grad is not None}
+        awake = {i: views for i, views in enumerate(self.buffer.views) if i not in self.frozen}
+        ready = {i: views for i, views in awake.items() if views[0].stored_grad is not None}
         if not ready:
             message = "found no gradient: call loss.backward() first, after zero_grad()"
             raise RuntimeError(message if awake else "all parameters are frozen; unfreeze() some, or do not step")
@@ -176,11 +176,10 @@ class Optimizer(OptimizerMethods):
             view[...] = g
             p.stored_grad = view
         self.assigned |= bool(assigned)
-        # neighbours of one kind share an Update; groupby gives each kind with the run of its indices
-        kinds = [(i in ready, k, self.steps[i]) for k, members in enumerate(self.members) for i in members]
-        runs = [(kind, list(run)) for kind, run in groupby(range(len(kinds)), kinds.__getitem__)]
-        self.seen = [(p, data, p.stored_grad) for _, p, data, _ in awake]
-        return [Update(self, self.groups[k], run[0], run[-1] + 1) for (updated, k, _), run in runs if updated]
+        self.seen = [(p, data, p.stored_grad) for p, data, _ in awake.values()]
+        kinds = {i: (k, self.steps[i]) for k, members in enumerate(self.members) for i in members if i in ready}
+        runs = [(kind, list(run)) for kind, run in groupby(range(len(self.params)), kinds.get)]  # None: not ready
+        return [Update(self, self.groups[kind[0]], run[0], run[-1] + 1) for kind, run in runs if kind]
 
     def write_back_steps(self) -> None:
         """Bring ``steps`` up to date, as each `Update` counts for itself, and have `updates` make new ones."""

@@ -10,6 +10,9 @@ changed after it, which `toposort` refuses.
 
 Every loop over ``thread`` tells an `Observer` of an event; ``unusual`` says whether there may be one. In a first
 reading, pass over both.
+
+The file is longer than the others, as a Tensor, `apply`, the two functions of the backward pass and the stamps explain
+each other: half of it is docstrings, and in parts each would send its reader to the next.
 """
 
 from __future__ import annotations
@@ -102,8 +105,7 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
                 a.notice_change()
             wanted = wanted or a._requires_grad
             arrays.append(a.array)
-        elif isinstance(a, np.generic) and a.nbytes <= 8 and (plain := in_python(args)):
-            # NumPy's numbers become Python's, which leave float32 alone; a long double, of over 8 bytes, stays
+        elif isinstance(a, np.generic) and a.nbytes <= 8 and (plain := with_python_numbers(args)):
             return apply(op, *plain, **kwargs)
         else:  # a Python number beside another argument stays one: NumPy then keeps the other's dtype
             arrays.append(a if isinstance(a, (int, float)) and len(args) > 1 else real(a))
@@ -186,12 +188,11 @@ def accumulate(shares: Iterator[Share]) -> None:
                 if p.grad_stamp != stamp and not p.stored_grad.any():
                     p.grad_from = stamp
                 p.stored_grad += share
+            elif p.grad_view is not None:
+                p.grad_view[...] = share
+                p.stored_grad, p.grad_from = p.grad_view, stamp
             else:
-                if (view := p.grad_view) is None:
-                    view = np.array(share, dtype=p.dtype)
-                else:
-                    view[...] = share
-                p.stored_grad, p.grad_from = view, stamp
+                p.stored_grad, p.grad_from = np.array(share, dtype=p.dtype), stamp
             p.grad_stamp = stamp
 
 
@@ -284,8 +285,12 @@ def unwrap(x: Any) -> Any:
     return tuple(map(unwrap, x)) if type(x) is tuple else x
 
 
-def in_python(args: tuple[Any, ...]) -> list[Any]:
-    """Return args with NumPy's numbers, as np.sqrt(16), as Python's; nothing if no Tensor among them holds floats."""
+def with_python_numbers(args: tuple[Any, ...]) -> list[Any]:
+    """Return args with Python's numbers for NumPy's if a Tensor of floats is among them; else nothing.
+
+    np.sqrt(16) is a float64, and makes float64 of float32 beside it; Python's 4.0 does not. A long double, of more than
+    8 bytes, stays: Python has none.
+    """
     floats = any(isinstance(x, Tensor) and x.dtype.kind == "f" for x in args)
     return [x.item() if isinstance(x, np.generic) and x.nbytes <= 8 else x for x in args] if floats else []
 

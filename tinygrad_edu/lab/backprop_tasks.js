@@ -88,6 +88,7 @@ class Quiz {
   check() {
     const wanted = this.values[this.place], given = this.field.valueAsNumber;
     const near = (a, b) => Math.abs(a - b) <= EXACT * Math.abs(b);
+    if (!Number.isFinite(given)) return void (this.said.textContent = "Write a number first, such as −1.5 or 2e-3.");
     if (near(given, wanted)) {
       this.right += !this.missed && !this.hints;
       return this.onward(`✓ ${this.solution()}.`);

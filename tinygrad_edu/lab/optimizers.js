@@ -77,11 +77,25 @@ function rule_switches() {
   for (const [words, names] of others) more.append(element("p", { textContent: words }), ...names.map(rule_switch));
   return [...first.map(rule_switch), more];
 }
+// many switches as one stop of the Tab key: arrow keys go from one to the next
+function one_stop(host) {
+  const all = [...host.querySelectorAll("input")], rest = (box) => all.forEach((other) => (other.tabIndex = other === box ? 0 : -1));
+  rest(all[0]);
+  host.addEventListener("focusin", ({ target }) => all.includes(target) && rest(target));
+  host.addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!by || !all.includes(event.target)) return;
+    event.preventDefault();
+    const open = all.filter((box) => box.checkVisibility());
+    open.at((open.indexOf(event.target) + by) % open.length).focus();
+  });
+}
 function ways_to_steer() {
   const title = (name) => (name === "own" ? facts.places.own.title : facts.places[name].title.split(":")[0]);
   const power = (id) => Number((10 ** Number($(id).value)).toPrecision(3));
   for (const name in facts.places) $("o-surface").append(new Option(title(name), name));
   $("o-rules").append(...rule_switches());
+  one_stop($("o-rules"));
   $("o-surface").onchange = () => choose_surface($("o-surface").value);
   $("o-lr").oninput = () => renew({ lr: power("o-lr"), tuned: false });
   $("o-batch").onchange = () => renew({ batch: Number($("o-batch").value) });
@@ -134,7 +148,7 @@ function ways_below() {
     navigator.clipboard?.writeText(script.textContent);
     $("o-said").textContent = "It stands below, and is copied if the browser lets it. It prints where each rule is at this step.";
   };
-  $("o-svg").onclick = () => download(`${now.plan.surface}.svg`, picture_of_map(), "image/svg+xml");
+  $("o-svg").onclick = () => map.view && download(`${now.plan.surface}.svg`, picture_of_map(), "image/svg+xml");
 }
 function ways_on_the_map() {
   const host = $("o-map"), TURNS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };

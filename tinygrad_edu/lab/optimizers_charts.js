@@ -19,9 +19,10 @@ class Chart {
     Object.assign(this, { series, n, now });
     this.trails.draw(this.measures, scale, series.map((line) => this.line(line)), (pen) => now !== null && this.clock(pen, now));
   }
-  // the least and the largest number that can be drawn
+  // the least and the largest number that can be drawn; of rules that left the picture only if there are no others
   ends(series) {
-    const ends = series.map(({ values }) => this.ends_of(values));
+    const stay = series.filter(({ gone = null }) => gone === null);
+    const ends = (stay.length ? stay : series).map(({ values }) => this.ends_of(values));
     const low = Math.min(...ends.map(({ low }) => low)), high = Math.max(...ends.map(({ high }) => high));
     return low > high ? [1, 1] : [low, high];
   }
@@ -42,9 +43,9 @@ class Chart {
     [low, high] = this.log ? [Math.floor(low + 1e-9), Math.ceil(high - 1e-9)] : [Math.min(0, low), high];
     if (high <= low) high = low + 1;
     const x = (t) => edge.left + ((width - edge.left - edge.right) * t) / n;
-    const y = (z) => edge.top + ((height - edge.top - edge.bottom) * (high - Math.max(low, of(z)))) / (high - low);
+    const y = (z) => edge.top + ((height - edge.top - edge.bottom) * (high - Math.min(high, Math.max(low, of(z))))) / (high - low);
     const key = [width, em, low, high, n, ...series.map(({ name, kind }) => name + kind)].join();
-    return { width, height, edge, low, high, x, y, key };
+    return { width, height, edge, low, high, x, y, key, empty: !series.length };
   }
   // a line at the step that is shown
   clock(pen, now) {
@@ -63,7 +64,7 @@ class Chart {
     Object.assign(this, { measures: scale, ink: colour("text"), places: new WeakMap() });
     this.picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.picture.setAttribute("height", height);
-    for (const [text, z] of this.marks(scale)) {
+    for (const [text, z] of scale.empty ? [] : this.marks(scale)) {
       parts.push(svg("path", { class: "grid", d: `M${edge.left} ${y(z)}H${width - edge.right}` }));
       parts.push(write(text, edge.left - 6, y(z) + 4 * em, "tick", "end"));
     }

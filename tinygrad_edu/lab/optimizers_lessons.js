@@ -11,7 +11,7 @@ const LESSONS = {
     settings: { surface: "ravine", rules: "sgd,heavy_ball", lr: "0.09", k: "20", focus: "heavy_ball" },
   },
   adam: {
-    title: "Adam by hand", hide: ["tuned", "averages", "ravine"],
+    title: "Adam by hand", hide: ["tuned", "averages", "ravine", "rules", "curves"],
     text: "Press Step, and work out the next m, v and p before you look. Why is the first step as long as the rate?",
     settings: { surface: "valley", rules: "adam", lr: "0.3", focus: "adam", t: "0" },
   },
@@ -27,6 +27,6 @@ const LESSONS = {
   },
 };
 const PARTS = {
-  surface: "Surface, rate", tuned: "Rates by hand", rules: "Rules", ravine: "Stability", race: "Map and curves",
+  surface: "Surface, rate", tuned: "Rates by hand", rules: "Rules", ravine: "Stability", race: "Map, time, curves", map: "Map", curves: "Curves",
   numbers: "Equation, numbers", averages: "Moving averages", out: "Python, picture", tabs: "The other tabs",
 };

@@ -30,8 +30,8 @@ function draw_charts(only) {
   const moves = (runner) => grown(runner, "moves", (i) => where(runner, i + 1).move, 1);
   const lines = (values_of, first) =>
     race.runners.map((runner) => {
-      const values = values_of(runner);
-      return { name: runner.name, ...look(runner.name), values, first, upto: Math.min(t - first, values.length - 1) };
+      const { name, gone } = runner, values = values_of(runner);
+      return { name, ...look(name), values, first, gone, upto: Math.min(t - first, values.length - 1) };
     });
   if (only !== charts.moves) charts.loss.draw(lines(above, 0), steps, t);
   if (only !== charts.loss) charts.moves.draw(lines(moves, 1), steps, t);
@@ -92,7 +92,8 @@ function show_plan() {
     box.nextSibling.replaceWith(swatch(box.value));
   }
   $("o-more").open ||= $("o-more").querySelector(":checked") !== null;
-  $("o-table").replaceChildren(...plan.rules.map(table_row));
+  const none = element("td", { colSpan: 5, className: "quiet", textContent: "No rule is on: choose one above." });
+  $("o-table").replaceChildren(...(plan.rules.length ? plan.rules.map(table_row) : [element("tr", {}, none)]));
   show_hyper();
   if (ravine) show_ravine();
 }

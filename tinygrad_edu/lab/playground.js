@@ -101,7 +101,7 @@ function draw_output() {
   draw_map(pg.seen);
 }
 function draw_now() {
-  const { run, latest } = pg, share = ({ right, of }) => (right === null ? "" : `${right} of ${of} right`);
+  const { run, latest } = pg, share = ({ right, of }) => (right === null ? "" : `${right} of ${of} right, ${Math.round((100 * right) / of)} %`);
   const batch = { loss: run.losses.at(-1), of: run.chosen?.length, right: null };
   const rows = [["the batch", batch], ["training data", latest.train], ["test data", latest.test]];
   const cells = ([name, found], r) => [
@@ -131,7 +131,8 @@ function loss_words({ loss, of }) {
   if (loss === undefined) return "There is none before the first step.";
   const { settings } = pg.run, mean = `The mean over ${of} samples`;
   if (settings.loss === "mse_loss") return `${mean} of (output − target)² = ${said(loss)} = ${short(Math.sqrt(loss))}²`;
-  return `${mean} of −ln p(its class) = ${said(loss)}; e^−${short(loss)} = ${(100 * Math.exp(-loss)).toFixed(1)} %`;
+  const guess = `. Who knows nothing has ln ${pg.run.classes} = ${short(Math.log(pg.run.classes))}`;
+  return `${mean} of −ln p(its class) = ${said(loss)}; e^−${short(loss)} = ${(100 * Math.exp(-loss)).toFixed(1)} %${guess}`;
 }
 const right_words = ({ right, of }) =>
   `${right} / ${of} = ${((100 * right) / of).toFixed(1)} %: the largest output is that of the sample's class`;
@@ -153,7 +154,7 @@ function draw_layers() {
   });
   keep_focus(() => table.tBodies[0].replaceChildren(...rows));
   const sum = dead.reduce((a, b) => a + b, 0);
-  $("pg-dead").textContent = sum ? `Dead: ${sum} unit${sum > 1 ? "s say" : " says"} the same of every sample.` : "";
+  $("pg-dead").textContent = sum ? `Dead: ${sum} unit${sum > 1 ? "s say" : " says"} the same of every sample, and learn${sum > 1 ? "" : "s"} no more.` : "";
 }
 function layer_cells(k, n, dead) {
   const { run } = pg, { optimizer, sizes, before, t } = run, [W, b] = params_of(k + 1);

@@ -43,7 +43,7 @@ function backdrop(outputs, fine) {
     if (classes) {
       kind = best_of(outputs.data, k * classes, classes);
       const odds = odds_at(outputs.data, k * classes, classes, kind);
-      much = 0.08 + (0.6 * Math.min(1, Math.max(0, odds - 1 / classes))) / (1 - 1 / classes);
+      much = 0.08 + (0.6 * (Math.min(1, Math.max(0, odds - 1 / classes)) || 0)) / (1 - 1 / classes);
     }
     if (hard) much = 0.6;
     for (let c = 0; c < 3; c++) image.data[4 * k + c] = back[c] + much * ((ends[kind] ?? back)[c] - back[c]);
@@ -139,6 +139,7 @@ function say_probe() {
   const { classes, settings } = pg.run, scores = [...probed().outputs.data];
   const point = is_plane() ? pg.probe : pg.probe.slice(0, 1);
   const where = is_picture() ? "Of the picture" : `At the cross, (${point.map(short).join(", ")}),`;
+  if (!scores.every(Number.isFinite)) return ($("pg-probe").textContent = `${where} the network has no finite number.`);
   if (!classes) return ($("pg-probe").textContent = `${where} the network says ${short(scores[0])}.`);
   const odds = odds_of(scores), sum = settings.loss === "cross_entropy";
   const best = odds.indexOf(Math.max(...odds)), name = is_picture() ? best : `${MARKS[best]} ${best}`;
@@ -159,7 +160,8 @@ function draw_curve() {
   for (let k = 0; k <= 4; k++) {
     const [, v] = place(0, (top * k) / 4);
     trace(pen, [[left, v], [width, v]], "line");
-    pen.fillText(((top * k) / 4).toPrecision(2), 2, v + 4 * em);
+    const mark = (top * k) / 4;
+    pen.fillText(top < 1e4 ? mark.toPrecision(2) : mark.toExponential(0).replace("+", ""), 2, v + 4 * em);
   }
   pen.fillText("0", left, height - 4);
   pen.fillText(`step ${n}`, width - 62 * em, height - 4);

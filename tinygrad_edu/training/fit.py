@@ -163,7 +163,8 @@ def fit(
             begin = partial(task.begin, epochs, batch_size, not progress)
             draw = partial(in_order, parts_of(X)[0], parts_of(y)[0], batch_size, rng=rng, drop_last=drop_last)
             measure, save = partial(_measured, task, validation, metrics), partial(kept.save, run, told, rng, task)
-            _train(run, begin, draw, measure, told, save, epochs, progress)
+            once = batch_size is None or batch_size * accumulate >= len(parts_of(X)[0])
+            _train(run, begin, draw, measure, told, save, epochs, progress, once)
             if task.weights is None and not is_several(y):
                 warn_if_nothing_learned(run.history, X, y, loss)
     told.say("finish", run)
@@ -289,12 +290,14 @@ def _train(
     save: Callable[[], None],
     epochs: int,
     progress: bool,
+    once: bool,
 ) -> None:
-    """Train until ``epochs`` are done or somebody stops it; after each epoch measure, tell the callbacks, and save."""
+    """Train until ``epochs`` are done or somebody stops it; after each epoch measure, tell the callbacks, and save.
+    once : whether an epoch is one update"""
     history, quiet = run.history, np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is refused
     with _ctrl_c() as interrupted, Progress(progress, epochs, run.epoch) as show, quiet:
         train = begin(interrupted)
-        finite_until = Numbers(run.model, run.optimizer, run.epoch)
+        finite_until = Numbers(run.model, run.optimizer, run.epoch, once)
         for epoch in range(run.epoch + 1, epochs + 1):
             run.epoch = epoch
             row = _epoch(run, train, draw, measure, finite_until)

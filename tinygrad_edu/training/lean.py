@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..core.ops import Array
+from ..core.ops import Array, relu
 from ..core.tensor import Observer, Share, Tensor
 
 GONE = Tensor(0.0, requires_grad=True, name="an array that is gone")
@@ -19,7 +20,8 @@ class Lean(Observer):
     """Inside ``with Lean():`` a second `backward` of a loss is an error.
 
     The value of a Tensor goes when the next results are there, if nobody but the graph has the Tensor: what VJPs need
-    of it they hold themselves. What a node needed goes when `backward` is past it.
+    of it they hold themselves. What a node needed goes when `backward` is past it. The gradient of a ReLU takes the
+    memory of its output.
     """
 
     def __init__(self) -> None:
@@ -34,6 +36,8 @@ class Lean(Observer):
 
     def op(self, out: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if out.requires_grad:
+            if out.op is relu and out.array.base is not None:
+                out.vjps = (partial(over, out.array.base),)
             left = [out]
             while self.made:
                 t, references = self.latest()
@@ -67,6 +71,21 @@ def past(node: Tensor) -> None:
     """Forget what a node was computed from."""
     if node.op is not None:
         node.parents, node.vjps = (GONE,), (again,)
+
+
+def over(y: Array, g: Array) -> Array:
+    """Return what the VJP of relu does, g · sign(y), written over its result y if nobody else has that."""
+    alone = sys.getrefcount(y) <= ALONE and g.dtype == y.dtype
+    sign = np.sign(y, out=y if alone else None)
+    return np.multiply(g, sign, out=sign) if alone else g * sign
+
+
+def references(y: Array, g: Any) -> int:
+    """Return how many references to y there are."""
+    return sys.getrefcount(y)
+
+
+ALONE = partial(references, np.empty(0))(None)  # within `over`, if nobody else has y
 
 
 def again(g: Array) -> Array:

@@ -18,23 +18,30 @@ from .scores import Loss
 
 
 class Numbers:
-    """Numbers and averages that training changes, as they were after the last epoch whose loss was finite."""
+    """Numbers and averages that training changes, as they were after the last epoch whose loss was finite.
 
-    def __init__(self, model: Layer, optimizer: Optimizer, epoch: int = 0) -> None:
-        self.tensors, self.averages = list(model.named_tensors().values()), optimizer.averages
+    once : whether an epoch is one update. One that is refused changes neither parameters nor averages, so that nothing
+        has to be noted of these
+    """
+
+    def __init__(self, model: Layer, optimizer: Optimizer, epoch: int = 0, once: bool = False) -> None:
+        self.tensors, self.optimizer, self.once = list(model.named_tensors().values()), optimizer, once
         self.keep(epoch)
 
     def keep(self, epoch: int) -> None:
         """Note the numbers of now, those after this epoch."""
-        self.epoch, self.numbers = epoch, [t.numpy() for t in self.tensors]
-        self.then = {name: average.copy() for name, average in self.averages.items()}
+        refused = self.once and self.optimizer.nonfinite == "raise"
+        safe = set(map(id, self.optimizer.params)) if refused else ()
+        self.numbers, self.then = list[Any](), dict[str, Any]()  # the older ones go first
+        self.epoch, self.numbers = epoch, [(t, t.numpy()) for t in self.tensors if id(t) not in safe]
+        self.then = {} if refused else {name: average.copy() for name, average in self.optimizer.averages.items()}
 
     def put_back(self) -> str:
         """Put the numbers back that were noted, and return a sentence that says which these are."""
-        for t, numbers in zip(self.tensors, self.numbers):
+        for t, numbers in self.numbers:
             t.data = numbers
         for name, average in self.then.items():
-            self.averages[name][...] = average
+            self.optimizer.averages[name][...] = average
         return f"The model is again as it was {f'after epoch {self.epoch}' if self.epoch else 'before fit()'}"
 
 
