@@ -119,7 +119,7 @@ def words(optimizer: Optimizer) -> dict[str, Any]:
 
     Examples
     --------
-    >>> found = words(CLASSIC["momentum"]([Tensor([1.0], requires_grad=True)]))
+    >>> found = words(RULES["momentum"]([Tensor([1.0], requires_grad=True)]))
     >>> found["sets"], found["letters"]["β"], found["corrected"]
     (['v', 'p'], 'beta', [['c', 'v']])
     """
@@ -155,7 +155,8 @@ def telling(kernel: Any) -> str:
 
     Examples
     --------
-    >>> print(telling(kernels.sgd))
+    >>> from tinygrad_edu.core.kernels import sgd
+    >>> print(telling(sgd))
     function sgd_telling(p, g, lr, seen) {
       for (let i = 0; i < p.length; i++) {
         p[i] -= lr * g[i];
