@@ -119,7 +119,7 @@ def words(optimizer: Optimizer) -> dict[str, Any]:
 
     Examples
     --------
-    >>> found = words(CLASSIC["momentum"]([Tensor([1.0], requires_grad=True)]))
+    >>> found = words(RULES["momentum"]([Tensor([1.0], requires_grad=True)]))
     >>> found["sets"], found["letters"]["β"], found["corrected"]
     (['v', 'p'], 'beta', [['c', 'v']])
     """
@@ -155,7 +155,8 @@ def telling(kernel: Any) -> str:
 
     Examples
     --------
-    >>> print(telling(kernels.sgd))
+    >>> from tinygrad_edu.core.kernels import sgd
+    >>> print(telling(sgd))
     function sgd_telling(p, g, lr, seen) {
       for (let i = 0; i < p.length; i++) {
         p[i] -= lr * g[i];
@@ -180,7 +181,8 @@ def noted(line: Any, number: Iterator[int], note: str = "seen[{}] = {}") -> list
         line.body = [part for inner in line.body for part in noted(inner, number, "seen[{}].append({})")]
         return [line]
     if isinstance(line, ast.If):  # vectors, which another kernel does, and tells
-        line.body[0].value.args.append(ast.Name("seen", ast.Load()))
+        returned: Any = line.body[0]
+        returned.value.args.append(ast.Name("seen", ast.Load()))
         return [line]
     target: Any = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
     if target is None or "empty_like" in ast.unparse(line):  # a docstring, or room for an array

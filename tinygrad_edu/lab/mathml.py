@@ -47,7 +47,7 @@ def short(math: str) -> str:
     A bracket that does not grow is a round one there, one that does a square one.
 
     >>> short(equation("v <- v + (1 - rho) · g"))
-    'v←v+(1−ρ)·g'
+    'v←v+<mrow>(1−ρ)</mrow>·g'
     """
     math = math.removeprefix('<math display="block">').removesuffix("</math>")
     for grows, round_one in zip(("<mo>(</mo>", "<mo>)</mo>"), "[]"):
