@@ -248,6 +248,20 @@ def test_a_schedule_is_asked_when_its_step_comes():
     assert asked == list(range(1, 9))
 
 
+def test_scalars_of_the_users_are_asked_at_each_step():
+    class Halved(tg.SGD):
+        share = 1.0
+
+        def scalars(self, t, lr):
+            return (lr * self.share,)
+
+    def halve(twin):
+        twin.optimizer.share = 0.5
+
+    _, seen = alike(5, halve, 3, rule=lambda model: Halved(model, lr=0.1))
+    assert [part[2][0][2] for part in seen if part] == [0.1] * 5 + [0.05] * 3
+
+
 # --- the batch --------------------------------------------------------------------------------------------------------
 
 

@@ -118,7 +118,11 @@ class Plan:
         self._room, self._work, self._policy = -1, lowered.size, ""
         self._products, self._switches, self._cuts = lowered.products, False, False
         self._kinds = {name: kinds[name] for name in parts.indices}
-        self._alone = type(optimizer).finish is Optimizer.finish and not (self._written or self.apart)
+        kind, package = type(optimizer), __name__.partition(".")[0]
+        ours = all(
+            f.__module__.partition(".")[0] == package for f in (kind.scalars, kind.begin)
+        )  # no attribute is read
+        self._alone = ours and kind.finish is Optimizer.finish and not (self._written or self.apart)
         self.table = Table(slots(len(averages), inputs.kept))
         self.table.put(data=buffer.data, grad=buffer.grad, out=out, numbers=numbers, spans=self._spans)
         self.table.put(**{"l2": optimizer.regularised, "apart": self.apart, "class": id(np.ndarray)})
