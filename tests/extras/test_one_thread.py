@@ -454,3 +454,19 @@ def test_without_new_threads_all_calls_are_made_here(monkeypatch):
     monkeypatch.setattr(threads, "idle", [])
     monkeypatch.setattr(threads, "_Helper", none)
     assert threads.shared(abs, [(-1,), (-2,)], 2) == [1, 2]
+
+
+def test_a_bias_is_added_to_a_large_product_in_place_unless_somebody_has_the_product():
+    x, W, b = (np.ones(shape, np.float32) for shape in ((256, 512), (512, 65), (65,)))
+    with one_thread:
+        product = module.pieces_of(x).dot(W)
+        total = product + b
+        assert not np.shares_memory(total, product)
+        np.testing.assert_array_equal(product, np.full((256, 65), 512))
+        np.testing.assert_array_equal(total, np.full((256, 65), 513))
+        added = module.pieces_of(x).dot(W) + b
+        assert isinstance(added.base, module.Passing) or added.base is not None
+        np.testing.assert_array_equal(added, total)
+        assert (module.pieces_of(x).dot(W) + b.astype(float)).dtype == float
+        assert (module.pieces_of(x).dot(W) + np.ones((2, 1, 1))).shape == (2, 256, 65)
+    assert type(added) is type(total) is np.ndarray

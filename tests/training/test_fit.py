@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.training import outcome
 
 X, Y = tg.data.blobs(50, rng=0)  # three classes
 
@@ -337,6 +338,27 @@ def test_a_gradient_that_is_not_finite_brings_the_model_back_too():
     with pytest.raises(ValueError, match=r"numbers are not finite.*The model is again as it was before fit\(\)$"):
         tg.fit(model, np.ones((3, 1)), np.ones(3), lambda p, y: tg.apply(spoilt, p).mean(), progress=False)
     assert same(model, before)
+
+
+def test_an_epoch_of_one_update_needs_no_copy_to_go_back_to():
+    """The parameters are those before the update that was refused; running means, which it changed, are put back."""
+    X, y = np.ones((4, 1)) * [[1], [2], [3], [4]], np.ones((4, 1))
+    model = tg.Sequential(tg.BatchNorm1d(1), tg.Linear(1, 1, rng=0))
+    optimizer, seen = tg.SGD(model, lr=0.1), []
+
+    def spoilt(p, y):
+        seen.append(1)
+        return tg.mse_loss(p, y) * (np.nan if len(seen) > 2 else 1.0)
+
+    numbers = outcome.Numbers(model, optimizer, 0, once=True)
+    assert [t.shape for t, _ in numbers.numbers] == [
+        t.shape for t in model.named_tensors().values() if not t.requires_grad
+    ]
+    tg.fit(model, X, y, spoilt, optimizer, 2, None, progress=False)
+    state = model.state_dict()
+    with pytest.raises(ValueError, match=r"nan in epoch 1; .* as it was before fit\(\)$"):
+        tg.fit(model, X, y, spoilt, optimizer, 2, None, progress=False)
+    assert same(model, state)
 
 
 @pytest.mark.parametrize("compiled", [False, True])

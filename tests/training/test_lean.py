@@ -2,12 +2,13 @@
 
 import gc
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.training import epochs
+from tinygrad_edu.training import epochs, lean
 from tinygrad_edu.training.lean import Lean
 
 rng = np.random.default_rng(0)
@@ -28,13 +29,13 @@ class Net(tg.Layer):
 
 def test_the_same_gradients():
     X, y = rng.random((20, 3)), np.arange(20) % 2
-    model, lean = Net(), Net()
+    model, other = Net(), Net()
     tg.cross_entropy(model(X), y).backward()
     with Lean():
-        tg.cross_entropy(lean(X), y).backward()
-    for p, q in zip(model.parameters(), lean.parameters()):
+        tg.cross_entropy(other(X), y).backward()
+    for p, q in zip(model.parameters(), other.parameters()):
         np.testing.assert_array_equal(p.grad, q.grad)
-    np.testing.assert_array_equal(model.kept.data, lean.kept.data)  # somebody has it
+    np.testing.assert_array_equal(model.kept.data, other.kept.data)  # somebody has it
 
 
 def test_a_value_that_nobody_needs_goes():
@@ -105,3 +106,31 @@ def test_fit_has_it_for_large_batches(monkeypatch):
     assert (times, none, loss) == (8, 0, same)
     for p, q in zip(params, others):
         np.testing.assert_array_equal(p, q)
+
+
+def test_a_relus_gradient_is_written_over_its_output_unless_somebody_has_that():
+    x, kept = tg.Tensor(np.array([[1.0, -2.0], [0.0, 3.0]]), requires_grad=True), []
+
+    def outputs(look):
+        with Lean():
+            h = x.relu()
+            h = kept.append(h.data) or h if look else h
+            y = h.vjps[0].args[0]
+            (h * np.array([[5.0, 6.0], [7.0, 8.0]])).sum().backward()
+        return y
+
+    want = [[5, 0], [0, 8]]
+    np.testing.assert_array_equal(outputs(look=True), [[1, 0], [0, 3]])
+    np.testing.assert_array_equal(kept, [[[1, 0], [0, 3]]])
+    np.testing.assert_array_equal(x.grad, want)
+
+
+def test_the_gradient_lies_where_the_output_was():
+    g = np.array([3.0, 4.0])
+    vjp = partial(lean.over, np.array([2.0, 0.0]))
+    got = vjp(g)
+    assert got is vjp.args[0]
+    np.testing.assert_array_equal(got, [3, 0])
+    wider = partial(lean.over, np.array([2.0, 0.0], np.float32))
+    assert wider(g).dtype == np.float64
+    np.testing.assert_array_equal(wider.args[0], [2, 0])
