@@ -49,6 +49,7 @@ def test_the_colours_of_eight_rules_are_told_apart_and_seen(scheme):
         assert min(contrast(colour, known[ground]) for ground in ("card", "land-low", "land-high")) >= 3, name
     for eye, least in (("usual", 30), ("protan", 12), ("deutan", 12), ("tritan", 12)):
         apart = {
-            (a, b): np.linalg.norm(seen(rules[a], eye) - seen(rules[b], eye)) for a, b in itertools.combinations(rules, 2)
+            (a, b): np.linalg.norm(seen(rules[a], eye) - seen(rules[b], eye))
+            for a, b in itertools.combinations(rules, 2)
         }
         assert min(apart.values()) >= least, (eye, min(apart.items(), key=lambda pair: pair[1]))
