@@ -1,7 +1,7 @@
 """Take the pictures of the lab again, from the page as the source makes it: `python docs/lab_pictures.py`.
 
-Needs Playwright, Pillow and Chromium. Each picture keeps the badge's count, with which `tests/lab/test_page.py` compares the
-page's own. `--out FOLDER` writes elsewhere, `--only lab_backprop` one of them.
+Needs Playwright, Pillow and Chromium. Each picture keeps the count of its badge, with which `tests/lab/test_page.py`
+compares that of the page. `--out FOLDER` writes elsewhere, `--only lab_backprop` one of them.
 """
 
 import argparse
