@@ -15,7 +15,7 @@ import pytest
 import rules_table
 
 import tinygrad_edu as tg
-from tinygrad_edu.compile import cache, module_text, numpy_c, plan  # noqa: F401, loaded before a test replaces jit.kernel
+from tinygrad_edu.compile import cache, module_text, numpy_c, plan, rules  # noqa: F401, loaded before jit.kernel is replaced
 from tinygrad_edu.compile.inputs import freeze_indices
 from tinygrad_edu.compile.values import CannotCompile
 from tinygrad_edu.core import jit
@@ -1062,12 +1062,12 @@ def test_an_epoch_has_the_numbers_of_its_steps(name):
 @pytest.mark.parametrize("agree", [True, False])
 def test_numbers_of_steps_to_come_have_pythons_bits(monkeypatch, agree):
     """NumPy has other powers than Python where the processor has AVX-512."""
-    assert not plan.powers_agree(lambda b, t: np.nextafter(np.power(b, t), 1))
+    assert not rules.powers_agree(lambda b, t: np.nextafter(np.power(b, t), 1))
     if agree:
-        if not plan.powers_agree():
+        if not rules.powers_agree():
             pytest.skip("they do not here")
     else:
-        monkeypatch.setattr(plan, "powers_agree", lambda: False)
+        monkeypatch.setattr(rules, "powers_agree", lambda: False)
     given = []
 
     class Seen(tg.Adam):
@@ -1079,7 +1079,7 @@ def test_numbers_of_steps_to_come_have_pythons_bits(monkeypatch, agree):
     optimizer = Seen([p])
     p.sum().backward()
     (update,) = optimizer.updates()
-    found = plan.constant_rate(optimizer, update, 300)
+    found = rules.constant_rate(optimizer, update, 300)
     every = [t for t in given if isinstance(t, np.ndarray)]
     assert [t.dtype for t in every] == [np.dtype(int if agree else object)]
     rest = optimizer.lr, *update.group.rest
@@ -1264,17 +1264,17 @@ def test_an_interrupt_finds_steps_counted(monkeypatch):
         ("step", lambda: pair.step(X, LABELS)),
         ("epoch", lambda: pair.step.epoch(X, LABELS, np.arange(12), 4)),
     ):
-        plan = next(plan for plan in pair.step._plans.values())
-        code = getattr(plan, name)
+        ready = next(iter(pair.step._plans.values()))
+        code = getattr(ready, name)
 
         def interrupted(*args, code=code):
             code(*args)
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(plan, name, interrupted)
+        monkeypatch.setattr(ready, name, interrupted)
         with pytest.raises(KeyboardInterrupt):
             call()
-        monkeypatch.setattr(plan, name, code)
+        monkeypatch.setattr(ready, name, code)
     pair.eager(1, X, LABELS)
     for k in (0, 4, 8):
         pair.eager(1, X[k : k + 4], LABELS[k : k + 4])

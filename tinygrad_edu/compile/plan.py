@@ -7,8 +7,8 @@ updates get their numbers and are counted. So compiled and eager steps can take 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
-from functools import cached_property, lru_cache, partial
+from contextlib import nullcontext
+from functools import cached_property, partial
 from math import prod
 from struct import Struct
 from typing import Any
@@ -33,6 +33,7 @@ from .intrinsics import OBJECT
 from .module_text import APPLIED, LEFT_OUT, OUT, PROPAGATE, RAISE, SKIP, STATUS, Drawn, Kinds, Parts, assemble
 from .numpy_c import asleep, in_pieces, interrupted_late, interruptible, wake_blas
 from .products import LIMIT
+from .rules import constant_rate, counts_alone
 from .table import DONE, NOT_FINITE, SKIPPED, Table, slots
 from .values import CannotCompile
 
@@ -106,6 +107,16 @@ class Plan:
         self._shared = size >= threads.WORTH_A_THREAD and not isinstance(optimizer, Whole)
         self._ranks = optimizer.ranks
         self.apart = self._shared or self._ranks is not None or between is not None or self._by_numpy
+        self._alone = counts_alone(type(optimizer)) and not (self._written or self.apart)
+        self._room, self._work, self._policy = -1, lowered.size, ""
+        self._products, self._switches, self._cuts = lowered.products, False, False
+        self._kinds = {name: kinds[name] for name in parts.indices}
+        self._types = [array_type(X), array_type(y)]
+        self._lay(averages, inputs.kept)
+
+    def _lay(self, averages: list[Array], kept: dict[str, Array]) -> None:
+        """Make the table, and the arrays that Python writes and reads beside it."""
+        optimizer, buffer = self.optimizer, self.optimizer.buffer
         width = 1 + len(numbers_of(optimizer.kernel, 2 + len(optimizer.state)))
         self._width, self._pack = 8 * width, Struct(f"{width}d").pack_into
         numbers: Any = np.zeros((len(optimizer.params), width))
@@ -115,22 +126,13 @@ class Plan:
         self._row, self._row_at = memoryview(row).cast("B"), row.ctypes.data
         self.out: Any = memoryview(out)  # quicker than the array for a single number
         self._spans = np.zeros((len(optimizer.params), 2), np.int64)
-        self._room, self._work, self._policy = -1, lowered.size, ""
-        self._products, self._switches, self._cuts = lowered.products, False, False
-        self._kinds = {name: kinds[name] for name in parts.indices}
-        kind, package = type(optimizer), __name__.partition(".")[0]
-        ours = all(
-            f.__module__.partition(".")[0] == package for f in (kind.scalars, kind.begin)
-        )  # no attribute is read
-        self._alone = ours and kind.finish is Optimizer.finish and not (self._written or self.apart)
-        self.table = Table(slots(len(averages), inputs.kept))
+        self.table = Table(slots(len(averages), kept))
         self.table.put(data=buffer.data, grad=buffer.grad, out=out, numbers=numbers, spans=self._spans)
         self.table.put(**{"l2": optimizer.regularised, "apart": self.apart, "class": id(np.ndarray)})
         self.table.put(**{f"state{i}": a for i, a in enumerate(averages)})
-        self.table.put(**{f"kept {name}": a for name, a in inputs.kept.items()})
+        self.table.put(**{f"kept {name}": a for name, a in kept.items()})
         self._slots = self.table.view
         self._rows, self._left = (self.table.slots[name] for name in ("rows", "left"))
-        self._types = [array_type(X), array_type(y)]
 
     def make_room(self, n: int) -> None:
         """Have a workspace for batches of n."""
@@ -368,33 +370,6 @@ class Plan:
         """Return a function of the module, for what is given at each call; what is bound is given at all calls."""
         code, self.cached = cache.load(self.text, name, [*map(array_type, bound), *given], self.quiet)
         return partial(interruptible(code), *bound)
-
-
-def constant_rate(optimizer: Optimizer, update: Update, steps: int) -> Array:
-    """Return l2 and numbers of an update for so many steps to come, in which no hyper-parameter changes.
-
-    Where a rule's ``scalars`` is arithmetic alone, as nearly always, it takes all t at once.
-    """
-    lr, l2, rest = update.group["lr"], update.group["l2"], update.group.rest
-    t = range(update.t + 1, update.t + 1 + steps)
-    every: Any = np.array(t, int if powers_agree() else object)  # of Python's numbers, else
-
-    def numbers(at: Any) -> tuple[Any, ...]:
-        return l2, *optimizer.scalars(at, lr, *rest)
-
-    with suppress(TypeError, ValueError):  # a rule that asks whether t < 5 cannot take them
-        table = np.empty((steps, 1 + len(optimizer.scalars(t[0], lr, *rest))))
-        for column, value in zip(table.T, numbers(every)):
-            column[:] = value
-        if all(tuple(table[k].tolist()) == numbers(t[k]) for k in (0, -1)):
-            return table
-    return np.array([numbers(at) for at in t])
-
-
-@lru_cache
-def powers_agree(power: Callable[..., Array] = np.power) -> bool:
-    """Return whether NumPy's powers have the bits of Python's. With AVX-512 it has a function of its own for them."""
-    return power(0.999, np.arange(1000)).tolist() == [0.999**t for t in range(1000)]
 
 
 def array_type(value: Any) -> Any:

@@ -7,7 +7,6 @@ step that was refused becomes the error that the same step raises without compil
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -29,9 +28,9 @@ from ..guards.samples import numbers
 from ..program.program import Program
 from .module_text import APPLIED, LEFT_OUT, LOSS, RIGHT, RIGHT_TOTAL, SEEN, STATUS, TOTAL, YES_OR_NO
 from .plan import Plan
+from .rules import refuse_own_rules
 from .table import DONE, NO_LOSS, NOT_FINITE, OTHER, REFUSED
 from .tracing import StepTracer, set_modes
-from .values import CannotCompile
 from .watch import Watch
 
 TARGETS = {  # a loss's condition on each target, before anything is computed
@@ -127,9 +126,9 @@ class CompiledStep:
     ) -> None:
         if not isinstance(model, Layer) or not callable(loss) or not isinstance(optimizer, Optimizer):
             raise TypeError("compile_step takes a Layer, a function such as tg.cross_entropy, and an optimizer")
-        _refuse_own_rules(optimizer)
-        self.model, self.loss, self.optimizer, self.quiet, self.between = model, loss, optimizer, quiet, between
-        self.counts = counts
+        refuse_own_rules(optimizer)
+        self.model, self.loss, self.optimizer, self.quiet = model, loss, optimizer, quiet
+        self.between, self.counts = between, counts
         X, y, dtype = numbers("X", X), numbers("y", y), optimizer.buffer.data.dtype
         x_dtype = dtype if X.dtype.kind in "iub" else np.dtype(X.dtype.type)
         y_dtype = dtype if y.dtype.kind == "f" else np.dtype(y.dtype.type)
@@ -368,7 +367,7 @@ class CompiledStep:
         with self._lock:
             self._hold()
             X, y = self._checked(X, y)
-            order, size = gate.rows(unwrap(order), len(X)), _batch_size(size)
+            order, size = gate.rows(unwrap(order), len(X)), gate.batch_size(size)
             if self._watch.changed():
                 self._again()
             sizes = {size, len(order) % size or size}
@@ -402,22 +401,3 @@ class CompiledStep:
             for plan in plans:
                 plan.table.put(count=0)
         return total, right if self.labelled else None, seen
-
-
-def _batch_size(size: Any) -> int:
-    """Return the size of a batch as a Python number; refuse what is none."""
-    if isinstance(size, (bool, np.bool_)) or not isinstance(size, (int, np.integer)):
-        raise TypeError(f"size is the number of rows in a batch, a whole number; got {size!r}")
-    if size < 1:
-        raise ValueError(f"size is the number of rows in a batch, at least 1; got {size}")
-    return int(size)
-
-
-def _refuse_own_rules(optimizer: Optimizer) -> None:
-    """Refuse an optimizer whose step or kernel is the user's: machine code would not have it."""
-    rule, module = getattr(optimizer.kernel, "__name__", ""), getattr(optimizer.kernel, "__module__", "")
-    ours = module.partition(".")[0] == __name__.partition(".")[0]
-    if type(optimizer).step is not Optimizer.step:
-        raise CannotCompile(f"{type(optimizer).__name__} has a step() of its own; train without compiled=True")
-    if not ours or getattr(sys.modules[module], rule, None) is not optimizer.kernel:
-        raise CannotCompile(f"{rule or optimizer.kernel} is not a rule of this package; train without compiled=True")

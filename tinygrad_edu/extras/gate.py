@@ -60,3 +60,12 @@ def rows(order: Any, n: int) -> Array:
     if taken.min() < 0 or taken.max() >= n:
         raise IndexError(f"order names rows from {taken.min()} to {taken.max()}, there are {n}")
     return taken
+
+
+def batch_size(size: Any) -> int:
+    """Return the size of a batch as a Python number; refuse what is none."""
+    if isinstance(size, (bool, np.bool_)) or not isinstance(size, (int, np.integer)):
+        raise TypeError(f"size is the number of rows in a batch, a whole number; got {size!r}")
+    if size < 1:
+        raise ValueError(f"size is the number of rows in a batch, at least 1; got {size}")
+    return int(size)

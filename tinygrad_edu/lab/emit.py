@@ -20,8 +20,9 @@ from ..extras.matrix_kernels import in_pieces
 from ..extras.matrix_optimizers import Squares
 from ..extras.optimizers import RULES
 from ..extras.whole_optimizers import Whole
-from ..program.javascript import Numbers, functions, is_kernel, name_of, scope_of, tree_of
+from ..program.javascript import Numbers, functions
 from ..program.javascript_arrays import Arrays
+from ..program.sources import is_kernel, name_of, scope_of, tree_of
 from ..program.trace import trace
 from ..race.surfaces import Surface
 from .mathml import equations, letter, short

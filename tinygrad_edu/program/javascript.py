@@ -10,7 +10,6 @@ import ast
 import builtins
 import inspect
 import math
-import textwrap
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ import numpy as np
 
 from .expressions import stored
 from .preamble import importable_anywhere
+from .sources import is_kernel, name_of, scope_of, tree_of
 
 WORDS = """
 arguments await case catch const debugger default delete do enum eval export extends false function implements
@@ -101,29 +101,6 @@ def functions(*wanted: Callable[..., Any], arrays: Iterable[Any] = (), writer: t
             raise ValueError(f"there are two functions with the name {name}")
         todo += [(g, kind) for g in made.called if inspect.unwrap(g).__code__ is not known.get(name_of(g))]
     return "\n\n".join(texts.values())
-
-
-def tree_of(f: Any) -> ast.stmt:
-    """Return the source of a function as Python's parser reads it."""
-    try:
-        return ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(f)))).body[0]
-    except (OSError, SyntaxError):
-        raise ValueError(f"the source of {name_of(f)} cannot be read") from None
-
-
-def is_kernel(tree: ast.stmt) -> bool:
-    """Tell if a function is decorated as a kernel: its arrays are read and written number by number."""
-    return "kernel" in [ast.unparse(part) for part in getattr(tree, "decorator_list", [])]
-
-
-def scope_of(f: Any) -> dict[str, Any]:
-    """Return the values of the names that a function does not define."""
-    return {**vars(builtins), **inspect.unwrap(f).__globals__, "self": getattr(f, "__self__", None)}
-
-
-def name_of(f: Any) -> str:
-    """Return the name of a function in JavaScript: ``Adam_scalars`` of a method."""
-    return str(inspect.unwrap(f).__qualname__).rpartition("<locals>.")[2].replace(".", "_")
 
 
 class Numbers:

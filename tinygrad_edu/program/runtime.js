@@ -1,6 +1,5 @@
 // A small NumPy for the programs that javascript_arrays.py writes. An array is {shape, data, isBool}: its numbers are
-// float64 in C order, and true is 1. An array without axes is a plain number, and a Float64Array is one of one axis. Only
-// set changes an argument.
+// float64 in C order, true is 1. One without axes is a plain number, a Float64Array has one axis. Only set changes it.
 const np = (() => {
   class NDArray {
     constructor(shape, data, isBool = false) {
@@ -298,7 +297,6 @@ const np = (() => {
           for (let j = 0, left = a[row * k + l]; j < m; j++) out[row * m + j] += left * b[(s * k + l) * m + j];
     return made([...stack, n, m], out);
   }
-
   // the root of the sum of all squares
   const norm = (x) => Math.sqrt(sum(operators.multiply(x, x)));
   // the eigenvalues of a symmetric matrix, the smallest first, and their vectors as columns: after Jacobi, who turns two

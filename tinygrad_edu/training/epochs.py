@@ -255,23 +255,27 @@ class Task:
         except ValueRead as error:
             raise ValueRead(f"{error}; or train without compiled=True") from None
         model.eval()  # a compiled step has the layers' modes of its beginning
-        at_once = max(1, int(AT_ONCE / len(first[3]) / self.optimizer.buffer.data.size)) * len(first[3])
 
         def epoch(order: Array, size: int) -> Evaluation:
-            total, right, seen = 0.0, None, 0
             taken = [np.ascontiguousarray(a, step.kinds[name][0]) for name, a in (("X", X), ("y", y))]  # once
-            for start in range(0, len(order), at_once):
-                part, counted, count = of_all(step.epoch, *taken, order[start : start + at_once], size)
-                total, right, seen = total + part, None if counted is None else (right or 0) + counted, seen + count
-                if interrupted:
-                    break
-            return means(total, right, seen, seen * (self.read.each if self.read else 0))
+            return self._in_calls(partial(of_all, step.epoch, *taken), interrupted, order, size)
 
         def batches(order: Array, size: int) -> Evaluation:
             return self._in_batches(lambda rows: of_all(step.counted, X[rows], y[rows]), interrupted, order, size)
 
         code = epoch if counts is None else batches
         return lambda order, size: (code if self.goes_on() else self.eager(interrupted))(order, size)
+
+    def _in_calls(self, call: Callable[..., Any], interrupted: list[bool], order: Array, size: int) -> Evaluation:
+        """Train for an epoch by calls of so many batches that an interrupt is heard soon. call : of rows and size."""
+        total, right, seen = 0.0, None, 0
+        at_once = max(1, int(AT_ONCE / size / self.optimizer.buffer.data.size)) * size
+        for start in range(0, len(order), at_once):
+            part, counted, count = call(order[start : start + at_once], size)
+            total, right, seen = total + part, None if counted is None else (right or 0) + counted, seen + count
+            if interrupted:
+                break
+        return means(total, right, seen, seen * (self.read.each if self.read else 0))
 
 
 def objection(task: Task) -> str:
