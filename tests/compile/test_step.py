@@ -798,7 +798,7 @@ def test_the_loops_that_the_docs_show():
     page = (Path(__file__).parents[2] / "docs" / "program.md").read_text(encoding="utf-8")
     block = page.partition("what was made of it:\n\n```\n")[2].partition("```")[0]
     step = Pair(network(sizes=(2, 16, 16, 2)), X=X[:, :2]).step
-    assert len(block.splitlines()) == 3
+    assert len(block.splitlines()) == 4
     assert block in step.source
 
 
