@@ -956,10 +956,16 @@ def test_labels_that_do_not_fit_are_refused_and_not_wrapped(dtype):
         pair.step(X, LABELS * 0 + 2**32)
 
 
-def test_a_parameter_that_requires_no_gradient_any_more():
-    pair = Pair(network())
-    pair.models[0][0].W.requires_grad = False
-    with pytest.raises(RuntimeError, match="requires no gradient any more; compile the step again"):
+@pytest.mark.parametrize("before", [True, False])
+def test_a_parameter_that_requires_no_gradient_any_more_or_one_now(before):
+    def made():
+        model = network()()
+        model[0].W.requires_grad = before
+        return model
+
+    pair = Pair(made)
+    pair.models[0][0].W.requires_grad = not before
+    with pytest.raises(RuntimeError, match="a gradient now and did not, or the other way round; compile"):
         pair.step(X, LABELS)
 
 

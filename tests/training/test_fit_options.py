@@ -459,6 +459,58 @@ def test_what_a_callback_changes_is_followed_without_compiling_again(four, tmp_p
 
 
 @needs_numba
+def test_auto_trains_what_a_callback_unfreezes(four):
+    def train(**options):
+        model = tg.mlp([2, 4, 3], rng=0)
+        optimizer, W = tg.SGD(model, lr=0.5), model[0].W
+        W.requires_grad = False
+        unfreeze = lambda row: setattr(W, "requires_grad", row["epoch"] >= 2)
+        tg.fit(model, X, Y, tg.cross_entropy, optimizer, 5, 16, rng=5, progress=False, callback=unfreeze, **options)
+        return W.numpy()
+
+    np.testing.assert_allclose(train(), train(compiled=False), rtol=1e-9)
+    assert not np.allclose(train(), tg.mlp([2, 4, 3], rng=0)[0].W.data)
+
+
+@needs_numba
+def test_auto_leaves_a_rate_a_rule_and_weights_of_yours_alone(four, capsys):
+    class Own(tg.SGD):
+        def zero_grad(self):
+            super().zero_grad()
+
+    def said(optimizer=lambda model: tg.SGD(model, lr=0.5), loss=tg.cross_entropy):
+        model = tg.mlp([2, 4, 3], rng=0)
+        tg.fit(model, X, Y, loss, optimizer(model), 4, 16, rng=5)
+        return capsys.readouterr().err
+
+    assert "compiled=False: <lambda> is not" in said(lambda model: tg.SGD(model, lr=lambda t: 0.5))
+    assert "compiled=False: Own is not" in said(Own)
+    assert "compiled=False: the loss has an array" in said(loss=partial(tg.cross_entropy, weight=np.ones(3)))
+    assert not four
+    assert "compiled=True" in said(lambda model: tg.SGD(model, lr=tg.schedules.cosine(0.5, 100)))
+
+
+@needs_numba
+@pytest.mark.parametrize("of_class", [0, 2])
+def test_a_compiled_fit_follows_labels_that_a_callback_changes(of_class):
+    def train(compiled):
+        y, model = Y.copy(), tg.mlp([2, 4, 3], rng=0)
+
+        def change(row):
+            if row["epoch"] == 2:
+                y[:20] = (y[:20] + 1) % 3
+
+        loss = partial(tg.cross_entropy, ignore_index=of_class)
+        tg.fit(
+            model, X, y, loss, tg.SGD(model, lr=0.5), 5, 16, rng=5, callback=change, progress=False, compiled=compiled
+        )
+        return model.state_dict()
+
+    for name, array in train(False).items():
+        np.testing.assert_allclose(train(True)[name], array, rtol=1e-9, atol=1e-12)
+
+
+@needs_numba
 def test_auto_lets_a_layer_of_yours_and_debug_see_every_batch(four):
     seen = []
 
@@ -467,9 +519,12 @@ def test_auto_lets_a_layer_of_yours_and_debug_see_every_batch(four):
             seen.append(len(x))
             return super().forward(x)
 
-    model = tg.Sequential(Counted(2, 3, rng=0))
-    tg.fit(model, X, Y, epochs=3, batch_size=16, rng=5, progress=False, compiled="auto")
-    assert len([n for n in seen if n > 1]) == 12
+    own = tg.Linear(2, 3, rng=0)  # of this package, but for its forward
+    own.forward = lambda x: [seen.append(len(x)), tg.Linear.forward(own, x)][1]
+    for layer in (Counted(2, 3, rng=0), own):
+        seen.clear()
+        tg.fit(tg.Sequential(layer), X, Y, epochs=3, batch_size=16, rng=5, progress=False, compiled="auto")
+        assert len([n for n in seen if n > 1]) == 12
     with tg.debug(show=False):
         fit(compiled="auto")
     assert not four

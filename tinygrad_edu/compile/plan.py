@@ -58,7 +58,8 @@ class Plan:
     """
 
     cached: bool
-    steady, _steps, _until = False, 1, 0
+    steady, _steps = False, 1
+    _until: list[tuple[Any, int]]  # what counts updates, and its count when no numbers are left
 
     def __init__(
         self,
@@ -98,10 +99,10 @@ class Plan:
 
         self._trained = [buffer.views[i] for i in inputs.trained.values()]
         self._without = [p for i, p in enumerate(optimizer.params) if i not in inputs.trained.values()]
-        self._others = [(t, t.array) for t in inputs.rest.values() if isinstance(t, Tensor)]
+        self._others = [(t, t.array, t.requires_grad) for t in inputs.rest.values() if isinstance(t, Tensor)]
         written = [line.target.removesuffix("[...]") for line in program.forward if "[" in line.target]
         self._written = [inputs.rest[name] for name in written]
-        self.updates = list[Update]()
+        self.updates, self._until = list[Update](), []
 
         size = sum(a.nbytes for a in (buffer.data, buffer.grad, *averages))
         self._shared = size >= threads.WORTH_A_THREAD and not isinstance(optimizer, Whole)
@@ -200,10 +201,12 @@ class Plan:
         return status
 
     def catch_up(self) -> None:
-        """Count the step that machine code has taken if an interrupt came before it was counted."""
-        taken = self._until - self._slots[self._left] - self.updates[0].t
-        if self.steady and taken:
-            self.optimizer.finish(self.updates, taken)
+        """Count the step that machine code has taken if an interrupt came before it was counted, or in between."""
+        counts = [(counted, until - self._slots[self._left]) for counted, until in self._until]
+        if self.steady and any(counted.t != t for counted, t in counts):
+            for counted, t in counts:
+                counted.t = t
+            self.optimizer.finish(self.updates, 0)
 
     def _number(self, updates: list[Update], going_on: bool) -> None:
         """Write down the numbers of this step. Of a step that goes on, also those of steps to come: twice as many each
@@ -221,7 +224,8 @@ class Plan:
                 at += self._width
             self._slots[self._rows] = self._row_at
         self._slots[self._left] = self._steps
-        self._until = updates[0].t + self._steps
+        counting: list[Any] = [self.optimizer, *updates]
+        self._until = [(counted, counted.t + self._steps) for counted in counting]
 
     def run_epoch(self, X: Array, y: Array, order: Array, size: int) -> int:
         """Take a step with each batch: so many rows at a time, in this order. Return the status of the last."""
@@ -263,8 +267,8 @@ class Plan:
         optimizer number its updates."""
         for t in self.moved():
             raise RuntimeError(
-                f"{t.label()} was moved to another buffer since the step was compiled, or requires no gradient any "
-                "more; compile the step again"
+                f"{t.label()} was moved to another buffer since the step was compiled, or requires a gradient now and "
+                "did not, or the other way round; compile the step again"
             )
         for p, _, g in self._trained:
             p.stored_grad = g
@@ -289,9 +293,10 @@ class Plan:
         return updates
 
     def moved(self) -> list[Tensor]:
-        """Return the Tensors whose numbers are no longer where machine code looks for them, or that were trained."""
+        """Return the Tensors whose numbers are no longer where machine code looks for them, or that are trained now and
+        were not, or the other way round."""
         trained = [p for p, data, _ in self._trained if p.array is not data or not p.retains_grad]  # it is a leaf
-        return trained + [t for t, array in self._others if t.array is not array]
+        return trained + [t for t, array, was in self._others if t.array is not array or t.requires_grad is not was]
 
     def _ahead(self, updates: list[Update], steps: int) -> Array:
         """Return a row for each of so many steps to come: what l2 and numbers of the updates will be."""

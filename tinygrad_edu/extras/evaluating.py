@@ -58,7 +58,7 @@ class PolyakSGD(Whole):
 
     def step(self, loss: Any = None) -> None:
         if loss is None:
-            raise TypeError("PolyakSGD needs the loss of this step: step(loss)")
+            raise TypeError(f"{type(self).__name__} needs the loss of this step: step(loss)")
         self.gap = float(loss)
         super().step()
 

@@ -227,11 +227,13 @@ class Task:
         from ..compile.step import CompiledStep
 
         refuse(self)
-        model, X, y, loss, counts = self.model, self.X, self.y, self.loss, self.counts
-        ignored = None if self.read is None else self.read.ignored
+        model, X, loss, counts = self.model, self.X, self.loss, self.counts
+        ignored, of_class = -1 if self.read is None else self.read.ignored, False
         if ignored is not None and ignored >= 0:  # of a class: no answer is to be taken for right
-            y = np.where(y == ignored, -1, y.astype(np.int64))
-            loss = partial(loss, ignore_index=-1)
+            loss, of_class = partial(loss, ignore_index=-1), True
+
+        def labels() -> Any:
+            return np.where(self.y == ignored, -1, self.y.astype(np.int64)) if of_class else self.y
 
         def of_all(function: Callable[..., Any], *args: Any) -> Any:
             """Return function of the arguments; what the loss refuses is said of y as a whole."""
@@ -239,10 +241,11 @@ class Task:
                 return function(*args)
             except (TypeError, ValueError) as error:
                 with model.evaluating(), suppress(Exception):
-                    about_fit(error, model(X[:1]), y)
+                    about_fit(error, model(X[:1]), labels())
                 raise
 
         model.train()
+        y = labels()
         if self.classes is not None:
             loss = ClassWeighted(loss, self.classes)
         if self.adds and counts is None:
@@ -257,10 +260,11 @@ class Task:
         model.eval()  # a compiled step has the layers' modes of its beginning
 
         def epoch(order: Array, size: int) -> Evaluation:
-            taken = [np.ascontiguousarray(a, step.kinds[name][0]) for name, a in (("X", X), ("y", y))]  # once
+            taken = [np.ascontiguousarray(a, step.kinds[name][0]) for name, a in (("X", X), ("y", labels()))]  # once
             return self._in_calls(partial(of_all, step.epoch, *taken), interrupted, order, size)
 
         def batches(order: Array, size: int) -> Evaluation:
+            y = labels()
             return self._in_batches(lambda rows: of_all(step.counted, X[rows], y[rows]), interrupted, order, size)
 
         code = epoch if counts is None else batches
@@ -282,10 +286,13 @@ def objection(task: Task) -> str:
     """Return why this training is better not compiled without being asked to; "" if nothing speaks against it."""
     if not hasattr(sgd, "py_func"):
         return "NUMBA_DISABLE_JIT is set"
-    layers = [type(layer) for _, layer in task.model.named_layers()]
-    for kind in (*layers, getattr(task.loss, "func", task.loss)):
-        if not is_ours(kind):  # its forward() may print or count, which it would do once
+    layers = [vars(layer).get("forward", type(layer)) for _, layer in task.model.named_layers()]
+    rates = [group["lr"] for group in task.optimizer.groups if callable(group["lr"])]
+    for kind in (*layers, getattr(task.loss, "func", task.loss), type(task.optimizer), *rates):
+        if not is_ours(kind):  # it may print or count, which it would do once, or read what changes within an epoch
             return f"{getattr(kind, '__name__', kind)} is not of this package"
+    if any(isinstance(value, (np.ndarray, Tensor)) for value in getattr(task.loss, "keywords", {}).values()):
+        return "the loss has an array, which may be changed in place"
     if any(getattr(thread, event) != getattr(type(thread), event) for event in EVENTS):
         return "debug() or another observer looks at each op"
     if task.optimizer.ranks is not None:

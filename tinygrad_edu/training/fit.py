@@ -81,9 +81,9 @@ def fit(
     callback : called with each epoch's row, or with the row and the `Run`; or a list of such. Training stops when one
         returns something true (see `callbacks`)
     compiled : run each epoch as one call of machine code (see `compile_step`): the same numbers to rounding, much
-        sooner. "auto" does so if 20,000 updates or more are ahead, and layers and loss are of this package; otherwise,
-        and where a step cannot be compiled or debug() looks on, it trains without. Where so many are ahead, a line
-        before the progress says which
+        sooner. "auto" does so if 20,000 updates or more are ahead, and layers, loss, rule and rate are of this package;
+        else, and where a step cannot be compiled or debug() looks on, it trains without. Where so many are ahead, a
+        line before the progress says which
     sample_weight : at least 0, one for each sample; the loss gets those of the batch as its keyword sample_weight.
         Accuracy and validation are not weighted. Batches whose weights are all 0, or whose labels are all ignored by
         the loss, are skipped
@@ -107,7 +107,8 @@ def fit(
     History : one row for each epoch. There is an accuracy if y holds class numbers and the model gives a score for each
         class, or if y holds 0 and 1 and the loss is `binary_cross_entropy_with_logits`: then a logit above 0 is a 1,
         and with several for each sample it is the share of right ones among all. Ctrl-C ends training after the
-        current batch, or, if compiled, after the current epoch; the rows so far are returned
+        current batch, or, if compiled, after some tenths of a second, or when the machine code is made; the rows so far
+        are returned
 
     Raises
     ------
