@@ -145,7 +145,7 @@ def test_the_keyboard_reaches_units_weights_the_map_and_the_pad(tab):
 
 def test_the_output_shows_a_unit_only_the_answer_or_no_test_data_and_is_saved(tab, tmp_path):
     go(tab, "data=circles&layers=4&t=20")
-    picture = lambda: tab.evaluate("$('map').toDataURL()")
+    picture = lambda: tab.evaluate("$('pg-back').toDataURL() + $('map').toDataURL()")
     seen = [picture()]
     for name in ("hard", "tests"):
         tab.click(f"#pg-{name}")
