@@ -159,7 +159,7 @@ def test_the_output_shows_a_unit_only_the_answer_or_no_test_data_and_is_saved(ta
         tab.click("#pg-save")
     saved.value.save_as(tmp_path / "net.svg")
     kinds = [part.tag.rpartition("}")[2] for part in ET.parse(tmp_path / "net.svg").iter()]
-    assert (kinds.count("path"), kinds.count("image")) == (2 * 4 + 4 * 2, 2 + 4 + 2 + 1)
+    assert (kinds.count("path"), kinds.count("image")) == (2 * 4 + 4 * 2, 2 + 4 + 2 + 2)  # the output is two
 
 
 def test_a_lesson_hides_what_it_does_not_need(tab):
