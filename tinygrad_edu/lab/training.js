@@ -89,9 +89,9 @@ function told_of(rule, { arrays, numbers, rows = 1 }, places) {
 const of_rows = (rule, rows) => (rows === 1 && rule.vectors ? rules[rule.vectors] : rule);
 // MathML out of what mathml.py has shortened
 function spelled(text) {
-  const parts = /(<[^>]*>)|(&\w+;)|([\p{L}_]+)|(\d[\d.]*)|(\S)/gu, grow = { "[": "(", "]": ")" };
-  const tagged = (all, tag, escaped, word, number, sign) =>
-    tag ?? (word === "if" || word === "else" ? `<mtext> ${word} </mtext>`
+  const parts = /(<[^>]*>)|(&\w+;)|(\xa0\w+\xa0)|([\p{L}_]+)|(\d[\d.]*)|(\S)/gu, grow = { "[": "(", "]": ")" };
+  const tagged = (all, tag, escaped, spaced, word, number, sign) =>
+    tag ?? (spaced ? `<mtext>${spaced}</mtext>`
     : word ? `<mi>${word}</mi>` : number ? `<mn>${number}</mn>`
     : "()".includes(sign ?? "-") ? `<mo stretchy="false">${sign}</mo>` : `<mo>${grow[sign] ?? sign ?? escaped}</mo>`);
   return `<math display="block">${text.replace(parts, tagged)}</math>`;
