@@ -67,8 +67,8 @@ class Optimizer {
   }
 }
 const larger_of = (a, b) => (b > a ? b : a); // and NaN is not learned
-// the names of what the kernel of a rule takes
-const arguments_of = ({ kernel }) => String(kernel).match(/\((.*?)\)/)[1].split(", ");
+// the names of what the kernel of a rule takes, as Python has them: a $ ends one that JavaScript keeps for itself
+const arguments_of = ({ kernel }) => String(kernel).match(/\((.*?)\)/)[1].replaceAll("$", "").split(", ");
 // Each statement of a rule at one step: the numbers before it and the number that it sets, for each place in the arrays that
 // the kernel was given, as they were before. rows : of these as a matrix
 function told_of(rule, { arrays, numbers, rows = 1 }, places) {
