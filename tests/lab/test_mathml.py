@@ -42,7 +42,7 @@ def test_an_equation_reads_as_it_is_written():
     assert read == ["m←β_1·m+(1−β_1)·g", "v←β_2·v+(1−β_2)·g·g", "p←p−(η·c_1·m)/(√(c_2·v)+ε)"]
     assert spoken(ET.fromstring(equation("a <- b - (c - d) · (e + f)"))) == "a←b−(c−d)·(e+f)"
     assert spoken(ET.fromstring(equation("a <- b - (c - d)"))) == "a←b−(c−d)"
-    assert spoken(ET.fromstring(equation("p <- -abs(g) if g > 0 else g^2"))) == "p←−|g| if g>0 else g2"
+    assert spoken(ET.fromstring(equation("p <- -abs(g) if g > 0 else g^2"))) == "p←−|g|\xa0if\xa0g>0\xa0else\xa0g2"
 
 
 def test_what_is_no_equation_is_refused():

@@ -44,7 +44,8 @@ def equation(line: str) -> str:
 def short(math: str) -> str:
     """Return an equation with words, numbers and signs without their tags, which ``spelled`` of the page puts back.
 
-    A bracket that does not grow is a round one there, one that does a square one.
+    A bracket that does not grow is a round one there, one that does a square one. The spaces around "if" and "else" do
+    not break, so that they stay: MathML trims others.
 
     >>> short(equation("v <- v + (1 - rho) · g"))
     'v←v+<mrow>(1−ρ)</mrow>·g'
@@ -52,7 +53,7 @@ def short(math: str) -> str:
     math = math.removeprefix('<math display="block">').removesuffix("</math>")
     for grows, round_one in zip(("<mo>(</mo>", "<mo>)</mo>"), "[]"):
         math = math.replace(grows, round_one)
-    return re.sub(r'<(m[ino]|mtext)(?: stretchy="false")?> ?([^<]*?) ?</\1>', r"\2", math)
+    return re.sub(r'<(m[ino]|mtext)(?: stretchy="false")?>([^<]*)</\1>', r"\2", math)
 
 
 def written(node: ast.expr, least: int = 0) -> str:
@@ -75,7 +76,7 @@ def written(node: ast.expr, least: int = 0) -> str:
         case ast.Compare(a, [op], [b]) if type(op) in SIGNS:
             return f"{written(a)}<mo>{escape(SIGNS[type(op)])}</mo>{written(b)}"
         case ast.IfExp(test, a, b):
-            text = f"{written(a)}<mtext> if </mtext>{written(test)}<mtext> else </mtext>{written(b)}"
+            text = f"{written(a)}<mtext>\xa0if\xa0</mtext>{written(test)}<mtext>\xa0else\xa0</mtext>{written(b)}"
             return bracketed(text) if least else text
         case ast.Call(ast.Name("sqrt"), [a]):
             return f"<msqrt>{row(a)}</msqrt>"

@@ -67,7 +67,7 @@ function with_numbers(rule, line, { known, value }) {
 function equation_of(rule, line, row) {
   const math = with_numbers(rule, line, row), [left] = sides_of(rule, line), pieces = [in_math("math")];
   for (const part of [...left, in_math("mo", "="), ...math.children]) {
-    const breaks = part.localName === "mo" && "=+−".includes(part.textContent);
+    const breaks = part.localName === "mo" && "=+−·".includes(part.textContent);
     if (breaks) pieces.push(in_math("math"));
     if (breaks) part.setAttribute("form", "infix");
     pieces.at(-1).append(part);

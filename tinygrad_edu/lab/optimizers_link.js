@@ -32,7 +32,7 @@ function follow_link(link) {
   const within = (x) => Math.max(-1e6, Math.min(1e6, x)); // NaN stays NaN
   const start = (kept.start ?? "").split(",").map(parseFloat).map(within), on = kept.rules?.split(",") ?? FIRST.rules;
   now.steps = whole("n", known.steps, 1, 5000);
-  now.t = whole("t", known.steps, 0, 5000);
+  now.t = Math.min(whole("t", known.steps, 0, 5000), now.steps);
   now.focus = kept.focus in rules ? kept.focus : now.focus;
   averages.beta = number("beta", 0.9, 0.2, 0.995);
   averages.source = kept.source === "run" ? "run" : "year";

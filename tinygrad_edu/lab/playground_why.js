@@ -26,9 +26,20 @@ function tell(event) {
   tip.replaceChildren(...[whys.get(place)() ?? []].flat().map((part) => element("div", {}, ...[part].flat())));
   tip.hidden = false;
   const r = place.getBoundingClientRect(), wide = place instanceof SVGElement; // an edge: beside the pointer
+  fit_maths(tip);
   const [x, y] = wide ? [event.clientX, event.clientY] : [r.left, r.bottom], { offsetWidth, offsetHeight } = tip;
+  const above = y - offsetHeight - (wide ? 12 : r.height + 8), most = innerHeight - offsetHeight - 8;
   tip.style.left = `${Math.max(8, Math.min(x, innerWidth - offsetWidth - 8))}px`;
-  tip.style.top = `${y + offsetHeight + 16 > innerHeight ? y - offsetHeight - (wide ? 12 : r.height + 8) : y + 12}px`;
+  tip.style.top = `${y + offsetHeight + 16 <= innerHeight ? y + 12 : above >= 8 ? above : Math.max(8, most)}px`;
+}
+// a piece of an equation that is wider than the tip may be is set smaller: under a pointer nothing scrolls
+function fit_maths(tip) {
+  const { paddingLeft, paddingRight } = getComputedStyle(tip);
+  const room = tip.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+  for (const math of tip.querySelectorAll("math")) {
+    const { width } = math.getBoundingClientRect();
+    if (width > room + 1) math.style.fontSize = `${room / width}em`;
+  }
 }
 function watch_whys() {
   const panel = $("playground"), hush = () => ($("pg-tip").hidden = true);

@@ -67,8 +67,8 @@ class Optimizer {
   }
 }
 const larger_of = (a, b) => (b > a ? b : a); // and NaN is not learned
-// the names of what the kernel of a rule takes
-const arguments_of = ({ kernel }) => String(kernel).match(/\((.*?)\)/)[1].split(", ");
+// the names of what the kernel of a rule takes, as Python has them: a $ ends one that JavaScript keeps for itself
+const arguments_of = ({ kernel }) => String(kernel).match(/\((.*?)\)/)[1].replaceAll("$", "").split(", ");
 // Each statement of a rule at one step: the numbers before it and the number that it sets, for each place in the arrays that
 // the kernel was given, as they were before. rows : of these as a matrix
 function told_of(rule, { arrays, numbers, rows = 1 }, places) {
@@ -89,9 +89,9 @@ function told_of(rule, { arrays, numbers, rows = 1 }, places) {
 const of_rows = (rule, rows) => (rows === 1 && rule.vectors ? rules[rule.vectors] : rule);
 // MathML out of what mathml.py has shortened
 function spelled(text) {
-  const parts = /(<[^>]*>)|(&\w+;)|([\p{L}_]+)|(\d[\d.]*)|(\S)/gu, grow = { "[": "(", "]": ")" };
-  const tagged = (all, tag, escaped, word, number, sign) =>
-    tag ?? (word === "if" || word === "else" ? `<mtext> ${word} </mtext>`
+  const parts = /(<[^>]*>)|(&\w+;)|(\xa0\w+\xa0)|([\p{L}_]+)|(\d[\d.]*)|(\S)/gu, grow = { "[": "(", "]": ")" };
+  const tagged = (all, tag, escaped, spaced, word, number, sign) =>
+    tag ?? (spaced ? `<mtext>${spaced}</mtext>`
     : word ? `<mi>${word}</mi>` : number ? `<mn>${number}</mn>`
     : "()".includes(sign ?? "-") ? `<mo stretchy="false">${sign}</mo>` : `<mo>${grow[sign] ?? sign ?? escaped}</mo>`);
   return `<math display="block">${text.replace(parts, tagged)}</math>`;
