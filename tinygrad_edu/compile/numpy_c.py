@@ -27,6 +27,7 @@ from llvmlite import binding
 from ..core.kernels import sgd
 from ..core.ops import Array
 from ..core.tensor import next_stamp
+from ..extras import gate
 from ..extras.one_thread import SMALL, blas_threads, cuts, libraries, one_thread, own_library
 from ..extras.threads import shared
 from ..guards.frames import warn
@@ -367,9 +368,7 @@ def _matmul_plainly(
 
 
 def _passes_plainly(a: Any, kind: int, dtype: int, shape: tuple[int, ...]) -> bool:
-    return (
-        id(type(a)) == kind and id(a.dtype) == dtype and a.shape == shape and a.flags.c_contiguous and a.flags.aligned
-    )
+    return id(type(a)) == kind and id(a.dtype) == dtype and gate.passes(a, a.dtype, shape)
 
 
 def _repeat_plainly(row: int, to: int, n: int, size: int) -> None:

@@ -132,7 +132,6 @@ class Plan:
         self.table.put(**{"l2": optimizer.regularised, "apart": self.apart, "class": id(np.ndarray)})
         self.table.put(**{f"state{i}": a for i, a in enumerate(averages)})
         self.table.put(**{f"kept {name}": a for name, a in kept.items()})
-        self._slots = self.table.view
         self._rows, self._left = (self.table.slots[name] for name in ("rows", "left"))
 
     def make_room(self, n: int) -> None:
@@ -202,7 +201,7 @@ class Plan:
 
     def catch_up(self) -> None:
         """Count the step that machine code has taken if an interrupt came before it was counted, or in between."""
-        counts = [(counted, until - self._slots[self._left]) for counted, until in self._until]
+        counts = [(counted, until - self.table.view[self._left]) for counted, until in self._until]
         if self.steady and any(counted.t != t for counted, t in counts):
             for counted, t in counts:
                 counted.t = t
@@ -222,8 +221,8 @@ class Plan:
             for update in updates:
                 self._pack(self._row, at, update.l2, *update.numbers)
                 at += self._width
-            self._slots[self._rows] = self._row_at
-        self._slots[self._left] = self._steps
+            self.table.view[self._rows] = self._row_at
+        self.table.view[self._left] = self._steps
         counting: list[Any] = [self.optimizer, *updates]
         self._until = [(counted, counted.t + self._steps) for counted in counting]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 DONE, SKIPPED, REFUSED, NOT_FINITE, NO_LOSS, OTHER = range(6)  # the status of a call: errors from REFUSED on
 FIXED = ("data", "grad", "l2", "numbers", "spans", "runs", "policy", "work", "out", "count", "apart")
-CALL = ("rows", "left", "n", "class", "dtype_X", "dtype_y")  # what the next call takes, see `Plan.number`
+CALL = ("rows", "left", "n", "class", "dtype_X", "dtype_y")  # what the next call takes, see `Plan.run`
 EPOCH = ("batch", "batch_X", "batch_y")  # the number of samples, and the arrays where a batch is brought together
 OWN = ("own_X", "own_y")  # copies of labels and of other indices: what was looked at is what is used
 

@@ -233,7 +233,7 @@ class SOAP(Squares):
 
     As the authors' package, but that columns of the basis stay in their order. The first update of a matrix finds the
     basis and moves nothing; then each ``every``-th update turns it on, by one step of power iteration and a QR. Among
-    directions that no gradient had yet a fixed matrix chooses, where there a last bit does. Vectors are moved as by
+    directions that no gradient had yet a fixed matrix chooses; in that package a last bit does. Vectors are moved as by
     `AdamW`. eps is added before the bias correction, and the decay comes behind the step. All is NumPy's, for small
     matrices: `compile_step` compiles the gradient and leaves the update to that.
 

@@ -228,11 +228,13 @@ class Task:
 
         refuse(self)
         model, X, loss, counts = self.model, self.X, self.loss, self.counts
-        ignored, of_class = -1 if self.read is None else self.read.ignored, False
-        if ignored is not None and ignored >= 0:  # of a class: no answer is to be taken for right
-            loss, of_class = partial(loss, ignore_index=-1), True
+        ignored = None if self.read is None else self.read.ignored
+        of_class = ignored is not None and ignored >= 0  # then no answer is to be taken for right
+        if of_class:
+            loss = partial(loss, ignore_index=-1)
 
         def labels() -> Any:
+            """Return y as it is now, which a callback may have changed."""
             return np.where(self.y == ignored, -1, self.y.astype(np.int64)) if of_class else self.y
 
         def of_all(function: Callable[..., Any], *args: Any) -> Any:
