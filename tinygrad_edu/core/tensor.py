@@ -567,7 +567,10 @@ class Observer:
         """``leaf.data = value`` is about to be run. Return True to prevent it."""
 
     def backward(self, root: Tensor, shares: Iterator[Share]) -> Iterator[Share]:
-        """A backward pass begins. Return its shares, these or others in the form that `backward_pass` yields."""
+        """A backward pass begins. Return its shares, these or others in the form that `backward_pass` yields.
+
+        Each is good until the next one is asked for: that may be written to the same place, if it is of the same leaf.
+        """
         return shares
 
     def step(self, optimizer: Any) -> None:
