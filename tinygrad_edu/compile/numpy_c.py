@@ -126,6 +126,7 @@ def _product_type(letter: str, bits: int) -> Any:
     return ctypes.CFUNCTYPE(None, flag, flag, flag, n, n, n, real, at, n, at, n, real, at, n)
 
 
+NEXT = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_void_p)  # the type of a generator's function
 LOOP = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)  # the type of an inner loop: arrays, length, steps, extra data
 
 
@@ -328,7 +329,7 @@ if hasattr(os, "register_at_fork"):
 
 @lru_cache
 def _native(letter: str) -> dict[str, Any]:
-    names = "place", "array", "address", "passes", "numbers_of", "repeat", "flush"
+    names = "array", "address", "passes", "numbers_of", "repeat", "random", "flush"
     own = {f"_{name}": getattr(intrinsics, name) for name in names}
     bits = (blas() or ("", 64))[1]
     called = {f"_{name}": intrinsics.called(name, inner_loop) for name in CALLED}
@@ -341,13 +342,13 @@ def _native(letter: str) -> dict[str, Any]:
 @lru_cache
 def _plain(dtype: Any) -> dict[str, Any]:
     return {f"_{name}": _called_plainly(name) for name in CALLED} | {
-        "_place": _array_plainly,
         "_array": _array_plainly,
         "_address": lambda a: a.ctypes.data,
         "_passes": _passes_plainly,
         "_numbers_of": lambda a: a.ctypes.data,
         "_matmul": partial(_matmul_plainly, dtype),
         "_repeat": _repeat_plainly,
+        "_random": lambda state, function: NEXT(int(function))(int(state)),
         "_flush": lambda mode: np.seterr(**(mode or {"all": "ignore"})),  # machine code warns of nothing
     }
 
