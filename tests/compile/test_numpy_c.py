@@ -131,6 +131,7 @@ def through_python(monkeypatch):
     monkeypatch.setattr(numpy_c, "inner_loop", lambda name, letter: None)
     numpy_c._named.cache_clear()
     numpy_c._native.cache_clear()
+    numpy_c._said.clear()
     with pytest.warns(UserWarning, match=r"^compiled steps call NumPy through Python, .*products, .*exp in float32, "):
         numpy_c.ready()
     numpy_c.ready()  # said once
@@ -368,3 +369,5 @@ def test_what_is_called_is_a_part_of_the_key():
     if not numpy_c.PLAIN:
         assert str(numpy_c.blas()) in numpy_c.ready()
         assert "expf" in numpy_c.ready()
+        assert "expf" in numpy_c.ready("_exp(z, 1, e, 3)")
+        assert "logf" not in numpy_c.ready("_exp(z, 1, e, 3)")

@@ -30,7 +30,7 @@ from .store import folder
 def key(text: str) -> str:
     """Return a hash of all that machine code depends on: the text, the sources of this package that it has functions
     from, the C functions that it calls, and the versions of the tools that make it."""
-    versions = [sys.version, numba.__version__, llvmlite.__version__, np.__version__, numpy_c.ready()]
+    versions = [sys.version, numba.__version__, llvmlite.__version__, np.__version__, numpy_c.ready(text)]
     lines = [line for line in parsed(text).body if isinstance(line, ast.ImportFrom)]
     imported = [getattr(sys.modules[str(line.module)], each.name) for line in lines for each in line.names]
     texts = [sources(getattr(f, "py_func", f)) for f in imported if is_ours(f)]
@@ -50,7 +50,7 @@ def load(text: str, name: str, given: Sequence[type], quiet: bool) -> tuple[Any,
     """
     if numpy_c.PLAIN:
         return getattr(_run(f"tinygrad_edu_step_{key(text)}", text, ""), name), False
-    about = text, name, numpy_c.ready()
+    about = text, name, numpy_c.ready(text)
     again = about in known.results
     entry, on_disk = known.of(about, partial(_load, text, name, given, quiet))
     return entry, again or on_disk

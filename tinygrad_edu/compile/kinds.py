@@ -162,9 +162,10 @@ def _floored(builder: Any, sign: str, x: Any, y: Any) -> Any:
 def _divided(builder: Any, sign: str, x: Any, y: Any) -> Any:
     """Return x // y or x % y of floats, as NumPy computes them (npy_divmod)."""
     zero, half, one = x.type(0), x.type(0.5), x.type(1)
+    kind = ir.FunctionType(x.type, [x.type, x.type])
 
     def same_sign(size: Any, as_: Any) -> Any:
-        return builder.call(builder.module.declare_intrinsic("llvm.copysign", [x.type]), [size, as_])
+        return builder.call(builder.module.declare_intrinsic("llvm.copysign", [x.type], kind), [size, as_])
 
     rest = builder.frem(x, y)
     some = builder.fcmp_unordered("!=", rest, zero)

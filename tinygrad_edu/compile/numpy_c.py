@@ -154,27 +154,32 @@ def _agrees(ufunc: Any, dtype: np.dtype[Any], address: int, extra: int | None) -
         return np.array_equal(out, ufunc(*given), equal_nan=True)
 
 
-def ready() -> str:
-    """Name all functions. Return a text that says which they are: a part of the machine code's key in the `cache`."""
-    return "plain" if PLAIN else _named()
+def ready(text: str | None = None) -> str:
+    """Name the functions that a module's text calls, or all. Return a text that says which they are: a part of the
+    machine code's key in the `cache`."""
+    return "plain" if PLAIN else _named(tuple(name for name in CALLED if text is None or f"_{name}(" in text))
+
+
+_said = set[str]()  # the functions that a warning has named
 
 
 @lru_cache
-def _named() -> str:
+def _named(names: tuple[str, ...]) -> str:
     """Do it once, before machine code that calls them is loaded: LLVM takes what has no name yet to be at address 0."""
     product, apart = blas(), list[str]()
     if product is None:
         apart.append("products")
         for letter in "sd":
             _call_python(f"tinygrad_edu_{letter}gemm", _product_type(letter, 64), partial(_multiply, SIMPLE[letter]))
-    loops = {f"{name}{letter}": inner_loop(name, letter) for name in CALLED for letter in "fd"}
+    loops = {f"{name}{letter}": inner_loop(name, letter) for name in names for letter in "fd"}
     for which in [which for which, extra in loops.items() if extra is None]:
         name, letter = which[:-1], which[-1]
         _call_python(f"tinygrad_edu_{name}_{letter}", LOOP, partial(_run_loop, getattr(np, name), SIMPLE[letter]))
         apart.append(f"{name} in {SIMPLE[letter]}")
-    if apart:
+    if new := [each for each in apart if each not in _said]:
+        _said.update(new)
         why = "its own function was not found, or does not agree with it"
-        warn(f"compiled steps call NumPy through Python, which is slower, for {', '.join(apart)}: {why}")
+        warn(f"compiled steps call NumPy through Python, which is slower, for {', '.join(new)}: {why}")
     entries = " ".join(f"{which}{extra or 0:d}" for which, extra in loops.items())
     return f"{product} {in_pieces() and SMALL} {sys.byteorder} {entries}"
 
@@ -303,7 +308,7 @@ def _ctrl_c_waits() -> Iterator[None]:
 
 def functions(dtype: Any) -> dict[str, Any]:
     """Return the functions that a step's loops call, by name; dtype is that of the parameters."""
-    ready()
+    ready("")
     return _plain(np.dtype(dtype)) if PLAIN else _native("s" if dtype == np.float32 else "d")
 
 
