@@ -157,7 +157,12 @@ def _agrees(ufunc: Any, dtype: np.dtype[Any], address: int, extra: int | None) -
 def ready(text: str | None = None) -> str:
     """Name the functions that a module's text calls, or all. Return a text that says which they are: a part of the
     machine code's key in the `cache`."""
-    return "plain" if PLAIN else _named(tuple(name for name in CALLED if text is None or f"_{name}(" in text))
+    return "plain" if PLAIN else _named(_called_in(text))
+
+
+@lru_cache(64)
+def _called_in(text: str | None) -> tuple[str, ...]:
+    return tuple(name for name in CALLED if text is None or f"_{name}(" in text)
 
 
 _said = set[str]()  # the functions that a warning has named

@@ -44,7 +44,7 @@ class Plan:
 
     Attributes
     ----------
-    program, text : of the gradients; and the module's text, which Numba compiles
+    program, text : of the gradients; and the module's text, which is compiled
     labelled : whether right answers are counted
     any_size : whether it is for batches of every size
     apart : whether the update is a call of its own: threads share it, ranks do, or something comes before it
