@@ -18,13 +18,14 @@ DTYPES = [np.bool_, np.int8, np.uint8, np.int32, np.uint32, np.int64, np.uint64,
 NAMES = {np.dtype(dtype).name: dtype for dtype in DTYPES}
 WHOLE = [0, 1, 2, 3, 5, 7, 100, -1, -2, -3, -7, -100]
 FLOATS = [0.0, -0.0, 1.0, -1.0, 2.5, -2.5, 0.75, -0.3, 7.0, 1e30, math.inf, -math.inf, math.nan]
+BELOW = float.fromhex("0x1.4a8d7ep+7"), float.fromhex("0x1.de98fp-1")  # in float32 (a - a % b) / b is just below 176
 STEP = numpy_c._native("d")
 
 
 def pairs(dtype):
-    numbers = FLOATS if np.dtype(dtype).kind == "f" else WHOLE
+    floats = np.dtype(dtype).kind == "f"
     with np.errstate(all="ignore"):
-        return np.array(list(itertools.product(numbers, repeat=2))).astype(dtype)
+        return np.array([*itertools.product(FLOATS if floats else WHOLE, repeat=2), *[BELOW] * floats]).astype(dtype)
 
 
 def each(expression, given, out, **names):
