@@ -1,5 +1,6 @@
 """Machine code on disk: the next process finds it, and what cannot be read or written is no error."""
 
+import inspect
 import os
 import pickle
 import stat
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.compile import cache, numpy_c, store
+from tinygrad_edu.compile import cache, intrinsics, kinds, library, machine, numpy_c, products, store
+from tinygrad_edu.extras import matrix_kernels, whole_kernels
 
 needs_numba = pytest.mark.skipif(numpy_c.PLAIN, reason="there is no machine code without Numba")
 
@@ -81,6 +83,17 @@ def test_the_key_changes_with_the_text_and_the_versions(monkeypatch):
     assert cache.key("b") != first
     monkeypatch.setattr(np, "__version__", "0")
     assert cache.key("a") != first
+
+
+@needs_numba
+def test_the_key_changes_with_the_functions_that_the_rule_calls_and_with_the_compiler(monkeypatch):
+    text = "from tinygrad_edu.extras.matrix_kernels import adafactor as _rule"
+    first, getsource = cache.key(text), inspect.getsource
+    for module in (matrix_kernels, whole_kernels, machine, kinds, intrinsics, products, library):
+        with monkeypatch.context() as patch:
+            patch.setattr(inspect, "getsource", lambda f, module=module: getsource(f) + "#" * (f is module))
+            assert cache.key(text) != first
+    assert cache.key(text) == first
 
 
 # --- damage -----------------------------------------------------------------------------------------------------------

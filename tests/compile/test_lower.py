@@ -3,6 +3,7 @@
 import math
 import re
 
+import by_machine
 import numpy as np
 import pytest
 import random_graphs
@@ -14,7 +15,6 @@ from tinygrad_edu.compile.lower import BATCHES, lower
 from tinygrad_edu.compile.memory import Memory
 from tinygrad_edu.compile.templates import DTYPES
 from tinygrad_edu.compile.values import CannotCompile, Elements, Length, tuple_text
-from tinygrad_edu.core import jit
 
 MODULE = {name: getattr(math, name) for name in ("erf", "erfc", "inf", "sqrt")}
 MODULE |= {str(dtype): dtype.type for dtype in DTYPES}
@@ -34,7 +34,7 @@ def run(program, lowered, inputs, n):
     """The loss, the gradients and the inputs, after the loops ran on inputs of n samples."""
     dtype = program.inputs[program.gradients[0]].dtype
     space = (
-        MODULE | numpy_c._plain(dtype) | {"_N": n, "_place": lambda *given: numpy_c._array_plainly(*given).view(Place)}
+        MODULE | numpy_c._plain(dtype) | {"_N": n, "_array": lambda *given: numpy_c._array_plainly(*given).view(Place)}
     )
     results = set(program.results.values())
     space |= {name: np.array(value).view(Place) for name, value in inputs.items()}
@@ -411,14 +411,14 @@ def run_by_machine(program, lowered, inputs, n):
     many, loss = len(set(lowered.numbers.values())), program.loss
     shapes = {name: tuple_text(shape) for name, shape in lowered.shapes.items()}
     places = [
-        f"{name} = _place(_at[{i}], 0, ({shapes[name]}), {a.dtype}, {lowered.numbers[name]}, {many})"
+        f"{name} = _array(_at[{i}], 0, ({shapes[name]}), {a.dtype}, {lowered.numbers[name]}, {many})"
         for i, (name, a) in enumerate(arrays.items())
     ]
     last = f"return {loss}[()]" if loss in lowered.shapes else f"return {loss}"
-    text = "\n    ".join(["def gradients(_N, _at):", *places, *lowered.lines, last])
-    space = MODULE | numpy_c.functions(dtype)
-    exec(text, space)
-    got = jit.compiled()(space["gradients"])(n, np.array([a.ctypes.data for a in arrays.values()], np.int64))
+    table = f"_at = _array(_table, 0, ({len(arrays)},), int64)"
+    text = "\n    ".join(["def f(_N, _table):", table, *places, *lowered.lines, last])
+    at = np.array([a.ctypes.data for a in arrays.values()], np.int64)
+    got = by_machine.compiled(text, **MODULE | numpy_c.functions(dtype))(n, at.ctypes.data)
     results = {name: arrays[result] for name, result in program.results.items()}
     return np.asarray(got, dtype), results, {name: arrays[name] for name in inputs}
 

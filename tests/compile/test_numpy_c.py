@@ -4,13 +4,13 @@ import ctypes
 import itertools
 from pathlib import Path
 
+import by_machine
 import numpy as np
 import pytest
 from rules_table import every_dtype
 
 from tinygrad_edu.compile import numpy_c
 from tinygrad_edu.compile.templates import CALLED
-from tinygrad_edu.core import jit
 from tinygrad_edu.extras.one_thread import ALONE, SMALL
 
 needs_numba = pytest.mark.skipif(numpy_c.PLAIN, reason="there is no machine code without Numba")
@@ -18,11 +18,9 @@ rng = np.random.default_rng(0)
 SIZES = [(1, 1, 1), (1, 5, 3), (7, 1, 2), (3, 4, 1), (17, 33, 9), (64, 64, 64), (5, 130, 257)]
 
 
-def compiled(f, dtype, **names):
+def compiled(f, dtype):
     """f as machine code, with what a step has around it."""
-    space = numpy_c._native("s" if dtype is np.float32 else "d") | {"dtype": dtype} | names
-    exec(f, space)
-    return jit.compiled()(space["f"])
+    return by_machine.compiled(f, dtype=dtype, **numpy_c._native("s" if dtype is np.float32 else "d"))
 
 
 def unaligned(array):
@@ -133,6 +131,7 @@ def through_python(monkeypatch):
     monkeypatch.setattr(numpy_c, "inner_loop", lambda name, letter: None)
     numpy_c._named.cache_clear()
     numpy_c._native.cache_clear()
+    numpy_c._said.clear()
     with pytest.warns(UserWarning, match=r"^compiled steps call NumPy through Python, .*products, .*exp in float32, "):
         numpy_c.ready()
     numpy_c.ready()  # said once
@@ -233,12 +232,13 @@ def test_every_function_has_numpys_bits(dtype):
     for i, name in enumerate(CALLED):
         ways = [("x, 1", "y, 1"), ("x, 1", "y, 0"), ("x, 0", "y, 1")] if getattr(np, name).nin == 2 else [("x, 1",)]
         for j, given in enumerate(ways):
-            out = f"_array(_address(out), {(3 * i + j) * x.size}, (n,), dtype)"
+            out = f"_array(out, {(3 * i + j) * x.size}, (n,), dtype)"
             lines.append(f"    _{name}({', '.join(given)}, {out}, n)")
-    run = compiled("def f(x, y, out, n):\n" + "\n".join(lines), dtype)
+    arrays = [f"    {name} = _array(_{name}, 0, (n,), dtype)" for name in "xy"]
+    run = compiled("\n".join(["def f(_x, _y, out, n):", *arrays, *lines]), dtype)
     for n in (x.size, 1):
         out = np.full((len(CALLED), 3, x.size), 7, dtype)
-        run(x, y, out, n)
+        run(x.ctypes.data, y.ctypes.data, out.ctypes.data, n)
         assert np.all(out[:, :, n:] == 7)
         for name, (got, number_right, number_left) in zip(CALLED, out):
             f = getattr(np, name)
@@ -287,19 +287,19 @@ def test_rows_are_repeated_as_often_as_is_said(way):
 def test_places_hold_every_dtype(dtype):
     """Copied by a place of two axes, by one number, and as an array."""
     text = """def f(a, b, n):
-    x = _place(_address(a), 2, (n, 3), dtype, 0, 2)
-    y = _place(_address(b), 0, (n, 3), dtype, 1, 2)
+    x = _array(a, 2, (n, 3), dtype, 0, 2)
+    y = _array(b, 0, (n, 3), dtype, 1, 2)
     for i in range(n):
         for j in range(3):
             y[i, j] = x[i, j]
     y[3 * n - 1] = x[0]
-    last = _array(_address(b), 3 * n, (1, 2), dtype)
+    last = _array(b, 3 * n, (1, 2), dtype)
     last[0, 1] = x[1, 0]
-    zero = _place(_address(b), 3 * n, (), dtype, 1, 2)
+    zero = _array(b, 3 * n, (), dtype, 1, 2)
     zero[()] = x[0, 1]
     """
     a, b = rng.integers(0, 2, 14).astype(dtype), np.zeros(14, dtype)
-    compiled(text, dtype)(a, b, 4)
+    compiled(text, dtype)(a.ctypes.data, b.ctypes.data, 4)
     np.testing.assert_array_equal(b[:11], a[2:13])
     assert (b[11], b[12], b[13]) == (a[2], a[3], a[5])
 
@@ -318,14 +318,16 @@ def test_arrays_by_address_in_plain_python():
 
 @needs_numba
 def test_small_numbers_are_0_inside_and_the_mode_is_restored():
-    text = """def f(x):
-    before = _flush(0)
-    inside = x[0] * x[1]
+    text = """def f(_x, _out):
+    x, out = _array(_x, 0, (2,), dtype), _array(_out, 0, (4,), dtype)
+    out[0] = before = _flush(0)
+    out[1] = x[0] * x[1]
     _flush(before)
-    return before, inside, x[0] * x[1], _flush(before)
+    out[2], out[3] = x[0] * x[1], _flush(before)
     """
-    f, tiny = compiled(text, np.float32), np.array([np.finfo(np.float32).tiny, 0.5], np.float32)
-    before, inside, after, again = f(tiny)
+    tiny, out = np.array([np.finfo(np.float32).tiny, 0.5], np.float32), np.zeros(4, np.float32)
+    compiled(text, np.float32)(tiny.ctypes.data, out.ctypes.data)
+    before, inside, after, again = out
     assert inside == 0
     assert after == tiny[0] * np.float32(0.5) > 0
     assert again == before
@@ -367,3 +369,5 @@ def test_what_is_called_is_a_part_of_the_key():
     if not numpy_c.PLAIN:
         assert str(numpy_c.blas()) in numpy_c.ready()
         assert "expf" in numpy_c.ready()
+        assert "expf" in numpy_c.ready("_exp(z, 1, e, 3)")
+        assert "logf" not in numpy_c.ready("_exp(z, 1, e, 3)")

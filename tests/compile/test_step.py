@@ -1221,8 +1221,8 @@ def test_indices_are_copied_before_the_look_at_them(index):
             i for i, line in enumerate(lines) if line.startswith(f"_repeat(_address(_{name}), _at[") and "_N *" in line
         ]
         own = lines[copy].split(", ")[1]
-        assert any(line.startswith(f"{name} = _place({own}, 0,") for line in lines[copy:])
-        assert not any(line.startswith(f"{name} = _place(_address(_{name})") for line in lines)
+        assert any(line.startswith(f"{name} = _array({own}, 0,") for line in lines[copy:])
+        assert not any(line.startswith(f"{name} = _array(_address(_{name})") for line in lines)
 
 
 def test_an_index_outside_the_batch_is_copied_before_the_look_at_it():

@@ -1,175 +1,73 @@
-"""Additions to Numba for compiled steps: arrays by their address, and calls of C functions by their name.
+"""Functions that write machine code themselves: arrays by their address, calls of C functions by their name, and what
+kernels call of Python, math and NumPy.
 
-An intrinsic is a function whose ``code`` writes the instructions (LLVM's) that Numba puts in its place. Nothing here
-has type hints: Numba finds the types.
+The first argument of each is the `machine.Writer`; the others are its values, or what is known when the code is made.
+Nothing here has type hints, as llvmlite has none.
 """
 
 from __future__ import annotations
 
-import operator
+import math
 import platform
 from functools import partial
 
 import numpy as np
 from llvmlite import ir
-from numba import intp, types
 from numba.core import cgutils
-from numba.core.typing.templates import AbstractTemplate, infer_global
-from numba.extending import NativeValue, intrinsic, lower_builtin, models, register_model, unbox
-from numba.np import arrayobj
+
+from .kinds import (
+    BOOL,
+    BYTES,
+    FLOAT,
+    INT,
+    WORD,
+    Array,
+    Intrinsic,
+    Value,
+    arithmetic,
+    cast,
+    common,
+    compared,
+    constant,
+    number,
+    types_of,
+)
 
 # --- arrays by their address ------------------------------------------------------------------------------------------
 
 
-class Place(types.Type):
-    """An array without gaps at an address, known to share no memory with a Place of another number.
-
-    The compiler cannot see that two stretches of a workspace lie apart, and would load every number again after each
-    store. So each load and store has a note (LLVM's alias.scope) that says which array the element belongs to.
-    """
-
-    def __init__(self, dtype, ndim, number, count):
-        self.dtype, self.ndim, self.number, self.count = dtype, ndim, number, count
-        super().__init__(f"Place({dtype}, {ndim}, {number} of {count})")
+def words(w, *values):
+    """Return whole numbers as registers of 64 bits."""
+    return [cast(w.builder, w.lifted(value), INT).parts[0] for value in values]
 
 
-@register_model(Place)
-class _PlaceModel(models.StructModel):
-    def __init__(self, manager, kind):
-        shape = types.UniTuple(types.intp, kind.ndim)
-        super().__init__(manager, kind, [("data", types.voidptr), ("shape", shape)])
+@Intrinsic
+def array(w, address, offset, shape, dtype, *apart):
+    """Return an array that starts so many elements after an address. apart : the numbers of `Array.apart`."""
+    at, start, *lengths = words(w, address, offset, *shape)
+    kind = Array(np.dtype(dtype), len(shape), apart or None)
+    data = w.builder.gep(w.builder.inttoptr(at, types_of(kind)[0]), [start], inbounds=True)
+    return Value(kind, (data, *lengths))
 
 
-@infer_global(operator.getitem)
-class _Get(AbstractTemplate):
-    def generic(self, args, kws):
-        return args[0].dtype(*args) if isinstance(args[0], Place) else None
+@Intrinsic
+def address(w, of):
+    """Return the address of an array."""
+    return Value(INT, (w.builder.ptrtoint(of.parts[0], WORD),))
 
 
-@infer_global(operator.setitem)
-class _Set(AbstractTemplate):
-    def generic(self, args, kws):
-        return types.none(args[0], args[1], args[0].dtype) if isinstance(args[0], Place) else None
-
-
-@lower_builtin(operator.getitem, Place, types.Any)
-def _load(context, builder, signature, args):
-    loaded = builder.load(_element(context, builder, signature, args))
-    _mark(builder, loaded, signature.args[0])
-    return context.data_model_manager[signature.args[0].dtype].from_data(builder, loaded)
-
-
-@lower_builtin(operator.setitem, Place, types.Any, types.Any)
-def _store(context, builder, signature, args):
-    value = context.data_model_manager[signature.args[0].dtype].as_data(builder, args[2])
-    stored = builder.store(value, _element(context, builder, signature, args))
-    _mark(builder, stored, signature.args[0])
-    return context.get_dummy_value()
-
-
-def _element(context, builder, signature, args):
-    """Return the pointer to the element of a Place at an index. A single number counts through all elements."""
-    kind, index = signature.args[:2]
-    place = cgutils.create_struct_proxy(kind)(context, builder, args[0])
-    several = isinstance(index, types.BaseTuple)
-    each = cgutils.unpack_tuple(builder, args[1]) if several else [args[1]]
-    shape = cgutils.unpack_tuple(builder, place.shape) if kind.ndim else []
-    at = context.get_constant(intp, 0)
-    for i, n, t in zip(each, shape, index if several else [index]):
-        at = builder.add(builder.mul(at, n, flags=["nsw"]), context.cast(builder, i, t, intp), flags=["nsw"])
-    data = builder.bitcast(place.data, context.get_data_type(kind.dtype).as_pointer())
-    return builder.gep(data, [at], inbounds=True)
-
-
-def _mark(builder, instruction, kind):
-    """Write the note: this load or store belongs to this Place, and to no other."""
-    module = builder.module
-    known = vars(module).setdefault("tinygrad_edu", {})  # made once for each Place, not for each of its elements
-    if kind not in known:
-        domain = module.add_metadata(["tinygrad_edu"])
-        scopes = [module.add_metadata([f"tinygrad_edu {k}", domain]) for k in range(kind.count)]
-        known[kind] = module.add_metadata([scopes.pop(kind.number)]), module.add_metadata(scopes)
-    instruction.set_metadata("alias.scope", known[kind][0])
-    instruction.set_metadata("noalias", known[kind][1])
-
-
-def _start(context, builder, dtype, signature, args):
-    """Return the pointer to the element that comes so many after an address."""
-    first = builder.inttoptr(args[0], context.get_data_type(dtype).as_pointer())
-    return builder.gep(first, [context.cast(builder, args[1], signature.args[1], intp)])
-
-
-def _lengths(context, builder, signature, args):
-    """Return the lengths in the shape that `place` and `array` were given."""
-    kinds = signature.args[2]
-    values = cgutils.unpack_tuple(builder, args[2]) if len(kinds) else []
-    return [context.cast(builder, n, kind, intp) for n, kind in zip(values, kinds)]
-
-
-@intrinsic(prefer_literal=True)
-def place(typingctx, address, offset, shape, dtype, number, count):
-    """Return a `Place` that starts so many elements after an address; it is the Place of this number, of count."""
-    kind = Place(dtype.dtype, len(shape), number.literal_value, count.literal_value)
-
-    def code(context, builder, signature, args):
-        out = cgutils.create_struct_proxy(kind)(context, builder)
-        out.data = builder.bitcast(_start(context, builder, kind.dtype, signature, args), cgutils.voidptr_t)
-        lengths = _lengths(context, builder, signature, args)
-        out.shape = context.make_tuple(builder, types.UniTuple(intp, kind.ndim), lengths)
-        return out._getvalue()
-
-    return kind(intp, offset, shape, dtype, number, count), code
-
-
-@intrinsic
-def array(typingctx, address, offset, shape, dtype):
-    """Return an array that starts so many elements after an address: it can be sliced and given to a kernel."""
-    kind = types.Array(dtype.dtype, len(shape), "C")
-
-    def code(context, builder, signature, args):
-        out = context.make_array(kind)(context, builder)
-        lengths = _lengths(context, builder, signature, args)
-        strides = [context.get_constant(intp, context.get_abi_sizeof(context.get_data_type(kind.dtype)))]
-        for n in lengths[:0:-1]:
-            strides.insert(0, builder.mul(strides[0], n))
-        data = _start(context, builder, kind.dtype, signature, args)
-        arrayobj.populate_array(out, data, lengths, strides, strides[-1], None)
-        return out._getvalue()
-
-    return kind(intp, offset, shape, dtype), code
-
-
-@intrinsic
-def address(typingctx, place):
-    """Return the address of a Place or an array."""
-
-    def code(context, builder, signature, args):
-        return builder.ptrtoint(_data(context, builder, place, args[0]), ir.IntType(64))
-
-    return intp(place), code
-
-
-def _data(context, builder, kind, value):
-    make = cgutils.create_struct_proxy(kind) if isinstance(kind, Place) else context.make_array(kind)
-    return builder.bitcast(make(context, builder, value).data, cgutils.voidptr_t)
-
-
-@intrinsic
-def repeat(typingctx, row, to, n, size):
+@Intrinsic
+def repeat(w, row, to, n, size):
     """Copy a row of so many bytes to n rows, by their addresses. Each copy takes all rows that are there already."""
-
-    def code(context, builder, signature, args):
-        copies(builder, *(context.cast(builder, x, t, intp) for x, t in zip(args, signature.args)))
-        return context.get_dummy_value()
-
-    return types.void(row, to, n, size), code
+    copies(w.builder, *words(w, row, to, n, size))
+    return constant(0)
 
 
 def copies(builder, row, to, n, size):
     """Write what `repeat` does."""
 
     def copy(to, start, size):
-        cgutils.raw_memcpy(builder, *[builder.inttoptr(x, cgutils.voidptr_t) for x in (to, start)], size, 1)
+        cgutils.raw_memcpy(builder, *[builder.inttoptr(x, BYTES) for x in (to, start)], size, 1)
 
     copy(to, row, size)
     rows = cgutils.alloca_once_value(builder, ir.IntType(64)(1))
@@ -187,22 +85,6 @@ def copies(builder, row, to, n, size):
     builder.position_at_end(end)
 
 
-class Object(types.Type):
-    """An object of Python that machine code is given as it is. An array takes Numba 0.1 microseconds to unpack."""
-
-    def __init__(self):
-        super().__init__("Object")
-
-
-OBJECT = Object()
-register_model(Object)(models.OpaqueModel)
-
-
-@unbox(Object)
-def _as_it_is(kind, value, c):
-    return NativeValue(value)
-
-
 # An array in memory, as NumPy's header ndarraytypes.h has it: a head as of each object, which ends with its class; the
 # address of its numbers, how many axes, their lengths, the steps along them, the array whose numbers these are, the
 # dtype, and flags
@@ -216,33 +98,38 @@ def _loaded(builder, start, offset, bits=64):
     return builder.load(builder.bitcast(place, ir.IntType(bits).as_pointer()))
 
 
-@intrinsic
-def passes(typingctx, given, kind, dtype, shape):
-    """Return whether an `Object` is an array of a class, a dtype (their addresses) and a shape, without gaps."""
-
-    def code(context, builder, signature, args):
-        given, kind, dtype, shape = args
-        same, found = partial(builder.icmp_unsigned, "=="), cgutils.alloca_once_value(builder, cgutils.false_bit)
-        with builder.if_then(same(_loaded(builder, given, HEAD - 8), kind)):
-            axes, flags = (_loaded(builder, given, HEAD + at, 32) for at in (8, 48))
-            fits = same(axes, axes.type(len(signature.args[3])))
-            fits = builder.and_(fits, same(_loaded(builder, given, HEAD + 40), dtype))
-            fits = builder.and_(fits, same(builder.and_(flags, flags.type(WHOLE)), flags.type(WHOLE)))
-            with builder.if_then(fits):
-                lengths = builder.inttoptr(_loaded(builder, given, HEAD + 16), cgutils.voidptr_t)
-                for i, n in enumerate(cgutils.unpack_tuple(builder, shape)):
-                    wanted = context.cast(builder, n, signature.args[3][i], intp)
-                    fits = builder.and_(fits, same(_loaded(builder, lengths, 8 * i), wanted))
-                builder.store(fits, found)
-        return builder.load(found)
-
-    return types.boolean(given, kind, dtype, shape), code
+@Intrinsic
+def passes(w, given, kind, dtype, shape):
+    """Return whether an object is an array of a class, a dtype (their addresses) and a shape, without gaps."""
+    builder, (given,) = w.builder, given.parts
+    kind, dtype, *lengths = words(w, kind, dtype, *shape)
+    same, found = partial(builder.icmp_unsigned, "=="), cgutils.alloca_once_value(builder, cgutils.false_bit)
+    with builder.if_then(same(_loaded(builder, given, HEAD - 8), kind)):
+        axes, flags = (_loaded(builder, given, HEAD + at, 32) for at in (8, 48))
+        fits = same(axes, axes.type(len(shape)))
+        fits = builder.and_(fits, same(_loaded(builder, given, HEAD + 40), dtype))
+        fits = builder.and_(fits, same(builder.and_(flags, flags.type(WHOLE)), flags.type(WHOLE)))
+        with builder.if_then(fits):
+            there = builder.inttoptr(_loaded(builder, given, HEAD + 16), BYTES)
+            for i, n in enumerate(lengths):
+                fits = builder.and_(fits, same(_loaded(builder, there, 8 * i), n))
+            builder.store(fits, found)
+    return Value(BOOL, (builder.load(found),))
 
 
-@intrinsic
-def numbers_of(typingctx, given):
-    """Return the address of the numbers of an `Object` that is an array."""
-    return intp(given), lambda context, builder, signature, args: _loaded(builder, args[0], HEAD)
+@Intrinsic
+def numbers_of(w, given):
+    """Return the address of the numbers of an object that is an array."""
+    return Value(INT, (_loaded(w.builder, given.parts[0], HEAD),))
+
+
+@Intrinsic
+def random(w, state, function):
+    """Return the next number of a generator of NumPy's, by the addresses of its state and of its function."""
+    state, function = words(w, state, function)
+    kind = ir.FunctionType(ir.DoubleType(), [BYTES])
+    function = w.builder.inttoptr(function, kind.as_pointer())
+    return Value(FLOAT, (w.builder.call(function, [w.builder.inttoptr(state, BYTES)]),))
 
 
 # --- numbers too small to be normal -----------------------------------------------------------------------------------
@@ -258,8 +145,8 @@ def processor(builder):
     if platform.machine() not in ("x86_64", "AMD64"):
         builder.store(word(0), place)
         return lambda name: None, place, word
-    pointer = builder.bitcast(place, cgutils.voidptr_t)
-    kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t])
+    pointer = builder.bitcast(place, BYTES)
+    kind = ir.FunctionType(ir.VoidType(), [BYTES])
 
     def control(name):
         builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.sse.{name}mxcsr"), [pointer])
@@ -267,52 +154,120 @@ def processor(builder):
     return control, place, word
 
 
-@intrinsic
-def flush(typingctx, mode):
+@Intrinsic
+def flush(w, mode):
     """Set the mode of this thread's processor, and return the mode before. In mode 0 numbers below the smallest normal
     one are taken for 0, as they cost a hundred times as long; a returned mode restores it. Only x86 has these modes."""
-
-    def code(context, builder, signature, args):
-        control, place, word = processor(builder)
-        control("st")
-        before = builder.load(place)
-        fast = builder.or_(before, word(0x8040))  # flush to zero, denormals are zero
-        given = builder.trunc(args[0], word) if args[0].type.width > 32 else args[0]
-        builder.store(builder.select(builder.icmp_unsigned("==", given, word(0)), fast, given), place)
-        control("ld")
-        return before
-
-    return types.uint32(mode), code
+    builder = w.builder
+    control, place, word = processor(builder)
+    control("st")
+    before = builder.load(place)
+    fast = builder.or_(before, word(0x8040))  # flush to zero, denormals are zero
+    given = builder.trunc(*words(w, mode), word)
+    builder.store(builder.select(builder.icmp_unsigned("==", given, word(0)), fast, given), place)
+    control("ld")
+    return Value(np.dtype(np.uint32), (before,))
 
 
-# --- functions --------------------------------------------------------------------------------------------------------
+# --- functions of NumPy's ---------------------------------------------------------------------------------------------
 
 
 def called(name, inner_loop):
     """Return NumPy's inner loop as a function: (array, step, ..., out, n). An array with step 0 is one number.
     inner_loop says whether the loop for a letter takes extra data."""
 
-    def code(context, builder, signature, values):
-        *pairs, out, n = zip(signature.args, values)
-        letter = "f" if out[0].dtype == types.float32 else "d"
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(64)
+    def code(w, *given):
+        *pairs, out, n = given
+        builder, letter = w.builder, "f" if out.kind.dtype == np.float32 else "d"
         arrays = [*pairs[::2], out]
-        pointers, steps = (cgutils.alloca_once(builder, kind, len(arrays)) for kind in (byte, word))
-        length = cgutils.alloca_once_value(builder, context.cast(builder, n[1], n[0], intp))
-        item = context.get_constant(intp, 4 if letter == "f" else 8)
-        moves = [builder.mul(context.cast(builder, step, kind, intp), item) for kind, step in pairs[1::2]]
-        for i, ((kind, array), move) in enumerate(zip(arrays, [*moves, item])):
-            builder.store(_data(context, builder, kind, array), cgutils.gep_inbounds(builder, pointers, i))
-            builder.store(move, cgutils.gep_inbounds(builder, steps, i))
-        extra = cgutils.get_null_value(byte)
+        pointers, steps = (cgutils.alloca_once(builder, kind, len(arrays)) for kind in (BYTES, WORD))
+        n, *moves = words(w, n, *pairs[1::2], 1)
+        length, item = cgutils.alloca_once_value(builder, n), WORD(out.kind.dtype.itemsize)
+        for i, (each, move) in enumerate(zip(arrays, moves)):
+            builder.store(builder.bitcast(each.parts[0], BYTES), cgutils.gep_inbounds(builder, pointers, i))
+            builder.store(builder.mul(move, item), cgutils.gep_inbounds(builder, steps, i))
+        extra = BYTES(None)
         if inner_loop(name, letter):
             symbol = f"tinygrad_edu_{name}_{letter}_data"
             extra = builder.module.globals.get(symbol) or ir.GlobalVariable(builder.module, ir.IntType(8), symbol)
-        loop = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), word.as_pointer(), word.as_pointer(), byte])
+        loop = ir.FunctionType(ir.VoidType(), [BYTES.as_pointer(), WORD.as_pointer(), WORD.as_pointer(), BYTES])
         function = cgutils.get_or_insert_function(builder.module, loop, f"tinygrad_edu_{name}_{letter}")
         builder.call(function, [pointers, length, steps, extra])
-        return context.get_dummy_value()
+        return constant(0)
 
-    if getattr(np, name).nin == 1:
-        return intrinsic(lambda typingctx, a, step, out, n: (types.void(a, step, out, n), code))
-    return intrinsic(lambda typingctx, a, step, b, step2, out, n: (types.void(a, step, b, step2, out, n), code))
+    return Intrinsic(code)
+
+
+# --- what kernels call ------------------------------------------------------------------------------------------------
+
+
+def _of_floats(name):
+    """Return a function of one float by LLVM's own, or if there is none by that of C."""
+
+    def code(w, x):
+        x = w.lifted(x)
+        x = x if x.kind.kind == "f" else cast(w.builder, x, FLOAT)
+        real = number(x.kind)
+        if name.startswith("llvm."):
+            function = w.builder.module.declare_intrinsic(name, [real])
+        else:
+            function = w.external(name + "f" * (x.kind.itemsize == 4), real, real)
+        return Value(x.kind, (w.builder.call(function, list(x.parts)),))
+
+    return Intrinsic(code)
+
+
+def _larger(sign):
+    """Return the larger of two numbers for ">=", else the smaller; NaN if there is one, as NumPy does."""
+
+    def code(w, a, b):
+        builder, a, b = w.builder, w.lifted(a), w.lifted(b)
+        dtype = common(a.kind, b.kind)
+        a, b = (cast(builder, x, dtype) for x in (a, b))
+        first = compared(builder, sign, a, b).parts[0]
+        if dtype.kind == "f":
+            first = builder.or_(first, builder.fcmp_unordered("uno", *a.parts * 2))
+        return Value(dtype, (builder.select(first, *a.parts, *b.parts),))
+
+    return Intrinsic(code)
+
+
+@Intrinsic
+def _sign(w, x):
+    """Return 1 or -1, and a zero or NaN as it is."""
+    (a,), zero = x.parts, number(x.kind)(0)
+    below = w.builder.select(w.builder.fcmp_ordered("<", a, zero), a.type(-1), a)
+    return Value(x.kind, (w.builder.select(w.builder.fcmp_ordered(">", a, zero), a.type(1), below),))
+
+
+@Intrinsic
+def _absolute(w, x):
+    if x.kind.kind == "f":
+        return _of_floats("llvm.fabs").code(w, x)
+    below = compared(w.builder, "<", x, constant(0)).parts[0]
+    minus = cast(w.builder, arithmetic(w.builder, "-", constant(0), x), x.kind)
+    return Value(x.kind, (w.builder.select(below, *minus.parts, *x.parts),))
+
+
+@Intrinsic
+def _finite(w, x):
+    return compared(w.builder, "==", arithmetic(w.builder, "-", x, x), constant(0.0))
+
+
+def _zeros(w, dtype, n):
+    """Return an array of n zeros, for as long as the function runs."""
+    builder, size = w.builder, WORD(dtype.itemsize)
+    data = builder.call(w.external("calloc", BYTES, WORD, WORD), [*n.parts, size])
+    w.owned.append(data)
+    kind = Array(dtype, 1)
+    return Value(kind, (builder.bitcast(data, types_of(kind)[0]), *n.parts))
+
+
+KNOWN = {
+    **{math.sqrt: _of_floats("llvm.sqrt"), math.erf: _of_floats("erf"), math.erfc: _of_floats("erfc")},
+    **{np.maximum: _larger(">="), np.minimum: _larger("<="), max: _larger(">="), min: _larger("<=")},
+    **{abs: _absolute, np.sign: _sign, math.isfinite: _finite},
+    len: Intrinsic(lambda w, x: Value(INT, x.parts[1:2])),
+    np.empty_like: Intrinsic(lambda w, x: _zeros(w, x.kind.dtype, Value(INT, x.parts[1:2]))),
+    np.zeros: Intrinsic(lambda w, n: _zeros(w, FLOAT, n)),
+}

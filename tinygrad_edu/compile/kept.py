@@ -1,4 +1,4 @@
-"""Machine code that outlives the process: `Kept` takes the place of Numba's cache, for steps and for kernels alike.
+"""Machine code that outlives the process: `Kept` takes the place of Numba's cache, for kernels.
 
 Numba's own cache trusts what it finds: a damaged index is an error in every later process, a flipped bit is run. Here
 there is no index. A file's name is a hash of all that its machine code depends on, and `store` looks before it reads;
@@ -25,21 +25,15 @@ from numba.core.serialize import dumps
 from . import store
 
 FORM: Any = CompileResultCacheImpl  # turns what Numba compiled into parts that can be pickled, and back
-SOURCE = "tinygrad_edu_source"  # the name that a step's module has for its own text
 
 
 class Kept(NullCache):
-    """The machine code of one function on disk.
-
-    Attributes
-    ----------
-    missed : called when a version was not found and is about to be compiled
-    """
+    """The machine code of one function on disk."""
 
     def __init__(self, rule: Callable[..., Any], source: str, options: Any) -> None:
         code = rule.__code__
         known = [value for value in code.co_consts if not hasattr(value, "co_code")]
-        self.rule, self.missed = rule, _nothing
+        self.rule = rule
         self.about = [numba.__version__, llvmlite.__version__, sys.version, repr(options), source, rule.__qualname__]
         self.about += [code.co_code.hex(), repr(known), repr(code.co_names), repr(rule.__defaults__)]
 
@@ -62,7 +56,6 @@ class Kept(NullCache):
             data = store.read(path) if store.trusted(path.parent) else None
             if data is not None:
                 return FORM.rebuild(None, target_context, pickle.loads(data))
-        self.missed()
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -75,10 +68,6 @@ class Kept(NullCache):
                 store.trim(path)
 
 
-def _nothing() -> None:
-    pass
-
-
 def keep(kernel: Any, function: Any) -> Any:
     """Return Numba's function of a kernel, and have it keep its machine code on disk.
 
@@ -88,17 +77,17 @@ def keep(kernel: Any, function: Any) -> Any:
     rule = kernel.py_func
     if rule.__closure__ is None:
         with suppress(OSError, TypeError, KeyError):
-            kept = Kept(rule, _sources(rule), function.targetoptions)
-            vars(function).update(_cache=kept, kept=kept)
+            kept = Kept(rule, sources(rule), function.targetoptions)
+            vars(function).update(_cache=kept)
     return function
 
 
-def _sources(rule: Callable[..., Any]) -> str:
+def sources(rule: Callable[..., Any]) -> str:
     """Return the texts of the modules of a function and of all kernels below it, and the numbers that these read."""
     rules, texts = [rule], dict[str, None]()
     for each in rules:  # which grows
         module, used = sys.modules[each.__module__], [each.__globals__.get(name) for name in each.__code__.co_names]
-        texts[vars(module).get(SOURCE) or inspect.getsource(module)] = None
+        texts[inspect.getsource(module)] = None
         texts[repr([value for value in used if isinstance(value, (int, float, str, tuple))])] = None
         rules += [f for f in (getattr(value, "py_func", None) for value in used) if f and f not in rules]
     return "\0".join(texts)

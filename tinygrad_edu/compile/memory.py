@@ -140,7 +140,7 @@ class Memory:
         numbers = self.numbers()
         many = len(set(numbers.values()))
         return [f"{name} = {of}" for name, of in self._renamed().items()] + [
-            f"{name} = _place(_address({r.base}), 0, ({tuple_text(r.shape)}), {r.dtype}, {numbers[name]}, {many})"
+            f"{name} = _array(_address({r.base}), 0, ({tuple_text(r.shape)}), {r.dtype}, {numbers[name]}, {many})"
             for name, r in self.regions.items()
             if r.base
         ]

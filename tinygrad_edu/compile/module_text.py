@@ -39,7 +39,7 @@ globals().update(_functions(_np.{dtype}))
 
 
 @_kernel
-def gradients({rest}, _X, _y):
+def gradients(_at, _X, _y):
     """Forward and backward pass: the loss goes to _out, the gradients into the flat gradient."""
     _N = len(_X)
     _P = (_N + 15) // 16 * 16
@@ -54,7 +54,7 @@ def gradients({rest}, _X, _y):
 def cut(_at, _r, _k, _n):
     """Begin and end of piece _k of _n of a run of neighbouring parameters."""
     _spans = _array(_at[{at[spans]}], 0, (_at[{at[runs]}], 2), int64)
-    _a, _b = _spans[_r]
+    _a, _b = _spans[_r, 0], _spans[_r, 1]
     _size = _b - _a
     return _a + _size * _k // _n // 16 * 16, _b if _k + 1 == _n else _a + _size * (_k + 1) // _n // 16 * 16
 
@@ -88,8 +88,9 @@ def change(_at, _k, _n):
 
 
 @_kernel
-def piece(_at, _looking, _k, _n):
+def piece(_table, _looking, _k, _n):
     """The part of one of several threads in the update of a large buffer."""
+    _at = _array(_table, 0, ({slots},), int64)
     _mode = _flush(0)
     _status = look(_at, _k, _n) if _looking else change(_at, _k, _n)
     _flush(_mode)
@@ -104,7 +105,7 @@ def update(_at):
 
 
 @_kernel
-def step(_table, {generators}_X, _y):
+def step(_table, _X, _y):
     """One batch, if it is as the one before and there are numbers for it. _table : the address of _at.
 
     Return the loss, or NaN, and why in _out."""
@@ -120,7 +121,7 @@ def step(_table, {generators}_X, _y):
     _xb = _array(_numbers_of(_X), 0, (_n, {x_shape}), {x_dtype})
     _yb = _array(_numbers_of(_y), 0, (_n, {y_shape}), {y_dtype})
     _repeat(_at[{at[rows]}], _at[{at[numbers]}], 1, _width)
-    _status = gradients({rest}, _xb, _yb)
+    _status = gradients(_at, _xb, _yb)
     if _status == {DONE} and not _at[{at[apart]}]:
         _status = update(_at)
     _flush(_mode)
@@ -133,20 +134,20 @@ def step(_table, {generators}_X, _y):
 
 
 @_kernel
-def batches({rest}, _X, _y, _order, _table):
-    """One batch after the other: the rows in this order. _table has the numbers of each update."""
+def batches(_at, _X, _y, _order, _rows):
+    """One batch after the other: the rows in this order. _X, _y, _rows : addresses; _rows has each update's numbers."""
     _out = _array(_at[{at[out]}], 0, ({OUT},), float64)
-    _width = 8 * _table.shape[1]
+    _width = _at[{at[runs]}] * {width} * 8
     for _first in range(0, len(_order), _at[{at[batch]}]):
         _n = min(_at[{at[batch]}], len(_order) - _first)
         _xb = _array(_at[{at[batch_X]}], 0, (_n, {x_shape}), {x_dtype})
         _yb = _array(_at[{at[batch_y]}], 0, (_n, {y_shape}), {y_dtype})
         for _i in range(_n):
             _row = _order[_first + _i]
-            _repeat(_address(_X) + _row * {x_bytes}, _at[{at[batch_X]}] + _i * {x_bytes}, 1, {x_bytes})
-            _repeat(_address(_y) + _row * {y_bytes}, _at[{at[batch_y]}] + _i * {y_bytes}, 1, {y_bytes})
-        _repeat(_address(_table) + int(_out[{APPLIED}]) * _width, _at[{at[numbers]}], 1, _width)
-        _status = gradients({rest}, _xb, _yb)
+            _repeat(_X + _row * {x_bytes}, _at[{at[batch_X]}] + _i * {x_bytes}, 1, {x_bytes})
+            _repeat(_y + _row * {y_bytes}, _at[{at[batch_y]}] + _i * {y_bytes}, 1, {y_bytes})
+        _repeat(_rows + int(_out[{APPLIED}]) * _width, _at[{at[numbers]}], 1, _width)
+        _status = gradients(_at, _xb, _yb)
         if _status != {DONE}:
             return _status
         _out[{STATUS}] = _status = update(_at)
@@ -162,10 +163,10 @@ def batches({rest}, _X, _y, _order, _table):
 
 
 @_kernel
-def epoch({rest}, _X, _y, _order, _table):
-    """All batches of an epoch."""
+def epoch(_table, _X, _y, _order, _n, _rows):
+    """All batches of an epoch: everything by its address, and the number of rows."""
     _mode = _flush(0)
-    _status = batches({rest}, _X, _y, _order, _table)
+    _status = batches(_array(_table, 0, ({slots},), int64), _X, _y, _array(_order, 0, (_n,), int64), _rows)
     _flush(_mode)
     return _status
 '''
@@ -225,16 +226,14 @@ class Parts(NamedTuple):
 
 def assemble(parts: Parts, rule: Any, states: int, size: int, dtype: Any) -> str:
     """Return the module's text, for a rule with so many running averages on so many parameters of one dtype."""
-    at = slots(states, parts.kept)
+    generators = 1 + max((drawn.generator for drawn in parts.drawn.values()), default=-1)
+    at = slots(states, parts.kept, generators)
     count = len(numbers_of(rule, 2 + states))
-    generators = sorted({f"_rng{drawn.generator}" for drawn in parts.drawn.values()})
     arguments = [f"_s{i}[_a:_b]" for i in range(states)] + [f"{dtype}(_numbers[_r, {k + 1}])" for k in range(count)]
     return TEMPLATE.format(
         **{name: n for name, n in {**vars(table), **globals()}.items() if name.isupper() and isinstance(n, int)},
         at=at,
         dtype=dtype,
-        rest=", ".join(["_at", *generators]),
-        generators="".join(f"{name}, " for name in generators),
         slots=len(at),
         body="\n".join(f"    {line}" for line in _body(parts, at, dtype)),
         size=size,
@@ -261,7 +260,7 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
 
     def place(name: str, base: str, offset: Any, kind: Any = dtype) -> str:
         where = f"{base}, {offset}, ({tuple_text(shapes[name])}), {kind}"
-        return f"{name} = _place({where}, {lowered.numbers[name]}, {many})"
+        return f"{name} = _array({where}, {lowered.numbers[name]}, {many})"
 
     lines = []
     for name, (kind, shape) in parts.kinds.items():
@@ -285,7 +284,8 @@ def _body(parts: Parts, at: Mapping[str, int], dtype: Any) -> list[str]:
     ]
     for name, (generator, p) in parts.drawn.items():
         index = names_of(shapes[name])
-        kept = f"{dtype}(_rng{generator}.random() >= {p!r}) / {dtype}({1 - p!r})"
+        drawn = f"_random(_at[{at[f'rng{generator}']}], _at[{at[f'random{generator}']}])"
+        kept = f"{dtype}({drawn} >= {p!r}) / {dtype}({1 - p!r})"
         lines += nested(zip(index, shapes[name]), [f"{name}[{', '.join(index)}] = {kept}"])
     lines += lowered.lines
     zeros = ", ".join("0" for _ in shapes.get(parts.loss, ())) or "()"

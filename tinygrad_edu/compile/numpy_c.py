@@ -126,6 +126,7 @@ def _product_type(letter: str, bits: int) -> Any:
     return ctypes.CFUNCTYPE(None, flag, flag, flag, n, n, n, real, at, n, at, n, real, at, n)
 
 
+NEXT = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_void_p)  # the type of a generator's function
 LOOP = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)  # the type of an inner loop: arrays, length, steps, extra data
 
 
@@ -153,27 +154,37 @@ def _agrees(ufunc: Any, dtype: np.dtype[Any], address: int, extra: int | None) -
         return np.array_equal(out, ufunc(*given), equal_nan=True)
 
 
-def ready() -> str:
-    """Name all functions. Return a text that says which they are: a part of the machine code's key in the `cache`."""
-    return "plain" if PLAIN else _named()
+def ready(text: str | None = None) -> str:
+    """Name the functions that a module's text calls, or all. Return a text that says which they are: a part of the
+    machine code's key in the `cache`."""
+    return "plain" if PLAIN else _named(_called_in(text))
+
+
+@lru_cache(64)
+def _called_in(text: str | None) -> tuple[str, ...]:
+    return tuple(name for name in CALLED if text is None or f"_{name}(" in text)
+
+
+_said = set[str]()  # the functions that a warning has named
 
 
 @lru_cache
-def _named() -> str:
+def _named(names: tuple[str, ...]) -> str:
     """Do it once, before machine code that calls them is loaded: LLVM takes what has no name yet to be at address 0."""
     product, apart = blas(), list[str]()
     if product is None:
         apart.append("products")
         for letter in "sd":
             _call_python(f"tinygrad_edu_{letter}gemm", _product_type(letter, 64), partial(_multiply, SIMPLE[letter]))
-    loops = {f"{name}{letter}": inner_loop(name, letter) for name in CALLED for letter in "fd"}
+    loops = {f"{name}{letter}": inner_loop(name, letter) for name in names for letter in "fd"}
     for which in [which for which, extra in loops.items() if extra is None]:
         name, letter = which[:-1], which[-1]
         _call_python(f"tinygrad_edu_{name}_{letter}", LOOP, partial(_run_loop, getattr(np, name), SIMPLE[letter]))
         apart.append(f"{name} in {SIMPLE[letter]}")
-    if apart:
+    if new := [each for each in apart if each not in _said]:
+        _said.update(new)
         why = "its own function was not found, or does not agree with it"
-        warn(f"compiled steps call NumPy through Python, which is slower, for {', '.join(apart)}: {why}")
+        warn(f"compiled steps call NumPy through Python, which is slower, for {', '.join(new)}: {why}")
     entries = " ".join(f"{which}{extra or 0:d}" for which, extra in loops.items())
     return f"{product} {in_pieces() and SMALL} {sys.byteorder} {entries}"
 
@@ -302,7 +313,7 @@ def _ctrl_c_waits() -> Iterator[None]:
 
 def functions(dtype: Any) -> dict[str, Any]:
     """Return the functions that a step's loops call, by name; dtype is that of the parameters."""
-    ready()
+    ready("")
     return _plain(np.dtype(dtype)) if PLAIN else _native("s" if dtype == np.float32 else "d")
 
 
@@ -328,7 +339,7 @@ if hasattr(os, "register_at_fork"):
 
 @lru_cache
 def _native(letter: str) -> dict[str, Any]:
-    names = "place", "array", "address", "passes", "numbers_of", "repeat", "flush"
+    names = "array", "address", "passes", "numbers_of", "repeat", "random", "flush"
     own = {f"_{name}": getattr(intrinsics, name) for name in names}
     bits = (blas() or ("", 64))[1]
     called = {f"_{name}": intrinsics.called(name, inner_loop) for name in CALLED}
@@ -341,13 +352,13 @@ def _native(letter: str) -> dict[str, Any]:
 @lru_cache
 def _plain(dtype: Any) -> dict[str, Any]:
     return {f"_{name}": _called_plainly(name) for name in CALLED} | {
-        "_place": _array_plainly,
         "_array": _array_plainly,
         "_address": lambda a: a.ctypes.data,
         "_passes": _passes_plainly,
         "_numbers_of": lambda a: a.ctypes.data,
         "_matmul": partial(_matmul_plainly, dtype),
         "_repeat": _repeat_plainly,
+        "_random": lambda state, function: NEXT(int(function))(int(state)),
         "_flush": lambda mode: np.seterr(**(mode or {"all": "ignore"})),  # machine code warns of nothing
     }
 

@@ -6,6 +6,7 @@ updates get their numbers and are counted. So compiled and eager steps can take 
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cached_property, partial
@@ -13,9 +14,7 @@ from math import prod
 from struct import Struct
 from typing import Any
 
-import numba
 import numpy as np
-from numba import types
 
 from ..core.buffers import aligned
 from ..core.jit import numbers_of
@@ -29,7 +28,6 @@ from ..extras.whole_optimizers import Whole, is_apart
 from ..program.program import Program
 from . import cache
 from .inputs import inputs_of, loops_of
-from .intrinsics import OBJECT
 from .module_text import APPLIED, LEFT_OUT, OUT, PROPAGATE, RAISE, SKIP, STATUS, Drawn, Kinds, Parts, assemble
 from .numpy_c import asleep, in_pieces, interrupted_late, interruptible, wake_blas
 from .products import LIMIT
@@ -46,7 +44,7 @@ class Plan:
 
     Attributes
     ----------
-    program, text : of the gradients; and the module's text, which Numba compiles
+    program, text : of the gradients; and the module's text, which is compiled
     labelled : whether right answers are counted
     any_size : whether it is for batches of every size
     apart : whether the update is a call of its own: threads share it, ranks do, or something comes before it
@@ -95,7 +93,7 @@ class Plan:
         )
         rule: tuple[Any, int] = (sgd, 0) if self._by_numpy else (optimizer.kernel, len(averages))
         self.text = assemble(parts, *rule, buffer.data.size, buffer.data.dtype)
-        self.labelled, self.generators = parts.labelled or parts.yes_or_no, list(rngs.values())
+        self.labelled = parts.labelled or parts.yes_or_no
 
         self._trained = [buffer.views[i] for i in inputs.trained.values()]
         self._without = [p for i, p in enumerate(optimizer.params) if i not in inputs.trained.values()]
@@ -112,10 +110,9 @@ class Plan:
         self._room, self._work, self._policy = -1, lowered.size, ""
         self._products, self._switches, self._cuts = lowered.products, False, False
         self._kinds = {name: kinds[name] for name in parts.indices}
-        self._types = [array_type(X), array_type(y)]
-        self._lay(averages, inputs.kept)
+        self._lay(averages, inputs.kept, list(rngs.values()))
 
-    def _lay(self, averages: list[Array], kept: dict[str, Array]) -> None:
+    def _lay(self, averages: list[Array], kept: dict[str, Array], rngs: list[np.random.Generator]) -> None:
         """Make the table, and the arrays that Python writes and reads beside it."""
         optimizer, buffer = self.optimizer, self.optimizer.buffer
         width = 1 + len(numbers_of(optimizer.kernel, 2 + len(optimizer.state)))
@@ -127,11 +124,14 @@ class Plan:
         self._row, self._row_at = memoryview(row).cast("B"), row.ctypes.data
         self.out: Any = memoryview(out)  # quicker than the array for a single number
         self._spans = np.zeros((len(optimizer.params), 2), np.int64)
-        self.table = Table(slots(len(averages), kept))
+        self.table = Table(slots(len(averages), kept, len(rngs)))
         self.table.put(data=buffer.data, grad=buffer.grad, out=out, numbers=numbers, spans=self._spans)
         self.table.put(**{"l2": optimizer.regularised, "apart": self.apart, "class": id(np.ndarray)})
         self.table.put(**{f"state{i}": a for i, a in enumerate(averages)})
         self.table.put(**{f"kept {name}": a for name, a in kept.items()})
+        self._drawn_by = rngs  # which live as long as their addresses are in use
+        for i, (state, function) in enumerate(map(next_random, rngs)):
+            self.table.put(**{f"rng{i}": state, f"random{i}": function})
         self._rows, self._left = (self.table.slots[name] for name in ("rows", "left"))
 
     def make_room(self, n: int) -> None:
@@ -241,7 +241,9 @@ class Plan:
         for k in range(OUT):
             self.out[k] = 0.0
         try:
-            status: int = self._switching(self.epoch, X, y, order, table)
+            status: int = self._switching(
+                self.epoch, *(a.ctypes.data for a in (X, y, order)), len(order), table.ctypes.data
+            )
         finally:  # an interrupt that waited is raised before the next line
             self.table.put(count=0)
             applied, left_out = int(self.out[APPLIED]), int(self.out[LEFT_OUT])
@@ -356,28 +358,25 @@ class Plan:
     @cached_property
     def step(self) -> Any:
         """The machine code for one batch."""
-        table, generators = self.table.at.ctypes.data, self.generators
-        return self._load("step", [table, *generators], [OBJECT, OBJECT])
+        return self._load("step", [object, object])
 
     @cached_property
     def piece(self) -> Any:
         """The machine code for one thread's part in the update."""
-        return self._load("piece", [self.table.at], [types.boolean, types.int64, types.int64])
+        return self._load("piece", [int] * 3)
 
     @cached_property
     def epoch(self) -> Any:
         """The machine code for all batches of an epoch."""
-        order, table = (types.Array(dtype, n, "C") for n, dtype in ((1, types.int64), (2, types.float64)))
-        return self._load("epoch", [self.table.at, *self.generators], [*self._types, order, table])
+        return self._load("epoch", [int] * 5)
 
-    def _load(self, name: str, bound: list[Any], given: list[Any]) -> Any:
-        """Return a function of the module, for what is given at each call; what is bound is given at all calls."""
-        code, self.cached = cache.load(self.text, name, [*map(array_type, bound), *given], self.quiet)
-        return partial(interruptible(code), *bound)
+    def _load(self, name: str, given: list[type]) -> Any:
+        """Return a function of the module, for what is given at each call after the address of the table."""
+        code, self.cached = cache.load(self.text, name, [int, *given], self.quiet)
+        return partial(interruptible(code), self.table.at.ctypes.data)
 
 
-def array_type(value: Any) -> Any:
-    """Return Numba's type of an array without gaps, or of a generator."""
-    if isinstance(value, np.ndarray):
-        return types.Array(numba.from_dtype(value.dtype), value.ndim, "C")
-    return numba.typeof(value)  # type: ignore[no-untyped-call]
+def next_random(rng: np.random.Generator) -> tuple[int, int]:
+    """Return the addresses of a generator's state, and of the function that draws a number from 0 to 1."""
+    found = rng.bit_generator.ctypes
+    return found.state_address, ctypes.cast(found.next_double, ctypes.c_void_p).value or 0

@@ -11,19 +11,18 @@ from __future__ import annotations
 from contextlib import suppress
 
 from llvmlite import binding, ir
-from numba import intp, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from ..extras.one_thread import ALONE, SMALL
-from .intrinsics import USUAL, copies, processor
+from .intrinsics import USUAL, copies, processor, words
+from .kinds import BOOL, WORD, Intrinsic, cast, constant
 
 PIECES = "_in_pieces"  # behind the name of BLAS's product
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112  # of BLAS
 VECTOR = 64  # bytes: two registers of a processor with AVX2, one with AVX-512
 DEEP = 400  # the most rows of b at once: what is copied of them stays in the processor's first cache
 MANY = 256  # rows of a that make a copy of b worth its while
-WORD, NUMBER = ir.IntType(64), ir.IntType(32)
+NUMBER = ir.IntType(32)
 
 
 def limit():
@@ -43,27 +42,22 @@ def matmul(letter, bits, pieces):
     at address 0 there is no row. bits are those of BLAS's whole numbers. pieces: a step holds BLAS at one thread
     (`Plan.run`), and a large product is computed in pieces (`numpy_c`)."""
 
-    @intrinsic(prefer_literal=True)
-    def multiply(typingctx, a, a_flipped, b, b_flipped, out, n, m, k, row):
-        width = m.literal_value if isinstance(m, types.IntegerLiteral) else 0
-
-        def code(context, builder, signature, args):
-            a, a_flipped, b, b_flipped, out, n, given, k, row = args
-            m = WORD(width) if width else given
-            args = a, a_flipped, b, b_flipped, out, n, m, k, row
-            if not width:
+    @Intrinsic
+    def multiply(w, a, a_flipped, b, b_flipped, out, n, m, k, row):
+        width, builder = m if isinstance(m, int) else 0, w.builder
+        a_flipped, b_flipped = (cast(builder, w.lifted(flag), BOOL).parts[0] for flag in (a_flipped, b_flipped))
+        a, b, out, n, m, k, row = words(w, a, b, out, n, m, k, row)
+        args = a, a_flipped, b, b_flipped, out, n, m, k, row
+        if not width:
+            _by_blas(builder, letter, bits, pieces, *args)
+            return constant(0)
+        size = builder.mul(builder.mul(n, m), k)
+        with builder.if_else(builder.icmp_signed("<=", size, WORD(LIMIT)), likely=True) as (small, large):
+            with small:
+                _by_loops(builder, letter, width, *args)
+            with large:
                 _by_blas(builder, letter, bits, pieces, *args)
-                return context.get_dummy_value()
-            size = builder.mul(builder.mul(n, m), k)
-            with builder.if_else(builder.icmp_signed("<=", size, WORD(LIMIT)), likely=True) as (small, large):
-                with small:
-                    _by_loops(builder, letter, width, *args)
-                with large:
-                    _by_blas(builder, letter, bits, pieces, *args)
-            return context.get_dummy_value()
-
-        flag, known = types.boolean, m if width else intp  # Numba keeps the code by these types
-        return types.void(intp, flag, intp, flag, intp, intp, known, intp, intp), code
+        return constant(0)
 
     return multiply
 

@@ -97,7 +97,7 @@ class CompiledStep:
     Attributes
     ----------
     program : the `Program` of the gradients
-    source : the text that Numba compiles
+    source : the text that is compiled
     cached : whether the machine code was found on disk
     seconds : the time that it took to get the machine code ready
     labelled : whether y holds class numbers, or answers of yes and no, so that right ones can be counted

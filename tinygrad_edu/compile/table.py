@@ -17,9 +17,11 @@ EPOCH = ("batch", "batch_X", "batch_y")  # the number of samples, and the arrays
 OWN = ("own_X", "own_y")  # copies of labels and of other indices: what was looked at is what is used
 
 
-def slots(states: int, kept: Iterable[str]) -> dict[str, int]:
-    """Return name -> number of the slot, for so many running averages and the arrays of these names."""
+def slots(states: int, kept: Iterable[str], generators: int = 0) -> dict[str, int]:
+    """Return name -> number of the slot, for so many running averages, the arrays of these names, and so many
+    generators: the state and the function of each."""
     names = [*FIXED, *CALL, *EPOCH, *OWN, *(f"state{i}" for i in range(states)), *(f"kept {name}" for name in kept)]
+    names += [f"{what}{i}" for i in range(generators) for what in ("rng", "random")]
     return {name: i for i, name in enumerate(names)}
 
 
