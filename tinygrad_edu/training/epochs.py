@@ -34,7 +34,7 @@ from .weights import adds, counts_of, require_counts
 if TYPE_CHECKING:
     from ..compile.step import CompiledStep
 
-MANY = 20_000  # updates: machine code saves a tenth of a millisecond in each, and takes some seconds to make
+MANY = 5_000  # updates: machine code saves a tenth of a millisecond in each, and takes half a second to make
 AT_ONCE = 5e8  # multiplications of parameters and samples in one call, a tenth of a second; then Ctrl-C is heard
 LARGE = 2**20  # bytes of a batch
 Train = Callable[[Array, int], Evaluation]  # of the rows in their order, and the size of a batch

@@ -81,7 +81,7 @@ def fit(
     callback : called with each epoch's row, or with the row and the `Run`; or a list of such. Training stops when one
         returns something true (see `callbacks`)
     compiled : run each epoch as one call of machine code (see `compile_step`): the same numbers to rounding, much
-        sooner. "auto" does so if 20,000 updates or more are ahead, and layers, loss, rule and rate are of this package;
+        sooner. "auto" does so if 5,000 updates or more are ahead, and layers, loss, rule and rate are of this package;
         else, and where a step cannot be compiled or debug() looks on, it trains without. Where so many are ahead, a
         line before the progress says which
     sample_weight : at least 0, one for each sample; the loss gets those of the batch as its keyword sample_weight.
