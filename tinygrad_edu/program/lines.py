@@ -121,5 +121,6 @@ def write(graph: Named, by: type[Writer] = Writer) -> Lines:
     names |= {line.target.removesuffix("[...]") for line in lines}
     calls = set().union(*(unbound(line.value) for line in lines))
     helpers = writer.helpers.text(calls - leaves.keys() - computed)
+    writer.helpers.scope.clear()  # it has arrays, and functions that have it: a circle, which would stay for a while
     kept = None if by is Writer else writer
     return Lines(forward, backward, names, helpers, writer.helpers.of_package(), kept)
