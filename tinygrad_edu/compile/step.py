@@ -96,7 +96,7 @@ class CompiledStep:
 
     Attributes
     ----------
-    program : the `Program` of the gradients
+    program : the `Program` of the gradients; its inputs beside the batch are the arrays that the step uses, not copies
     source : the text that Numba compiles
     cached : whether the machine code was found on disk
     seconds : the time that it took to get the machine code ready

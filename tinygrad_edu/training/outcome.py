@@ -28,13 +28,13 @@ class Copies:
     would take memory beside each step; in memory where no file can be written."""
 
     def __init__(self) -> None:
-        self.file: Any = None
+        self.file: Any = None  # which has arrays of these kinds
         self.kinds, self.arrays = list[tuple[tuple[int, ...], Any]](), list[Array]()
 
     def take(self, arrays: list[Array]) -> None:
         """Copy these arrays, in the place of those before."""
-        self.kinds, self.arrays = [(a.shape, a.dtype) for a in arrays], []  # the older ones go first
-        if sum(a.nbytes for a in arrays) >= LARGE:
+        self.kinds, self.arrays = [], []  # the older ones go first
+        if sum([a.nbytes for a in arrays]) >= LARGE:
             with suppress(OSError):  # the disk is full, or all of it is read-only
                 self._write(arrays)
                 return
@@ -50,14 +50,15 @@ class Copies:
             left = np.ascontiguousarray(a).reshape(-1).view(np.uint8)
             while left.size:
                 left = left[self.file.write(left) :]
+        self.kinds = [(a.shape, a.dtype) for a in arrays]
 
     def __iter__(self) -> Iterator[Array]:
         """Yield the copies; from a file one at a time."""
         yield from self.arrays
-        if not self.arrays and self.kinds:
+        if self.kinds:
             self.file.seek(0)
-            for shape, dtype in self.kinds:
-                yield np.fromfile(self.file, dtype, prod(shape)).reshape(shape)
+        for shape, dtype in self.kinds:
+            yield np.fromfile(self.file, dtype, prod(shape)).reshape(shape)
 
 
 class Numbers:
