@@ -17,6 +17,7 @@ import rules_table
 import tinygrad_edu as tg
 from tinygrad_edu.compile import cache, module_text, numpy_c, plan, rules  # noqa: F401, loaded before jit.kernel is replaced
 from tinygrad_edu.compile.inputs import freeze_indices
+from tinygrad_edu.compile.step import CompiledStep
 from tinygrad_edu.compile.values import CannotCompile
 from tinygrad_edu.core import jit
 from tinygrad_edu.core.layers import ACTIVATIONS
@@ -451,6 +452,34 @@ def test_updates_that_are_large_enough_for_threads(monkeypatch):
         pair.both(X[:n], LABELS[:n])
         pair.same()
     assert pair.optimizers[0].why("layers.0.W", (0, 0)).change != 0
+
+
+def test_an_epoch_of_such_updates_takes_no_machine_code_of_its_own(monkeypatch):
+    monkeypatch.setattr(threads, "WORTH_A_THREAD", 64)
+    model = network()()
+    step = CompiledStep(model, tg.cross_entropy, tg.Adam(model), X, LABELS, True, "epoch")
+    step.epoch(X, LABELS, np.arange(12), 12)
+    (made,) = step._plans.values()
+    assert vars(made).keys() & {"step", "piece", "epoch"} == {"step", "piece"}
+
+
+def test_the_program_of_a_step_has_the_numbers_of_now():
+    """Its inputs are the parameters and running means themselves, not copies from the time of the trace."""
+    model = tg.Sequential(tg.Linear(3, 4, rng=0), tg.BatchNorm1d(4), tg.Linear(4, 2, rng=1))
+    step = tg.compile_step(model, tg.cross_entropy, tg.Adam(model, lr=0.1), X, LABELS, quiet=True)
+    for _ in range(3):
+        step(X, LABELS)
+    inputs, tensors = step.program.inputs, model.named_tensors()
+    own = [t for t in tensors.values() if any(np.shares_memory(a, t.array) for a in inputs.values())]
+    assert len(own) == len(tensors)
+    before = model.state_dict()
+    loss, gradients = step.program(X=X, y=LABELS)
+    assert all(np.array_equal(a, before[name]) for name, a in model.state_dict().items())  # it wrote a copy
+    step.optimizer.zero_grad()
+    expected = tg.cross_entropy(model(X), LABELS)
+    expected.backward()
+    assert close(loss, expected.item(), 1e-12)
+    assert close(gradients["W1"], model[0].W.grad, 1e-12)
 
 
 # --- layers, losses and models ----------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Lines that are kept: a graph that differs in its numbers alone has those of an earlier one, any other has its own."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -101,3 +103,29 @@ def test_the_lines_of_few_graphs_are_kept(monkeypatch):
     for n in range(1, 9):
         tg.trace(lambda x: (x * x).sum(), np.ones(n))
         assert len(lines.known.results) <= 3
+
+
+COLUMNS = np.array([0, 2, 2])
+
+
+@pytest.mark.parametrize("f", [lambda x: (x * x).sum(), lambda x: x.max(axis=0).sum(), lambda x: x[:, COLUMNS].std()])
+def test_a_trace_leaves_no_array_to_the_cyclic_collector(f):
+    gc.collect()
+    gc.disable()
+    try:
+        program = tg.trace(f, np.arange(12.0).reshape(3, 4))
+        gc.set_debug(gc.DEBUG_SAVEALL)  # what it finds is kept in gc.garbage
+        gc.collect()
+        gc.set_debug(0)
+        left = [type(value).__name__ for value in gc.garbage if is_large(value)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert (left, program.any_size) == ([], True)
+
+
+def is_large(value):
+    """Return whether this is an array, a Tensor, or names of such, as the globals of lines are."""
+    values = value.values() if isinstance(value, dict) else [value]
+    return any(isinstance(each, (np.ndarray, tg.Tensor)) for each in values)

@@ -1,6 +1,8 @@
 """Training: fit takes the steps that a loop written by hand takes, reports them truly, stops when it is told to, and
 refuses what it cannot learn from; evaluate changes nothing."""
 
+import gc
+import os
 import signal
 import threading
 import weakref
@@ -304,8 +306,53 @@ def test_a_learning_rate_that_is_far_too_large_is_an_error_and_no_warning():
         )
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_a_fit_that_ends_in_nan_leaves_the_model_as_after_the_last_finite_epoch(compiled):
+def full():
+    """Return a file on a disk that is full."""
+    return open("/dev/full", "r+b", buffering=0)
+
+
+def nowhere(**_):
+    raise FileNotFoundError("no usable temporary directory")
+
+
+PLACES = {
+    "memory": (outcome.LARGE, None),
+    "file": (0, None),
+    "no file": (0, nowhere),
+    "full disk": (0, lambda **_: full()),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_copies_are_what_was_copied_wherever_they_lie(place, monkeypatch):
+    if place == "full disk" and not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full")
+    least, make = PLACES[place]
+    monkeypatch.setattr(outcome, "LARGE", least)
+    monkeypatch.setattr(outcome, "TemporaryFile", make or outcome.TemporaryFile)
+    copies = outcome.Copies()
+    assert not list(copies)
+    for k in (1, 2):
+        arrays = [np.full((3, 2), k, np.float32), np.array(k / 3), np.arange(6.0)[::2] * k, np.zeros((0, 4))]
+        before = [a.copy() for a in arrays]
+        copies.take(arrays)
+        for a in arrays:
+            a[...] = 7
+        for _ in range(2):
+            got = list(copies)
+            assert [a.dtype for a in got] == [a.dtype for a in before]
+            assert list(map(np.array_equal, got, before)) == [True] * 4
+            assert [a.shape for a in got] == [a.shape for a in before]
+    assert bool(copies.arrays) == (place != "file")
+    file = copies.file
+    del copies
+    gc.collect()
+    assert file is None or file.closed
+
+
+@pytest.mark.parametrize(("compiled", "place"), [(False, "memory"), (True, "memory"), (False, "file"), (True, "file")])
+def test_a_fit_that_ends_in_nan_leaves_the_model_as_after_the_last_finite_epoch(compiled, place, monkeypatch):
+    monkeypatch.setattr(outcome, "LARGE", PLACES[place][0])
     X, y = tg.data.regression(40, rng=0)
 
     def trained(epochs, spoilt=False):
@@ -350,10 +397,8 @@ def test_an_epoch_of_one_update_needs_no_copy_to_go_back_to():
         seen.append(1)
         return tg.mse_loss(p, y) * (np.nan if len(seen) > 2 else 1.0)
 
-    numbers = outcome.Numbers(model, optimizer, 0, once=True)
-    assert [t.shape for t, _ in numbers.numbers] == [
-        t.shape for t in model.named_tensors().values() if not t.requires_grad
-    ]
+    copies = list(outcome.Numbers(model, optimizer, 0, once=True).copies)
+    assert [a.shape for a in copies] == [t.shape for t in model.named_tensors().values() if not t.requires_grad]
     tg.fit(model, X, y, spoilt, optimizer, 2, None, progress=False)
     state = model.state_dict()
     with pytest.raises(ValueError, match=r"nan in epoch 1; .* as it was before fit\(\)$"):

@@ -122,7 +122,7 @@ class _Reader:
         self.checks: list[tuple[str, str]] = []
         self.scope: Scope = {}
         for name in program.inputs:
-            self.scope[name] = self.memory.array([np.array(batch[name]) for batch in batches], name)
+            self.scope[name] = self.memory.array([np.asarray(batch[name]) for batch in batches], name)
             if self.memory.regions[name].base:
                 raise CannotCompile(f"{name} is {program.inputs[name].dtype} among {self.memory.dtype}")
         for name in {*program.inputs, program.loss}:

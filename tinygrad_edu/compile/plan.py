@@ -96,6 +96,7 @@ class Plan:
         self.labelled = parts.labelled or parts.yes_or_no
 
         self._trained = [buffer.views[i] for i in inputs.trained.values()]
+        program.inputs |= inputs.kept | {name: buffer.views[i][1] for name, i in inputs.trained.items()}  # no copies
         self._without = [p for i, p in enumerate(optimizer.params) if i not in inputs.trained.values()]
         self._others = [(t, t.array, t.requires_grad) for t in inputs.rest.values() if isinstance(t, Tensor)]
         written = [line.target.removesuffix("[...]") for line in program.forward if "[" in line.target]

@@ -96,7 +96,7 @@ class CompiledStep:
 
     Attributes
     ----------
-    program : the `Program` of the gradients
+    program : the `Program` of the gradients; its inputs beside the batch are the arrays that the step uses, not copies
     source : the text that is compiled
     cached : whether the machine code was found on disk
     seconds : the time that it took to get the machine code ready
@@ -144,7 +144,7 @@ class CompiledStep:
                 raise
             self.kinds["X"] = (np.dtype(X.dtype.type), X.shape[1:])  # X is an index, as an embedding takes one
             _, _, plan = self._taken(X, y)
-        for part in (function, *["piece"] * plan.apart):
+        for part in ("step", "piece") if plan.apart else (function,):  # an epoch is then a call for each batch
             getattr(plan, part)  # compiles it
         self.cached, self.seconds = plan.cached, time.perf_counter() - start
 

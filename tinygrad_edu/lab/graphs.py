@@ -63,7 +63,7 @@ class StepByStep(Writer):
         for path in self.paths:
             local = [self.sent[k]["local"] for k in path["via"]]
             if all(local):
-                path["name"] = self.add(self.new_name("path"), parsed(" * ".join(local), mode="eval").body)
+                path["name"] = self.add(self.helpers.new_name("path"), parsed(" * ".join(local), mode="eval").body)
 
     def walk(self, name: str, via: list[int]) -> Iterator[Path]:
         """Yield each path from here to a leaf, in the order of a recursion that waits for no other share."""
@@ -89,11 +89,11 @@ class StepByStep(Writer):
         formula = tree
         if not node.ndim and not parent.ndim:
             formula = with_one(source, i)
-            local = self.add(self.new_name(f"d{here}_d{to}"), formula)
+            local = self.add(self.helpers.new_name(f"d{here}_d{to}"), formula)
         known, uses = self.sums.setdefault(parent, []), self.uses[parent]
-        share = total = self.add(self.new_name(f"d_{to}_by_{here}") if uses > 1 else f"d_{to}", tree)
+        share = total = self.add(self.helpers.new_name(f"d_{to}_by_{here}") if uses > 1 else f"d_{to}", tree)
         if known:
-            name = f"d_{to}" if len(known) == uses - 1 else self.new_name(f"d_{to}_{len(known) + 1}")
+            name = f"d_{to}" if len(known) == uses - 1 else self.helpers.new_name(f"d_{to}_{len(known) + 1}")
             total = self.add(name, ast.BinOp(ast.Name(known[-1]), ast.Add(), ast.Name(share)))
         known.append(total)
         lines = [str(line) for line in self.backward[first:]]

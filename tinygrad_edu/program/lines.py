@@ -79,22 +79,7 @@ def key_of(graph: Named) -> Any:
     ------
     LookupError : an op is not of this package, so its source may read what can change; an argument is of another kind
     """
-    called = graph.called
-
-    def of(value: Any) -> Any:
-        if (name := called.get(id(value))) is not None:
-            return name
-        if isinstance(value, PLAIN):
-            return type(value), repr(value)
-        if isinstance(value, (tuple, list)):
-            return type(value), *map(of, value)
-        if isinstance(value, slice):
-            return slice, of(value.start), of(value.stop), of(value.step)
-        if isinstance(value, dict):
-            return dict, *((name, of(one)) for name, one in value.items())
-        if isinstance(value, np.ufunc) or name_in_package(value):
-            return value
-        raise LookupError(f"no key for {type(value).__name__}")
+    called, of = graph.called, partial(key_of_argument, graph.called)
 
     def about(t: Any) -> Any:
         a = np.asarray(unwrap(t))
@@ -108,6 +93,24 @@ def key_of(graph: Named) -> Any:
     return called[id(graph.root)], tuple(nodes), tuple(inputs), tuple(written), tuple(graph.wanted)
 
 
+def key_of_argument(called: Names, value: Any) -> Any:
+    """Return all that lines depend on of an argument of a node, by its name if it is called anything."""
+    of = partial(key_of_argument, called)
+    if (name := called.get(id(value))) is not None:
+        return name
+    if isinstance(value, PLAIN):
+        return type(value), repr(value)
+    if isinstance(value, (tuple, list)):
+        return type(value), *map(of, value)
+    if isinstance(value, slice):
+        return slice, of(value.start), of(value.stop), of(value.step)
+    if isinstance(value, dict):
+        return dict, *((name, of(one)) for name, one in value.items())
+    if isinstance(value, np.ufunc) or name_in_package(value):
+        return value
+    raise LookupError(f"no key for {type(value).__name__}")
+
+
 def write(graph: Named, by: type[Writer] = Writer) -> Lines:
     """Write the lines for a graph."""
     root, nodes, writes, called, leaves, wanted = graph
@@ -118,5 +121,6 @@ def write(graph: Named, by: type[Writer] = Writer) -> Lines:
     names |= {line.target.removesuffix("[...]") for line in lines}
     calls = set().union(*(unbound(line.value) for line in lines))
     helpers = writer.helpers.text(calls - leaves.keys() - computed)
+    writer.helpers.scope.clear()  # it has arrays, and functions that have it: a circle, which would stay for a while
     kept = None if by is Writer else writer
     return Lines(forward, backward, names, helpers, writer.helpers.of_package(), kept)

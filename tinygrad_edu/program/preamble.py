@@ -49,13 +49,18 @@ class Helpers:
         where = {**f.__globals__, **inspect.getclosurevars(f).nonlocals}
         return {name: ast.Name(self.add(name, where[name])) for name in sorted(names) if name in where}
 
+    def new_name(self, name: str) -> str:
+        """Return a name that nothing has yet, and take it: that of a helper, or of a value of an op's own."""
+        name = free(name, self.used)
+        self.used.add(name)
+        return name
+
     def add(self, name: str, value: Any) -> str:
         """Return the name of a value in the program. A new value gets a name and a text, if it can be written down."""
         for known, other in self.objects.items():
             if other is value:
                 return known
-        name = free(name, self.used)
-        self.used.add(name)
+        name = self.new_name(name)
         self.objects[name] = self.scope[name] = value
         module = getattr(value, "__module__", None) or ("numpy" if isinstance(value, np.ufunc) else "")  # NumPy 2.0
         called = getattr(value, "__name__", "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from ..core.tensor import Tensor, unwrap
 from .expressions import call, loaded, parsed, unparsed
 from .names import Names, forward_order
-from .preamble import Helpers, free, global_names
+from .preamble import Helpers, global_names
 from .simplify import PlainNumpy, unexpanded
 from .source import Source
 
@@ -107,12 +107,6 @@ class Writer:
         exec(str(line), self.helpers.scope)
         return line
 
-    def new_name(self, name: str) -> str:
-        """Return a name for a value of an op's own, different for every node."""
-        name = free(name, self.helpers.used)
-        self.helpers.used.add(name)
-        return name
-
     def forward_of(self, node: Tensor) -> list[Line]:
         """Return the lines that compute a node and its op's own values.
 
@@ -120,10 +114,10 @@ class Writer:
         ------
         ValueError : the op uses a value that has no text, or the lines give another result than the node has
         """
-        op, name = node.op, self.called[id(node)]
+        op, name, helpers = node.op, self.called[id(node)], self.helpers
         assert op is not None
-        plain = lambda known, given: PlainNumpy(known, given, self.helpers)
-        source = Source(node, self.called, self.new_name, plain, self.helpers.of(op, global_names(op)), exact=True)
+        plain = partial(PlainNumpy, helpers=helpers)
+        source = Source(node, self.called, helpers.new_name, plain, helpers.of(op, global_names(op)), exact=True)
         try:
             lines = [self.run(Line(unparsed(target).strip("()"), value)) for target, value in source.lines()]
             if not source.result:

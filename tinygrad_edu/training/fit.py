@@ -115,8 +115,8 @@ def fit(
     ValueError : NaN or infinity in the data; lengths that differ; epochs or batch_size out of range; labels that the
         loss refuses; an optimizer over another model; a loss that became NaN or infinite, unless the optimizer's
         ``nonfinite`` says otherwise: then the model and the optimizer's averages are as after the last epoch whose
-        loss was finite; no sample that counts; a checkpoint of another call. With compiled=True, also the errors of
-        `compile_step`
+        loss was finite (copies of 8 MB or more lie in a temporary file); no sample that counts; a checkpoint of another
+        call. With compiled=True, also the errors of `compile_step`
     CannotCompile : compiled=True, with several inputs or targets, accumulate, or sample_weight
 
     Warns

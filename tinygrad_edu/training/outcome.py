@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from math import prod
+from tempfile import TemporaryFile
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 
@@ -16,6 +20,46 @@ from ..guards.samples import Data, is_several
 from .history import History
 from .scores import Loss
 
+LARGE = 2**23  # bytes, in all
+
+
+class Copies:
+    """Copies of arrays that hardly anybody will ask for. Large ones lie in a temporary file without a name, as they
+    would take memory beside each step; in memory where no file can be written."""
+
+    def __init__(self) -> None:
+        self.file: Any = None  # which has arrays of these kinds
+        self.kinds, self.arrays = list[tuple[tuple[int, ...], Any]](), list[Array]()
+
+    def take(self, arrays: list[Array]) -> None:
+        """Copy these arrays, in the place of those before."""
+        self.kinds, self.arrays = [], []  # the older ones go first
+        if sum([a.nbytes for a in arrays]) >= LARGE:
+            with suppress(OSError):  # the disk is full, or all of it is read-only
+                self._write(arrays)
+                return
+        self.arrays = [a.copy() for a in arrays]
+
+    def _write(self, arrays: list[Array]) -> None:
+        """Write the arrays into the file."""
+        if self.file is None:
+            self.file = TemporaryFile(buffering=0)  # noqa: SIM115, closed with these copies
+            finalize(self, self.file.close)
+        self.file.seek(0)
+        for a in arrays:  # not by tofile(), which does not tell of a last piece that found no room
+            left = np.ascontiguousarray(a).reshape(-1).view(np.uint8)
+            while left.size:
+                left = left[self.file.write(left) :]
+        self.kinds = [(a.shape, a.dtype) for a in arrays]
+
+    def __iter__(self) -> Iterator[Array]:
+        """Yield the copies; from a file one at a time."""
+        yield from self.arrays
+        if self.kinds:
+            self.file.seek(0)
+        for shape, dtype in self.kinds:
+            yield np.fromfile(self.file, dtype, prod(shape)).reshape(shape)
+
 
 class Numbers:
     """Numbers and averages that training changes, as they were after the last epoch whose loss was finite.
@@ -26,22 +70,24 @@ class Numbers:
 
     def __init__(self, model: Layer, optimizer: Optimizer, epoch: int = 0, once: bool = False) -> None:
         self.tensors, self.optimizer, self.once = list(model.named_tensors().values()), optimizer, once
+        self.copies = Copies()
         self.keep(epoch)
 
     def keep(self, epoch: int) -> None:
         """Note the numbers of now, those after this epoch."""
         refused = self.once and self.optimizer.nonfinite == "raise"
         safe = set(map(id, self.optimizer.params)) if refused else ()
-        self.numbers, self.then = list[Any](), dict[str, Any]()  # the older ones go first
-        self.epoch, self.numbers = epoch, [(t, t.numpy()) for t in self.tensors if id(t) not in safe]
-        self.then = {} if refused else {name: average.copy() for name, average in self.optimizer.averages.items()}
+        self.epoch, self.changing = epoch, [t for t in self.tensors if id(t) not in safe]
+        self.averages = [] if refused else [*self.optimizer.averages]
+        self.copies.take([t.array for t in self.changing] + [self.optimizer.averages[name] for name in self.averages])
 
     def put_back(self) -> str:
         """Put the numbers back that were noted, and return a sentence that says which these are."""
-        for t, numbers in self.numbers:
-            t.data = numbers
-        for name, average in self.then.items():
-            self.optimizer.averages[name][...] = average
+        numbers = iter(self.copies)
+        for t in self.changing:
+            t.data = next(numbers)
+        for name in self.averages:
+            self.optimizer.averages[name][...] = next(numbers)
         return f"The model is again as it was {f'after epoch {self.epoch}' if self.epoch else 'before fit()'}"
 
 
