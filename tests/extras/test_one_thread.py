@@ -460,6 +460,59 @@ def test_without_new_threads_all_calls_are_made_here(monkeypatch):
     assert threads.shared(abs, [(-1,), (-2,)], 2) == [1, 2]
 
 
+def test_nobody_waits_between_looks_and_changes(monkeypatch):
+    """As on a busy machine, where the system lets the helper sleep within a look."""
+    monkeypatch.setattr(threads, "threads", 2)
+    asleep, awake, here = threading.Event(), threading.Event(), threading.get_ident()
+    looked, changed = [], []
+
+    def look(k):
+        if threading.get_ident() == here:
+            looked.append(k)
+            return not asleep.wait(30)
+        asleep.set()
+        return awake.wait(30)  # True comes too late: somebody else has looked
+
+    def change(k):
+        changed.append(k)
+        if len(changed) == 4:
+            awake.set()
+
+    pieces = [(k,) for k in range(4)]
+    assert threads.in_turn(look, pieces, change, pieces) is False
+    assert sorted(looked) == [0, 1, 2, 3]
+    assert changed == [3, 2, 1, 0]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_look_that_finds_something_prevents_all_changes(n, monkeypatch):
+    monkeypatch.setattr(threads, "threads", n)
+    pieces, changed = [(k,) for k in range(5)], []
+    for bad in range(5):
+        assert threads.in_turn(bad.__eq__, pieces, changed.append, pieces) is True
+    assert changed == []
+    assert threads.in_turn((5).__eq__, pieces, changed.append, pieces) is False
+    assert sorted(changed) == [0, 1, 2, 3, 4]
+
+
+def test_ctrl_c_in_a_look_prevents_all_changes_or_none(monkeypatch):
+    met, here, changed, pieces = threading.Barrier(2, timeout=30), threading.get_ident(), [], [(0,), (1,)]
+
+    def look(k):
+        if n == 2 and not changed and threading.get_ident() not in seen:
+            seen.append(threading.get_ident())
+            met.wait()
+        if threading.get_ident() == here:
+            raise KeyboardInterrupt
+
+    seen = []
+    for n, expected in ((1, []), (2, [1, 0])):
+        monkeypatch.setattr(threads, "threads", n)
+        with pytest.raises(KeyboardInterrupt):
+            threads.in_turn(look, pieces, changed.append, pieces)
+        assert changed == expected
+
+
 def test_a_bias_is_added_to_a_large_product_in_place_unless_somebody_has_the_product():
     x, W, b = (np.ones(shape, np.float32) for shape in ((256, 512), (512, 65), (65,)))
     with one_thread:
