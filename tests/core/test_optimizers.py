@@ -394,7 +394,7 @@ def large(monkeypatch, threads=2, **options):
     calls, together = [], shared.together
     monkeypatch.setattr(shared, "WORTH_A_THREAD", 1)
     monkeypatch.setattr(shared, "threads", threads)
-    monkeypatch.setattr(shared, "together", lambda work, n: calls.append(n) or together(work, n))
+    monkeypatch.setattr(shared, "together", lambda work, n, *before: calls.append(n) or together(work, n, *before))
     params = [tg.Tensor(np.ones(n), requires_grad=True) for n in (200, 301)]
     optimizer = tg.Adam([{"params": params[:1]}, {"params": params[1:], "lr": 0.1}], **options)
 

@@ -339,7 +339,8 @@ class Plan:
         else:
             n = threads.pieces() if self._shared else 1
             looks, changes = ([(looking, k, n) for k in range(n)] for looking in (True, False))
-            refused = threads.in_turn(self.piece, looks, self.piece, changes)
+            look = lambda *given: self.piece(*given)  # so that one who is late has the plan, and all arrays
+            refused = threads.in_turn(look, looks, self.piece, changes)
         if not refused:
             return DONE
         return SKIPPED if self._policy == "skip" else NOT_FINITE

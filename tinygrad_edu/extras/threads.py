@@ -84,19 +84,21 @@ def apply(optimizer: Optimizer, updates: list[Update]) -> Update | None:
 def in_turn(look: Any, looks: list[Any], change: Any, changes: list[Any]) -> bool:
     """Call look with each of these arguments, and then, unless that found something, change with each of its own.
 
-    Return whether something was found. Threads share the calls. Nobody waits in between: those who have nothing left
-    look at what another has begun and not ended, as the system may have put it to sleep. The last piece is changed
-    first, as it is still in the cache.
+    Return whether something was found. Threads share the calls. Nobody waits for one that the system puts to sleep in a
+    look: the others look at its piece, too, and send it away when they have ended. The last piece is changed first, as
+    it is still in the cache.
     """
     todo, found, changing = iter(range(len(looks))), dict[int, Any](), starmap(change, reversed(changes))
 
-    def work() -> bool:
+    def look_at_all() -> None:
         for k in chain(todo, range(len(looks))):
             if k not in found:
-                found.setdefault(k, look(*looks[k]))  # the first answer counts, for all threads
+                found[k] = look(*looks[k])
+
+    def change_all() -> bool:
         return any(found.values()) or any(changing)  # no line of Python is in this loop, and so no Ctrl-C between
 
-    return any(together(work, min(threads, len(changes))))
+    return any(together(change_all, min(threads, len(changes)), look_at_all))
 
 
 def pieces() -> int:
@@ -135,16 +137,19 @@ def shared(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], n: in
     return list(chain.from_iterable(results))
 
 
-def together(work: Callable[[], Any], n: int) -> list[Any]:
-    """Call work in at most n threads, this one among them; return the results. One that comes when this thread has
-    ended does not call it."""
+def together(work: Callable[[], Any], n: int, before: Callable[[], Any] = bool) -> list[Any]:
+    """Call before, and then work, in at most n threads, this one among them; return what work returned.
+
+    A thread that has not come to work when this one has ended is sent away, and not waited for.
+    """
     jobs = list[_Job]()
     try:
         with suppress(RuntimeError):  # there are no new threads, as at the end of the process
             for _ in range(n - 1):
-                jobs.append(_Job(work))
+                jobs.append(_Job(work, before))
     finally:
         try:
+            before()
             mine = work()
         finally:
             begun = [job for job in jobs if not job.first.acquire(False)]
@@ -154,10 +159,10 @@ def together(work: Callable[[], Any], n: int) -> list[Any]:
 
 
 class _Job:
-    """A call that a helper is asked to make, unless the one who asks acquires ``first`` before the helper does."""
+    """Calls that a helper is asked to make; of work not if the one who asks acquires ``first`` before it does."""
 
-    def __init__(self, work: Callable[[], Any]) -> None:
-        self.work, self.context = work, copy_context()  # np.errstate is there
+    def __init__(self, work: Callable[[], Any], before: Callable[[], Any]) -> None:
+        self.work, self.before, self.context = work, before, copy_context()  # np.errstate is there
         self.first, self.end, self.ended = Lock(), Lock(), False
         self.result, self.error = cast(Any, None), cast(BaseException | None, None)
         self.end.acquire()
@@ -167,6 +172,12 @@ class _Job:
             helper = _Helper()
         helper.job = self
         helper.asked.release()
+
+    def run(self) -> None:
+        """Make the calls."""
+        self.before()
+        if self.first.acquire(False):
+            self.result = self.work()
 
     def wait(self) -> None:
         """Wait for the helper, also after Ctrl-C; raise what it raised."""
@@ -193,13 +204,12 @@ class _Helper:
         while True:
             self.asked.acquire()
             job = self.job
-            if job.first.acquire(False):
-                try:
-                    job.result = job.context.run(job.work)
-                except BaseException as error:
-                    job.error = error
-                job.ended = True
-                job.end.release()
+            try:
+                job.context.run(job.run)
+            except BaseException as error:
+                job.error = error
+            job.ended = True
+            job.end.release()
             del job, self.job
             idle.append(self)
 
