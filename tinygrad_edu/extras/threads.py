@@ -2,8 +2,8 @@
 
 So no thread waits for one that the system has put to sleep, as it does on a busy machine: the others take its pieces.
 What a piece is does not depend on the threads, and so no bit of a result does. Large products (`one_thread`) and large
-buffers are cut like this; of these the look for NaN and the update are one call (`in_turn`). The face puts `bind` in the
-place of `Update.bind`.
+buffers are cut like this; of these the look for NaN and the update are one call (`in_turn`). The face puts `bind` in
+the place of `Update.bind`.
 """
 
 from __future__ import annotations
