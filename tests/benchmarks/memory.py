@@ -133,9 +133,9 @@ def main():
 
     machine()
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(64 * 1024)}
-    print(f"\n{'':<18}{'':>6}{'':>8}{'ours':>18}{'torch':>18}{'peak':>16}")
-    columns = f"{'at rest':>9}{'peak':>9}"
-    print(f"{'MLP, megabytes':<18}{'batch':>6}{'least':>8}{columns}{columns}{'torch / ours':>16}")
+    print(f"\n{'':<32}{''.join(f'{library:>18}' for library in LIBRARIES)}{'peak':>16}")
+    columns = f"{'at rest':>9}{'peak':>9}" * len(LIBRARIES)
+    print(f"{'MLP, megabytes':<18}{'batch':>6}{'least':>8}{columns}{'torch / ours':>16}")
     for sizes, batch in CASES:
         label, figures = "-".join(map(str, sizes)), []
         for library in LIBRARIES:
@@ -148,7 +148,7 @@ def main():
         print(
             f"{label:<18}{batch:>6}{least(sizes, batch):>8.1f}"
             + "".join(f"{figure:>9.1f}" for figure in figures)
-            + f"{figures[3] / figures[1]:>16.2f}"
+            + f"{figures[-1] / figures[1]:>16.2f}"
         )
 
 

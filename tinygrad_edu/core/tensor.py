@@ -122,7 +122,7 @@ def apply(op: Callable[..., Result], *args: Any, **kwargs: Any) -> Tensor:
     if len(vjps) != len(args):
         message = f"{op.__name__} took {len(args)} arguments and returned {len(vjps)} VJPs; it needs one for each"
         raise TypeError(message)
-    y = y if isinstance(y, np.ndarray) else np.asarray(y)
+    y = y if isinstance(y, np.ndarray) else np.array(y)  # of a number three times as quick as np.asarray
     recorded = wanted and (not unusual or thread.recording)
     if kwargs and y.dtype.kind == "c":  # one of them was complex
         real(y)
@@ -567,7 +567,10 @@ class Observer:
         """``leaf.data = value`` is about to be run. Return True to prevent it."""
 
     def backward(self, root: Tensor, shares: Iterator[Share]) -> Iterator[Share]:
-        """A backward pass begins. Return its shares, these or others in the form that `backward_pass` yields."""
+        """A backward pass begins. Return its shares, these or others in the form that `backward_pass` yields.
+
+        Each is good until the next one is asked for: that may be written to the same place, if it is of the same leaf.
+        """
         return shares
 
     def step(self, optimizer: Any) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from ..core.ops import Axis, Result
 from ..core.tensor import Tensor, apply, as_tensor, constant, method, real, unwrap
 from . import composed, ops, products, statistics
+from .in_place import in_place
 from .misfit import of_shapes, reworded
 from .one_thread import ALONE, SUMMED, product
 from .spellings import TORCHS_METHODS, Elsewhere, python_number
@@ -36,7 +37,7 @@ def linear(x: Any, W: Any, b: Any) -> Tensor:
         size = n * as_tensor(W).array.size
     large = size > ALONE or size > SUMMED * d  # or the sum over the batch, which is the gradient of b
     try:
-        return product(size, ops.linear, x, W, b) if large else apply(ops.linear, x, W, b)
+        return in_place(product(size, ops.linear, x, W, b), x, W) if large else apply(ops.linear, x, W, b)
     except ValueError as error:
         error.args = (reworded(str(error)),)
         raise

@@ -142,12 +142,25 @@ def product(size: int, op: Callable[..., Result], *args: Any, **kwargs: Any) -> 
 
     It may be a stack of these. Its VJPs are products of the same size.
     """
-    if (library := blas_threads()) is None or (size <= SMALL and library.get() == 1):  # then it has one anyway
+    if _is_plain(size):
         return apply(op, *args, **kwargs)
     with one_thread:
         out = apply(op, *args, **kwargs) if size <= SMALL else _cut_up(op, *args, **kwargs)
     out.vjps = [partial(_in_one_thread, vjp, np.shape(unwrap(a))) for vjp, a in zip(out.vjps, args)]
     return out
+
+
+def multiplied(a: Array, b: Array, out: Array) -> Array:
+    """Write the product of two matrices into out, and return it: the bits that `product` gives."""
+    if _is_plain(a.size * b.shape[1]):
+        return a.dot(b, out)
+    with one_thread:
+        return pieces_of(a).dot(b, out)
+
+
+def _is_plain(size: int) -> bool:
+    """Return whether NumPy may compute a product of so many multiplications: it has one thread anyway."""
+    return (library := blas_threads()) is None or (size <= SMALL and library.get() == 1)
 
 
 def _in_one_thread(vjp: Callable[..., Any], shape: tuple[int, ...], g: Any) -> Any:
@@ -187,22 +200,22 @@ def pieces_of(a: Array) -> Array:
 class InPieces(np.ndarray[Any, Any]):
     """An array whose large products with others are computed in pieces, side by side."""
 
-    def dot(self, b: Array) -> Array:  # type: ignore[override]
-        """Return self @ b."""
+    def dot(self, b: Array, out: Array | None = None) -> Array:  # type: ignore[override]
+        """Return self @ b, in out if that is given."""
         a, b = np.asarray(self), np.asarray(b)
         (n, k), (rows, m) = a.shape[-2:], b.shape[-2:]
         if n * k * m <= SMALL or k != rows or a.dtype != b.dtype or a.dtype.char not in "fd":
-            return a.dot(b) if a.ndim == b.ndim == 2 else a @ b
+            return a.dot(b, out) if a.ndim == b.ndim == 2 else a @ b
         many = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        a, b, out = (
+        a, b, y = (
             np.broadcast_to(a, (*many, n, k)),
             np.broadcast_to(b, (*many, k, m)),
-            np.empty((*many, n, m), a.dtype),
+            np.empty((*many, n, m), a.dtype) if out is None else out,
         )
         each = itertools.product(np.ndindex(many), cuts(n, m, k))
-        calls = [(a[i][at], b[i][:, columns], out[i][at, columns]) for i, (at, columns) in each]
+        calls = [(a[i][at], b[i][:, columns], y[i][at, columns]) for i, (at, columns) in each]
         shared(np.matmul, calls, one_thread.users)
-        return out.view(Passing)
+        return y.view(Passing) if out is None else y
 
     __matmul__ = dot  # type: ignore[assignment]
 
