@@ -389,6 +389,72 @@ def test_slices_in_threads_give_the_same_bits(cls, threads, monkeypatch):
     assert any(thread.name == "tinygrad_edu" for thread in threading.enumerate())  # they were started
 
 
+def large(monkeypatch, threads=2, **options):
+    """Adam with two groups, both large enough for threads; a step of it; and the calls of the threads."""
+    calls, together = [], shared.together
+    monkeypatch.setattr(shared, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(shared, "threads", threads)
+    monkeypatch.setattr(shared, "together", lambda work, n, *before: calls.append(n) or together(work, n, *before))
+    params = [tg.Tensor(np.ones(n), requires_grad=True) for n in (200, 301)]
+    optimizer = tg.Adam([{"params": params[:1]}, {"params": params[1:], "lr": 0.1}], **options)
+
+    def step(place=0, value=1.0):
+        optimizer.zero_grad()
+        sum(p.sum() for p in params).backward()
+        optimizer.buffer.grad[place] = value
+        optimizer.step()
+
+    return optimizer, step, calls
+
+
+def test_look_and_change_of_large_updates_are_one_call_of_the_threads(monkeypatch):
+    optimizer, step, calls = large(monkeypatch)
+    step()
+    assert calls == [2]
+    optimizer.nonfinite = "propagate"
+    step()  # no look; one call for each group
+    assert calls == [2] * 3
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("place", [0, 199, 200, 500])
+def test_a_large_update_that_is_refused_changes_nothing(threads, place, monkeypatch):
+    optimizer, step, _ = large(monkeypatch, threads, nonfinite="skip")
+    step()
+    flat = [optimizer.buffer.data, *optimizer.averages.values()]
+    before = [a.copy() for a in flat]
+    step(place, np.nan)
+    assert (optimizer.skipped, optimizer.t, optimizer.last) == (1, 1, [])
+    optimizer.nonfinite = "raise"
+    with pytest.raises(ValueError, match=f"parameter{int(place >= 200)} holds nan"):
+        step(place, np.nan)
+    for a, was in zip(flat, before):
+        np.testing.assert_array_equal(a, was)
+    step()
+    assert optimizer.t == 2
+
+
+def test_large_updates_in_several_threads_at_once(monkeypatch):
+    monkeypatch.setattr(shared, "WORTH_A_THREAD", 1)
+    gradients = np.random.default_rng(0).standard_normal((30, 1001))
+
+    def end():
+        p = tg.Tensor(np.ones(1001), requires_grad=True)
+        return run(tg.Adam([p]), p, gradients, [0.1] * 30)[-1]
+
+    alone, ends = end(), []
+    at_once = [threading.Thread(target=lambda: ends.append(end())) for _ in range(4)]
+    for thread in at_once:
+        thread.start()
+    for n in (3, 1, 2) * 5:  # changed between
+        monkeypatch.setattr(shared, "threads", n)
+    for thread in at_once:
+        thread.join(60)
+    assert len(ends) == 4
+    for got in ends:
+        np.testing.assert_array_equal(got, alone)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_look_in_quarters_finds_what_is_not_finite_anywhere(dtype):
     for size in [*range(1, 23), 64, 1001]:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -458,6 +459,63 @@ def test_without_new_threads_all_calls_are_made_here(monkeypatch):
     monkeypatch.setattr(threads, "idle", [])
     monkeypatch.setattr(threads, "_Helper", none)
     assert threads.shared(abs, [(-1,), (-2,)], 2) == [1, 2]
+
+
+def test_nobody_waits_for_a_thread_that_sleeps_in_a_look(monkeypatch):
+    """As on a busy machine, where the system does not let it run."""
+    monkeypatch.setattr(threads, "threads", 2)
+    asleep, awake, here = threading.Event(), threading.Event(), threading.get_ident()
+    looked, changed, pieces = [], [], [(k,) for k in range(4)]
+
+    def look(k):
+        if threading.get_ident() == here:
+            looked.append(k)
+            return not asleep.wait(30)
+        asleep.set()
+        return awake.wait(30)
+
+    assert threads.in_turn(look, pieces, changed.append, pieces) is False
+    assert sorted(looked) == [0, 1, 2, 3]
+    assert changed == [3, 2, 1, 0]
+    before = len(threads.idle)
+    awake.set()
+    while len(threads.idle) == before:
+        time.sleep(0.001)
+    assert changed == [3, 2, 1, 0]  # it was sent away
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_look_that_finds_something_prevents_all_changes(n, monkeypatch):
+    monkeypatch.setattr(threads, "threads", n)
+    pieces, changed = [(k,) for k in range(5)], []
+    for bad in range(5):
+        assert threads.in_turn(bad.__eq__, pieces, changed.append, pieces) is True
+    assert changed == []
+    assert threads.in_turn((5).__eq__, pieces, changed.append, pieces) is False
+    assert sorted(changed) == [0, 1, 2, 3, 4]
+
+
+def test_ctrl_c_in_a_look_prevents_all_changes_or_none(monkeypatch):
+    monkeypatch.setattr(threads, "threads", 2)
+    met, here, pieces = threading.Barrier(2, timeout=30), threading.get_ident(), [(k,) for k in range(5)]
+
+    def look(k):
+        if k == 0 or threading.get_ident() == here:
+            raise KeyboardInterrupt
+
+    def meets(k):
+        if threading.get_ident() not in seen:
+            seen.append(threading.get_ident())
+            met.wait()
+        if threading.get_ident() == here:
+            raise KeyboardInterrupt
+
+    for case in [look, meets] * 20:
+        seen, changed = [], []
+        with pytest.raises(KeyboardInterrupt):
+            threads.in_turn(case, pieces, changed.append, pieces)
+        assert changed in ([], [4, 3, 2, 1, 0])
+        met.reset()
 
 
 def test_a_bias_is_added_to_a_large_product_in_place_unless_somebody_has_the_product():

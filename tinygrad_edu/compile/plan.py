@@ -288,7 +288,6 @@ class Plan:
             self._spans[: len(updates)] = [(update.span.start, update.span.stop) for update in updates]
             self.table.put(runs=len(updates))
             self._renew()
-            optimizer.last = updates
             for told in thread.step:
                 told(optimizer)
         self.steady = self._alone and not (self._switches or any(callable(update.group["lr"]) for update in updates))
@@ -337,22 +336,17 @@ class Plan:
             self._ranks.average()
         if self._between is not None:
             self._between()
-        if self._by_numpy:
-            return self._apply()
-        n = threads.pieces() if self._shared else 1
-        for looking in (True, False):
-            if any(threads.shared(self.piece, [(looking, k, n) for k in range(n)], threads.threads)):
-                return SKIPPED if self._policy == "skip" else NOT_FINITE
-        return DONE
-
-    def _apply(self) -> int:
-        """Do the same with a rule that is no machine code, or whose numbers come from the gradient."""
-        optimizer: Any = self.optimizer
-        optimizer.begin(self.updates)
-        if self._policy != "propagate" and any(update.not_finite() for update in self.updates):
-            return SKIPPED if self._policy == "skip" else NOT_FINITE
-        optimizer.apply(self.updates)
-        return DONE
+        if self._by_numpy:  # a rule that is no machine code, or whose numbers come from the gradient
+            self.optimizer.begin(self.updates)
+            refused = self.updates[0].apply(self.optimizer, self.updates) is not None
+        else:
+            n = threads.pieces() if self._shared else 1
+            looks, changes = ([(looking, k, n) for k in range(n)] for looking in (True, False))
+            look = lambda *given: self.piece(*given)  # so that one who is late has the plan, and all arrays
+            refused = threads.in_turn(look, looks, self.piece, changes)
+        if not refused:
+            return DONE
+        return SKIPPED if self._policy == "skip" else NOT_FINITE
 
     # --- machine code -------------------------------------------------------------------------------------------------
 

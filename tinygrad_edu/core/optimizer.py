@@ -129,18 +129,13 @@ class Optimizer(OptimizerMethods):
         """
         updates = self.updates()
         self.begin(updates)
-        if self.nonfinite != "propagate":
-            for update in updates:
-                if update.not_finite():
-                    if self.nonfinite == "raise":
-                        raise self.refusal(update)
-                    self.skipped += 1
-                    return
-        self.last = updates
         for observe in thread.step:
             observe(self)
-        for update in updates:
-            (update.with_l2(self) if update.l2 else update.rule)(*update.numbers)
+        if wrong := updates[0].apply(self, updates):
+            if self.nonfinite == "raise":
+                raise self.refusal(wrong)
+            self.skipped += 1
+            return
         self.finish(updates)
 
     def updates(self) -> list[Update]:
@@ -194,8 +189,7 @@ class Optimizer(OptimizerMethods):
             if update.group is not group:  # so that a schedule is asked once for a group
                 group = update.group
                 lr, l2, rest = group["lr"], group["l2"], group.rest
-                if callable(lr):
-                    lr = self.check("lr", lr(self.t + 1 + ahead))
+                lr = self.check("lr", lr(self.t + 1 + ahead)) if callable(lr) else lr
             update.l2, update.numbers = l2, self.scalars(update.t + 1 + ahead, lr, *rest)
 
     def finish(self, updates: list[Update], times: int = 1) -> None:
@@ -269,6 +263,18 @@ class Update:
     def bind(self, rule: Any, arrays: list[Array]) -> Any:
         """Return a kernel on these arrays, as a function of its numbers. The face puts `extras.threads.bind` here."""
         return bound(rule, arrays)
+
+    def apply(self, optimizer: Optimizer, updates: list[Update]) -> Update | None:
+        """Run the rule for each of these, unless a gradient is not finite: return its Update then, and change nothing.
+
+        Of a large one, `extras.threads.bind` puts `extras.threads.apply` here.
+        """
+        for update in () if optimizer.nonfinite == "propagate" else updates:
+            if update.not_finite():
+                return update
+        for update in updates:
+            (update.with_l2(optimizer) if update.l2 else update.rule)(*update.numbers)
+        return None
 
     def with_l2(self, optimizer: Optimizer) -> Any:
         """Compute h = g + l2 · p, and return the rule, bound to h in the place of g."""

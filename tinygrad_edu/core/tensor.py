@@ -574,7 +574,7 @@ class Observer:
         return shares
 
     def step(self, optimizer: Any) -> None:
-        """An optimizer is about to update its parameters."""
+        """An optimizer is about to update its parameters, unless a gradient is not finite."""
 
     def stepped(self, optimizer: Any) -> None:
         """An optimizer has updated its parameters."""

@@ -2,17 +2,18 @@
 
 So no thread waits for one that the system has put to sleep, as it does on a busy machine: the others take its pieces.
 What a piece is does not depend on the threads, and so no bit of a result does. Large products (`one_thread`) and large
-buffers are cut like this. The face puts `bind` in the place of `Update.bind`.
+buffers are cut like this; of these the look for NaN and the update are one call (`in_turn`). The face puts `bind` in
+the place of `Update.bind`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from contextvars import copy_context
 from functools import lru_cache, partial
-from itertools import pairwise, starmap
+from itertools import chain, pairwise, starmap
 from math import inf
 from operator import length_hint
 from threading import Lock, Thread
@@ -23,37 +24,82 @@ from numpy import integer
 from ..core.jit import kernel, machine_code
 from ..core.kernels import not_finite
 from ..core.ops import Array
-from ..core.optimizer import Update
+from ..core.optimizer import Optimizer, Update
 from . import gate
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 WORTH_A_THREAD = 6_000_000  # bytes of all arrays; below, waking a thread costs more than it saves
 GRAIN = 16  # elements: slices start where a line of the processor's cache does
 CACHED = 1_000_000  # bytes of a gradient that is near, in the processor's own cache
-EACH = 4  # pieces of a buffer for each thread
+EACH = 3  # pieces of a buffer for each thread
 threads = CORES  # see `set_num_threads`
 
 
 def bind(update: Update, rule: Any, arrays: list[Array]) -> Any:
     """Return the rule on arrays of the update, as a function of its numbers (`bound`)."""
-    return bound(rule, arrays)
+    found = bound(rule, arrays)
+    if isinstance(found, Large):
+        update.apply = apply  # type: ignore[method-assign]
+    return found
 
 
 def bound(rule: Any, arrays: list[Array]) -> Any:
-    """Return the rule on these arrays, as a function of its numbers: large arrays in slices, shared by threads.
-
-    A rule is elementwise, so its bits do not depend on the cuts. The arrays pass the `gate` here, once: they are bound.
-    """
+    """Return the rule on these arrays, as a function of its numbers. The arrays pass the `gate` here, once."""
     gate.kept(getattr(rule, "__name__", "a rule"), arrays, arrays[0].size, arrays[0].dtype)
     code = machine_code(look_at(arrays[0].nbytes) if rule is not_finite else rule, len(arrays), arrays[0].dtype)
-    if arrays[0].nbytes * len(arrays) < WORTH_A_THREAD:
-        return partial(code, *arrays)
+    return (partial if arrays[0].nbytes * len(arrays) < WORTH_A_THREAD else Large)(code, *arrays)
 
-    def slices(n: int) -> list[list[Array]]:
-        return [[array[a:b] for array in arrays] for a, b in pairwise(cut(arrays[0].size, n))]
 
-    sliced = lru_cache(maxsize=1)(slices)
-    return lambda *numbers: any(shared(code, [(*some, *numbers) for some in sliced(pieces())], threads))
+class Large:
+    """A rule on large arrays, as a function of its numbers: in pieces, which threads share.
+
+    A rule is elementwise, so its bits do not depend on the cuts.
+    """
+
+    def __init__(self, code: Any, *arrays: Array) -> None:
+        def slices(n: int) -> list[list[Array]]:
+            return [[array[a:b] for array in arrays] for a, b in pairwise(cut(arrays[0].size, n))]
+
+        self.code, self.slices = code, lru_cache(maxsize=1)(slices)
+
+    def __call__(self, *numbers: float) -> bool:
+        return any(shared(self.code, self.calls(*numbers), threads))
+
+    def calls(self, *numbers: float) -> list[tuple[Any, ...]]:
+        """Return what the code is given for each piece."""
+        return [(*some, *numbers) for some in self.slices(pieces())]
+
+
+def apply(optimizer: Optimizer, updates: list[Update]) -> Update | None:
+    """Do what `Update.apply` does, where the first update is large; look and change in one call of the threads."""
+    rule, g = updates[0].rule, updates[0].arrays[1]
+    if optimizer.nonfinite == "propagate" or not all(isinstance(u.rule, Large) and not u.l2 for u in updates):
+        return Update.apply(updates[0], optimizer, updates)
+    changes = [call for update in updates for call in update.rule.calls(*update.numbers)]
+    look = machine_code(look_at(g.nbytes), 1, g.dtype)
+    if in_turn(look, [call[1:2] for call in changes], rule.code, changes):
+        return next(update for update in updates if update.not_finite())
+    return None
+
+
+def in_turn(look: Any, looks: list[Any], change: Any, changes: list[Any]) -> bool:
+    """Call look with each of these arguments, and then, unless that found something, change with each of its own.
+
+    Return whether something was found. Threads share the calls. Nobody waits for one that the system puts to sleep in a
+    look: the others look at its piece, too, and send it away when they have ended. The last piece is changed first, as
+    it is still in the cache.
+    """
+    todo, found, changing = iter(range(len(looks))), dict[int, Any](), starmap(change, reversed(changes))
+
+    def look_at_all() -> None:
+        for k in chain(todo, range(len(looks))):
+            if k not in found:
+                found[k] = look(*looks[k])
+
+    def change_all() -> bool:
+        return any(found.values()) or any(changing)  # no line of Python is in this loop, and so no Ctrl-C between
+
+    return any(together(change_all, min(threads, len(changes)), look_at_all))
 
 
 def pieces() -> int:
@@ -85,35 +131,41 @@ def cut(size: int, n: int) -> list[int]:
 def shared(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], n: int) -> list[Any]:
     """Call function with each of these arguments, a list or its iterator, in at most n threads, this one among them.
 
-    Return the results, in any order. After Ctrl-C all calls have been made too.
+    Return the results, in any order. After Ctrl-C all calls have been made too: there is no line of Python in the loop.
     """
-    todo, jobs = iter(calls), list[_Job]()
+    todo = iter(calls)
+    results = together(partial(list, starmap(function, todo)), min(n, length_hint(todo)))
+    return list(chain.from_iterable(results))
+
+
+def together(work: Callable[[], Any], n: int, before: Callable[[], Any] = bool) -> list[Any]:
+    """Call before, and then work, in at most n threads, this one among them; return what work returned.
+
+    A thread that has not come to work when this one has ended is sent away, and not waited for.
+    """
+    jobs = list[_Job]()
     try:
         with suppress(RuntimeError):  # there are no new threads, as at the end of the process
-            for _ in range(min(n, length_hint(todo)) - 1):
-                jobs.append(_Job(function, todo))
+            for _ in range(n - 1):
+                jobs.append(_Job(work, before))
     finally:
         try:
-            mine = _take(function, todo)
+            before()
+            mine = work()
         finally:
             begun = [job for job in jobs if not job.first.acquire(False)]
             for job in begun:
                 job.wait()
-    return [*mine, *(result for job in begun for result in job.results)]
-
-
-def _take(function: Callable[..., Any], todo: Iterator[tuple[Any, ...]]) -> list[Any]:
-    """Call function with what is left of todo. There is no line of Python in the loop, and so no Ctrl-C between."""
-    return list(starmap(function, todo))
+    return [mine, *(job.result for job in begun)]
 
 
 class _Job:
-    """Calls that a helper is asked to make, unless the one who asks acquires ``first`` before the helper does."""
+    """Calls that a helper is asked to make; of work not if the one who asks acquires ``first`` before it does."""
 
-    def __init__(self, function: Callable[..., Any], todo: Iterator[tuple[Any, ...]]) -> None:
-        self.function, self.todo, self.context = function, todo, copy_context()  # np.errstate is there
+    def __init__(self, work: Callable[[], Any], before: Callable[[], Any]) -> None:
+        self.work, self.before, self.context = work, before, copy_context()  # np.errstate is there
         self.first, self.end, self.ended = Lock(), Lock(), False
-        self.results, self.error = list[Any](), cast(BaseException | None, None)
+        self.result, self.error = cast(Any, None), cast(BaseException | None, None)
         self.end.acquire()
         try:
             helper = idle.pop()
@@ -121,6 +173,12 @@ class _Job:
             helper = _Helper()
         helper.job = self
         helper.asked.release()
+
+    def run(self) -> None:
+        """Make the calls."""
+        self.before()
+        if self.first.acquire(False):
+            self.result = self.work()
 
     def wait(self) -> None:
         """Wait for the helper, also after Ctrl-C; raise what it raised."""
@@ -147,13 +205,12 @@ class _Helper:
         while True:
             self.asked.acquire()
             job = self.job
-            if job.first.acquire(False):
-                try:
-                    job.results = job.context.run(_take, job.function, job.todo)
-                except BaseException as error:
-                    job.error = error
-                job.ended = True
-                job.end.release()
+            try:
+                job.context.run(job.run)
+            except BaseException as error:
+                job.error = error
+            job.ended = True
+            job.end.release()
             del job, self.job
             idle.append(self)
 

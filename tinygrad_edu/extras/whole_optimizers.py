@@ -40,11 +40,6 @@ class Whole(Optimizer):
         runs = super().new_updates()
         return [Uncut(self, run.group, i, i + 1) for run in runs for i in range(run.first, run.last)]
 
-    def apply(self, updates: list[Update]) -> None:
-        """Run the rule, as `Optimizer.step` does, for a compiled step that leaves it to this."""
-        for update in updates:
-            (update.with_l2(self) if update.l2 else update.rule)(*update.numbers)
-
     def begin(self, updates: list[Update], ahead: int = 0) -> None:
         for update in updates:
             self.rows, self.columns = matrix(update.params[0])

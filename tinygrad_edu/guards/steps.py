@@ -41,9 +41,9 @@ class StepGuard(Observer):
         return noted(shares) if fresh.data else shares  # type: ignore[attr-defined]  # quicker than len
 
     def step(self, optimizer: Any) -> None:
-        if optimizer.cleared and optimizer.last[0].stamp >= 0:  # new gradients, for the same parameters as before
+        updates, used = optimizer.cached_updates, None
+        if optimizer.cleared and updates[0].stamp >= 0:  # new gradients, for the same parameters as before
             return
-        updates, used = optimizer.last, None
         if not (optimizer.cleared or optimizer.assigned):
             told = self.told.get(optimizer, ())
             for update in updates:
