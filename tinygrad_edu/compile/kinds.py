@@ -93,6 +93,15 @@ def constant(given: Any) -> Value:
     return Value(dtype, (ir.Constant(number(dtype), given if dtype.kind == "f" else int(given)),))
 
 
+def frozen(builder: Any, x: Any) -> Any:
+    """Return a register, by an instruction that costs nothing. Without it LLVM stores only those elements of max(a, 0)
+    in the place of a that are changed, and for some elements of a vector an AMD processor takes ten cycles."""
+    instruction = ir.Instruction(builder.block, x.type, "freeze", [x])
+    builder.block.instructions.append(instruction)
+    builder.position_at_end(builder.block)
+    return instruction
+
+
 # --- dtypes -----------------------------------------------------------------------------------------------------------
 
 

@@ -41,6 +41,7 @@ from .kinds import (
     compared,
     constant,
     each_of,
+    frozen,
     negated,
     number,
     several,
@@ -372,7 +373,8 @@ class Writer:
     def put(self, place: Any, kind: Array, value: Value) -> None:
         """Store a number at an address."""
         (x,) = cast(self.builder, value, kind.dtype).parts
-        self.mark(self.builder.store(self.builder.zext(x, stored(BOOL)) if kind.dtype == BOOL else x, place), kind)
+        x = self.builder.zext(x, stored(BOOL)) if kind.dtype == BOOL else x
+        self.mark(self.builder.store(frozen(self.builder, x), place), kind)
 
     def mark(self, instruction: Any, kind: Array) -> None:
         """Write at a load or a store that it belongs to this array, and to none that lies apart."""
