@@ -9,11 +9,9 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..core.jit import kernel, numbers_of
 from ..core.kernels import add_l2
-from ..extras.threads import look_at
+from ..extras.threads import not_finite_in_quarters
 from . import table
 from .loops import nested
 from .lower import Lowered
@@ -239,7 +237,7 @@ def assemble(parts: Parts, rule: Any, states: int, size: int, dtype: Any) -> str
         size=size,
         states="\n".join(f"    _s{i} = _array(_at[{at[f'state{i}']}], 0, ({size},), {dtype})" for i in range(states)),
         width=1 + count,
-        imports=_imports(rule, look_at(size * np.dtype(dtype).itemsize)),
+        imports=_imports(rule),
         arguments=", ".join(arguments),
         **{f"{name.lower()}_dtype": kind for name, (kind, _) in parts.kinds.items()},
         **{f"{name.lower()}_bytes": prod(shape) * kind.itemsize for name, (kind, shape) in parts.kinds.items()},
@@ -247,9 +245,10 @@ def assemble(parts: Parts, rule: Any, states: int, size: int, dtype: Any) -> str
     )
 
 
-def _imports(rule: Any, look: Any) -> str:
+def _imports(rule: Any) -> str:
     """Return the lines that bring the kernels and `numpy_c` into the module, wherever they are defined."""
-    used = {"_kernel": kernel, "_add_l2": add_l2, "_not_finite": look, "_rule": rule, "_functions": functions}
+    used = {"_kernel": kernel, "_add_l2": add_l2, "_not_finite": not_finite_in_quarters, "_rule": rule}
+    used["_functions"] = functions
     return "\n".join(f"from {f.__module__} import {f.__name__} as {name}" for name, f in used.items())
 
 

@@ -30,7 +30,6 @@ from . import gate
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 WORTH_A_THREAD = 6_000_000  # bytes of all arrays; below, waking a thread costs more than it saves
 GRAIN = 16  # elements: slices start where a line of the processor's cache does
-CACHED = 1_000_000  # bytes of a gradient that is near, in the processor's own cache
 EACH = 3  # pieces of a buffer for each thread
 threads = CORES  # see `set_num_threads`
 
@@ -46,7 +45,7 @@ def bind(update: Update, rule: Any, arrays: list[Array]) -> Any:
 def bound(rule: Any, arrays: list[Array]) -> Any:
     """Return the rule on these arrays, as a function of its numbers. The arrays pass the `gate` here, once."""
     gate.kept(getattr(rule, "__name__", "a rule"), arrays, arrays[0].size, arrays[0].dtype)
-    code = machine_code(look_at(arrays[0].nbytes) if rule is not_finite else rule, len(arrays), arrays[0].dtype)
+    code = machine_code(not_finite_in_quarters if rule is not_finite else rule, len(arrays), arrays[0].dtype)
     return (partial if arrays[0].nbytes * len(arrays) < WORTH_A_THREAD else Large)(code, *arrays)
 
 
@@ -76,7 +75,7 @@ def apply(optimizer: Optimizer, updates: list[Update]) -> Update | None:
     if optimizer.nonfinite == "propagate" or not all(isinstance(u.rule, Large) and not u.l2 for u in updates):
         return Update.apply(updates[0], optimizer, updates)
     changes = [call for update in updates for call in update.rule.calls(*update.numbers)]
-    look = machine_code(look_at(g.nbytes), 1, g.dtype)
+    look = machine_code(not_finite_in_quarters, 1, g.dtype)
     if in_turn(look, [call[1:2] for call in changes], rule.code, changes):
         return next(update for update in updates if update.not_finite())
     return None
@@ -107,14 +106,10 @@ def pieces() -> int:
     return EACH * threads if threads > 1 else 1
 
 
-def look_at(nbytes: int) -> Any:
-    """Return the kernel `not_finite` for a gradient of so many bytes."""
-    return not_finite if nbytes < CACHED else not_finite_in_quarters
-
-
 @kernel
 def not_finite_in_quarters(g):  # type: ignore[no-untyped-def]
-    """As `not_finite`, with four places of g at a time: of one after the other, memory gives half as many."""
+    """As `not_finite`, with four places of g at a time: of one after the other, memory gives half as many, and for each
+    of them, not for each four, the processor would pack flags."""
     n = -(-g.size // 4)
     a, b, c, d = g[:n], g[min(n, g.size - n) :], g[min(2 * n, g.size - n) :], g[g.size - n :]
     finite = True
