@@ -282,6 +282,25 @@ def test_rows_are_repeated_as_often_as_is_said(way):
         assert np.all(out[n] == 9)
 
 
+IN_PLACE = """
+def f(a):
+    x = _place(_address(a), 0, (len(a),), dtype, 0, 1)
+    for i in range(len(a)):
+        x[i] = x[i] if x[i] >= 0 or x[i] != x[i] else dtype(0)
+"""
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_whole_vectors_are_stored_where_some_elements_change(dtype):
+    """Stores of parts of vectors are slow on AMD."""
+    relu, x = compiled(IN_PLACE, dtype), rng.standard_normal(203).astype(dtype)
+    expected = np.maximum(x, 0)
+    relu(x)
+    np.testing.assert_array_equal(x, expected)
+    assert "vmaskmov" not in "".join(relu.inspect_asm().values())
+
+
 @needs_numba
 @pytest.mark.parametrize("dtype", [np.bool_, np.int8, np.uint8, np.int32, np.uint64, np.float32, np.float64])
 def test_places_hold_every_dtype(dtype):
