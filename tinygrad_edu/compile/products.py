@@ -29,6 +29,7 @@ DEEP = 400  # the most rows of b at once: what is copied of them stays in the pr
 MANY = 256  # rows of a that make a copy of b worth its while
 BROAD = 256  # columns from which on a large product is one of loops
 BLOCK = 300  # rows of b at once in a large product
+SHIFT = 16  # bits behind the point
 ROOM = 2**17  # bytes of a's copies, which stay in the second cache
 WORD, NUMBER = ir.IntType(64), ir.IntType(32)
 
@@ -442,9 +443,9 @@ class _Ahead:
     """What is needed next, brought near in equal shares by the tiles: rows of the result, and columns of b."""
 
     def __init__(self, wide, b, down, along, out, m, n, k):
-        self.builder, self.last, self.out, self.m, self.k = wide.builder, wide.lanes - 1, out, m, k
+        self.builder, self.last, self.out, self.m = wide.builder, wide.lanes - 1, out, m
         self.b, self.down, self.along = self.builder.gep(b, [self.builder.mul(WORD(wide.lanes), along)]), down, along
-        self.each = self.builder.add(self.builder.sdiv(k, n), WORD(1))  # rows of b for each row of a
+        self.each = self.builder.sdiv(self.builder.shl(k, WORD(SHIFT)), n)  # rows of b for each row of a, times 2**SHIFT
 
     def bring(self, i, rows):
         """Bring near what follows a tile of so many rows from row i on."""
@@ -452,9 +453,8 @@ class _Ahead:
         for r in range(rows, 2 * rows):
             row = builder.mul(builder.add(i, WORD(r)), self.m)
             self._near(builder.gep(self.out, [builder.add(row, last)]), 1)
-        begin, share = builder.mul(i, self.each), builder.mul(WORD(rows), self.each)
-        left = builder.sub(self.k, begin)
-        with cgutils.for_range(builder, builder.select(builder.icmp_signed("<", left, share), left, share)) as loop:
+        begin, end = (builder.ashr(builder.mul(x, self.each), WORD(SHIFT)) for x in (i, builder.add(i, WORD(rows))))
+        with cgutils.for_range(builder, builder.sub(end, begin)) as loop:
             q = builder.add(begin, loop.index)
             side = builder.and_(q, last)
             turned = builder.add(builder.mul(side, self.along), builder.sub(q, side))
