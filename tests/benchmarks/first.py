@@ -3,24 +3,37 @@ how many updates on that pays in `fit`.
 
     python tests/benchmarks/first.py            # 2-16-16-2, half a minute
     python tests/benchmarks/first.py 64 64 32 10
+    python tests/benchmarks/first.py --others   # import and first step of each framework; five minutes
 
 Each line is a process of its own. The first finds an empty cache, the others what the first has left there. "eager" and
 "compiled" are microseconds of an update in `fit`, of one thread; "pays from" is how many updates save what it took to
-get ready.
+get ready. --others: seconds of an import in a new process, and from there to the loss of the first training step of
+2-16-16-2 (see peers.py), with empty caches and then with what the process before has left; medians of three.
 """
 
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
 ROUNDS = 20  # further models
+IMPORTS = {  # a row of step.FRAMEWORKS, or nothing: what is imported for it
+    "numpy": "numpy",
+    "scikit-learn": "sklearn.neural_network",
+    "ours": "tinygrad_edu",
+    "ours compiled": "tinygrad_edu",
+    "torch fused": "torch",
+    "torch.compile": "torch",
+    "JAX jit": "jax, optax",
+    "HIPS autograd": "autograd.numpy",
+    "MyGrad": "mygrad",
+    "tinygrad": "tinygrad",
+}
 
 
 def measure(sizes):
-    import statistics
-
     start = time.perf_counter()
     import numba  # noqa: F401
     import numpy as np
@@ -51,9 +64,43 @@ def measure(sizes):
     )
 
 
+def first_step(name):
+    """Print the seconds of an import, and those from there to the first loss."""
+    start = time.perf_counter()
+    exec(f"import {IMPORTS[name]}", {})
+    loaded = time.perf_counter() - start
+    import step
+
+    start = time.perf_counter()
+    if maker := step.FRAMEWORKS.get(name):
+        step.number(maker(((2, 16, 16, 2), 32))())
+    print(loaded, time.perf_counter() - start)
+
+
+def others(rounds=3):
+    """Compare the frameworks: a process for each line, caches in folders of their own."""
+    print("| seconds | import | the first step then | with caches |\n|---|---:|---:|---:|", flush=True)
+    for name in IMPORTS:
+        empty, full = [], []
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory() as folder:
+                caches = ("TINYGRAD_EDU_CACHE", "NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "TMPDIR")
+                more = dict.fromkeys(caches, folder) | {"OPENBLAS_NUM_THREADS": "1"}
+                command = [sys.executable, __file__, "--step", name]
+                for found in (empty, full):
+                    run = subprocess.run(command, env=os.environ | more, check=True, stdout=subprocess.PIPE, text=True)
+                    found.append([float(word) for word in run.stdout.split()[-2:]])
+        (loaded, first), (_, again) = ([statistics.median(column) for column in zip(*rows)] for rows in (empty, full))
+        print(f"| {name} | {loaded:.2f} | {first:.2f} | {again:.2f} |", flush=True)
+
+
 if __name__ == "__main__":
     if "--inside" in sys.argv:
         measure([int(size) for size in sys.argv[2:]])
+    elif "--step" in sys.argv:
+        first_step(sys.argv[2])
+    elif "--others" in sys.argv:
+        others()
     else:
         print("imports, s  ready, s  further, ms  eager  compiled  pays from", flush=True)
         with tempfile.TemporaryDirectory() as folder:

@@ -31,12 +31,17 @@ def data(sizes, batch):
     return rng.random((batch, sizes[0]), dtype=np.float32) - np.float32(0.5), rng.integers(0, sizes[-1], batch)
 
 
+def batches(case):
+    """The number of batches in an epoch: a tenth of the steps in a block, 50 for a case that is not one of MODELS."""
+    return next((steps // 10 for *model, steps in MODELS.values() if tuple(model) == case), 50)
+
+
 def samples(case):
-    """The data of an epoch, a tenth of the steps in a block, and the order of its rows."""
+    """The data of an epoch, and the order of its rows."""
     import numpy as np
 
-    (sizes, batch), steps = case, next(steps for *model, steps in MODELS.values() if tuple(model) == case)
-    X, y = data(sizes, batch * (steps // 10))
+    sizes, batch = case
+    X, y = data(sizes, batch * batches(case))
     return X, y, np.random.default_rng(2).permutation(len(X))
 
 

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/sklearn_mlp.py             # some minutes
     python tests/benchmarks/sklearn_mlp.py --rounds 3 --epochs 20
+    python tests/benchmarks/sklearn_mlp.py --sweep     # a grid search with one worker and with two, of both
     python tests/benchmarks/sklearn_mlp.py --defaults  # scores of both with the arguments that they have by themselves
 
     pip install scikit-learn
@@ -19,6 +20,7 @@ import argparse
 import multiprocessing
 import os
 import statistics
+import time
 import warnings
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy; the processes inherit it
@@ -123,6 +125,38 @@ def main(rounds, epochs):
         pipe.send(None)
 
 
+def sweep(rounds, epochs):
+    """Seconds of a grid search with one worker and with two: four learning rates, four folds of digits, two layers."""
+    from sklearn.model_selection import GridSearchCV
+
+    name, hidden, batch, usual = CASES["digits, two layers"]
+    X, _, y, _ = samples(name)
+    rates = [0.0003, 0.001, 0.003, 0.01]
+    found = {(name, workers): [] for name in MAKERS for workers in (1, 2)}
+    for seed in range(rounds + 1):  # the first is not counted: workers start, and compile
+        for (name, workers), took in found.items():
+            grid = {"learning_rate_init" if name == "scikit-learn" else "lr": rates}
+            model = MAKERS[name](hidden, batch, epochs or usual, seed)
+            search = GridSearchCV(model, grid, cv=4, n_jobs=workers, refit=False)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                start = time.perf_counter()
+                search.fit(X, y)
+            took.append(time.perf_counter() - start)
+    found = {key: took[1:] for key, took in found.items()}
+    print(
+        "| a sweep of 16 fits, seconds | one worker | two | one / two | scikit-learn / it, two |\n|---|" + "---:|" * 4
+    )
+    for name in MAKERS:
+        one, two = (statistics.median(found[name, workers]) for workers in (1, 2))
+        cells = f"{one:.2f}", f"{two:.2f}"
+        cells += (
+            f"{step.ratio(found, (name, 2), (name, 1)):.2f}",
+            f"{step.ratio(found, (name, 2), ('scikit-learn', 2)):.2f}",
+        )
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
 def defaults():
     """Cross-validated scores, in four parts for each of two seeds: accuracy, and R² of the regression."""
     import numpy as np
@@ -170,10 +204,14 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--epochs", type=int, help="another number than the table's")
+    parser.add_argument("--sweep", action="store_true", help="a grid search in place of single fits")
     parser.add_argument("--defaults", action="store_true", help="compare scores, with the arguments by default")
     parser.add_argument("--processor", action="store_true", help="the time of its processor, not the clock's")
     given = parser.parse_args()
     if given.processor:
         os.environ["STEP_PROCESSOR"] = "1"  # for the processes
     step.machine(("numpy", "numba", "scikit-learn"))
-    defaults() if given.defaults else main(given.rounds, given.epochs)
+    if given.defaults:
+        defaults()
+    else:
+        (sweep if given.sweep else main)(given.rounds, given.epochs)

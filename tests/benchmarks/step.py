@@ -75,7 +75,15 @@ GROWTH = {  # what is along the axis: {its value: (sizes, batch)}
     "batch of 64-64-32-10": {n: ((64, 64, 32, 10), n) for n in (1, 4, 16, 64, 256, 1024, 4096)},
 }
 BUSY = {"784-128-10, 32": ((784, 128, 10), 32), **{f"{name}, {m[1]}": m[:2] for name, m in MODELS.items()}}
-GROWING = "ours", "ours compiled", "torch ", "JAX"  # the first letters; of several the fastest
+GROWING = {  # the first letters of a row, of several the fastest: its line in the picture
+    "ours": "ours, eager",
+    "ours compiled": "ours, compiled",
+    "ours, epoch": "ours, a whole epoch in one call",
+    "torch ": "PyTorch, eager",
+    "JAX jit": "JAX, jit",
+    "JAX lax.scan": "JAX, an epoch in lax.scan",
+}
+GROWTH_RATIOS = ("torch ", "ours compiled"), ("JAX jit", "ours compiled"), ("JAX lax.scan", "ours, epoch")
 
 
 def take_turns(makers, cases, rounds, seconds=0.5, measured=None, first=20):
@@ -185,19 +193,23 @@ def line(name, cells):
 
 
 def growth(rounds, picture):
-    makers = {name: make for name, make in FRAMEWORKS.items() if name.startswith(GROWING)}
     cases = {case: 1000 for axis in GROWTH.values() for case in axis.values()}
+    epochs = {case: peers.batches(case) for case in cases}
+    makers = {name: make for name, make in FRAMEWORKS.items() if name.startswith(tuple(GROWING))}
     found = dict(take_turns(makers, cases, rounds, seconds=0.1))
-    names = [start for start in GROWING if any(name.startswith(start) for name in next(iter(found.values())))]
+    for case, blocks in take_turns(EPOCHS, epochs, rounds, seconds=0.1, first=3):
+        found[case] |= {name: [us / epochs[case] for us in block] for name, block in blocks.items()}
+    present = lambda start: any(name.startswith(start) for name in next(iter(found.values())))
+    names, pairs = list(filter(present, GROWING)), [pair for pair in GROWTH_RATIOS if present(pair[0])]
     panels = {}
     for axis, of in GROWTH.items():
-        heads = [axis, *map(str.strip, names), *(f"{start.strip()} / ours compiled" for start in names[2:])]
+        heads = [axis, *map(str.strip, names), *(f"{them.strip()} / {us}" for them, us in pairs)]
         print(f"\n| {' | '.join(heads)} |\n|{'---:|' * len(heads)}")
         panels[axis] = {name: [] for name in names}
         for n, case in of.items():
-            best = {start: start if start in FRAMEWORKS else fastest(found[case], start) for start in names}
+            best = {name: name if name.startswith("ours") else fastest(found[case], name) for name in names}
             took = {start: statistics.median(found[case][name]) for start, name in best.items()}
-            ratios = [ratio(found[case], "ours compiled", best[start]) for start in names[2:]]
+            ratios = [ratio(found[case], us, best[them]) for them, us in pairs]
             cells = [f"{n:,}", *(f"{us:,.1f}" for us in took.values()), *(f"{r:.2f}" for r in ratios)]
             print(f"| {' | '.join(cells)} |")
             for start, us in took.items():
@@ -257,18 +269,17 @@ def draw(panels, path):
 
     from tinygrad_edu.training.pictures import COLOURS, MARKERS
 
-    labels = {"torch ": "PyTorch, eager", "JAX": "JAX, jit", "ours": "ours, eager", "ours compiled": "ours, compiled"}
     figure, axes = plt.subplots(1, 3, figsize=(11, 4), sharey=True, layout="constrained")
     for ax, (axis, lines) in zip(axes, panels.items()):
         for (name, us), colour, marker in zip(lines.items(), COLOURS, MARKERS):
-            ax.loglog(list(GROWTH[axis]), us, marker=marker, color=colour, label=labels[name])
+            ax.loglog(list(GROWTH[axis]), us, marker=marker, color=colour, label=GROWING[name])
         ax.set(xlabel=axis, xticks=list(GROWTH[axis]), xticklabels=list(GROWTH[axis]))
         ax.minorticks_off()
         ax.grid(alpha=0.25)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("one training step")
     axes[0].yaxis.set_major_formatter(lambda us, _: f"{us:g} µs" if us < 1000 else f"{us / 1000:g} ms")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
     figure.savefig(path, dpi=150)
 
 
@@ -451,7 +462,7 @@ if __name__ == "__main__":
         if options.growth:
             growth(options.rounds, options.picture)
         elif options.epoch:
-            compare(EPOCHS, options.rounds, {case: steps // 10 for case, steps in CASES.items()}, 3)
+            compare(EPOCHS, options.rounds, {case: peers.batches(case) for case in CASES}, 3)
         else:
             chosen = options.only or FRAMEWORKS
             measure = busy if options.busy else compare
