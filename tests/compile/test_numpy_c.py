@@ -94,6 +94,33 @@ def test_products_of_known_width_are_right_in_every_order(dtype, m):
             assert np.all(whole[n] == 9)
 
 
+@needs_numba
+@every_dtype
+@pytest.mark.parametrize("m", [256, 300])
+def test_large_products_of_known_width_are_right_in_every_order(dtype, m, monkeypatch):
+    """By loops: in pieces of rows, of columns and of both, in several blocks, with what is left over."""
+    matmul = compiled(PRODUCT.replace("n, m, k, row):", "n, k, row):").replace(" m,", f" {m},"), dtype)
+    real, cut_up = numpy_c.grid, []
+    monkeypatch.setattr(numpy_c, "grid", lambda *sizes: cut_up.append(sizes) or real(*sizes))
+    monkeypatch.setattr(numpy_c.one_thread, "users", 2)
+    for n, k in [(33, 1001), (130, 601), (601, 130), (1201, 37)]:
+        a, b = rng.standard_normal((n, k)).astype(dtype), rng.standard_normal((k, m)).astype(dtype)
+        expected = a.astype(np.longdouble) @ b
+        room = (k + 2) * np.finfo(dtype).eps * (np.abs(a) @ np.abs(b))
+        for turned_a, turned_b, added in itertools.product((False, True), repeat=3):
+            left, right = (unaligned(x.T if turned else x) for x, turned in ((a, turned_a), (b, turned_b)))
+            whole = np.full((n + 1, m), 9, dtype)
+            whole[:n] = np.nan
+            row = unaligned(rng.standard_normal(m).astype(dtype))
+            sides = left.ctypes.data, turned_a, right.ctypes.data, turned_b
+            matmul(*sides, whole.ctypes.data, n, k, added and row.ctypes.data)
+            assert np.all(np.abs(whole[:n] - expected - added * row) <= 2 * room + np.finfo(dtype).eps * np.abs(row))
+            assert np.all(whole[n] == 9)
+        assert n * m * k > SMALL
+        assert len(cut_up) == 8 * (numpy_c.products.LIMIT == SMALL)
+        cut_up.clear()
+
+
 @pytest.mark.parametrize(
     ("has", "most"),
     [("avx2 fma", SMALL), ("avx2 fma avx512f", ALONE), ("avx2", ALONE), ("", ALONE), (None, ALONE)],

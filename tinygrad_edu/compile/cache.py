@@ -19,7 +19,7 @@ import numpy as np
 from ..core.jit import Kernel
 from ..extras.known import Known
 from ..program.expressions import parsed
-from . import intrinsics, numpy_c, products, store
+from . import intrinsics, large, numpy_c, products, store
 from .inner import inner
 from .kept import SOURCE
 from .store import folder
@@ -31,7 +31,7 @@ def key(text: str) -> str:
     versions = [sys.version, numba.__version__, llvmlite.__version__, np.__version__, numpy_c.ready()]
     imported = {line.module for line in parsed(text).body if isinstance(line, ast.ImportFrom)}
     ours = sorted(str(name) for name in imported if str(name).partition(".")[0] == __name__.partition(".")[0])
-    modules = (*(sys.modules[name] for name in ours), intrinsics, products)
+    modules = (*(sys.modules[name] for name in ours), intrinsics, large, products)
     sources = [inspect.getsource(module) for module in modules]
     return hashlib.sha256("\0".join([text, *versions, *sources]).encode()).hexdigest()[:32]
 

@@ -19,7 +19,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ..extras.one_thread import ALONE, SMALL
-from .intrinsics import USUAL, copies, processor
+from .intrinsics import copies, usual_mode
+from .large import NUMBER, WORD, Ahead, gather, heights, parts
 
 PIECES = "_in_pieces"  # behind the name of BLAS's product
 SHARE = "tinygrad_edu_share"  # has threads share the pieces of a product by loops
@@ -29,9 +30,7 @@ DEEP = 400  # the most rows of b at once: what is copied of them stays in the pr
 MANY = 256  # rows of a that make a copy of b worth its while
 BROAD = 256  # columns from which on a large product is one of loops
 BLOCK = 300  # rows of b at once in a large product
-SHIFT = 16  # bits behind the point
 ROOM = 2**17  # bytes of a's copies, which stay in the second cache
-WORD, NUMBER = ir.IntType(64), ir.IntType(32)
 
 
 def limit():
@@ -87,19 +86,6 @@ def _bytes(letter):
     return 4 if letter == "s" else 8
 
 
-@contextmanager
-def _usual_mode(builder):
-    """Write what has the processor's usual mode, as other threads have."""
-    control, place, mode = processor(builder)
-    control("st")
-    before = builder.load(place)
-    builder.store(mode(USUAL), place)
-    control("ld")
-    yield
-    builder.store(before, place)
-    control("ld")
-
-
 # --- by BLAS ----------------------------------------------------------------------------------------------------------
 
 
@@ -121,7 +107,7 @@ def _by_blas(builder, letter, bits, pieces, a, a_flipped, b, b_flipped, out, n, 
         return
     in_pieces = cgutils.get_or_insert_function(builder.module, gemm, f"tinygrad_edu_{letter}gemm{PIECES}")
     with builder.if_else(builder.icmp_signed(">", size, size.type(SMALL)), likely=False) as (large, small):
-        with large, _usual_mode(builder):
+        with large, usual_mode(builder):
             builder.call(in_pieces, given)
         with small:
             builder.call(multiply, given)
@@ -137,16 +123,6 @@ def _by_loops(builder, letter, width, *args):
 
 
 @contextmanager
-def _parts(builder, size, most):
-    """Write a loop over equal parts of a size, each at most so large: (its number, its begin, its end)."""
-    one = WORD(1)
-    parts = builder.add(builder.sdiv(builder.sub(size, one), most), one)
-    with cgutils.for_range(builder, parts) as loop:
-        begin, end = (builder.sdiv(builder.mul(size, i), parts) for i in (loop.index, builder.add(loop.index, one)))
-        yield loop.index, begin, end
-
-
-@contextmanager
 def _blocks(builder, letter, deep, a, a_flipped, b, b_flipped, out, n, m, k, row):
     """Write a loop over blocks of so many rows of b; yield what `_columns` is given for each."""
     pointer, one = _real(letter).as_pointer(), WORD(1)
@@ -154,7 +130,7 @@ def _blocks(builder, letter, deep, a, a_flipped, b, b_flipped, out, n, m, k, row
     a, b, out, row = (builder.inttoptr(address, pointer) for address in (a, b, out, row))
     line, column = builder.select(a_flipped, one, k), builder.select(a_flipped, n, one)
     down, along = builder.select(b_flipped, one, m), builder.select(b_flipped, k, one)
-    with _parts(builder, k, WORD(deep)) as (block, begin, end):
+    with parts(builder, k, WORD(deep)) as (block, begin, end):
         again = builder.icmp_signed(">", block, WORD(0))
         start, step = builder.select(again, out, row), builder.select(again, m, WORD(0))
         left, top = builder.gep(a, [builder.mul(begin, column)]), builder.gep(b, [builder.mul(begin, down)])
@@ -182,7 +158,7 @@ def _across(builder, letter, width, whole, ends, given):
 
 def _columns(module, letter, lanes, count, given):
     """Return the function that computes so many columns of a product: element (i, j) of a side is at i · its first
-    number + j · its second. In a large product it is given, too, whether a is a copy (`_copy`)."""
+    number + j · its second. In a large product it is given, too, whether a is a copy (`large.gather`)."""
     name = f"tinygrad_edu_columns_{letter}{count}_{len(given)}"
     if name in module.globals:
         return module.globals[name]
@@ -190,9 +166,9 @@ def _columns(module, letter, lanes, count, given):
     a, line, column, b, down, along, out, m, start, step, n, k, add, *copy = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     wide = _Wide(builder, a.type.pointee, lanes, count)
-    ahead = _Ahead(wide, b, down, along, out, m, n, k) if copy else None
+    ahead = Ahead(wide, b, down, along, out, m, n, k) if copy else None
     b, down = _upright(wide, b, down, along, n, k, 0 if copy else MANY)
-    for rows, first, times in _heights(builder, n):
+    for rows, first, times in heights(builder, n):
         with cgutils.for_range(builder, times) as loop:
             i = builder.add(first, builder.mul(loop.index, WORD(rows)))
             given = [builder.gep(side, [builder.mul(i, by)]) for side, by in ((a, line), (start, step), (out, m))]
@@ -203,16 +179,6 @@ def _columns(module, letter, lanes, count, given):
             _tiles(wide, rows, *given, to[0], step, m, to[1], b, down, k, add)
     builder.ret_void()
     return function
-
-
-def _heights(builder, n):
-    """Return (rows of a tile, the first row, the number of such tiles) for so many rows, in their order."""
-    fives = builder.srem(builder.sub(WORD(6), builder.srem(n, WORD(6))), WORD(6))  # so that no row is left
-    fives = builder.select(builder.icmp_signed("<=", builder.mul(fives, WORD(5)), n), fives, WORD(0))
-    sixes = builder.sdiv(builder.sub(n, builder.mul(fives, WORD(5))), WORD(6))
-    six, five = builder.mul(sixes, WORD(6)), builder.mul(fives, WORD(5))
-    behind = builder.add(six, five)
-    return (6, WORD(0), sixes), (5, six, fives), (1, behind, builder.sub(n, behind))
 
 
 class _Wide:
@@ -389,7 +355,7 @@ def _shared(builder, letter, width, *args):
         builder.store(builder.zext(value, WORD), builder.gep(given, [WORD(i)]))
     addresses = [builder.ptrtoint(x, WORD) for x in (_piece(builder.module, letter, width), given)]
     share = ir.FunctionType(ir.VoidType(), [WORD] * 5)
-    with _usual_mode(builder):
+    with usual_mode(builder):
         builder.call(cgutils.get_or_insert_function(builder.module, share, SHARE), [*addresses, n, m, k])
 
 
@@ -411,11 +377,11 @@ def _piece(module, letter, width):
     whole, ends = builder.sdiv(builder.sub(last, first), WORD(lanes)), builder.icmp_signed("==", last, m)
     with _blocks(builder, letter, BLOCK, *args) as (a, line, column, b, down, along, out, _, start, step, _, k, add):
         b = builder.gep(b, [builder.mul(first, along)])
-        with _parts(builder, builder.sub(bottom, top), builder.sdiv(WORD(size), k)) as (_, begin, end):
+        with parts(builder, builder.sub(bottom, top), builder.sdiv(WORD(size), k)) as (_, begin, end):
             i, n = builder.add(top, begin), builder.sub(end, begin)
             left = builder.gep(a, [builder.mul(i, line)])
             with builder.if_then(copy):
-                _copy(builder, left, column, n, k, room)
+                gather(builder, left, column, n, k, room)
             left, line = builder.select(copy, room, left), builder.select(copy, k, line)
             to, start = (
                 builder.gep(x, [builder.add(builder.mul(i, by), first)]) for x, by in ((out, m), (start, step))
@@ -424,48 +390,3 @@ def _piece(module, letter, width):
             _across(builder, letter, width, whole, ends, more)
     builder.ret_void()
     return function
-
-
-def _copy(builder, a, column, n, k, room):
-    """Copy rows of a whose elements of one column are neighbours, so that those of each tile lie together."""
-    for rows, first, times in _heights(builder, n):
-        some = ir.VectorType(a.type.pointee, rows).as_pointer()
-        with cgutils.for_range(builder, times) as tile:
-            i = builder.add(first, builder.mul(tile.index, WORD(rows)))
-            left, to = builder.gep(a, [i]), builder.gep(room, [builder.mul(i, k)])
-            with cgutils.for_range(builder, k) as loop:
-                given = builder.bitcast(builder.gep(left, [builder.mul(loop.index, column)]), some)
-                place = builder.bitcast(builder.gep(to, [builder.mul(loop.index, WORD(rows))]), some)
-                builder.store(builder.load(given, align=4), place, align=4)
-
-
-class _Ahead:
-    """What is needed next, brought near in equal shares by the tiles: rows of the result, and columns of b."""
-
-    def __init__(self, wide, b, down, along, out, m, n, k):
-        self.builder, self.last, self.out, self.m = wide.builder, wide.lanes - 1, out, m
-        self.b, self.down, self.along = self.builder.gep(b, [self.builder.mul(WORD(wide.lanes), along)]), down, along
-        self.each = self.builder.sdiv(self.builder.shl(k, WORD(SHIFT)), n)  # rows of b for each row of a, times 2**SHIFT
-
-    def bring(self, i, rows):
-        """Bring near what follows a tile of so many rows from row i on."""
-        builder, last = self.builder, WORD(self.last)
-        for r in range(rows, 2 * rows):
-            row = builder.mul(builder.add(i, WORD(r)), self.m)
-            self._near(builder.gep(self.out, [builder.add(row, last)]), 1)
-        begin, end = (builder.ashr(builder.mul(x, self.each), WORD(SHIFT)) for x in (i, builder.add(i, WORD(rows))))
-        with cgutils.for_range(builder, builder.sub(end, begin)) as loop:
-            q = builder.add(begin, loop.index)
-            side = builder.and_(q, last)
-            turned = builder.add(builder.mul(side, self.along), builder.sub(q, side))
-            upright = builder.add(builder.mul(q, self.down), last)
-            place = builder.select(builder.icmp_signed("!=", self.along, WORD(1)), turned, upright)
-            self._near(builder.gep(self.b, [place]), 0)
-
-    def _near(self, place, written):
-        """Bring the number at a place near; nothing happens where there is no memory."""
-        byte = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [byte, *[NUMBER] * 3])
-        prefetch = self.builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
-        given = self.builder.bitcast(place, byte)
-        self.builder.call(prefetch, [given, NUMBER(written), NUMBER(3), NUMBER(1)])
