@@ -50,7 +50,7 @@ class Ahead:
     def __init__(self, wide, b, down, along, out, m, n, k):
         self.builder, self.last, self.out, self.m = wide.builder, wide.lanes - 1, out, m
         self.b, self.down, self.along = self.builder.gep(b, [self.builder.mul(WORD(wide.lanes), along)]), down, along
-        self.each = self.builder.sdiv(self.builder.shl(k, WORD(SHIFT)), n)  # rows of b for each row of a, times 2**SHIFT
+        self.each = self.builder.sdiv(self.builder.shl(k, WORD(SHIFT)), n)  # rows of b for each of a
 
     def bring(self, i, rows):
         """Bring near what follows a tile of so many rows from row i on."""

@@ -344,7 +344,7 @@ def _internal(module, name, given):
     return function
 
 
-# --- large products, by loops ------------------------------------------------------------------------------------------
+# --- large products, by loops -----------------------------------------------------------------------------------------
 
 
 def _shared(builder, letter, width, *args):

@@ -262,4 +262,3 @@ def grid(n: int, m: int, k: int) -> list[tuple[int, int, int, int]]:
     tall = [n * i // rows for i in range(rows + 1)]
     wide = [*(round(m * i / columns / GRAIN) * GRAIN for i in range(columns)), m]
     return [(*row, *column) for row in pairwise(tall) for column in pairwise(wide)]
-
