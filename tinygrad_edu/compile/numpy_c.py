@@ -231,9 +231,8 @@ PIECE = ctypes.CFUNCTYPE(None, *[ctypes.c_ssize_t] * 5)  # machine code that com
 
 
 def _share(piece: int, given: int, n: int, m: int, k: int) -> None:
-    """Compute a product by machine code for its pieces, which threads share."""
-    calls = iter([(given, *sides) for sides in grid(n, m, k)])
-    to_the_end(shared)(PIECE(piece), calls, one_thread.users)
+    """Compute a product by machine code for its pieces, which threads share. A second time gives the same."""
+    shared(PIECE(piece), [(given, *sides) for sides in grid(n, m, k)], one_thread.users)
 
 
 def _pieces(item: int, *given: Any) -> list[tuple[Any, ...]]:
