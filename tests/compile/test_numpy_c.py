@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rules_table import every_dtype
 
-from tinygrad_edu.compile import numpy_c
+from tinygrad_edu.compile import intrinsics, library, numpy_c
 from tinygrad_edu.compile.templates import CALLED
 from tinygrad_edu.extras.one_thread import ALONE, SMALL
 
@@ -90,6 +90,33 @@ def test_products_of_known_width_are_right_in_every_order(dtype, m):
                 whole_row = 0 if row is None else row
                 assert np.all(np.abs(out - expected - whole_row) <= 2 * room + np.finfo(dtype).eps * np.abs(whole_row))
             assert np.all(whole[n] == 9)
+
+
+@needs_numba
+@every_dtype
+@pytest.mark.parametrize("m", [256, 300])
+def test_large_products_of_known_width_are_right_in_every_order(dtype, m, monkeypatch):
+    """By loops: in pieces of rows, of columns and of both, in several blocks, with what is left over."""
+    matmul = compiled(PRODUCT.replace("n, m, k, row):", "n, k, row):").replace(" m,", f" {m},"), dtype)
+    real, cut_up = numpy_c.grid, []
+    monkeypatch.setattr(numpy_c, "grid", lambda *sizes: cut_up.append(sizes) or real(*sizes))
+    monkeypatch.setattr(numpy_c.one_thread, "users", 2)
+    for n, k in [(33, 1001), (130, 601), (601, 130), (1201, 37)]:
+        a, b = rng.standard_normal((n, k)).astype(dtype), rng.standard_normal((k, m)).astype(dtype)
+        expected = a.astype(np.longdouble) @ b
+        room = (k + 2) * np.finfo(dtype).eps * (np.abs(a) @ np.abs(b))
+        for turned_a, turned_b, added in itertools.product((False, True), repeat=3):
+            left, right = (unaligned(x.T if turned else x) for x, turned in ((a, turned_a), (b, turned_b)))
+            whole = np.full((n + 1, m), 9, dtype)
+            whole[:n] = np.nan
+            row = unaligned(rng.standard_normal(m).astype(dtype))
+            sides = left.ctypes.data, turned_a, right.ctypes.data, turned_b
+            matmul(*sides, whole.ctypes.data, n, k, added and row.ctypes.data)
+            assert np.all(np.abs(whole[:n] - expected - added * row) <= 2 * room + np.finfo(dtype).eps * np.abs(row))
+            assert np.all(whole[n] == 9)
+        assert n * m * k > SMALL
+        assert len(cut_up) == 8 * (numpy_c.products.LIMIT == SMALL)
+        cut_up.clear()
 
 
 @pytest.mark.parametrize(
@@ -283,9 +310,9 @@ def test_rows_are_repeated_as_often_as_is_said(way):
 
 
 IN_PLACE = """
-def f(a):
-    x = _place(_address(a), 0, (len(a),), dtype, 0, 1)
-    for i in range(len(a)):
+def f(a, n):
+    x = _array(a, 0, (n,), dtype, 0, 1)
+    for i in range(n):
         x[i] = x[i] if x[i] >= 0 or x[i] != x[i] else dtype(0)
 """
 
@@ -294,11 +321,11 @@ def f(a):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_whole_vectors_are_stored_where_some_elements_change(dtype):
     """Stores of parts of vectors are slow on AMD."""
-    relu, x = compiled(IN_PLACE, dtype), rng.standard_normal(203).astype(dtype)
-    expected = np.maximum(x, 0)
-    relu(x)
+    x = rng.standard_normal(203).astype(dtype)
+    expected, code = np.maximum(x, 0), by_machine.made(IN_PLACE, dtype=dtype, _array=intrinsics.array)
+    library.function_of(code)(x.ctypes.data, len(x))
     np.testing.assert_array_equal(x, expected)
-    assert "vmaskmov" not in "".join(relu.inspect_asm().values())
+    assert "vmaskmov" not in code.get_asm_str()
 
 
 @needs_numba

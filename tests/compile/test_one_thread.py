@@ -12,7 +12,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.compile import numpy_c
-from tinygrad_edu.compile.products import LIMIT
+from tinygrad_edu.compile.products import BROAD, LIMIT
 from tinygrad_edu.extras.one_thread import ALONE, SMALL, blas_threads, one_thread
 
 get, set_threads = blas_threads() or (None, None)
@@ -64,16 +64,16 @@ def asked():
 @needs_numba
 def test_compiled_steps_and_epochs_ask_for(asked):
     """A network with products of all three sizes, large ones between small ones."""
-    n, sizes = 128, (260, 260, 20, 5)
+    n, sizes = 128, (270, BROAD - 6, 20, 5)
     X, y = rng.random((2 * n, sizes[0])), np.arange(2 * n) % 5
-    products = {n * 260 * 260, n * 260 * 20, n * 20 * 5}
+    products = {n * 270 * 250, n * 250 * 20, n * 20 * 5}
     assert [(size > ALONE) + (size > SMALL) for size in sorted(products)] == [0, 1, 2]
     model = tg.mlp(sizes, rng=0)
     step = tg.compile_step(model, tg.cross_entropy, tg.Adam(model), X[:n], y[:n], quiet=True)
     assert not asked
     step(X[:n], y[:n])
     once = list(asked)
-    pieces = {n * 260 * 128, n * 260 * 132}
+    pieces = {n * 270 * 112, n * 270 * 138, n * 250 * 128, n * 250 * 142}
     assert {size for size, _ in once} == pieces | {size for size in products if LIMIT < size <= SMALL}  # others: loops
     assert {threads for _, threads in once} == {1}
     asked.clear()
@@ -211,11 +211,13 @@ def test_ctrl_c_in_machine_code_waits_for_its_end(pressed):
 
 
 @needs_numba
-def test_an_error_in_a_large_product_is_raised_after_the_step(monkeypatch):
-    X, y = rng.random((128, 260)), np.arange(128) % 5
-    model = tg.mlp([260, 260, 5], rng=0)
+@pytest.mark.parametrize("width", [BROAD - 6, BROAD])  # by BLAS, by loops
+def test_an_error_in_a_large_product_is_raised_after_the_step(width, monkeypatch):
+    X, y = rng.random((128, 280)), np.arange(128) % 5
+    model = tg.mlp([280, width, 5], rng=0)
     step = tg.compile_step(model, tg.cross_entropy, tg.SGD(model, lr=0.1), X, y, quiet=True)
-    monkeypatch.setattr(numpy_c, "_pieces", lambda *_: 1 / 0)
+    for name in ("_pieces", "grid"):
+        monkeypatch.setattr(numpy_c, name, lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         step(X, y)
     assert not numpy_c._late

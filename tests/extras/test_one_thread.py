@@ -14,7 +14,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.extras import numpy_functions, one_thread as module, threads
-from tinygrad_edu.extras.one_thread import ALONE, SMALL, blas_threads, cuts, one_thread, one_throughout
+from tinygrad_edu.extras.one_thread import ALONE, SMALL, blas_threads, cuts, grid, one_thread, one_throughout
 
 get, set_threads = blas_threads() or (None, None)
 pytestmark = pytest.mark.skipif(get is None, reason="NumPy's BLAS is not OpenBLAS with threads of its own")
@@ -343,6 +343,28 @@ def test_the_pieces_make_the_product(sizes):
         covered[rows, columns] += 1
     assert (covered == 1).all()
     assert (len(pieces) > 1) == (n * m * k > SMALL and max(n, m) >= 128)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "tall", "wide"),
+    [
+        ((128, 1000, 784), 1, 4),
+        ((784, 1000, 128), 4, 1),
+        ((400, 1000, 4096), 2, 8),
+        ((30, 40, 9000), 1, 1),
+        ((8, 8, 8), 1, 1),
+    ],
+)
+def test_the_grid_of_a_product_by_loops(sizes, tall, wide):
+    n, m, k = sizes
+    covered, pieces = np.zeros((n, m), int), grid(n, m, k)
+    for top, bottom, first, last in pieces:
+        covered[top:bottom, first:last] += 1
+        assert first % 16 == 0
+        assert last % 16 == 0 or last == m
+    assert (covered == 1).all()
+    assert len(pieces) == tall * wide
+    assert len({top for top, *_ in pieces}) == tall
 
 
 def test_observers_are_told_of_the_op():

@@ -12,8 +12,13 @@ numbers = itertools.count()
 
 def compiled(text, **names):
     """The function f of a text, for whole numbers; names are those that the text reads."""
+    return library.function_of(made(text, **names))
+
+
+def made(text, **names):
+    """Its machine code."""
     name = f"tinygrad_edu_test_{next(numbers)}"
     module = sys.modules[name] = ModuleType(name)
     vars(module).update(names, **{SOURCE: text})
     exec(text, vars(module))
-    return library.function_of(library.made(module.f, [int] * module.f.__code__.co_argcount, name))
+    return library.made(module.f, [int] * module.f.__code__.co_argcount, name)

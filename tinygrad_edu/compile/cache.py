@@ -21,7 +21,7 @@ import numpy as np
 from ..extras.known import Known
 from ..guards.names import is_ours
 from ..program.expressions import parsed
-from . import intrinsics, kinds, library, machine, numpy_c, products, store
+from . import intrinsics, kinds, large, library, machine, numpy_c, products, store
 from .kept import sources
 from .machine import SOURCE
 from .store import folder
@@ -34,7 +34,7 @@ def key(text: str) -> str:
     lines = [line for line in parsed(text).body if isinstance(line, ast.ImportFrom)]
     imported = [getattr(sys.modules[str(line.module)], each.name) for line in lines for each in line.names]
     texts = [sources(getattr(f, "py_func", f)) for f in imported if is_ours(f)]
-    texts += map(inspect.getsource, (intrinsics, products, kinds, machine, library))
+    texts += map(inspect.getsource, (intrinsics, products, large, kinds, machine, library))
     return hashlib.sha256("\0".join([text, *versions, *texts]).encode()).hexdigest()[:32]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import platform
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -152,6 +153,19 @@ def processor(builder):
         builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.sse.{name}mxcsr"), [pointer])
 
     return control, place, word
+
+
+@contextmanager
+def usual_mode(builder):
+    """Write what has the processor's usual mode, as other threads have."""
+    control, place, mode = processor(builder)
+    control("st")
+    before = builder.load(place)
+    builder.store(mode(USUAL), place)
+    control("ld")
+    yield
+    builder.store(before, place)
+    control("ld")
 
 
 @Intrinsic

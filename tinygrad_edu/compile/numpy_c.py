@@ -28,7 +28,7 @@ from ..core.kernels import sgd
 from ..core.ops import Array
 from ..core.tensor import next_stamp
 from ..extras import gate
-from ..extras.one_thread import SMALL, blas_threads, cuts, libraries, one_thread, own_library
+from ..extras.one_thread import SMALL, blas_threads, cuts, grid, libraries, one_thread, own_library
 from ..extras.threads import shared
 from ..guards.frames import warn
 from . import intrinsics, products
@@ -228,12 +228,22 @@ def in_pieces() -> bool:
         multiply = kind(binding.address_of_symbol(name))
         _piecewise.append(kind(to_the_end(partial(_in_pieces, multiply, SIMPLE[letter].itemsize))))
         binding.add_symbol(name + products.PIECES, _address(_piecewise[-1]))
+    _piecewise.append(PIECE(to_the_end(_share)))
+    binding.add_symbol(products.SHARE, _address(_piecewise[-1]))
     return True
 
 
 def _in_pieces(multiply: Any, item: int, *given: Any) -> None:
     """Compute a product as BLAS does, in pieces that threads share. None is computed twice, as it may be a sum's."""
     to_the_end(shared)(multiply, iter(_pieces(item, *given)), one_thread.users)
+
+
+PIECE = ctypes.CFUNCTYPE(None, *[ctypes.c_ssize_t] * 5)  # machine code that computes one: (given, rows, columns)
+
+
+def _share(piece: int, given: int, n: int, m: int, k: int) -> None:
+    """Compute a product by machine code for its pieces, which threads share. A second time gives the same."""
+    shared(PIECE(piece), [(given, *sides) for sides in grid(n, m, k)], one_thread.users)
 
 
 def _pieces(item: int, *given: Any) -> list[tuple[Any, ...]]:

@@ -1,28 +1,35 @@
-"""Matrix products in compiled steps: by BLAS, and those of known width, up to a size, by loops of vectors.
+"""Matrix products in compiled steps: by BLAS, and those of known width by loops of vectors.
 
 BLAS brings both sides into an order of its own, and multiplies by zero what is there: for 32 x 16 times 16 x 16 that is
 three quarters of a microsecond of one. The loops go through the result in tiles of six rows, or five, and one vector,
 and add up each tile in registers. Only columns of b are copied, where their elements are not neighbours, where many
 rows meet them, or where there are fewer than a vector has.
+
+The loops of a large product wait for memory, so there parts of both sides are copied first, and each tile brings near
+what the next ones need. Threads share its pieces.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 from llvmlite import binding, ir
 from numba.core import cgutils
 
 from ..extras.one_thread import ALONE, SMALL
-from .intrinsics import USUAL, copies, processor, words
+from .intrinsics import copies, usual_mode, words
 from .kinds import BOOL, WORD, Intrinsic, cast, constant
+from .large import NUMBER, Ahead, gather, heights, parts
 
 PIECES = "_in_pieces"  # behind the name of BLAS's product
+SHARE = "tinygrad_edu_share"  # has threads share the pieces of a product by loops
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112  # of BLAS
 VECTOR = 64  # bytes: two registers of a processor with AVX2, one with AVX-512
 DEEP = 400  # the most rows of b at once: what is copied of them stays in the processor's first cache
 MANY = 256  # rows of a that make a copy of b worth its while
-NUMBER = ir.IntType(32)
+BROAD = 256  # columns from which on a large product is one of loops
+BLOCK = 300  # rows of b at once in a large product
+ROOM = 2**17  # bytes of a's copies, which stay in the second cache
 
 
 def limit():
@@ -56,7 +63,10 @@ def matmul(letter, bits, pieces):
             with small:
                 _by_loops(builder, letter, width, *args)
             with large:
-                _by_blas(builder, letter, bits, pieces, *args)
+                if pieces and width >= BROAD and LIMIT == SMALL:
+                    _shared(builder, letter, width, *args)
+                else:
+                    _by_blas(builder, letter, bits, pieces, *args)
         return constant(0)
 
     return multiply
@@ -64,6 +74,10 @@ def matmul(letter, bits, pieces):
 
 def _real(letter):
     return ir.FloatType() if letter == "s" else ir.DoubleType()
+
+
+def _bytes(letter):
+    return 4 if letter == "s" else 8
 
 
 # --- by BLAS ----------------------------------------------------------------------------------------------------------
@@ -74,7 +88,7 @@ def _by_blas(builder, letter, bits, pieces, a, a_flipped, b, b_flipped, out, n, 
     real, order, whole = _real(letter), ir.IntType(32), ir.IntType(bits)
     size, starts = builder.mul(builder.mul(n, m), k), builder.icmp_unsigned("!=", row, WORD(0))
     with builder.if_then(starts):
-        copies(builder, row, out, n, builder.mul(m, WORD(4 if letter == "s" else 8)))
+        copies(builder, row, out, n, builder.mul(m, WORD(_bytes(letter))))
     n, m, k = (builder.trunc(x, whole) if bits < 64 else x for x in (n, m, k))
     turn_a, turn_b = (builder.select(x, order(TRANSPOSED), order(AS_IT_IS)) for x in (a_flipped, b_flipped))
     width_a, width_b = builder.select(a_flipped, n, k), builder.select(b_flipped, k, m)
@@ -87,15 +101,8 @@ def _by_blas(builder, letter, bits, pieces, a, a_flipped, b, b_flipped, out, n, 
         return
     in_pieces = cgutils.get_or_insert_function(builder.module, gemm, f"tinygrad_edu_{letter}gemm{PIECES}")
     with builder.if_else(builder.icmp_signed(">", size, size.type(SMALL)), likely=False) as (large, small):
-        with large:  # other threads have the processor's usual mode
-            control, place, mode = processor(builder)
-            control("st")
-            before = builder.load(place)
-            builder.store(mode(USUAL), place)
-            control("ld")
+        with large, usual_mode(builder):
             builder.call(in_pieces, given)
-            builder.store(before, place)
-            control("ld")
         with small:
             builder.call(multiply, given)
 
@@ -103,54 +110,67 @@ def _by_blas(builder, letter, bits, pieces, a, a_flipped, b, b_flipped, out, n, 
 # --- by loops ---------------------------------------------------------------------------------------------------------
 
 
-def _by_loops(builder, letter, width, a, a_flipped, b, b_flipped, out, n, m, k, row):
-    """Write a product of so many columns: at most DEEP rows of b at once, whole vectors of them, and then the rest."""
-    pointer, one, lanes = _real(letter).as_pointer(), WORD(1), VECTOR // (4 if letter == "s" else 8)
+def _by_loops(builder, letter, width, *args):
+    """Write a product of so many columns: at most DEEP rows of b at once."""
+    with _blocks(builder, letter, DEEP, *args) as given:
+        _across(builder, letter, width, WORD(width // (VECTOR // _bytes(letter))), None, given)
+
+
+@contextmanager
+def _blocks(builder, letter, deep, a, a_flipped, b, b_flipped, out, n, m, k, row):
+    """Write a loop over blocks of so many rows of b; yield what `_columns` is given for each."""
+    pointer, one = _real(letter).as_pointer(), WORD(1)
+    starts = builder.icmp_unsigned("!=", row, WORD(0))
     a, b, out, row = (builder.inttoptr(address, pointer) for address in (a, b, out, row))
     line, column = builder.select(a_flipped, one, k), builder.select(a_flipped, n, one)
     down, along = builder.select(b_flipped, one, m), builder.select(b_flipped, k, one)
-    blocks = builder.add(builder.sdiv(builder.sub(k, one), WORD(DEEP)), one)
-    with cgutils.for_range(builder, blocks) as block:
-        begin, end = (builder.sdiv(builder.mul(k, i), blocks) for i in (block.index, builder.add(block.index, one)))
-        again = builder.icmp_signed(">", block.index, WORD(0))
+    with parts(builder, k, WORD(deep)) as (block, begin, end):
+        again = builder.icmp_signed(">", block, WORD(0))
         start, step = builder.select(again, out, row), builder.select(again, m, WORD(0))
-        add = builder.or_(again, builder.icmp_unsigned("!=", builder.ptrtoint(row, WORD), WORD(0)))
         left, top = builder.gep(a, [builder.mul(begin, column)]), builder.gep(b, [builder.mul(begin, down)])
+        add = builder.or_(again, starts)
+        yield left, line, column, top, down, along, out, m, start, step, n, builder.sub(end, begin), add
 
-        def columns(first, count):
-            given = [left, line, column, builder.gep(top, [builder.mul(first, along)]), down, along]
-            given += [builder.gep(out, [first]), m, builder.gep(start, [first]), step, n, builder.sub(end, begin), add]
-            builder.call(_columns(builder.module, letter, lanes, count, given), given)
 
-        if width >= lanes:
-            with cgutils.for_range(builder, WORD(width // lanes)) as loop:
-                columns(builder.mul(loop.index, WORD(lanes)), lanes)
-        if width % lanes:
-            columns(WORD(width // lanes * lanes), width % lanes)
+def _across(builder, letter, width, whole, ends, given):
+    """Write what computes so many vectors of columns, and behind them, if it ends there, the rest of a width."""
+    left, line, column, top, down, along, out, m, start, step, *more = given
+    lanes = VECTOR // _bytes(letter)
+
+    def columns(first, count):
+        given = [left, line, column, builder.gep(top, [builder.mul(first, along)]), down, along]
+        given += [builder.gep(out, [first]), m, builder.gep(start, [first]), step, *more]
+        builder.call(_columns(builder.module, letter, lanes, count, given), given)
+
+    if width >= lanes:
+        with cgutils.for_range(builder, whole) as loop:
+            columns(builder.mul(loop.index, WORD(lanes)), lanes)
+    if width % lanes:
+        with builder.if_then(ends) if ends else nullcontext():
+            columns(builder.mul(whole, WORD(lanes)), width % lanes)
 
 
 def _columns(module, letter, lanes, count, given):
     """Return the function that computes so many columns of a product: element (i, j) of a side is at i · its first
-    number + j · its second."""
-    name = f"tinygrad_edu_columns_{letter}{count}"
+    number + j · its second. In a large product it is given, too, whether a is a copy (`large.gather`)."""
+    name = f"tinygrad_edu_columns_{letter}{count}_{len(given)}"
     if name in module.globals:
         return module.globals[name]
     function = _internal(module, name, [x.type for x in given])
-    a, line, column, b, down, along, out, m, start, step, n, k, add = function.args
+    a, line, column, b, down, along, out, m, start, step, n, k, add, *copy = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     wide = _Wide(builder, a.type.pointee, lanes, count)
-    b, down = _upright(wide, b, down, along, n, k)
-    fives = builder.srem(builder.sub(WORD(6), builder.srem(n, WORD(6))), WORD(6))  # so that no row is left
-    fives = builder.select(builder.icmp_signed("<=", builder.mul(fives, WORD(5)), n), fives, WORD(0))
-    sixes = builder.sdiv(builder.sub(n, builder.mul(fives, WORD(5))), WORD(6))
-    rest = builder.sub(n, builder.add(builder.mul(fives, WORD(5)), builder.mul(sixes, WORD(6))))
-    first = WORD(0)
-    for rows, times in ((6, sixes), (5, fives), (1, rest)):
+    ahead = Ahead(wide, b, down, along, out, m, n, k) if copy else None
+    b, down = _upright(wide, b, down, along, n, k, 0 if copy else MANY)
+    for rows, first, times in heights(builder, n):
         with cgutils.for_range(builder, times) as loop:
             i = builder.add(first, builder.mul(loop.index, WORD(rows)))
             given = [builder.gep(side, [builder.mul(i, by)]) for side, by in ((a, line), (start, step), (out, m))]
-            _tiles(wide, rows, *given, line, step, m, column, b, down, k, add)
-        first = builder.add(first, builder.mul(times, WORD(rows)))
+            to = line, column
+            if copy:
+                ahead.bring(i, rows)
+                to = [builder.select(copy[0], WORD(own), x) for own, x in zip((1, rows), to)]
+            _tiles(wide, rows, *given, to[0], step, m, to[1], b, down, k, add)
     builder.ret_void()
     return function
 
@@ -203,13 +223,14 @@ class _Wide:
         return self.shuffled(one, one, [0] * self.lanes)
 
 
-def _upright(wide, b, down, along, n, k):
-    """Return columns of b whose elements of one row are neighbours, and the way from row to row: b's own, or copies."""
+def _upright(wide, b, down, along, n, k, many):
+    """Return columns of b whose elements of one row are neighbours, and the way from row to row: b's own, or copies
+    where so many rows of a meet them."""
     builder, lanes = wide.builder, wide.lanes
     room = cgutils.alloca_once(builder, wide.vector, DEEP)
     turned = builder.icmp_signed("!=", along, WORD(1))
     whole = wide.count == lanes
-    many = builder.icmp_signed(">=", n, WORD(MANY if whole else 0))
+    many = builder.icmp_signed(">=", n, WORD(many if whole else 0))
     with builder.if_then(turned):
         _turn(wide, b, along, k, room)
     with builder.if_then(builder.and_(many, builder.not_(turned))), cgutils.for_range(builder, k) as loop:
@@ -314,4 +335,52 @@ def _internal(module, name, given):
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), given), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
+    return function
+
+
+# --- large products, by loops -----------------------------------------------------------------------------------------
+
+
+def _shared(builder, letter, width, *args):
+    """Write a call of what has threads share the pieces of a product of so many columns (`numpy_c`)."""
+    _, _, _, _, _, n, m, k, _ = args
+    given = cgutils.alloca_once(builder, WORD, len(args))
+    for i, value in enumerate(args):
+        builder.store(builder.zext(value, WORD), builder.gep(given, [WORD(i)]))
+    addresses = [builder.ptrtoint(x, WORD) for x in (_piece(builder.module, letter, width), given)]
+    share = ir.FunctionType(ir.VoidType(), [WORD] * 5)
+    with usual_mode(builder):
+        builder.call(cgutils.get_or_insert_function(builder.module, share, SHARE), [*addresses, n, m, k])
+
+
+def _piece(module, letter, width):
+    """Return the function that computes some rows and columns of a product: whole vectors of these, or up to the end.
+    It is given the address of what `matmul` is given."""
+    name = f"tinygrad_edu_piece_{letter}{width}"
+    if name in module.globals:
+        return module.globals[name]
+    function = _internal(module, name, [WORD] * 5)
+    given, top, bottom, first, last = function.args
+    builder, lanes = ir.IRBuilder(function.append_basic_block("entry")), VECTOR // _bytes(letter)
+    given = builder.inttoptr(given, WORD.as_pointer())
+    args = [builder.load(builder.gep(given, [WORD(i)])) for i in range(9)]
+    for i in (1, 3):
+        args[i] = builder.trunc(args[i], ir.IntType(1))
+    copy, size, m = args[1], ROOM // _bytes(letter), args[6]
+    room = cgutils.alloca_once(builder, _real(letter), size)
+    whole, ends = builder.sdiv(builder.sub(last, first), WORD(lanes)), builder.icmp_signed("==", last, m)
+    with _blocks(builder, letter, BLOCK, *args) as (a, line, column, b, down, along, out, _, start, step, _, k, add):
+        b = builder.gep(b, [builder.mul(first, along)])
+        with parts(builder, builder.sub(bottom, top), builder.sdiv(WORD(size), k)) as (_, begin, end):
+            i, n = builder.add(top, begin), builder.sub(end, begin)
+            left = builder.gep(a, [builder.mul(i, line)])
+            with builder.if_then(copy):
+                gather(builder, left, column, n, k, room)
+            left, line = builder.select(copy, room, left), builder.select(copy, k, line)
+            to, start = (
+                builder.gep(x, [builder.add(builder.mul(i, by), first)]) for x, by in ((out, m), (start, step))
+            )
+            more = left, line, column, b, down, along, to, m, start, step, n, k, add, copy
+            _across(builder, letter, width, whole, ends, more)
+    builder.ret_void()
     return function

@@ -25,13 +25,14 @@ import numpy as np
 
 from ..core.ops import Array, Result
 from ..core.tensor import Tensor, apply, thread, unbroadcast, unwrap
-from .threads import cut, shared
+from .threads import GRAIN, cut, shared
 
 # both are numbers of multiplications: n · k · m for a product of (n, k) and (k, m)
 ALONE = 2**18  # up to here OpenBLAS uses one thread by itself
 SUMMED = 2**13  # elements of a matrix times a vector: up to here it does so too
 SMALL = 2**23  # up to here a second thread gains nothing: see docs/performance.md
 WIDTH = 64  # columns or rows that a piece of a large product has at least
+HEIGHT = 128  # rows of a piece that machine code computes, if there are more pieces than one above another
 
 
 def own_library() -> str:
@@ -246,9 +247,31 @@ def cuts(n: int, m: int, k: int) -> list[tuple[slice, slice]]:
 
     Their number is a power of two, so that two threads or four have equal shares.
     """
-    size, longer = n * m * k, max(n, m)
-    count = 2 << ((size >> 25).bit_length() + 1) // 2 if size > SMALL else 1
+    longer, count = max(n, m), pieces(n * m * k)
     while count > 1 and longer // count < WIDTH:
         count //= 2
-    pieces = [slice(a, b) for a, b in pairwise(cut(longer, count))]
-    return [(slice(0, n), piece) if m == longer else (piece, slice(0, m)) for piece in pieces]
+    each = [slice(a, b) for a, b in pairwise(cut(longer, count))]
+    return [(slice(0, n), piece) if m == longer else (piece, slice(0, m)) for piece in each]
+
+
+def pieces(size: int) -> int:
+    """Return how many pieces a product of so many multiplications may have."""
+    return 2 << ((size >> 25).bit_length() + 1) // 2 if size > SMALL else 1
+
+
+@lru_cache
+def grid(n: int, m: int, k: int) -> list[tuple[int, int, int, int]]:
+    """Return (first row, end, first column, end) of the pieces of a product by loops (`compile.products`).
+
+    Its rows are cut into at least HEIGHT, as each piece copies columns for its own rows; columns, if more pieces are
+    needed, into multiples of GRAIN.
+    """
+    rows = columns = pieces(n * m * k)
+    while rows > 1 and n // rows < HEIGHT:
+        rows //= 2
+    columns //= rows
+    while columns > 1 and m // columns < WIDTH:
+        columns //= 2
+    tall = [n * i // rows for i in range(rows + 1)]
+    wide = [*(round(m * i / columns / GRAIN) * GRAIN for i in range(columns)), m]
+    return [(*row, *column) for row in pairwise(tall) for column in pairwise(wide)]
