@@ -52,11 +52,11 @@ def asked():
         total[...] = product + total if add else product
 
     numpy_c._call_python("tinygrad_edu_dgemm", numpy_c._product_type("d", numpy_c.blas()[1]), multiply)
-    numpy_c.in_pieces.cache_clear()
+    numpy_c._pieces_named.cache_clear()
     numpy_c.in_pieces()
     yield seen
     numpy_c._alive.clear()
-    for cached in (numpy_c.blas, numpy_c.in_pieces):  # give the names their addresses again
+    for cached in (numpy_c.blas, numpy_c._pieces_named):  # give the names their addresses again
         cached.cache_clear()
         cached()
 

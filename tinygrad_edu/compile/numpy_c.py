@@ -217,11 +217,15 @@ def to_the_end(function: Any) -> Any:
 _piecewise: list[Any] = []  # functions that machine code may call
 
 
-@lru_cache
 def in_pieces() -> bool:
-    """Name the functions that compute large products. Return whether a step calls them, and holds BLAS at one thread:
-    not if BLAS is not OpenBLAS."""
-    if PLAIN or (found := blas()) is None or blas_threads() is None:
+    """Return whether a step computes large products in pieces, and holds BLAS at one thread."""
+    return not PLAIN and _pieces_named()
+
+
+@lru_cache
+def _pieces_named() -> bool:
+    """Name the functions that compute large products; return False if BLAS is not OpenBLAS."""
+    if (found := blas()) is None or blas_threads() is None:
         return False
     for letter in "sd":
         name, kind = f"tinygrad_edu_{letter}gemm", _product_type(letter, found[1])
