@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.compile import cache, intrinsics, kinds, library, machine, numpy_c, products, store
+from tinygrad_edu.compile import cache, intrinsics, kinds, large, library, machine, numpy_c, products, store
 from tinygrad_edu.extras import matrix_kernels, whole_kernels
 
 needs_numba = pytest.mark.skipif(numpy_c.PLAIN, reason="there is no machine code without Numba")
@@ -51,7 +51,7 @@ def test_machine_code_is_found_by_the_next_process_and_what_is_damaged_is_made_a
     assert cached == "True" or said.startswith("compiling the training step ... ")
     assert finish(start(tmp_path, 3)) == ("True", value, "")
     made = {path.name.partition("-")[0].rpartition(".")[2] for path in (tmp_path / "__pycache__").glob("*.nbc")}
-    assert made == {"step", "sgd", "not_finite"}  # and none of the functions that the step alone calls
+    assert made == {"step", "sgd", "not_finite_in_quarters"}  # and none of the functions that the step alone calls
     for path in (tmp_path / "__pycache__").glob("*.nb*"):
         path.write_bytes(b"damaged")
     assert finish(start(tmp_path, 4))[1] == value
@@ -89,7 +89,7 @@ def test_the_key_changes_with_the_text_and_the_versions(monkeypatch):
 def test_the_key_changes_with_the_functions_that_the_rule_calls_and_with_the_compiler(monkeypatch):
     text = "from tinygrad_edu.extras.matrix_kernels import adafactor as _rule"
     first, getsource = cache.key(text), inspect.getsource
-    for module in (matrix_kernels, whole_kernels, machine, kinds, intrinsics, products, library):
+    for module in (matrix_kernels, whole_kernels, machine, kinds, intrinsics, products, large, library):
         with monkeypatch.context() as patch:
             patch.setattr(inspect, "getsource", lambda f, module=module: getsource(f) + "#" * (f is module))
             assert cache.key(text) != first

@@ -9,7 +9,7 @@ import pytest
 import random_graphs
 
 import tinygrad_edu as tg
-from tinygrad_edu.compile import numpy_c
+from tinygrad_edu.compile import numpy_c, plainly
 from tinygrad_edu.compile.loops import nested
 from tinygrad_edu.compile.lower import BATCHES, lower
 from tinygrad_edu.compile.memory import Memory
@@ -33,9 +33,7 @@ class Place(np.ndarray):
 def run(program, lowered, inputs, n):
     """The loss, the gradients and the inputs, after the loops ran on inputs of n samples."""
     dtype = program.inputs[program.gradients[0]].dtype
-    space = (
-        MODULE | numpy_c._plain(dtype) | {"_N": n, "_array": lambda *given: numpy_c._array_plainly(*given).view(Place)}
-    )
+    space = MODULE | plainly.plain(dtype) | {"_N": n, "_array": lambda *given: plainly.array(*given).view(Place)}
     results = set(program.results.values())
     space |= {name: np.array(value).view(Place) for name, value in inputs.items()}
     padded = -(-n // 16) * 16

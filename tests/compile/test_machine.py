@@ -7,7 +7,7 @@ import operator
 import numpy as np
 import pytest
 
-from tinygrad_edu.compile import numpy_c
+from tinygrad_edu.compile import numpy_c, plainly
 
 if numpy_c.PLAIN:
     pytest.skip("there is no machine code without Numba", allow_module_level=True)
@@ -127,7 +127,7 @@ def f(_x, n):
 
 def test_functions_arrays_and_loops_do_what_python_does():
     x = np.arange(9, dtype=np.float32)
-    space = {**NAMES, "_array": numpy_c._array_plainly}
+    space = {**NAMES, "_array": plainly.array}
     exec(TEXT, space)
     plain = x.copy()
     expected = space["f"](plain.ctypes.data, 9)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rules_table import every_dtype
 
-from tinygrad_edu.compile import intrinsics, library, numpy_c
+from tinygrad_edu.compile import intrinsics, library, numpy_c, plainly
 from tinygrad_edu.compile.templates import CALLED
 from tinygrad_edu.extras.one_thread import ALONE, SMALL
 
@@ -60,7 +60,7 @@ def products(matmul, dtype, exact):
 
 @every_dtype
 def test_products_in_plain_python(dtype):
-    products(numpy_c._plain(np.dtype(dtype))["_matmul"], dtype, exact=True)
+    products(plainly.plain(np.dtype(dtype))["_matmul"], dtype, exact=True)
 
 
 @needs_numba
@@ -189,7 +189,7 @@ def test_a_product_that_multiplies_otherwise_is_seen():
 
             def multiply(*given, dtype=numpy_c.SIMPLE[letter], factor=factor):
                 numpy_c._multiply(dtype, *given)
-                numpy_c._array_plainly(given[12], 0, (2, 4), dtype)[...] *= factor
+                plainly.array(given[12], 0, (2, 4), dtype)[...] *= factor
 
             made = numpy_c._product_type(letter, 64)(multiply)
             assert numpy_c._multiplies(numpy_c._address(made), letter, 64) is right
@@ -217,7 +217,7 @@ def test_a_loop_that_is_not_numpys_or_computes_otherwise_is_seen(monkeypatch):
 
 @needs_numba
 def test_ctrl_c_in_numpy_through_python_is_raised_when_the_step_is_done(through_python, monkeypatch):
-    times, multiply = [], numpy_c._matmul_plainly
+    times, multiply = [], plainly.matmul
 
     def interrupted(*given):
         times.append(1)
@@ -225,7 +225,7 @@ def test_ctrl_c_in_numpy_through_python_is_raised_when_the_step_is_done(through_
             raise KeyboardInterrupt
         multiply(*given)
 
-    monkeypatch.setattr(numpy_c, "_matmul_plainly", interrupted)
+    monkeypatch.setattr(plainly, "matmul", interrupted)
     a, b, out = np.ones((2, 3)), np.ones((3, 4)), np.zeros((2, 4))
     run = numpy_c.interruptible(compiled(PRODUCT, np.float64))
     with pytest.raises(KeyboardInterrupt):
@@ -281,7 +281,7 @@ def test_every_function_has_numpys_bits(dtype):
 @every_dtype
 def test_the_same_in_plain_python(dtype):
     x, y = X.astype(dtype), Y.astype(dtype)
-    functions = numpy_c._plain(np.dtype(dtype))
+    functions = plainly.plain(np.dtype(dtype))
     with np.errstate(all="ignore"):
         for name in CALLED:
             out = np.full((5, 9), 7, dtype)
@@ -297,7 +297,7 @@ def test_the_same_in_plain_python(dtype):
 
 @pytest.mark.parametrize("way", ["plain", pytest.param("machine", marks=needs_numba)])
 def test_rows_are_repeated_as_often_as_is_said(way):
-    plain = numpy_c._plain(np.dtype(float))["_repeat"]
+    plain = plainly.plain(np.dtype(float))["_repeat"]
     repeat = (
         plain if way == "plain" else compiled("def f(row, to, n, size):\n    _repeat(row, to, n, size)", np.float64)
     )
@@ -352,11 +352,11 @@ def test_places_hold_every_dtype(dtype):
 
 def test_arrays_by_address_in_plain_python():
     a = np.arange(12.0)
-    place = numpy_c._array_plainly(np.int64(a.ctypes.data), np.int64(2), (2, 5), np.float64)
+    place = plainly.array(np.int64(a.ctypes.data), np.int64(2), (2, 5), np.float64)
     np.testing.assert_array_equal(place, a[2:].reshape(2, 5))
     place[0, 0] = 7
     assert a[2] == 7
-    assert numpy_c._array_plainly(a.ctypes.data, 3, (), np.float64) == 3
+    assert plainly.array(a.ctypes.data, 3, (), np.float64) == 3
 
 
 # --- the processor's mode ---------------------------------------------------------------------------------------------
@@ -380,7 +380,7 @@ def test_small_numbers_are_0_inside_and_the_mode_is_restored():
 
 
 def test_plain_python_warns_of_nothing_and_then_again():
-    flush = numpy_c._plain(np.dtype(float))["_flush"]
+    flush = plainly.plain(np.dtype(float))["_flush"]
     before = flush(0)
     assert np.float64(1) / np.float64(0) == np.inf
     flush(before)

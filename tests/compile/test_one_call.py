@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.compile import intrinsics, module_text, numpy_c, plan  # noqa: F401, loaded before jit.kernel is replaced
+from tinygrad_edu.compile import intrinsics, module_text, numpy_c, plainly, plan  # noqa: F401, loaded before jit.kernel is replaced
 from tinygrad_edu.core import jit
 from tinygrad_edu.core.tensor import Observer, next_stamp
 
@@ -321,12 +321,12 @@ def test_each_batch_is_looked_at(by):
 def test_the_header_of_an_array_is_as_machine_code_reads_it():
     head = intrinsics.HEAD // 8
     for a in (np.zeros((3, 4)), np.zeros(5, np.int32), np.zeros((2, 3, 4), np.float32)):
-        words = numpy_c._array_plainly(id(a), 0, (head + 7,), np.int64)
+        words = plainly.array(id(a), 0, (head + 7,), np.int64)
         assert words[head - 1] == id(np.ndarray)
         assert words[head] == a.ctypes.data
-        assert numpy_c._array_plainly(words[head + 2], 0, (a.ndim,), np.int64).tolist() == list(a.shape)
+        assert plainly.array(words[head + 2], 0, (a.ndim,), np.int64).tolist() == list(a.shape)
         assert words[head + 5] == id(a.dtype)
-        halves = numpy_c._array_plainly(id(a), 0, (2 * head + 14,), np.int32)[2 * head :]
+        halves = plainly.array(id(a), 0, (2 * head + 14,), np.int32)[2 * head :]
         assert halves[2] == a.ndim
         assert halves[12] == a.flags.num
 

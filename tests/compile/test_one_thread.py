@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.compile import numpy_c
+from tinygrad_edu.compile import numpy_c, plainly
 from tinygrad_edu.compile.products import BROAD, LIMIT
 from tinygrad_edu.extras.one_thread import ALONE, SMALL, blas_threads, one_thread
 
@@ -45,9 +45,9 @@ def asked():
             compute(turned, turned_b, n, m, k, a, b, add, out)
 
     def compute(turned, turned_b, n, m, k, a, b, add, out):
-        left = numpy_c._array_plainly(a, 0, (k, n) if turned == 112 else (n, k), np.dtype(float))
-        right = numpy_c._array_plainly(b, 0, (m, k) if turned_b == 112 else (k, m), np.dtype(float))
-        total = numpy_c._array_plainly(out, 0, (n, m), np.dtype(float))
+        left = plainly.array(a, 0, (k, n) if turned == 112 else (n, k), np.dtype(float))
+        right = plainly.array(b, 0, (m, k) if turned_b == 112 else (k, m), np.dtype(float))
+        total = plainly.array(out, 0, (n, m), np.dtype(float))
         product = (left.T if turned == 112 else left) @ (right.T if turned_b == 112 else right)
         total[...] = product + total if add else product
 

@@ -364,11 +364,8 @@ class Writer:
         """Return the number at an address."""
         loaded = self.builder.load(place)
         self.mark(loaded, kind)
-        return (
-            Value(BOOL, (self.builder.trunc(loaded, number(BOOL)),))
-            if kind.dtype == BOOL
-            else Value(kind.dtype, (loaded,))
-        )
+        x = self.builder.trunc(loaded, number(BOOL)) if kind.dtype == BOOL else loaded
+        return Value(kind.dtype, (x,))
 
     def put(self, place: Any, kind: Array, value: Value) -> None:
         """Store a number at an address."""

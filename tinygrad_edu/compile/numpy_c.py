@@ -25,13 +25,11 @@ import numpy as np
 from llvmlite import binding
 
 from ..core.kernels import sgd
-from ..core.ops import Array
 from ..core.tensor import next_stamp
-from ..extras import gate
 from ..extras.one_thread import SMALL, blas_threads, cuts, grid, libraries, one_thread, own_library
 from ..extras.threads import shared
 from ..guards.frames import warn
-from . import intrinsics, products
+from . import intrinsics, plainly, products
 from .templates import CALLED
 
 NAMES = (  # of BLAS's products, as the builders of NumPy call them; the first three take whole numbers of 64 bits
@@ -126,7 +124,6 @@ def _product_type(letter: str, bits: int) -> Any:
     return ctypes.CFUNCTYPE(None, flag, flag, flag, n, n, n, real, at, n, at, n, real, at, n)
 
 
-NEXT = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_void_p)  # the type of a generator's function
 LOOP = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)  # the type of an inner loop: arrays, length, steps, extra data
 
 
@@ -279,14 +276,14 @@ def _call_python(name: str, kind: Any, function: Any) -> None:
 def _multiply(dtype: Any, *given: Any) -> None:
     _, turned, turned_b, n, m, k, _, a, _, b, _, add, out, _ = given
     row = out if add else 0  # every row of out is that one
-    _matmul_plainly(dtype, a, turned == products.TRANSPOSED, b, turned_b == products.TRANSPOSED, out, n, m, k, row)
+    plainly.matmul(dtype, a, turned == products.TRANSPOSED, b, turned_b == products.TRANSPOSED, out, n, m, k, row)
 
 
 def _run_loop(ufunc: Any, dtype: Any, pointers: int, length: int, steps: int, _: Any) -> None:
     n = ctypes.c_ssize_t.from_address(length).value
     at = (ctypes.c_void_p * ufunc.nargs).from_address(pointers)
     moves = (ctypes.c_ssize_t * ufunc.nargs).from_address(steps)
-    *given, out = [_array_plainly(a, 0, (n if move else 1,), dtype) for a, move in zip(at, moves)]
+    *given, out = [plainly.array(a, 0, (n if move else 1,), dtype) for a, move in zip(at, moves)]
     with np.errstate(all="ignore"):
         ufunc(*given, out=out)
 
@@ -328,7 +325,7 @@ def _ctrl_c_waits() -> Iterator[None]:
 def functions(dtype: Any) -> dict[str, Any]:
     """Return the functions that a step's loops call, by name; dtype is that of the parameters."""
     ready("")
-    return _plain(np.dtype(dtype)) if PLAIN else _native("s" if dtype == np.float32 else "d")
+    return plainly.plain(np.dtype(dtype)) if PLAIN else _native("s" if dtype == np.float32 else "d")
 
 
 asleep = [True]  # empty once BLAS has started its threads; a fork ends them
@@ -358,53 +355,3 @@ def _native(letter: str) -> dict[str, Any]:
     bits = (blas() or ("", 64))[1]
     called = {f"_{name}": intrinsics.called(name, inner_loop) for name in CALLED}
     return called | own | {"_matmul": products.matmul(letter, bits, in_pieces())}
-
-
-# --- the same in plain Python ----------------------------------------------------------------------------------------
-
-
-@lru_cache
-def _plain(dtype: Any) -> dict[str, Any]:
-    return {f"_{name}": _called_plainly(name) for name in CALLED} | {
-        "_array": _array_plainly,
-        "_address": lambda a: a.ctypes.data,
-        "_passes": _passes_plainly,
-        "_numbers_of": lambda a: a.ctypes.data,
-        "_matmul": partial(_matmul_plainly, dtype),
-        "_repeat": _repeat_plainly,
-        "_random": lambda state, function: NEXT(int(function))(int(state)),
-        "_flush": lambda mode: np.seterr(**(mode or {"all": "ignore"})),  # machine code warns of nothing
-    }
-
-
-def _array_plainly(address: int, offset: int, shape: tuple[int, ...], dtype: Any, *_: int) -> Array:
-    size, item = int(np.prod(shape)), np.dtype(dtype).itemsize
-    place = (ctypes.c_byte * (size * item)).from_address(int(address + offset * item))
-    return np.frombuffer(place, dtype).reshape(shape)
-
-
-def _matmul_plainly(
-    dtype: Any, a: int, a_flipped: bool, b: int, b_flipped: bool, out: int, n: int, m: int, k: int, row: int
-) -> None:
-    left = _array_plainly(a, 0, (k, n) if a_flipped else (n, k), dtype)
-    right = _array_plainly(b, 0, (m, k) if b_flipped else (k, m), dtype)
-    product = (left.T if a_flipped else left) @ (right.T if b_flipped else right)
-    _array_plainly(out, 0, (n, m), dtype)[...] = product + _array_plainly(row, 0, (m,), dtype) if row else product
-
-
-def _passes_plainly(a: Any, kind: int, dtype: int, shape: tuple[int, ...]) -> bool:
-    return id(type(a)) == kind and id(a.dtype) == dtype and gate.passes(a, a.dtype, shape)
-
-
-def _repeat_plainly(row: int, to: int, n: int, size: int) -> None:
-    for i in range(n):
-        ctypes.memmove(int(to + i * size), int(row), int(size))
-
-
-def _called_plainly(name: str) -> Any:
-    def call(*given: Any) -> None:
-        *pairs, out, n = given
-        inputs = [a.reshape(-1)[:n] if step else a.reshape(-1)[0] for a, step in zip(pairs[::2], pairs[1::2])]
-        getattr(np, name)(*inputs, out=out.reshape(-1)[:n])
-
-    return call
