@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu.compile import numpy_c, plainly
+from tinygrad_edu.compile.values import CannotCompile
 
 if numpy_c.PLAIN:
     pytest.skip("there is no machine code without Numba", allow_module_level=True)
@@ -137,9 +138,42 @@ def test_functions_arrays_and_loops_do_what_python_does():
     assert x[8] == 4
 
 
-def test_a_variable_keeps_its_kind_and_what_is_unknown_is_refused():
-    with pytest.raises(TypeError, match="k is int64, and then float64"):
+def test_a_variable_keeps_its_kind():
+    with pytest.raises(CannotCompile, match=r"^no machine code for `k = 0.5 \* n`: k is int64, and then float64$"):
         by_machine.compiled("def f(n):\n    k = n\n    k = 0.5 * n\n    return k")
-    with pytest.raises(SyntaxError, match="no machine code for while n"):
-        by_machine.compiled("def f(n):\n    while n:\n        n = 0\n    return n")
     assert by_machine.compiled("def f(n):\n    k = 0.5\n    k += n\n    return k")(3) == 3.5
+
+
+OTHERWISE = {  # than Python: what would be another number, and with which words it is refused
+    "return ~n": "there is none for ~n",
+    "return n ** 2": "Pow",
+    "return g(n, b=3)": "there is none for g(n, b=3)",
+    "return g(n + 18446744073709551616)": "is no number of at most 64 bits",
+    "return nowhere": "has no attribute 'nowhere'",
+    "return x[-1]": "it counts from the end",
+    "return x[::2].size": "a slice with a step",
+    "return x.ndim": "ndim is no attribute",
+    "x = zeros(n, dtype=float32)": "there is none for zeros",
+    "while n:": "there is none for such a line",
+    "for i in g(n):": "there is none for such a line",
+    "for i in range(n, 0, -1):": "it counts down",
+    "if n:\n        return n\n    return 0.5": "the result is int64, and then float64",
+    "if n:\n        y = zeros(n)": "an array is made within a loop or a branch",
+    "for i in range(n):\n        y = g(n) + zeros(n)[0]": "an array is made within a loop or a branch",
+}
+
+
+@pytest.mark.parametrize("line", OTHERWISE)
+def test_what_would_be_another_number_than_pythons_is_refused(line):
+    lines = f"    {line}\n" + "        n += 1\n" * line.endswith(":")
+    text = f"def g(a, b=2):\n    return a * b\n\n\ndef f(n):\n    x = zeros(n)\n{lines}    return n"
+    with pytest.raises(CannotCompile) as caught:
+        by_machine.compiled(text, zeros=np.zeros, float32=np.float32)
+    start = f"no machine code for `{line.splitlines()[-1].strip()}`: "
+    assert str(caught.value).startswith(start)
+    assert OTHERWISE[line] in str(caught.value)[len(start) :]
+
+
+def test_a_list_has_the_dtype_of_all_its_numbers():
+    compiled = by_machine.compiled("def f(n):\n    return 2 * (1, 2.5, -0.25)[n]")
+    assert [compiled(n) for n in range(3)] == [2, 5, -0.5]

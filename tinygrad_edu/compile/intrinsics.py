@@ -272,7 +272,7 @@ def _zeros(w, dtype, n):
     """Return an array of n zeros, for as long as the function runs."""
     builder, size = w.builder, WORD(dtype.itemsize)
     data = builder.call(w.external("calloc", BYTES, WORD, WORD), [*n.parts, size])
-    w.owned.append(data)
+    w.own(data)
     kind = Array(dtype, 1)
     return Value(kind, (builder.bitcast(data, types_of(kind)[0]), *n.parts))
 

@@ -90,7 +90,14 @@ def each_of(value: Value) -> list[Value]:
 def constant(given: Any) -> Value:
     """Return a number of Python as a value."""
     dtype = np.dtype(type(given))
+    if dtype.kind not in "biuf" or (dtype.kind in "iu" and not np.iinfo(dtype).min <= given <= np.iinfo(dtype).max):
+        raise TypeError(f"{given!r} is no number of at most 64 bits")
     return Value(dtype, (ir.Constant(number(dtype), given if dtype.kind == "f" else int(given)),))
+
+
+def below(register: Any, least: int) -> bool:
+    """Return whether a register is known to have a number below this one."""
+    return isinstance(register, ir.Constant) and register.constant < least
 
 
 def frozen(builder: Any, x: Any) -> Any:
@@ -100,6 +107,38 @@ def frozen(builder: Any, x: Any) -> Any:
     builder.block.instructions.append(instruction)
     builder.position_at_end(builder.block)
     return instruction
+
+
+# --- elements of arrays ----------------------------------------------------------------------------------------------
+
+
+def load(builder: Any, place: Any, kind: Array) -> Value:
+    """Return the number at an address."""
+    loaded = builder.load(place)
+    _mark(builder.module, loaded, kind)
+    x = builder.trunc(loaded, number(BOOL)) if kind.dtype == BOOL else loaded
+    return Value(kind.dtype, (x,))
+
+
+def put(builder: Any, place: Any, kind: Array, value: Value) -> None:
+    """Store a number at an address."""
+    (x,) = cast(builder, value, kind.dtype).parts
+    x = builder.zext(x, stored(BOOL)) if kind.dtype == BOOL else x
+    _mark(builder.module, builder.store(frozen(builder, x), place), kind)
+
+
+def _mark(module: Any, instruction: Any, kind: Array) -> None:
+    """Write at a load or a store that it belongs to this array, and to none that lies apart."""
+    if kind.apart is None:
+        return
+    own, count = kind.apart
+    known = vars(module).setdefault("tinygrad_edu", {})  # made once for each array, not for each of its elements
+    if kind.apart not in known:
+        domain = module.add_metadata(["tinygrad_edu"])
+        scopes = [module.add_metadata([f"tinygrad_edu {k}", domain]) for k in range(count)]
+        known[kind.apart] = module.add_metadata([scopes.pop(own)]), module.add_metadata(scopes)
+    instruction.set_metadata("alias.scope", known[kind.apart][0])
+    instruction.set_metadata("noalias", known[kind.apart][1])
 
 
 # --- dtypes -----------------------------------------------------------------------------------------------------------

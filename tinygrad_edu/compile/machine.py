@@ -26,6 +26,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from ..program.expressions import parsed
+from . import templates
 from .intrinsics import KNOWN
 from .kinds import (
     BOOL,
@@ -36,26 +37,24 @@ from .kinds import (
     Intrinsic,
     Value,
     arithmetic,
+    below,
     cast,
     chosen,
     compared,
     constant,
     each_of,
-    frozen,
+    load,
     negated,
-    number,
+    put,
     several,
     stored,
     types_of,
 )
+from .values import CannotCompile
 
 SOURCE = "tinygrad_edu_source"  # the name that a module has for its own text, if that is in no file
 BODY = "gradients"  # of a step. If LLVM puts it in line in the loop over an epoch's batches, that is slower by a tenth
-SIGNS: dict[type[ast.AST], str] = {
-    **{ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"},
-    **{ast.BitAnd: "&", ast.BitOr: "|", ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<="},
-    **{ast.Gt: ">", ast.GtE: ">="},
-}
+SIGNS = templates.SIGNS | {ast.BitAnd: "&", ast.BitOr: "|"}
 FOLDED = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 
 
@@ -107,6 +106,7 @@ class Writer:
         self.result: Any = None
         self._variables: dict[str, tuple[Any, list[Any]]] = {}  # name to kind, and the places of its parts
         self.owned: list[Any] = []
+        self._depth = 0  # of the lines that are written: 1 in no loop and no branch
         tree, arguments = source_of(f), list(function.args)
         for arg, kind in zip(tree.args.args, kinds, strict=True):
             n = len(types_of(kind))
@@ -119,13 +119,22 @@ class Writer:
     # --- statements ---------------------------------------------------------------------------------------------------
 
     def lines(self, body: Sequence[ast.stmt]) -> None:
-        """Write statements; none behind a return."""
+        """Write statements, none behind a return; or refuse the first that has no machine code."""
+        self._depth += 1
         for line in body:
             if not self.builder.block.is_terminated:
-                self.line(line)
+                try:
+                    self.line(line)
+                except CannotCompile:  # in a line below, or in another function
+                    raise
+                except Exception as error:
+                    first = ast.unparse(line).splitlines()[0]
+                    raise CannotCompile(f"no machine code for `{first}`: {error}") from error
+        self._depth -= 1
 
     def line(self, line: ast.stmt) -> None:
         """Write a statement."""
+        builder = self.builder
         match line:
             case ast.Expr(ast.Constant()):
                 pass
@@ -137,13 +146,13 @@ class Writer:
                     self.store(target, made)
             case ast.AugAssign(target, op, value):
                 place = self.place(target) if isinstance(target, ast.Subscript) else None
-                old = self.load(*place) if place else self.value(target)
-                new = arithmetic(self.builder, SIGNS[type(op)], self.lifted(old), self.number(value))
-                self.put(*place, new) if place else self.store(target, new)
-            case ast.For(ast.Name(name), ast.Call(args=given), body):
-                self.loop(name, [cast(self.builder, self.number(each), INT) for each in given], body)
+                old = load(builder, *place) if place else self.value(target)
+                new = arithmetic(builder, SIGNS[type(op)], self.lifted(old), self.number(value))
+                put(builder, *place, new) if place else self.store(target, new)
+            case ast.For(ast.Name(name), ast.Call(ast.Name("range"), given, []), body, []):
+                self.loop(name, [cast(builder, self.number(each), INT) for each in given], body)
             case ast.If(test, body, other):
-                with self.builder.if_else(self.test(test)) as (then, otherwise):
+                with builder.if_else(self.test(test)) as (then, otherwise):
                     with then:
                         self.lines(body)
                     with otherwise:
@@ -151,7 +160,7 @@ class Writer:
             case ast.Return(value):
                 self.leave(None if value is None else self.lifted(self.value(value)))
             case _:
-                raise SyntaxError(f"no machine code for {ast.unparse(line)}")
+                raise NotImplementedError("there is none for such a line")
 
     def store(self, target: ast.expr, value: Any) -> None:
         """Write ``target = value``."""
@@ -162,28 +171,34 @@ class Writer:
                 values = each_of(value) if isinstance(value, Value) else value
                 for each, part in zip(targets, [self.lifted(part) for part in values], strict=True):
                     self.store(each, part)
-            case ast.Subscript(array, ast.Slice(None, None)):
+            case ast.Subscript(array, ast.Slice(None, None, None)):
                 (to, n), (start, _) = self.value(array).parts, value.parts
                 cgutils.raw_memcpy(self.builder, to, start, n, value.kind.dtype.itemsize)
             case ast.Subscript():
-                self.put(*self.place(target), self.lifted(value))
+                put(self.builder, *self.place(target), self.lifted(value))
 
     def assign(self, name: str, value: Value) -> None:
         """Give a variable a value, of the kind of its first one."""
         if name not in self._variables:
             self._variables[name] = value.kind, [self.room(each) for each in types_of(value.kind)]
         kind, places = self._variables[name]
-        if kind != value.kind:
-            if not isinstance(kind, np.dtype) or np.promote_types(kind, value.kind) != kind:
-                raise TypeError(f"{name} is {kind}, and then {value.kind}")
-            value = cast(self.builder, value, kind)
-        for part, place in zip(value.parts, places):
+        for part, place in zip(self.fitting(name, kind, value).parts, places):
             self.builder.store(part, place)
+
+    def fitting(self, name: str, kind: Any, value: Value) -> Value:
+        """Return a value as one of this kind, if that holds it."""
+        if kind == value.kind:
+            return value
+        if not isinstance(kind, np.dtype) or np.promote_types(kind, value.kind) != kind:
+            raise TypeError(f"{name} is {kind}, and then {value.kind}")
+        return cast(self.builder, value, kind)
 
     def loop(self, name: str, given: list[Value], body: Sequence[ast.stmt]) -> None:
         """Write a loop over a range that counts up."""
         numbers = [each.parts[0] for each in given]
         start, stop, step = {1: [WORD(0), *numbers, WORD(1)], 2: [*numbers, WORD(1)]}.get(len(numbers), numbers)
+        if below(step, 1):
+            raise ValueError("it counts down")
         builder = self.builder
         test, inside, end = (builder.append_basic_block(part) for part in ("for", "body", "end"))
         at = self.room(WORD)
@@ -201,13 +216,12 @@ class Writer:
         builder.position_at_end(end)
 
     def leave(self, value: Value | None = None) -> None:
-        """Write a return: of the kind of the first one. Arrays that were made here are free again, but for a result."""
+        """Write a return: of the kind of the first one. Arrays that were made here are free again, but for a result,
+        which is one of them as a whole."""
         builder = self.builder
         if value is not None:
-            if self.result is None:
-                self.result = value.kind
-            elif isinstance(self.result, np.dtype):
-                value = cast(builder, value, self.result)
+            self.result = value.kind if self.result is None else self.result
+            value = self.fitting("the result", self.result, value)
             kind = ir.LiteralStructType(types_of(self.result))
             place = builder.bitcast(self.function.args[-1], kind.as_pointer())
             for i, part in enumerate(value.parts):
@@ -256,10 +270,8 @@ class Writer:
                 return arithmetic(builder, sign, self.lifted(a), self.lifted(b))
             case ast.UnaryOp(ast.Not(), part):
                 return Value(BOOL, (builder.not_(self.test(part)),))
-            case ast.UnaryOp(op, part):
+            case ast.UnaryOp(ast.USub(), part):
                 value = self.value(part)
-                if isinstance(op, ast.UAdd):
-                    return value
                 return negated(builder, value) if isinstance(value, Value) else -value
             case ast.BoolOp(op, [first, *rest]):
                 return self.either(isinstance(op, ast.Or), first, rest)
@@ -271,12 +283,13 @@ class Writer:
                 return tests[0]
             case ast.IfExp(test, a, b):
                 return chosen(builder, self.test(test), lambda: self.number(a), lambda: self.number(b))
-            case ast.Call(f, args):
+            case ast.Call(f, args, []):
                 return self.call(self.value(f), [self.value(arg) for arg in args])
-        raise SyntaxError(f"no machine code for {ast.unparse(node)}")
+        raise NotImplementedError(f"there is none for {ast.unparse(node)}")
 
     def either(self, enough: bool, first: ast.expr, rest: list[ast.expr]) -> Value:
-        """Return ``first or rest``, or ``first and rest``: the rest is looked at where the first does not decide."""
+        """Return ``first or rest``, or ``first and rest``, as a condition. The rest is looked at where the first does
+        not decide."""
         test = self.test(first)
         if not rest:
             return Value(BOOL, (test,))
@@ -297,6 +310,8 @@ class Writer:
             return getattr(value, name)
         if name == "dtype":
             return value.kind.dtype
+        if name not in ("shape", "size"):
+            raise AttributeError(f"{name} is no attribute that has any")
         lengths = tuple(Value(INT, (n,)) for n in value.parts[1:])
         return lengths if name == "shape" else reduce(partial(arithmetic, self.builder, "*"), lengths)
 
@@ -320,7 +335,7 @@ class Writer:
         index = [[ir.IntType(32)(0), ir.IntType(32)(i)] for i in range(len(types))]
         found = tuple(self.builder.load(self.builder.gep(room, at, inbounds=True)) for at in index)
         if isinstance(kind, Array):
-            self.owned.append(self.builder.bitcast(found[0], BYTES))
+            self.own(self.builder.bitcast(found[0], BYTES))
         return Value(kind, found)
 
     # --- arrays -------------------------------------------------------------------------------------------------------
@@ -330,6 +345,8 @@ class Writer:
         of = self.value(node.value)
         if isinstance(node.slice, ast.Slice):
             (data, n), zero = of.parts, constant(0)
+            if node.slice.step:
+                raise NotImplementedError("there is none for a slice with a step")
             begin, end = (
                 self.number(x) if x else default
                 for x, default in ((node.slice.lower, zero), (node.slice.upper, Value(INT, (n,))))
@@ -339,52 +356,29 @@ class Writer:
         if isinstance(of, tuple):
             index = self.value(node.slice)
             return of[index] if isinstance(index, int) else self.listed(of, index)
-        return self.load(*self.place(node))
+        return load(self.builder, *self.place(node))
 
     def listed(self, numbers: tuple[Any, ...], index: Value) -> Value:
         """Return the number at an index in a list that is known."""
-        values = [constant(each) for each in numbers]
-        kind = ir.ArrayType(stored(values[0].kind), len(values))
+        dtype = np.array(numbers).dtype
+        values = [constant(dtype.type(each)) for each in numbers]
+        kind = ir.ArrayType(stored(dtype), len(values))
         table = ir.GlobalVariable(self.made.module, kind, self.made.module.get_unique_name("listed"))
         table.linkage, table.global_constant = "internal", True
         table.initializer = kind([kind.element(value.parts[0].constant) for value in values])
         place = self.builder.gep(table, [WORD(0), *cast(self.builder, index, INT).parts], inbounds=True)
-        return self.load(place, Array(values[0].kind, 1))
+        return load(self.builder, place, Array(dtype, 1))
 
     def place(self, node: ast.Subscript) -> tuple[Any, Array]:
         """Return the address of an element, and its array's kind. A single number counts through all elements."""
         array, index, at = self.value(node.value), self.value(node.slice), WORD(0)
         for k, each in enumerate(index if isinstance(index, tuple) else (index,)):
             (i,) = cast(self.builder, self.lifted(each), INT).parts
+            if below(i, 0):
+                raise IndexError("it counts from the end")
             before = self.builder.mul(at, array.parts[1 + k], flags=["nsw"]) if k else None
             at = self.builder.add(before, i, flags=["nsw"]) if k else i
         return self.builder.gep(array.parts[0], [at], inbounds=True), array.kind
-
-    def load(self, place: Any, kind: Array) -> Value:
-        """Return the number at an address."""
-        loaded = self.builder.load(place)
-        self.mark(loaded, kind)
-        x = self.builder.trunc(loaded, number(BOOL)) if kind.dtype == BOOL else loaded
-        return Value(kind.dtype, (x,))
-
-    def put(self, place: Any, kind: Array, value: Value) -> None:
-        """Store a number at an address."""
-        (x,) = cast(self.builder, value, kind.dtype).parts
-        x = self.builder.zext(x, stored(BOOL)) if kind.dtype == BOOL else x
-        self.mark(self.builder.store(frozen(self.builder, x), place), kind)
-
-    def mark(self, instruction: Any, kind: Array) -> None:
-        """Write at a load or a store that it belongs to this array, and to none that lies apart."""
-        if kind.apart is None:
-            return
-        module, (own, count) = self.made.module, kind.apart
-        known = vars(module).setdefault("tinygrad_edu", {})  # made once for each array, not for each of its elements
-        if kind.apart not in known:
-            domain = module.add_metadata(["tinygrad_edu"])
-            scopes = [module.add_metadata([f"tinygrad_edu {k}", domain]) for k in range(count)]
-            known[kind.apart] = module.add_metadata([scopes.pop(own)]), module.add_metadata(scopes)
-        instruction.set_metadata("alias.scope", known[kind.apart][0])
-        instruction.set_metadata("noalias", known[kind.apart][1])
 
     # --- memory -------------------------------------------------------------------------------------------------------
 
@@ -392,6 +386,12 @@ class Writer:
         """Return a place for a variable."""
         with self.builder.goto_entry_block():
             return self.builder.alloca(kind)
+
+    def own(self, memory: Any) -> None:
+        """Have memory be free again when the function returns."""
+        if self._depth > 1:  # there a loop would make it again, or a branch not at all
+            raise NotImplementedError("an array is made within a loop or a branch")
+        self.owned.append(memory)
 
     def external(self, name: str, result: Any, *given: Any) -> Any:
         """Return a function of C by its name."""
