@@ -3,6 +3,7 @@
 import ctypes
 import itertools
 import signal
+import subprocess
 import sys
 from contextlib import nullcontext
 
@@ -221,3 +222,24 @@ def test_an_error_in_a_large_product_is_raised_after_the_step(width, monkeypatch
     with pytest.raises(ZeroDivisionError):
         step(X, y)
     assert not numpy_c._late
+
+
+SMALL_STACK = """
+import threading
+import numpy as np
+import tinygrad_edu as tg
+
+X, y = np.ones((500, 400), np.float32), np.zeros((500, 300), np.float32)
+model = tg.mlp((400, 300, 300), dtype=np.float32, rng=1)
+step = tg.compile_step(model, tg.mse_loss, tg.SGD(model, lr=0.01), X, y, quiet=True)
+step(X, y)
+threading.stack_size(2**17)
+thread = threading.Thread(target=step, args=(X, y))
+thread.start()
+thread.join()
+"""
+
+
+def test_large_products_fit_into_a_small_stack():
+    """Threads have 128 kB where C's library is musl."""
+    subprocess.run([sys.executable, "-c", SMALL_STACK], check=True)

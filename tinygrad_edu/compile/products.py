@@ -18,7 +18,7 @@ from numba.core import cgutils
 
 from ..extras.one_thread import ALONE, SMALL
 from .intrinsics import copies, usual_mode, words
-from .kinds import BOOL, WORD, Intrinsic, cast, constant
+from .kinds import BOOL, BYTES, WORD, Intrinsic, cast, constant
 from .large import NUMBER, Ahead, gather, heights, parts
 
 PIECES = "_in_pieces"  # behind the name of BLAS's product
@@ -367,7 +367,10 @@ def _piece(module, letter, width):
     for i in (1, 3):
         args[i] = builder.trunc(args[i], ir.IntType(1))
     copy, size, m = args[1], ROOM // _bytes(letter), args[6]
-    room = cgutils.alloca_once(builder, _real(letter), size)
+    # not on the stack, which is small in some threads
+    memory = _called(builder, "malloc", BYTES, builder.select(copy, WORD(ROOM), WORD(0)))
+    copy = builder.and_(copy, builder.icmp_unsigned("!=", memory, BYTES(None)))
+    room = builder.bitcast(memory, _real(letter).as_pointer())
     whole, ends = builder.sdiv(builder.sub(last, first), WORD(lanes)), builder.icmp_signed("==", last, m)
     with _blocks(builder, letter, BLOCK, *args) as (a, line, column, b, down, along, out, _, start, step, _, k, add):
         b = builder.gep(b, [builder.mul(first, along)])
@@ -382,5 +385,12 @@ def _piece(module, letter, width):
             )
             more = left, line, column, b, down, along, to, m, start, step, n, k, add, copy
             _across(builder, letter, width, whole, ends, more)
+    _called(builder, "free", ir.VoidType(), memory)
     builder.ret_void()
     return function
+
+
+def _called(builder, name, result, given):
+    """Write a call of one of C's functions."""
+    kind = ir.FunctionType(result, [given.type])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [given])
