@@ -132,3 +132,24 @@ def test_a_gradient_of_another_dtype_is_cast():
     assert learn(model, loss=lambda p, t: ((p - tg.Tensor(t)) ** 2).mean()) == 0  # in float64
     assert model.one.W.grad.dtype == np.float32
     np.testing.assert_allclose(model.one.W.grad, gradient(model), rtol=1e-3, atol=1e-7)
+
+
+def test_a_weight_that_is_a_vector():
+    W, b = (tg.Tensor(np.ones(n), requires_grad=True) for n in (in_place.LARGE, 1))
+    tg.SGD([W, b])
+    x = rng.standard_normal((3, W.size))
+    tg.Tensor(x).linear(W, b[0]).sum().backward()
+    np.testing.assert_allclose(W.grad, x.sum(axis=0), rtol=1e-12)
+
+
+def test_an_input_that_lies_in_the_place():
+    n = 1024  # in pieces
+    W, b = (tg.Tensor(np.ones(shape) / n, requires_grad=True) for shape in ((n, n), n))
+    optimizer = tg.SGD([W, b])
+    W.grad = rng.standard_normal((n, n))
+    optimizer.step()
+    kept = W.grad
+    optimizer.zero_grad()
+    x, g = kept.copy(), rng.standard_normal((n, n))
+    tg.linear(kept, W, b).backward(g)
+    np.testing.assert_allclose(W.grad, x.T @ g, atol=1e-10)

@@ -453,6 +453,35 @@ def test_after_ctrl_c_all_calls_have_been_made(monkeypatch):
     assert threads.shared(done.append, todo, 2) == []
 
 
+def test_ctrl_c_when_a_thread_has_just_been_woken(monkeypatch):
+    begun, done = threading.Event(), []
+
+    def call(i):
+        if threading.current_thread() is threading.main_thread():
+            begun.wait(5)
+        else:
+            begun.set()
+            time.sleep(0.1)
+        done.append(i)
+
+    class Interrupted:
+        """The lock of a helper, whose release wakes it."""
+
+        def release(self):
+            helper.asked.lock.release()
+            raise KeyboardInterrupt
+
+        def acquire(self):
+            self.lock.acquire()
+
+    helper = threads._Helper()
+    helper.asked, Interrupted.lock = Interrupted(), helper.asked
+    monkeypatch.setattr(threads, "idle", [helper])
+    with pytest.raises(KeyboardInterrupt):
+        threads.shared(call, [(1,), (2,)], 2)
+    assert len(done) == 2
+
+
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="a signal reaches no thread of one's choice")
 def test_ctrl_c_while_it_waits_for_another_thread():
     met, go, done = threading.Barrier(2, timeout=30), threading.Event(), []

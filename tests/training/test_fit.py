@@ -350,6 +350,27 @@ def test_copies_are_what_was_copied_wherever_they_lie(place, monkeypatch):
     assert file is None or file.closed
 
 
+def test_a_disk_that_became_full_gets_its_room_back(monkeypatch):
+    class Full:
+        def __init__(self, file):
+            self.file, self.seek, self.truncate, self.close = file, file.seek, file.truncate, file.close
+
+        def write(self, data):
+            raise OSError("no space left on device")
+
+    monkeypatch.setattr(outcome, "LARGE", 0)
+    copies = outcome.Copies()
+    copies.take([np.ones(9)])
+    file = copies.file
+    copies.file = Full(file)
+    copies.take([np.zeros(9)])
+    np.testing.assert_array_equal(list(copies), [np.zeros(9)])
+    assert not os.fstat(file.fileno()).st_size
+    copies.file = file
+    copies.take([np.ones(9)])
+    np.testing.assert_array_equal(list(copies), [np.ones(9)])
+
+
 @pytest.mark.parametrize(("compiled", "place"), [(False, "memory"), (True, "memory"), (False, "file"), (True, "file")])
 def test_a_fit_that_ends_in_nan_leaves_the_model_as_after_the_last_finite_epoch(compiled, place, monkeypatch):
     monkeypatch.setattr(outcome, "LARGE", PLACES[place][0])

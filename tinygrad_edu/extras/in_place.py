@@ -30,16 +30,19 @@ here = _Here()
 
 def in_place(y: Tensor, x: Tensor | Array, W: Tensor) -> Tensor:
     """Return y = x W + b, whose VJP of a large W computes the gradient in its place."""
-    if y.vjps and isinstance(W, Tensor) and W.array.size >= LARGE:
+    if y.vjps and isinstance(W, Tensor) and W.array.ndim == 2 and W.array.size >= LARGE:
         of_x, of_W, of_b = y.vjps
         y.vjps, here.large = [of_x, partial(_product, of_W, W, np.asarray(unwrap(x))), of_b], True
     return y
 
 
 def _product(vjp: Callable[[Array], Array], W: Tensor, x: Array, g: Array) -> Array:
-    """Return vjp(g), which is x.T @ g; in the place of W's gradient if nothing is there yet, and in its dtype."""
-    place = W.grad_view
-    if here.adding and W.stored_grad is None and place is not None and x.dtype == g.dtype == place.dtype:
+    """Return vjp(g), which is x.T @ g; in the place of W's gradient if nothing is there yet, and in its dtype.
+
+    x may lie there itself: a gradient from before `zero_grad` that somebody kept.
+    """
+    place, empty = W.grad_view, here.adding and W.stored_grad is None
+    if empty and place is not None and x.dtype == g.dtype == place.dtype and not np.may_share_memory(x, place):
         return multiplied(x.T, g, place)
     return vjp(g)
 

@@ -142,7 +142,8 @@ def together(work: Callable[[], Any], n: int, before: Callable[[], Any] = bool) 
     try:
         with suppress(RuntimeError):  # there are no new threads, as at the end of the process
             for _ in range(n - 1):
-                jobs.append(_Job(work, before))
+                jobs.append(_Job(work, before))  # first, as Ctrl-C may come as soon as a helper has been asked
+                jobs[-1].ask()
     finally:
         try:
             before()
@@ -162,6 +163,9 @@ class _Job:
         self.first, self.end, self.ended = Lock(), Lock(), False
         self.result, self.error = cast(Any, None), cast(BaseException | None, None)
         self.end.acquire()
+
+    def ask(self) -> None:
+        """Wake a helper, or make a new one."""
         try:
             helper = idle.pop()
         except IndexError:  # another thread may have taken the last one

@@ -13,7 +13,6 @@ class Whole(Optimizer):
     rows: int
     columns: int
     apart: bool
-    def apply(self, updates: list[Update]) -> None: ...
 
 class Uncut(Update): ...
 
