@@ -404,6 +404,17 @@ def test_fit_says_nothing_of_few_updates(four, capsys):
 
 
 @needs_numba
+@pytest.mark.parametrize("more", [{"drop_last": True}, {"epochs": 4, "drop_last": True, "accumulate": 2}])
+def test_only_updates_that_are_made_are_ahead(four, capsys, more):
+    """Three batches an epoch are whole, the fourth has two samples."""
+    fit(progress=True, **more)
+    assert "compiled" not in capsys.readouterr().err
+    assert not four
+    fit(progress=True, drop_last=True, epochs=4)
+    assert "compiled=True: 12 updates are ahead\n" in capsys.readouterr().err
+
+
+@needs_numba
 @pytest.mark.parametrize(
     ("options", "why"),
     [

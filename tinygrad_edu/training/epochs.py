@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from math import ceil, isfinite
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from ..core.optimizer import Optimizer
 from ..core.tensor import EVENTS, Tensor, thread
 from ..guards.loss_hints import about_fit
 from ..guards.names import is_ours
-from ..guards.samples import Data, caller, is_several, parts_of, rows_of, taker
+from ..guards.samples import Data, caller, is_several, rows_of, taker
 from ..program.trace import ValueRead
 from .evaluation import cost_of, means
 from .history import Evaluation
@@ -185,16 +185,16 @@ class Task:
 
     # --- in machine code ----------------------------------------------------------------------------------------------
 
-    def begin(self, epochs: int, batch_size: int | None, quiet: bool, interrupted: list[bool]) -> Train:
-        """Return what `compiled` or `eager` does, by ``is_compiled``. Where that is None it becomes what pays."""
+    def begin(self, updates: int, batch_size: int | None, quiet: bool, interrupted: list[bool]) -> Train:
+        """Return what `compiled` or `eager` does, by ``is_compiled``. Where that is None it becomes what pays for so
+        many updates."""
         if self.is_compiled is None:
-            return self._chosen(epochs, batch_size, quiet, interrupted)
+            return self._chosen(updates, batch_size, quiet, interrupted)
         return self.compiled(batch_size, quiet, interrupted) if self.is_compiled else self.eager(interrupted)
 
-    def _chosen(self, epochs: int, batch_size: int | None, quiet: bool, interrupted: list[bool]) -> Train:
-        """Compile if so many epochs are worth it and nothing speaks against it; say which and why, unless quiet."""
-        n = len(parts_of(self.X)[0])
-        updates, train = epochs * ceil(n / min(batch_size or n, n)), None
+    def _chosen(self, updates: int, batch_size: int | None, quiet: bool, interrupted: list[bool]) -> Train:
+        """Compile if so many updates are worth it and nothing speaks against it; say which and why, unless quiet."""
+        train = None
         if updates >= MANY:
             why = objection(self)
             if not why:

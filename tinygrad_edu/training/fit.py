@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from math import isfinite
+from math import ceil, floor, isfinite
 from typing import Any, Literal
 
 import numpy as np
@@ -161,11 +161,11 @@ def fit(
         if run.history.stopped == "all epochs" and run.epoch < epochs:
             task.is_free = compiled == "auto"
             task.is_compiled = kept.compiled if task.is_free else bool(compiled)  # None: a choice is to be made
-            begin = partial(task.begin, epochs, batch_size, not progress)
+            steps = _updates(len(parts_of(X)[0]), batch_size, drop_last, accumulate)
+            begin = partial(task.begin, epochs * steps, batch_size, not progress)
             draw = partial(in_order, parts_of(X)[0], parts_of(y)[0], batch_size, rng=rng, drop_last=drop_last)
             measure, save = partial(_measured, task, validation, metrics), partial(kept.save, run, told, rng, task)
-            once = batch_size is None or batch_size * accumulate >= len(parts_of(X)[0])
-            _train(run, begin, draw, measure, told, save, epochs, progress, once)
+            _train(run, begin, draw, measure, told, save, epochs, progress, steps == 1)
             if task.weights is None and not is_several(y):
                 warn_if_nothing_learned(run.history, X, y, loss)
     told.say("finish", run)
@@ -280,6 +280,12 @@ def _weights(weights: Array | None, class_weight: Any, y: Data, loss: Loss) -> t
 
 
 # --- an epoch ---------------------------------------------------------------------------------------------------------
+
+
+def _updates(samples: int, batch_size: int | None, drop_last: bool, accumulate: int) -> int:
+    """Return how many updates an epoch has."""
+    batches = samples / min(batch_size or samples, samples)
+    return ceil((floor(batches) if drop_last else ceil(batches)) / accumulate)
 
 
 def _train(
