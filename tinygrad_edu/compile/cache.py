@@ -31,7 +31,8 @@ def key(text: str) -> str:
     """Return a hash of all that machine code depends on: the text, the sources of this package that it has functions
     from, the C functions that it calls, and the versions of the tools that make it."""
     versions = [sys.version, numba.__version__, llvmlite.__version__, np.__version__, numpy_c.ready(text)]
-    lines = [line for line in parsed(text).body if isinstance(line, ast.ImportFrom)]
+    head = text.partition("\n@")[0]  # what stands above the first function
+    lines = [line for line in parsed(head).body if isinstance(line, ast.ImportFrom)]
     imported = [getattr(sys.modules[str(line.module)], each.name) for line in lines for each in line.names]
     texts = [sources(getattr(f, "py_func", f)) for f in imported if is_ours(f)]
     texts += map(inspect.getsource, (intrinsics, products, large, kinds, machine, library))

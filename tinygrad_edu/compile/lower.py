@@ -193,17 +193,16 @@ class _Reader:
         """Return the result of an expression. into is the name of the array for it, if it has to be computed now."""
         if isinstance(node, ast.Name) and node.id in scope:
             return scope[node.id]
-        text = unparsed(node)
+        if isinstance(node, ast.Constant):
+            return self.elements.literal([node.value] * len(self.elements.sizes))
+        text, names = unparsed(node), loaded(node) & scope.keys()
         code = compile(text, text, "eval")
-        numbers = [eval(code, self.on_batch(k, node, scope)) for k in range(len(self.elements.sizes))]
+        batches = [{name: scope[name].numbers[k] for name in names} for k in range(len(self.elements.sizes))]
+        numbers = [eval(code, self.namespace | batch) for batch in batches]
         known, fraction = self.is_known(node, scope), isinstance(numbers[0], (float, np.floating))
         if known and not (fraction and len(set(numbers)) > 1):
             return self.elements.literal(numbers)
         return self.computed(node, numbers, scope, into)
-
-    def on_batch(self, k: int, node: ast.AST, scope: Scope) -> dict[str, Any]:
-        """Return the numbers of the names in an expression, on the k-th batch."""
-        return self.namespace | {name: scope[name].numbers[k] for name in loaded(node) if name in scope}
 
     def is_known(self, node: ast.AST, scope: Scope) -> bool:
         """Return whether an expression is made of lengths alone, and so known for every N."""

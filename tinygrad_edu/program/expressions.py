@@ -1,4 +1,7 @@
-"""Expressions as trees of Python's `ast`: how they are read, copied, renamed, and written as text."""
+"""Expressions as trees of Python's `ast`: how they are read, rewritten, renamed, and written as text.
+
+No tree is changed after it was made, so trees share their parts.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,31 @@ Tree = TypeVar("Tree", bound=ast.AST)
 SHORT = 8  # a list of at most this many values is written out
 
 
-class _Rename(ast.NodeTransformer):
+class Rewriter(ast.NodeVisitor):
+    """Rewrite a tree from its leaves up, as ast.NodeTransformer, but into new nodes: the given tree stays as it is."""
+
+    def generic_visit(self, node: Any) -> Any:
+        """Return a node of our own, with its parts rewritten."""
+        own = vars(node)
+        return type(node)(**{name: self._part(own[name]) for name in node._fields if name in own})
+
+    def _part(self, part: Any) -> Any:
+        if isinstance(part, list):
+            return [self._part(each) for each in part]
+        return self.visit(part) if isinstance(part, ast.AST) and part._fields else part
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        return node
+
+
+class _Rename(Rewriter):
     """Replace names by expressions."""
 
     def __init__(self, names: Mapping[str, ast.expr]) -> None:
         self.names = names
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return copied(self.names.get(node.id, node))
+        return self.names.get(node.id, node)
 
     def _inner(self, node: Any) -> Any:
         """Leave the names that a lambda or a comprehension binds."""
@@ -47,17 +67,8 @@ def parsed(text: str, mode: str = "exec") -> Any:
         return ast.parse(text, mode=mode)
 
 
-def copied(tree: Any) -> Any:
-    """Return a copy of a tree, or of a list of trees; as copy.deepcopy, which takes four times as long."""
-    if isinstance(tree, list):
-        return [copied(part) for part in tree]
-    if not isinstance(tree, ast.AST):
-        return tree
-    return type(tree)(**{name: copied(part) for name, part in ast.iter_fields(tree)})
-
-
 def renamed(tree: Tree, names: Mapping[str, str | ast.expr]) -> Tree:
-    """Return a copy of the tree with each of these names replaced, by another name or an expression.
+    """Return the tree with each of these names replaced, by another name or an expression.
 
     Examples
     --------
@@ -69,7 +80,7 @@ def renamed(tree: Tree, names: Mapping[str, str | ast.expr]) -> Tree:
     trees = {
         name: parsed(value, mode="eval").body if isinstance(value, str) else value for name, value in names.items()
     }
-    return _Rename(trees).visit(copied(tree))
+    return _Rename(trees).visit(tree)
 
 
 def unparsed(tree: ast.expr) -> str:
@@ -80,7 +91,7 @@ def unparsed(tree: ast.expr) -> str:
     >>> unparsed(ast.BinOp(ast.Constant(2), ast.Mult(), ast.Constant(-3)))
     '2 * (-3)'
     """
-    return ast.unparse(_Tidy().visit(copied(tree)))
+    return tree.id if isinstance(tree, ast.Name) else ast.unparse(_Tidy().visit(tree))
 
 
 def loaded(tree: ast.AST) -> set[str]:
@@ -139,7 +150,7 @@ def _np(name: str) -> ast.expr:
     return ast.Attribute(ast.Name("np"), name)
 
 
-class _Tidy(ast.NodeTransformer):
+class _Tidy(Rewriter):
     """Put negative numbers beside an operator into brackets, and write x[slice(0, 2, None)] as x[0:2]."""
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
@@ -148,29 +159,29 @@ class _Tidy(ast.NodeTransformer):
         return ast.Subscript(self.visit(node.value), index.slice if inside else index)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        self.generic_visit(node)
+        node = self.generic_visit(node)
         if not (isinstance(node.func, ast.Name) and node.func.id == "slice"):
             return node
         ends = [None if ast.unparse(part) == "None" else part for part in node.args]
         return ast.Subscript(_np("s_"), ast.Slice(*ends))
 
     def visit_Tuple(self, node: ast.Tuple) -> ast.expr:
-        self.generic_visit(node)
+        node = self.generic_visit(node)
         parts = [part.slice if isinstance(part, ast.Subscript) else part for part in node.elts]
         sliced = any(isinstance(part, ast.Slice) for part in parts)
         return ast.Subscript(_np("s_"), ast.Tuple(parts)) if sliced else node
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        self.generic_visit(node)
+        node = self.generic_visit(node)
         node.left, node.right = _bracketed(node.left), _bracketed(node.right)
         return node
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
-        self.generic_visit(node)
+        node = self.generic_visit(node)
         node.operand = _bracketed(node.operand)
         return node
 
 
 def _bracketed(part: ast.expr) -> ast.expr:
-    text = ast.unparse(part) if isinstance(part, (ast.Name, ast.Constant)) else ""
+    text = ast.unparse(part) if isinstance(part, ast.Constant) else ""
     return ast.Name(f"({text})") if text.startswith("-") else part

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .expressions import literal, loaded, parsed, renamed, stored, unparsed
+from .expressions import Rewriter, literal, loaded, parsed, renamed, stored, unparsed
 from .names import Recipe, read
 
 PACKAGE = __name__.partition(".")[0]
@@ -138,14 +138,14 @@ class Helpers:
         return {name: there for name, f in self.objects.items() if (there := name_in_package(f))}
 
 
-class _ValueOnly(ast.NodeTransformer):
+class _ValueOnly(Rewriter):
     """Apply `Helpers.value_only` to a whole tree."""
 
     def __init__(self, helpers: Helpers) -> None:
         self.helpers = helpers
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
-        self.generic_visit(node)
+        node = self.generic_visit(node)
         return self.helpers.value_only(node)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .expressions import call, copied, parsed, renamed, unparsed
+from .expressions import Rewriter, call, parsed, renamed, unparsed
 from .preamble import Helpers, name_in_package
 
 Known = dict[str, ast.expr]
@@ -22,7 +22,7 @@ COMPARISONS = {"less": ast.Lt, "less_equal": ast.LtE, "greater": ast.Gt, "greate
 COMPARISONS |= {"equal": ast.Eq, "not_equal": ast.NotEq}
 
 
-class Simplify(ast.NodeTransformer):
+class Simplify(Rewriter):
     """Put known values into an expression and work out what is constant: 2 != 0, x ** 1, np.where(False, a, b).
 
     Parameters
@@ -37,27 +37,18 @@ class Simplify(ast.NodeTransformer):
 
     def __call__(self, tree: ast.expr) -> ast.expr:
         """Return the simplified expression; the tree stays as it is."""
-        tree = copied(tree)
-        for part in ast.walk(tree):
-            if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr in REDUCTIONS:
-                part.keywords = [keyword for keyword in part.keywords if not self._is_default(keyword)]
         result = self.visit(renamed(tree, self.known))
         assert isinstance(result, ast.expr)
         return result
 
-    def _is_default(self, keyword: ast.keyword) -> bool:
-        """Tell if the keyword of a reduction can go: ``a.sum(axis=None, keepdims=False)`` is ``a.sum()``."""
-        value = self.given.get(keyword.value.id, ...) if isinstance(keyword.value, ast.Name) else ...
-        return value is None or value is False or (keyword.arg == "ddof" and value == 0)
-
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        self.generic_visit(node)
+        node = self.generic_visit(node)
         if node.attr in ("size", "ndim") and isinstance(node.value, ast.Name) and node.value.id in self.measured:
             return ast.Constant(getattr(np, node.attr)(self.measured[node.value.id]))
         return node
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        self.generic_visit(node)
+        node = self.generic_visit(node)
         for known, other in ((node.left, node.right), (node.right, node.left)):
             if isinstance(node.op, ast.BitAnd) and isinstance(known, ast.Constant) and isinstance(known.value, bool):
                 return other if known.value else known
@@ -68,11 +59,11 @@ class Simplify(ast.NodeTransformer):
         return _evaluated(node, node.left, node.right)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
-        self.generic_visit(node)
+        node = self.generic_visit(node)
         return _evaluated(node, *node.values)
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        self.generic_visit(node)
+        node = self.generic_visit(node)
         if isinstance(node.ops[0], (ast.Is, ast.IsNot)) and isinstance(node.left, (ast.Constant, ast.Tuple)):
             same = ast.unparse(node.left) == ast.unparse(node.comparators[0])  # axes is None
             return ast.Constant(same == isinstance(node.ops[0], ast.Is))
@@ -82,24 +73,25 @@ class Simplify(ast.NodeTransformer):
         test = self.visit(node.test)
         if isinstance(test, ast.Constant):
             return self.visit(node.body if test.value else node.orelse)
-        self.generic_visit(node)
-        return node
+        return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        self.generic_visit(node)
-        name, args = ast.unparse(node.func), node.args
-        if name == "np.where" and args and isinstance(args[0], ast.Constant):
-            return args[1 if args[0].value else 2]
-        if name in ("np.mod", "np.argsort") and all(isinstance(arg, (ast.Tuple, ast.Constant)) for arg in args):
-            value = eval(ast.unparse(node), {"np": np})
-            return parsed(str(tuple(value.tolist())), mode="eval").body if np.ndim(value) == 1 else node
-        node.args = [part for arg in args for part in _unpacked(arg)]
+        node = self.generic_visit(node)
+        match node.func, node.args:
+            case ast.Attribute(ast.Name("np"), "where"), [ast.Constant(known), a, b]:
+                return a if known else b
+            case ast.Attribute(ast.Name("np"), "mod" | "argsort"), args if all(map(_is_known, args)):
+                value = eval(ast.unparse(node), {"np": np})
+                return parsed(str(tuple(value.tolist())), mode="eval").body if np.ndim(value) == 1 else node
+        node.args = [part for arg in node.args for part in _unpacked(arg)]
         node.keywords = [part for keyword in node.keywords for part in _named(keyword)]
-        text = ast.unparse(node)
-        if name == "np.flip" and text.endswith(", None)"):
-            node.args.pop()
-        if isinstance(node.func, ast.Attribute) and text.endswith(".transpose(None)"):
-            return ast.Attribute(node.func.value, "T")
+        match node.func, node.args:
+            case ast.Attribute(_, name), _ if name in REDUCTIONS:
+                node.keywords = [keyword for keyword in node.keywords if not _is_default(keyword)]
+            case ast.Attribute(ast.Name("np"), "flip"), [_, ast.Constant(None)]:
+                node.args.pop()
+            case ast.Attribute(a, "transpose"), [ast.Constant(None)]:
+                return ast.Attribute(a, "T")
         return node
 
 
@@ -113,6 +105,16 @@ def _evaluated(node: ast.expr, *parts: ast.expr) -> ast.expr:
         return node
     fraction = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and not float(value).is_integer()
     return node if fraction else ast.Constant(value)
+
+
+def _is_known(arg: ast.expr) -> bool:
+    return isinstance(arg, (ast.Tuple, ast.Constant))
+
+
+def _is_default(keyword: ast.keyword) -> bool:
+    """Tell if the keyword of a reduction can go: ``a.sum(axis=None, keepdims=False)`` is ``a.sum()``."""
+    value = keyword.value.value if isinstance(keyword.value, ast.Constant) else ...
+    return value is None or value is False or (keyword.arg == "ddof" and value == 0)
 
 
 def _unpacked(arg: ast.expr) -> list[ast.expr]:
@@ -167,11 +169,11 @@ class PlainNumpy(Simplify):
     # --- expressions by kind ------------------------------------------------------------------------------------------
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
-        self.generic_visit(node)
+        node = self.generic_visit(node)
         return self.helpers.value_only(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        self.generic_visit(node)
+        node = self.generic_visit(node)
         if node.attr == "ndim" or (node.attr == "size" and self.shape(node.value) == ()):
             return ast.Constant(self.value(node))
         if node.attr == "mT" and len(self.shape(node.value)) == 2:
@@ -182,8 +184,8 @@ class PlainNumpy(Simplify):
         """Write ``a.max() if a.size else 0`` as a.max(), unless a has no elements."""
         test = self.visit(node.test)
         sized = isinstance(test, ast.Attribute) and test.attr == "size"
-        node.test = ast.Constant(bool(self.value(test))) if sized else test
-        return super().visit_IfExp(node)
+        test = ast.Constant(bool(self.value(test))) if sized else test
+        return super().visit_IfExp(ast.IfExp(test, node.body, node.orelse))
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
         """Write ``y.size or 1`` as y.size, unless that is 0."""
@@ -218,7 +220,7 @@ class PlainNumpy(Simplify):
                 return ast.BinOp(f.value, ast.MatMult(), args[0])
             if f.attr == "reshape" and isinstance(args[0], ast.Tuple):
                 return self.reshape(f, args[0].elts)
-            if ast.unparse(f.value) == "np" and f.attr in COMPARISONS and len(args) == 2:
+            if f.attr in COMPARISONS and ast.unparse(f.value) == "np" and len(args) == 2:
                 return ast.Compare(args[0], [COMPARISONS[f.attr]()], args[1:])
         helper: Any = self.helpers.objects.get(f.id) if isinstance(f, ast.Name) else None
         match name_in_package(helper):
@@ -234,8 +236,7 @@ class PlainNumpy(Simplify):
         """Write a * 1 as a, -1 * a as -a, and a * (1 / n) as a / n, as in the gradient of a mean."""
         for factor, other in ((node.right, node.left), (node.left, node.right)):
             text = unparsed(factor)
-            same_dtype = np.asarray(self.value(other)).dtype == np.asarray(self.value(node)).dtype
-            if text in ("1", "1.0", "-1") and same_dtype:
+            if text in ("1", "1.0", "-1") and np.asarray(self.value(other)).dtype == np.asarray(self.value(node)).dtype:
                 return ast.UnaryOp(ast.USub(), other) if text == "-1" else other
             match factor:
                 case ast.BinOp(one, ast.Div(), n) if unparsed(one) == "1" and isinstance(self.value(n), int):
@@ -288,7 +289,9 @@ class PlainNumpy(Simplify):
         return (small, b) if small is not a else (a, self._unexpanded(b, a))
 
     def _unexpanded(self, tree: ast.expr, other: ast.expr) -> ast.expr:
-        small, (whole, beside) = unexpanded(tree), (np.asarray(self.value(part)) for part in (tree, other))
+        if (small := unexpanded(tree)) is tree:
+            return tree
+        whole, beside = (np.asarray(self.value(part)) for part in (tree, other))
         filled = isinstance(small, ast.Constant) and unparsed(tree)[:9] in ("np.full_l", "np.ones_l")
         return small if whole.shape == beside.shape and not (filled and whole.dtype != beside.dtype) else tree
 
