@@ -30,7 +30,8 @@ from .store import folder
 def key(text: str) -> str:
     """Return a hash of all that machine code depends on: the text, the sources of this package that it has functions
     from, the C functions that it calls, and the versions of the tools that make it."""
-    versions = [sys.version, numba.__version__, llvmlite.__version__, np.__version__, numpy_c.ready(text)]
+    versions = [sys.version, numba.__version__, llvmlite.__version__, np.__version__]
+    versions += [numpy_c.ready(text), str(products.LIMIT)]
     head = text.partition("\n@")[0]  # what stands above the first function
     lines = [line for line in parsed(head).body if isinstance(line, ast.ImportFrom)]
     imported = [getattr(sys.modules[str(line.module)], each.name) for line in lines for each in line.names]
