@@ -86,6 +86,12 @@ def test_a_second_model_has_the_lines_of_the_first_one_and_numbers_of_its_own(ma
             assert np.allclose(gradients[name], leaf.grad, rtol=1e-9, atol=1e-12)
 
 
+def test_an_array_in_a_tensor_is_not_the_tensor():
+    x, y = tg.Tensor([1.0, 2.0], True), tg.Tensor([3.0, 4.0], True)
+    for f, slope in ((lambda x, y: (x * y.array).sum(), [0, 0]), (lambda x, y: (x * y).sum(), [1, 2])):
+        assert tg.trace(f, x, y)()[1]["y"].tolist() == slope
+
+
 def test_an_op_of_somebody_else_is_read_anew():
     factor = 2.0
 

@@ -96,7 +96,8 @@ def key_of(graph: Named) -> Any:
 
     if not all(name_in_package(node.op) and getattr(node.op, "__closure__", None) is None for node in graph.nodes):
         raise LookupError("an op of somebody else")
-    nodes = [(node.op, about(node), tuple(map(of, node.parents)), of(node.kwargs)) for node in graph.nodes]
+    parents = [tuple((of(p), takes_gradient(p)) for p in node.parents) for node in graph.nodes]  # y, or the array in it
+    nodes = [(node.op, about(node), those, of(node.kwargs)) for node, those in zip(graph.nodes, parents)]
     inputs = [(name, type(value), *about(value)[1:]) for name, value in graph.leaves.items()]
     written = [(called[id(target)], called[id(value)]) for target, value in graph.writes]
     return called[id(graph.root)], tuple(nodes), tuple(inputs), tuple(written), tuple(graph.wanted)
