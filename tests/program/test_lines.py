@@ -86,6 +86,12 @@ def test_a_second_model_has_the_lines_of_the_first_one_and_numbers_of_its_own(ma
             assert np.allclose(gradients[name], leaf.grad, rtol=1e-9, atol=1e-12)
 
 
+def test_an_array_in_a_tensor_is_not_the_tensor():
+    x, y = tg.Tensor([1.0, 2.0], True), tg.Tensor([3.0, 4.0], True)
+    for f, slope in ((lambda x, y: (x * y.array).sum(), [0, 0]), (lambda x, y: (x * y).sum(), [1, 2])):
+        assert tg.trace(f, x, y)()[1]["y"].tolist() == slope
+
+
 def test_an_op_of_somebody_else_is_read_anew():
     factor = 2.0
 
@@ -101,8 +107,54 @@ def test_an_op_of_somebody_else_is_read_anew():
 def test_the_lines_of_few_graphs_are_kept(monkeypatch):
     monkeypatch.setattr(lines.known, "most", 3)
     for n in range(1, 9):
-        tg.trace(lambda x: (x * x).sum(), np.ones(n))
+        tg.trace(lambda x: (x * x).sum(), np.ones((2, n)))
         assert len(lines.known.results) <= 3
+
+
+def written(monkeypatch):
+    """Return a list that grows by one number of samples with each writing of lines."""
+    rows, write = [], lines.write
+    monkeypatch.setattr(lines, "write", lambda graph, *by: rows.append(graph.rows) or write(graph, *by))
+    return rows
+
+
+def test_lines_are_written_once_for_batches_of_every_size(monkeypatch):
+    rows, model = written(monkeypatch), tg.mlp([2, 5, 3], rng=0)
+    sources = {source(model, X=X[:n], y=Y[:n]) for n in (12, 9, 7)}
+    assert (rows, len(sources)) == ([12], 1)
+
+
+@pytest.mark.parametrize(("n", "wide"), [(12, 12), (12, 13), (12, 24), (1, 5)])
+def test_lines_are_written_for_each_size_if_another_length_is_the_same_by_chance(monkeypatch, n, wide):
+    rows = written(monkeypatch)
+    program = tg.trace(lambda x: (x * x.sum(axis=1, keepdims=True)).sum(), np.ones((n, wide)))
+    assert len(rows) > 1
+    assert program.any_size
+
+
+FUNCTIONS = {
+    "mean of rows": lambda x: (x.mean(axis=1) ** 2).sum(),
+    "mean of columns": lambda x: (x.mean(axis=0) ** 2).sum(),
+    "variance": lambda x: ((x - x.mean(axis=0)) / x.std(axis=0)).sum() + x.var(),
+    "softmax": lambda x: (x.softmax(axis=1) * x).sum(),
+    "extremes": lambda x: x.max(axis=1).sum() + x.min(),
+    "shape": lambda x: (x.reshape((-1, 1)) * 2.0).sum() + (x.reshape((len(x), -1)) ** 2).sum(),
+    "a length": lambda x: x.sum() / len(x),
+    "part": lambda x: (x[1:] * x[:-1]).sum() + x[:, 0].sum(),
+    "products": lambda x: (x.T @ x).sum() + (x @ x.T).mean(),
+    "einsum": lambda x: np.einsum("ij,kj->ik", x, x).sum(),
+    "joined": lambda x: np.concatenate([x, x], axis=0).sum() + np.stack([x, x]).mean(axis=1).sum(),
+    "sums": lambda x: x.cumsum(axis=0).sum() + np.sort(x, axis=0).sum(),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_lines_that_are_known_are_those_that_would_be_written(monkeypatch, name):
+    numbers, shapes = np.random.default_rng(0), [(n, m) for n in (2, 3, 4, 6, 8) for m in (1, 2, 3, 4, 6)]
+    inputs = [numbers.normal(size=shape) for shape in shapes]
+    known = [(program.source, program.any_size) for program in (tg.trace(FUNCTIONS[name], x) for x in inputs)]
+    monkeypatch.setattr(lines.known, "of", lambda key, make: make())
+    assert known == [(program.source, program.any_size) for program in (tg.trace(FUNCTIONS[name], x) for x in inputs)]
 
 
 COLUMNS = np.array([0, 2, 2])

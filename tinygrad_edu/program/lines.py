@@ -1,4 +1,10 @@
-"""The lines of a graph, which are written once: a graph of the same ops, shapes and names has the same ones."""
+"""The lines of a graph, which are written once: a graph of the same ops, shapes and names has the same ones.
+
+So has one that differs in the number of samples alone. Lines depend on which lengths are the same, and on those that
+are 0 or 1, and nothing but an argument of an op brings a number into them. So the key of a graph has a sign for each
+length that is the number of samples. If another length is the same number by chance, or grows with it otherwise, the
+keys for two batches differ, and lines are written for each.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +31,7 @@ class Named(NamedTuple):
     nodes, writes, wanted : see `Writer.write`
     called : the names of all values
     leaves : the program's inputs by their names
+    rows : the number of samples
     """
 
     root: Tensor
@@ -33,6 +40,7 @@ class Named(NamedTuple):
     called: Names
     leaves: dict[str, Any]
     wanted: list[str]
+    rows: int
 
 
 class Lines(NamedTuple):
@@ -79,15 +87,17 @@ def key_of(graph: Named) -> Any:
     ------
     LookupError : an op is not of this package, so its source may read what can change; an argument is of another kind
     """
-    called, of = graph.called, partial(key_of_argument, graph.called)
+    called, of, rows = graph.called, partial(key_of_argument, graph.called), graph.rows
 
     def about(t: Any) -> Any:
         a = np.asarray(unwrap(t))
-        return called[id(t)], a.shape, a.dtype.str, takes_gradient(t)
+        shape = tuple("N" if n == rows > 1 else n for n in a.shape)
+        return called[id(t)], shape, a.dtype.str, takes_gradient(t)
 
     if not all(name_in_package(node.op) and getattr(node.op, "__closure__", None) is None for node in graph.nodes):
         raise LookupError("an op of somebody else")
-    nodes = [(node.op, about(node), tuple(map(of, node.parents)), of(node.kwargs)) for node in graph.nodes]
+    parents = [tuple((of(p), takes_gradient(p)) for p in node.parents) for node in graph.nodes]  # y, or the array in it
+    nodes = [(node.op, about(node), those, of(node.kwargs)) for node, those in zip(graph.nodes, parents)]
     inputs = [(name, type(value), *about(value)[1:]) for name, value in graph.leaves.items()]
     written = [(called[id(target)], called[id(value)]) for target, value in graph.writes]
     return called[id(graph.root)], tuple(nodes), tuple(inputs), tuple(written), tuple(graph.wanted)
@@ -113,7 +123,7 @@ def key_of_argument(called: Names, value: Any) -> Any:
 
 def write(graph: Named, by: type[Writer] = Writer) -> Lines:
     """Write the lines for a graph."""
-    root, nodes, writes, called, leaves, wanted = graph
+    root, nodes, writes, called, leaves, wanted, _ = graph
     writer = by(root, called, {name: np.array(unwrap(value)) for name, value in leaves.items()})
     forward, backward = writer.write(nodes, writes, wanted)
     lines, computed = forward + backward, {called[id(node)] for node in nodes}

@@ -176,6 +176,7 @@ class Trace:
     writes : see `Recorder`
     called : the names of the graph, once there is a program
     writer : what wrote its lines, if that is of a class of its own
+    rows : the number of samples
     numbered : plain arrays in the graph: id to a number, which is the same in every run
     """
 
@@ -194,6 +195,7 @@ class Trace:
     ) -> None:
         self.root, self.inputs, self.given = root, inputs, given
         self.tables: dict[int, Array] = {} if tables is None else tables
+        self.rows = next((len(t) for t in inputs if t.ndim), 0)
         self.labels = next((t for t in inputs if t.ndim == 1 and t.dtype.kind in "iu"), None)
         self.writes = recorder.writes if recorder else []
         self.since = recorder.since if recorder else 0
@@ -289,11 +291,10 @@ class Trace:
         for value in sorted(uses, key=takes_gradient):  # data first, then parameters
             if called[id(value)] not in computed:
                 leaves.setdefault(called[id(value)], value)
-        here = dict(
-            zip(self.given, (called[id(t)] for t in self.inputs))
-        )  # a name may mean something else in a program
+        # a name may mean something else in a program
+        here = dict(zip(self.given, (called[id(t)] for t in self.inputs)))
         wanted = [here.get(name, name) for name in wanted or [key for key, t in leaves.items() if takes_gradient(t)]]
-        lines = lines_of(Named(self.root, self.nodes, self.writes, called, leaves, wanted), by)
+        lines = lines_of(Named(self.root, self.nodes, self.writes, called, leaves, wanted, self.rows), by)
         self.writer = lines.writer
         used = lines.names | {called[id(t)] for t in self.inputs}
         leaves = {name: value for name, value in leaves.items() if name in used}
@@ -333,11 +334,9 @@ class Trace:
             if name is not None and self.learned(f, program, name):
                 return self.checked_program(f, wanted)
             self.refuse_if_different(program, second)
-        n = next((len(t) for t in self.inputs if t.ndim), 0)
-        for rows in (n + 1, 2 * n):  # f may not take an odd number of samples
-            more = [
-                np.resize(t.array, (rows, *t.shape[1:])) if t.ndim and len(t) == n else t.array for t in self.inputs
-            ]
+        for rows in (self.rows + 1, 2 * self.rows):  # f may not take an odd number of samples
+            grows = [t.shape[:1] == (self.rows,) for t in self.inputs]
+            more = [np.resize(t.array, (rows, *t.shape[1:])) if g else t.array for g, t in zip(grows, self.inputs)]
             larger = self.again(f, more, program.gradients)
             if larger is not None and (larger.source != program.source or self.difference(program, larger) is not None):
                 program.any_size = False
