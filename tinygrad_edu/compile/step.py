@@ -67,8 +67,8 @@ def compile_step(
     next call, the step is compiled again. So annealing costs a compilation for each new number; keep such a number in
     an array, and change it in place, to have it read at each call. Watched are the attributes of layers and of objects
     in them, lists, dicts, closures and globals.
-    `debug` sees no ops here, as there are none; take eager steps within it. Machine code takes some seconds to make,
-    and is kept on disk (`cache.folder`).
+    `debug` sees no ops here, as there are none; take eager steps within it. Machine code takes a second or a few to
+    make, and is kept on disk (`cache.folder`).
 
     Raises
     ------
