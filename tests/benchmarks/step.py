@@ -150,8 +150,8 @@ def number(loss):
 
 
 def agree(losses, case):
-    """Everyone computes the same, or nothing is measured: losses may differ by a thousandth of what they fell by; or, if
-    there is one of each, of the loss."""
+    """Everyone computes the same, or nothing is measured: losses may differ by a thousandth of what they fell by, or
+    of the loss if there is one of each."""
     (first, expected), *others = losses.items()
     if not others or expected[0] is None:
         return
