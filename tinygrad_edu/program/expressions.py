@@ -21,14 +21,14 @@ class Rewriter(ast.NodeVisitor):
     """Rewrite a tree from its leaves up, as ast.NodeTransformer, but into new nodes: the given tree stays as it is."""
 
     def generic_visit(self, node: Any) -> Any:
-        """Return a node of our own, with its parts rewritten."""
-        own = vars(node)
-        return type(node)(**{name: self._part(own[name]) for name in node._fields if name in own})
-
-    def _part(self, part: Any) -> Any:
-        if isinstance(part, list):
-            return [self._part(each) for each in part]
-        return self.visit(part) if isinstance(part, ast.AST) and part._fields else part
+        """Return a node of our own, with its parts rewritten. (In one frame: an expression may be 200 levels deep.)"""
+        parts: dict[str, Any] = {name: part for name, part in vars(node).items() if name in node._fields}
+        for name, part in parts.items():
+            if isinstance(part, list):
+                parts[name] = [self.visit(each) if isinstance(each, ast.AST) else each for each in part]
+            elif isinstance(part, ast.AST) and part._fields:
+                parts[name] = self.visit(part)
+        return type(node)(**parts)
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
         return node
@@ -183,5 +183,5 @@ class _Tidy(Rewriter):
 
 
 def _bracketed(part: ast.expr) -> ast.expr:
-    text = ast.unparse(part) if isinstance(part, ast.Constant) else ""
+    text = part.id if isinstance(part, ast.Name) else ast.unparse(part) if isinstance(part, ast.Constant) else ""
     return ast.Name(f"({text})") if text.startswith("-") else part
