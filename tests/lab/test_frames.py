@@ -115,14 +115,15 @@ def test_a_school_laptop_has_sixty_steps_and_frames_a_second(tab, link, button, 
     go(tab, link)
     session = tab.context.new_cdp_session(tab)
     session.send("Emulation.setCPUThrottlingRate", {"rate": 4})
-    if per_second(tab, "frames", 1000) < 50:
+    at_rest = per_second(tab, "frames", 1000)
+    if at_rest < 50:
         pytest.skip("this machine is so busy that a page at rest has no 50 frames a second")
     tab.click(button)
     tab.wait_for_timeout(1000)  # the compiler of JavaScript has to know what is called often
     steps = f"Number(document.getElementById('{step}').textContent)"
     found = [(per_second(tab, steps), per_second(tab, "frames", 1000)) for _ in range(3)]
     assert max(steps for steps, _ in found) >= 54, found
-    assert max(frames for _, frames in found) >= 45, found  # a quiet machine has 60
+    assert max(frames for _, frames in found) >= at_rest / 2, found  # 60 on a quiet machine
 
 
 @pytest.mark.parametrize(
