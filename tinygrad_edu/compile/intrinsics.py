@@ -26,6 +26,7 @@ from .kinds import (
     Intrinsic,
     Value,
     arithmetic,
+    call_by_name,
     cast,
     common,
     compared,
@@ -147,10 +148,9 @@ def processor(builder):
         builder.store(word(0), place)
         return lambda name: None, place, word
     pointer = builder.bitcast(place, BYTES)
-    kind = ir.FunctionType(ir.VoidType(), [BYTES])
 
     def control(name):
-        builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.sse.{name}mxcsr"), [pointer])
+        call_by_name(builder, f"llvm.x86.sse.{name}mxcsr", ir.VoidType(), pointer)
 
     return control, place, word
 
@@ -204,9 +204,7 @@ def called(name, inner_loop):
         if inner_loop(name, letter):
             symbol = f"tinygrad_edu_{name}_{letter}_data"
             extra = builder.module.globals.get(symbol) or ir.GlobalVariable(builder.module, ir.IntType(8), symbol)
-        loop = ir.FunctionType(ir.VoidType(), [BYTES.as_pointer(), WORD.as_pointer(), WORD.as_pointer(), BYTES])
-        function = cgutils.get_or_insert_function(builder.module, loop, f"tinygrad_edu_{name}_{letter}")
-        builder.call(function, [pointers, length, steps, extra])
+        call_by_name(builder, f"tinygrad_edu_{name}_{letter}", ir.VoidType(), pointers, length, steps, extra)
         return constant(0)
 
     return Intrinsic(code)
@@ -224,9 +222,8 @@ def _of_floats(name):
         real = number(x.kind)
         if name.startswith("llvm."):
             function = w.builder.module.declare_intrinsic(name, [real])
-        else:
-            function = w.external(name + "f" * (x.kind.itemsize == 4), real, real)
-        return Value(x.kind, (w.builder.call(function, list(x.parts)),))
+            return Value(x.kind, (w.builder.call(function, list(x.parts)),))
+        return Value(x.kind, (call_by_name(w.builder, name + "f" * (x.kind.itemsize == 4), real, *x.parts),))
 
     return Intrinsic(code)
 
@@ -271,7 +268,7 @@ def _finite(w, x):
 def _zeros(w, dtype, n):
     """Return an array of n zeros, for as long as the function runs."""
     builder, size = w.builder, WORD(dtype.itemsize)
-    data = builder.call(w.external("calloc", BYTES, WORD, WORD), [*n.parts, size])
+    data = call_by_name(builder, "calloc", BYTES, *n.parts, size)
     w.own(data)
     kind = Array(dtype, 1)
     return Value(kind, (builder.bitcast(data, types_of(kind)[0]), *n.parts))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
+from numba.core import cgutils
 
 BOOL, INT, FLOAT = np.dtype(bool), np.dtype(np.int64), np.dtype(np.float64)
 WORD, BYTES = ir.IntType(64), ir.IntType(8).as_pointer()
@@ -107,6 +108,12 @@ def frozen(builder: Any, x: Any) -> Any:
     builder.block.instructions.append(instruction)
     builder.position_at_end(builder.block)
     return instruction
+
+
+def call_by_name(builder: Any, name: str, result: Any, *given: Any) -> Any:
+    """Return the result of a function that is not of this module, as those of C are."""
+    kind = ir.FunctionType(result, [each.type for each in given])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), given)
 
 
 # --- elements of arrays ----------------------------------------------------------------------------------------------

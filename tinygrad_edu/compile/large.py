@@ -47,7 +47,7 @@ def gather(builder, a, column, n, k, room):
 
 
 class Ahead:
-    """What is needed next, brought near in equal shares by the tiles: rows of the result, and columns of b."""
+    """Memory that is needed next, brought near in equal shares by the tiles: rows of the result, and columns of b."""
 
     def __init__(self, wide, b, down, along, out, m, n, k):
         self.builder, self.last, self.out, self.m = wide.builder, wide.lanes - 1, out, m

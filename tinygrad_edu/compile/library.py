@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from llvmlite import binding, ir
 from numba.core.codegen import JITCPUCodegen
 from numba.core.compiler_lock import global_compiler_lock
 
-from .kinds import BYTES, FLOAT, INT, WORD, Value, cast, number
+from .kinds import BYTES, FLOAT, INT, WORD, Value, call_by_name, cast, number
 from .machine import Made
 
 ENTRY = "tinygrad_edu_entry"
@@ -53,10 +53,7 @@ def _write_entry(module: Any, f: Any, kinds: Sequence[type], name: str) -> None:
     function = ir.Function(module, ir.FunctionType(BYTES, [BYTES, BYTES.as_pointer(), WORD]), name)
     builder = ir.IRBuilder(function.append_basic_block())
 
-    def python(name: str, result: Any, *given: Any) -> Any:
-        kind = ir.FunctionType(result, [each.type for each in given])
-        return builder.call(module.globals.get(name) or ir.Function(module, kind, name), given)
-
+    python = partial(call_by_name, builder)
     values = []
     for i, kind in enumerate(kinds):
         given = builder.load(builder.gep(function.args[1], [WORD(i)]))

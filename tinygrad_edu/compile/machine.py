@@ -38,6 +38,7 @@ from .kinds import (
     Value,
     arithmetic,
     below,
+    call_by_name,
     cast,
     chosen,
     compared,
@@ -230,7 +231,7 @@ class Writer:
             if value is not None and isinstance(value.kind, Array):
                 kept = builder.icmp_unsigned("==", memory, builder.bitcast(value.parts[0], BYTES))
                 memory = builder.select(kept, BYTES(None), memory)
-            builder.call(self.external("free", ir.VoidType(), BYTES), [memory])
+            call_by_name(builder, "free", ir.VoidType(), memory)
         builder.ret_void()
 
     # --- expressions --------------------------------------------------------------------------------------------------
@@ -392,8 +393,3 @@ class Writer:
         if self._depth > 1:  # there a loop would make it again, or a branch not at all
             raise NotImplementedError("an array is made within a loop or a branch")
         self.owned.append(memory)
-
-    def external(self, name: str, result: Any, *given: Any) -> Any:
-        """Return a function of C by its name."""
-        module = self.made.module
-        return module.globals.get(name) or ir.Function(module, ir.FunctionType(result, given), name)

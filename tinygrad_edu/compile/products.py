@@ -12,13 +12,14 @@ what the next ones need. Threads share its pieces.
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 
 from llvmlite import binding, ir
 from numba.core import cgutils
 
 from ..extras.one_thread import ALONE, SMALL
 from .intrinsics import copies, usual_mode, words
-from .kinds import BOOL, BYTES, WORD, Intrinsic, cast, constant
+from .kinds import BOOL, BYTES, WORD, Intrinsic, call_by_name, cast, constant
 from .large import NUMBER, Ahead, gather, heights, parts
 
 PIECES = "_in_pieces"  # behind the name of BLAS's product
@@ -94,17 +95,15 @@ def _by_blas(builder, letter, bits, pieces, a, a_flipped, b, b_flipped, out, n, 
     width_a, width_b = builder.select(a_flipped, n, k), builder.select(b_flipped, k, m)
     beta = builder.select(starts, real(1), real(0))
     given = [order(ROW_MAJOR), turn_a, turn_b, n, m, k, real(1), a, width_a, b, width_b, beta, out, m]
-    gemm = ir.FunctionType(ir.VoidType(), [x.type for x in given])
-    multiply = cgutils.get_or_insert_function(builder.module, gemm, f"tinygrad_edu_{letter}gemm")
+    multiply = partial(call_by_name, builder, f"tinygrad_edu_{letter}gemm", ir.VoidType(), *given)
     if not pieces:
-        builder.call(multiply, given)
+        multiply()
         return
-    in_pieces = cgutils.get_or_insert_function(builder.module, gemm, f"tinygrad_edu_{letter}gemm{PIECES}")
     with builder.if_else(builder.icmp_signed(">", size, size.type(SMALL)), likely=False) as (large, small):
         with large, usual_mode(builder):
-            builder.call(in_pieces, given)
+            call_by_name(builder, f"tinygrad_edu_{letter}gemm{PIECES}", ir.VoidType(), *given)
         with small:
-            builder.call(multiply, given)
+            multiply()
 
 
 # --- by loops ---------------------------------------------------------------------------------------------------------
@@ -348,9 +347,8 @@ def _shared(builder, letter, width, *args):
     for i, value in enumerate(args):
         builder.store(builder.zext(value, WORD), builder.gep(given, [WORD(i)]))
     addresses = [builder.ptrtoint(x, WORD) for x in (_piece(builder.module, letter, width), given)]
-    share = ir.FunctionType(ir.VoidType(), [WORD] * 5)
     with usual_mode(builder):
-        builder.call(cgutils.get_or_insert_function(builder.module, share, SHARE), [*addresses, n, m, k])
+        call_by_name(builder, SHARE, ir.VoidType(), *addresses, n, m, k)
 
 
 def _piece(module, letter, width):
@@ -368,7 +366,7 @@ def _piece(module, letter, width):
         args[i] = builder.trunc(args[i], ir.IntType(1))
     copy, size, m = args[1], ROOM // _bytes(letter), args[6]
     # not on the stack, which is small in some threads
-    memory = _called(builder, "malloc", BYTES, builder.select(copy, WORD(ROOM), WORD(0)))
+    memory = call_by_name(builder, "malloc", BYTES, builder.select(copy, WORD(ROOM), WORD(0)))
     copy = builder.and_(copy, builder.icmp_unsigned("!=", memory, BYTES(None)))
     room = builder.bitcast(memory, _real(letter).as_pointer())
     whole, ends = builder.sdiv(builder.sub(last, first), WORD(lanes)), builder.icmp_signed("==", last, m)
@@ -385,12 +383,6 @@ def _piece(module, letter, width):
             )
             more = left, line, column, b, down, along, to, m, start, step, n, k, add, copy
             _across(builder, letter, width, whole, ends, more)
-    _called(builder, "free", ir.VoidType(), memory)
+    call_by_name(builder, "free", ir.VoidType(), memory)
     builder.ret_void()
     return function
-
-
-def _called(builder, name, result, given):
-    """Write a call of one of C's functions."""
-    kind = ir.FunctionType(result, [given.type])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [given])

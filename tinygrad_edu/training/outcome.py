@@ -38,8 +38,9 @@ class Copies:
             with suppress(OSError):  # the disk is full, or all of it is read-only
                 self._write(arrays)
                 return
-        with suppress(OSError, AttributeError):
-            self.file.truncate(0)  # others want the room
+        if self.file is not None:
+            with suppress(OSError):
+                self.file.truncate(0)  # others want the room
         self.arrays = [a.copy() for a in arrays]
 
     def _write(self, arrays: list[Array]) -> None:
